@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a kind is: its names, its scope, its type, how it is printed, and the few rules that no table can hold. All
+ * kinds are rows of one registry, built-in ones from the schema, custom ones added at run time; everything that deals
+ * with "a resource" (routes, discovery, store keys, watch) looks here and knows no kind by name.
+ */
+#ifndef API_KIND_H
+#define API_KIND_H
+
+#include "codec/type.h"
+
+typedef struct Kind Kind;
+typedef struct Object Object;
+typedef struct Causes Causes;
+typedef struct RulesContext RulesContext;
+
+typedef enum KindFlag {
+    KIND_NAMESPACED = 1 << 0,
+    KIND_HAS_STATUS = 1 << 1,       /* status subresource: writes of the main resource keep status, and the other way round */
+    KIND_HAS_SCALE = 1 << 2,
+    KIND_HAS_GENERATION = 1 << 3,   /* metadata.generation counts spec changes */
+    KIND_CREATE_ON_UPDATE = 1 << 4, /* PUT of a missing object creates it */
+    KIND_GRACEFUL_DELETE = 1 << 5,  /* Pod: deletion takes the grace period */
+    KIND_NOT_STORED = 1 << 6,       /* reviews and the like: create only, answered at once */
+} KindFlag;
+
+/* One column of kubectl's tables. `value` is the name of a printer function or a JSON path (".spec.type"). */
+typedef struct Column {
+    const char *name;
+    const char *type;      /* string, integer, date */
+    const char *format;    /* "name" for the first column, else "" */
+    const char *path;      /* JSON path into the object, or NULL where print is set */
+    int priority;          /* 0 always, 1 only in -o wide */
+    const char *doc;
+} Column;
+
+struct StrBuf;
+/* Appends the cells of one row as JSON values, comma-separated, in the order of the kind's columns. now_ns is wall time. */
+typedef void (*PrintRow)(const void *value, int64_t now_ns, struct StrBuf *out);
+
+/* What tables cannot say about a kind. Any member may be NULL. `before` is NULL on create. */
+typedef struct KindRules {
+    /* Defaults that depend on other fields; run after type_default. */
+    void (*complete)(Arena *arena, void *value);
+    /* Resets what a client may not set: status on create, system fields on update. */
+    void (*prepare)(Arena *arena, void *value, const void *before);
+    /* Adds causes for what is wrong, all of it. Table checks have run before. */
+    void (*validate)(const void *value, const void *before, Causes *causes);
+    void (*validate_status)(const void *value, const void *before, Causes *causes);
+    /* Warning: header texts. */
+    void (*warn)(Arena *arena, const void *value, StringArray *warnings);
+    PrintRow print;
+} KindRules;
+
+struct Kind {
+    const char *group;        /* "" for core */
+    const char *version;
+    const char *kind;
+    const char *list_kind;    /* "PodList" */
+    const char *plural;
+    const char *singular;
+    const char *api_version;  /* "apps/v1", "v1" */
+    const char *json_prefix;  /* "\"kind\":\"Pod\",\"apiVersion\":\"v1\"" */
+    const char *store_prefix; /* "/registry/pods/": Kubernetes' own keys */
+    const char *const *short_names; /* NULL-ended, never NULL itself */
+    const char *const *categories;
+    unsigned flags;
+    uint16_t id;              /* dense, from 0: index for per-kind arrays */
+    const Type *type;         /* its first field is metadata (ObjectMeta), at offset 0 */
+    const Column *columns;
+    size_t n_columns;
+    const Field *spec, *status; /* NULL where the kind has none */
+    const KindRules *rules;   /* may be NULL */
+};
+
+/* The registry. Built-in kinds have ids from 0 to kind_count() - 1. */
+size_t kind_count(void);
+const Kind *kind_at(size_t id);
+const Kind *kind_find(const char *group, const char *version, const char *kind);
+const Kind *kind_find_resource(const char *group, const char *version, const char *plural);
+/* By apiVersion ("apps/v1") and kind, as objects carry them. */
+const Kind *kind_find_api_version(const char *api_version, const char *kind);
+
+#endif

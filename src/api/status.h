@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * API errors. Every one is made here, from one table of reasons, in kube-apiserver's words, since clients match on them.
+ */
+#ifndef API_STATUS_H
+#define API_STATUS_H
+
+#include "api/kind.h"
+#include "base/strbuf.h"
+
+typedef enum StatusReason {
+    STATUS_OK,               /* no error */
+    STATUS_BAD_REQUEST,      /* 400 BadRequest */
+    STATUS_UNAUTHORIZED,     /* 401 Unauthorized */
+    STATUS_FORBIDDEN,        /* 403 Forbidden */
+    STATUS_NOT_FOUND,        /* 404 NotFound */
+    STATUS_METHOD_NOT_ALLOWED, /* 405 MethodNotAllowed */
+    STATUS_NOT_ACCEPTABLE,   /* 406 NotAcceptable */
+    STATUS_ALREADY_EXISTS,   /* 409 AlreadyExists */
+    STATUS_CONFLICT,         /* 409 Conflict */
+    STATUS_GONE,             /* 410 Gone */
+    STATUS_EXPIRED,          /* 410 Expired */
+    STATUS_TOO_LARGE,        /* 413 RequestEntityTooLarge */
+    STATUS_UNSUPPORTED_MEDIA_TYPE, /* 415 UnsupportedMediaType */
+    STATUS_INVALID,          /* 422 Invalid */
+    STATUS_TOO_MANY_REQUESTS,/* 429 TooManyRequests */
+    STATUS_INTERNAL_ERROR,   /* 500 InternalError */
+    STATUS_UNAVAILABLE,      /* 503 ServiceUnavailable */
+    STATUS_TIMEOUT,          /* 504 Timeout */
+    STATUS_NO_SPACE,         /* 507 InsufficientStorage (stead's own) */
+    _STATUS_MAX,
+} StatusReason;
+
+typedef struct StatusReasonInfo {
+    StatusReason reason;
+    int code;
+    const char *name;
+} StatusReasonInfo;
+
+const StatusReasonInfo *status_reason_info(StatusReason reason);
+
+typedef enum CauseType {
+    CAUSE_REQUIRED,      /* FieldValueRequired: "Required value" */
+    CAUSE_INVALID,       /* FieldValueInvalid: "Invalid value: ...: detail" */
+    CAUSE_DUPLICATE,     /* FieldValueDuplicate */
+    CAUSE_NOT_SUPPORTED, /* FieldValueNotSupported: ...: supported values: "A", "B" */
+    CAUSE_FORBIDDEN,     /* FieldValueForbidden */
+    CAUSE_TOO_LONG,      /* FieldValueTooLong */
+    CAUSE_TOO_MANY,      /* FieldValueTooMany */
+    CAUSE_NOT_FOUND,     /* FieldValueNotFound */
+    CAUSE_TYPE_INVALID,  /* FieldValueTypeInvalid */
+    CAUSE_INTERNAL,      /* InternalError */
+    CAUSE_CONFLICT,      /* FieldManagerConflict */
+    CAUSE_RESOURCE_VERSION_TOO_LARGE,
+    _CAUSE_MAX,
+} CauseType;
+
+typedef struct Cause {
+    CauseType type;
+    const char *field;   /* "spec.containers[0].name" */
+    const char *message; /* without the field: "Required value: ..." */
+} Cause;
+
+/* A growing list of causes in an arena, with a stack of path elements for validators that walk. */
+struct Causes {
+    Arena *arena;
+    Cause *v;
+    size_t n, cap;
+};
+
+/* `bad` is the offending value as Go prints it (strings quoted); detail may be NULL. */
+void causes_add(Causes *causes, CauseType type, const char *field, const char *bad, const char *detail);
+void causes_required(Causes *causes, const char *field, const char *detail);
+void causes_invalid_string(Causes *causes, const char *field, const char *bad, const char *detail);
+void causes_invalid_int(Causes *causes, const char *field, int64_t bad, const char *detail);
+void causes_forbidden(Causes *causes, const char *field, const char *detail);
+void causes_not_supported(Causes *causes, const char *field, const char *bad, const char *const *supported);
+
+/* An API error under way: strings live in the arena it was made in. */
+typedef struct ApiStatus {
+    StatusReason reason;
+    const char *message;
+    const char *name, *group, *kind; /* details; kind is the plural resource or the kind, as Kubernetes has it */
+    const char *uid;
+    const Cause *causes;
+    size_t n_causes;
+    int32_t retry_after;
+} ApiStatus;
+
+/* All of these return the reason, so that a handler can `return status_not_found(...)`. */
+int status_not_found(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name);
+int status_already_exists(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name);
+/* the object has been modified; please apply your changes to the latest version and try again */
+int status_conflict(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name, const char *detail);
+int status_invalid(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name, const Causes *causes);
+int status_forbidden(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name, const char *detail);
+int status_set(ApiStatus *ret, Arena *arena, StatusReason reason, const char *format, ...) _printf_(4, 5);
+
+int status_code(const ApiStatus *status);
+/* {"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",...} */
+void status_json(const ApiStatus *status, StrBuf *out);
+/* The other way: what a remote server answered. */
+int status_parse(Arena *arena, Bytes json, ApiStatus *ret);
+/* A copy whose strings live in arena. */
+void status_copy(ApiStatus *ret, Arena *arena, const ApiStatus *status);
+
+#endif

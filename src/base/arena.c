@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See arena.h. Blocks double in size up to 64 KiB; what is larger gets a block of its own. */
+#include "base/arena.h"
+
+#define ARENA_FIRST 256
+#define ARENA_LARGEST (64 * 1024)
+
+struct ArenaBlock {
+    ArenaBlock *next;
+    size_t size;
+    _Alignas(16) char room[];
+};
+
+struct ArenaLink {
+    ArenaLink *next;
+    void (*release)(void *);
+    void *thing;
+};
+
+void arena_clear(Arena *arena)
+{
+    size_t first = arena->next_size;
+
+    for (ArenaLink *link = arena->links; link; link = link->next)
+        link->release(link->thing);
+    for (ArenaBlock *block = arena->block, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    *arena = (Arena){.next_size = MIN_OF(first, (size_t)1024)};
+}
+
+void *arena_alloc_slow(Arena *arena, size_t size, size_t align)
+{
+    size_t want = arena->next_size ? arena->next_size : ARENA_FIRST;
+    bool own = size + align > want / 2 && arena->block;
+    ArenaBlock *block;
+    uintptr_t at;
+
+    if (size + align > want || own)
+        want = MAX_OF(size + align, own ? 0 : want);
+    block = mem_resize(NULL, sizeof(*block) + want);
+    block->size = want;
+    arena->total += sizeof(*block) + want;
+    at = ((uintptr_t)block->room + align - 1) & ~(uintptr_t)(align - 1);
+    if (own) {
+        /* Behind the newest block, whose free room stays in use. */
+        block->next = arena->block->next;
+        arena->block->next = block;
+        return (void *)at;
+    }
+    block->next = arena->block;
+    arena->block = block;
+    arena->at = (char *)at + size;
+    arena->end = block->room + want;
+    arena->next_size = MIN_OF(want * 2, (size_t)ARENA_LARGEST);
+    return (void *)at;
+}
+
+char *arena_strndup(Arena *arena, const char *s, size_t n)
+{
+    char *copy = arena_alloc_raw(arena, n + 1, 1);
+
+    memcpy(copy, s, n);
+    copy[n] = 0;
+    return copy;
+}
+
+char *arena_strdup(Arena *arena, const char *s)
+{
+    return s ? arena_strndup(arena, s, strlen(s)) : NULL;
+}
+
+Bytes arena_bytes(Arena *arena, Bytes b)
+{
+    return b.p ? (Bytes){(uint8_t *)arena_strndup(arena, (const char *)b.p, b.n), b.n} : b;
+}
+
+char *arena_vprintf(Arena *arena, const char *format, va_list args)
+{
+    char small[256], *text;
+    va_list again;
+    int n;
+
+    va_copy(again, args);
+    n = vsnprintf(small, sizeof(small), format, args);
+    ASSERT(n >= 0);
+    if ((size_t)n < sizeof(small)) {
+        text = arena_strndup(arena, small, (size_t)n);
+    } else {
+        text = arena_alloc_raw(arena, (size_t)n + 1, 1);
+        vsnprintf(text, (size_t)n + 1, format, again);
+    }
+    va_end(again);
+    return text;
+}
+
+char *arena_printf(Arena *arena, const char *format, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, format);
+    text = arena_vprintf(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+void arena_link(Arena *arena, void (*release)(void *), void *thing)
+{
+    ArenaLink *link = arena_alloc_raw(arena, sizeof(*link), _Alignof(ArenaLink));
+
+    *link = (ArenaLink){arena->links, release, thing};
+    arena->links = link;
+}

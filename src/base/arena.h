@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bump allocator: many small pieces that live and die together, such as one request or one API
+ * object.
+ *
+ * arena_link() ties the life of a reference-counted thing to an arena: its release function runs
+ * once when the arena is cleared. That is how a request keeps cached objects alive without copying
+ * them.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/base.h"
+
+typedef struct ArenaBlock ArenaBlock;
+typedef struct ArenaLink ArenaLink;
+
+typedef struct Arena {
+    ArenaBlock *block; /* newest block; older ones behind it */
+    char *at, *end;    /* free room in the newest block */
+    ArenaLink *links;
+    size_t total;     /* bytes taken from malloc */
+    size_t next_size; /* size of the next block; grows */
+} Arena;
+
+#define ARENA_INIT ((Arena){0})
+#define ARENA_INIT_SIZE(n) ((Arena){.next_size = (n)})
+
+void arena_clear(Arena *arena); /* frees everything, runs links; the arena can be used again */
+void *arena_alloc_slow(Arena *arena, size_t size, size_t align);
+
+/* Not zeroed. */
+static inline void *arena_alloc_raw(Arena *arena, size_t size, size_t align)
+{
+    uintptr_t at = ((uintptr_t)arena->at + align - 1) & ~(uintptr_t)(align - 1);
+
+    if (_likely_(arena->at && at + size <= (uintptr_t)arena->end)) {
+        arena->at = (char *)at + size;
+        return (void *)at;
+    }
+    return arena_alloc_slow(arena, size, align);
+}
+static inline void *arena_alloc(Arena *arena, size_t size)
+{
+    return memset(arena_alloc_raw(arena, size, 8), 0, size);
+}
+#define arena_new(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
+#define arena_new_n(arena, T, n) ((T *)arena_alloc((arena), sizeof(T) * (n)))
+
+char *arena_strdup(Arena *arena, const char *s); /* NULL gives NULL */
+char *arena_strndup(Arena *arena, const char *s, size_t n);
+Bytes arena_bytes(Arena *arena, Bytes b);
+char *arena_printf(Arena *arena, const char *format, ...) _printf_(2, 3);
+char *arena_vprintf(Arena *arena, const char *format, va_list args);
+void arena_link(Arena *arena, void (*release)(void *), void *thing);
+
+/* A pointer to a copy of a scalar, for optional fields: spec->replicas = arena_int32(arena, 3). */
+static inline int32_t *arena_int32(Arena *arena, int32_t v)
+{
+    int32_t *p = arena_alloc_raw(arena, sizeof(v), sizeof(v));
+    *p = v;
+    return p;
+}
+static inline int64_t *arena_int64(Arena *arena, int64_t v)
+{
+    int64_t *p = arena_alloc_raw(arena, sizeof(v), sizeof(v));
+    *p = v;
+    return p;
+}
+static inline bool *arena_bool(Arena *arena, bool v)
+{
+    bool *p = arena_alloc_raw(arena, sizeof(v), sizeof(v));
+    *p = v;
+    return p;
+}
+
+#define _arena_ _cleanup_(arena_clear)
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Errors come in two signs.
+ *
+ *   0         success
+ *   positive  an outcome that the function documents (STORE_E_CONFLICT); its caller must handle it
+ *   negative  -errno, fatal to this unit of work; forwarded unchanged, never matched on
+ *
+ * A fatal error is born with ERR_ORIGIN, forwarded with ERR_TRACE, and an outcome that a caller did
+ * not expect becomes fatal with ERR_FOLD. Each keeps a line of a back-trace, which costs nothing on
+ * success. Four boundaries stop a fatal error: an HTTP request, a reconcile, a pod sync, a DNS
+ * packet. They log the trace once and carry on.
+ *
+ * Where a person reads the message (node, command line, manifests), a function takes `Err *reterr`
+ * besides: a sentence that says what happened and where, wrapped with more context on the way up.
+ */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "base/base.h"
+
+#define ERR_ORIGIN(r) error_origin((r), __FILE__, __LINE__, __func__)
+#define ERR_TRACE(r) error_trace((r), __FILE__, __LINE__, __func__)
+#define ERR_FOLD(r) error_fold((r), __FILE__, __LINE__, __func__)
+
+int error_origin(int r, const char *file, int line,
+                 const char *func);                                   /* r < 0 starts a new trace */
+int error_trace(int r, const char *file, int line, const char *func); /* returns r; notes r < 0 */
+int error_fold(int r, const char *file, int line,
+               const char *func); /* r > 0 becomes -ENOTRECOVERABLE */
+
+/* The trace of the newest fatal error on this thread, one line; forgets it. For the boundaries. */
+void error_trace_take(char *buf, size_t size);
+
+typedef struct Err {
+    int code;          /* errno, 0 where there is none */
+    char message[512]; /* what happened, where; cut with "..." if longer */
+} Err;
+
+#define ERR_INIT ((Err){0})
+
+/* Sets a message (and ": strerror" where code is not 0) and returns -code, or -EINVAL where code is
+ * 0. err may be NULL. */
+int err_set(Err *err, int code, const char *format, ...) _printf_(3, 4);
+/* Puts "context: " in front of the message; returns -err->code. */
+int err_wrap(Err *err, const char *format, ...) _printf_(2, 3);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small files and folders. All descriptors are close-on-exec. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <sys/types.h>
+
+#include "base/base.h"
+
+/* The whole file, NUL added behind it; -EFBIG if it has more than limit bytes. The caller frees. */
+int file_read(const char *path, size_t limit, char **ret, size_t *ret_n);
+/* path.tmp-XXXX, fsync, rename, fsync of the folder: old or new, never half. */
+int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
+/* The same without fsync, for run-time state that a reboot voids anyway. */
+int file_replace(const char *path, const void *p, size_t n, mode_t mode);
+int file_mkdir_all(const char *path, mode_t mode); /* like mkdir -p */
+int file_mkdir_for(const char *path, mode_t mode); /* the folder that path lies in */
+/* Like rm -rf, but never crosses into another file system (a mount below is an error -EXDEV).
+ * Missing is fine. */
+int file_remove_tree(const char *path);
+bool file_exists(const char *path);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table form of a type: what the schema generator emits, and what CustomResourceDefinitions build at run time.
+ *
+ * A value is a plain C struct; its Type says where each field lies and how it travels. All that a value points at lives
+ * in one arena. How fields are held in C:
+ *
+ *   BOOL INT32 INT64 DOUBLE   the scalar itself
+ *   STRING                    const char *; NULL and "" both mean empty for a plain field, NULL means absent for an
+ *                             optional one. Strings never hold NUL bytes (decoders refuse them).
+ *   BYTES                     Bytes (base64 in JSON)
+ *   TIME MICRO_TIME           Time; set == false is the zero time (null in JSON)
+ *   QUANTITY                  const char *, canonical text as Kubernetes prints it ("256M", "500m"); see api/quantity.h
+ *   INT_OR_STRING             IntOrString
+ *   RAW                       Bytes: any JSON value, compact text (RawExtension, FieldsV1, JSON)
+ *   STRUCT                    the struct itself, embedded
+ *
+ * and by shape:
+ *
+ *   ONE       as above
+ *   OPTIONAL  a pointer to it (STRING, QUANTITY, BYTES, RAW, TIME, MICRO_TIME: the same as ONE; NULL / .p == NULL / !set
+ *             means absent)
+ *   LIST      struct { T *v; size_t n; }; v == NULL is nil, v != NULL with n == 0 is an empty list
+ *   MAP       struct { Entry *v; size_t n; } where Entry is { const char *key; T value; }, sorted by key, keys unique
+ *
+ * List and Map below have the layout of all of these.
+ */
+#ifndef CODEC_TYPE_H
+#define CODEC_TYPE_H
+
+#include "base/arena.h"
+#include "base/base.h"
+
+typedef struct Type Type;
+typedef struct Field Field;
+
+typedef struct Time {
+    int64_t seconds;
+    int32_t nanos;
+    bool set;
+} Time;
+
+typedef struct IntOrString {
+    bool is_string;
+    int32_t number;
+    const char *string;
+} IntOrString;
+
+typedef struct StringEntry {
+    const char *key;
+    const char *value;
+} StringEntry;
+
+typedef struct BytesEntry {
+    const char *key;
+    Bytes value;
+} BytesEntry;
+
+typedef struct StringArray {
+    const char **v;
+    size_t n;
+} StringArray;
+
+typedef struct Int32Array {
+    int32_t *v;
+    size_t n;
+} Int32Array;
+
+typedef struct Int64Array {
+    int64_t *v;
+    size_t n;
+} Int64Array;
+
+typedef struct StringMap { /* also of quantities */
+    StringEntry *v;
+    size_t n;
+} StringMap;
+
+typedef struct BytesMap {
+    BytesEntry *v;
+    size_t n;
+} BytesMap;
+
+/* The layout of every list and map field. */
+typedef struct List {
+    void *v;
+    size_t n;
+} List;
+
+typedef enum ValueType {
+    VALUE_BOOL,
+    VALUE_INT32,
+    VALUE_INT64,
+    VALUE_DOUBLE,
+    VALUE_STRING,
+    VALUE_BYTES,
+    VALUE_TIME,
+    VALUE_MICRO_TIME,
+    VALUE_QUANTITY,
+    VALUE_INT_OR_STRING,
+    VALUE_RAW,
+    VALUE_STRUCT,
+    _VALUE_MAX,
+} ValueType;
+
+typedef enum Shape {
+    SHAPE_ONE,
+    SHAPE_OPTIONAL,
+    SHAPE_LIST,
+    SHAPE_MAP,
+    _SHAPE_MAX,
+} Shape;
+
+typedef enum ListKind {
+    LIST_ATOMIC, /* replaced as a whole: the default */
+    LIST_SET,    /* of scalars */
+    LIST_MAP,    /* of structs, told apart by `keys` */
+} ListKind;
+
+typedef enum FieldFlag {
+    FIELD_REQUIRED = 1 << 0,     /* validation: missing or empty is an error */
+    FIELD_EMIT_ALWAYS = 1 << 1,  /* no omitempty in Go: 0, "", null, [] are written out */
+    FIELD_INLINE = 1 << 2,       /* a struct whose JSON members stand in the parent's object; nested in protobuf */
+    FIELD_IMMUTABLE = 1 << 3,    /* may not change after creation */
+    FIELD_ATOMIC_STRUCT = 1 << 4,/* apply treats the struct or map as one value (x-kubernetes-map-type: atomic) */
+    FIELD_NO_PROTO = 1 << 5,     /* not in protobuf */
+    FIELD_PATCH_MERGE = 1 << 6,       /* strategic merge: patchStrategy merge; key in patch_key, none for scalars */
+    FIELD_PATCH_RETAIN_KEYS = 1 << 7, /* patchStrategy retainKeys */
+    FIELD_UNION_MEMBER = 1 << 8,      /* of a "one of" struct such as VolumeSource */
+    FIELD_DEPRECATED = 1 << 9,
+} FieldFlag;
+
+/* Text formats that validation knows by name. */
+typedef enum FieldFormat {
+    FORMAT_NONE,
+    FORMAT_DNS_LABEL,      /* RFC 1123 label */
+    FORMAT_DNS_SUBDOMAIN,  /* RFC 1123 subdomain */
+    FORMAT_QUALIFIED_NAME, /* label keys */
+    FORMAT_LABEL_VALUE,
+    FORMAT_ENV_NAME,
+    FORMAT_CONFIG_KEY,
+    FORMAT_PORT_NAME,      /* IANA service name */
+    FORMAT_IP,
+    FORMAT_ABSOLUTE_PATH,
+    _FORMAT_MAX,
+} FieldFormat;
+
+struct Field {
+    const char *json;      /* JSON name; for an inline struct its Go name, used nowhere on the wire */
+    uint32_t offset;
+    uint16_t number;       /* protobuf field number */
+    uint16_t flags;
+    uint8_t value;         /* ValueType of the thing, an element or a map's value */
+    uint8_t shape;
+    uint8_t list_kind;     /* for LIST */
+    uint8_t format;        /* FieldFormat of a string (or of each string in a list) */
+    uint8_t json_length;   /* strlen(json) */
+    bool has_min, has_max;
+    int64_t min, max;      /* of numbers; of lengths for strings and lists */
+    const Type *type;      /* for STRUCT: the type of the thing, an element or a map's value */
+    const char *const *keys;       /* LIST_MAP: NULL-ended JSON names */
+    const char *const *enum_values;/* NULL-ended; NULL: any */
+    const char *patch_key;         /* strategic merge key */
+    const char *default_json;      /* what an absent field becomes, as JSON; NULL: none */
+    const char *doc;
+};
+
+struct Type {
+    const char *name;      /* C and schema name, "PodSpec" */
+    const char *openapi;   /* "io.k8s.api.core.v1.PodSpec" */
+    const char *doc;
+    const Field *fields;   /* in order of declaration: the order of JSON output */
+    uint32_t size;
+    uint16_t n_fields;
+    uint16_t n_names;
+    const struct TypeName *names; /* every JSON name reachable here, inline structs flattened, sorted by (length, bytes) */
+    bool has_defaults;     /* it, or something below it, has defaults: lets the walker skip whole subtrees */
+    bool is_union;         /* exactly or at most one of the UNION_MEMBER fields */
+};
+
+/* A JSON name and the way to its field through inline structs. */
+typedef struct TypeName {
+    const char *json;
+    uint8_t length;
+    uint8_t depth;          /* how many inline fields to pass */
+    uint32_t offset;        /* of the field from the start of the outer struct */
+    const Field *field;
+} TypeName;
+
+/* The name's entry, or NULL. */
+const TypeName *type_find(const Type *type, const char *json, size_t length);
+size_t value_size(const Field *field); /* of one element, map entry or the thing itself */
+
+static inline void *field_at(const void *value, const Field *field)
+{
+    return (char *)(uintptr_t)value + field->offset;
+}
+
+/* ---- generic operations on values; each is a walk over the table ---- */
+
+void type_copy(const Type *type, Arena *arena, void *to, const void *from);          /* deep */
+bool type_equal(const Type *type, const void *a, const void *b);                      /* nil list == empty list */
+bool type_field_equal(const Field *field, const void *a, const void *b);              /* pointers to the fields */
+bool type_field_empty(const Field *field, const void *at);                            /* would omitempty drop it? */
+void type_default(const Type *type, Arena *arena, void *value);                       /* table defaults, whole tree */
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node: runs the pods that are bound to it, and tells how they are.
+ *
+ * It watches Pods of its name through the Client, keeps one PodMachine for each, and reports status by patching the
+ * status subresource. Containers live under conmon, outside this process: after a restart the machines are rebuilt from
+ * RUN (state files), the runtime and the kernel.
+ */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "api/client.h"
+#include "api/streams.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "control/control.h"
+#include "image/image.h"
+#include "net/net.h"
+
+struct uv_loop_s;
+
+typedef struct Node Node;
+
+typedef struct NodeOptions {
+    struct uv_loop_s *loop;
+    Client *client;
+    Clock *clock;
+    Random *random;
+    Net *net;
+    ImageStore *images;
+    const char *name;           /* node name */
+    const char *data_dir;       /* DATA: volumes, container root folders, logs */
+    const char *run_dir;        /* RUN: sockets, state of running things */
+    const char *dns_ip;
+    const char *domain;         /* "cluster.local" */
+    const char *api_address;    /* for KUBERNETES_SERVICE_HOST: the kubernetes Service's address */
+    uint16_t api_port;          /* 443 */
+    const char *root_ca_pem;
+    const char *helper_dir;     /* where our helper programs lie */
+    /* A token for a pod's ServiceAccount (projected volume); NULL where it cannot be. */
+    char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account, const char *audience,
+                        int64_t lifetime_seconds);
+    void *make_token_data;
+} NodeOptions;
+
+int node_start(const NodeOptions *options, Node **ret, Err *reterr);
+/* Stops watching; containers live on. */
+Node *node_stop(Node *node);
+/* Stops every pod gracefully and calls back when all are gone: stead down. Data stay. */
+void node_shutdown(Node *node, void (*done)(void *data), void *data);
+/* Removes mounts, cgroups, namespaces and state of everything: stead reset. Also without a running node. */
+int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr);
+
+/* Logs and exec, for the server (api/streams.h). */
+PodStreams *node_streams(Node *node);
+
+#endif
