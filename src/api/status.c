@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/status.h"
+#include "api/generated.h"
+#include "codec/json.h"
+
+/* clang-format off */
+static const StatusReasonInfo reasons[] = {
+    {STATUS_OK,                     200, ""},
+    {STATUS_BAD_REQUEST,            400, "BadRequest"},
+    {STATUS_UNAUTHORIZED,           401, "Unauthorized"},
+    {STATUS_FORBIDDEN,              403, "Forbidden"},
+    {STATUS_NOT_FOUND,              404, "NotFound"},
+    {STATUS_METHOD_NOT_ALLOWED,     405, "MethodNotAllowed"},
+    {STATUS_NOT_ACCEPTABLE,         406, "NotAcceptable"},
+    {STATUS_ALREADY_EXISTS,         409, "AlreadyExists"},
+    {STATUS_CONFLICT,               409, "Conflict"},
+    {STATUS_GONE,                   410, "Gone"},
+    {STATUS_EXPIRED,                410, "Expired"},
+    {STATUS_TOO_LARGE,              413, "RequestEntityTooLarge"},
+    {STATUS_UNSUPPORTED_MEDIA_TYPE, 415, "UnsupportedMediaType"},
+    {STATUS_INVALID,                422, "Invalid"},
+    {STATUS_TOO_MANY_REQUESTS,      429, "TooManyRequests"},
+    {STATUS_INTERNAL_ERROR,         500, "InternalError"},
+    {STATUS_UNAVAILABLE,            503, "ServiceUnavailable"},
+    {STATUS_TIMEOUT,                504, "Timeout"},
+    {STATUS_NO_SPACE,               507, "InsufficientStorage"},
+};
+static_assert(ARRAY_LEN(reasons) == _STATUS_MAX, "every reason has its row");
+
+static const struct {
+    const char *name;   /* as details.causes[].reason */
+    const char *text;   /* how the message begins */
+} causes_table[] = {
+    [CAUSE_REQUIRED]                   = {"FieldValueRequired", "Required value"},
+    [CAUSE_INVALID]                    = {"FieldValueInvalid", "Invalid value"},
+    [CAUSE_DUPLICATE]                  = {"FieldValueDuplicate", "Duplicate value"},
+    [CAUSE_NOT_SUPPORTED]              = {"FieldValueNotSupported", "Unsupported value"},
+    [CAUSE_FORBIDDEN]                  = {"FieldValueForbidden", "Forbidden"},
+    [CAUSE_TOO_LONG]                   = {"FieldValueTooLong", "Too long"},
+    [CAUSE_TOO_MANY]                   = {"FieldValueTooMany", "Too many"},
+    [CAUSE_NOT_FOUND]                  = {"FieldValueNotFound", "Not found"},
+    [CAUSE_TYPE_INVALID]               = {"FieldValueTypeInvalid", "Invalid value"},
+    [CAUSE_INTERNAL]                   = {"InternalError", "Internal error"},
+    [CAUSE_CONFLICT]                   = {"FieldManagerConflict", "conflict"},
+    [CAUSE_RESOURCE_VERSION_TOO_LARGE] = {"ResourceVersionTooLarge", "Too large resource version"},
+};
+static_assert(ARRAY_LEN(causes_table) == _CAUSE_MAX, "every cause has its row");
+/* clang-format on */
+
+const StatusReasonInfo *status_reason_info(StatusReason reason)
+{
+    ASSERT(reason < _STATUS_MAX);
+    return &reasons[reason];
+}
+
+void causes_add(Causes *causes, CauseType type, const char *field, const char *bad,
+                const char *detail)
+{
+    Cause *cause;
+
+    if (causes->n == causes->cap) {
+        Cause *v = arena_new_n(causes->arena, Cause, causes->cap ? causes->cap * 2 : 4);
+
+        if (causes->n)
+            memcpy(v, causes->v, causes->n * sizeof(*v));
+        causes->cap = causes->cap ? causes->cap * 2 : 4;
+        causes->v = v;
+    }
+    cause = &causes->v[causes->n++];
+    cause->type = type;
+    cause->field = arena_strdup(causes->arena, field);
+    cause->message =
+        arena_printf(causes->arena, "%s%s%s%s%s", causes_table[type].text, bad ? ": " : "",
+                     bad ? bad : "", str_empty(detail) ? "" : ": ", detail ? detail : "");
+}
+
+void causes_required(Causes *causes, const char *field, const char *detail)
+{
+    causes_add(causes, CAUSE_REQUIRED, field, NULL, detail);
+}
+
+/* As Go's %q, near enough for what stands in API objects. */
+static const char *quoted(Arena *arena, const char *s)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    json_encode_string(&text, s ? s : "", s ? strlen(s) : 0);
+    return arena_strndup(arena, text.p, text.n);
+}
+
+void causes_invalid_string(Causes *causes, const char *field, const char *bad, const char *detail)
+{
+    causes_add(causes, CAUSE_INVALID, field, quoted(causes->arena, bad), detail);
+}
+
+void causes_invalid_int(Causes *causes, const char *field, int64_t bad, const char *detail)
+{
+    causes_add(causes, CAUSE_INVALID, field, arena_printf(causes->arena, "%" PRId64, bad), detail);
+}
+
+void causes_forbidden(Causes *causes, const char *field, const char *detail)
+{
+    causes_add(causes, CAUSE_FORBIDDEN, field, NULL, detail);
+}
+
+void causes_not_supported(Causes *causes, const char *field, const char *bad,
+                          const char *const *supported)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (supported && *supported) {
+        strbuf_add_string(&text, "supported values: ");
+        for (size_t i = 0; supported[i]; i++)
+            strbuf_printf(&text, "%s\"%s\"", i ? ", " : "", supported[i]);
+    }
+    causes_add(causes, CAUSE_NOT_SUPPORTED, field, quoted(causes->arena, bad),
+               strbuf_string(&text));
+}
+
+/* "statefulsets.apps", "pods" */
+static const char *resource_name(Arena *arena, const Kind *kind)
+{
+    if (str_empty(kind->group))
+        return kind->plural;
+    return arena_printf(arena, "%s.%s", kind->plural, kind->group);
+}
+
+static ApiStatus *about(ApiStatus *ret, Arena *arena, StatusReason reason, const Kind *kind,
+                        const char *name)
+{
+    *ret = (ApiStatus){.reason = reason,
+                       .name = arena_strdup(arena, name),
+                       .group = kind->group,
+                       .kind = kind->plural};
+    return ret;
+}
+
+int status_not_found(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name)
+{
+    about(ret, arena, STATUS_NOT_FOUND, kind, name)->message =
+        arena_printf(arena, "%s \"%s\" not found", resource_name(arena, kind), name);
+    return ret->reason;
+}
+
+int status_already_exists(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name)
+{
+    about(ret, arena, STATUS_ALREADY_EXISTS, kind, name)->message =
+        arena_printf(arena, "%s \"%s\" already exists", resource_name(arena, kind), name);
+    return ret->reason;
+}
+
+int status_conflict(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name,
+                    const char *detail)
+{
+    if (!detail)
+        detail = "the object has been modified; please apply your changes to the latest version "
+                 "and try again";
+    about(ret, arena, STATUS_CONFLICT, kind, name)->message =
+        arena_printf(arena, "Operation cannot be fulfilled on %s \"%s\": %s",
+                     resource_name(arena, kind), name, detail);
+    return ret->reason;
+}
+
+int status_forbidden(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name,
+                     const char *detail)
+{
+    about(ret, arena, STATUS_FORBIDDEN, kind, name);
+    if (str_empty(name))
+        ret->message =
+            arena_printf(arena, "%s is forbidden: %s", resource_name(arena, kind), detail);
+    else
+        ret->message = arena_printf(arena, "%s \"%s\" is forbidden: %s", resource_name(arena, kind),
+                                    name, detail);
+    return ret->reason;
+}
+
+int status_invalid(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name,
+                   const Causes *causes)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    about(ret, arena, STATUS_INVALID, kind, name);
+    ret->kind = kind->kind; /* this one reason names the kind, not the resource */
+    ret->causes = causes->v;
+    ret->n_causes = causes->n;
+    strbuf_printf(&text, "%s%s%s \"%s\" is invalid: ", kind->kind, *kind->group ? "." : "",
+                  kind->group, name ? name : "");
+    if (causes->n > 1)
+        strbuf_add_char(&text, '[');
+    for (size_t i = 0; i < causes->n; i++)
+        strbuf_printf(&text, "%s%s: %s", i ? ", " : "", causes->v[i].field, causes->v[i].message);
+    if (causes->n > 1)
+        strbuf_add_char(&text, ']');
+    ret->message = arena_strndup(arena, text.p, text.n);
+    return ret->reason;
+}
+
+int status_set(ApiStatus *ret, Arena *arena, StatusReason reason, const char *format, ...)
+{
+    va_list args;
+
+    *ret = (ApiStatus){.reason = reason};
+    va_start(args, format);
+    ret->message = arena_vprintf(arena, format, args);
+    va_end(args);
+    return reason;
+}
+
+int status_code(const ApiStatus *status)
+{
+    return status_reason_info(status->reason)->code;
+}
+
+static void add_member(StrBuf *out, bool *first, const char *name, const char *value)
+{
+    if (str_empty(value))
+        return;
+    if (!*first)
+        strbuf_add_char(out, ',');
+    *first = false;
+    strbuf_printf(out, "\"%s\":", name);
+    json_encode_string(out, value, strlen(value));
+}
+
+static void add_details(const ApiStatus *status, StrBuf *out)
+{
+    bool first = true;
+
+    strbuf_add_string(out, ",\"details\":{");
+    add_member(out, &first, "name", status->name);
+    add_member(out, &first, "group", status->group);
+    add_member(out, &first, "kind", status->kind);
+    add_member(out, &first, "uid", status->uid);
+    if (status->n_causes)
+        strbuf_add_string(out, first ? "\"causes\":[" : ",\"causes\":[");
+    for (size_t i = 0; i < status->n_causes; i++) {
+        bool inner = true;
+
+        strbuf_add_string(out, i ? ",{" : "{");
+        add_member(out, &inner, "reason", causes_table[status->causes[i].type].name);
+        add_member(out, &inner, "message", status->causes[i].message);
+        add_member(out, &inner, "field", status->causes[i].field);
+        strbuf_add_char(out, '}');
+    }
+    if (status->n_causes) {
+        strbuf_add_char(out, ']');
+        first = false;
+    }
+    if (status->retry_after)
+        strbuf_printf(out, "%s\"retryAfterSeconds\":%d", first ? "" : ",", status->retry_after);
+    strbuf_add_char(out, '}');
+}
+
+void status_json(const ApiStatus *status, StrBuf *out)
+{
+    const StatusReasonInfo *info = status_reason_info(status->reason);
+    bool details = status->name || status->kind || status->uid || status->n_causes ||
+                   status->retry_after || !str_empty(status->group);
+    bool first = true;
+
+    strbuf_add_string(out,
+                      "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":");
+    strbuf_add_string(out, status->reason == STATUS_OK ? "\"Success\"," : "\"Failure\",");
+    add_member(out, &first, "message", status->message);
+    add_member(out, &first, "reason", info->name);
+    if (first)
+        strbuf_truncate(out, out->n - 1);
+    if (details)
+        add_details(status, out);
+    strbuf_printf(out, ",\"code\":%d}", info->code);
+}
+
+static const StatusReasonInfo *find_reason(const char *name, int code)
+{
+    for (size_t i = 1; i < ARRAY_LEN(reasons); i++)
+        if (name && str_equal(reasons[i].name, name))
+            return &reasons[i];
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (reasons[i].code == code)
+            return &reasons[i];
+    return &reasons[STATUS_INTERNAL_ERROR];
+}
+
+int status_parse(Arena *arena, Bytes json, ApiStatus *ret)
+{
+    static const char *const ignore[] = {"kind", "apiVersion", NULL};
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+    Status s = {0};
+
+    if (json_parse(arena, json, &doc, &report) ||
+        json_decode(&type_Status, arena, yyjson_doc_get_root(doc), 0, ignore, &s, &report))
+        return 1;
+    *ret = (ApiStatus){.reason = find_reason(s.reason, s.code)->reason, .message = s.message};
+    if (str_equal(s.status, "Success"))
+        ret->reason = STATUS_OK;
+    if (s.details) {
+        ret->name = s.details->name;
+        ret->group = s.details->group;
+        ret->kind = s.details->kind;
+        ret->uid = s.details->uid;
+        ret->retry_after = s.details->retry_after_seconds;
+    }
+    return 0;
+}
+
+void status_copy(ApiStatus *ret, Arena *arena, const ApiStatus *status)
+{
+    Cause *causes = status->n_causes ? arena_new_n(arena, Cause, status->n_causes) : NULL;
+
+    *ret = *status;
+    ret->message = arena_strdup(arena, status->message);
+    ret->name = arena_strdup(arena, status->name);
+    ret->group = arena_strdup(arena, status->group);
+    ret->kind = arena_strdup(arena, status->kind);
+    ret->uid = arena_strdup(arena, status->uid);
+    for (size_t i = 0; i < status->n_causes; i++)
+        causes[i] = (Cause){status->causes[i].type, arena_strdup(arena, status->causes[i].field),
+                            arena_strdup(arena, status->causes[i].message)};
+    ret->causes = causes;
+}
