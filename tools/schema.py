@@ -453,8 +453,19 @@ def check_type(schema, type_):
     type_.union = any("union" in field.attrs for field in type_.fields)
 
 
+def json_names(schema, name):
+    """JSON members of a struct, those of inline structs among them."""
+    names = set()
+    for inner in schema.types[name].fields:
+        if "inline" in inner.attrs and inner.base in schema.types:
+            names |= json_names(schema, inner.base)
+        else:
+            names.add(inner.json)
+    return names
+
+
 def check_keys(schema, field):
-    names = {inner.json for inner in schema.types[field.base].fields}
+    names = json_names(schema, field.base)
     keys = field.attrs.get("map", "").split(",") if "map" in field.attrs else []
     for key in keys + ([field.attrs["merge"]] if field.attrs.get("merge") else []):
         if key not in names:

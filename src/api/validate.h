@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Validation: everything that is wrong with an object, at once, in Kubernetes' words and with Kubernetes' paths.
+ * Validation: everything that is wrong with an object, at once, in Kubernetes' words and with
+ * Kubernetes' paths.
  *
- * Three layers, run by validate_object() in this order: metadata, which is alike for all kinds; the table walk (required,
- * enum, bounds, formats, immutable fields, duplicates in keyed lists); and the kind's own rules, for what no table holds.
- * Rules therefore never repeat what the schema says.
+ * Three layers, run by validate_object() in this order: metadata, which is alike for all kinds; the
+ * table walk (required, enum, bounds, formats, immutable fields, duplicates in keyed lists); and
+ * the kind's own rules, for what no table holds. Rules therefore never repeat what the schema says.
  *
  * Paths are chains on the stack and become text only when there is something to complain about:
  *
@@ -39,17 +40,18 @@ typedef struct Faults {
     size_t n;
 } Faults;
 
-Faults check_dns_label(const char *s);      /* RFC 1123 label */
+Faults check_dns_label(const char *s); /* RFC 1123 label */
 Faults check_dns_1035_label(const char *s);
 Faults check_dns_subdomain(const char *s);  /* RFC 1123 subdomain */
 Faults check_qualified_name(const char *s); /* label keys, finalizers: [prefix/]name */
 Faults check_label_value(const char *s);
-Faults check_port_name(const char *s);      /* IANA service name */
-Faults check_env_name(const char *s);       /* what Kubernetes takes since 1.34: printable ASCII but '=' */
-Faults check_config_key(const char *s);     /* keys of ConfigMaps and Secrets */
+Faults check_port_name(const char *s); /* IANA service name */
+Faults
+check_env_name(const char *s); /* what Kubernetes takes since 1.34: printable ASCII but '=' */
+Faults check_config_key(const char *s); /* keys of ConfigMaps and Secrets */
 Faults check_ip(const char *s);
 Faults check_cidr(const char *s);
-Faults check_percent(const char *s);        /* "25%" */
+Faults check_percent(const char *s); /* "25%" */
 Faults check_http_header(const char *s);
 Faults check_format(FieldFormat format, const char *s);
 /* The same for generateName: a dash at the end stands for what is still to come. */
@@ -62,22 +64,26 @@ void faults_add(Faults faults, const char *field, const char *bad, Causes *cause
 
 void validate_labels(const StringMap *labels, const char *path, Causes *causes);
 void validate_annotations(const StringMap *annotations, const char *path, Causes *causes);
-void validate_label_selector(const LabelSelector *selector, const char *path, Causes *causes); /* NULL is fine */
+void validate_label_selector(const LabelSelector *selector, const char *path,
+                             Causes *causes); /* NULL is fine */
 /* Whatever can be negative and must not be. */
 void validate_non_negative(int64_t v, const char *path, Causes *causes);
 /* maxUnavailable and the like: a count of 0 or more, or a percentage. */
 void validate_int_or_percent(const IntOrString *v, const char *path, Causes *causes);
 /* "field is immutable" unless both are equal. */
-void validate_immutable(const Field *field, const void *now, const void *before, const char *path, Causes *causes);
+void validate_immutable(const Field *field, const void *now, const void *before, const char *path,
+                        Causes *causes);
 /* "80", "\"x\"", "{...}": a field's value as JSON, for causes_add's `bad`. */
 const char *validate_bad_value(const Field *field, const void *at, Causes *causes);
 
 /* ---- pods, for workloads ---- */
 
-/* The rules of a pod's spec; the table walk is not part of them (validate_object has done it for the whole object). */
+/* The rules of a pod's spec; the table walk is not part of them (validate_object has done it for
+ * the whole object). */
 void validate_pod_spec(const PodSpec *spec, const char *path, Causes *causes);
 /* metadata.labels, metadata.annotations, spec. */
-void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path, Causes *causes);
+void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path,
+                                Causes *causes);
 /* A claim's spec, also of volumeClaimTemplates. */
 void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
 /* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
@@ -86,14 +92,17 @@ void complete_claim_spec(Arena *arena, PersistentVolumeClaimSpec *spec);
 
 /* ---- objects ---- */
 
-/* name, namespace, labels, annotations, ownerReferences, finalizers; on update what may not change. */
-void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const ObjectMeta *before, const char *path,
-                          Causes *causes);
+/* name, namespace, labels, annotations, ownerReferences, finalizers; on update what may not change.
+ */
+void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const ObjectMeta *before,
+                          const char *path, Causes *causes);
 /* The table walk. `before` may be NULL; path NULL: the object itself. */
-void validate_type(const Type *type, const void *value, const void *before, const char *path, Causes *causes);
+void validate_type(const Type *type, const void *value, const void *before, const char *path,
+                   Causes *causes);
 /* All of it, for a create (before == NULL) or an update of the main resource. */
 void validate_object(const Kind *kind, const void *value, const void *before, Causes *causes);
 /* The same for an update through the status subresource. */
-void validate_object_status(const Kind *kind, const void *value, const void *before, Causes *causes);
+void validate_object_status(const Kind *kind, const void *value, const void *before,
+                            Causes *causes);
 
 #endif
