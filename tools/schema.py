@@ -67,7 +67,7 @@ KIND_FLAGS = {
 }
 C_KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int
     long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
-    asm typeof bool true false""".split())
+    asm typeof bool true false linux unix""".split())
 
 
 class SchemaError(Exception):
