@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resource.Quantity: exact decimal numbers with suffixes (n u m k M G T P E, Ki Mi Gi Ti Pi Ei, e3). */
+/* Quantities are part of what decoders canonicalize, so they live with the codecs. */
 #ifndef API_QUANTITY_H
 #define API_QUANTITY_H
 
-#include "base/arena.h"
-
-/* 0 and the canonical text ("256M" stays, "0.5" is "500m", "1024Mi" is "1Gi"), or positive: not a quantity. */
-int quantity_canonical(Arena *arena, const char *text, size_t n, const char **ret);
-/* The value rounded up; saturates at INT64_MAX. Text is canonical or not; 0 where it is none. */
-int64_t quantity_value(const char *text);
-int64_t quantity_milli(const char *text);
-int quantity_compare(const char *a, const char *b);
-/* Canonical text of a plain number; binary: prefer Ki, Mi... */
-const char *quantity_from(Arena *arena, int64_t value, bool binary);
+#include "codec/quantity.h"
 
 #endif

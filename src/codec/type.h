@@ -191,6 +191,16 @@ typedef struct TypeName {
 const TypeName *type_find(const Type *type, const char *json, size_t length);
 size_t value_size(const Field *field); /* of one element, map entry or the thing itself */
 
+/* Where the value stands in a map's entry, after the key. */
+#define TYPE_ENTRY_VALUE 8
+
+/* Is the field held as a pointer to the thing? */
+static inline bool type_is_pointer(const Field *field)
+{
+    return field->shape == SHAPE_OPTIONAL && (field->value < VALUE_STRING || field->value == VALUE_INT_OR_STRING ||
+                                              field->value == VALUE_STRUCT);
+}
+
 static inline void *field_at(const void *value, const Field *field)
 {
     return (char *)(uintptr_t)value + field->offset;
@@ -201,7 +211,18 @@ static inline void *field_at(const void *value, const Field *field)
 void type_copy(const Type *type, Arena *arena, void *to, const void *from);          /* deep */
 bool type_equal(const Type *type, const void *a, const void *b);                      /* nil list == empty list */
 bool type_field_equal(const Field *field, const void *a, const void *b);              /* pointers to the fields */
-bool type_field_empty(const Field *field, const void *at);                            /* would omitempty drop it? */
+/* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list. Its JSON is that of
+ * the list; in protobuf it is a message. */
+static inline bool type_is_bare(const Type *type)
+{
+    return type->n_fields == 1 && type->fields[0].shape == SHAPE_LIST && (type->fields[0].flags & FIELD_INLINE);
+}
+
+/* Would omitempty drop it? As in Go, never a struct that is not a pointer: those, and quantities and int-or-strings of
+ * shape ONE, are always written. */
+bool type_field_empty(const Field *field, const void *at);
+bool type_field_zero(const Field *field, const void *at); /* nothing set: empty, or a struct with nothing in it */
+bool type_zero(const Type *type, const void *value);
 void type_default(const Type *type, Arena *arena, void *value);                       /* table defaults, whole tree */
 
 #endif
