@@ -281,8 +281,6 @@ def parse_field(words, doc, place):
         attrs["noproto"] = ""
     elif not number.isdigit() or not 0 < int(number) < 65536:
         raise place.error(f"not a protobuf number: {number!r}")
-    if not doc:
-        raise place.error(f"{name} has no doc line")
     shape = {"[]": "LIST", "{}": "MAP"}.get(prefix, "OPTIONAL" if optional else "ONE")
     field = FieldLine(place, 0 if number == "-" else int(number), name, base, shape, attrs, doc,
                       attrs.get("go") or member_name(name))
@@ -305,8 +303,8 @@ def parse_kind_line(kind, words, doc, place):
     word, rest = words[0], words[1:]
     if word == "column":
         kind.columns.append(parse_column(words, doc, place))
-    elif word == "names" and len(rest) >= 2 and not kind.names:
-        kind.names = rest
+    elif word == "names" and (len(rest) >= 2 or rest == ["-"]) and not kind.names:
+        kind.names = rest if len(rest) >= 2 else ["", ""]  # "-": no resource of its own, only a subresource's kind
     elif word == "scope" and rest in (["namespaced"], ["cluster"]) and not kind.scope:
         kind.scope = rest[0]
     elif word == "categories":
@@ -434,14 +432,14 @@ def check(schema):
 def check_type(schema, type_):
     if not type_.doc:
         raise type_.place.error(f"{type_.name} has no doc line")
-    if not type_.fields and not type_.atomic:
-        pass  # an empty struct is a real thing (exists: {}), its presence says all
     seen = {}
     for field in type_.fields:
         for key in (f"number {field.number}" if field.number else None, f"name {field.json}", f"C name {field.c_name}"):
             if key and key in seen:
                 raise field.place.error(f"{key} is already at line {seen[key].place.line}")
             seen[key] = field
+        if not field.doc:
+            raise field.place.error(f"{field.json} has no doc line")
         if not field.scalar:
             if field.base not in schema.types:
                 raise field.place.error(f"unknown type {field.base!r}")
@@ -480,7 +478,7 @@ def check_kind(schema, kind):
     if not kind.names or not kind.scope:
         raise place.error(f"{kind.name} needs a names line and a scope line")
     for other in schema.kinds:
-        if other is not kind and (other.type.group.name, other.names[:1]) == (kind.type.group.name, kind.names[:1]):
+        if kind.names[0] and other is not kind and (other.type.group.name, other.names[:1]) == (kind.type.group.name, kind.names[:1]):
             raise place.error(f"{kind.names[0]} is already the plural of {other.name}")
 
 
@@ -678,7 +676,7 @@ def print_kind(kind):
             ("list_kind", c_string(name + "List")), ("plural", c_string(kind.names[0])),
             ("singular", c_string(kind.names[1])), ("api_version", c_string(api_version)),
             ("json_prefix", c_string(f'"kind":"{name}","apiVersion":"{api_version}"')),
-            ("store_prefix", c_string(f"/registry/{kind.store or kind.names[0]}/")),
+            ("store_prefix", c_string(f"/registry/{kind.store or kind.names[0]}/" if kind.names[0] else "")),
             ("short_names", string_list(kind.names[2:])), ("categories", string_list(kind.categories)),
             ("flags", kind_flags(kind)), ("id", f"KIND_ID_{c_name.upper()}"), ("type", f"&type_{kind.type.name}")]
     if kind.columns:
@@ -696,7 +694,7 @@ def print_source(schema):
     out = [NOTICE, "#include <assert.h>\n", '#include "api/generated.h"\n']
     out.append('static_assert(sizeof(StringArray) == sizeof(List) && sizeof(StringMap) == sizeof(List),\n'
                '              "every list and map field has the layout of List");\n')
-    for type_ in by_inline_order(schema):
+    for type_ in by_value_order(schema):  # a name table refers to the fields of inline structs
         out += print_type(schema, type_)
     for kind in schema.kinds:
         out += print_kind(kind)
@@ -704,11 +702,6 @@ def print_source(schema):
     out += [f"    [KIND_ID_{snake(kind.type.name).upper()}] = &kind_{snake(kind.type.name)}," for kind in schema.kinds]
     out.append("};")
     return "\n".join(out) + "\n"
-
-
-def by_inline_order(schema):
-    """A name table refers to the fields of inline structs, so those are printed first; embedding order has that."""
-    return by_value_order(schema)
 
 
 def main():

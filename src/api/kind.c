@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry of kinds. The built-in rows are the generated table, by id; the two hash tables over
+ * it, by kind and by resource, are filled on first use and never change after (open addressing,
+ * half full at most, so a search ends).
+ */
+#include "api/kind.h"
+
+#include <assert.h>
+
+#include "api/generated.h"
+
+enum { SLOTS = 512 };
+static_assert(KIND_COUNT * 2 <= SLOTS, "the tables must stay half empty");
+
+typedef struct Index {
+    uint16_t slots[SLOTS]; /* id + 1; 0: free */
+} Index;
+
+static Index by_kind, by_resource;
+
+/* FNV-1a: names of built-in kinds are not chosen by foreigners. */
+static uint32_t hash_add(uint32_t hash, const char *s)
+{
+    for (; *s; s++)
+        hash = (hash ^ (uint8_t)*s) * 16777619u;
+    return (hash ^ '/') * 16777619u;
+}
+
+static uint32_t hash_names(const char *group, const char *version, const char *name)
+{
+    return hash_add(hash_add(hash_add(2166136261u, group), version), name);
+}
+
+static void index_add(Index *index, uint32_t hash, size_t id)
+{
+    uint32_t slot = hash % SLOTS;
+
+    while (index->slots[slot])
+        slot = (slot + 1) % SLOTS;
+    index->slots[slot] = (uint16_t)(id + 1);
+}
+
+static void fill_indexes(void)
+{
+    static bool filled;
+
+    if (_likely_(filled))
+        return;
+    for (size_t id = 0; id < KIND_COUNT; id++) {
+        const Kind *kind = kind_table[id];
+
+        ASSERT(kind->id == id);
+        index_add(&by_kind, hash_names(kind->group, kind->version, kind->kind), id);
+        index_add(&by_resource, hash_names(kind->group, kind->version, kind->plural), id);
+    }
+    filled = true;
+}
+
+size_t kind_count(void)
+{
+    return KIND_COUNT;
+}
+
+const Kind *kind_at(size_t id)
+{
+    return id < KIND_COUNT ? kind_table[id] : NULL;
+}
+
+const Kind *kind_find(const char *group, const char *version, const char *name)
+{
+    fill_indexes();
+    for (uint32_t slot = hash_names(group, version, name) % SLOTS; by_kind.slots[slot];
+         slot = (slot + 1) % SLOTS) {
+        const Kind *kind = kind_table[by_kind.slots[slot] - 1];
+
+        if (strcmp(kind->kind, name) == 0 && strcmp(kind->version, version) == 0 &&
+            strcmp(kind->group, group) == 0)
+            return kind;
+    }
+    return NULL;
+}
+
+const Kind *kind_find_resource(const char *group, const char *version, const char *plural)
+{
+    fill_indexes();
+    for (uint32_t slot = hash_names(group, version, plural) % SLOTS; by_resource.slots[slot];
+         slot = (slot + 1) % SLOTS) {
+        const Kind *kind = kind_table[by_resource.slots[slot] - 1];
+
+        if (strcmp(kind->plural, plural) == 0 && strcmp(kind->version, version) == 0 &&
+            strcmp(kind->group, group) == 0)
+            return kind;
+    }
+    return NULL;
+}
+
+const Kind *kind_find_api_version(const char *api_version, const char *name)
+{
+    char group[256];
+    const char *slash = strchr(api_version, '/');
+    size_t n = slash ? (size_t)(slash - api_version) : 0;
+
+    if (n >= sizeof(group))
+        return NULL;
+    memcpy(group, api_version, n);
+    group[n] = 0;
+    return kind_find(group, slash ? slash + 1 : api_version, name);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of kubectl's tables: cells are appended as JSON values, each with the comma it needs, so
+ * that a printer is one call a column. A cell is the row's first where the buffer is empty or ends
+ * with "[".
+ */
+#ifndef API_PRINT_H
+#define API_PRINT_H
+
+#include "api/generated.h"
+#include "base/strbuf.h"
+
+/* ---- text ---- */
+
+/* A duration as kubectl shows it, two or three digits of it that matter: 45s, 5m30s, 3h12m, 8d,
+ * 2y30d. */
+void print_duration(StrBuf *out, int64_t seconds);
+/* The duration since then; "<unknown>" for the zero time. */
+void print_age(StrBuf *out, Time since, int64_t now_ns);
+/* "a,b,c + 2 more..." when there are more than max; "<unset>" when there are none. */
+void print_some(StrBuf *out, const StringArray *items, size_t max);
+
+/* ---- cells ---- */
+
+void cell_string(StrBuf *row, const char *s); /* NULL counts as "" */
+void cell_printf(StrBuf *row, const char *format, ...) _printf_(2, 3);
+void cell_int64(StrBuf *row, int64_t v);
+void cell_bool(StrBuf *row, bool v);
+void cell_age(StrBuf *row, Time since, int64_t now_ns);
+
+#endif
