@@ -32,6 +32,10 @@ typedef struct StoreEngineOps {
                     Err *reterr);
     /* All or nothing, durable on return. 0, ENGINE_E_NO_SPACE or ENGINE_E_FAILED (*reterr says why). */
     int (*commit)(StoreEngine *engine, const StoreRecord *records, size_t n, Err *reterr);
+    /* Housekeeping that is better done while nothing is written: true if rest() has something to do. Both on the store
+     * thread; NULL where an engine has none. rest() is called once after a short quiet, so a quiet store stays quiet. */
+    bool (*wants_rest)(StoreEngine *engine);
+    void (*rest)(StoreEngine *engine);
     void (*close)(StoreEngine *engine);
 } StoreEngineOps;
 

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the queue to the engine and back.
+ *
+ *   loop:    writes of one turn --(idle handle)--> queue, wake
+ *   thread:  all of the queue --> one transaction --> done, async
+ *   loop:    (async) done batches, in order: caches, watchers, answers
+ *
+ * The thread takes the queue without asking the loop, so it commits what came in while the last
+ * commit ran and never waits for answers to be written. After a failure it stops (`broken`): what
+ * was queued since was checked against a head that never came to be, so the loop refuses all of it,
+ * sets the heads back, and lets the thread go on.
+ *
+ * A synchronous engine has no thread: the idle handle commits and delivers.
+ */
+#include "store/internal.h"
+
+#define QUIET_NS (2 * UINT64_C(1000000000)) /* before the engine may tidy up */
+
+void write_list_push(WriteList *list, Write *write)
+{
+    write->next = NULL;
+    if (!list->last)
+        list->last = &list->first;
+    *list->last = write;
+    list->last = &write->next;
+    list->n++;
+}
+
+void write_list_move(WriteList *to, WriteList *from)
+{
+    if (!from->first)
+        return;
+    if (!to->last)
+        to->last = &to->first;
+    *to->last = from->first;
+    to->last = from->last;
+    to->n += from->n;
+    *from = (WriteList){0};
+}
+
+Write *write_free(Write *write)
+{
+    if (write)
+        object_unref(write->object);
+    free(write);
+    return NULL;
+}
+
+/* Runs on the store thread: touches nothing of the batch but keys and values. */
+static void commit_batch(StoreEngine *engine, Batch *batch)
+{
+    StoreRecord few[16], *records = few;
+    size_t n = 0;
+    int r;
+
+    if (batch->writes.n > ARRAY_LEN(few))
+        records = mem_new(batch->writes.n * sizeof(*records));
+    for (const Write *write = batch->writes.first; write; write = write->next) {
+        Bytes value = {write->value, write->value_length};
+
+        records[n++] = (StoreRecord){
+            .key = write->key,
+            .value = write->deletion ? BYTES_NULL : value,
+            .last = write->deletion ? value : BYTES_NULL,
+            .revision = write->revision,
+            .created = write->created,
+        };
+    }
+    r = engine->ops->commit(engine, records, n, &batch->err);
+    batch->outcome = r == 0 ? 0 : r == ENGINE_E_NO_SPACE ? STORE_E_NO_SPACE : STORE_E_FAILED;
+    if (records != few)
+        free(records);
+}
+
+static Batch *batch_new(WriteList *writes)
+{
+    Batch *batch = mem_new_type(Batch);
+
+    write_list_move(&batch->writes, writes);
+    return batch;
+}
+
+/* ---- the thread ---- */
+
+/* With the mutex held. False: time to end. */
+static bool wait_for_work(Store *store)
+{
+    StoreEngine *engine = store->engine;
+
+    while (!store->queue.first || store->broken) {
+        uv_cond_broadcast(&store->idle);
+        if (store->stop)
+            return false;
+        if (!store->broken && engine->ops->wants_rest && engine->ops->wants_rest(engine)) {
+            if (uv_cond_timedwait(&store->wake, &store->mutex, QUIET_NS) == UV_ETIMEDOUT &&
+                !store->queue.first && !store->stop) {
+                store->busy = true;
+                uv_mutex_unlock(&store->mutex);
+                engine->ops->rest(engine);
+                uv_mutex_lock(&store->mutex);
+                store->busy = false;
+            }
+        } else {
+            uv_cond_wait(&store->wake, &store->mutex);
+        }
+    }
+    return true;
+}
+
+static void run_thread(void *data)
+{
+    Store *store = data;
+
+    uv_mutex_lock(&store->mutex);
+    while (wait_for_work(store)) {
+        Batch *batch = batch_new(&store->queue);
+
+        store->busy = true;
+        uv_mutex_unlock(&store->mutex);
+        commit_batch(store->engine, batch);
+        uv_mutex_lock(&store->mutex);
+        store->busy = false;
+        store->broken = batch->outcome != 0;
+        *store->done_last = batch;
+        store->done_last = &batch->next;
+        uv_async_send(&store->handles->async);
+    }
+    uv_mutex_unlock(&store->mutex);
+}
+
+/* ---- the loop ---- */
+
+static void hand_over(Store *store)
+{
+    if (!store->fresh.first)
+        return;
+    uv_mutex_lock(&store->mutex);
+    write_list_move(&store->queue, &store->fresh);
+    if (!store->busy)
+        uv_cond_signal(&store->wake);
+    uv_mutex_unlock(&store->mutex);
+}
+
+static Batch *take_done(Store *store)
+{
+    Batch *done;
+
+    uv_mutex_lock(&store->mutex);
+    done = TAKE_PTR(store->done);
+    store->done_last = &store->done;
+    uv_mutex_unlock(&store->mutex);
+    return done;
+}
+
+/* Everything that is queued was checked against heads that the failed commit took away. */
+static void refuse_all(Store *store, Batch *failed)
+{
+    WriteList more = {0};
+
+    uv_mutex_lock(&store->mutex);
+    write_list_move(&more, &store->queue);
+    uv_mutex_unlock(&store->mutex);
+    write_list_move(&more, &store->fresh);
+    write_list_move(&failed->writes, &more);
+    store->depth++;
+    store_roll_back(store, failed);
+    uv_mutex_lock(&store->mutex);
+    store->broken = false;
+    uv_cond_signal(&store->wake);
+    uv_mutex_unlock(&store->mutex);
+    store_answer_refused(store, failed);
+    watch_leave(store);
+}
+
+static void deliver_done(Store *store)
+{
+    Batch *batch = take_done(store);
+
+    while (batch) {
+        Batch *next = batch->next;
+
+        if (batch->outcome == 0)
+            store_deliver(store, batch);
+        else
+            refuse_all(store, batch);
+        batch = next;
+    }
+    if (store->handles && store->waiting == 0)
+        uv_unref((uv_handle_t *)&store->handles->async);
+}
+
+static void commit_on_loop(Store *store)
+{
+    if (!store->fresh.first)
+        return;
+    Batch *batch = batch_new(&store->fresh);
+
+    commit_batch(store->engine, batch);
+    if (batch->outcome == 0)
+        store_deliver(store, batch);
+    else
+        refuse_all(store, batch);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    StoreHandles *handles = idle->data;
+    Store *store = handles->store;
+
+    if (store->engine->synchronous)
+        commit_on_loop(store);
+    else
+        hand_over(store);
+    if (!store->fresh.first)
+        uv_idle_stop(idle);
+}
+
+static void on_async(uv_async_t *async)
+{
+    StoreHandles *handles = async->data;
+
+    if (handles->store && handles->store->depth == 0)
+        deliver_done(handles->store);
+}
+
+void commit_schedule(Store *store)
+{
+    if (!store->handles)
+        return;
+    if (store->waiting == 1)
+        uv_ref((uv_handle_t *)&store->handles->async);
+    uv_idle_start(&store->handles->idle, on_idle);
+}
+
+void store_flush_now(Store *store)
+{
+    ASSERT(store->engine->synchronous);
+    if (store->depth == 0)
+        commit_on_loop(store);
+}
+
+/* ---- start and stop ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    StoreHandles *handles = handle->data;
+
+    if (--handles->open == 0)
+        free(handles);
+}
+
+int commit_start(Store *store, struct uv_loop_s *loop)
+{
+    int r;
+
+    uv_mutex_init(&store->mutex);
+    uv_cond_init(&store->wake);
+    uv_cond_init(&store->idle);
+    store->done_last = &store->done;
+    if (!loop)
+        return 0;
+    store->handles = mem_new_type(StoreHandles);
+    store->handles->store = store;
+    store->handles->open = 2;
+    store->handles->async.data = store->handles->idle.data = store->handles;
+    r = uv_async_init(loop, &store->handles->async, on_async);
+    if (r < 0) {
+        free(TAKE_PTR(store->handles));
+        return ERR_ORIGIN(r);
+    }
+    uv_unref((uv_handle_t *)&store->handles->async);
+    uv_idle_init(loop, &store->handles->idle);
+    if (store->engine->synchronous)
+        return 0;
+    r = uv_thread_create(&store->thread, run_thread, store);
+    if (r < 0)
+        return ERR_ORIGIN(r);
+    store->has_thread = true;
+    return 0;
+}
+
+static void wait_until_idle(Store *store)
+{
+    hand_over(store);
+    uv_mutex_lock(&store->mutex);
+    while (store->busy || (store->queue.first && !store->broken))
+        uv_cond_wait(&store->idle, &store->mutex);
+    uv_mutex_unlock(&store->mutex);
+}
+
+void commit_stop(Store *store)
+{
+    while (store->waiting > 0) {
+        if (store->has_thread) {
+            wait_until_idle(store);
+            deliver_done(store);
+        } else {
+            commit_on_loop(store);
+        }
+    }
+    if (store->has_thread) {
+        uv_mutex_lock(&store->mutex);
+        store->stop = true;
+        uv_cond_signal(&store->wake);
+        uv_mutex_unlock(&store->mutex);
+        uv_thread_join(&store->thread);
+    }
+    if (store->handles) {
+        store->handles->store = NULL;
+        uv_close((uv_handle_t *)&store->handles->async, on_handle_closed);
+        uv_close((uv_handle_t *)&store->handles->idle, on_handle_closed);
+    }
+    uv_cond_destroy(&store->idle);
+    uv_cond_destroy(&store->wake);
+    uv_mutex_destroy(&store->mutex);
+}

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DIR/state.db: the durable state in SQLite.
+ *
+ *   objects(id, key, revision, value)   current objects: JSON under Kubernetes' own keys
+ *   log(first, changes)                 the newest changes, one row a transaction; `first` is its
+ * lowest revision meta(name, value)                   schema version, cluster id
+ *
+ * Objects are a rowid table with an index on the key, not a table without rowid: values are larger
+ * than a quarter of a page, which would go to overflow pages of their own there, and new rows fill
+ * pages one after the other here. The newest log row is never dropped, so the newest revision used
+ * is known even when the last change was a deletion.
+ *
+ * One row of the log is a sequence of changes, each a LogHead in the byte order of this machine,
+ * the key, and the value (of a deletion: the last version).
+ *
+ * Durability is SQLite's: WAL with synchronous=FULL, one fdatasync a commit. Checkpoints are ours:
+ * one when the WAL has grown to WAL_PAGES_MAX, and one after a while of quiet if it is worth it; a
+ * quiet store writes nothing. The database is opened exclusively (no shared memory file); who comes
+ * second finds DIR/lock taken and is told the holder's pid.
+ *
+ * When the disk is full the transaction is rolled back and the next one tries again. A checkpoint
+ * is tried first, since it allows the room of the WAL to be used again.
+ */
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/vec.h"
+#include "store/engine.h"
+
+#define SCHEMA_VERSION 1
+#define WAL_PAGES_MAX 4096       /* 16 MiB: the bound of the WAL file */
+#define WAL_PAGES_WORTH 256      /* quiet: smaller ones are left for later */
+#define FREE_PAGES_WORTH 1024    /* quiet: give back room of that many pages */
+#define LOG_BYTES_MAX (8u << 20) /* the log is bounded in bytes as well */
+#define LOG_TRIM_EVERY 32        /* rows above the limit before some are dropped */
+
+typedef struct LogRow {
+    uint64_t first;
+    uint32_t changes;
+    uint32_t bytes;
+} LogRow;
+
+/* A change within a log row. */
+typedef struct LogHead {
+    uint64_t revision;
+    uint32_t key_length;
+    uint32_t value_length;
+    uint32_t flags;
+    uint32_t reserved;
+} LogHead;
+
+enum { LOG_CREATED = 1, LOG_DELETED = 2, LOG_HAS_VALUE = 4 };
+
+enum {
+    STMT_BEGIN,
+    STMT_COMMIT,
+    STMT_ROLLBACK,
+    STMT_PUT,
+    STMT_DELETE,
+    STMT_LOG,
+    STMT_TRIM,
+    _STMT_MAX
+};
+
+static const char *const statement_texts[_STMT_MAX] = {
+    [STMT_BEGIN] = "BEGIN IMMEDIATE",
+    [STMT_COMMIT] = "COMMIT",
+    [STMT_ROLLBACK] = "ROLLBACK",
+    [STMT_PUT] = "INSERT INTO objects(key, revision, value) VALUES(?1, ?2, ?3)"
+                 " ON CONFLICT(key) DO UPDATE SET revision = ?2, value = ?3",
+    [STMT_DELETE] = "DELETE FROM objects WHERE key = ?1",
+    [STMT_LOG] = "INSERT INTO log(first, changes) VALUES(?1, ?2)",
+    [STMT_TRIM] = "DELETE FROM log WHERE first < ?1",
+};
+
+typedef struct SqliteEngine {
+    StoreEngine engine;
+    char *dir;
+    int lock_fd;
+    sqlite3 *db;
+    sqlite3_stmt *statements[_STMT_MAX];
+    size_t window;
+    VEC(LogRow) rows; /* of the log, oldest first, from rows_at on */
+    size_t rows_at;
+    uint64_t log_changes, log_bytes;
+    uint8_t *blob; /* the log row being made */
+    size_t blob_n, blob_cap;
+    int wal_pages;
+    bool rested; /* nothing was written since the last rest */
+} SqliteEngine;
+
+static int on_wal_commit(void *data, sqlite3 *db, const char *name, int pages)
+{
+    SqliteEngine *sqlite = data;
+
+    sqlite->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static bool is_no_space(SqliteEngine *sqlite, int rc)
+{
+    int system = sqlite3_system_errno(sqlite->db);
+
+    return (rc & 0xff) == SQLITE_FULL ||
+           ((rc & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT));
+}
+
+static int step(SqliteEngine *sqlite, int statement)
+{
+    sqlite3_stmt *stmt = sqlite->statements[statement];
+    int rc = sqlite3_step(stmt);
+
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+/* ---- the log ---- */
+
+static void blob_add(SqliteEngine *sqlite, const void *p, size_t n)
+{
+    if (sqlite->blob_n + n > sqlite->blob_cap) {
+        sqlite->blob_cap = MAX_OF(sqlite->blob_n + n, sqlite->blob_cap * 2);
+        sqlite->blob = mem_resize(sqlite->blob, sqlite->blob_cap);
+    }
+    if (n > 0)
+        memcpy(sqlite->blob + sqlite->blob_n, p, n);
+    sqlite->blob_n += n;
+}
+
+static void blob_add_record(SqliteEngine *sqlite, const StoreRecord *record, size_t key_length)
+{
+    Bytes value = record->value.p ? record->value : record->last;
+    LogHead head = {
+        .revision = record->revision,
+        .key_length = (uint32_t)key_length,
+        .value_length = (uint32_t)value.n,
+        .flags = (record->created ? LOG_CREATED : 0) | (record->value.p ? 0 : LOG_DELETED) |
+                 (value.p ? LOG_HAS_VALUE : 0),
+    };
+
+    blob_add(sqlite, &head, sizeof(head));
+    blob_add(sqlite, record->key, key_length + 1);
+    blob_add(sqlite, value.p, value.n);
+}
+
+/* Calls each for the changes of one row; returns how many there are, or -errno. */
+static int blob_read(Bytes blob, int (*each)(void *data, const StoreRecord *record), void *data)
+{
+    size_t at = 0;
+    int n = 0;
+
+    while (at < blob.n) {
+        StoreRecord record = {0};
+        Bytes value = {0};
+        LogHead head;
+
+        if (blob.n - at < sizeof(head))
+            return ERR_ORIGIN(-EBADMSG);
+        memcpy(&head, blob.p + at, sizeof(head));
+        at += sizeof(head);
+        if (blob.n - at < (uint64_t)head.key_length + 1 + head.value_length ||
+            blob.p[at + head.key_length] != 0)
+            return ERR_ORIGIN(-EBADMSG);
+        record.key = (const char *)blob.p + at;
+        at += (size_t)head.key_length + 1;
+        value = (Bytes){head.flags & LOG_HAS_VALUE ? blob.p + at : NULL, head.value_length};
+        at += head.value_length;
+        if (head.flags & LOG_DELETED)
+            record.last = value;
+        else
+            record.value = value;
+        record.revision = head.revision;
+        record.created = head.flags & LOG_CREATED;
+        if (each) {
+            int r = each(data, &record);
+
+            if (r < 0)
+                return ERR_TRACE(r);
+        }
+        n++;
+    }
+    return n;
+}
+
+/* How many of the oldest rows are beyond the window. The newest always stays. */
+static size_t rows_beyond(const SqliteEngine *sqlite, uint64_t *ret_changes, uint64_t *ret_bytes)
+{
+    uint64_t changes = sqlite->log_changes, bytes = sqlite->log_bytes;
+    size_t i = sqlite->rows_at;
+
+    for (; i + 1 < sqlite->rows.n; i++) {
+        const LogRow *row = &sqlite->rows.v[i];
+
+        if (changes - row->changes < sqlite->window && bytes <= LOG_BYTES_MAX)
+            break;
+        changes -= row->changes;
+        bytes -= row->bytes;
+    }
+    *ret_changes = changes;
+    *ret_bytes = bytes;
+    return i - sqlite->rows_at;
+}
+
+static void rows_push(SqliteEngine *sqlite, LogRow row)
+{
+    VEC_PUSH(&sqlite->rows, row);
+    sqlite->log_changes += row.changes;
+    sqlite->log_bytes += row.bytes;
+}
+
+static void rows_drop(SqliteEngine *sqlite, size_t n, uint64_t changes, uint64_t bytes)
+{
+    sqlite->rows_at += n;
+    sqlite->log_changes = changes;
+    sqlite->log_bytes = bytes;
+    if (sqlite->rows_at > 256 && sqlite->rows_at > sqlite->rows.n / 2) {
+        sqlite->rows.n -= sqlite->rows_at;
+        memmove(sqlite->rows.v, sqlite->rows.v + sqlite->rows_at,
+                sqlite->rows.n * sizeof(*sqlite->rows.v));
+        sqlite->rows_at = 0;
+    }
+}
+
+/* ---- reading ---- */
+
+/* Runs `text`, calling `row` for each row. 0, or -errno with *reterr. */
+static int query(SqliteEngine *sqlite, const char *text,
+                 int (*row)(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data), void *data,
+                 Err *reterr)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(sqlite->db, text, -1, &stmt, NULL), r = 0;
+
+    while (rc == SQLITE_OK && r >= 0) {
+        rc = sqlite3_step(stmt);
+        if (rc != SQLITE_ROW)
+            break;
+        r = row ? row(sqlite, stmt, data) : 0;
+        rc = SQLITE_OK;
+    }
+    if (r >= 0 && rc != SQLITE_DONE && rc != SQLITE_OK)
+        r = err_set(reterr, 0, "%s/state.db: %s", sqlite->dir, sqlite3_errmsg(sqlite->db));
+    sqlite3_finalize(stmt);
+    return ERR_TRACE(r);
+}
+
+typedef struct LoadCall {
+    int (*each)(void *data, const StoreRecord *record);
+    void *data;
+    uint64_t revision; /* the newest seen */
+    Err *reterr;
+} LoadCall;
+
+static Bytes column_bytes(sqlite3_stmt *stmt, int column)
+{
+    const void *p = sqlite3_column_blob(stmt, column);
+
+    return (Bytes){p ? p : (const uint8_t *)"", (size_t)sqlite3_column_bytes(stmt, column)};
+}
+
+static int on_object_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+{
+    LoadCall *call = data;
+    StoreRecord record = {
+        .key = (const char *)sqlite3_column_text(stmt, 0),
+        .revision = (uint64_t)sqlite3_column_int64(stmt, 1),
+        .value = column_bytes(stmt, 2),
+    };
+
+    call->revision = MAX_OF(call->revision, record.revision);
+    return call->each(call->data, &record);
+}
+
+static int note_revision(void *data, const StoreRecord *record)
+{
+    LoadCall *call = data;
+
+    call->revision = MAX_OF(call->revision, record->revision);
+    return 0;
+}
+
+static int on_newest_log_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+{
+    return blob_read(column_bytes(stmt, 1), note_revision, data);
+}
+
+static int sqlite_load(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record),
+                       void *data, uint64_t *revision, Err *reterr)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+    LoadCall call = {.each = each, .data = data, .reterr = reterr};
+    int r;
+
+    r = query(sqlite, "SELECT key, revision, value FROM objects ORDER BY key", on_object_row, &call,
+              reterr);
+    if (r >= 0)
+        r = query(sqlite, "SELECT first, changes FROM log ORDER BY first DESC LIMIT 1",
+                  on_newest_log_row, &call, reterr);
+    *revision = call.revision;
+    return ERR_TRACE(r);
+}
+
+static int on_log_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+{
+    LoadCall *call = data;
+    uint64_t first = (uint64_t)sqlite3_column_int64(stmt, 0);
+    Bytes blob = column_bytes(stmt, 1);
+    int n = blob_read(blob, call->each, call->data);
+
+    if (n == -EBADMSG)
+        return err_set(call->reterr, 0, "%s/state.db: change %" PRIu64 " in the log is damaged",
+                       sqlite->dir, first);
+    if (n < 0)
+        return ERR_TRACE(n);
+    rows_push(sqlite, (LogRow){first, (uint32_t)n, (uint32_t)blob.n});
+    return 0;
+}
+
+static int sqlite_load_log(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record),
+                           void *data, uint64_t *oldest, Err *reterr)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+    LoadCall call = {.each = each, .data = data, .reterr = reterr};
+    int r;
+
+    sqlite->rows.n = sqlite->rows_at = 0;
+    sqlite->log_changes = sqlite->log_bytes = 0;
+    r = query(sqlite, "SELECT first, changes FROM log ORDER BY first", on_log_row, &call, reterr);
+    *oldest = sqlite->rows.n > 0 ? sqlite->rows.v[0].first - 1 : 0;
+    return ERR_TRACE(r);
+}
+
+/* ---- writing ---- */
+
+static int put_record(SqliteEngine *sqlite, const StoreRecord *record, size_t key_length)
+{
+    int statement = record->value.p ? STMT_PUT : STMT_DELETE;
+    sqlite3_stmt *stmt = sqlite->statements[statement];
+
+    sqlite3_bind_text(stmt, 1, record->key, (int)key_length, SQLITE_STATIC);
+    if (record->value.p) {
+        sqlite3_bind_int64(stmt, 2, (sqlite3_int64)record->revision);
+        sqlite3_bind_blob(stmt, 3, record->value.p, (int)record->value.n, SQLITE_STATIC);
+    }
+    return step(sqlite, statement);
+}
+
+static int put_log(SqliteEngine *sqlite, uint64_t first)
+{
+    sqlite3_stmt *stmt = sqlite->statements[STMT_LOG];
+
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)first);
+    sqlite3_bind_blob(stmt, 2, sqlite->blob, (int)sqlite->blob_n, SQLITE_STATIC);
+    return step(sqlite, STMT_LOG);
+}
+
+/* The transaction without its begin and rollback. *dropped: how many log rows go. */
+static int write_all(SqliteEngine *sqlite, const StoreRecord *records, size_t n, size_t *dropped,
+                     uint64_t *changes, uint64_t *bytes)
+{
+    int rc = SQLITE_OK;
+
+    sqlite->blob_n = 0;
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++) {
+        size_t key_length = strlen(records[i].key);
+
+        rc = put_record(sqlite, &records[i], key_length);
+        blob_add_record(sqlite, &records[i], key_length);
+    }
+    if (rc == SQLITE_OK)
+        rc = put_log(sqlite, records[0].revision);
+    *dropped = rows_beyond(sqlite, changes, bytes);
+    if (*dropped < LOG_TRIM_EVERY && *bytes < LOG_BYTES_MAX)
+        *dropped = 0;
+    if (rc == SQLITE_OK && *dropped > 0) {
+        uint64_t keep = sqlite->rows.v[sqlite->rows_at + *dropped].first;
+
+        sqlite3_bind_int64(sqlite->statements[STMT_TRIM], 1, (sqlite3_int64)keep);
+        rc = step(sqlite, STMT_TRIM);
+    }
+    if (rc == SQLITE_OK && FAULT_POINT("store.commit"))
+        rc = SQLITE_IOERR;
+    if (rc == SQLITE_OK && FAULT_POINT("store.full"))
+        rc = SQLITE_FULL;
+    return rc == SQLITE_OK ? step(sqlite, STMT_COMMIT) : rc;
+}
+
+static void checkpoint(SqliteEngine *sqlite)
+{
+    int in_wal = 0, done = 0;
+
+    if (sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_wal, &done) ==
+            SQLITE_OK &&
+        in_wal == done)
+        sqlite->wal_pages = 0;
+}
+
+static int commit_failed(SqliteEngine *sqlite, int rc, Err *reterr)
+{
+    bool full = is_no_space(sqlite, rc);
+
+    err_set(reterr, full ? ENOSPC : 0, "write %s/state.db%s%s", sqlite->dir, full ? "" : ": ",
+            full ? "" : sqlite3_errstr(rc));
+    if (!sqlite3_get_autocommit(sqlite->db))
+        step(sqlite, STMT_ROLLBACK);
+    if (full)
+        checkpoint(sqlite);
+    return full ? ENGINE_E_NO_SPACE : ENGINE_E_FAILED;
+}
+
+static int sqlite_commit(StoreEngine *engine, const StoreRecord *records, size_t n, Err *reterr)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+    uint64_t changes = 0, bytes = 0;
+    size_t dropped = 0;
+    int rc;
+
+    sqlite->rested = false;
+    rc = step(sqlite, STMT_BEGIN);
+    if (rc == SQLITE_OK)
+        rc = write_all(sqlite, records, n, &dropped, &changes, &bytes);
+    if (rc != SQLITE_OK)
+        return commit_failed(sqlite, rc, reterr);
+    if (dropped > 0)
+        rows_drop(sqlite, dropped, changes, bytes);
+    rows_push(sqlite, (LogRow){records[0].revision, (uint32_t)n, (uint32_t)sqlite->blob_n});
+    if (sqlite->blob_cap > (1u << 20)) {
+        free(TAKE_PTR(sqlite->blob));
+        sqlite->blob_cap = 0;
+    }
+    if (sqlite->wal_pages >= WAL_PAGES_MAX)
+        checkpoint(sqlite);
+    return 0;
+}
+
+/* ---- quiet ---- */
+
+static int on_int_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+{
+    *(int64_t *)data = sqlite3_column_int64(stmt, 0);
+    return 0;
+}
+
+static bool sqlite_wants_rest(StoreEngine *engine)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+
+    return !sqlite->rested && sqlite->wal_pages >= WAL_PAGES_WORTH;
+}
+
+static void sqlite_rest(StoreEngine *engine)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+    int64_t free_pages = 0, pages = 0;
+
+    sqlite->rested = true;
+    query(sqlite, "PRAGMA freelist_count", on_int_row, &free_pages, NULL);
+    query(sqlite, "PRAGMA page_count", on_int_row, &pages, NULL);
+    if (free_pages >= FREE_PAGES_WORTH && free_pages > pages / 4)
+        query(sqlite, "PRAGMA incremental_vacuum", NULL, NULL, NULL);
+    checkpoint(sqlite);
+    sqlite3_db_release_memory(sqlite->db);
+}
+
+/* ---- open and close ---- */
+
+static void sqlite_close(StoreEngine *engine)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+
+    for (size_t i = 0; i < _STMT_MAX; i++)
+        sqlite3_finalize(sqlite->statements[i]);
+    sqlite3_close_v2(sqlite->db);
+    close_fdp(&sqlite->lock_fd);
+    VEC_DEINIT(&sqlite->rows);
+    free(sqlite->blob);
+    free(sqlite->dir);
+    free(sqlite);
+}
+
+static const StoreEngineOps sqlite_ops = {
+    .load = sqlite_load,
+    .load_log = sqlite_load_log,
+    .commit = sqlite_commit,
+    .wants_rest = sqlite_wants_rest,
+    .rest = sqlite_rest,
+    .close = sqlite_close,
+};
+
+static void sqlite_closep(SqliteEngine **sqlite)
+{
+    if (*sqlite)
+        sqlite_close(&(*sqlite)->engine);
+}
+
+/* The lock goes with the process, however it ends; the pid in the file is for people. */
+static int take_lock(SqliteEngine *sqlite, Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/lock", sqlite->dir);
+    char text[32] = {0};
+    int n;
+
+    sqlite->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (sqlite->lock_fd < 0)
+        return err_set(reterr, errno, "open %s", path);
+    if (flock(sqlite->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return err_set(reterr, errno, "lock %s", path);
+        if (pread(sqlite->lock_fd, text, sizeof(text) - 1, 0) < 0)
+            text[0] = 0;
+        text[strspn(text, "0123456789")] = 0;
+        return err_set(reterr, 0, "%s is in use by another process (pid %s)", sqlite->dir,
+                       str_or(text, "unknown"));
+    }
+    n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    if (ftruncate(sqlite->lock_fd, 0) < 0 || pwrite(sqlite->lock_fd, text, (size_t)n, 0) != n) {
+        /* A full disk must not keep the server from starting: the lock itself holds. */
+    }
+    return 0;
+}
+
+static int set_up(SqliteEngine *sqlite, Err *reterr)
+{
+    static const char *const texts[] = {
+        "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA locking_mode = EXCLUSIVE",
+        "PRAGMA journal_mode = WAL",        "PRAGMA synchronous = FULL",
+        "PRAGMA wal_autocheckpoint = 0",    "PRAGMA journal_size_limit = 16777216",
+        "PRAGMA cache_size = -2048",        "PRAGMA temp_store = MEMORY",
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts) && r >= 0; i++)
+        r = query(sqlite, texts[i], NULL, NULL, reterr);
+    return ERR_TRACE(r);
+}
+
+static int make_schema(SqliteEngine *sqlite, Err *reterr)
+{
+    static const char *const texts[] = {
+        "BEGIN IMMEDIATE",
+        "CREATE TABLE objects(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
+        " revision INTEGER NOT NULL, value BLOB NOT NULL)",
+        "CREATE TABLE log(first INTEGER PRIMARY KEY, changes BLOB NOT NULL)",
+        "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    };
+    char uuid[37], text[160];
+    Random random;
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts) && r >= 0; i++)
+        r = query(sqlite, texts[i], NULL, NULL, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    random_seed_system(&random);
+    random_uuid(&random, uuid);
+    snprintf(text, sizeof(text), "INSERT INTO meta VALUES('cluster_id', '%s')", uuid);
+    r = query(sqlite, text, NULL, NULL, reterr);
+    snprintf(text, sizeof(text), "PRAGMA user_version = %d", SCHEMA_VERSION);
+    if (r >= 0)
+        r = query(sqlite, text, NULL, NULL, reterr);
+    if (r >= 0)
+        r = query(sqlite, "COMMIT", NULL, NULL, reterr);
+    return ERR_TRACE(r);
+}
+
+static int open_database(SqliteEngine *sqlite, Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/state.db", sqlite->dir);
+    int64_t version = 0;
+    int r;
+
+    if (sqlite3_open_v2(path, &sqlite->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                            SQLITE_OPEN_EXRESCODE,
+                        NULL) != SQLITE_OK)
+        return err_set(reterr, 0, "open %s: %s", path,
+                       sqlite->db ? sqlite3_errmsg(sqlite->db) : "no memory");
+    r = set_up(sqlite, reterr);
+    if (r >= 0)
+        r = query(sqlite, "PRAGMA user_version", on_int_row, &version, reterr);
+    if (r >= 0 && version == 0)
+        r = make_schema(sqlite, reterr);
+    else if (r >= 0 && version != SCHEMA_VERSION)
+        r = err_set(reterr, 0, "%s has version %" PRId64 "; this program reads version %d", path,
+                    version, SCHEMA_VERSION);
+    if (r < 0)
+        return ERR_TRACE(r);
+    sqlite3_wal_hook(sqlite->db, on_wal_commit, sqlite);
+    for (size_t i = 0; i < _STMT_MAX; i++)
+        if (sqlite3_prepare_v3(sqlite->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &sqlite->statements[i], NULL) != SQLITE_OK)
+            return err_set(reterr, 0, "%s: %s", path, sqlite3_errmsg(sqlite->db));
+    return 0;
+}
+
+int engine_sqlite_open(const char *dir, size_t window, StoreEngine **ret, Err *reterr)
+{
+    _cleanup_(sqlite_closep)
+    SqliteEngine *sqlite = mem_new_type(SqliteEngine);
+    int r;
+
+    sqlite->engine.ops = &sqlite_ops;
+    sqlite->lock_fd = -1;
+    sqlite->dir = mem_strdup(dir);
+    sqlite->window = window;
+    /* No use for SQLite's memory counters: each allocation would pay a mutex for them. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    r = file_mkdir_all(dir, 0700);
+    if (r < 0)
+        return err_set(reterr, -r, "make %s", dir);
+    r = take_lock(sqlite, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_database(sqlite, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    *ret = &TAKE_PTR(sqlite)->engine;
+    return 0;
+}

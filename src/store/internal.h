@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the store share. Everything here belongs to the loop but the part of Store marked "shared", which its
+ * mutex guards.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/vec.h"
+#include "store/index.h"
+#include "store/store.h"
+
+typedef struct StoreKind {
+    const Kind *kind;
+    Index index;
+    size_t committed;   /* objects that are there */
+    ListNode watches;   /* of StoreWatch.node */
+} StoreKind;
+
+/* A change that is committed, as watchers hear of it. */
+typedef struct Change {
+    WatchEventType type;
+    uint64_t revision;
+    Object *object;     /* referenced */
+    Object *before;     /* referenced; NULL: none, or unknown */
+    size_t bytes;       /* what it is counted as in the window */
+} Change;
+
+/* The newest changes, in a ring that grows up to its limits: `max` changes, WINDOW_BYTES_MAX bytes. */
+typedef struct Window {
+    Change *changes;
+    size_t at, n, cap;  /* cap is a power of two */
+    size_t max, bytes;
+    uint64_t oldest;    /* changes up to and including this revision are not in it */
+} Window;
+
+struct StoreWatch {
+    ListNode node;
+    Store *store;
+    uint64_t seen;      /* heard of all changes up to this revision */
+    ClientOnEvent on_event; /* NULL: stopped, to be freed */
+    void *data;
+};
+
+/* A queued write. Key and value lie behind it. */
+typedef struct Write {
+    struct Write *next;
+    StoreDone done;
+    void *data;
+    StoreKind *of;
+    StoreEntry *entry;
+    Object *object;     /* referenced: the new version; of a deletion the last one */
+    uint64_t revision;
+    bool deletion, created;
+    size_t value_length;
+    char *key;
+    uint8_t *value;
+} Write;
+
+typedef struct WriteList {
+    Write *first, **last; /* last is NULL while empty */
+    size_t n;
+} WriteList;
+
+/* What the store thread took as one transaction. */
+typedef struct Batch {
+    struct Batch *next;
+    WriteList writes;
+    int outcome;        /* 0, STORE_E_NO_SPACE, STORE_E_FAILED */
+    Err err;
+} Batch;
+
+/* libuv frees handles late: they live on their own. */
+typedef struct StoreHandles {
+    uv_async_t async;
+    uv_idle_t idle;
+    Store *store;       /* NULL: closed */
+    int open;
+} StoreHandles;
+
+struct Store {
+    StoreEngine *engine;
+    StoreHandles *handles;  /* NULL: no loop; only store_flush_now drives it */
+    VEC(StoreKind *) kinds; /* by Kind.id; NULL where nothing is known of a kind yet */
+    uint64_t revision;      /* newest committed */
+    uint64_t next_revision; /* of the next write; never goes back */
+    Window window;
+    WriteList fresh;        /* queued in this turn of the loop */
+    size_t waiting;         /* writes not answered yet */
+    int depth;              /* callbacks run: no delivery within a delivery */
+    VEC(StoreWatch *) stopped; /* to be freed when depth is 0 */
+    StrBuf key, text;       /* scratch */
+    StoreStats stats;
+
+    uv_thread_t thread;
+    bool has_thread;
+    uv_mutex_t mutex;
+    uv_cond_t wake, idle;   /* the thread waits on wake; store_close on idle */
+    /* shared */
+    WriteList queue;
+    Batch *done, **done_last;
+    bool busy, stop;
+    bool broken;            /* a commit failed: nothing more until the loop has refused what depends on it */
+};
+
+/* store.c */
+StoreKind *store_kind(Store *store, const Kind *kind);
+/* "ns/name" in store->key; valid until the next call. */
+const char *store_format_key(Store *store, const char *ns, const char *name);
+void store_deliver(Store *store, Batch *batch); /* frees the batch */
+/* A failed batch: first all heads go back, then, when new writes can be queued again, the writers hear of it. */
+void store_roll_back(Store *store, Batch *batch);
+void store_answer_refused(Store *store, Batch *batch); /* frees the batch */
+
+/* commit.c: from the queue to the engine and back. */
+void write_list_push(WriteList *list, Write *write);
+void write_list_move(WriteList *to, WriteList *from);
+Write *write_free(Write *write);
+int commit_start(Store *store, struct uv_loop_s *loop);
+void commit_stop(Store *store);     /* answers all that is queued first */
+void commit_schedule(Store *store); /* something was queued */
+
+/* watch.c */
+void window_init(Window *window, size_t max, uint64_t oldest);
+void window_deinit(Window *window);
+void window_push(Window *window, Change change); /* takes its references */
+void watch_tell(Store *store, StoreKind *of, const Change *change);
+void watch_leave(Store *store); /* --depth; frees what was stopped meanwhile */
+
+/* load.c */
+int store_load(Store *store, Err *reterr);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start: from the engine's keys and texts to objects, and from its log to the window, so that
+ * watches go on over a restart. Keys of no known kind stay in the engine, untouched.
+ */
+#include "base/strmap.h"
+#include "codec/json.h"
+#include "store/internal.h"
+
+static const char *const ignored[] = {"apiVersion", "kind", NULL};
+
+typedef struct Loader {
+    Store *store;
+    Err *reterr;
+    StrMap newest;    /* of the log: key -> its newest version so far, referenced */
+    const Kind *hint; /* keys come in order: the kind of the last one is likely that of the next */
+} Loader;
+
+/* Does the key belong to the kind? "services/specs/x" is no key of a kind at "services/". */
+static const char *match_kind(const Kind *kind, const char *key)
+{
+    const char *rest;
+
+    if ((kind->flags & KIND_NOT_STORED) || !str_starts_with(key, kind->store_prefix))
+        return NULL;
+    rest = key + strlen(kind->store_prefix);
+    return !!strchr(rest, '/') == !!(kind->flags & KIND_NAMESPACED) ? rest : NULL;
+}
+
+static const Kind *find_kind(Loader *loader, const char *key)
+{
+    if (loader->hint && match_kind(loader->hint, key))
+        return loader->hint;
+    for (size_t i = 0; i < kind_count(); i++) {
+        if (match_kind(kind_at(i), key)) {
+            loader->hint = kind_at(i);
+            return loader->hint;
+        }
+    }
+    return NULL;
+}
+
+static int refuse(Loader *loader, const char *key, const char *why)
+{
+    return err_set(loader->reterr, 0, "the stored object %s cannot be read: %s", key,
+                   str_or(why, "it is damaged"));
+}
+
+static int decode(Loader *loader, const Kind *kind, const char *key, Bytes text, uint64_t revision,
+                  Object **ret)
+{
+    _object_ Object *object = object_new(kind);
+    _arena_ Arena scratch = ARENA_INIT;
+    DecodeReport report = {0};
+    yyjson_doc *doc = NULL;
+
+    if (json_parse(&scratch, text, &doc, &report) != 0)
+        return refuse(loader, key, report.error);
+    if (json_decode(kind->type, &object->arena, yyjson_doc_get_root(doc), 0, ignored, object->value,
+                    &report) != 0)
+        return refuse(loader, key, report.error);
+    object->revision = revision;
+    object_meta(object)->resource_version = arena_printf(&object->arena, "%" PRIu64, revision);
+    object->sealed = true;
+    *ret = TAKE_PTR(object);
+    return 0;
+}
+
+static int load_object(void *data, const StoreRecord *record)
+{
+    Loader *loader = data;
+    const Kind *kind = find_kind(loader, record->key);
+    StoreEntry *entry;
+    StoreKind *of;
+    Object *object;
+    int r;
+
+    if (!kind)
+        return 0;
+    r = decode(loader, kind, record->key, record->value, record->revision, &object);
+    if (r < 0)
+        return ERR_TRACE(r);
+    of = store_kind(loader->store, kind);
+    entry = index_put(&of->index, match_kind(kind, record->key));
+    if (entry->committed) {
+        object_unref(object);
+        return refuse(loader, record->key, "it is there twice");
+    }
+    entry->committed = entry->head = object;
+    of->committed++;
+    return 0;
+}
+
+static int load_change(void *data, const StoreRecord *record)
+{
+    Loader *loader = data;
+    Window *window = &loader->store->window;
+    const Kind *kind = find_kind(loader, record->key);
+    bool deletion = !record->value.p;
+    Bytes text = deletion ? record->last : record->value;
+    StoreEntry *entry;
+    Object *object, *before;
+    Change change;
+
+    if (!kind || !text.p)
+        return 0;
+    entry = index_find(&store_kind(loader->store, kind)->index, match_kind(kind, record->key));
+    if (entry && entry->committed->revision == record->revision) {
+        object = object_ref(entry->committed);
+    } else {
+        int r = decode(loader, kind, record->key, text, record->revision, &object);
+
+        if (r < 0)
+            return ERR_TRACE(r);
+    }
+    change = (Change){
+        .type = deletion          ? WATCH_DELETED
+                : record->created ? WATCH_ADDED
+                                  : WATCH_MODIFIED,
+        .revision = record->revision,
+        .object = object,
+        .before = record->created ? NULL : object_ref(find_before(window, object)),
+    };
+    window_push(window, change);
+    return 0;
+}
+
+int store_load(Store *store, Err *reterr)
+{
+    Loader loader = {.store = store, .reterr = reterr};
+    uint64_t oldest = 0;
+    int r;
+
+    r = store->engine->ops->load(store->engine, load_object, &loader, &store->revision, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    store->next_revision = store->revision;
+    r = store->engine->ops->load_log(store->engine, load_change, &loader, &oldest, reterr);
+    STRMAP_EACH (&loader.newest, slot)
+        object_unref(slot->value);
+    strmap_deinit(&loader.newest);
+    if (r < 0)
+        return ERR_TRACE(r);
+    store->window.oldest = MAX_OF(store->window.oldest, oldest);
+    return 0;
+}

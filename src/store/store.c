@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads, the queue of writes, and what happens when they are durable.
+ *
+ * Every key has an entry with what is committed and its head. A write is checked against the head,
+ * becomes the head, and is queued; `queued` counts such writes, so that an entry stays while
+ * something is on its way. The text of an object is made once, when it is queued: the engine gets
+ * it as it is, and object_json() gets it with the resourceVersion put in.
+ */
+#include "api/kind.h"
+#include "store/internal.h"
+
+StoreKind *store_kind(Store *store, const Kind *kind)
+{
+    StoreKind *of;
+
+    ASSERT(!(kind->flags & KIND_NOT_STORED));
+    while (store->kinds.n <= kind->id)
+        VEC_PUSH(&store->kinds, NULL);
+    of = store->kinds.v[kind->id];
+    if (!of) {
+        of = mem_new_type(StoreKind);
+        of->kind = kind;
+        list_init(&of->watches);
+        store->kinds.v[kind->id] = of;
+    }
+    return of;
+}
+
+const char *store_format_key(Store *store, const char *ns, const char *name)
+{
+    strbuf_truncate(&store->key, 0);
+    if (!str_empty(ns)) {
+        strbuf_add_string(&store->key, ns);
+        strbuf_add_char(&store->key, '/');
+    }
+    strbuf_add_string(&store->key, name);
+    return strbuf_string(&store->key);
+}
+
+static const char *format_key_of(Store *store, const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    bool namespaced = object->kind->flags & KIND_NAMESPACED;
+
+    return store_format_key(store, namespaced ? meta->namespace : NULL, meta->name);
+}
+
+/* ---- reading ---- */
+
+static StoreEntry *find_entry(Store *store, const Kind *kind, const char *ns, const char *name)
+{
+    StoreKind *of = kind->id < store->kinds.n ? store->kinds.v[kind->id] : NULL;
+
+    if (!of)
+        return NULL;
+    if (!(kind->flags & KIND_NAMESPACED))
+        ns = NULL;
+    return index_find(&of->index, store_format_key(store, ns, name));
+}
+
+Object *store_get(Store *store, const Kind *kind, const char *ns, const char *name)
+{
+    StoreEntry *entry = find_entry(store, kind, ns, name);
+
+    return entry ? entry->committed : NULL;
+}
+
+Object *store_head(Store *store, const Kind *kind, const char *ns, const char *name)
+{
+    StoreEntry *entry = find_entry(store, kind, ns, name);
+
+    return entry ? entry->head : NULL;
+}
+
+static IndexCursor seek_list(Store *store, StoreKind *of, const char *prefix, const char *after)
+{
+    if (!str_empty(after) && strcmp(after, prefix) >= 0)
+        return index_seek(&of->index, after, true);
+    return index_seek(&of->index, prefix, false);
+}
+
+void store_list(Store *store, const Kind *kind, const char *ns, const char *after,
+                bool (*each)(void *data, Object *object), void *data)
+{
+    bool one_namespace = !str_empty(ns) && (kind->flags & KIND_NAMESPACED);
+    _free_ char *prefix = one_namespace ? mem_printf("%s/", ns) : mem_strdup("");
+    size_t prefix_length = strlen(prefix);
+    StoreKind *of = store_kind(store, kind);
+    IndexCursor cursor = seek_list(store, of, prefix, after);
+    StoreEntry *entry;
+
+    while ((entry = index_at(&of->index, &cursor))) {
+        if (prefix_length > 0 && strncmp(entry->key, prefix, prefix_length) != 0)
+            break;
+        if (entry->committed && !each(data, entry->committed))
+            break;
+        index_next(&of->index, &cursor, entry);
+    }
+}
+
+size_t store_size(Store *store, const Kind *kind)
+{
+    return store_kind(store, kind)->committed;
+}
+
+uint64_t store_revision(const Store *store)
+{
+    return store->revision;
+}
+
+void store_stats(const Store *store, StoreStats *ret)
+{
+    *ret = store->stats;
+    ret->window = store->window.n;
+    ret->objects = 0;
+    for (size_t i = 0; i < store->kinds.n; i++)
+        if (store->kinds.v[i])
+            ret->objects += store->kinds.v[i]->committed;
+}
+
+/* ---- queueing ---- */
+
+/* Where resourceVersion belongs in the store's text: behind the uid, which is in the metadata that
+ * begins the object. Nothing before it can look like it, as quotes within strings are escaped. 0:
+ * no uid. */
+static size_t find_splice(Bytes text, const ObjectMeta *meta)
+{
+    char mark[80];
+    const uint8_t *at;
+    int n;
+
+    if (str_empty(meta->uid))
+        return 0;
+    n = snprintf(mark, sizeof(mark), "\"uid\":\"%s\"", meta->uid);
+    if (n < 0 || (size_t)n >= sizeof(mark))
+        return 0;
+    at = memmem(text.p, text.n, mark, (size_t)n);
+    return at ? (size_t)(at - text.p) + (size_t)n : 0;
+}
+
+static void set_json(Object *object, Bytes text)
+{
+    size_t at = find_splice(text, object_meta(object)), n;
+    char part[48];
+    uint8_t *json;
+
+    if (at == 0 || object->json.p)
+        return;
+    n = (size_t)snprintf(part, sizeof(part), ",\"resourceVersion\":\"%" PRIu64 "\"",
+                         object->revision);
+    json = mem_resize(NULL, text.n + n + 1);
+    memcpy(json, text.p, at);
+    memcpy(json + at, part, n);
+    memcpy(json + at + n, text.p + at, text.n - at);
+    json[text.n + n] = 0;
+    object->json = (Bytes){json, text.n + n};
+}
+
+static void seal(Object *object, uint64_t revision)
+{
+    ASSERT(!object->sealed);
+    object_drop_json(object);
+    object->revision = revision;
+    object_meta(object)->resource_version = arena_printf(&object->arena, "%" PRIu64, revision);
+    object->sealed = true;
+}
+
+static Write *write_new(Store *store, StoreKind *of, StoreEntry *entry, Object *object)
+{
+    size_t prefix = strlen(of->kind->store_prefix), key = strlen(entry->key);
+    Write *write;
+
+    strbuf_truncate(&store->text, 0);
+    object_store_json(object, &store->text);
+    seal(object, ++store->next_revision);
+    set_json(object, strbuf_bytes(&store->text));
+    write = mem_resize(NULL, sizeof(*write) + prefix + key + 1 + store->text.n + 1);
+    *write = (Write){
+        .of = of, .entry = entry, .object = object_ref(object), .revision = object->revision};
+    write->key = (char *)(write + 1);
+    memcpy(write->key, of->kind->store_prefix, prefix);
+    memcpy(write->key + prefix, entry->key, key + 1);
+    write->value = (uint8_t *)write->key + prefix + key + 1;
+    write->value_length = store->text.n;
+    memcpy(write->value, strbuf_string(&store->text), store->text.n + 1);
+    if (store->text.cap > (1u << 18))
+        strbuf_deinit(&store->text);
+    return write;
+}
+
+static int queue_write(Store *store, StoreKind *of, StoreEntry *entry, Object *object,
+                       bool deletion, StoreDone done, void *data)
+{
+    Write *write = write_new(store, of, entry, object);
+
+    write->done = done;
+    write->data = data;
+    write->deletion = deletion;
+    write->created = !entry->head;
+    entry->head = deletion ? NULL : object;
+    entry->queued++;
+    store->waiting++;
+    write_list_push(&store->fresh, write);
+    commit_schedule(store);
+    return 0;
+}
+
+int store_create(Store *store, Object *object, StoreDone done, void *data)
+{
+    StoreKind *of = store_kind(store, object->kind);
+    StoreEntry *entry = index_put(&of->index, format_key_of(store, object));
+
+    if (entry->head)
+        return STORE_E_EXISTS;
+    return queue_write(store, of, entry, object, false, done, data);
+}
+
+/* The entry that an update or a deletion is about, checked. */
+static int find_head(Store *store, const Object *object, uint64_t expected, StoreKind **ret_of,
+                     StoreEntry **ret)
+{
+    StoreKind *of = store_kind(store, object->kind);
+    StoreEntry *entry = index_find(&of->index, format_key_of(store, object));
+
+    if (!entry || !entry->head)
+        return STORE_E_MISSING;
+    if (expected != 0 && entry->head->revision != expected)
+        return STORE_E_CONFLICT;
+    *ret_of = of;
+    *ret = entry;
+    return 0;
+}
+
+int store_update(Store *store, Object *object, uint64_t expected, StoreDone done, void *data)
+{
+    StoreKind *of;
+    StoreEntry *entry;
+    int r = find_head(store, object, expected, &of, &entry);
+
+    return r ? r : queue_write(store, of, entry, object, false, done, data);
+}
+
+int store_delete(Store *store, Object *last, uint64_t expected, StoreDone done, void *data)
+{
+    StoreKind *of;
+    StoreEntry *entry;
+    int r = find_head(store, last, expected, &of, &entry);
+
+    return r ? r : queue_write(store, of, entry, last, true, done, data);
+}
+
+/* ---- durable, or not ---- */
+
+/* An entry without an object and without a write on its way is nothing. */
+static void settle_entry(StoreKind *of, StoreEntry *entry)
+{
+    if (entry->queued > 0)
+        return;
+    entry->head = entry->committed;
+    if (!entry->committed)
+        index_remove(&of->index, entry);
+}
+
+static void apply(Store *store, Write *write)
+{
+    StoreEntry *entry = write->entry;
+    Object *before = TAKE_PTR(entry->committed);
+    Change change = {
+        .type = write->deletion ? WATCH_DELETED
+                : before        ? WATCH_MODIFIED
+                                : WATCH_ADDED,
+        .revision = write->revision,
+        .object = object_ref(write->object),
+        .before = before,
+    };
+
+    if (!write->deletion)
+        entry->committed = object_ref(write->object);
+    write->of->committed += (size_t) !!entry->committed - (size_t) !!before;
+    entry->queued--;
+    settle_entry(write->of, entry);
+    store->revision = write->revision;
+    store->waiting--;
+    store->stats.writes++;
+    /* The window may drop it while callbacks run? No: only apply() pushes, and it does not nest. */
+    window_push(&store->window, change);
+    watch_tell(store, write->of, &change);
+    if (write->done)
+        write->done(write->data, 0, NULL, write->object);
+}
+
+void store_deliver(Store *store, Batch *batch)
+{
+    store->stats.commits++;
+    store->depth++;
+    for (Write *write = batch->writes.first, *next; write; write = next) {
+        next = write->next;
+        apply(store, write);
+        write_free(write);
+    }
+    free(batch);
+    watch_leave(store);
+}
+
+void store_roll_back(Store *store, Batch *batch)
+{
+    store->stats.failures++;
+    /* Nothing else is queued, so an entry's count reaches 0 at its last write. */
+    for (Write *write = batch->writes.first; write; write = write->next) {
+        store->waiting--;
+        write->entry->queued--;
+        settle_entry(write->of, write->entry);
+    }
+}
+
+void store_answer_refused(Store *store, Batch *batch)
+{
+    for (Write *write = batch->writes.first, *next; write; write = next) {
+        next = write->next;
+        if (write->done)
+            write->done(write->data, batch->outcome, batch->err.message, NULL);
+        write_free(write);
+    }
+    free(batch);
+}
+
+/* ---- open and close ---- */
+
+static void store_free(Store *store)
+{
+    window_deinit(&store->window);
+    for (size_t i = 0; i < store->kinds.n; i++) {
+        StoreKind *of = store->kinds.v[i];
+
+        if (!of)
+            continue;
+        ASSERT(list_empty(&of->watches));
+        for (size_t chunk = 0; chunk < of->index.n; chunk++)
+            for (size_t at = 0; at < of->index.chunks[chunk]->n; at++)
+                object_unref(of->index.chunks[chunk]->entries[at]->committed);
+        index_deinit(&of->index);
+        free(of);
+    }
+    VEC_DEINIT(&store->kinds);
+    VEC_DEINIT(&store->stopped);
+    strbuf_deinit(&store->key);
+    strbuf_deinit(&store->text);
+    free(store);
+}
+
+int store_open(struct uv_loop_s *loop, StoreEngine *engine, size_t window, Store **ret, Err *reterr)
+{
+    Store *store = mem_new_type(Store);
+    int r;
+
+    store->engine = engine;
+    window_init(&store->window, window, 0);
+    r = store_load(store, reterr);
+    if (r < 0) {
+        engine->ops->close(engine);
+        store_free(store);
+        return ERR_TRACE(r);
+    }
+    r = commit_start(store, loop);
+    if (r < 0) {
+        store_close(store);
+        return err_set(reterr, -r, "start the store");
+    }
+    *ret = store;
+    return 0;
+}
+
+Store *store_close(Store *store)
+{
+    if (!store)
+        return NULL;
+    commit_stop(store);
+    store->engine->ops->close(store->engine);
+    store_free(store);
+    return NULL;
+}
