@@ -4,8 +4,8 @@
  * Kubernetes' paths.
  *
  * Three layers, run by validate_object() in this order: metadata, which is alike for all kinds; the
- * table walk (required, enum, bounds, formats, immutable fields, duplicates in keyed lists); and
- * the kind's own rules, for what no table holds. Rules therefore never repeat what the schema says.
+ * table walk (required, enum, bounds, formats, immutable fields); and the kind's own rules, for what
+ * no table holds. Rules therefore never repeat what the schema says.
  *
  * Paths are chains on the stack and become text only when there is something to complain about:
  *
