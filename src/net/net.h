@@ -2,10 +2,11 @@
 /*
  * Links, addresses, namespaces and service maps; knows no Kubernetes.
  *
- * One Net owns one bridge (a gateway address in the pod range), a veth for each pod whose other end is eth0 in the pod's
- * network namespace, and one nftables table. Everything is idempotent: at start what is there is read back from the
- * kernel and only the difference is changed; net_remove_all leaves nothing behind. Names of links, table and bridge are
- * derived from `instance`, so that many can run side by side.
+ * One Net owns one bridge (a gateway address in the pod range), a veth for each pod whose other end
+ * is eth0 in the pod's network namespace, and one nftables table. Everything is idempotent: at
+ * start what is there is read back from the kernel and only the difference is changed;
+ * net_remove_all leaves nothing behind. Names of links, table and bridge are derived from
+ * `instance`, so that many can run side by side.
  */
 #ifndef NET_NET_H
 #define NET_NET_H
@@ -18,51 +19,63 @@ struct uv_loop_s;
 typedef struct Net Net;
 
 typedef struct NetOptions {
-    const char *instance;      /* at most 6 characters: names the bridge ("stead0"), veths and the nft table */
-    const char *pod_cidr;      /* "10.42.0.0/24" */
-    const char *service_cidr;  /* "10.96.0.0/12" */
-    const char *dns_ip;        /* "10.96.0.10": put on the bridge, so that stead's DNS can listen on it */
-    const char *run_dir;       /* namespaces are pinned in RUN/netns */
+    const char
+        *instance; /* at most 6 characters: names the bridge ("stead0"), veths and the nft table */
+    const char *pod_cidr;     /* "10.42.0.0/24" */
+    const char *service_cidr; /* "10.96.0.0/12" */
+    const char *dns_ip;  /* "10.96.0.10": put on the bridge, so that stead's DNS can listen on it */
+    const char *run_dir; /* namespaces are pinned in RUN/netns */
+    /* A transaction that nft refused: it is tried again by itself; this is for the log. May be
+     * NULL. */
+    void (*on_error)(void *data, const Err *err);
+    void *on_error_data;
 } NetOptions;
 
 int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *reterr);
-Net *net_close(Net *net);           /* leaves the kernel's state as it is */
-int net_remove_all(Net *net, Err *reterr);
+Net *net_close(Net *net); /* leaves the kernel's state as it is */
+/* Links, namespaces, table: for `stead reset`, with no Net open. Blocking. */
+int net_remove_all(const char *instance, const char *run_dir, Err *reterr);
 const char *net_gateway(const Net *net); /* "10.42.0.1" */
 
-/* A pod's namespace, veth and address. `key` is unique (the pod's uid). done from the loop. Idempotent. */
+/* A pod's namespace, veth and address. `key` is unique (the pod's uid). done from the loop.
+ * Idempotent. */
 typedef struct NetPod {
-    const char *netns;         /* path */
+    const char *netns; /* path */
     const char *address;
 } NetPod;
 typedef void (*NetPodDone)(void *data, const NetPod *pod, const Err *err); /* pod NULL on failure */
-/* address: wanted one (after a restart, when the namespace is found again), or NULL: next free. Lowest-reuse order: an
- * address is not given out again while others are free. */
-void net_pod_add(Net *net, const char *key, const char *hostname, const char *address, NetPodDone done, void *data);
-void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Err *err), void *data);
+/* address: wanted one (after a restart, when the namespace is found again), or NULL: next free.
+ * Lowest-reuse order: an address is not given out again while others are free. */
+void net_pod_add(Net *net, const char *key, const char *hostname, const char *address,
+                 NetPodDone done, void *data);
+void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Err *err),
+                    void *data);
 
-/* The whole wished state of one service port; the change is applied with others of the same turn in one nft transaction. */
+/* The whole wished state of one service port; the change is applied with others of the same turn in
+ * one nft transaction. */
 typedef struct NetEndpoint {
     const char *address;
     uint16_t port;
 } NetEndpoint;
 
 typedef struct NetServicePort {
-    const char *key;           /* unique, "default/web:http" */
-    const char *protocol;      /* "TCP", "UDP", "SCTP" */
+    const char *key;              /* unique, "default/web:http" */
+    const char *protocol;         /* "TCP", "UDP", "SCTP" */
     const char *const *addresses; /* cluster IPs, load balancer addresses, external IPs */
     size_t n_addresses;
     uint16_t port;
-    uint16_t node_port;        /* 0: none; on every address of the machine, 127.0.0.1 included */
+    uint16_t node_port;           /* 0: none; on every address of the machine, 127.0.0.1 included */
     const NetEndpoint *endpoints; /* none: refuse at once */
     size_t n_endpoints;
-    int affinity_seconds;      /* client IP affinity; 0: none */
+    int affinity_seconds; /* client IP affinity; 0: none */
 } NetServicePort;
 
-/* Replaces what the key had; spread is even over the endpoints. Both take effect within the same loop turn's transaction. */
+/* Replaces what the key had; spread is even over the endpoints. Both take effect within the same
+ * loop turn's transaction. */
 void net_service_set(Net *net, const NetServicePort *port);
 void net_service_remove(Net *net, const char *key);
-/* At start, after the first full set of services is known: removes maps and addresses of services that are no more. */
+/* At start, after the first full set of services is known: removes maps and addresses of services
+ * that are no more. */
 void net_service_sync_done(Net *net);
 /* Addresses for LoadBalancer services: put on the bridge so that the machine answers for them. */
 int net_address_add(Net *net, const char *address, Err *reterr);

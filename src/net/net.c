@@ -1,0 +1,807 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One bridge, many pods, one nftables table.
+ *
+ * Pods have /32 addresses and reach everything, also each other, through the gateway on the bridge:
+ * so every packet passes the host's translation and replies find their way back through it, without
+ * bridge-netfilter.
+ *
+ * What this process knows of pods is kept in RUN/netns: a file NAME that is the namespace and a
+ * file NAME.address that holds its address. At start both are read back, so no address is given
+ * twice.
+ *
+ * Services are kept as the wished state; what changed within a loop turn goes to one `nft -f -`.
+ * Until the first full set is known (net_service_sync_done) the kernel keeps the table of the
+ * process before; then it is replaced as a whole.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <uv.h>
+
+#include "base/arena.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/list.h"
+#include "base/process.h"
+#include "base/strmap.h"
+#include "base/vec.h"
+#include "net/net.h"
+#include "net/netlink.h"
+#include "net/netns.h"
+#include "net/nft.h"
+
+#define NFT_TIMEOUT_NS INT64_C(30000000000)
+#define NFT_RETRY_MS 1000
+
+/* A deep copy of a NetServicePort, in one arena. */
+typedef struct Service {
+    Arena arena;
+    NetServicePort port;
+} Service;
+
+typedef struct ServiceState {
+    Service *wished;  /* NULL: shall go */
+    Service *applied; /* what the table holds; NULL: nothing */
+    bool dirty;
+} ServiceState;
+
+struct Net {
+    uv_loop_t *loop;
+    char *instance, *bridge, *netns_dir;
+    char *pod_cidr_text;
+    Cidr4 pod_cidr, service_cidr;
+    char gateway[16];
+    unsigned bridge_index;
+
+    StrMap pods;    /* key -> address text, malloc'ed */
+    uint8_t *taken; /* a bit an address */
+    uint32_t next;  /* where the search for a free one starts */
+
+    StrMap services;      /* key -> ServiceState */
+    VEC(char *) hairpins; /* added since the last transaction */
+    bool synced, flushing, dirty, rebuild;
+    uv_check_t flush; /* runs once after the events of a loop turn */
+    uv_idle_t awake;  /* keeps that turn from waiting */
+    uv_timer_t retry;
+    StrBuf script;
+    void (*on_error)(void *data, const Err *err);
+    void *on_error_data;
+    bool closing;
+    int handles;
+};
+
+/* ---- addresses of pods ---- */
+
+static uint32_t pod_count(const Net *net)
+{
+    return net->pod_cidr.bits >= 31 ? 0 : (UINT32_C(1) << (32 - net->pod_cidr.bits)) - 1;
+}
+
+static bool address_taken(const Net *net, uint32_t i)
+{
+    return net->taken[i / 8] & (1u << (i % 8));
+}
+
+static void address_mark(Net *net, const char *address, bool taken)
+{
+    uint32_t a, i;
+
+    if (ip4_parse(address, &a) || !cidr4_contains(net->pod_cidr, a))
+        return;
+    i = a - net->pod_cidr.base;
+    if (taken)
+        net->taken[i / 8] |= (uint8_t)(1u << (i % 8));
+    else
+        net->taken[i / 8] &= (uint8_t) ~(1u << (i % 8));
+}
+
+/* The next free one after the last given: a freed address rests as long as others are there, so
+ * that a late packet for the old pod does not reach a new one. */
+static int address_take(Net *net, char buf[static 16])
+{
+    uint32_t n = pod_count(net);
+
+    for (uint32_t tries = 0; tries < n; tries++) {
+        uint32_t i = net->next;
+
+        net->next = net->next + 1 >= n ? 2 : net->next + 1;
+        if (i < 2 || address_taken(net, i))
+            continue;
+        ip4_print(net->pod_cidr.base + i, buf);
+        address_mark(net, buf, true);
+        return 0;
+    }
+    return 1;
+}
+
+/* ---- opening ---- */
+
+static int write_setting(const char *path, const char *value)
+{
+    _close_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, value, strlen(value)) < 0)
+        return ERR_ORIGIN(-errno);
+    return 0;
+}
+
+static int bridge_settings(Net *net, Err *reterr)
+{
+    static const struct {
+        const char *path; /* %s: the bridge */
+        const char *value;
+    } settings[] = {
+        {"/proc/sys/net/ipv4/ip_forward", "1"},
+        /* so that 127.0.0.1:nodePort can be sent to a pod */
+        {"/proc/sys/net/ipv4/conf/%s/route_localnet", "1"},
+        /* pods are to go through the gateway, always */
+        {"/proc/sys/net/ipv4/conf/%s/send_redirects", "0"},
+        {"/proc/sys/net/ipv4/conf/%s/rp_filter", "0"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        char path[128];
+        int r;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(path, sizeof(path), settings[i].path, net->bridge);
+#pragma GCC diagnostic pop
+        r = write_setting(path, settings[i].value);
+        if (r < 0)
+            return err_set(reterr, -r, "cannot set %s to %s", path, settings[i].value);
+    }
+    return 0;
+}
+
+static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
+{
+    uint8_t mac[6] = {0x0a, 0x58};
+    uint32_t gateway = net->pod_cidr.base + 1, dns;
+    int r;
+
+    memcpy(mac + 2, &(uint32_t){__builtin_bswap32(gateway)}, 4);
+    r = link_create_bridge(net->bridge, mac);
+    if (r == 0)
+        r = link_index(net->bridge, &net->bridge_index);
+    if (r == 0)
+        r = link_set_up(net->bridge_index);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot make the bridge %s", net->bridge);
+    ip4_print(gateway, net->gateway);
+    r = address_add(net->bridge_index, gateway, net->pod_cidr.bits);
+    if (r == 0 && options->dns_ip && ip4_parse(options->dns_ip, &dns) == 0)
+        r = address_add(net->bridge_index, dns, 32);
+    /* Without a route a local program's packet to a service address would not even come to the
+     * translation. */
+    if (r == 0)
+        r = route_add(net->bridge_index, net->service_cidr.base, net->service_cidr.bits, 0,
+                      gateway);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot set up addresses on %s", net->bridge);
+    return bridge_settings(net, reterr);
+}
+
+/* What an earlier process left in RUN/netns. */
+static void pods_read_back(Net *net)
+{
+    DIR *folder = opendir(net->netns_dir);
+
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        _free_ char *path = NULL, *key = NULL, *address = NULL;
+        uint32_t a;
+
+        if (!str_ends_with(entry->d_name, ".address"))
+            continue;
+        path = mem_printf("%s/%s", net->netns_dir, entry->d_name);
+        if (file_read(path, 64, &address, NULL) < 0 || ip4_parse(address, &a))
+            continue;
+        key = mem_strndup(entry->d_name, strlen(entry->d_name) - strlen(".address"));
+        address_mark(net, address, true);
+        free(strmap_put(&net->pods, key, TAKE_PTR(address)));
+    }
+    closedir(folder);
+}
+
+static void on_flush(uv_check_t *check);
+static void on_awake(uv_idle_t *idle);
+
+int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *reterr)
+{
+    Net *net = mem_new_type(Net);
+    int r;
+
+    net->loop = loop;
+    net->instance = mem_strdup(options->instance);
+    net->bridge = mem_strdup(options->instance);
+    net->netns_dir = mem_printf("%s/netns", options->run_dir);
+    net->pod_cidr_text = mem_strdup(options->pod_cidr);
+    net->on_error = options->on_error;
+    net->on_error_data = options->on_error_data;
+    net->next = 2;
+    uv_check_init(loop, &net->flush);
+    uv_idle_init(loop, &net->awake);
+    uv_timer_init(loop, &net->retry);
+    net->handles = 3;
+    net->flush.data = net->awake.data = net->retry.data = net;
+    uv_unref((uv_handle_t *)&net->flush);
+    if (strlen(options->instance) > 6)
+        r = err_set(reterr, 0, "the instance name %s has more than 6 characters",
+                    options->instance);
+    else if (cidr4_parse(options->pod_cidr, &net->pod_cidr) || net->pod_cidr.bits < 8 ||
+             net->pod_cidr.bits > 29)
+        r = err_set(reterr, 0, "%s is no range for pods: give an IPv4 range such as 10.42.0.0/24",
+                    options->pod_cidr);
+    else if (cidr4_parse(options->service_cidr, &net->service_cidr))
+        r = err_set(reterr, 0,
+                    "%s is no range for services: give an IPv4 range such as 10.96.0.0/12",
+                    options->service_cidr);
+    else if ((r = file_mkdir_all(net->netns_dir, 0700)) < 0)
+        err_set(reterr, -r, "cannot make the folder %s", net->netns_dir);
+    else
+        r = bridge_open(net, options, reterr);
+    if (r < 0) {
+        net_close(net);
+        return r;
+    }
+    net->taken = mem_new(pod_count(net) / 8 + 1);
+    pods_read_back(net);
+    *ret = net;
+    return 0;
+}
+
+static Service *service_free(Service *service)
+{
+    if (service)
+        arena_clear(&service->arena);
+    free(service);
+    return NULL;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    Net *net = handle->data;
+
+    if (--net->handles)
+        return;
+    STRMAP_EACH(&net->pods, slot)
+    free(slot->value);
+    strmap_deinit(&net->pods);
+    STRMAP_EACH(&net->services, slot)
+    {
+        ServiceState *state = slot->value;
+
+        if (state->applied != state->wished)
+            service_free(state->applied);
+        service_free(state->wished);
+        free(state);
+    }
+    strmap_deinit(&net->services);
+    for (size_t i = 0; i < net->hairpins.n; i++)
+        free(net->hairpins.v[i]);
+    VEC_DEINIT(&net->hairpins);
+    strbuf_deinit(&net->script);
+    free(net->instance);
+    free(net->bridge);
+    free(net->netns_dir);
+    free(net->pod_cidr_text);
+    free(net->taken);
+    free(net);
+}
+
+Net *net_close(Net *net)
+{
+    if (!net || net->closing)
+        return NULL;
+    net->closing = true;
+    if (net->flushing)
+        return NULL; /* the transaction under way comes back here */
+    uv_close((uv_handle_t *)&net->flush, on_closed);
+    uv_close((uv_handle_t *)&net->awake, on_closed);
+    uv_close((uv_handle_t *)&net->retry, on_closed);
+    return NULL;
+}
+
+const char *net_gateway(const Net *net)
+{
+    return net->gateway;
+}
+
+/* ---- pods ---- */
+
+typedef struct PodJob {
+    uv_work_t work;
+    Net *net;
+    char *key, *hostname;
+    char *netns, *address_file;
+    char address[16];
+    char link[16];
+    bool existing;
+    NetPodDone added;
+    void (*removed)(void *data, const Err *err);
+    void *data;
+    Err err;
+    int r;
+} PodJob;
+
+static PodJob *pod_job_new(Net *net, const char *key, void *data)
+{
+    PodJob *job = mem_new_type(PodJob);
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (const char *c = key; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    job->work.data = job;
+    job->net = net;
+    job->key = mem_strdup(key);
+    job->netns = mem_printf("%s/%s", net->netns_dir, key);
+    job->address_file = mem_printf("%s/%s.address", net->netns_dir, key);
+    job->data = data;
+    snprintf(job->link, sizeof(job->link), "%sv%08x", net->instance,
+             (unsigned)(hash ^ (hash >> 32)));
+    return job;
+}
+
+static void pod_job_free(PodJob *job)
+{
+    free(job->key);
+    free(job->hostname);
+    free(job->netns);
+    free(job->address_file);
+    free(job);
+}
+
+/* Inside the pod's namespace: addresses and routes. */
+static int pod_inside(void *data)
+{
+    PodJob *job = data;
+    uint32_t address, gateway;
+    unsigned lo, eth0;
+    int r;
+
+    ip4_parse(job->address, &address);
+    ip4_parse(job->net->gateway, &gateway);
+    r = link_index("lo", &lo);
+    if (r == 0)
+        r = link_set_up(lo);
+    if (r == 0)
+        r = link_index("eth0", &eth0);
+    if (r == 0)
+        r = address_add(eth0, address, 32);
+    if (r == 0)
+        r = link_set_up(eth0);
+    if (r == 0)
+        r = route_add(eth0, gateway, 32, 0, address);
+    if (r == 0)
+        r = route_add(eth0, 0, 0, gateway, 0);
+    if (r < 0)
+        return ERR_TRACE(r);
+    /* A redirect past the gateway would lose the translation; a kernel without the setting sends
+     * none. */
+    (void)write_setting("/proc/sys/net/ipv4/conf/all/accept_redirects", "0");
+    (void)write_setting("/proc/sys/net/ipv4/conf/eth0/accept_redirects", "0");
+    /* Low ports need no privilege inside a namespace of one's own, as container engines have it. */
+    (void)write_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    (void)write_setting("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+    return 0;
+}
+
+static void pod_add_work(uv_work_t *work)
+{
+    PodJob *job = work->data;
+    _close_fd_ int fd = -1;
+    unsigned link;
+    int r;
+
+    if (job->r < 0)
+        return;
+    if (job->existing && netns_exists(job->netns) && link_index(job->link, &link) == 0)
+        return;
+    r = file_replace(job->address_file, job->address, strlen(job->address), 0600);
+    if (r == 0)
+        r = netns_create(job->netns);
+    if (r < 0) {
+        job->r = err_set(&job->err, -r, "cannot make the network namespace %s", job->netns);
+        return;
+    }
+    fd = open(job->netns, O_RDONLY | O_CLOEXEC);
+    r = fd < 0 ? ERR_ORIGIN(-errno)
+               : link_create_veth(job->link, job->net->bridge_index, "eth0", fd);
+    if (r == -EEXIST) {
+        /* Half of an earlier try: its other end may be anywhere. */
+        r = link_delete(job->link);
+        if (r == 0)
+            r = link_create_veth(job->link, job->net->bridge_index, "eth0", fd);
+    }
+    if (r == 0)
+        r = netns_run(job->netns, pod_inside, job);
+    if (r < 0)
+        job->r = err_set(&job->err, -r, "cannot connect the pod to %s by %s", job->net->bridge,
+                         job->link);
+}
+
+static void pod_add_done(uv_work_t *work, int status)
+{
+    PodJob *job = work->data;
+
+    (void)status; /* nobody cancels */
+    if (job->r < 0) {
+        job->added(job->data, NULL, &job->err);
+    } else {
+        NetPod pod = {.netns = job->netns, .address = job->address};
+
+        job->added(job->data, &pod, NULL);
+    }
+    pod_job_free(job);
+}
+
+static void mark_dirty(Net *net)
+{
+    net->dirty = true;
+    if (!net->synced || net->flushing || net->closing)
+        return;
+    uv_check_start(&net->flush, on_flush);
+    uv_idle_start(&net->awake, on_awake);
+}
+
+void net_pod_add(Net *net, const char *key, const char *hostname, const char *address,
+                 NetPodDone done, void *data)
+{
+    PodJob *job = pod_job_new(net, key, data);
+    const char *known = strmap_get(&net->pods, key);
+
+    job->added = done;
+    job->hostname = mem_strdup(hostname);
+    job->existing = known;
+    if (known) {
+        snprintf(job->address, sizeof(job->address), "%s", known);
+    } else if (address && *address) {
+        snprintf(job->address, sizeof(job->address), "%s", address);
+        address_mark(net, address, true);
+    } else if (address_take(net, job->address)) {
+        job->r = err_set(&job->err, 0, "no address is free in %s", net->pod_cidr_text);
+        /* Answer from the loop, as always. */
+        uv_queue_work(net->loop, &job->work, pod_add_work, pod_add_done);
+        return;
+    }
+    if (!known)
+        strmap_put(&net->pods, key, mem_strdup(job->address));
+    VEC_PUSH(&net->hairpins, mem_strdup(job->address));
+    mark_dirty(net);
+    uv_queue_work(net->loop, &job->work, pod_add_work, pod_add_done);
+}
+
+static void pod_remove_work(uv_work_t *work)
+{
+    PodJob *job = work->data;
+    int r = link_delete(job->link);
+
+    if (r == 0)
+        r = netns_remove(job->netns);
+    if (r == 0 && unlink(job->address_file) < 0 && errno != ENOENT)
+        r = ERR_ORIGIN(-errno);
+    if (r < 0)
+        job->r = err_set(&job->err, -r, "cannot remove the network namespace %s", job->netns);
+}
+
+static void pod_remove_done(uv_work_t *work, int status)
+{
+    PodJob *job = work->data;
+
+    (void)status;
+    if (job->r == 0) {
+        char *address = strmap_remove(&job->net->pods, job->key);
+
+        if (address)
+            address_mark(job->net, address, false);
+        free(address);
+    }
+    if (job->removed)
+        job->removed(job->data, job->r < 0 ? &job->err : NULL);
+    pod_job_free(job);
+}
+
+void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Err *err), void *data)
+{
+    PodJob *job = pod_job_new(net, key, data);
+
+    job->removed = done;
+    uv_queue_work(net->loop, &job->work, pod_remove_work, pod_remove_done);
+}
+
+/* ---- services ---- */
+
+static Service *service_copy(const NetServicePort *from)
+{
+    Service *service = mem_new_type(Service);
+    Arena *arena = &service->arena;
+    NetServicePort *to = &service->port;
+    const char **addresses;
+    NetEndpoint *endpoints;
+
+    *to = *from;
+    to->key = arena_strdup(arena, from->key);
+    to->protocol = arena_strdup(arena, from->protocol);
+    addresses = arena_new_n(arena, const char *, from->n_addresses + 1);
+    for (size_t i = 0; i < from->n_addresses; i++)
+        addresses[i] = arena_strdup(arena, from->addresses[i]);
+    endpoints = arena_new_n(arena, NetEndpoint, from->n_endpoints + 1);
+    for (size_t i = 0; i < from->n_endpoints; i++)
+        endpoints[i] =
+            (NetEndpoint){arena_strdup(arena, from->endpoints[i].address), from->endpoints[i].port};
+    to->addresses = addresses;
+    to->endpoints = endpoints;
+    return service;
+}
+
+static bool service_equal(const NetServicePort *a, const NetServicePort *b)
+{
+    if (!str_equal(a->protocol, b->protocol) || a->port != b->port ||
+        a->node_port != b->node_port || a->affinity_seconds != b->affinity_seconds ||
+        a->n_addresses != b->n_addresses || a->n_endpoints != b->n_endpoints)
+        return false;
+    for (size_t i = 0; i < a->n_addresses; i++)
+        if (!str_equal(a->addresses[i], b->addresses[i]))
+            return false;
+    for (size_t i = 0; i < a->n_endpoints; i++)
+        if (!str_equal(a->endpoints[i].address, b->endpoints[i].address) ||
+            a->endpoints[i].port != b->endpoints[i].port)
+            return false;
+    return true;
+}
+
+static void service_wish(Net *net, const char *key, const NetServicePort *port)
+{
+    ServiceState *state = strmap_get(&net->services, key);
+
+    if (!state) {
+        if (!port)
+            return;
+        state = mem_new_type(ServiceState);
+        strmap_put(&net->services, key, state);
+    }
+    if (port && state->wished && service_equal(&state->wished->port, port))
+        return;
+    if (state->wished != state->applied)
+        service_free(state->wished);
+    state->wished = port ? service_copy(port) : NULL;
+    state->dirty = true;
+    mark_dirty(net);
+}
+
+void net_service_set(Net *net, const NetServicePort *port)
+{
+    service_wish(net, port->key, port);
+}
+
+void net_service_remove(Net *net, const char *key)
+{
+    service_wish(net, key, NULL);
+}
+
+void net_service_sync_done(Net *net)
+{
+    net->synced = true;
+    net->rebuild = true;
+    mark_dirty(net);
+}
+
+static void print_transaction(Net *net, StrBuf *out)
+{
+    NftTable table = {
+        .instance = net->instance, .bridge = net->bridge, .pod_cidr = net->pod_cidr_text};
+
+    if (net->rebuild) {
+        nft_print_table(&table, out);
+        STRMAP_EACH(&net->pods, slot)
+        nft_print_hairpin(&table, slot->value, true, out);
+    } else {
+        for (size_t i = 0; i < net->hairpins.n; i++)
+            nft_print_hairpin(&table, net->hairpins.v[i], true, out);
+    }
+    /* All deletions first: an address or port may move from one service to another. */
+    STRMAP_EACH(&net->services, slot)
+    {
+        ServiceState *state = slot->value;
+
+        if (state->dirty && state->applied && !net->rebuild)
+            nft_print_service_delete(&table, &state->applied->port, out);
+    }
+    STRMAP_EACH(&net->services, slot)
+    {
+        ServiceState *state = slot->value;
+
+        if (state->wished && (state->dirty || net->rebuild))
+            nft_print_service_add(&table, &state->wished->port, out);
+    }
+}
+
+/* The transaction holds: what was wished when it was written is what the table has. */
+static void settle(Net *net)
+{
+    VEC(char *) gone = VEC_INIT;
+
+    STRMAP_EACH(&net->services, slot)
+    {
+        ServiceState *state = slot->value;
+
+        if (state->applied != state->wished)
+            service_free(state->applied);
+        state->applied = state->wished;
+        state->dirty = false;
+        if (!state->applied)
+            VEC_PUSH(&gone, slot->key);
+    }
+    for (size_t i = 0; i < gone.n; i++)
+        free(strmap_remove(&net->services, gone.v[i]));
+    VEC_DEINIT(&gone);
+    for (size_t i = 0; i < net->hairpins.n; i++)
+        free(net->hairpins.v[i]);
+    net->hairpins.n = 0;
+    net->rebuild = false;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    mark_dirty(timer->data);
+}
+
+static void on_nft_done(void *data, const ProcessResult *result)
+{
+    Net *net = data;
+
+    net->flushing = false;
+    if (result->error || result->signal || result->exit_status) {
+        Err err = ERR_INIT;
+
+        if (result->error)
+            err_set(&err, -result->error, "cannot run nft");
+        else
+            err_set(&err, 0, "nft refused a transaction: %.300s", (const char *)result->err.p);
+        if (net->on_error)
+            net->on_error(net->on_error_data, &err);
+        /* What the kernel holds is no longer sure: build the whole table anew. */
+        net->rebuild = true;
+        if (!net->closing)
+            uv_timer_start(&net->retry, on_retry, NFT_RETRY_MS, 0);
+    }
+    if (net->closing) {
+        net->closing = false;
+        net_close(net);
+    } else if (net->dirty && !(result->error || result->signal || result->exit_status)) {
+        mark_dirty(net);
+    }
+}
+
+static void on_awake(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void on_flush(uv_check_t *check)
+{
+    static const char *const argv[] = {"nft", "-f", "-", NULL};
+    Net *net = check->data;
+    ProcessOptions options = {.argv = argv, .timeout_ns = NFT_TIMEOUT_NS};
+
+    uv_check_stop(&net->flush);
+    uv_idle_stop(&net->awake);
+    if (net->flushing || !net->dirty || net->closing)
+        return;
+    net->dirty = false;
+    strbuf_truncate(&net->script, 0);
+    print_transaction(net, &net->script);
+    settle(net);
+    if (!net->script.n)
+        return;
+    options.input = strbuf_bytes(&net->script);
+    net->flushing = true;
+    process_run(net->loop, &options, on_nft_done, net, NULL);
+}
+
+/* ---- addresses of load balancers ---- */
+
+int net_address_add(Net *net, const char *address, Err *reterr)
+{
+    uint32_t a;
+    int r;
+
+    if (ip4_parse(address, &a))
+        return err_set(reterr, 0, "%s is no IPv4 address", address);
+    r = address_add(net->bridge_index, a, 32);
+    return r < 0 ? err_set(reterr, -r, "cannot put %s on %s", address, net->bridge) : 0;
+}
+
+int net_address_remove(Net *net, const char *address, Err *reterr)
+{
+    uint32_t a;
+    int r;
+
+    if (ip4_parse(address, &a))
+        return err_set(reterr, 0, "%s is no IPv4 address", address);
+    r = address_delete(net->bridge_index, a, 32);
+    return r < 0 ? err_set(reterr, -r, "cannot take %s off %s", address, net->bridge) : 0;
+}
+
+/* ---- leaving nothing behind ---- */
+
+typedef struct Names {
+    VEC(char *) v;
+} Names;
+
+static void collect_name(void *data, const char *name)
+{
+    Names *names = data;
+
+    VEC_PUSH(&names->v, mem_strdup(name));
+}
+
+static int remove_namespaces(const char *folder_path)
+{
+    DIR *folder = opendir(folder_path);
+    int r = 0;
+
+    if (!folder)
+        return errno == ENOENT ? 0 : ERR_ORIGIN(-errno);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        _free_ char *path = mem_printf("%s/%s", folder_path, entry->d_name);
+        int each;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        each = netns_remove(path);
+        r = r < 0 ? r : each;
+    }
+    closedir(folder);
+    return ERR_TRACE(r);
+}
+
+static void on_table_deleted(void *data, const ProcessResult *result)
+{
+    *(bool *)data = result->error || result->signal || result->exit_status;
+}
+
+/* On a loop of its own: this is for `stead reset`, where no other loop runs. */
+static int remove_table(const char *instance, Err *reterr)
+{
+    static const char *const argv[] = {"nft", "-f", "-", NULL};
+    NftTable table = {.instance = instance};
+    _strbuf_ StrBuf script = STRBUF_INIT;
+    bool failed = true;
+    uv_loop_t loop;
+
+    nft_print_table_delete(&table, &script);
+    uv_loop_init(&loop);
+    process_run(&loop,
+                &(ProcessOptions){
+                    .argv = argv, .input = strbuf_bytes(&script), .timeout_ns = NFT_TIMEOUT_NS},
+                on_table_deleted, &failed, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    return failed ? err_set(reterr, 0, "cannot delete the nftables table stead-%s", instance) : 0;
+}
+
+int net_remove_all(const char *instance, const char *run_dir, Err *reterr)
+{
+    _free_ char *veths = mem_printf("%sv", instance), *netns_dir = mem_printf("%s/netns", run_dir);
+    Names names = {VEC_INIT};
+    int r = link_each(veths, collect_name, &names);
+
+    for (size_t i = 0; i < names.v.n; i++) {
+        int each = link_delete(names.v.v[i]);
+
+        r = r < 0 ? r : each;
+        free(names.v.v[i]);
+    }
+    VEC_DEINIT(&names.v);
+    if (r == 0)
+        r = link_delete(instance);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot remove the links of %s", instance);
+    r = remove_namespaces(netns_dir);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot remove the network namespaces in %s", netns_dir);
+    return remove_table(instance, reterr);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+
+#include "base/error.h"
+#include "base/fault.h"
+#include "net/netns.h"
+
+#define OWN_NAMESPACE "/proc/thread-self/ns/net"
+
+bool netns_exists(const char *path)
+{
+    struct statfs fs;
+
+    return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC;
+}
+
+static void come_back(int home)
+{
+    /* A pool thread left in a foreign namespace would do the next task there. */
+    ASSERT(setns(home, CLONE_NEWNET) == 0);
+}
+
+int netns_create(const char *path)
+{
+    _close_fd_ int home = -1, file = -1;
+    int r = 0;
+
+    if (netns_exists(path))
+        return 0;
+    home = open(OWN_NAMESPACE, O_RDONLY | O_CLOEXEC);
+    file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (home < 0 || file < 0)
+        return ERR_ORIGIN(-errno);
+    if (FAULT_POINT("netns.create") || unshare(CLONE_NEWNET) < 0)
+        return ERR_ORIGIN(errno ? -errno : -EIO);
+    if (mount(OWN_NAMESPACE, path, NULL, MS_BIND, NULL) < 0)
+        r = ERR_ORIGIN(-errno);
+    come_back(home);
+    if (r < 0)
+        unlink(path);
+    return r;
+}
+
+int netns_remove(const char *path)
+{
+    /* Crashes between steps may have stacked two mounts. */
+    while (umount2(path, MNT_DETACH) == 0)
+        ;
+    return unlink(path) < 0 && errno != ENOENT ? ERR_ORIGIN(-errno) : 0;
+}
+
+int netns_run(const char *path, int (*f)(void *data), void *data)
+{
+    _close_fd_ int home = open(OWN_NAMESPACE, O_RDONLY | O_CLOEXEC);
+    _close_fd_ int there = open(path, O_RDONLY | O_CLOEXEC);
+    int r;
+
+    if (home < 0 || there < 0 || setns(there, CLONE_NEWNET) < 0)
+        return ERR_ORIGIN(-errno);
+    r = f(data);
+    come_back(home);
+    return ERR_TRACE(r);
+}
