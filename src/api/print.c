@@ -116,3 +116,15 @@ void cell_age(StrBuf *row, Time since, int64_t now_ns)
     print_age(&text, since, now_ns);
     cell_string(row, strbuf_string(&text));
 }
+
+void cell_containers(StrBuf *row, const ContainerArray *containers)
+{
+    _strbuf_ StrBuf names = STRBUF_INIT, images = STRBUF_INIT;
+
+    for (size_t i = 0; i < containers->n; i++) {
+        strbuf_printf(&names, "%s%s", i ? "," : "", str_or(containers->v[i].name, ""));
+        strbuf_printf(&images, "%s%s", i ? "," : "", str_or(containers->v[i].image, ""));
+    }
+    cell_string(row, strbuf_string(&names));
+    cell_string(row, strbuf_string(&images));
+}

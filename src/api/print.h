@@ -27,5 +27,7 @@ void cell_printf(StrBuf *row, const char *format, ...) _printf_(2, 3);
 void cell_int64(StrBuf *row, int64_t v);
 void cell_bool(StrBuf *row, bool v);
 void cell_age(StrBuf *row, Time since, int64_t now_ns);
+/* Two cells: the containers' names and their images. */
+void cell_containers(StrBuf *row, const ContainerArray *containers);
 
 #endif

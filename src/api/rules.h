@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small things that the rules of several kinds share. */
+#ifndef API_RULES_H
+#define API_RULES_H
+
+#include "api/generated.h"
+#include "api/validate.h"
+
+/* "[8081 \"x\"]": the member's value, for messages. */
+static inline const char *rules_bad(const Type *type, const void *value, const char *member,
+                                    Causes *causes)
+{
+    const TypeName *name = type_find(type, member, strlen(member));
+
+    return NEVER(!name)
+               ? "null"
+               : validate_bad_value(name->field, (const char *)value + name->offset, causes);
+}
+
+/* The texts that name checks and selectors quote. */
+static inline const char *rules_quoted(const char *s, Causes *causes)
+{
+    return arena_printf(causes->arena, "\"%s\"", s ? s : "");
+}
+
+static inline void rules_too_many(Causes *causes, const char *path, size_t n, size_t max)
+{
+    causes_add(
+        causes, CAUSE_TOO_MANY, path, arena_printf(causes->arena, "%zu", n),
+        arena_printf(causes->arena, "must have at most %zu item%s", max, max == 1 ? "" : "s"));
+}
+
+static inline void rules_warn(Arena *arena, StringArray *warnings, const char *text)
+{
+    const char **v = arena_new_n(arena, const char *, warnings->n + 1);
+
+    if (warnings->n)
+        memcpy(v, warnings->v, warnings->n * sizeof(*v));
+    v[warnings->n++] = text;
+    warnings->v = v;
+}
+
+#endif
