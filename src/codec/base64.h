@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Base64 (RFC 4648) as Go's StdEncoding: padded; CR and LF are skipped when decoding; nothing else is. */
+/* Base64 (RFC 4648) as Go's StdEncoding: padded; CR and LF are skipped when decoding; nothing else
+ * is. */
 #ifndef CODEC_BASE64_H
 #define CODEC_BASE64_H
 

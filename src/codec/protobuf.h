@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values to Kubernetes' protobuf and back, by their tables. A whole object travels as "k8s\0" + Unknown{TypeMeta, raw};
- * limits: nesting 100, and a length that exceeds what is left is an error, so nothing is allocated on a peer's word.
+ * Values to Kubernetes' protobuf and back, by their tables. A whole object travels as "k8s\0" +
+ * Unknown{TypeMeta, raw}; limits: nesting 100, and a length that exceeds what is left is an error,
+ * so nothing is allocated on a peer's word.
  */
 #ifndef CODEC_PROTOBUF_H
 #define CODEC_PROTOBUF_H
@@ -12,7 +13,8 @@
 
 enum { PROTOBUF_E_MALFORMED = 1 };
 
-/* The envelope: apiVersion, kind, content type of raw (empty: protobuf), raw itself (points into body). */
+/* The envelope: apiVersion, kind, content type of raw (empty: protobuf), raw itself (points into
+ * body). */
 typedef struct ProtobufEnvelope {
     const char *api_version, *kind;
     const char *content_type;

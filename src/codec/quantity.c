@@ -190,10 +190,6 @@ static int quantity_parse(const char *s, size_t n, Amount *ret)
     r = read_suffix(text.suffix, text.suffix_n, &base, &exponent, &ret->format);
     if (r)
         return r;
-    /* "." and a bare suffix have no number at all; a zero was eaten as a leading one. */
-    if (text.num_n == 0 && text.denom_n == 0 &&
-        (text.suffix == s || !memchr(s, '0', (size_t)(text.suffix - s))))
-        return text.suffix_n || text.denom ? QUANTITY_E_NUMERIC : QUANTITY_E_FORMAT;
     ret->negative = text.negative;
     read_digits(ret, text.num, text.num_n, false, &sticky);
     if (base == 2) {

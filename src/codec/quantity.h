@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resource.Quantity: exact decimal numbers with suffixes (n u m k M G T P E, Ki Mi Gi Ti Pi Ei, e3). */
+/* resource.Quantity: exact decimal numbers with suffixes (n u m k M G T P E, Ki Mi Gi Ti Pi Ei,
+ * e3). */
 #ifndef CODEC_QUANTITY_H
 #define CODEC_QUANTITY_H
 
@@ -11,7 +12,8 @@ enum {
     QUANTITY_E_SUFFIX,
 };
 
-/* 0 and the canonical text ("256M" stays, "0.5" is "500m", "1024Mi" is "1Gi"), or positive: not a quantity. */
+/* 0 and the canonical text ("256M" stays, "0.5" is "500m", "1024Mi" is "1Gi"), or positive: not a
+ * quantity. */
 int quantity_canonical(Arena *arena, const char *text, size_t n, const char **ret);
 /* kube-apiserver's sentence for an outcome of quantity_canonical. */
 const char *quantity_error(int outcome);

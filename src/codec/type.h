@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table form of a type: what the schema generator emits, and what CustomResourceDefinitions build at run time.
+ * The table form of a type: what the schema generator emits, and what CustomResourceDefinitions
+ * build at run time.
  *
- * A value is a plain C struct; its Type says where each field lies and how it travels. All that a value points at lives
- * in one arena. How fields are held in C:
+ * A value is a plain C struct; its Type says where each field lies and how it travels. All that a
+ * value points at lives in one arena. How fields are held in C:
  *
  *   BOOL INT32 INT64 DOUBLE   the scalar itself
- *   STRING                    const char *; NULL and "" both mean empty for a plain field, NULL means absent for an
- *                             optional one. Strings never hold NUL bytes (decoders refuse them).
- *   BYTES                     Bytes (base64 in JSON)
- *   TIME MICRO_TIME           Time; set == false is the zero time (null in JSON)
- *   QUANTITY                  const char *, canonical text as Kubernetes prints it ("256M", "500m"); see api/quantity.h
- *   INT_OR_STRING             IntOrString
- *   RAW                       Bytes: any JSON value, compact text (RawExtension, FieldsV1, JSON)
- *   STRUCT                    the struct itself, embedded
+ *   STRING                    const char *; NULL and "" both mean empty for a plain field, NULL
+ * means absent for an optional one. Strings never hold NUL bytes (decoders refuse them). BYTES
+ * Bytes (base64 in JSON) TIME MICRO_TIME           Time; set == false is the zero time (null in
+ * JSON) QUANTITY                  const char *, canonical text as Kubernetes prints it ("256M",
+ * "500m"); see api/quantity.h INT_OR_STRING             IntOrString RAW Bytes: any JSON value,
+ * compact text (RawExtension, FieldsV1, JSON) STRUCT                    the struct itself, embedded
  *
  * and by shape:
  *
  *   ONE       as above
- *   OPTIONAL  a pointer to it (STRING, QUANTITY, BYTES, RAW, TIME, MICRO_TIME: the same as ONE; NULL / .p == NULL / !set
- *             means absent)
- *   LIST      struct { T *v; size_t n; }; v == NULL is nil, v != NULL with n == 0 is an empty list
- *   MAP       struct { Entry *v; size_t n; } where Entry is { const char *key; T value; }, sorted by key, keys unique
+ *   OPTIONAL  a pointer to it (STRING, QUANTITY, BYTES, RAW, TIME, MICRO_TIME: the same as ONE;
+ * NULL / .p == NULL / !set means absent) LIST      struct { T *v; size_t n; }; v == NULL is nil, v
+ * != NULL with n == 0 is an empty list MAP       struct { Entry *v; size_t n; } where Entry is {
+ * const char *key; T value; }, sorted by key, keys unique
  *
  * List and Map below have the layout of all of these.
  */
@@ -118,13 +117,16 @@ typedef enum ListKind {
 } ListKind;
 
 typedef enum FieldFlag {
-    FIELD_REQUIRED = 1 << 0,     /* validation: missing or empty is an error */
-    FIELD_EMIT_ALWAYS = 1 << 1,  /* no omitempty in Go: 0, "", null, [] are written out */
-    FIELD_INLINE = 1 << 2,       /* a struct whose JSON members stand in the parent's object; nested in protobuf */
-    FIELD_IMMUTABLE = 1 << 3,    /* may not change after creation */
-    FIELD_ATOMIC_STRUCT = 1 << 4,/* apply treats the struct or map as one value (x-kubernetes-map-type: atomic) */
-    FIELD_NO_PROTO = 1 << 5,     /* not in protobuf */
-    FIELD_PATCH_MERGE = 1 << 6,       /* strategic merge: patchStrategy merge; key in patch_key, none for scalars */
+    FIELD_REQUIRED = 1 << 0,    /* validation: missing or empty is an error */
+    FIELD_EMIT_ALWAYS = 1 << 1, /* no omitempty in Go: 0, "", null, [] are written out */
+    FIELD_INLINE =
+        1 << 2, /* a struct whose JSON members stand in the parent's object; nested in protobuf */
+    FIELD_IMMUTABLE = 1 << 3, /* may not change after creation */
+    FIELD_ATOMIC_STRUCT =
+        1 << 4, /* apply treats the struct or map as one value (x-kubernetes-map-type: atomic) */
+    FIELD_NO_PROTO = 1 << 5, /* not in protobuf */
+    FIELD_PATCH_MERGE =
+        1 << 6, /* strategic merge: patchStrategy merge; key in patch_key, none for scalars */
     FIELD_PATCH_RETAIN_KEYS = 1 << 7, /* patchStrategy retainKeys */
     FIELD_UNION_MEMBER = 1 << 8,      /* of a "one of" struct such as VolumeSource */
     FIELD_DEPRECATED = 1 << 9,
@@ -139,51 +141,53 @@ typedef enum FieldFormat {
     FORMAT_LABEL_VALUE,
     FORMAT_ENV_NAME,
     FORMAT_CONFIG_KEY,
-    FORMAT_PORT_NAME,      /* IANA service name */
+    FORMAT_PORT_NAME, /* IANA service name */
     FORMAT_IP,
     FORMAT_ABSOLUTE_PATH,
     _FORMAT_MAX,
 } FieldFormat;
 
 struct Field {
-    const char *json;      /* JSON name; for an inline struct its Go name, used nowhere on the wire */
+    const char *json; /* JSON name; for an inline struct its Go name, used nowhere on the wire */
     uint32_t offset;
-    uint16_t number;       /* protobuf field number */
+    uint16_t number; /* protobuf field number */
     uint16_t flags;
-    uint8_t value;         /* ValueType of the thing, an element or a map's value */
+    uint8_t value; /* ValueType of the thing, an element or a map's value */
     uint8_t shape;
-    uint8_t list_kind;     /* for LIST */
-    uint8_t format;        /* FieldFormat of a string (or of each string in a list) */
-    uint8_t json_length;   /* strlen(json) */
+    uint8_t list_kind;   /* for LIST */
+    uint8_t format;      /* FieldFormat of a string (or of each string in a list) */
+    uint8_t json_length; /* strlen(json) */
     bool has_min, has_max;
-    int64_t min, max;      /* of numbers; of lengths for strings and lists */
-    const Type *type;      /* for STRUCT: the type of the thing, an element or a map's value */
-    const char *const *keys;       /* LIST_MAP: NULL-ended JSON names */
-    const char *const *enum_values;/* NULL-ended; NULL: any */
-    const char *patch_key;         /* strategic merge key */
-    const char *default_json;      /* what an absent field becomes, as JSON; NULL: none */
+    int64_t min, max;        /* of numbers; of lengths for strings and lists */
+    const Type *type;        /* for STRUCT: the type of the thing, an element or a map's value */
+    const char *const *keys; /* LIST_MAP: NULL-ended JSON names */
+    const char *const *enum_values; /* NULL-ended; NULL: any */
+    const char *patch_key;          /* strategic merge key */
+    const char *default_json;       /* what an absent field becomes, as JSON; NULL: none */
     const char *doc;
 };
 
 struct Type {
-    const char *name;      /* C and schema name, "PodSpec" */
-    const char *openapi;   /* "io.k8s.api.core.v1.PodSpec" */
+    const char *name;    /* C and schema name, "PodSpec" */
+    const char *openapi; /* "io.k8s.api.core.v1.PodSpec" */
     const char *doc;
-    const Field *fields;   /* in order of declaration: the order of JSON output */
+    const Field *fields; /* in order of declaration: the order of JSON output */
     uint32_t size;
     uint16_t n_fields;
     uint16_t n_names;
-    const struct TypeName *names; /* every JSON name reachable here, inline structs flattened, sorted by (length, bytes) */
-    bool has_defaults;     /* it, or something below it, has defaults: lets the walker skip whole subtrees */
-    bool is_union;         /* exactly or at most one of the UNION_MEMBER fields */
+    const struct TypeName *names; /* every JSON name reachable here, inline structs flattened,
+                                     sorted by (length, bytes) */
+    bool has_defaults; /* it, or something below it, has defaults: lets the walker skip whole
+                          subtrees */
+    bool is_union;     /* exactly or at most one of the UNION_MEMBER fields */
 };
 
 /* A JSON name and the way to its field through inline structs. */
 typedef struct TypeName {
     const char *json;
     uint8_t length;
-    uint8_t depth;          /* how many inline fields to pass */
-    uint32_t offset;        /* of the field from the start of the outer struct */
+    uint8_t depth;   /* how many inline fields to pass */
+    uint32_t offset; /* of the field from the start of the outer struct */
     const Field *field;
 } TypeName;
 
@@ -197,8 +201,9 @@ size_t value_size(const Field *field); /* of one element, map entry or the thing
 /* Is the field held as a pointer to the thing? */
 static inline bool type_is_pointer(const Field *field)
 {
-    return field->shape == SHAPE_OPTIONAL && (field->value < VALUE_STRING || field->value == VALUE_INT_OR_STRING ||
-                                              field->value == VALUE_STRUCT);
+    return field->shape == SHAPE_OPTIONAL &&
+           (field->value < VALUE_STRING || field->value == VALUE_INT_OR_STRING ||
+            field->value == VALUE_STRUCT);
 }
 
 static inline void *field_at(const void *value, const Field *field)
@@ -208,21 +213,24 @@ static inline void *field_at(const void *value, const Field *field)
 
 /* ---- generic operations on values; each is a walk over the table ---- */
 
-void type_copy(const Type *type, Arena *arena, void *to, const void *from);          /* deep */
-bool type_equal(const Type *type, const void *a, const void *b);                      /* nil list == empty list */
-bool type_field_equal(const Field *field, const void *a, const void *b);              /* pointers to the fields */
-/* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list. Its JSON is that of
- * the list; in protobuf it is a message. */
+void type_copy(const Type *type, Arena *arena, void *to, const void *from); /* deep */
+bool type_equal(const Type *type, const void *a, const void *b); /* nil list == empty list */
+bool type_field_equal(const Field *field, const void *a,
+                      const void *b); /* pointers to the fields */
+/* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list.
+ * Its JSON is that of the list; in protobuf it is a message. */
 static inline bool type_is_bare(const Type *type)
 {
-    return type->n_fields == 1 && type->fields[0].shape == SHAPE_LIST && (type->fields[0].flags & FIELD_INLINE);
+    return type->n_fields == 1 && type->fields[0].shape == SHAPE_LIST &&
+           (type->fields[0].flags & FIELD_INLINE);
 }
 
-/* Would omitempty drop it? As in Go, never a struct that is not a pointer: those, and quantities and int-or-strings of
- * shape ONE, are always written. */
+/* Would omitempty drop it? As in Go, never a struct that is not a pointer: those, and quantities
+ * and int-or-strings of shape ONE, are always written. */
 bool type_field_empty(const Field *field, const void *at);
-bool type_field_zero(const Field *field, const void *at); /* nothing set: empty, or a struct with nothing in it */
+bool type_field_zero(const Field *field,
+                     const void *at); /* nothing set: empty, or a struct with nothing in it */
 bool type_zero(const Type *type, const void *value);
-void type_default(const Type *type, Arena *arena, void *value);                       /* table defaults, whole tree */
+void type_default(const Type *type, Arena *arena, void *value); /* table defaults, whole tree */
 
 #endif
