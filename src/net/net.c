@@ -416,6 +416,10 @@ static void pod_add_work(uv_work_t *work)
             r = link_create_veth(job->link, job->net->bridge_index, "eth0", fd);
     }
     if (r == 0)
+        r = link_index(job->link, &link);
+    if (r == 0)
+        r = link_set_hairpin(link);
+    if (r == 0)
         r = netns_run(job->netns, pod_inside, job);
     if (r < 0)
         job->r = err_set(&job->err, -r, "cannot connect the pod to %s by %s", job->net->bridge,

@@ -5,6 +5,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/fault.h"
@@ -132,6 +133,21 @@ int link_set_up(unsigned index)
 
     link->ifi_index = (int)index;
     link->ifi_flags = link->ifi_change = IFF_UP;
+    return acknowledge(nlh);
+}
+
+int link_set_hairpin(unsigned index)
+{
+    Request request;
+    struct nlmsghdr *nlh = request_begin(&request, RTM_SETLINK, 0);
+    struct ifinfomsg *link = mnl_nlmsg_put_extra_header(nlh, sizeof(*link));
+    struct nlattr *port;
+
+    link->ifi_family = AF_BRIDGE;
+    link->ifi_index = (int)index;
+    port = mnl_attr_nest_start(nlh, IFLA_PROTINFO);
+    mnl_attr_put_u8(nlh, IFLA_BRPORT_MODE, 1);
+    mnl_attr_nest_end(nlh, port);
     return acknowledge(nlh);
 }
 

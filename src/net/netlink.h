@@ -16,6 +16,9 @@ int link_create_bridge(const char *name, const uint8_t mac[static 6]);
  * both get mtu if not 0. */
 int link_create_veth(const char *name, unsigned master, const char *peer, int netns_fd);
 int link_set_up(unsigned index);
+/* Lets a bridge's port send back what came in by it. Where bridge-netfilter is on, a packet that is
+ * translated to its own sender is bridged, not routed, and would be dropped otherwise. */
+int link_set_hairpin(unsigned index);
 int link_delete(const char *name); /* not there is fine */
 /* Calls each once a link whose name starts with prefix. */
 int link_each(const char *prefix, void (*each)(void *data, const char *name), void *data);
