@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every controller is made of: informers (indexed views of the watch), a work queue (each key at most once, with
- * back-off), and the context of the world (client, clock, random).
+ * What every controller is made of: informers (indexed views of the watch), a work queue (each key
+ * at most once, with back-off), and the context of the world (client, clock, random).
  *
- * A controller is a row of a table: a name, how it starts, what it watches. It gathers, calls a pure function, and
- * carries out. It never blocks; several writes may be under way, but only one reconcile a key at a time.
+ * A controller is a row of a table: a name, how it starts, what it watches. It gathers, calls a
+ * pure function, and carries out. It never blocks; several writes may be under way, but only one
+ * reconcile a key at a time.
  */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
@@ -18,10 +19,10 @@ typedef struct ControlOptions {
     Client *client;
     Clock *clock;
     Random *random;
-    const char *node_name;      /* of the one node */
-    const char *root_ca_pem;    /* for kube-root-ca.crt */
-    const char *volume_class;   /* "standard" */
-    const char *api_address;    /* where the kubernetes Service points: its endpoint */
+    const char *node_name;    /* of the one node */
+    const char *root_ca_pem;  /* for kube-root-ca.crt */
+    const char *volume_class; /* "standard" */
+    const char *api_address;  /* where the kubernetes Service points: its endpoint */
     uint16_t api_port;
 } ControlOptions;
 
@@ -30,8 +31,8 @@ Control *control_stop(Control *control); /* after this no callback comes */
 
 /* ---- for controllers ---- */
 
-/* A queue of keys ("ns/name"). process is called from the loop, one key at a time; while a reconcile of a key is under
- * way the key is not handed out again, but remembered. */
+/* A queue of keys ("ns/name"). process is called from the loop, one key at a time; while a
+ * reconcile of a key is under way the key is not handed out again, but remembered. */
 typedef struct WorkQueue WorkQueue;
 typedef struct WorkQueueOps {
     void (*process)(void *data, const char *key); /* must end in workqueue_done, now or later */
@@ -40,18 +41,22 @@ typedef struct WorkQueueOps {
 WorkQueue *workqueue_new(Clock *clock, Random *random, const WorkQueueOps *ops, void *data);
 WorkQueue *workqueue_free(WorkQueue *queue);
 void workqueue_add(WorkQueue *queue, const char *key);
-void workqueue_add_after(WorkQueue *queue, const char *key, int64_t delay_ns); /* keeps the earlier of two */
+void workqueue_add_after(WorkQueue *queue, const char *key,
+                         int64_t delay_ns); /* keeps the earlier of two */
 /* ok: forget the back-off. Not ok: again after 5 ms, 10 ms, ... up to 1000 s. */
 void workqueue_done(WorkQueue *queue, const char *key, bool ok);
 
-/* Events (the API kind), folded: the same reason, object and message count up instead of piling up; spam is limited. */
+/* Events (the API kind), folded: the same reason, object and message count up instead of piling up;
+ * spam is limited. */
 typedef struct EventRecorder EventRecorder;
-EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random, const char *component, const char *host);
+EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random,
+                                  const char *component, const char *host);
 EventRecorder *event_recorder_free(EventRecorder *recorder);
 /* type: "Normal" or "Warning" */
-void event_record(EventRecorder *recorder, const Object *about, const char *type, const char *reason, const char *format,
-                  ...) _printf_(5, 6);
-void event_record_field(EventRecorder *recorder, const Object *about, const char *field_path, const char *type,
-                        const char *reason, const char *format, ...) _printf_(6, 7);
+void event_record(EventRecorder *recorder, const Object *about, const char *type,
+                  const char *reason, const char *format, ...) _printf_(5, 6);
+void event_record_field(EventRecorder *recorder, const Object *about, const char *field_path,
+                        const char *type, const char *reason, const char *format, ...)
+    _printf_(6, 7);
 
 #endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts and stops the controllers, shares watches among them, and runs reconciles; see
+ * controller.h.
+ *
+ * Stopping: writes that are still under way cannot be called back. Their records are cut loose from
+ * the reconcile and free themselves when the answer comes, so that nothing of a stopped controller
+ * is touched.
+ */
+#include "base/strmap.h"
+#include "base/vec.h"
+#include "codec/type.h"
+#include "control/controller.h"
+#include "control/controllers.h"
+
+typedef struct Handler {
+    Controller *controller;
+    ControllerOnEvent on_event;
+} Handler;
+
+typedef struct KindWatch {
+    Control *control;
+    const Kind *kind;
+    ClientWatch *watch;
+    VEC(Handler) handlers;
+} KindWatch;
+
+typedef struct Write {
+    ListNode node;
+    Reconcile *reconcile; /* NULL: the controller has stopped */
+    ReconcileDone done;
+    void *data;
+    bool missing_is_fine;
+} Write;
+
+struct Control {
+    ControlOptions options;
+    VEC(KindWatch *) watches;
+    Controller *controllers;
+    size_t n_controllers;
+    ListNode writes;
+};
+
+static const ControllerOps *const CONTROLLERS[] = {
+    &statefulset_controller,
+};
+
+/* ---- watches ---- */
+
+static void on_watch_event(void *data, const WatchEvent *event)
+{
+    KindWatch *watch = data;
+
+    if (event->type == WATCH_BOOKMARK)
+        return;
+    for (size_t i = 0; i < watch->handlers.n; i++)
+        watch->handlers.v[i].on_event(watch->handlers.v[i].controller, event);
+}
+
+void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event)
+{
+    Control *control = controller->control;
+    Handler handler = {controller, on_event};
+    KindWatch *watch = NULL;
+
+    for (size_t i = 0; i < control->watches.n; i++)
+        if (control->watches.v[i]->kind == kind)
+            watch = control->watches.v[i];
+    if (!watch) {
+        watch = mem_new_type(KindWatch);
+        watch->control = control;
+        watch->kind = kind;
+        VEC_PUSH(&control->watches, watch);
+    }
+    VEC_PUSH(&watch->handlers, handler);
+}
+
+void controller_enqueue(Controller *controller, const char *ns, const char *name)
+{
+    _free_ char *key = str_empty(ns) ? mem_strdup(name) : mem_printf("%s/%s", ns, name);
+
+    workqueue_add(controller->queue, key);
+}
+
+void controller_enqueue_self(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    controller_enqueue(controller, meta->namespace, meta->name);
+}
+
+/* ---- reconciles ---- */
+
+static void process(void *data, const char *key)
+{
+    Controller *controller = data;
+    Reconcile *reconcile = mem_new_type(Reconcile);
+    char *slash;
+
+    reconcile->controller = controller;
+    reconcile->client = controller->client;
+    reconcile->key = mem_strdup(key);
+    slash = strchr(reconcile->key, '/');
+    reconcile->ns =
+        slash ? arena_strndup(&reconcile->arena, key, (size_t)(slash - reconcile->key)) : "";
+    reconcile->name = slash ? slash + 1 : reconcile->key;
+    list_append(&controller->reconciles, &reconcile->node);
+    controller->ops->reconcile(reconcile);
+}
+
+static void reconcile_free(Reconcile *reconcile)
+{
+    list_remove(&reconcile->node);
+    arena_clear(&reconcile->arena);
+    free(reconcile->key);
+    free(reconcile);
+}
+
+void reconcile_end(Reconcile *reconcile)
+{
+    ASSERT(reconcile->pending == 0);
+    workqueue_done(reconcile->controller->queue, reconcile->key, !reconcile->failed);
+    reconcile_free(reconcile);
+}
+
+void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *))
+{
+    reconcile->then = then;
+    if (reconcile->pending == 0) {
+        reconcile->then = NULL;
+        then(reconcile);
+    }
+}
+
+static void on_written(void *data, const ApiStatus *status, Object *object)
+{
+    Write *write = data;
+    Reconcile *reconcile = write->reconcile;
+    void (*then)(Reconcile *);
+
+    list_remove(&write->node);
+    if (!reconcile) {
+        free(write);
+        return;
+    }
+    if (write->done)
+        write->done(reconcile, write->data, status, object);
+    else if (status->reason != STATUS_OK &&
+             !(write->missing_is_fine && status->reason == STATUS_NOT_FOUND))
+        reconcile->failed = true;
+    free(write);
+    reconcile->pending--;
+    then = reconcile->then;
+    if (reconcile->pending == 0 && then) {
+        reconcile->then = NULL;
+        then(reconcile);
+    }
+}
+
+static Write *write_new(Reconcile *reconcile, ReconcileDone done, void *data)
+{
+    Write *write = mem_new_type(Write);
+
+    write->reconcile = reconcile;
+    write->done = done;
+    write->data = data;
+    list_append(&reconcile->controller->control->writes, &write->node);
+    reconcile->pending++;
+    return write;
+}
+
+void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *options,
+                      ReconcileDone done, void *data)
+{
+    client_create(reconcile->client, object, options, on_written, write_new(reconcile, done, data));
+    object_unref(object);
+}
+
+void reconcile_update(Reconcile *reconcile, Object *object, const WriteOptions *options,
+                      ReconcileDone done, void *data)
+{
+    client_update(reconcile->client, object, options, on_written, write_new(reconcile, done, data));
+    object_unref(object);
+}
+
+void reconcile_patch(Reconcile *reconcile, const Object *of, PatchType type, Bytes patch,
+                     const WriteOptions *options, ReconcileDone done, void *data)
+{
+    const ObjectMeta *meta = object_meta(of);
+
+    client_patch(reconcile->client, of->kind, meta->namespace, meta->name, type, patch, options,
+                 on_written, write_new(reconcile, done, data));
+}
+
+void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOptions *options,
+                      ReconcileDone done, void *data)
+{
+    const ObjectMeta *meta = object_meta(object);
+    WriteOptions with_uid = options ? *options : (WriteOptions){0};
+    Write *write = write_new(reconcile, done, data);
+
+    write->missing_is_fine = true;
+    with_uid.precondition_uid = meta->uid;
+    client_delete(reconcile->client, object->kind, meta->namespace, meta->name, &with_uid,
+                  on_written, write);
+}
+
+/* ---- lists and objects ---- */
+
+typedef struct Lister {
+    Arena *arena;
+    VEC(Object *) found;
+} Lister;
+
+static void unref(void *object)
+{
+    object_unref(object);
+}
+
+static bool on_listed(void *data, Object *object)
+{
+    Lister *lister = data;
+
+    arena_link(lister->arena, unref, object_ref(object));
+    VEC_PUSH(&lister->found, object);
+    return true;
+}
+
+ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const char *ns)
+{
+    Lister lister = {.arena = arena};
+    ObjectList list = {0};
+
+    client_list(client, kind, &(ListOptions){.ns = ns}, on_listed, &lister);
+    list.n = lister.found.n;
+    list.v = arena_new_n(arena, Object *, lister.found.n + 1);
+    if (list.n)
+        memcpy(list.v, lister.found.v, list.n * sizeof(*list.v));
+    VEC_DEINIT(&lister.found);
+    return list;
+}
+
+Object *object_of(const Kind *kind, const void *value)
+{
+    Object *object = object_new(kind);
+
+    type_copy(kind->type, &object->arena, object->value, value);
+    return object;
+}
+
+/* ---- start and stop ---- */
+
+static const WorkQueueOps queue_ops = {.process = process};
+
+Control *control_start(const ControlOptions *options)
+{
+    Control *control = mem_new_type(Control);
+
+    control->options = *options;
+    list_init(&control->writes);
+    control->n_controllers = ARRAY_LEN(CONTROLLERS);
+    control->controllers = mem_new(sizeof(Controller) * control->n_controllers);
+    for (size_t i = 0; i < control->n_controllers; i++) {
+        Controller *controller = &control->controllers[i];
+
+        controller->ops = CONTROLLERS[i];
+        controller->control = control;
+        controller->options = &control->options;
+        controller->client = options->client;
+        list_init(&controller->reconciles);
+        controller->queue = workqueue_new(options->clock, options->random, &queue_ops, controller);
+        controller->events = event_recorder_new(options->client, options->clock, options->random,
+                                                controller->ops->component, NULL);
+        controller->ops->start(controller);
+    }
+    for (size_t i = 0; i < control->watches.n; i++) {
+        KindWatch *watch = control->watches.v[i];
+
+        watch->watch = client_watch(options->client, watch->kind, NULL, on_watch_event, watch);
+    }
+    return control;
+}
+
+Control *control_stop(Control *control)
+{
+    if (!control)
+        return NULL;
+    for (size_t i = 0; i < control->watches.n; i++) {
+        client_watch_stop(control->options.client, control->watches.v[i]->watch);
+        VEC_DEINIT(&control->watches.v[i]->handlers);
+        free(control->watches.v[i]);
+    }
+    VEC_DEINIT(&control->watches);
+    LIST_EACH_SAFE(&control->writes, node)
+    {
+        CONTAINER_OF(node, Write, node)->reconcile = NULL;
+        list_remove(node);
+    }
+    for (size_t i = 0; i < control->n_controllers; i++) {
+        Controller *controller = &control->controllers[i];
+
+        LIST_EACH_SAFE(&controller->reconciles, node)
+        reconcile_free(CONTAINER_OF(node, Reconcile, node));
+        if (controller->ops->stop)
+            controller->ops->stop(controller);
+        controller->queue = workqueue_free(controller->queue);
+        controller->events = event_recorder_free(controller->events);
+    }
+    free(control->controllers);
+    free(control);
+    return NULL;
+}

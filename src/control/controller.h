@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frame that all controllers stand in. A controller is a row of CONTROLLERS (control.c): it
+ * says what it watches and which key an event touches, and reconciles a key. Reads are free and
+ * never older than what was committed when the event came, so there is no cache of its own to go
+ * stale.
+ *
+ * A reconcile is a run for one key. It issues writes, names with reconcile_then() what comes when
+ * all of them have been answered, and ends with reconcile_end(). A write that fails marks it as
+ * failed, and the key comes again after a back-off: since every reconcile starts from what is
+ * there, half-done work is simply carried on.
+ */
+#ifndef CONTROL_CONTROLLER_H
+#define CONTROL_CONTROLLER_H
+
+#include "api/client.h"
+#include "base/arena.h"
+#include "base/list.h"
+#include "control/control.h"
+
+typedef struct Controller Controller;
+typedef struct Reconcile Reconcile;
+
+typedef struct ControllerOps {
+    const char *name;                        /* for logs */
+    const char *component;                   /* the source of its events */
+    void (*start)(Controller *controller);   /* sets data, registers watches */
+    void (*reconcile)(Reconcile *reconcile); /* must end in reconcile_end, now or later */
+    void (*stop)(Controller *controller);    /* may be NULL; frees data */
+} ControllerOps;
+
+struct Controller {
+    const ControllerOps *ops;
+    Control *control;
+    const ControlOptions *options;
+    Client *client;
+    WorkQueue *queue;
+    EventRecorder *events;
+    ListNode reconciles;
+    void *data;
+};
+
+struct Reconcile {
+    ListNode node;
+    Controller *controller;
+    Client *client;
+    char *key;
+    const char *ns, *name; /* the key taken apart; ns is "" for a key without a slash */
+    Arena arena;
+    unsigned pending; /* writes not answered yet */
+    bool failed;
+    void (*then)(Reconcile *reconcile);
+    void *data; /* of the reconcile, in its arena */
+};
+
+/* Called for every event of the kind, from the loop. */
+typedef void (*ControllerOnEvent)(Controller *controller, const WatchEvent *event);
+/* In start only. One watch a kind is shared by all controllers. */
+void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event);
+/* Adds "ns/name" ("name" for ns empty) to the queue. */
+void controller_enqueue(Controller *controller, const char *ns, const char *name);
+/* The object's own key: for the kind that the controller is about. */
+void controller_enqueue_self(Controller *controller, const WatchEvent *event);
+
+/* An answer to a write; on failure status->reason says why. */
+typedef void (*ReconcileDone)(Reconcile *reconcile, void *data, const ApiStatus *status,
+                              Object *object);
+
+/* done may be NULL: then any refusal marks the reconcile as failed. `object` is the caller's
+ * reference and is dropped. */
+void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *options,
+                      ReconcileDone done, void *data);
+void reconcile_update(Reconcile *reconcile, Object *object, const WriteOptions *options,
+                      ReconcileDone done, void *data);
+void reconcile_patch(Reconcile *reconcile, const Object *of, PatchType type, Bytes patch,
+                     const WriteOptions *options, ReconcileDone done, void *data);
+/* Of this very object (its uid is a precondition); missing counts as done. */
+void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOptions *options,
+                      ReconcileDone done, void *data);
+/* Calls then when every write so far has been answered: at once if none is under way. */
+void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *));
+void reconcile_end(Reconcile *reconcile);
+
+/* Objects of a kind in a namespace (NULL: all), each passed by reference to what is still in the
+ * store. */
+typedef struct ObjectList {
+    Object **v;
+    size_t n;
+} ObjectList;
+ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const char *ns);
+
+/* An object of the kind whose value is a deep copy. */
+Object *object_of(const Kind *kind, const void *value);
+static inline Time time_from_ns(int64_t ns)
+{
+    return (Time){.seconds = ns / NS_PER_SEC, .nanos = (int32_t)(ns % NS_PER_SEC), .set = true};
+}
+static inline Time time_seconds_from_ns(int64_t ns)
+{
+    return (Time){.seconds = ns / NS_PER_SEC, .set = true};
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of the table of controllers. */
+#ifndef CONTROL_CONTROLLERS_H
+#define CONTROL_CONTROLLERS_H
+
+#include "control/controller.h"
+
+extern const ControllerOps statefulset_controller;
+extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */
+extern const ControllerOps claim_protect_controller; /* claims in use outlive their deletion */
+extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpoints of Services */
+extern const ControllerOps
+    namespace_controller;                      /* what every namespace has; empties those that go */
+extern const ControllerOps garbage_controller; /* owner references */
+extern const ControllerOps scheduler;
+
+#endif
