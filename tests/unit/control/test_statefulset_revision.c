@@ -42,7 +42,7 @@ static void a_template_comes_back_from_its_revision(void **state _unused_)
     assert_non_null(template);
     assert_true(type_equal(&type_PodTemplateSpec, template, &world.set.spec.template));
     assert_string_equal(string_map_get(&revision->metadata.labels, "app"), "web");
-    assert_non_null(string_map_get(&revision->metadata.labels, REVISION_5f77b4d657_LABEL));
+    assert_non_null(string_map_get(&revision->metadata.labels, REVISION_HASH_LABEL));
     world_deinit(&world);
 }
 
