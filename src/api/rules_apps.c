@@ -43,37 +43,21 @@ static void stateful_set_prepare(Arena *arena, void *value, const void *before)
         ((StatefulSet *)value)->status = (StatefulSetStatus){0};
 }
 
-/* The number before "%", or the plain number; -1 where it is neither. */
-static int64_t int_or_percent(const IntOrString *v, bool *ret_percent)
+static bool is_none(const IntOrString *v)
 {
-    char digits[12];
-    size_t n;
-    int64_t number;
-
-    *ret_percent = v->is_string;
-    if (!v->is_string)
-        return v->number;
-    n = v->string ? strlen(v->string) : 0;
-    if (n < 2 || n > sizeof(digits) || v->string[n - 1] != '%')
-        return -1;
-    memcpy(digits, v->string, n - 1);
-    digits[n - 1] = 0;
-    return str_to_int64(digits, 0, INT32_MAX, &number) ? -1 : number;
+    return v->is_string ? str_equal(v->string, "0%") : v->number == 0;
 }
 
 static void check_max_unavailable(const RollingUpdateStatefulSetStrategy *rolling, Causes *causes)
 {
     const char *path = "spec.updateStrategy.rollingUpdate.maxUnavailable";
-    const char *bad =
-        rules_bad(&type_RollingUpdateStatefulSetStrategy, rolling, "maxUnavailable", causes);
-    bool percent;
-    int64_t number = int_or_percent(rolling->max_unavailable, &percent);
 
     validate_int_or_percent(rolling->max_unavailable, path, causes);
-    if (number == 0)
-        causes_add(causes, CAUSE_INVALID, path, bad, "cannot be 0");
-    if (percent && number > 100)
-        causes_add(causes, CAUSE_INVALID, path, bad, "must not be greater than 100%");
+    if (is_none(rolling->max_unavailable))
+        causes_add(
+            causes, CAUSE_INVALID, path,
+            rules_bad(&type_RollingUpdateStatefulSetStrategy, rolling, "maxUnavailable", causes),
+            "cannot be 0");
 }
 
 static void check_update_strategy(const StatefulSetUpdateStrategy *strategy, Causes *causes)
