@@ -19,7 +19,8 @@
 
 struct uv_loop_s;
 
-typedef struct Node Node;
+/* The API has a kind named Node; this is what runs on one. */
+typedef struct NodeAgent NodeAgent;
 
 typedef struct NodeOptions {
     struct uv_loop_s *loop;
@@ -43,15 +44,18 @@ typedef struct NodeOptions {
     void *make_token_data;
 } NodeOptions;
 
-int node_start(const NodeOptions *options, Node **ret, Err *reterr);
+int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr);
 /* Stops watching; containers live on. */
-Node *node_stop(Node *node);
+NodeAgent *node_stop(NodeAgent *node);
 /* Stops every pod gracefully and calls back when all are gone: stead down. Data stay. */
-void node_shutdown(Node *node, void (*done)(void *data), void *data);
+void node_shutdown(NodeAgent *node, void (*done)(void *data), void *data);
 /* Removes mounts, cgroups, namespaces and state of everything: stead reset. Also without a running node. */
 int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr);
 
+/* An image was imported: pods that wait for one try again at once. */
+void node_image_added(NodeAgent *node);
+
 /* Logs and exec, for the server (api/streams.h). */
-PodStreams *node_streams(Node *node);
+PodStreams *node_streams(NodeAgent *node);
 
 #endif
