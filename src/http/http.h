@@ -2,12 +2,16 @@
 /*
  * One request type over HTTP/1.1, HTTP/2 and TLS: handlers don't know the protocol they serve.
  *
- * A server accepts connections, reads a request's head, asks the handler's on_request, and from then on the handler owns
- * the conversation until it has ended the response. Everything that belongs to a request lies in its arena and goes with
- * it. A request whose peer went away gets on_close exactly once; after that its functions are harmless no-ops.
+ * A server accepts connections, reads a request's head, asks the handler's on_request, and from
+ * then on the handler owns the conversation until it has ended the response. Everything that
+ * belongs to a request lies in its arena and goes with it. A request whose peer went away gets
+ * on_close exactly once; it is freed when on_close has returned. Without an on_close (set it at any
+ * time) it stays, and its functions are harmless no-ops, until the handler has ended it by
+ * http_respond, http_stream_end or http_abort. http_request_hold keeps it longer.
  *
- * Limits (HttpLimits) hold before anything is allocated on a peer's word: header bytes, body bytes, streams per
- * connection, connections, time for a head and for a body, and the bytes that wait for a slow reader.
+ * Limits (HttpLimits) hold before anything is allocated on a peer's word: header bytes, body bytes,
+ * streams per connection, connections, time for a head and for a body, and the bytes that wait for
+ * a slow reader.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -24,18 +28,20 @@ typedef struct HttpRequest HttpRequest;
 typedef struct WebSocket WebSocket;
 
 typedef struct HttpHeader {
-    const char *name;  /* lower case */
+    const char *name; /* lower case */
     const char *value;
 } HttpHeader;
 
-/* Who the TLS layer says is there: from a verified client certificate; lives as long as the connection. */
+/* Who the TLS layer says is there: from a verified client certificate; lives as long as the
+ * connection. */
 typedef struct HttpPeer {
-    const char *common_name;   /* NULL: no certificate, or plain TCP */
+    const char *common_name; /* NULL: no certificate, or plain TCP */
+    bool certificate_bad;    /* there is one, but not of our authorities, expired...: 401 */
     const char *const *organizations;
     size_t n_organizations;
-    const char *address;       /* "10.42.0.5", for logs and apps */
+    const char *address; /* "10.42.0.5", for logs and apps */
     uint16_t port;
-    void *user;                /* the handler's own, kept per connection; freed by user_free */
+    void *user; /* the handler's own, kept per connection; freed by user_free */
     void (*user_free)(void *);
 } HttpPeer;
 
@@ -43,32 +49,35 @@ typedef struct HttpConnection HttpConnection;
 
 struct HttpRequest {
     Arena arena;
-    const char *method;        /* "GET" */
-    const char *path;          /* as sent, still percent-encoded, without the query */
-    const char *query;         /* as sent, without "?"; "" if none */
+    const char *method; /* "GET" */
+    const char *path;   /* as sent, still percent-encoded, without the query */
+    const char *query;  /* as sent, without "?"; "" if none */
     const char *authority;
     const HttpHeader *headers;
     size_t n_headers;
     uint8_t http_major, http_minor;
     HttpPeer *peer;
-    void *data;                /* the handler's own */
+    void *data; /* the handler's own */
     /* Set by the handler in on_request, all optional: */
-    void (*on_body)(HttpRequest *request, Bytes body);     /* whole body, once; without it the body is read and dropped */
-    size_t body_limit;                                     /* default: limits.body; longer: 413 by itself */
-    void (*on_drain)(HttpRequest *request);                /* what was written has left; room for more */
-    void (*on_close)(HttpRequest *request);                /* response complete or peer gone: the last call */
-    bool failed;               /* in on_close: the peer went away before the response was complete */
+    void (*on_body)(HttpRequest *request,
+                    Bytes body); /* whole body, once (empty if there is none), kept as long as
+                                    the request; without it the body is read and dropped */
+    size_t body_limit;           /* default: limits.body; longer: 413 by itself */
+    void (*on_drain)(HttpRequest *request); /* what was written has left; room for more */
+    void (*on_close)(HttpRequest *request); /* response complete or peer gone: the last call */
+    bool failed; /* in on_close: the peer went away before the response was complete */
 };
 
 typedef struct HttpLimits {
-    size_t header_bytes;       /* 64 KiB */
-    size_t body;               /* 3 MiB, as kube-apiserver */
-    unsigned connections;      /* 4096 */
-    unsigned streams;          /* per h2 connection: 250 */
-    int64_t head_timeout_ns;   /* 10 s */
-    int64_t body_timeout_ns;   /* 60 s without progress */
-    int64_t idle_timeout_ns;   /* 0: none */
-    size_t out_buffer;         /* bytes waiting for a slow reader before on_drain style back-pressure shows: 1 MiB */
+    size_t header_bytes;     /* 64 KiB */
+    size_t body;             /* 3 MiB, as kube-apiserver */
+    unsigned connections;    /* 4096 */
+    unsigned streams;        /* per h2 connection: 250 */
+    int64_t head_timeout_ns; /* 10 s */
+    int64_t body_timeout_ns; /* 60 s without progress */
+    int64_t idle_timeout_ns; /* 0: none */
+    size_t out_buffer; /* bytes waiting for a slow reader before on_drain style back-pressure shows:
+                          1 MiB */
 } HttpLimits;
 
 extern const HttpLimits http_limits_default;
@@ -76,55 +85,69 @@ extern const HttpLimits http_limits_default;
 typedef struct HttpHandler {
     /* The head is there. Respond at once, or set on_body/on_close and respond later. */
     void (*on_request)(void *data, HttpRequest *request);
-    /* A head that no request could be made of (400, 431, 505...), before it is answered with `text`: may give a better
-     * body (such as a Status) through ret_type and ret_body. Optional. */
-    void (*on_bad_request)(void *data, int status, const char *text, Arena *arena, const char **ret_type, Bytes *ret_body);
+    /* A head that no request could be made of (400, 431, 505...), before it is answered with
+     * `text`: may give a better body (such as a Status) through ret_type and ret_body. Optional. */
+    void (*on_bad_request)(void *data, int status, const char *text, Arena *arena,
+                           const char **ret_type, Bytes *ret_body);
     void *data;
 } HttpHandler;
 
 /* ---- a server ---- */
 
 typedef struct HttpServerOptions {
-    struct ssl_ctx_st *tls;    /* NULL: plain TCP, HTTP/1.1 and h2c by prior knowledge */
-    HttpLimits limits;
+    struct ssl_ctx_st *tls; /* NULL: plain TCP, HTTP/1.1 and h2c by prior knowledge; the server
+                               takes a reference */
+    HttpLimits limits;      /* a limit of 0 is the default one */
     HttpHandler handler;
     bool no_h2;
 } HttpServerOptions;
 
 HttpServer *http_server_new(struct uv_loop_s *loop, const HttpServerOptions *options);
-/* "ADDR:PORT", "[::]:PORT", ":PORT" or "unix:/path". Port 0 picks one: http_server_port tells which. */
+/* "ADDR:PORT", "[::]:PORT", ":PORT" or "unix:/path". Port 0 picks one: http_server_port tells
+ * which. */
 int http_server_listen(HttpServer *server, const char *address, Err *reterr);
 uint16_t http_server_port(const HttpServer *server);
-/* Stops accepting; finishes what is in flight (GOAWAY, Connection: close); calls back when the last connection is gone or
- * after grace_ns. */
+/* Stops accepting; finishes what is in flight (GOAWAY, Connection: close); calls back when the last
+ * connection is gone or after grace_ns. */
 void http_server_drain(HttpServer *server, int64_t grace_ns, void (*done)(void *), void *data);
 HttpServer *http_server_free(HttpServer *server); /* closes all at once */
-/* New certificates for new connections; the old context is released when its last connection goes. */
+/* New certificates for new connections; the old context is released when its last connection goes.
+ */
 void http_server_set_tls(HttpServer *server, struct ssl_ctx_st *tls);
 
 /* A connection without a socket, for wire tests and fuzzing: bytes in, bytes out. */
 typedef struct HttpLoopback HttpLoopback;
 HttpLoopback *http_loopback_new(HttpServer *server, const HttpPeer *peer);
 void http_loopback_send(HttpLoopback *loopback, Bytes bytes);
-Bytes http_loopback_take(HttpLoopback *loopback); /* what it answered since; valid until the next call */
+Bytes http_loopback_take(
+    HttpLoopback *loopback); /* what it answered since; valid until the next call */
+void http_loopback_eof(HttpLoopback *loopback); /* the peer ends its side */
 bool http_loopback_closed(const HttpLoopback *loopback);
 HttpLoopback *http_loopback_free(HttpLoopback *loopback);
 
+/* Keeps the request and its arena past on_close, for work that cannot be called back. */
+void http_request_hold(HttpRequest *request);
+void http_request_release(HttpRequest *request);
+
 /* ---- a request: reading ---- */
 
-const char *http_header(const HttpRequest *request, const char *name); /* lower-case name; NULL if not there */
+const char *http_header(const HttpRequest *request,
+                        const char *name); /* lower-case name; NULL if not there */
 /* Percent-decoded value of the query parameter, in the request's arena; NULL if not there. */
 const char *http_query(HttpRequest *request, const char *name);
 /* Calls each once a parameter, decoded. */
-void http_query_each(HttpRequest *request, void (*each)(void *data, const char *name, const char *value), void *data);
-char *http_percent_decode(Arena *arena, const char *text, size_t n); /* NULL if malformed or if it holds %00 */
+void http_query_each(HttpRequest *request,
+                     void (*each)(void *data, const char *name, const char *value), void *data);
+char *http_percent_decode(Arena *arena, const char *text,
+                          size_t n); /* NULL if malformed or if it holds %00 */
 
 /* ---- a request: answering ---- */
 
 /* Extra response headers: before http_respond or http_stream_begin. */
 void http_add_header(HttpRequest *request, const char *name, const char *value);
-/* The whole answer. The bytes are copied, unless `release` is given: then they are used as they are and
- * release(holder) is called once they have left (this is how cached JSON goes out without a copy). */
+/* The whole answer. The bytes are copied, unless `release` is given: then they are used as they are
+ * and release(holder) is called once they have left (this is how cached JSON goes out without a
+ * copy). */
 void http_respond(HttpRequest *request, int status, const char *content_type, Bytes body);
 void http_respond_shared(HttpRequest *request, int status, const char *content_type, Bytes body,
                          void (*release)(void *holder), void *holder);
@@ -132,7 +155,8 @@ void http_respond_shared(HttpRequest *request, int status, const char *content_t
 /* An answer without a known end: chunked or DATA frames; each write leaves without delay. */
 void http_stream_begin(HttpRequest *request, int status, const char *content_type);
 void http_stream_write(HttpRequest *request, Bytes bytes);
-void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)(void *), void *holder);
+void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)(void *),
+                              void *holder);
 size_t http_stream_pending(const HttpRequest *request); /* bytes not yet taken by the socket */
 void http_stream_end(HttpRequest *request);
 void http_abort(HttpRequest *request); /* reset */
@@ -147,10 +171,12 @@ typedef struct WebSocketHandler {
 } WebSocketHandler;
 
 bool http_wants_websocket(const HttpRequest *request);
-/* The first of `ours` (NULL-ended, in our order of preference) that the client offers; NULL if none. */
+/* The first of `ours` (NULL-ended, in our order of preference) that the client offers; NULL if
+ * none. */
 const char *http_websocket_protocol(const HttpRequest *request, const char *const *ours);
 /* 101; from here on the request is the WebSocket's. */
-WebSocket *http_websocket_accept(HttpRequest *request, const char *protocol, const WebSocketHandler *handler, void *data);
+WebSocket *http_websocket_accept(HttpRequest *request, const char *protocol,
+                                 const WebSocketHandler *handler, void *data);
 void websocket_send(WebSocket *ws, bool text, Bytes message);
 size_t websocket_pending(const WebSocket *ws);
 void websocket_pause(WebSocket *ws, bool pause); /* stop reading: back-pressure towards the peer */
@@ -158,46 +184,47 @@ void websocket_close(WebSocket *ws, uint16_t code, const char *reason);
 
 /* ---- TLS contexts ---- */
 
-/* A server context: TLS 1.2 and newer, ALPN h2 and http/1.1, client certificates asked for and checked against client_ca
- * if given (PEM). */
-int http_tls_server(const char *certificate_pem, const char *key_pem, const char *client_ca_pem, struct ssl_ctx_st **ret,
-                    Err *reterr);
+/* A server context: TLS 1.2 and newer, ALPN h2 and http/1.1, client certificates asked for and
+ * checked against client_ca if given (PEM). */
+int http_tls_server(const char *certificate_pem, const char *key_pem, const char *client_ca_pem,
+                    struct ssl_ctx_st **ret, Err *reterr);
 void http_tls_free(struct ssl_ctx_st *tls);
 
 /* ---- a small client: for probes, hooks and our own commands ---- */
 
 typedef struct HttpClientRequest {
-    const char *address;       /* "10.42.0.7" or "unix:/path" */
+    const char *address; /* "10.42.0.7" or "unix:/path" */
     uint16_t port;
     const char *method, *path; /* path with query */
     const char *host;          /* Host header; NULL: address:port */
     const HttpHeader *headers; /* extra */
     size_t n_headers;
     Bytes body;
-    struct ssl_ctx_st *tls;    /* NULL: plain */
-    const char *server_name;   /* SNI and check of the certificate; NULL: none */
+    struct ssl_ctx_st *tls;  /* NULL: plain */
+    const char *server_name; /* SNI and check of the certificate; NULL: none */
     int64_t timeout_ns;
-    size_t body_limit;         /* the rest is cut */
-    const char *netns;         /* path of a network namespace to connect from; NULL: ours */
+    size_t body_limit; /* the rest is cut */
+    const char *netns; /* path of a network namespace to connect from; NULL: ours */
 } HttpClientRequest;
 
 typedef struct HttpClientResponse {
-    int error;                 /* 0, or -errno; -ETIMEDOUT past the time */
-    const char *error_text;    /* for people: "connection refused" */
+    int error;              /* 0, or -errno; -ETIMEDOUT past the time */
+    const char *error_text; /* for people: "connection refused" */
     int status;
     const HttpHeader *headers;
     size_t n_headers;
-    Bytes body;                /* of a streamed call: empty */
+    Bytes body; /* of a streamed call: empty */
 } HttpClientResponse;
 
 typedef struct HttpCall HttpCall;
 typedef void (*HttpClientDone)(void *data, const HttpClientResponse *response);
-/* Calls done exactly once, from the loop, unless cancelled. on_data, where given, gets the body piece by piece
- * (watch, logs -f) and there is no limit then. */
+/* Calls done exactly once, from the loop, unless cancelled. on_data, where given, gets the body
+ * piece by piece (watch, logs -f) and there is no limit then. */
 HttpCall *http_call(struct uv_loop_s *loop, const HttpClientRequest *request,
-                    void (*on_data)(void *data, int status, Bytes piece), HttpClientDone done, void *data);
+                    void (*on_data)(void *data, int status, Bytes piece), HttpClientDone done,
+                    void *data);
 void http_call_cancel(HttpCall *call);
-int http_tls_client(const char *ca_pem, const char *certificate_pem, const char *key_pem, struct ssl_ctx_st **ret,
-                    Err *reterr);
+int http_tls_client(const char *ca_pem, const char *certificate_pem, const char *key_pem,
+                    struct ssl_ctx_st **ret, Err *reterr);
 
 #endif

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.1 and 1.0 over llhttp. Requests of one connection are answered in order. While the newest
+ * request waits for its answer, nothing behind it is parsed: those bytes are kept, and beyond a
+ * limit the connection is not read.
+ */
+#include "http/internal.h"
+
+#include <strings.h>
+
+/* A body that nobody wants is read to its end if it is this short; else the connection ends with
+ * the answer. */
+#define DROP_MAX (64 * 1024)
+/* Answered requests whose answers wait for the socket, before parsing stops. */
+#define PIPELINE_MAX 64
+/* Room that a chunk's size line and ends need. */
+#define CHUNK_ROOM 32
+
+static HttpConnection *conn_of(llhttp_t *parser)
+{
+    return parser->data;
+}
+
+/* ---- the head ---- */
+
+static int head_text(HttpConnection *conn, const char *p, size_t n)
+{
+    H1Head *head = &conn->h1_head;
+
+    if (head->text.n + n > conn->server->limits.header_bytes) {
+        llhttp_set_error_reason(&conn->h1, "431");
+        return -1;
+    }
+    strbuf_add(&head->text, p, n);
+    return 0;
+}
+
+static int on_message_begin(llhttp_t *parser)
+{
+    HttpConnection *conn = conn_of(parser);
+
+    strbuf_truncate(&conn->h1_head.text, 0);
+    conn->h1_head.at.n = 0;
+    conn->h1_head.in_value = false;
+    conn->h1_head.target_n = 0;
+    conn->h1_in_body = false;
+    return 0;
+}
+
+static int on_url(llhttp_t *parser, const char *p, size_t n)
+{
+    conn_of(parser)->h1_head.target_n += (uint32_t)n;
+    return head_text(conn_of(parser), p, n);
+}
+
+static int on_url_complete(llhttp_t *parser)
+{
+    return head_text(conn_of(parser), "", 1);
+}
+
+/* A new name or value begins where the one before has ended. */
+static int on_field(llhttp_t *parser, const char *p, size_t n)
+{
+    HttpConnection *conn = conn_of(parser);
+    H1Head *head = &conn->h1_head;
+
+    if (conn->h1_in_body)
+        return 0;
+    if (head->at.n % 2 == 0)
+        VEC_PUSH(&head->at, (uint32_t)head->text.n);
+    return head_text(conn, p, n);
+}
+
+static int on_value(llhttp_t *parser, const char *p, size_t n)
+{
+    HttpConnection *conn = conn_of(parser);
+    H1Head *head = &conn->h1_head;
+
+    if (conn->h1_in_body)
+        return 0;
+    if (!head->in_value)
+        VEC_PUSH(&head->at, (uint32_t)head->text.n);
+    head->in_value = true;
+    return head_text(conn, p, n);
+}
+
+static int on_field_complete(llhttp_t *parser)
+{
+    return conn_of(parser)->h1_in_body ? 0 : head_text(conn_of(parser), "", 1);
+}
+
+static int on_value_complete(llhttp_t *parser)
+{
+    HttpConnection *conn = conn_of(parser);
+    H1Head *head = &conn->h1_head;
+
+    if (conn->h1_in_body)
+        return 0;
+    if (!head->in_value)
+        VEC_PUSH(&head->at, (uint32_t)head->text.n); /* an empty value */
+    head->in_value = false;
+    return head_text(conn, "", 1);
+}
+
+/* "http://host/path" (for proxies) is as good as "/path" with that host. */
+static char *strip_origin(Request *request, char *target)
+{
+    char *path;
+
+    if (strncasecmp(target, "http://", 7) != 0 && strncasecmp(target, "https://", 8) != 0)
+        return target;
+    target = strstr(target, "//") + 2;
+    path = target + strcspn(target, "/?");
+    request->pub.authority = arena_strndup(&request->pub.arena, target, (size_t)(path - target));
+    if (*path == '/')
+        return path;
+    return arena_printf(&request->pub.arena, "/%s", path);
+}
+
+/* Makes the request of what was collected; false: no request can be made of it. */
+static bool make_request(HttpConnection *conn, Request *request)
+{
+    H1Head *head = &conn->h1_head;
+    HttpRequest *pub = &request->pub;
+    char *text = arena_alloc_raw(&pub->arena, head->text.n + 1, 1);
+    unsigned hosts = 0;
+
+    memcpy(text, strbuf_string(&head->text), head->text.n + 1);
+    pub->method = llhttp_method_name((llhttp_method_t)conn->h1.method);
+    pub->http_major = conn->h1.http_major;
+    pub->http_minor = conn->h1.http_minor;
+    for (size_t i = 0; i + 1 < head->at.n; i += 2) {
+        char *name = text + head->at.v[i];
+        const char *value = text + head->at.v[i + 1];
+
+        for (char *c = name; *c; c++)
+            if (*c >= 'A' && *c <= 'Z')
+                *c = (char)(*c | 0x20);
+        request_add_header(request, name, value);
+        if (strcmp(name, "host") == 0) {
+            hosts++;
+            pub->authority = value;
+        } else if (strcmp(name, "expect") == 0) {
+            request->wants_continue =
+                strcasecmp(value, "100-continue") == 0 && conn->h1.http_minor > 0;
+        }
+    }
+    if (conn->h1.flags & F_CONTENT_LENGTH)
+        request->content_length = (int64_t)MIN_OF(conn->h1.content_length, (uint64_t)INT64_MAX);
+    if (hosts > 1 || (hosts == 0 && conn->h1.http_minor > 0))
+        return false;
+    return memchr(text, 0, head->text.n) == text + head->target_n &&
+           request_set_target(request, strip_origin(request, text));
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    HttpConnection *conn = conn_of(parser);
+    Request *request = request_new(conn);
+    bool good = make_request(conn, request);
+
+    conn->h1_request = request;
+    conn->h1_in_body = true;
+    request->may_keep_alive = llhttp_should_keep_alive(parser);
+    request->no_body = !(parser->flags & F_CHUNKED) && request->content_length <= 0;
+    request->upgrade = parser->upgrade && request->no_body;
+    if (parser->http_major != 1) {
+        request->may_keep_alive = false;
+        request_refuse(request, 505, "HTTP version not supported");
+    } else if (!good) {
+        request_refuse(request, 400, "Bad request");
+    } else {
+        request_dispatch(request);
+    }
+    if (conn->closed)
+        return -1;
+    conn_deadline(conn, conn->server->limits.body_timeout_ns);
+    if (request->wants_continue && !request->begun && request->pub.on_body && !request->no_body) {
+        request->wants_continue = false;
+        protocol_h1.go_on(request);
+    }
+    return 0;
+}
+
+/* ---- the body ---- */
+
+static int on_body(llhttp_t *parser, const char *p, size_t n)
+{
+    HttpConnection *conn = conn_of(parser);
+
+    conn_deadline(conn, conn->server->limits.body_timeout_ns);
+    if (conn->h1_request)
+        request_body(conn->h1_request, (const uint8_t *)p, n);
+    return conn->closed ? -1 : 0;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    HttpConnection *conn = conn_of(parser);
+    Request *request = conn->h1_request;
+
+    conn->h1_request = NULL;
+    conn->h1_message = false;
+    conn_deadline(conn, 0);
+    if (request) {
+        request_body_done(request);
+        if (!request->may_keep_alive || request->close_after)
+            conn->h1_stop = true;
+    }
+    return conn->closed ? -1 : HPE_PAUSED;
+}
+
+static const llhttp_settings_t *parser_settings(void)
+{
+    static const llhttp_settings_t settings = {
+        .on_message_begin = on_message_begin,
+        .on_url = on_url,
+        .on_url_complete = on_url_complete,
+        .on_header_field = on_field,
+        .on_header_value = on_value,
+        .on_header_field_complete = on_field_complete,
+        .on_header_value_complete = on_value_complete,
+        .on_headers_complete = on_headers_complete,
+        .on_body = on_body,
+        .on_message_complete = on_message_complete,
+    };
+    return &settings;
+}
+
+/* ---- in ---- */
+
+/* The next request may be read: all before it are answered, if not yet sent. */
+static bool may_parse(const HttpConnection *conn)
+{
+    const Request *last;
+
+    if (conn->h1_stop)
+        return false;
+    if (conn->h1_message || list_empty(&conn->requests))
+        return true;
+    last = CONTAINER_OF(conn->requests.prev, Request, node);
+    return last->ended && !last->close_after && conn->n_requests < PIPELINE_MAX;
+}
+
+static void refuse_head(HttpConnection *conn, llhttp_errno_t error)
+{
+    const char *reason = llhttp_get_error_reason(&conn->h1);
+    Request *request = conn->h1_request;
+
+    conn->h1_stop = true;
+    conn->h1_message = false;
+    if (!request) {
+        request = request_new(conn);
+        request->pub.http_major = request->pub.http_minor = 1;
+    }
+    conn->h1_request = NULL;
+    request->may_keep_alive = false;
+    if (request->ended) {
+        /* The body behind an answered request is broken. */
+        request->close_after = true;
+        return;
+    }
+    if (str_equal(reason, "431"))
+        request_refuse(request, 431, "Request header fields too large");
+    else if (error == HPE_INVALID_VERSION)
+        request_refuse(request, 505, "HTTP version not supported");
+    else
+        request_refuse(request, 400, "Bad request");
+}
+
+static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
+{
+    if (conn->kept.n > 0) {
+        strbuf_add(&conn->kept, p, n);
+        return true;
+    }
+    while (n > 0 && may_parse(conn)) {
+        llhttp_errno_t error;
+        size_t taken = n;
+
+        if (!conn->h1_message) {
+            /* Blank lines before a request are allowed, and begin none. */
+            for (taken = 0; taken < n && (p[taken] == '\r' || p[taken] == '\n'); taken++)
+                ;
+            p += taken;
+            n -= taken;
+            if (n == 0)
+                break;
+            conn->h1_message = true;
+            conn_deadline(conn, conn->server->limits.head_timeout_ns);
+            taken = n;
+        }
+        error = llhttp_execute(&conn->h1, (const char *)p, n);
+        if (conn->closed)
+            return false;
+        if (error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE) {
+            taken = (size_t)(llhttp_get_error_pos(&conn->h1) - (const char *)p);
+            if (error == HPE_PAUSED_UPGRADE)
+                llhttp_resume_after_upgrade(&conn->h1);
+            else
+                llhttp_resume(&conn->h1);
+        } else if (error != HPE_OK) {
+            refuse_head(conn, error);
+            return true;
+        }
+        p += taken;
+        n -= taken;
+        /* Upgraded while its head was read. */
+        if (conn->protocol != &protocol_h1)
+            return n > 0 ? conn->protocol->feed(conn, p, n) : true;
+    }
+    if (n > 0 && !conn->h1_stop)
+        strbuf_add(&conn->kept, p, n);
+    return true;
+}
+
+static bool resume(HttpConnection *conn)
+{
+    _strbuf_ StrBuf kept = STRBUF_INIT;
+
+    if (conn->kept.n == 0 || !may_parse(conn))
+        return false;
+    kept = conn->kept;
+    conn->kept = STRBUF_INIT;
+    feed(conn, (const uint8_t *)kept.p, kept.n);
+    if (conn->eof && conn->h1_message && !conn->closed)
+        conn_close(conn); /* the rest will never come */
+    return true;
+}
+
+/* A client may end its side and still read. Of an endless answer nobody can tell, and clients leave
+ * watches that way. */
+static void eof(HttpConnection *conn)
+{
+    const Request *last;
+
+    if (conn->h1_message || list_empty(&conn->requests)) {
+        conn_close(conn);
+        return;
+    }
+    last = CONTAINER_OF(conn->requests.prev, Request, node);
+    if (last->begun && !last->ended)
+        conn_close(conn);
+}
+
+/* ---- out ---- */
+
+/* May the connection go on behind this answer? The body may not have come yet. */
+static bool stays(Request *request)
+{
+    HttpConnection *conn = request->conn;
+
+    if (!request->may_keep_alive || request->close_after || conn->draining ||
+        (conn->eof && conn->kept.n == 0))
+        return false;
+    if (request->body_done || request->no_body)
+        return true;
+    return !request->wants_continue && conn->h1_request == request &&
+           request->content_length >= 0 && conn->h1.content_length <= DROP_MAX;
+}
+
+static void add_header(StrBuf *head, const char *name, const char *value)
+{
+    strbuf_add_string(head, name);
+    strbuf_add(head, ": ", 2);
+    /* Whatever a handler passes on must not begin a new header. */
+    for (const char *c = value; *c; c++)
+        strbuf_add_char(head, *c == '\r' || *c == '\n' ? ' ' : *c);
+    strbuf_add(head, "\r\n", 2);
+}
+
+static void begun(Request *request)
+{
+    _strbuf_ StrBuf head = STRBUF_INIT;
+    Segment *body = request->out_first, *last = request->out_last;
+    bool has_body = !request->is_head && request->status != 204 && request->status != 304;
+
+    strbuf_reserve(&head, 256);
+    strbuf_printf(&head, "HTTP/1.1 %03d %s\r\n", request->status, status_text(request->status));
+    if (request->content_type)
+        add_header(&head, "Content-Type", request->content_type);
+    if (request->raw) {
+        strbuf_add_string(&head, "Connection: Upgrade\r\n");
+    } else {
+        if (request->answer_length >= 0 && request->status != 204 && request->status != 304) {
+            add_header(&head, "Content-Length", request->length_text);
+        } else if (has_body && request->pub.http_minor > 0 && request->answer_length < 0) {
+            request->chunked = true;
+            strbuf_add_string(&head, "Transfer-Encoding: chunked\r\n");
+        } else if (has_body && request->answer_length < 0) {
+            request->close_after = true;
+        }
+        if (!stays(request)) {
+            request->close_after = true;
+            strbuf_add_string(&head, "Connection: close\r\n");
+        } else if (request->pub.http_minor == 0) {
+            strbuf_add_string(&head, "Connection: keep-alive\r\n");
+        }
+    }
+    for (size_t i = 0; i < request->extra.n; i++)
+        add_header(&head, request->extra.v[i].name, request->extra.v[i].value);
+    strbuf_add(&head, "\r\n", 2);
+    /* In front of the body. */
+    request->out_first = request->out_last = NULL;
+    request->head_left = head.n;
+    request_append(request, strbuf_string(&head), head.n);
+    request->out_last->next = body;
+    if (body)
+        request->out_last = last;
+}
+
+static bool pull_head(HttpConnection *conn, Request *request)
+{
+    while (request->head_left > 0) {
+        size_t room = conn_room(conn, MIN_OF(request->head_left, (size_t)WIRE_STAGE_SIZE));
+
+        if (room == 0)
+            return false;
+        request->head_left -= request_take(request, MIN_OF(room, request->head_left));
+    }
+    return true;
+}
+
+static bool pull_body(HttpConnection *conn, Request *request)
+{
+    while (request->pending > 0) {
+        size_t room =
+                   conn_room(conn, MIN_OF(request->pending + CHUNK_ROOM, (size_t)WIRE_STAGE_SIZE)),
+               n;
+        char line[CHUNK_ROOM];
+
+        if (room == 0)
+            return false;
+        if (!request->chunked) {
+            request_take(request, room);
+            continue;
+        }
+        n = MIN_OF(request->pending, room - CHUNK_ROOM);
+        conn_put(line, (size_t)snprintf(line, sizeof(line), "%zx\r\n", n));
+        request_take(request, n);
+        conn_put("\r\n", 2);
+    }
+    return true;
+}
+
+/* True: this answer has left whole. */
+static bool pull_request(HttpConnection *conn, Request *request)
+{
+    if (!request->begun || !pull_head(conn, request) || !pull_body(conn, request) ||
+        !request->ended)
+        return false;
+    if (request->chunked && !request->out_done) {
+        if (conn_room(conn, CHUNK_ROOM) == 0)
+            return false;
+        conn_put("0\r\n\r\n", 5);
+    }
+    request_out_done(request);
+    return true;
+}
+
+static void pull(HttpConnection *conn)
+{
+    LIST_EACH_SAFE(&conn->requests, node)
+    {
+        Request *request = CONTAINER_OF(node, Request, node);
+        bool close = request->close_after;
+
+        if (request->go_on && !request->begun && conn_room(conn, 64) > 0) {
+            conn_put("HTTP/1.1 100 Continue\r\n\r\n", 25);
+            request->go_on = false;
+        }
+        if (request->aborted) {
+            conn_close(conn);
+            return;
+        }
+        if (!pull_request(conn, request))
+            break;
+        /* A short body may still come: on_message_complete must find nobody then. */
+        request_finish(request, false);
+        if (conn->closed)
+            return;
+        if (close) {
+            conn->h1_stop = true;
+            conn_close_soon(conn);
+            return;
+        }
+    }
+    if (!list_empty(&conn->requests) || conn->h1_message)
+        return;
+    if ((conn->eof && conn->kept.n == 0) || conn->draining)
+        conn_close_soon(conn);
+    else
+        conn_deadline(conn, conn->server->limits.idle_timeout_ns);
+}
+
+static void more(Request *request)
+{
+}
+
+static void go_on(Request *request)
+{
+    request->go_on = true;
+    conn_dirty(request->conn);
+}
+
+static void drain(HttpConnection *conn)
+{
+    if (list_empty(&conn->requests) && !conn->h1_message)
+        conn_close_soon(conn);
+}
+
+static void deinit(HttpConnection *conn)
+{
+    strbuf_deinit(&conn->h1_head.text);
+    VEC_DEINIT(&conn->h1_head.at);
+}
+
+const Protocol protocol_h1 = {
+    .feed = feed,
+    .pull = pull,
+    .resume = resume,
+    .eof = eof,
+    .begun = begun,
+    .more = more,
+    .abort = more,
+    .go_on = go_on,
+    .drain = drain,
+    .deinit = deinit,
+};
+
+void h1_init(HttpConnection *conn)
+{
+    llhttp_init(&conn->h1, HTTP_REQUEST, parser_settings());
+    conn->h1.data = conn;
+    conn_use(conn, &protocol_h1);
+}
