@@ -38,6 +38,70 @@ const char *path_text(const Path *path, Causes *causes)
     return arena_strndup(causes->arena, strbuf_string(&text), text.n);
 }
 
+static const char *quote(Causes *causes, const char *s)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    json_encode_string(&text, s ? s : "", s ? strlen(s) : 0);
+    return arena_strndup(causes->arena, text.p, text.n);
+}
+
+void fail_required(Causes *causes, const Path *path, const char *detail)
+{
+    causes_required(causes, path_text(path, causes), detail);
+}
+
+void fail_invalid(Causes *causes, const Path *path, const char *bad, const char *detail)
+{
+    causes_invalid_string(causes, path_text(path, causes), bad, detail);
+}
+
+void fail_invalid_int(Causes *causes, const Path *path, int64_t bad, const char *detail)
+{
+    causes_invalid_int(causes, path_text(path, causes), bad, detail);
+}
+
+void fail_forbidden(Causes *causes, const Path *path, const char *detail)
+{
+    causes_forbidden(causes, path_text(path, causes), detail);
+}
+
+void fail_duplicate(Causes *causes, const Path *path, const char *bad)
+{
+    causes_add(causes, CAUSE_DUPLICATE, path_text(path, causes), quote(causes, bad), NULL);
+}
+
+void fail_not_found(Causes *causes, const Path *path, const char *bad)
+{
+    causes_add(causes, CAUSE_NOT_FOUND, path_text(path, causes), quote(causes, bad), NULL);
+}
+
+void fail_not_supported(Causes *causes, const Path *path, const char *bad,
+                        const char *const *supported)
+{
+    causes_not_supported(causes, path_text(path, causes), bad, supported);
+}
+
+void fail_faults(Causes *causes, const Path *path, const char *bad, Faults faults)
+{
+    if (faults.n)
+        faults_add(faults, path_text(path, causes), bad, causes);
+}
+
+void validate_port_number(int64_t port, const Path *path, Causes *causes)
+{
+    if (port < 1 || port > 65535)
+        fail_invalid_int(causes, path, port, "must be between 1 and 65535, inclusive");
+}
+
+void validate_port(const IntOrString *port, const Path *path, Causes *causes)
+{
+    if (port->is_string)
+        fail_faults(causes, path, port->string, check_port_name(port->string));
+    else
+        validate_port_number(port->number, path, causes);
+}
+
 /* ---- the table walk ---- */
 
 /* Fields that the API calls required, but whose absence Kubernetes puts in its own words: with a

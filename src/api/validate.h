@@ -4,8 +4,8 @@
  * Kubernetes' paths.
  *
  * Three layers, run by validate_object() in this order: metadata, which is alike for all kinds; the
- * table walk (required, enum, bounds, formats, immutable fields); and the kind's own rules, for what
- * no table holds. Rules therefore never repeat what the schema says.
+ * table walk (required, enum, bounds, formats, immutable fields); and the kind's own rules, for
+ * what no table holds. Rules therefore never repeat what the schema says.
  *
  * Paths are chains on the stack and become text only when there is something to complain about:
  *
@@ -31,6 +31,16 @@ struct Path {
 #define PATH_INDEX(parent, i) (&(const Path){.up = (parent), .index = (i)})
 #define PATH_KEY(parent, k) (&(const Path){.up = (parent), .key = (k)})
 const char *path_text(const Path *path, Causes *causes); /* in the causes' arena */
+
+/* One cause at a path; `bad` and `detail` as in status.h. */
+void fail_required(Causes *causes, const Path *path, const char *detail);
+void fail_invalid(Causes *causes, const Path *path, const char *bad, const char *detail);
+void fail_invalid_int(Causes *causes, const Path *path, int64_t bad, const char *detail);
+void fail_forbidden(Causes *causes, const Path *path, const char *detail);
+void fail_duplicate(Causes *causes, const Path *path, const char *bad);
+void fail_not_found(Causes *causes, const Path *path, const char *bad);
+void fail_not_supported(Causes *causes, const Path *path, const char *bad,
+                        const char *const *supported);
 
 /* ---- texts ---- */
 
@@ -59,6 +69,10 @@ Faults check_name_prefix(Faults (*check)(const char *), const char *s);
 
 /* One "Invalid value" cause for each fault. */
 void faults_add(Faults faults, const char *field, const char *bad, Causes *causes);
+void fail_faults(Causes *causes, const Path *path, const char *bad, Faults faults);
+/* Ports: "must be between 1 and 65535, inclusive"; a name where it is a string. */
+void validate_port_number(int64_t port, const Path *path, Causes *causes);
+void validate_port(const IntOrString *port, const Path *path, Causes *causes);
 
 /* ---- parts that many kinds share ---- */
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that validate pods and volumes share; for src/api alone. */
+#ifndef API_VALIDATE_INTERNAL_H
+#define API_VALIDATE_INTERNAL_H
+
+#include "api/validate.h"
+
+/* ---- volumes (validate_volume.c) ---- */
+
+/* Members of a "one of" struct that are set; all after the first are forbidden with this text. */
+size_t validate_union(const Type *type, const void *value, const char *text, const Path *path,
+                      Causes *causes);
+/* Relative, without "..". */
+void validate_relative_path(const char *s, const Path *path, Causes *causes);
+void validate_no_backsteps(const char *s, const Path *path, Causes *causes);
+/* ok[i] tells whether volume i can be mounted. pod_name: NULL in templates. */
+void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Path *path, bool *ok,
+                      Causes *causes);
+void validate_access_modes(const StringArray *modes, const Path *path, Causes *causes);
+/* metadata.labels['x'] and the like; `known`: sorted, NULL-ended. */
+void validate_field_selector(const ObjectFieldSelector *selector, const char *const *known,
+                             const Path *path, Causes *causes);
+void validate_resource_selector(const ResourceFieldSelector *selector, bool in_volume,
+                                const Path *path, Causes *causes);
+
+/* ---- scheduling (validate_scheduling.c) ---- */
+
+void validate_node_selector(const NodeSelector *selector, const Path *path, Causes *causes);
+void validate_scheduling(const PodSpec *spec, const Path *path, Causes *causes);
+void validate_tolerations(const TolerationArray *tolerations, const Path *path, Causes *causes);
+
+/* ---- containers (validate_container.c) ---- */
+
+typedef struct PodCheck {
+    const PodSpec *spec;
+    const bool *volume_ok; /* by index in spec->volumes */
+    bool is_pod;           /* no template */
+    Causes *causes;
+} PodCheck;
+
+void validate_containers(const PodCheck *check, const Path *path);
+void validate_resources(const ResourceRequirements *resources, const Path *path, Causes *causes);
+
+void validate_pod_spec_at(const PodSpec *spec, const ObjectMeta *pod, const Path *path,
+                          Causes *causes);
+
+static inline bool name_is_one_of(const char *s, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        if (strcmp(names[i], s ? s : "") == 0)
+            return true;
+    return false;
+}
+
+#endif
