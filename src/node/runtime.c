@@ -158,7 +158,7 @@ int runtime_resize(const char *bundle, uint16_t columns, uint16_t rows)
 
 static void task_release(RuntimeTask *task)
 {
-    if (task->closing > 0)
+    if (task->state != TASK_OVER || task->closing > 0 || task->start)
         return;
     if (task->pidfd >= 0)
         close(task->pidfd);
@@ -196,9 +196,7 @@ static void task_end(RuntimeTask *task)
     task_close_handle(task, (uv_handle_t *)&task->sync_pipe, &task->has_sync);
     task_close_handle(task, (uv_handle_t *)&task->conmon_poll, &task->has_poll);
     task->closing--;
-    if (task->start)
-        return; /* its callback still points here: on_start_done releases */
-    task_release(task);
+    task_release(task); /* unless `crun start` is under way: on_start_done does it then */
 }
 
 RuntimeTask *runtime_forget(RuntimeTask *task)
