@@ -146,6 +146,10 @@ class Kind:
     def name(self):
         return self.type.called or self.type.name
 
+    @property
+    def resource(self):
+        return self.type.group.name, self.type.group.version, *self.names[:1]
+
 
 @dataclass
 class Group:
@@ -159,6 +163,7 @@ class Group:
 class Schema:
     types: dict = datafield(default_factory=dict)
     kinds: list = datafield(default_factory=list)
+    order: list = datafield(default_factory=list)  # types so that each comes after those it embeds
 
 
 # ---- names ----
@@ -422,7 +427,9 @@ def parse(files):
 def check(schema):
     for type_ in schema.types.values():
         check_type(schema, type_)
+    sort_by_value(schema)  # from here on no struct holds itself
     for type_ in schema.types.values():
+        check_keys(schema, type_)
         flatten(schema, type_)
     for kind in schema.kinds:
         check_kind(schema, kind)
@@ -443,31 +450,21 @@ def check_type(schema, type_):
         if not field.scalar:
             if field.base not in schema.types:
                 raise field.place.error(f"unknown type {field.base!r}")
-            if schema.types[field.base].atomic:
+            if schema.types[field.base].atomic and "inline" not in field.attrs:
                 field.attrs["atomic-struct"] = ""
-            check_keys(schema, field)
         if type_.union:
             field.attrs["union"] = ""
     type_.union = any("union" in field.attrs for field in type_.fields)
 
 
-def json_names(schema, name):
-    """JSON members of a struct, those of inline structs among them."""
-    names = set()
-    for inner in schema.types[name].fields:
-        if "inline" in inner.attrs and inner.base in schema.types:
-            names |= json_names(schema, inner.base)
-        else:
-            names.add(inner.json)
-    return names
-
-
-def check_keys(schema, field):
-    names = json_names(schema, field.base)
-    keys = field.attrs.get("map", "").split(",") if "map" in field.attrs else []
-    for key in keys + ([field.attrs["merge"]] if field.attrs.get("merge") else []):
-        if key not in names:
-            raise field.place.error(f"{field.base} has no field {key!r}")
+def check_keys(schema, type_):
+    for field in type_.fields:
+        keys = field.attrs["map"].split(",") if "map" in field.attrs else []
+        keys += [field.attrs["merge"]] if field.attrs.get("merge") else []
+        names = {row[0] for row in flatten(schema, schema.types[field.base])} if keys and not field.scalar else ()
+        for key in keys:
+            if key not in names:
+                raise field.place.error(f"{field.base} has no field {key!r}")
 
 
 def check_kind(schema, kind):
@@ -478,7 +475,7 @@ def check_kind(schema, kind):
     if not kind.names or not kind.scope:
         raise place.error(f"{kind.name} needs a names line and a scope line")
     for other in schema.kinds:
-        if kind.names[0] and other is not kind and (other.type.group.name, other.names[:1]) == (kind.type.group.name, kind.names[:1]):
+        if other is not kind and kind.names[0] and kind.resource == other.resource:
             raise place.error(f"{kind.names[0]} is already the plural of {other.name}")
 
 
@@ -490,8 +487,6 @@ def flatten(schema, type_):
         for index, field in enumerate(owner.fields):
             here = path + field.c_name
             if "inline" in field.attrs:
-                if depth > 8:
-                    raise field.place.error("a struct is inline in itself")
                 walk(schema.types[field.base], here + ".", depth + 1)
             else:
                 rows.append((field.json, here, depth, owner, index))
@@ -504,20 +499,8 @@ def flatten(schema, type_):
     return rows
 
 
-def find_defaults(schema):
-    for type_ in schema.types.values():
-        type_.has_defaults = any("default" in field.attrs for field in type_.fields)
-    changed = True
-    while changed:
-        changed = False
-        for type_ in schema.types.values():
-            if not type_.has_defaults and any(not field.scalar and schema.types[field.base].has_defaults
-                                              for field in type_.fields):
-                type_.has_defaults = changed = True
-
-
-def by_value_order(schema):
-    """Types so that each comes after those it embeds."""
+def sort_by_value(schema):
+    """Puts each type after those it embeds."""
     order, state = [], {}
 
     def visit(type_):
@@ -535,7 +518,19 @@ def by_value_order(schema):
     for type_ in schema.types.values():
         if type_.name not in state:
             visit(type_)
-    return order
+    schema.order = order
+
+
+def find_defaults(schema):
+    for type_ in schema.types.values():
+        type_.has_defaults = any("default" in field.attrs for field in type_.fields)
+    changed = True
+    while changed:
+        changed = False
+        for type_ in schema.types.values():
+            if not type_.has_defaults and any(not field.scalar and schema.types[field.base].has_defaults
+                                              for field in type_.fields):
+                type_.has_defaults = changed = True
 
 
 # ---- printing ----
@@ -578,11 +573,12 @@ def print_containers(schema):
 
 
 def print_header(schema):
-    out = [NOTICE, "#ifndef API_GENERATED_H\n#define API_GENERATED_H\n", '#include "api/kind.h"', '#include "codec/type.h"\n']
+    out = [NOTICE, "#ifndef API_GENERATED_H\n#define API_GENERATED_H\n"]
+    out += ['#include "api/kind.h"', '#include "codec/type.h"\n']
     out += [f"typedef struct {name} {name};" for name in sorted(schema.types)] + [""]
     arrays, entries = print_containers(schema)
     out += arrays
-    for type_ in by_value_order(schema):
+    for type_ in schema.order:
         out.append(f"/* {type_.doc} */\nstruct {type_.name} {{".replace("*/*", "* / *"))
         out += [f"    {c_type(field)}{field.c_name};" for field in type_.fields]
         if not type_.fields:
@@ -694,7 +690,7 @@ def print_source(schema):
     out = [NOTICE, "#include <assert.h>\n", '#include "api/generated.h"\n']
     out.append('static_assert(sizeof(StringArray) == sizeof(List) && sizeof(StringMap) == sizeof(List),\n'
                '              "every list and map field has the layout of List");\n')
-    for type_ in by_value_order(schema):  # a name table refers to the fields of inline structs
+    for type_ in schema.order:  # a name table refers to the fields of inline structs
         out += print_type(schema, type_)
     for kind in schema.kinds:
         out += print_kind(kind)

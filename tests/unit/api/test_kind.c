@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registry, and a walk over every row of the generated tables. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "api/generated.h"
+
+static void every_kind_is_found_by_its_names(void **state)
+{
+    for (size_t id = 0; id < kind_count(); id++) {
+        const Kind *kind = kind_at(id);
+
+        assert_int_equal(kind->id, id);
+        assert_ptr_equal(kind_find(kind->group, kind->version, kind->kind), kind);
+        assert_ptr_equal(kind_find_api_version(kind->api_version, kind->kind), kind);
+        if (*kind->plural)
+            assert_ptr_equal(kind_find_resource(kind->group, kind->version, kind->plural), kind);
+        else
+            assert_true(kind->flags & KIND_NOT_STORED);
+    }
+    assert_null(kind_at(kind_count()));
+}
+
+static void strangers_are_not_found(void **state)
+{
+    char long_group[600];
+
+    assert_ptr_equal(kind_find("apps", "v1", "StatefulSet"), &kind_stateful_set);
+    assert_ptr_equal(kind_find_resource("", "v1", "pods"), &kind_pod);
+    assert_null(kind_find("apps", "v2", "StatefulSet"));
+    assert_null(kind_find("", "v1", "StatefulSet"));
+    assert_null(kind_find_resource("apps", "v1", "StatefulSet"));
+    assert_null(kind_find_resource("policy", "v1", "evictions"));
+    assert_null(kind_find_api_version("apps", "StatefulSet"));
+    memset(long_group, 'a', sizeof(long_group));
+    memcpy(long_group + sizeof(long_group) - 4, "/v1", 4);
+    assert_null(kind_find_api_version(long_group, "StatefulSet"));
+}
+
+static void check_field(const Type *type, const Field *field)
+{
+    assert_int_equal(strlen(field->json), field->json_length);
+    assert_in_range(field->value, 0, _VALUE_MAX - 1);
+    assert_in_range(field->shape, 0, _SHAPE_MAX - 1);
+    assert_in_range(field->format, 0, _FORMAT_MAX - 1);
+    assert_true((field->type != NULL) == (field->value == VALUE_STRUCT));
+    assert_true((field->number == 0) <= ((field->flags & FIELD_NO_PROTO) != 0));
+    assert_true((field->list_kind == LIST_MAP) == (field->keys != NULL));
+    assert_non_null(field->doc);
+    for (size_t i = 0; field->keys && field->keys[i]; i++)
+        assert_non_null(type_find(field->type, field->keys[i], strlen(field->keys[i])));
+    if (field->patch_key)
+        assert_non_null(type_find(field->type, field->patch_key, strlen(field->patch_key)));
+    if (field->default_json)
+        assert_true(type->has_defaults);
+}
+
+/* Every type that a kind reaches, each once. */
+static void check_type(const Type *type, const Type **seen, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (seen[i] == type)
+            return;
+    assert_in_range(*n, 0, 1023);
+    seen[(*n)++] = type;
+    assert_non_null(type->doc);
+    for (size_t i = 0; i < type->n_names; i++)
+        assert_ptr_equal(type_find(type, type->names[i].json, type->names[i].length),
+                         &type->names[i]);
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const Field *field = &type->fields[i];
+
+        check_field(type, field);
+        assert_true(field->offset +
+                        (field->shape == SHAPE_ONE && field->type ? field->type->size : 1) <=
+                    type->size);
+        if (field->type) {
+            assert_true(type->has_defaults || !field->type->has_defaults);
+            check_type(field->type, seen, n);
+        }
+    }
+}
+
+static void every_row_of_the_tables_is_whole(void **state)
+{
+    const Type *seen[1024];
+    size_t n = 0;
+
+    for (size_t id = 0; id < kind_count(); id++) {
+        const Kind *kind = kind_at(id);
+
+        check_type(kind->type, seen, &n);
+        assert_string_equal(kind->type->fields[0].json, "metadata");
+        assert_ptr_equal(kind->type->fields[0].type, &type_ObjectMeta);
+        assert_int_equal(kind->type->fields[0].offset, 0);
+        for (size_t i = 0; i < kind->n_columns; i++)
+            assert_true(kind->columns[i].path || (kind->rules && kind->rules->print));
+        if (kind->n_columns)
+            assert_string_equal(kind->columns[0].format, "name");
+        if (kind->flags & KIND_HAS_STATUS)
+            assert_non_null(kind->status);
+    }
+    assert_in_range(n, 200, 1023);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_is_found_by_its_names),
+        cmocka_unit_test(strangers_are_not_found),
+        cmocka_unit_test(every_row_of_the_tables_is_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
