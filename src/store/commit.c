@@ -228,7 +228,7 @@ void commit_schedule(Store *store)
 {
     if (!store->handles)
         return;
-    if (store->waiting == 1)
+    if (store->has_thread && store->waiting == 1)
         uv_ref((uv_handle_t *)&store->handles->async);
     uv_idle_start(&store->handles->idle, on_idle);
 }

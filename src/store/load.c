@@ -113,13 +113,13 @@ static int load_change(void *data, const StoreRecord *record)
         if (r < 0)
             return ERR_TRACE(r);
     }
+    before = deletion ? strmap_remove(&loader->newest, record->key)
+                      : strmap_put(&loader->newest, record->key, object_ref(object));
     change = (Change){
-        .type = deletion          ? WATCH_DELETED
-                : record->created ? WATCH_ADDED
-                                  : WATCH_MODIFIED,
+        .type = deletion ? WATCH_DELETED : record->created ? WATCH_ADDED : WATCH_MODIFIED,
         .revision = record->revision,
         .object = object,
-        .before = record->created ? NULL : object_ref(find_before(window, object)),
+        .before = before,
     };
     window_push(window, change);
     return 0;
