@@ -1,7 +1,407 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of Pods and Bindings. */
-#include "api/generated.h"
-#include "api/validate.h"
+/* Rules of Pods and Bindings: defaults that look at other fields, what a new pod starts with, and
+ * what may still change. */
+#include "api/rules_core.h"
+#include "codec/quantity.h"
 
-const KindRules rules_pod = {0};
-const KindRules rules_binding = {0};
+/* ---- defaults ---- */
+
+/* Always for the tag "latest", said or meant; a digest never changes. */
+static const char *pull_policy(const char *image)
+{
+    const char *base = image ? strrchr(image, '/') : NULL;
+    const char *digest, *tag;
+
+    if (str_empty(image))
+        return "IfNotPresent";
+    base = base ? base + 1 : image;
+    digest = strchr(base, '@');
+    tag = memchr(base, ':', digest ? (size_t)(digest - base) : strlen(base));
+    if (!tag)
+        return digest ? "IfNotPresent" : "Always";
+    if (digest)
+        return digest - tag == 7 && !strncmp(tag, ":latest", 7) ? "Always" : "IfNotPresent";
+    return str_equal(tag, ":latest") ? "Always" : "IfNotPresent";
+}
+
+static void complete_volume(Arena *arena, Volume *volume)
+{
+    VolumeSource *source = &volume->volume_source;
+    bool any = false;
+
+    for (size_t i = 0; i < type_VolumeSource.n_fields; i++)
+        any |= *(void **)field_at(source, &type_VolumeSource.fields[i]) != NULL;
+    if (!any)
+        source->empty_dir = arena_new(arena, EmptyDirVolumeSource);
+    if (source->image && str_empty(source->image->pull_policy))
+        source->image->pull_policy = pull_policy(source->image->reference);
+    if (source->ephemeral && source->ephemeral->volume_claim_template)
+        complete_claim_spec(arena, &source->ephemeral->volume_claim_template->spec);
+}
+
+static void complete_container(Container *container)
+{
+    if (str_empty(container->image_pull_policy))
+        container->image_pull_policy = pull_policy(container->image);
+}
+
+void complete_pod_spec(Arena *arena, PodSpec *spec)
+{
+    for (size_t i = 0; i < spec->volumes.n; i++)
+        complete_volume(arena, &spec->volumes.v[i]);
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        complete_container(&spec->init_containers.v[i]);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        complete_container(&spec->containers.v[i]);
+    for (size_t i = 0; i < spec->ephemeral_containers.n; i++)
+        complete_container(
+            (Container *)&spec->ephemeral_containers.v[i].ephemeral_container_common);
+    if (str_empty(spec->service_account_name))
+        spec->service_account_name = spec->service_account;
+    spec->service_account = spec->service_account_name;
+}
+
+static void requests_from_limits(Arena *arena, ResourceRequirements *resources)
+{
+    for (size_t i = 0; i < resources->limits.n; i++) {
+        const StringEntry *limit = &resources->limits.v[i];
+
+        if (!string_map_get(&resources->requests, limit->key))
+            string_map_put(arena, &resources->requests, limit->key, limit->value);
+    }
+}
+
+static void complete_pod_container(Arena *arena, const PodSpec *spec, Container *container)
+{
+    requests_from_limits(arena, &container->resources);
+    for (size_t i = 0; spec->host_network && i < container->ports.n; i++)
+        if (!container->ports.v[i].host_port)
+            container->ports.v[i].host_port = container->ports.v[i].container_port;
+}
+
+static void complete_pod(Arena *arena, void *value)
+{
+    PodSpec *spec = &((Pod *)value)->spec;
+
+    complete_pod_spec(arena, spec);
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        complete_pod_container(arena, spec, &spec->init_containers.v[i]);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        complete_pod_container(arena, spec, &spec->containers.v[i]);
+    if (spec->resources)
+        requests_from_limits(arena, spec->resources);
+    if (!spec->enable_service_links)
+        spec->enable_service_links = arena_bool(arena, true);
+}
+
+/* ---- what a new pod starts with ---- */
+
+static bool is_positive(const StringMap *resources, const char *name)
+{
+    const char *quantity = string_map_get(resources, name);
+
+    return quantity && quantity_compare(quantity, "0") > 0;
+}
+
+static void look_at_quality(const ResourceRequirements *resources, bool *any, bool *guaranteed)
+{
+    static const char *const names[] = {"cpu", "memory"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *limit = string_map_get(&resources->limits, names[i]);
+        const char *request = string_map_get(&resources->requests, names[i]);
+
+        *any |= is_positive(&resources->limits, names[i]) ||
+                is_positive(&resources->requests, names[i]);
+        if (!is_positive(&resources->limits, names[i]) ||
+            (request && quantity_compare(request, limit) != 0))
+            *guaranteed = false;
+    }
+}
+
+static const char *quality_of(const PodSpec *spec)
+{
+    bool any = false, guaranteed = true;
+
+    if (spec->resources && (spec->resources->limits.n || spec->resources->requests.n)) {
+        look_at_quality(spec->resources, &any, &guaranteed);
+    } else {
+        for (size_t i = 0; i < spec->containers.n; i++)
+            look_at_quality(&spec->containers.v[i].resources, &any, &guaranteed);
+        for (size_t i = 0; i < spec->init_containers.n; i++)
+            look_at_quality(&spec->init_containers.v[i].resources, &any, &guaranteed);
+    }
+    return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+}
+
+static void prepare_pod(Arena *arena, void *value, const void *before)
+{
+    Pod *pod = value;
+
+    if (before)
+        return;
+    pod->status = (PodStatus){.phase = "Pending", .qos_class = quality_of(&pod->spec)};
+    if (pod->spec.scheduling_gates.n) {
+        PodCondition *condition = arena_new(arena, PodCondition);
+
+        condition->type = "PodScheduled";
+        condition->status = "False";
+        condition->reason = "SchedulingGated";
+        condition->message = "Scheduling is blocked due to non-empty scheduling gates";
+        pod->status.conditions = (PodConditionArray){.v = condition, .n = 1};
+    }
+}
+
+/* ---- validation ---- */
+
+static void validate_token_volumes(const PodSpec *spec, Causes *causes)
+{
+    for (size_t i = 0; str_empty(spec->service_account_name) && i < spec->volumes.n; i++) {
+        const ProjectedVolumeSource *projected = spec->volumes.v[i].volume_source.projected;
+
+        for (size_t j = 0; projected && j < projected->sources.n; j++)
+            if (projected->sources.v[j].service_account_token)
+                causes_forbidden(
+                    causes,
+                    arena_printf(causes->arena,
+                                 "spec.volumes[%zu].projected.sources[%zu].serviceAccountToken", i,
+                                 j),
+                    "must not be specified when serviceAccountName is not set");
+    }
+}
+
+static bool containers_may_follow(const ContainerArray *now, const ContainerArray *before,
+                                  const char *field, Causes *causes)
+{
+    if (now->n == before->n)
+        return true;
+    causes_forbidden(causes, field, "pod updates may not add or remove containers");
+    return false;
+}
+
+static void validate_deadline_update(const int64_t *now, const int64_t *before, Causes *causes)
+{
+    if (!now && before)
+        causes_add(causes, CAUSE_INVALID, "spec.activeDeadlineSeconds", "null",
+                   "must not update from a positive integer to nil value");
+    else if (now && before && *now > *before)
+        causes_invalid_int(causes, "spec.activeDeadlineSeconds", *now,
+                           "must be less than or equal to previous value");
+}
+
+static bool toleration_is_kept(const Toleration *old, const TolerationArray *now)
+{
+    for (size_t i = 0; i < now->n; i++) {
+        Toleration one = now->v[i];
+
+        one.toleration_seconds = old->toleration_seconds;
+        if (type_equal(&type_Toleration, &one, old))
+            return true;
+    }
+    return false;
+}
+
+static void validate_gates_update(const PodSchedulingGateArray *now,
+                                  const PodSchedulingGateArray *before, Causes *causes)
+{
+    for (size_t i = 0; i < now->n; i++) {
+        size_t j = 0;
+
+        while (j < before->n && !str_equal(before->v[j].name, now->v[i].name))
+            j++;
+        if (j == before->n)
+            causes_forbidden(
+                causes, arena_printf(causes->arena, "spec.schedulingGates[%zu].name", i),
+                arena_printf(causes->arena,
+                             "only deletion is allowed, but found new scheduling gate '%s'",
+                             now->v[i].name));
+    }
+}
+
+static ContainerArray with_images_of(const ContainerArray *now, const ContainerArray *before,
+                                     Arena *arena)
+{
+    ContainerArray copy = {.v = arena_new_n(arena, Container, now->n + 1), .n = now->n};
+
+    for (size_t i = 0; i < now->n; i++) {
+        copy.v[i] = now->v[i];
+        copy.v[i].image = before->v[i].image;
+    }
+    return copy;
+}
+
+/* A pod that is held back by gates may still be told more narrowly where to run. */
+static void allow_gated_changes(PodSpec *spec, const PodSpec *before, Causes *causes)
+{
+    const TypeName *name = type_find(&type_PodSpec, "nodeSelector", 12);
+
+    for (size_t i = 0; i < before->node_selector.n; i++)
+        if (!str_equal(string_map_get(&spec->node_selector, before->node_selector.v[i].key),
+                       before->node_selector.v[i].value)) {
+            causes_add(causes, CAUSE_INVALID, "spec.nodeSelector",
+                       validate_bad_value(name->field, &spec->node_selector, causes),
+                       "only additions to spec.nodeSelector are allowed (no mutations or "
+                       "deletions)");
+            break;
+        }
+    spec->node_selector = before->node_selector;
+    if (!before->affinity && spec->affinity && !spec->affinity->pod_affinity &&
+        !spec->affinity->pod_anti_affinity)
+        spec->affinity = NULL;
+}
+
+static void validate_pod_update(const Pod *pod, const Pod *before, Causes *causes)
+{
+    const PodSpec *now = &pod->spec, *old = &before->spec;
+    PodSpec same = *now; /* with all that may change put back */
+
+    if (!containers_may_follow(&now->containers, &old->containers, "spec.containers", causes) ||
+        !containers_may_follow(&now->init_containers, &old->init_containers, "spec.initContainers",
+                               causes))
+        return;
+    validate_deadline_update(now->active_deadline_seconds, old->active_deadline_seconds, causes);
+    for (size_t i = 0; i < old->tolerations.n; i++)
+        if (!toleration_is_kept(&old->tolerations.v[i], &now->tolerations)) {
+            causes_forbidden(causes, "spec.tolerations",
+                             "existing toleration can not be modified except its "
+                             "tolerationSeconds");
+            break;
+        }
+    validate_gates_update(&now->scheduling_gates, &old->scheduling_gates, causes);
+
+    same.containers = with_images_of(&now->containers, &old->containers, causes->arena);
+    same.init_containers =
+        with_images_of(&now->init_containers, &old->init_containers, causes->arena);
+    same.active_deadline_seconds = old->active_deadline_seconds;
+    same.scheduling_gates = old->scheduling_gates;
+    same.tolerations = old->tolerations;
+    if (old->termination_grace_period_seconds && *old->termination_grace_period_seconds < 0 &&
+        same.termination_grace_period_seconds && *same.termination_grace_period_seconds == 1)
+        same.termination_grace_period_seconds = old->termination_grace_period_seconds;
+    if (old->scheduling_gates.n)
+        allow_gated_changes(&same, old, causes);
+    if (!type_equal(&type_PodSpec, &same, old))
+        causes_forbidden(
+            causes, "spec",
+            "pod updates may not change fields other than `spec.containers[*].image`,"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+            "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to "
+            "be set to 1 if it was previously negative)");
+}
+
+static void validate_pod(const void *value, const void *before, Causes *causes)
+{
+    const Pod *pod = value;
+
+    validate_pod_spec_at(&pod->spec, &pod->metadata, PATH(NULL, "spec"), causes);
+    validate_token_volumes(&pod->spec, causes);
+    if (before) {
+        validate_pod_update(pod, before, causes);
+        return;
+    }
+    if (pod->spec.ephemeral_containers.n)
+        causes_forbidden(causes, "spec.ephemeralContainers", "cannot be set on create");
+    if (!str_empty(pod->spec.node_name) && pod->spec.scheduling_gates.n)
+        causes_forbidden(causes, "spec.nodeName",
+                         "cannot be set until all schedulingGates have been cleared");
+}
+
+static void validate_pod_status(const void *value, const void *before, Causes *causes)
+{
+    const PodStatus *status = &((const Pod *)value)->status;
+
+    if (!str_empty(status->nominated_node_name))
+        faults_add(check_dns_subdomain(status->nominated_node_name), "status.nominatedNodeName",
+                   status->nominated_node_name, causes);
+    for (size_t i = 0; i < status->pod_ips.n; i++)
+        fail_faults(causes, PATH_INDEX(PATH(NULL, "status.podIPs"), i), status->pod_ips.v[i].ip,
+                    check_ip(status->pod_ips.v[i].ip));
+    for (size_t i = 0; i < status->host_ips.n; i++)
+        fail_faults(causes, PATH_INDEX(PATH(NULL, "status.hostIPs"), i), status->host_ips.v[i].ip,
+                    check_ip(status->host_ips.v[i].ip));
+}
+
+/* ---- warnings ---- */
+
+static void add_warning(Arena *arena, StringArray *warnings, const char *text)
+{
+    const char **v = arena_new_n(arena, const char *, warnings->n + 1);
+
+    if (warnings->n)
+        memcpy(v, warnings->v, warnings->n * sizeof(*v));
+    v[warnings->n++] = text;
+    warnings->v = v;
+}
+
+static void warn_container(Arena *arena, const Container *container, const char *list, size_t at,
+                           StringArray *warnings)
+{
+    for (size_t i = 0; i < container->ports.n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (container->ports.v[i].container_port == container->ports.v[j].container_port &&
+                str_equal(container->ports.v[i].protocol, container->ports.v[j].protocol)) {
+                add_warning(arena, warnings,
+                            arena_printf(arena,
+                                         "spec.%s[%zu].ports[%zu]: duplicate port definition with "
+                                         "spec.%s[%zu].ports[%zu]",
+                                         list, at, i, list, at, j));
+                break;
+            }
+    for (size_t i = 0; i < container->env.n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (str_equal(container->env.v[i].name, container->env.v[j].name)) {
+                add_warning(arena, warnings,
+                            arena_printf(arena,
+                                         "spec.%s[%zu].env[%zu]: hides previous definition of "
+                                         "\"%s\", which may be dropped when using apply",
+                                         list, at, i, container->env.v[i].name));
+                break;
+            }
+}
+
+static void warn_pod(Arena *arena, const void *value, StringArray *warnings)
+{
+    const PodSpec *spec = &((const Pod *)value)->spec;
+
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        warn_container(arena, &spec->init_containers.v[i], "initContainers", i, warnings);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        warn_container(arena, &spec->containers.v[i], "containers", i, warnings);
+    for (size_t i = 0; i < spec->volumes.n; i++)
+        if (spec->volumes.v[i].volume_source.git_repo)
+            add_warning(arena, warnings,
+                        arena_printf(arena,
+                                     "spec.volumes[%zu].gitRepo: deprecated in v1.11, and "
+                                     "disabled by default in v1.33+",
+                                     i));
+    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
+        add_warning(arena, warnings,
+                    "spec.terminationGracePeriodSeconds: must be >= 0; negative values are "
+                    "invalid and will be treated as 1");
+}
+
+const KindRules rules_pod = {
+    .complete = complete_pod,
+    .prepare = prepare_pod,
+    .validate = validate_pod,
+    .validate_status = validate_pod_status,
+    .warn = warn_pod,
+    .print = print_pod,
+};
+
+/* ---- bindings ---- */
+
+static void validate_binding(const void *value, const void *before, Causes *causes)
+{
+    static const char *const kinds[] = {"Node", "<empty>", NULL};
+    const Binding *binding = value;
+
+    if (!str_empty(binding->target.kind) && !str_equal(binding->target.kind, "Node"))
+        causes_not_supported(causes, "target.kind", binding->target.kind, kinds);
+    if (str_empty(binding->target.name))
+        causes_required(causes, "target.name", NULL);
+}
+
+const KindRules rules_binding = {
+    .validate = validate_binding,
+};
