@@ -137,13 +137,18 @@ static void tell_drained(HttpConnection *conn)
     }
 }
 
-/* Once around: false when there is nothing more to do now. */
+/* Once around: false when there is nothing more to do now. What was kept goes on even where the
+ * socket is full, or two peers could wait for each other. */
 static bool flush_round(HttpConnection *conn)
 {
     bool more;
 
-    conn->protocol->pull(conn);
-    if (conn->closed || !stage_push(conn))
+    if (!conn->blocked) {
+        conn->protocol->pull(conn);
+        if (!conn->closed)
+            stage_push(conn);
+    }
+    if (conn->closed)
         return false;
     more = conn->protocol->resume && conn->protocol->resume(conn);
     return more && !conn->closed && !conn->close_soon;
@@ -162,7 +167,7 @@ void conn_flush(HttpConnection *conn)
         return;
     }
     conn->blocked = r > 0;
-    if (!conn->blocked && conn->wire.handshaken && !conn->lingering)
+    if (conn->wire.handshaken && !conn->lingering)
         for (int i = 0; i < FLUSH_ROUNDS && flush_round(conn); i++)
             ;
     if (conn->closed)

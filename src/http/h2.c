@@ -15,6 +15,7 @@
 #define CONNECTION_WINDOW (4 * 1024 * 1024)
 #define EMPTY_DATA_MAX 256
 #define OUTBOUND_ACK_MAX 256
+#define DROP_MAX (8 * 1024 * 1024)
 /* What no answer of ours needs. */
 #define ANSWER_HEADERS_MAX 32
 
@@ -184,6 +185,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     if (!request)
         return 0;
     request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
+    request->body_seen += n;
+    if (request->out_done && request->body_seen > DROP_MAX)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_NO_ERROR);
     request_body(request, p, n);
     return 0;
 }
@@ -195,7 +199,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     if (!request)
         return 0;
     nghttp2_session_set_stream_user_data(session, stream_id, NULL);
-    request_finish(request, !request->out_done || request->aborted);
+    request_finish(request, !request->out_done);
     return 0;
 }
 
@@ -249,8 +253,9 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *d
     if (!request)
         return 0;
     request_out_done(request);
-    /* Answered before the body was complete: the rest is of no use (RFC 9113, 8.1). */
-    if (!request->body_done)
+    /* Answered before the body was complete. A short rest is read and dropped, since not every
+     * client hears an answer that is followed by a reset; a long one is refused (RFC 9113, 8.1). */
+    if (!request->body_done && request->content_length > DROP_MAX)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, request->stream_id, NGHTTP2_NO_ERROR);
     return 0;
 }

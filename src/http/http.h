@@ -26,6 +26,7 @@ struct ssl_ctx_st;
 typedef struct HttpServer HttpServer;
 typedef struct HttpRequest HttpRequest;
 typedef struct WebSocket WebSocket;
+typedef struct HttpRaw HttpRaw;
 
 typedef struct HttpHeader {
     const char *name; /* lower case */
@@ -160,6 +161,28 @@ void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)
 size_t http_stream_pending(const HttpRequest *request); /* bytes not yet taken by the socket */
 void http_stream_end(HttpRequest *request);
 void http_abort(HttpRequest *request); /* reset */
+
+/* ---- an upgrade to bytes as they are (HTTP/1.1; for SPDY and the like) ---- */
+
+typedef struct HttpRawHandler {
+    void (*on_data)(HttpRaw *raw, void *data, Bytes bytes);
+    void (*on_drain)(HttpRaw *raw, void *data); /* all that was sent has left */
+    void (*on_close)(HttpRaw *raw, void *data); /* the last call */
+} HttpRawHandler;
+
+/* 101 with "Upgrade: protocol" and the headers of http_add_header; from here on the request is the
+ * raw stream's. NULL if the client has not asked for an upgrade. */
+HttpRaw *http_upgrade_raw(HttpRequest *request, const char *protocol, const HttpRawHandler *handler,
+                          void *data);
+Arena *raw_arena(HttpRaw *raw); /* lives until on_close */
+void raw_send(HttpRaw *raw, Bytes bytes);
+void raw_send_shared(HttpRaw *raw, Bytes bytes, void (*release)(void *), void *holder);
+size_t raw_pending(const HttpRaw *raw);
+void raw_pause(
+    HttpRaw *raw,
+    bool pause); /* no on_data meanwhile, and no reading: back-pressure towards the peer */
+void raw_close(HttpRaw *raw); /* when all has left */
+void raw_abort(HttpRaw *raw);
 
 /* ---- WebSocket (RFC 6455; over HTTP/1.1) ---- */
 

@@ -61,6 +61,7 @@ struct Request {
     int64_t content_length; /* -1: unknown */
     StrBuf body;
     size_t body_limit;
+    size_t body_seen; /* HTTP/2 */
     int64_t body_progress_ms;
 
     int status;
@@ -168,7 +169,7 @@ struct HttpConnection {
     bool h1_message : 1; /* between the first byte of a head and the end of its message */
     bool h1_stop : 1;    /* no request after this one */
 
-    struct HttpRaw *raw;
+    HttpRaw *raw;
     HttpLoopback *loopback;
 };
 
@@ -249,6 +250,8 @@ const char *status_text(int status);
 
 /* ---- h1.c, h2.c, raw.c ---- */
 void h1_init(HttpConnection *conn);
+/* Whether a comma-separated header has this token. */
+bool header_has_token(const char *value, const char *token);
 int h2_init(HttpConnection *conn);
 
 /* ---- tls.c ---- */
