@@ -13,6 +13,7 @@
 
 enum {
     PATCH_E_MALFORMED = 1, /* 400: the patch itself is wrong */
+    PATCH_E_TOO_LARGE,     /* 413: more than 10,000 operations */
     PATCH_E_CONFLICT,      /* 422: a JSON patch's test failed, or a path is missing */
 };
 
