@@ -116,7 +116,9 @@ static int load_change(void *data, const StoreRecord *record)
     before = deletion ? strmap_remove(&loader->newest, record->key)
                       : strmap_put(&loader->newest, record->key, object_ref(object));
     change = (Change){
-        .type = deletion ? WATCH_DELETED : record->created ? WATCH_ADDED : WATCH_MODIFIED,
+        .type = deletion          ? WATCH_DELETED
+                : record->created ? WATCH_ADDED
+                                  : WATCH_MODIFIED,
         .revision = record->revision,
         .object = object,
         .before = before,
@@ -136,8 +138,8 @@ int store_load(Store *store, Err *reterr)
         return ERR_TRACE(r);
     store->next_revision = store->revision;
     r = store->engine->ops->load_log(store->engine, load_change, &loader, &oldest, reterr);
-    STRMAP_EACH (&loader.newest, slot)
-        object_unref(slot->value);
+    STRMAP_EACH(&loader.newest, slot)
+    object_unref(slot->value);
     strmap_deinit(&loader.newest);
     if (r < 0)
         return ERR_TRACE(r);

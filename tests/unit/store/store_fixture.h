@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the store's tests share: a store over either engine, small objects, and a log of what happened. */
+/* What the store's tests share: a store over either engine, small objects, and a log of what
+ * happened. */
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 
@@ -115,7 +116,7 @@ static inline void log_event(void *data, const WatchEvent *event)
     Fixture *fixture = data;
 
     strbuf_printf(&fixture->log, "%c%s %" PRIu64 " %s", "+~-"[event->type],
-                  object_meta(event->object)->name, event->revision, datum_of(event->object));
+                  object_meta(event->object) -> name, event -> revision, datum_of(event->object));
     if (event->before)
         strbuf_printf(&fixture->log, " before %s", datum_of(event->before));
     strbuf_add_char(&fixture->log, '\n');
@@ -150,10 +151,10 @@ static inline const char *fixture_datum(Fixture *fixture, const char *name)
 }
 
 /* The log is exactly this; it is emptied. */
-#define ASSERT_LOG(fixture, text)                                                                  \
-    do {                                                                                           \
-        assert_string_equal(strbuf_string(&(fixture)->log), text);                                 \
-        strbuf_truncate(&(fixture)->log, 0);                                                       \
+#define ASSERT_LOG(fixture, text)                                  \
+    do {                                                           \
+        assert_string_equal(strbuf_string(&(fixture)->log), text); \
+        strbuf_truncate(&(fixture)->log, 0);                       \
     } while (0)
 
 #endif

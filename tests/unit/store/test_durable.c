@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SQLite engine against the world: a second process, SIGKILL, a full disk. Each victim is a
+ * child process, so that nothing of it (a mount, a lock) is left behind.
+ */
+#include "store_fixture.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+static void make_dir(char dir[32])
+{
+    snprintf(dir, 32, "/tmp/stead-durable-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+}
+
+static Store *open_store(uv_loop_t *loop, const char *dir, Err *err)
+{
+    StoreEngine *engine = NULL;
+    Store *store = NULL;
+
+    if (engine_sqlite_open(dir, 64, &engine, err) < 0)
+        return NULL;
+    return store_open(loop, engine, 64, &store, err) < 0 ? NULL : store;
+}
+
+static void close_store(uv_loop_t *loop, Store *store)
+{
+    store_close(store);
+    uv_run(loop, UV_RUN_DEFAULT);
+    uv_loop_close(loop);
+}
+
+static void a_second_process_is_told_who_holds_the_folder(void **state)
+{
+    char dir[32], pid[32];
+    StoreEngine *engine = NULL, *second = NULL;
+    Err err = ERR_INIT;
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_true(engine_sqlite_open(dir, 64, &second, &err) < 0);
+    snprintf(pid, sizeof(pid), "(pid %d)", (int)getpid());
+    assert_non_null(strstr(err.message, dir));
+    assert_non_null(strstr(err.message, pid));
+    engine->ops->close(engine);
+    assert_int_equal(engine_sqlite_open(dir, 64, &second, &err), 0);
+    second->ops->close(second);
+    file_remove_tree(dir);
+}
+
+/* ---- kill -9 ---- */
+
+typedef struct Victim {
+    Store *store;
+    int pipe;
+    int next;
+} Victim;
+
+static void on_ack(void *data, int outcome, const char *reason, Object *object)
+{
+    Victim *victim = data;
+    int32_t n = (int32_t)strtol(object_meta(object)->name + 1, NULL, 10);
+    char name[16];
+
+    if (outcome || write(victim->pipe, &n, sizeof(n)) != sizeof(n))
+        _exit(1);
+    snprintf(name, sizeof(name), "m%d", victim->next++);
+    {
+        _object_ Object *more = make_config_map(name, "1");
+
+        store_create(victim->store, more, on_ack, victim);
+    }
+}
+
+static _noreturn_ void run_victim(const char *dir, int pipe)
+{
+    Victim victim = {.pipe = pipe};
+    uv_loop_t loop;
+    Err err = ERR_INIT;
+    char name[16];
+
+    uv_loop_init(&loop);
+    victim.store = open_store(&loop, dir, &err);
+    if (!victim.store)
+        _exit(2);
+    victim.next = (int)store_size(victim.store, config_map_kind()) + 1000;
+    victim.next += (int)store_revision(victim.store);
+    for (int i = 0; i < 20; i++) {
+        _object_ Object *object = NULL;
+
+        snprintf(name, sizeof(name), "m%d", victim.next++);
+        object = make_config_map(name, "1");
+        store_create(victim.store, object, on_ack, &victim);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    _exit(3);
+}
+
+/* Kills the victim after it has answered some writes; returns the names that it had answered. */
+static size_t kill_victim(const char *dir, size_t after, int32_t *answered, size_t max)
+{
+    size_t n = 0;
+    int fds[2], status;
+    pid_t pid;
+
+    assert_int_equal(pipe(fds), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(fds[0]);
+        run_victim(dir, fds[1]);
+    }
+    close(fds[1]);
+    while (n < max && read(fds[0], &answered[n], sizeof(answered[n])) == sizeof(answered[n]))
+        if (++n == after)
+            kill(pid, SIGKILL);
+    close(fds[0]);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    return n;
+}
+
+static void every_answered_write_survives_a_kill(void **state)
+{
+    static int32_t answered[200000];
+    char dir[32], name[16];
+    Err err = ERR_INIT;
+
+    make_dir(dir);
+    for (size_t round = 0; round < 6; round++) {
+        size_t n = kill_victim(dir, 1 + round * 137, answered, ARRAY_LEN(answered));
+        uv_loop_t loop;
+        Store *store;
+
+        uv_loop_init(&loop);
+        store = open_store(&loop, dir, &err);
+        assert_non_null(store);
+        assert_true(n >= 1 + round * 137);
+        for (size_t i = 0; i < n; i++) {
+            snprintf(name, sizeof(name), "m%d", (int)answered[i]);
+            assert_non_null(store_get(store, config_map_kind(), "default", name));
+        }
+        close_store(&loop, store);
+    }
+    file_remove_tree(dir);
+}
+
+/* ---- a full disk ---- */
+
+typedef struct FullDisk {
+    Store *store;
+    int ok, full, other;
+} FullDisk;
+
+static void on_full_disk_done(void *data, int outcome, const char *reason, Object *object)
+{
+    FullDisk *disk = data;
+
+    if (outcome == 0)
+        disk->ok++;
+    else if (outcome == STORE_E_NO_SPACE && strstr(reason, "No space left"))
+        disk->full++;
+    else
+        disk->other++;
+}
+
+static void fill(FullDisk *disk, uv_loop_t *loop, const char *prefix, int n)
+{
+    _free_ char *datum = mem_new(16384);
+    char name[32];
+
+    memset(datum, 'x', 16383);
+    for (int i = 0; i < n; i++) {
+        _object_ Object *object = NULL;
+
+        snprintf(name, sizeof(name), "%s-%d", prefix, i);
+        object = make_config_map(name, datum);
+        store_create(disk->store, object, on_full_disk_done, disk);
+        if (i % 4 == 0)
+            uv_run(loop, UV_RUN_DEFAULT);
+    }
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+#define CHECK(x)                                            \
+    do {                                                    \
+        if (!(x)) {                                         \
+            fprintf(stderr, "line %d: %s\n", __LINE__, #x); \
+            return 1;                                       \
+        }                                                   \
+    } while (0)
+
+static int check_full_disk(const char *dir)
+{
+    _free_ char *data = mem_printf("%s/data", dir), *ballast = mem_printf("%s/ballast", dir);
+    _free_ char *megabytes = mem_new(2 << 20);
+    FullDisk disk = {0};
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    int before;
+
+    CHECK(file_replace(ballast, megabytes, 2 << 20, 0600) == 0);
+    uv_loop_init(&loop);
+    disk.store = open_store(&loop, data, &err);
+    CHECK(disk.store);
+    fill(&disk, &loop, "first", 400);
+    CHECK(disk.ok > 10 && disk.full > 10 && disk.other == 0);
+    CHECK(store_size(disk.store, config_map_kind()) == (size_t)disk.ok);
+    before = disk.ok;
+    CHECK(unlink(ballast) == 0);
+    fill(&disk, &loop, "second", 10);
+    CHECK(disk.ok == before + 10);
+    fill(&disk, &loop, "third", 400);
+    CHECK(disk.other == 0);
+    before = disk.ok;
+    store_close(disk.store);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    disk.store = open_store(&loop, data, &err);
+    if (!disk.store)
+        fprintf(stderr, "%s\n", err.message);
+    CHECK(disk.store);
+    CHECK(store_size(disk.store, config_map_kind()) == (size_t)before);
+    close_store(&loop, disk.store);
+    return 0;
+}
+
+static void a_full_disk_refuses_writes_until_there_is_room(void **state)
+{
+    char dir[32];
+    int status;
+    pid_t pid;
+
+    make_dir(dir);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("none", dir, "tmpfs", 0, "size=6m") < 0)
+            _exit(77);
+        _exit(check_full_disk(dir));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    file_remove_tree(dir);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* ---- what is kept ---- */
+
+static void the_log_and_the_wal_stay_bounded(void **state)
+{
+    char dir[32], path[64], name[16];
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *db = NULL;
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    Store *store;
+
+    make_dir(dir);
+    uv_loop_init(&loop);
+    store = open_store(&loop, dir, &err);
+    for (int i = 0; i < 2000; i++) {
+        _object_ Object *object = NULL;
+
+        snprintf(name, sizeof(name), "m%d", i);
+        object = make_config_map(name, "1");
+        store_create(store, object, NULL, NULL);
+        if (i % 5 == 0)
+            uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    close_store(&loop, store);
+    snprintf(path, sizeof(path), "%s/state.db-wal", dir);
+    assert_false(file_exists(path));
+    snprintf(path, sizeof(path), "%s/state.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM log", -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_in_range(sqlite3_column_int(stmt, 0), 64 / 5, 64 + 40);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    file_remove_tree(dir);
+}
+
+static void keys_of_unknown_kinds_are_left_alone(void **state)
+{
+    static const StoreRecord strange = {
+        .key = "/registry/example.com/widgets/default/w",
+        .value = {(const uint8_t *)"{\"a\":1}", 7},
+        .revision = 5,
+        .created = true,
+    };
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    Store *store;
+    char dir[32];
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_int_equal(engine->ops->commit(engine, &strange, 1, &err), 0);
+    engine->ops->close(engine);
+    for (int i = 0; i < 2; i++) {
+        uv_loop_init(&loop);
+        store = open_store(&loop, dir, &err);
+        assert_non_null(store);
+        assert_int_equal(store_revision(store), 5);
+        close_store(&loop, store);
+    }
+    file_remove_tree(dir);
+}
+
+static void a_damaged_object_is_named(void **state)
+{
+    static const StoreRecord damaged = {
+        .key = "/registry/configmaps/default/broken",
+        .value = {(const uint8_t *)"{\"data\":", 8},
+        .revision = 5,
+    };
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    char dir[32];
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_int_equal(engine->ops->commit(engine, &damaged, 1, &err), 0);
+    engine->ops->close(engine);
+    uv_loop_init(&loop);
+    assert_null(open_store(&loop, dir, &err));
+    assert_non_null(strstr(err.message, "/registry/configmaps/default/broken"));
+    uv_loop_close(&loop);
+    file_remove_tree(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_second_process_is_told_who_holds_the_folder),
+        cmocka_unit_test(every_answered_write_survives_a_kill),
+        cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
+        cmocka_unit_test(the_log_and_the_wal_stay_bounded),
+        cmocka_unit_test(keys_of_unknown_kinds_are_left_alone),
+        cmocka_unit_test(a_damaged_object_is_named),
+    };
+
+    return cmocka_run_group_tests_name("durable", tests, NULL, NULL);
+}
