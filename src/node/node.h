@@ -30,6 +30,7 @@ typedef struct NodeOptions {
     Net *net;
     ImageStore *images;
     const char *name;           /* node name */
+    const char *instance;       /* tells cgroups of several servers on one machine apart */
     const char *data_dir;       /* DATA: volumes, container root folders, logs */
     const char *run_dir;        /* RUN: sockets, state of running things */
     const char *dns_ip;

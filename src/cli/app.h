@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A running server: all parts and what holds them together. */
+#ifndef CLI_APP_H
+#define CLI_APP_H
+
+#include <uv.h>
+
+#include "cli/command.h"
+#include "cli/control_socket.h"
+#include "control/control.h"
+#include "dns/dns.h"
+#include "image/image.h"
+#include "net/net.h"
+#include "node/node.h"
+#include "node/service_proxy.h"
+#include "server/server.h"
+
+typedef struct App {
+    Options *options;
+    uv_loop_t loop;
+    uv_signal_t signals[2];
+    Clock *clock;
+    Random random;
+    int64_t started_ns, started_wall_ns;
+    char listen_address[64];
+    uint16_t port;
+    char *helper_dir; /* where the helper programs lie */
+    char *image_dir;  /* the images that belong to the program; NULL: none found */
+    Store *store;
+    Net *net;
+    Pki *pki;
+    Server *server;
+    HttpServer *http;
+    Control *control;
+    ImageStore *images;
+    DnsServer *dns;
+    ServiceProxy *proxy;
+    NodeAgent *node;
+    ControlSocket *socket;
+    bool stopping;
+} App;
+
+void app_stop(App *app);
+/* helper_dir and image_dir: beside the program in a build folder, else where they are installed.
+ */
+void app_find_files(App *app, const char *program);
+/* The calls that commands make. */
+int app_open_socket(App *app, Err *reterr);
+
+#endif

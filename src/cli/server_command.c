@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `stead server`: puts the parts together on one loop and runs until a signal. Order of start: what
+ * others stand on first; order of stop: the reverse. Containers are not part of it: they live on
+ * under conmon.
+ */
+#include <malloc.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/app.h"
+#include "cli/command.h"
+#include "cli/kubeconfig.h"
+
+#define STORE_WINDOW 10000
+#define DRAIN_NS (INT64_C(2) * NS_PER_SEC)
+
+static void log_net_error(void *data, const Err *err)
+{
+    (void)data;
+    log_error("net", "%s; trying again", err->message);
+}
+
+static char *make_token(void *data, Arena *arena, const Object *pod, const char *service_account,
+                        const char *audience, int64_t lifetime_seconds)
+{
+    App *app = data;
+
+    return server_make_token(app->server, arena, object_meta(pod)->namespace, service_account, pod,
+                             audience, lifetime_seconds);
+}
+
+/* ---- start ---- */
+
+static int open_folders(App *app, Err *reterr)
+{
+    int r = file_mkdir_all(app->options->data, 0700);
+
+    if (r < 0)
+        return err_set(reterr, -r, "cannot make the data folder %s", app->options->data);
+    r = file_mkdir_all(app->options->run, 0700);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot make the run folder %s", app->options->run);
+    return 0;
+}
+
+static int open_store(App *app, Err *reterr)
+{
+    StoreEngine *engine;
+    int r = engine_sqlite_open(app->options->data, STORE_WINDOW, &engine, reterr);
+
+    if (r < 0)
+        return r;
+    return store_open(&app->loop, engine, STORE_WINDOW, &app->store, reterr);
+}
+
+static int open_net(App *app, Err *reterr)
+{
+    const Options *o = app->options;
+    NetOptions options = {.instance = o->instance,
+                          .pod_cidr = o->pod_cidr,
+                          .service_cidr = o->service_cidr,
+                          .dns_ip = o->dns_ip,
+                          .run_dir = o->run,
+                          .on_error = log_net_error};
+
+    return o->no_network ? 0 : net_open(&app->loop, &options, &app->net, reterr);
+}
+
+/* 10.96.0.0/12 -> 10.96.0.1 */
+static const char *first_address(Arena *arena, const char *cidr_text, Err *reterr)
+{
+    char *text = arena_alloc(arena, 16);
+    Cidr4 cidr;
+
+    if (cidr4_parse(cidr_text, &cidr)) {
+        err_set(reterr, 0, "--service-cidr %s: give an IPv4 range such as 10.96.0.0/12", cidr_text);
+        return NULL;
+    }
+    ip4_print(cidr.base + 1, text);
+    return text;
+}
+
+static int open_api(App *app, Err *reterr)
+{
+    Options *o = app->options;
+    const char *service = first_address(&o->arena, o->service_cidr, reterr);
+    const char *gateway = app->net ? net_gateway(app->net) : NULL;
+    const char *addresses[] = {
+        app->listen_address, "127.0.0.1", "localhost", o->node_name, service, gateway, NULL};
+    _free_ char *pki_dir = mem_printf("%s/pki", o->data);
+    ServerOptions options;
+    HttpServerOptions http = {.limits = http_limits_default};
+    int r;
+
+    if (!service)
+        return -EINVAL;
+    r = pki_open(pki_dir, addresses, app->clock, &app->pki, reterr);
+    if (r < 0)
+        return r;
+    options = (ServerOptions){.loop = &app->loop,
+                              .store = app->store,
+                              .clock = app->clock,
+                              .random = &app->random,
+                              .pki = app->pki,
+                              .token_file = o->token_file,
+                              .service_cidr = o->service_cidr,
+                              .node_name = o->node_name,
+                              .external_address = o->listen,
+                              .anonymous = true};
+    r = server_new(&options, &app->server, reterr);
+    if (r < 0)
+        return r;
+    r = http_tls_server(app->pki->server_pem, app->pki->server_key_pem, app->pki->ca_pem, &http.tls,
+                        reterr);
+    if (r < 0)
+        return r;
+    http.handler = server_http_handler(app->server);
+    app->http = http_server_new(&app->loop, &http);
+    return http_server_listen(app->http, o->listen, reterr);
+}
+
+static int listen_for_pods(App *app, Err *reterr)
+{
+    _free_ char *address = NULL;
+
+    app->port = http_server_port(app->http);
+    if (!app->net || str_equal(app->listen_address, "0.0.0.0") ||
+        str_equal(app->listen_address, "[::]"))
+        return 0;
+    address = mem_printf("%s:%u", net_gateway(app->net), app->port);
+    return http_server_listen(app->http, address, reterr);
+}
+
+static void start_control(App *app)
+{
+    ControlOptions options = {.client =
+                                  server_client(app->server, "system:kube-controller-manager"),
+                              .clock = app->clock,
+                              .random = &app->random,
+                              .node_name = app->options->node_name,
+                              .root_ca_pem = app->pki->ca_pem,
+                              .volume_class = "standard",
+                              .api_address = app->net ? net_gateway(app->net) : app->listen_address,
+                              .api_port = app->port};
+
+    app->control = control_start(&options);
+}
+
+static int start_node(App *app, Err *reterr)
+{
+    const Options *o = app->options;
+    Client *client = server_client(app->server, "system:node");
+    _free_ char *images = mem_printf("%s/images", o->data);
+    DnsOptions dns = {
+        .address = o->dns_ip, .port = 53, .domain = o->domain, .resolv_conf = "/etc/resolv.conf"};
+    NodeOptions node = {.loop = &app->loop,
+                        .client = client,
+                        .clock = app->clock,
+                        .random = &app->random,
+                        .net = app->net,
+                        .name = o->node_name,
+                        .data_dir = o->data,
+                        .run_dir = o->run,
+                        .dns_ip = o->dns_ip,
+                        .domain = o->domain,
+                        .api_address = first_address(&app->options->arena, o->service_cidr, reterr),
+                        .api_port = 443,
+                        .root_ca_pem = app->pki->ca_pem,
+                        .helper_dir = app->helper_dir,
+                        .instance = o->instance,
+                        .make_token = make_token,
+                        .make_token_data = app};
+    int r;
+
+    if (!app->net)
+        return 0;
+    r = image_store_open(&app->loop, images, app->image_dir, &app->images, reterr);
+    if (r < 0)
+        return r;
+    node.images = app->images;
+    r = dns_server_start(&app->loop, server_client(app->server, "system:dns"), &dns, &app->dns,
+                         reterr);
+    if (r < 0)
+        return r;
+    app->proxy = service_proxy_start(server_client(app->server, "system:kube-proxy"), app->net);
+    r = node_start(&node, &app->node, reterr);
+    if (r < 0)
+        return r;
+    server_set_streams(app->server, node_streams(app->node));
+    return 0;
+}
+
+/* A kubeconfig of the server's own, beside its state: `stead up` copies the entry to the user's. */
+static int write_kubeconfig(App *app, const char *path, Err *reterr)
+{
+    bool any = str_equal(app->listen_address, "0.0.0.0");
+    _free_ char *url =
+        mem_printf("https://%s:%u", any ? "127.0.0.1" : app->listen_address, app->port);
+    KubeconfigEntry entry = {.name = "stead",
+                             .server = url,
+                             .ca_pem = app->pki->ca_pem,
+                             .certificate_pem = app->pki->admin_pem,
+                             .key_pem = app->pki->admin_key_pem};
+
+    return kubeconfig_put(path, &entry, reterr);
+}
+
+static int start(App *app, Err *reterr)
+{
+    _free_ char *kubeconfig = mem_printf("%s/admin.kubeconfig", app->options->data);
+    int r = open_folders(app, reterr);
+
+    if (r == 0)
+        r = options_listen(app->options, app->listen_address, &app->port, reterr);
+    if (r == 0)
+        r = open_store(app, reterr);
+    if (r == 0)
+        r = open_net(app, reterr);
+    if (r == 0)
+        r = open_api(app, reterr);
+    if (r == 0)
+        r = listen_for_pods(app, reterr);
+    if (r == 0)
+        r = write_kubeconfig(app, kubeconfig, reterr);
+    if (r < 0)
+        return r;
+    start_control(app);
+    r = start_node(app, reterr);
+    if (r == 0)
+        r = app_open_socket(app, reterr);
+    return r;
+}
+
+static void say_ready(App *app)
+{
+    int64_t fd;
+
+    server_set_ready(app->server, true);
+    log_info("server", "ready on https://%s:%u after %" PRId64 " ms", app->listen_address,
+             app->port, (clock_mono_ns(app->clock) - app->started_ns) / NS_PER_MS);
+    if (!app->options->ready_fd || str_to_int64(app->options->ready_fd, 3, INT_MAX, &fd))
+        return;
+    if (write((int)fd, "1", 1) < 0)
+        log_warn("server", "nobody waits for readiness: %s", strerror(errno));
+    close((int)fd);
+}
+
+/* ---- stop ---- */
+
+static void on_drained(void *data)
+{
+    App *app = data;
+
+    app->http = http_server_free(app->http);
+    app->server = server_free(app->server);
+    app->store = store_close(app->store);
+    app->net = net_close(app->net);
+    app->images = image_store_close(app->images);
+    app->clock = clock_free_uv(app->clock);
+    for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
+        if (app->signals[i].loop && !uv_is_closing((uv_handle_t *)&app->signals[i]))
+            uv_close((uv_handle_t *)&app->signals[i], NULL);
+}
+
+void app_stop(App *app)
+{
+    if (app->stopping)
+        return;
+    app->stopping = true;
+    if (app->server) {
+        server_set_ready(app->server, false);
+        server_set_streams(app->server, NULL);
+    }
+    app->socket = control_socket_close(app->socket);
+    app->node = node_stop(app->node);
+    app->proxy = service_proxy_stop(app->proxy);
+    app->dns = dns_server_stop(app->dns);
+    app->control = control_stop(app->control);
+    if (app->http)
+        http_server_drain(app->http, DRAIN_NS, on_drained, app);
+    else
+        on_drained(app);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_info("server", "stopping: %s", strsignal(number));
+    app_stop(handle->data);
+}
+
+static void watch_signals(App *app)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    static_assert(ARRAY_LEN(numbers) == ARRAY_LEN(app->signals), "a handle for each signal");
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        uv_signal_init(&app->loop, &app->signals[i]);
+        app->signals[i].data = app;
+        uv_signal_start(&app->signals[i], on_signal, numbers[i]);
+    }
+}
+
+int command_server(const char *program, Options *options)
+{
+    App *app = mem_new_type(App);
+    Err err = ERR_INIT;
+    int r;
+
+    if (!options->no_network && need_root("server"))
+        return 1;
+    /* Two threads that allocate a lot: the loop and the store's. More heaps only cost memory. */
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    umask(0022);
+    app->options = options;
+    app_find_files(app, program);
+    uv_loop_init(&app->loop);
+    app->clock = clock_new_uv(&app->loop);
+    app->started_ns = clock_mono_ns(app->clock);
+    app->started_wall_ns = clock_wall_ns(app->clock);
+    random_seed_system(&app->random);
+    watch_signals(app);
+    r = start(app, &err);
+    if (r < 0) {
+        fail(&err);
+        app_stop(app);
+    } else {
+        say_ready(app);
+    }
+    uv_run(&app->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&app->loop);
+    pki_free(app->pki);
+    free(app->helper_dir);
+    free(app->image_dir);
+    free(app);
+    return r < 0;
+}
