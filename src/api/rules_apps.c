@@ -219,6 +219,7 @@ static void stateful_set_validate_status(const void *value, const void *before_v
         {"status.availableReplicas", status->available_replicas},
     };
 
+    validate_type(&type_StatefulSetStatus, status, NULL, "status", causes);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (parts[i].count > status->replicas)
             causes_invalid_int(causes, parts[i].path, parts[i].count,
