@@ -60,6 +60,8 @@ void conn_close(HttpConnection *conn)
 
 void conn_close_soon(HttpConnection *conn)
 {
+    if (conn->close_soon)
+        return;
     conn->close_soon = true;
     conn_dirty(conn);
 }
@@ -176,7 +178,7 @@ void conn_flush(HttpConnection *conn)
         tell_drained(conn);
         if (conn->closed)
             return;
-        if (conn->close_soon && !list_linked(&conn->dirty))
+        if (conn->close_soon)
             linger(conn);
         if (conn->closed)
             return;

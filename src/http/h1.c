@@ -28,7 +28,7 @@ static int head_text(HttpConnection *conn, const char *p, size_t n)
     H1Head *head = &conn->h1_head;
 
     if (head->text.n + n > conn->server->limits.header_bytes) {
-        llhttp_set_error_reason(&conn->h1, "431");
+        head->too_large = true;
         return -1;
     }
     strbuf_add(&head->text, p, n);
@@ -117,6 +117,15 @@ static char *strip_origin(Request *request, char *target)
     return arena_printf(&request->pub.arena, "/%s", path);
 }
 
+/* Blanks around a value are not part of it; llhttp takes off those in front. */
+static void strip_end(char *value)
+{
+    size_t n = strlen(value);
+
+    while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'))
+        value[--n] = 0;
+}
+
 /* Makes the request of what was collected; false: no request can be made of it. */
 static bool make_request(HttpConnection *conn, Request *request)
 {
@@ -131,8 +140,9 @@ static bool make_request(HttpConnection *conn, Request *request)
     pub->http_minor = conn->h1.http_minor;
     for (size_t i = 0; i + 1 < head->at.n; i += 2) {
         char *name = text + head->at.v[i];
-        const char *value = text + head->at.v[i + 1];
+        char *value = text + head->at.v[i + 1];
 
+        strip_end(value);
         for (char *c = name; *c; c++)
             if (*c >= 'A' && *c <= 'Z')
                 *c = (char)(*c | 0x20);
@@ -244,7 +254,6 @@ static bool may_parse(const HttpConnection *conn)
 
 static void refuse_head(HttpConnection *conn, llhttp_errno_t error)
 {
-    const char *reason = llhttp_get_error_reason(&conn->h1);
     Request *request = conn->h1_request;
 
     conn->h1_stop = true;
@@ -260,9 +269,10 @@ static void refuse_head(HttpConnection *conn, llhttp_errno_t error)
         request->close_after = true;
         return;
     }
-    if (str_equal(reason, "431"))
+    if (conn->h1_head.too_large)
         request_refuse(request, 431, "Request header fields too large");
-    else if (error == HPE_INVALID_VERSION)
+    else if (error == HPE_INVALID_VERSION &&
+             str_equal(llhttp_get_error_reason(&conn->h1), "Invalid HTTP version"))
         request_refuse(request, 505, "HTTP version not supported");
     else
         request_refuse(request, 400, "Bad request");

@@ -128,6 +128,7 @@ typedef struct H1Head {
     VEC(uint32_t) at; /* name, value, name, value... */
     uint32_t target_n;
     bool in_value;
+    bool too_large;
 } H1Head;
 
 struct HttpConnection {
