@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sockets: UDP and TCP on one address. A packet is one unit of work: what is wrong with it ends
+ * there. TCP clients may send several questions; answers go out in the order they are ready. A
+ * quiet TCP client is let go after ten seconds.
+ */
+#include <uv.h>
+
+#include "base/list.h"
+#include "dns/dns.h"
+#include "dns/forward.h"
+
+#define MESSAGE_MAX 65535
+#define TCP_CLIENTS_MAX 128
+#define TCP_IDLE_MS 10000
+
+struct DnsServer {
+    uv_loop_t *loop;
+    Client *client;
+    ClientWatch *services, *slices;
+    DnsZone *zone;
+    Forwarder *forwarder;
+    uv_udp_t udp;
+    uv_tcp_t tcp;
+    ListNode clients;
+    size_t n_clients;
+    int handles;
+    bool stopped;
+};
+
+/* ---- UDP ---- */
+
+typedef struct UdpQuestion {
+    DnsServer *server;
+    struct sockaddr_storage from;
+} UdpQuestion;
+
+static void udp_answer(DnsServer *server, const struct sockaddr *to, Bytes answer)
+{
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)answer.p, (unsigned)answer.n);
+
+    /* A full socket buffer loses the packet, as the network may; the client asks again. */
+    if (answer.n)
+        uv_udp_try_send(&server->udp, &buf, 1, to);
+}
+
+static void on_udp_forwarded(void *data, Bytes answer)
+{
+    UdpQuestion *question = data;
+
+    udp_answer(question->server, (const struct sockaddr *)&question->from, answer);
+    free(question);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    static _Thread_local char room[MESSAGE_MAX];
+
+    *buf = uv_buf_init(room, sizeof(room));
+}
+
+static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
+                   unsigned flags)
+{
+    DnsServer *server = udp->data;
+    Bytes packet = {(const uint8_t *)buf->base, n > 0 ? (size_t)n : 0};
+    uint8_t out[MESSAGE_MAX];
+    UdpQuestion *question;
+    size_t out_n;
+
+    if (n <= 0 || !from)
+        return;
+    switch (dns_zone_answer(server->zone, packet, 0, out, &out_n)) {
+    case 0:
+        udp_answer(server, from, (Bytes){out, out_n});
+        return;
+    case DNS_E_FORWARD:
+        question = mem_new_type(UdpQuestion);
+        question->server = server;
+        memcpy(&question->from, from,
+               from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                           : sizeof(struct sockaddr_in));
+        forwarder_ask(server->forwarder, packet, false, on_udp_forwarded, question);
+        return;
+    }
+}
+
+/* ---- TCP ---- */
+
+typedef struct TcpClient {
+    ListNode node;
+    DnsServer *server; /* NULL: stopped */
+    uv_tcp_t tcp;
+    uv_timer_t timer;
+    uint8_t in[MESSAGE_MAX + 2];
+    size_t n;
+    size_t pending; /* forwarded questions */
+    bool closing;
+    int handles;
+} TcpClient;
+
+static void tcp_client_release(TcpClient *client)
+{
+    if (!client->handles && !client->pending)
+        free(client);
+}
+
+static void on_tcp_closed(uv_handle_t *handle)
+{
+    TcpClient *client = handle->data;
+
+    client->handles--;
+    tcp_client_release(client);
+}
+
+static void tcp_close(TcpClient *client)
+{
+    if (client->closing)
+        return;
+    client->closing = true;
+    list_remove(&client->node);
+    client->server->n_clients--;
+    uv_close((uv_handle_t *)&client->tcp, on_tcp_closed);
+    uv_close((uv_handle_t *)&client->timer, on_tcp_closed);
+}
+
+static void on_tcp_idle(uv_timer_t *timer)
+{
+    tcp_close(timer->data);
+}
+
+typedef struct TcpWrite {
+    uv_write_t write;
+    uint8_t bytes[];
+} TcpWrite;
+
+static void on_tcp_written(uv_write_t *write, int status)
+{
+    free(CONTAINER_OF(write, TcpWrite, write));
+}
+
+static void tcp_answer(TcpClient *client, Bytes answer)
+{
+    TcpWrite *w;
+    uv_buf_t buf;
+
+    if (client->closing || !answer.n)
+        return;
+    w = mem_resize(NULL, sizeof(*w) + answer.n + 2);
+    w->bytes[0] = (uint8_t)(answer.n >> 8);
+    w->bytes[1] = (uint8_t)answer.n;
+    memcpy(w->bytes + 2, answer.p, answer.n);
+    buf = uv_buf_init((char *)w->bytes, (unsigned)(answer.n + 2));
+    if (uv_write(&w->write, (uv_stream_t *)&client->tcp, &buf, 1, on_tcp_written) < 0)
+        free(w);
+}
+
+static void on_tcp_forwarded(void *data, Bytes answer)
+{
+    TcpClient *client = data;
+
+    client->pending--;
+    tcp_answer(client, answer);
+    tcp_client_release(client);
+}
+
+static void tcp_question(TcpClient *client, Bytes packet)
+{
+    static _Thread_local uint8_t out[MESSAGE_MAX];
+    size_t n;
+
+    switch (dns_zone_answer(client->server->zone, packet, MESSAGE_MAX, out, &n)) {
+    case 0:
+        tcp_answer(client, (Bytes){out, n});
+        return;
+    case DNS_E_FORWARD:
+        client->pending++;
+        forwarder_ask(client->server->forwarder, packet, true, on_tcp_forwarded, client);
+        return;
+    default:
+        tcp_close(client);
+    }
+}
+
+static void on_tcp_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    TcpClient *client = handle->data;
+
+    *buf = uv_buf_init((char *)client->in + client->n, (unsigned)(sizeof(client->in) - client->n));
+}
+
+static void on_tcp_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    TcpClient *client = stream->data;
+
+    if (n < 0) {
+        tcp_close(client);
+        return;
+    }
+    uv_timer_again(&client->timer);
+    client->n += (size_t)n;
+    while (!client->closing && client->n >= 2) {
+        size_t length = (size_t)(client->in[0] << 8 | client->in[1]);
+
+        if (client->n < length + 2)
+            break;
+        tcp_question(client, (Bytes){client->in + 2, length});
+        client->n -= length + 2;
+        memmove(client->in, client->in + length + 2, client->n);
+    }
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    DnsServer *server = listener->data;
+    TcpClient *client;
+
+    if (status < 0)
+        return;
+    client = mem_new_type(TcpClient);
+    client->server = server;
+    client->handles = 2;
+    uv_tcp_init(server->loop, &client->tcp);
+    uv_timer_init(server->loop, &client->timer);
+    client->tcp.data = client->timer.data = client;
+    list_append(&server->clients, &client->node);
+    server->n_clients++;
+    if (uv_accept(listener, (uv_stream_t *)&client->tcp) < 0 ||
+        server->n_clients > TCP_CLIENTS_MAX) {
+        tcp_close(client);
+        return;
+    }
+    uv_timer_start(&client->timer, on_tcp_idle, TCP_IDLE_MS, TCP_IDLE_MS);
+    uv_read_start((uv_stream_t *)&client->tcp, on_tcp_alloc, on_tcp_read);
+}
+
+/* ---- start, stop ---- */
+
+static void on_event(void *data, const WatchEvent *event)
+{
+    dns_zone_on_event(data, event);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    DnsServer *server = handle->data;
+
+    if (--server->handles == 0)
+        free(server);
+}
+
+DnsServer *dns_server_stop(DnsServer *server)
+{
+    if (!server)
+        return NULL;
+    server->stopped = true;
+    client_watch_stop(server->client, server->services);
+    client_watch_stop(server->client, server->slices);
+    forwarder_free(server->forwarder);
+    LIST_EACH_SAFE(&server->clients, node)
+    {
+        TcpClient *client = CONTAINER_OF(node, TcpClient, node);
+
+        client->pending = 0; /* the forwarder is gone: nobody calls back */
+        tcp_close(client);
+    }
+    server->zone = dns_zone_free(server->zone);
+    uv_close((uv_handle_t *)&server->udp, on_closed);
+    uv_close((uv_handle_t *)&server->tcp, on_closed);
+    return NULL;
+}
+
+static int bind_both(DnsServer *server, const DnsOptions *options, Err *reterr)
+{
+    struct sockaddr_in address;
+    int r = uv_ip4_addr(options->address, options->port, &address);
+
+    if (r == 0)
+        r = uv_udp_bind(&server->udp, (const struct sockaddr *)&address, 0);
+    if (r == 0)
+        r = uv_udp_recv_start(&server->udp, on_alloc, on_udp);
+    if (r == 0)
+        r = uv_tcp_bind(&server->tcp, (const struct sockaddr *)&address, 0);
+    if (r == 0)
+        r = uv_listen((uv_stream_t *)&server->tcp, 64, on_connection);
+    return r < 0 ? err_set(reterr, -r, "cannot answer names on %s:%u", options->address,
+                           options->port)
+                 : 0;
+}
+
+int dns_server_start(struct uv_loop_s *loop, Client *client, const DnsOptions *options,
+                     DnsServer **ret, Err *reterr)
+{
+    DnsServer *server = mem_new_type(DnsServer);
+    int r;
+
+    server->loop = loop;
+    server->client = client;
+    server->zone = dns_zone_new(options->domain);
+    server->forwarder = forwarder_new(loop, options->resolv_conf, options->address);
+    list_init(&server->clients);
+    uv_udp_init(loop, &server->udp);
+    uv_tcp_init(loop, &server->tcp);
+    server->udp.data = server->tcp.data = server;
+    server->handles = 2;
+    r = bind_both(server, options, reterr);
+    if (r < 0) {
+        dns_server_stop(server);
+        return r;
+    }
+    server->services = client_watch(client, &kind_service, NULL, on_event, server->zone);
+    server->slices = client_watch(client, &kind_endpoint_slice, NULL, on_event, server->zone);
+    *ret = server;
+    return 0;
+}
