@@ -33,7 +33,6 @@ static void stateful_set_complete(Arena *arena, void *value)
 
         claim->kind = "PersistentVolumeClaim";
         claim->api_version = "v1";
-        complete_claim_spec(arena, &claim->spec);
     }
 }
 
@@ -60,11 +59,17 @@ static void check_max_unavailable(const RollingUpdateStatefulSetStrategy *rollin
             "cannot be 0");
 }
 
-static void check_update_strategy(const StatefulSetUpdateStrategy *strategy, Causes *causes)
+static void check_update_strategy(const StatefulSetSpec *spec, Causes *causes)
 {
-    if (!strategy->rolling_update)
+    const StatefulSetUpdateStrategy *strategy = &spec->update_strategy;
+
+    if (!str_equal(strategy->type, "OnDelete") && !str_equal(strategy->type, "RollingUpdate"))
+        causes_add(causes, CAUSE_INVALID, "spec.updateStrategy",
+                   rules_bad(&type_StatefulSetSpec, spec, "updateStrategy", causes),
+                   "must be 'RollingUpdate' or 'OnDelete'");
+    else if (!strategy->rolling_update)
         return;
-    if (str_equal(strategy->type, "OnDelete"))
+    else if (str_equal(strategy->type, "OnDelete"))
         causes_add(causes, CAUSE_INVALID, "spec.updateStrategy.rollingUpdate",
                    rules_bad(&type_StatefulSetUpdateStrategy, strategy, "rollingUpdate", causes),
                    "only allowed for updateStrategy 'RollingUpdate'");
@@ -138,7 +143,11 @@ static void check_stateful_set_spec(const StatefulSetSpec *spec, bool create, bo
     static const char *const always[] = {"Always", NULL};
     const PodSpec *pod = &spec->template.spec;
 
-    check_update_strategy(&spec->update_strategy, causes);
+    if (!str_equal(spec->pod_management_policy, "OrderedReady") &&
+        !str_equal(spec->pod_management_policy, "Parallel"))
+        causes_invalid_string(causes, "spec.podManagementPolicy", spec->pod_management_policy,
+                              "must be 'OrderedReady' or 'Parallel'");
+    check_update_strategy(spec, causes);
     if (create)
         for (size_t i = 0; i < spec->volume_claim_templates.n; i++)
             validate_claim_spec(

@@ -35,8 +35,6 @@ static void complete_volume(Arena *arena, Volume *volume)
         source->empty_dir = arena_new(arena, EmptyDirVolumeSource);
     if (source->image && str_empty(source->image->pull_policy))
         source->image->pull_policy = pull_policy(source->image->reference);
-    if (source->ephemeral && source->ephemeral->volume_claim_template)
-        complete_claim_spec(arena, &source->ephemeral->volume_claim_template->spec);
 }
 
 static void complete_container(Container *container)
@@ -79,10 +77,21 @@ static void complete_pod_container(Arena *arena, const PodSpec *spec, Container 
             container->ports.v[i].host_port = container->ports.v[i].container_port;
 }
 
+static void complete_addresses(Arena *arena, PodStatus *status)
+{
+    if (!status->pod_ips.n && !str_empty(status->pod_ip)) {
+        status->pod_ips.v = arena_new(arena, PodIP);
+        status->pod_ips.v[status->pod_ips.n++].ip = status->pod_ip;
+    }
+    if (status->pod_ips.n)
+        status->pod_ip = status->pod_ips.v[0].ip;
+}
+
 static void complete_pod(Arena *arena, void *value)
 {
     PodSpec *spec = &((Pod *)value)->spec;
 
+    complete_addresses(arena, &((Pod *)value)->status);
     complete_pod_spec(arena, spec);
     for (size_t i = 0; i < spec->init_containers.n; i++)
         complete_pod_container(arena, spec, &spec->init_containers.v[i]);

@@ -102,7 +102,6 @@ void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char 
 void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
 /* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
 void complete_pod_spec(Arena *arena, PodSpec *spec);
-void complete_claim_spec(Arena *arena, PersistentVolumeClaimSpec *spec);
 
 /* ---- objects ---- */
 
