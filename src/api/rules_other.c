@@ -428,22 +428,71 @@ const KindRules rules_token_request = {.validate = token_request_validate};
 
 /* ---- access reviews ---- */
 
-static void check_selector_attributes(const char *raw, size_t n_requirements, const char *path,
+static void check_raw_or_requirements(const char *raw, size_t n_requirements, const Path *path,
                                       Causes *causes)
 {
+    const char *text = path_text(path, causes);
+
     if (!str_empty(raw) && n_requirements)
-        causes_invalid_string(causes, arena_printf(causes->arena, "%s.rawSelector", path), raw,
+        causes_invalid_string(causes, path_text(PATH(path, "rawSelector"), causes), raw,
                               "may not specified at the same time as requirements");
     if (str_empty(raw) && !n_requirements)
         causes_required(
-            causes, arena_printf(causes->arena, "%s.requirements", path),
+            causes, path_text(PATH(path, "requirements"), causes),
             arena_printf(causes->arena,
-                         "when %s is specified, requirements or rawSelector is required", path));
+                         "when %s is specified, requirements or rawSelector is required", text));
+}
+
+/* Operators that are not known may come from a newer client, and are let through. */
+static void check_requirement_values(const char *op, size_t n_values, const Path *path,
+                                     Causes *causes)
+{
+    const char *at = path_text(PATH(path, "values"), causes);
+
+    if ((str_equal(op, "In") || str_equal(op, "NotIn")) && !n_values)
+        causes_required(causes, at, "must be specified when `operator` is 'In' or 'NotIn'");
+    if ((str_equal(op, "Exists") || str_equal(op, "DoesNotExist")) && n_values)
+        causes_forbidden(causes, at,
+                         "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+}
+
+static void check_field_selector(const FieldSelectorAttributes *selector, const Path *path,
+                                 Causes *causes)
+{
+    check_raw_or_requirements(selector->raw_selector, selector->requirements.n, path, causes);
+    for (size_t i = 0; i < selector->requirements.n; i++) {
+        const FieldSelectorRequirement *r = &selector->requirements.v[i];
+        const Path *at = PATH_INDEX(PATH(path, "requirements"), i);
+
+        if (str_empty(r->key))
+            causes_required(causes, path_text(PATH(at, "key"), causes), "must be specified");
+        check_requirement_values(r->operator, r->values.n, at, causes);
+    }
+}
+
+static void check_label_selector(const LabelSelectorAttributes *selector, const Path *path,
+                                 Causes *causes)
+{
+    check_raw_or_requirements(selector->raw_selector, selector->requirements.n, path, causes);
+    for (size_t i = 0; i < selector->requirements.n; i++) {
+        const LabelSelectorRequirement *r = &selector->requirements.v[i];
+        const Path *at = PATH_INDEX(PATH(path, "requirements"), i);
+
+        check_requirement_values(r->operator, r->values.n, at, causes);
+        faults_add(check_qualified_name(r->key), path_text(PATH(at, "key"), causes), r->key,
+                   causes);
+        for (size_t k = 0; k < r->values.n; k++)
+            faults_add(check_label_value(r->values.v[k]),
+                       path_text(PATH_INDEX(PATH(at, "values"), k), causes), r->values.v[k],
+                       causes);
+    }
 }
 
 static void check_attributes(const ResourceAttributes *resource, const NonResourceAttributes *other,
                              Causes *causes)
 {
+    const Path *path = PATH(NULL, "spec.resourceAttributes");
+
     if (resource && other)
         causes_add(causes, CAUSE_INVALID, "spec.nonResourceAttributes",
                    rules_bad(&type_SelfSubjectAccessReviewSpec,
@@ -455,13 +504,9 @@ static void check_attributes(const ResourceAttributes *resource, const NonResour
         causes_add(causes, CAUSE_INVALID, "spec.resourceAttributes", "null",
                    "exactly one of nonResourceAttributes or resourceAttributes must be specified");
     if (resource && resource->field_selector)
-        check_selector_attributes(resource->field_selector->raw_selector,
-                                  resource->field_selector->requirements.n,
-                                  "spec.resourceAttributes.fieldSelector", causes);
+        check_field_selector(resource->field_selector, PATH(path, "fieldSelector"), causes);
     if (resource && resource->label_selector)
-        check_selector_attributes(resource->label_selector->raw_selector,
-                                  resource->label_selector->requirements.n,
-                                  "spec.resourceAttributes.labelSelector", causes);
+        check_label_selector(resource->label_selector, PATH(path, "labelSelector"), causes);
 }
 
 static void check_empty_meta(const ObjectMeta *meta, bool ns_may, const char *text, Causes *causes)

@@ -81,6 +81,14 @@ static void bad_sets_are_refused_in_kubernetes_words(void **state)
          "spec.replicas: Invalid value: -1: must be greater than or equal to 0\n"
          "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0\n"
          "spec.ordinals.start: Invalid value: -1: must be greater than or equal to 0\n"},
+        {SET("'podManagementPolicy':'X','persistentVolumeClaimRetentionPolicy':{'whenScaled':'X'}"),
+         "spec.persistentVolumeClaimRetentionPolicy.whenScaled: Unsupported value: \"X\": "
+         "supported values: "
+         "\"Retain\", \"Delete\"\n"
+         "spec.podManagementPolicy: Invalid value: \"X\": must be 'OrderedReady' or 'Parallel'\n"},
+        {SET("'updateStrategy':{'type':'X'}"),
+         "spec.updateStrategy: Invalid value: {\"type\":\"X\"}: must be 'RollingUpdate' or "
+         "'OnDelete'\n"},
         {SET("'updateStrategy':{'type':'OnDelete','rollingUpdate':{'partition':1}}"),
          "spec.updateStrategy.rollingUpdate: Invalid value: {\"partition\":1}: only allowed for "
          "updateStrategy "

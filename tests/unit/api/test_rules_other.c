@@ -84,6 +84,8 @@ static void bad_slices_are_refused(void **state)
         {ADDRESS("IPv6", "fd00::1"), ""},
         {ADDRESS("FQDN", "web.example.com."), ""},
         {SLICE("'endpoints':[]"), "addressType: Required value\n"},
+        {SLICE("'addressType':'IPv4','endpoints':[{'addresses':[]}]"),
+         "endpoints[0].addresses: Required value: must contain at least 1 address\n"},
         {SLICE("'addressType':'IP'"), "addressType: Unsupported value: \"IP\": supported values: "
                                       "\"FQDN\", \"IPv4\", \"IPv6\"\n"},
         {ADDRESS("IPv4", "127.0.0.1"), "endpoints[0].addresses[0]: Invalid value: \"127.0.0.1\": "
@@ -244,6 +246,19 @@ static void reviews_ask_exactly_one_thing(void **state)
          "spec.resourceAttributes.labelSelector.rawSelector: Invalid value: \"a\": may not "
          "specified at the same time as "
          "requirements\n"},
+        {&kind_subject_access_review,
+         "{'spec':{'user':'a','resourceAttributes':{'fieldSelector':{'requirements':[{'key':'','"
+         "operator':'In'}]},"
+         "'labelSelector':{'requirements':[{'key':'a','operator':'Exists','values':['b']},{'key':'"
+         "a','operator':'Gt'}]}}}}",
+         "spec.resourceAttributes.fieldSelector.requirements[0].key: Required value: must be "
+         "specified\n"
+         "spec.resourceAttributes.fieldSelector.requirements[0].values: Required value: must be "
+         "specified when "
+         "`operator` is 'In' or 'NotIn'\n"
+         "spec.resourceAttributes.labelSelector.requirements[0].values: Forbidden: may not be "
+         "specified when `operator` "
+         "is 'Exists' or 'DoesNotExist'\n"},
         {&kind_local_subject_access_review,
          "{'metadata':{'namespace':'a'},'spec':{'user':'a','resourceAttributes':{'namespace':'b'}}"
          "}",
