@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front: what a maintainer types. Meson does the work.
+.PHONY: all check asan fuzz format bench clean help
+all:            ## build build/stead and build/time-server
+	@scripts/build
+check:          ## all tests, as CI runs them
+	@scripts/test
+asan:           ## unit, wire, sim and corpus tests under ASan and UBSan, in build-asan/
+	@scripts/test --sanitize-only
+fuzz:           ## libFuzzer targets in build-fuzz/ (needs clang)
+	@CC=clang scripts/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+format:         ## format all C files
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+bench:          ## the benchmarks, side by side where the peer is there
+	@bench/run
+clean:          ## remove the build folders
+	@rm -rf build build-asan build-fuzz
+help:           ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
