@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a kind is: its names, its scope, its type, how it is printed, and the few rules that no table can hold. All
- * kinds are rows of one registry, built-in ones from the schema, custom ones added at run time; everything that deals
- * with "a resource" (routes, discovery, store keys, watch) looks here and knows no kind by name.
+ * What a kind is: its names, its scope, its type, how it is printed, and the few rules that no
+ * table can hold. All kinds are rows of one registry, built-in ones from the schema, custom ones
+ * added at run time; everything that deals with "a resource" (routes, discovery, store keys, watch)
+ * looks here and knows no kind by name.
  */
 #ifndef API_KIND_H
 #define API_KIND_H
@@ -16,7 +17,8 @@ typedef struct RulesContext RulesContext;
 
 typedef enum KindFlag {
     KIND_NAMESPACED = 1 << 0,
-    KIND_HAS_STATUS = 1 << 1,       /* status subresource: writes of the main resource keep status, and the other way round */
+    KIND_HAS_STATUS = 1 << 1, /* status subresource: writes of the main resource keep status, and
+                                 the other way round */
     KIND_HAS_SCALE = 1 << 2,
     KIND_HAS_GENERATION = 1 << 3,   /* metadata.generation counts spec changes */
     KIND_CREATE_ON_UPDATE = 1 << 4, /* PUT of a missing object creates it */
@@ -24,18 +26,20 @@ typedef enum KindFlag {
     KIND_NOT_STORED = 1 << 6,       /* reviews and the like: create only, answered at once */
 } KindFlag;
 
-/* One column of kubectl's tables. `value` is the name of a printer function or a JSON path (".spec.type"). */
+/* One column of kubectl's tables. `value` is the name of a printer function or a JSON path
+ * (".spec.type"). */
 typedef struct Column {
     const char *name;
-    const char *type;      /* string, integer, date */
-    const char *format;    /* "name" for the first column, else "" */
-    const char *path;      /* JSON path into the object, or NULL where print is set */
-    int priority;          /* 0 always, 1 only in -o wide */
+    const char *type;   /* string, integer, date */
+    const char *format; /* "name" for the first column, else "" */
+    const char *path;   /* JSON path into the object, or NULL where print is set */
+    int priority;       /* 0 always, 1 only in -o wide */
     const char *doc;
 } Column;
 
 struct StrBuf;
-/* Appends the cells of one row as JSON values, comma-separated, in the order of the kind's columns. now_ns is wall time. */
+/* Appends the cells of one row as JSON values, comma-separated, in the order of the kind's columns.
+ * now_ns is wall time. */
 typedef void (*PrintRow)(const void *value, int64_t now_ns, struct StrBuf *out);
 
 /* What tables cannot say about a kind. Any member may be NULL. `before` is NULL on create. */
@@ -53,24 +57,24 @@ typedef struct KindRules {
 } KindRules;
 
 struct Kind {
-    const char *group;        /* "" for core */
+    const char *group; /* "" for core */
     const char *version;
     const char *kind;
-    const char *list_kind;    /* "PodList" */
+    const char *list_kind; /* "PodList" */
     const char *plural;
     const char *singular;
-    const char *api_version;  /* "apps/v1", "v1" */
-    const char *json_prefix;  /* "\"kind\":\"Pod\",\"apiVersion\":\"v1\"" */
-    const char *store_prefix; /* "/registry/pods/": Kubernetes' own keys */
+    const char *api_version;        /* "apps/v1", "v1" */
+    const char *json_prefix;        /* "\"kind\":\"Pod\",\"apiVersion\":\"v1\"" */
+    const char *store_prefix;       /* "/registry/pods/": Kubernetes' own keys */
     const char *const *short_names; /* NULL-ended, never NULL itself */
     const char *const *categories;
     unsigned flags;
-    uint16_t id;              /* dense, from 0: index for per-kind arrays */
-    const Type *type;         /* its first field is metadata (ObjectMeta), at offset 0 */
+    uint16_t id;      /* dense, from 0: index for per-kind arrays */
+    const Type *type; /* its first field is metadata (ObjectMeta), at offset 0 */
     const Column *columns;
     size_t n_columns;
     const Field *spec, *status; /* NULL where the kind has none */
-    const KindRules *rules;   /* may be NULL */
+    const KindRules *rules;     /* may be NULL */
 };
 
 /* The registry. Built-in kinds have ids from 0 to kind_count() - 1. */

@@ -2,9 +2,10 @@
 /*
  * One version of one API object: a struct of its kind in an arena of its own, reference-counted.
  *
- * An Object that the store or a cache holds is immutable: whoever wants a change takes object_copy(), changes the copy
- * while it has the only reference, and hands it to the client. metadata is always the first member, so
- * object_meta(o) needs no table. JSON of the object is made once, on first use, and shared by all readers.
+ * An Object that the store or a cache holds is immutable: whoever wants a change takes
+ * object_copy(), changes the copy while it has the only reference, and hands it to the client.
+ * metadata is always the first member, so object_meta(o) needs no table. JSON of the object is made
+ * once, on first use, and shared by all readers.
  */
 #ifndef API_OBJECT_H
 #define API_OBJECT_H
@@ -15,19 +16,19 @@
 #include "base/strbuf.h"
 
 struct Object {
-    uint32_t refs;          /* loop thread only */
-    bool sealed;            /* in the store: no more changes */
+    uint32_t refs; /* loop thread only */
+    bool sealed;   /* in the store: no more changes */
     const Kind *kind;
-    uint64_t revision;      /* store revision of this version; 0 before it is written */
+    uint64_t revision; /* store revision of this version; 0 before it is written */
     void *value;
     Arena arena;
-    Bytes json;             /* lazily made, malloc'ed; see object_json */
+    Bytes json; /* lazily made, malloc'ed; see object_json */
 };
 
-Object *object_new(const Kind *kind);                  /* zeroed value, one reference */
-Object *object_copy(const Object *object);             /* deep, not sealed, revision kept, one reference */
+Object *object_new(const Kind *kind);      /* zeroed value, one reference */
+Object *object_copy(const Object *object); /* deep, not sealed, revision kept, one reference */
 Object *object_ref(Object *object);
-Object *object_unref(Object *object);                  /* NULL is fine; returns NULL */
+Object *object_unref(Object *object); /* NULL is fine; returns NULL */
 static inline void object_unrefp(Object **object)
 {
     *object = object_unref(*object);
@@ -38,7 +39,8 @@ static inline ObjectMeta *object_meta(const Object *object)
 {
     return object->value;
 }
-/* The whole object as JSON with kind, apiVersion and resourceVersion; kept until the object goes. */
+/* The whole object as JSON with kind, apiVersion and resourceVersion; kept until the object goes.
+ */
 Bytes object_json(Object *object);
 void object_drop_json(Object *object);
 /* The JSON that the store holds: no resourceVersion. */

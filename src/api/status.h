@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * API errors. Every one is made here, from one table of reasons, in kube-apiserver's words, since clients match on them.
+ * API errors. Every one is made here, from one table of reasons, in kube-apiserver's words, since
+ * clients match on them.
  */
 #ifndef API_STATUS_H
 #define API_STATUS_H
@@ -9,25 +10,25 @@
 #include "base/strbuf.h"
 
 typedef enum StatusReason {
-    STATUS_OK,               /* no error */
-    STATUS_BAD_REQUEST,      /* 400 BadRequest */
-    STATUS_UNAUTHORIZED,     /* 401 Unauthorized */
-    STATUS_FORBIDDEN,        /* 403 Forbidden */
-    STATUS_NOT_FOUND,        /* 404 NotFound */
-    STATUS_METHOD_NOT_ALLOWED, /* 405 MethodNotAllowed */
-    STATUS_NOT_ACCEPTABLE,   /* 406 NotAcceptable */
-    STATUS_ALREADY_EXISTS,   /* 409 AlreadyExists */
-    STATUS_CONFLICT,         /* 409 Conflict */
-    STATUS_GONE,             /* 410 Gone */
-    STATUS_EXPIRED,          /* 410 Expired */
-    STATUS_TOO_LARGE,        /* 413 RequestEntityTooLarge */
+    STATUS_OK,                     /* no error */
+    STATUS_BAD_REQUEST,            /* 400 BadRequest */
+    STATUS_UNAUTHORIZED,           /* 401 Unauthorized */
+    STATUS_FORBIDDEN,              /* 403 Forbidden */
+    STATUS_NOT_FOUND,              /* 404 NotFound */
+    STATUS_METHOD_NOT_ALLOWED,     /* 405 MethodNotAllowed */
+    STATUS_NOT_ACCEPTABLE,         /* 406 NotAcceptable */
+    STATUS_ALREADY_EXISTS,         /* 409 AlreadyExists */
+    STATUS_CONFLICT,               /* 409 Conflict */
+    STATUS_GONE,                   /* 410 Gone */
+    STATUS_EXPIRED,                /* 410 Expired */
+    STATUS_TOO_LARGE,              /* 413 RequestEntityTooLarge */
     STATUS_UNSUPPORTED_MEDIA_TYPE, /* 415 UnsupportedMediaType */
-    STATUS_INVALID,          /* 422 Invalid */
-    STATUS_TOO_MANY_REQUESTS,/* 429 TooManyRequests */
-    STATUS_INTERNAL_ERROR,   /* 500 InternalError */
-    STATUS_UNAVAILABLE,      /* 503 ServiceUnavailable */
-    STATUS_TIMEOUT,          /* 504 Timeout */
-    STATUS_NO_SPACE,         /* 507 InsufficientStorage (stead's own) */
+    STATUS_INVALID,                /* 422 Invalid */
+    STATUS_TOO_MANY_REQUESTS,      /* 429 TooManyRequests */
+    STATUS_INTERNAL_ERROR,         /* 500 InternalError */
+    STATUS_UNAVAILABLE,            /* 503 ServiceUnavailable */
+    STATUS_TIMEOUT,                /* 504 Timeout */
+    STATUS_NO_SPACE,               /* 507 InsufficientStorage (stead's own) */
     _STATUS_MAX,
 } StatusReason;
 
@@ -69,18 +70,21 @@ struct Causes {
 };
 
 /* `bad` is the offending value as Go prints it (strings quoted); detail may be NULL. */
-void causes_add(Causes *causes, CauseType type, const char *field, const char *bad, const char *detail);
+void causes_add(Causes *causes, CauseType type, const char *field, const char *bad,
+                const char *detail);
 void causes_required(Causes *causes, const char *field, const char *detail);
 void causes_invalid_string(Causes *causes, const char *field, const char *bad, const char *detail);
 void causes_invalid_int(Causes *causes, const char *field, int64_t bad, const char *detail);
 void causes_forbidden(Causes *causes, const char *field, const char *detail);
-void causes_not_supported(Causes *causes, const char *field, const char *bad, const char *const *supported);
+void causes_not_supported(Causes *causes, const char *field, const char *bad,
+                          const char *const *supported);
 
 /* An API error under way: strings live in the arena it was made in. */
 typedef struct ApiStatus {
     StatusReason reason;
     const char *message;
-    const char *name, *group, *kind; /* details; kind is the plural resource or the kind, as Kubernetes has it */
+    const char *name, *group,
+        *kind; /* details; kind is the plural resource or the kind, as Kubernetes has it */
     const char *uid;
     const Cause *causes;
     size_t n_causes;
@@ -91,10 +95,14 @@ typedef struct ApiStatus {
 int status_not_found(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name);
 int status_already_exists(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name);
 /* the object has been modified; please apply your changes to the latest version and try again */
-int status_conflict(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name, const char *detail);
-int status_invalid(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name, const Causes *causes);
-int status_forbidden(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name, const char *detail);
-int status_set(ApiStatus *ret, Arena *arena, StatusReason reason, const char *format, ...) _printf_(4, 5);
+int status_conflict(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name,
+                    const char *detail);
+int status_invalid(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name,
+                   const Causes *causes);
+int status_forbidden(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name,
+                     const char *detail);
+int status_set(ApiStatus *ret, Arena *arena, StatusReason reason, const char *format, ...)
+    _printf_(4, 5);
 
 int status_code(const ApiStatus *status);
 /* {"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",...} */

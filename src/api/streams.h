@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server asks of whoever runs the pods: logs and exec. The node implements it; the server only carries bytes
- * between it and WebSocket or HTTP streams.
+ * What the server asks of whoever runs the pods: logs and exec. The node implements it; the server
+ * only carries bytes between it and WebSocket or HTTP streams.
  */
 #ifndef API_STREAMS_H
 #define API_STREAMS_H
@@ -14,11 +14,11 @@ typedef struct LogStream LogStream;
 typedef struct ExecStream ExecStream;
 
 typedef struct LogOptions {
-    const char *container;      /* NULL: the only one */
+    const char *container; /* NULL: the only one */
     bool follow, previous, timestamps;
-    int64_t tail_lines;         /* -1: all */
-    int64_t since_ns;           /* wall time; 0: from the start */
-    int64_t limit_bytes;        /* -1: no limit */
+    int64_t tail_lines;  /* -1: all */
+    int64_t since_ns;    /* wall time; 0: from the start */
+    int64_t limit_bytes; /* -1: no limit */
 } LogOptions;
 
 typedef struct LogSink {
@@ -35,23 +35,24 @@ typedef struct ExecOptions {
 } ExecOptions;
 
 typedef struct ExecSink {
-    void (*on_output)(void *data, int channel, Bytes bytes); /* 1 stdout, 2 stderr; held back by exec_pause */
-    void (*on_input_drain)(void *data);                      /* bytes given to exec_input have left */
+    void (*on_output)(void *data, int channel,
+                      Bytes bytes);     /* 1 stdout, 2 stderr; held back by exec_pause */
+    void (*on_input_drain)(void *data); /* bytes given to exec_input have left */
     /* The last call. exit_code >= 0, or -1 and a message: it could not run. */
     void (*on_exit)(void *data, int exit_code, const char *message);
     void *data;
 } ExecSink;
 
 typedef struct PodStreamsOps {
-    /* 0, or a refusal in Kubernetes' words (`container "x" in pod "y" is waiting to start: ContainerCreating`). No sink call
-     * comes before it returns. */
-    int (*logs)(PodStreams *streams, const Object *pod, const LogOptions *options, const LogSink *sink, LogStream **ret,
-                ApiStatus *reterr, Arena *arena);
+    /* 0, or a refusal in Kubernetes' words (`container "x" in pod "y" is waiting to start:
+     * ContainerCreating`). No sink call comes before it returns. */
+    int (*logs)(PodStreams *streams, const Object *pod, const LogOptions *options,
+                const LogSink *sink, LogStream **ret, ApiStatus *reterr, Arena *arena);
     void (*log_resume)(LogStream *stream);
-    void (*log_stop)(LogStream *stream);  /* no on_end after this */
+    void (*log_stop)(LogStream *stream); /* no on_end after this */
 
-    int (*exec)(PodStreams *streams, const Object *pod, const ExecOptions *options, const ExecSink *sink,
-                ExecStream **ret, ApiStatus *reterr, Arena *arena);
+    int (*exec)(PodStreams *streams, const Object *pod, const ExecOptions *options,
+                const ExecSink *sink, ExecStream **ret, ApiStatus *reterr, Arena *arena);
     /* Bytes for stdin (copied); returns how many wait for the process, for back-pressure. */
     size_t (*exec_input)(ExecStream *stream, Bytes bytes);
     void (*exec_input_end)(ExecStream *stream);

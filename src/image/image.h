@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images on this machine: a content store of blobs by digest, unpacked layers ready to be overlay lower folders, and
- * names that point at manifests. Everything under DATA/images; every step is write-aside-then-rename, so a crash leaves
- * either the old or the new.
+ * Images on this machine: a content store of blobs by digest, unpacked layers ready to be overlay
+ * lower folders, and names that point at manifests. Everything under DATA/images; every step is
+ * write-aside-then-rename, so a crash leaves either the old or the new.
  */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
@@ -18,37 +18,42 @@ typedef struct ImageStore ImageStore;
 
 /* What a container needs of an image. */
 typedef struct Image {
-    const char *name;          /* normalized: "docker.io/library/busybox:1.36", "localhost/time-server:latest" */
-    const char *id;            /* "sha256:..." of the config */
-    const char *digest;        /* "sha256:..." of the manifest, where known */
-    int64_t size;              /* of the unpacked layers, bytes */
-    int64_t created;           /* seconds; 0 unknown */
-    StringArray layers;        /* paths of unpacked layer folders, lowest first */
-    StringArray env;           /* "A=b" */
+    const char
+        *name; /* normalized: "docker.io/library/busybox:1.36", "localhost/time-server:latest" */
+    const char *id;     /* "sha256:..." of the config */
+    const char *digest; /* "sha256:..." of the manifest, where known */
+    int64_t size;       /* of the unpacked layers, bytes */
+    int64_t created;    /* seconds; 0 unknown */
+    StringArray layers; /* paths of unpacked layer folders, lowest first */
+    StringArray env;    /* "A=b" */
     StringArray entrypoint, cmd;
     StringArray volumes, exposed_ports;
-    const char *user;          /* "", "1000", "app:app" */
+    const char *user; /* "", "1000", "app:app" */
     const char *working_dir;
-    const char *stop_signal;   /* "" or "SIGTERM" */
+    const char *stop_signal; /* "" or "SIGTERM" */
     StringMap labels;
 } Image;
 
-/* builtin_dir: a folder of archives that belong to the program (the time-server image); each is imported on first use of
- * a name in it, without a registry. NULL: none. */
-int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builtin_dir, ImageStore **ret, Err *reterr);
+/* builtin_dir: a folder of archives that belong to the program (the time-server image); each is
+ * imported on first use of a name in it, without a registry. NULL: none. */
+int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builtin_dir,
+                     ImageStore **ret, Err *reterr);
 ImageStore *image_store_close(ImageStore *store);
 
-/* Imports every image of a docker or OCI archive (plain, gzip or zstd; the tar as a whole or its layers), digests
- * checked. Blocking: call from the pool or from a command. */
-int image_import(ImageStore *store, const char *file, StringArray *ret_names, Arena *arena, Err *reterr);
-/* From an already open descriptor (stead image import talks to the server through it). Calls back on the loop. */
+/* Imports every image of a docker or OCI archive (plain, gzip or zstd; the tar as a whole or its
+ * layers), digests checked. Blocking: call from the pool or from a command. */
+int image_import(ImageStore *store, const char *file, StringArray *ret_names, Arena *arena,
+                 Err *reterr);
+/* From an already open descriptor (stead image import talks to the server through it). Calls back
+ * on the loop. */
 typedef void (*ImageImportDone)(void *data, const StringArray *names, const Err *err);
 void image_import_async(ImageStore *store, const char *file, ImageImportDone done, void *data);
 
 /* By name (short ones are completed as Docker does), name@digest or id. 0, or IMAGE_E_MISSING. */
 enum { IMAGE_E_MISSING = 1, IMAGE_E_IN_USE };
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
-void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image), void *data);
+void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
+                void *data);
 /* Removes the name; layers and blobs that nothing else uses go too. */
 int image_remove(ImageStore *store, const char *name, Err *reterr);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The API server: what a request means. Authentication, authorization, admission, the verbs, discovery, Tables, watch
- * and exec streams; over a Store, behind the Client interface and an HttpHandler. One path serves both: a controller's
- * client_create and a POST run the same code from `write_*` on.
+ * The API server: what a request means. Authentication, authorization, admission, the verbs,
+ * discovery, Tables, watch and exec streams; over a Store, behind the Client interface and an
+ * HttpHandler. One path serves both: a controller's client_create and a POST run the same code from
+ * `write_*` on.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
@@ -18,13 +19,16 @@ typedef struct Server Server;
 
 /* Certificates and keys under DATA/pki, made at first start (ECDSA P-256), mode 0600. */
 typedef struct Pki {
-    char *ca_pem, *ca_key_pem;          /* signs everything below */
-    char *server_pem, *server_key_pem;  /* names: kubernetes, kubernetes.default(.svc(.cluster.local)), localhost, addresses */
-    char *admin_pem, *admin_key_pem;    /* CN kubernetes-admin, O system:masters */
-    char *token_key_pem;                /* ES256: ServiceAccount tokens */
+    char *ca_pem, *ca_key_pem; /* signs everything below */
+    char *server_pem,
+        *server_key_pem; /* names: kubernetes, kubernetes.default(.svc(.cluster.local)), localhost,
+                            addresses */
+    char *admin_pem, *admin_key_pem; /* CN kubernetes-admin, O system:masters */
+    char *token_key_pem;             /* ES256: ServiceAccount tokens */
 } Pki;
 
-/* addresses: NULL-ended, IPs and names that the server's certificate has to hold; renewed when they change or run out. */
+/* addresses: NULL-ended, IPs and names that the server's certificate has to hold; renewed when they
+ * change or run out. */
 int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr);
 Pki *pki_free(Pki *pki);
 
@@ -33,26 +37,28 @@ typedef struct ServerOptions {
     Store *store;
     Clock *clock;
     Random *random;
-    const Pki *pki;              /* NULL in tests without TLS */
-    const char *token_file;      /* "token,user,uid,\"group,group\"" lines, as kube-apiserver's; NULL: none */
-    const char *service_cidr;    /* cluster IPs are taken from here */
+    const Pki *pki; /* NULL in tests without TLS */
+    const char
+        *token_file; /* "token,user,uid,\"group,group\"" lines, as kube-apiserver's; NULL: none */
+    const char *service_cidr; /* cluster IPs are taken from here */
     const char *node_name;
-    const char *external_address;/* "127.0.0.1:6443": serverAddressByClientCIDRs */
-    bool anonymous;              /* let unauthenticated requests in as system:anonymous (only health, version) */
-    PodStreams *streams;         /* NULL: 503 for logs and exec; may be set later */
+    const char *external_address; /* "127.0.0.1:6443": serverAddressByClientCIDRs */
+    bool anonymous; /* let unauthenticated requests in as system:anonymous (only health, version) */
+    PodStreams *streams; /* NULL: 503 for logs and exec; may be set later */
 } ServerOptions;
 
 int server_new(const ServerOptions *options, Server **ret, Err *reterr);
 Server *server_free(Server *server);
 HttpHandler server_http_handler(Server *server);
 void server_set_streams(Server *server, PodStreams *streams);
-/* The in-process client, acting as this user ("system:kube-controller-manager"); lives as long as the server. */
+/* The in-process client, acting as this user ("system:kube-controller-manager"); lives as long as
+ * the server. */
 Client *server_client(Server *server, const char *user);
 /* /readyz says ok from here on. */
 void server_set_ready(Server *server, bool ready);
 
 /* A bound ServiceAccount token (JWT, ES256), as TokenRequest makes it. pod may be NULL. */
-char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account, const Object *pod,
-                        const char *audience, int64_t lifetime_seconds);
+char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,
+                        const Object *pod, const char *audience, int64_t lifetime_seconds);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state: current objects of every kind in memory, a window of recent changes for watchers, and an engine that makes
- * them durable.
+ * The state: current objects of every kind in memory, a window of recent changes for watchers, and
+ * an engine that makes them durable.
  *
- * A write is checked against the newest head (what is committed plus what is queued), given the next revision, and
- * queued. The store thread commits all that is queued in one transaction; then, on the loop and in order of revision,
- * the cache changes, the watchers hear of it, and the writer is answered. If a commit fails, everything queued is
- * refused with the reason, the head goes back to what is committed, and the next write tries again.
+ * A write is checked against the newest head (what is committed plus what is queued), given the
+ * next revision, and queued. The store thread commits all that is queued in one transaction; then,
+ * on the loop and in order of revision, the cache changes, the watchers hear of it, and the writer
+ * is answered. If a commit fails, everything queued is refused with the reason, the head goes back
+ * to what is committed, and the next write tries again.
  *
  * Revisions are one counter for all kinds, decimal and comparable, never reused even over restarts.
  */
@@ -24,45 +25,51 @@ typedef struct Store Store;
 typedef struct StoreWatch StoreWatch;
 
 enum {
-    STORE_E_EXISTS = 1,    /* create: it is there */
-    STORE_E_MISSING,       /* update, delete: it is not there */
-    STORE_E_CONFLICT,      /* the head has another revision than expected */
-    STORE_E_EXPIRED,       /* watch: the revision is older than the window */
-    STORE_E_FUTURE,        /* watch, list: the revision is newer than the newest */
-    STORE_E_NO_SPACE,      /* commit: the disk is full */
-    STORE_E_FAILED,        /* commit: another reason, in text */
+    STORE_E_EXISTS = 1, /* create: it is there */
+    STORE_E_MISSING,    /* update, delete: it is not there */
+    STORE_E_CONFLICT,   /* the head has another revision than expected */
+    STORE_E_EXPIRED,    /* watch: the revision is older than the window */
+    STORE_E_FUTURE,     /* watch, list: the revision is newer than the newest */
+    STORE_E_NO_SPACE,   /* commit: the disk is full */
+    STORE_E_FAILED,     /* commit: another reason, in text */
 };
 
 /* Opens the state through an engine (owned from here on) and reads all of it into memory. */
-int store_open(struct uv_loop_s *loop, StoreEngine *engine, size_t window, Store **ret, Err *reterr);
+int store_open(struct uv_loop_s *loop, StoreEngine *engine, size_t window, Store **ret,
+               Err *reterr);
 /* Waits for queued writes, then closes. */
 Store *store_close(Store *store);
 
-uint64_t store_revision(const Store *store);  /* newest committed */
-uint64_t store_oldest(const Store *store);    /* watches can start after this one */
+uint64_t store_revision(const Store *store); /* newest committed */
+uint64_t store_oldest(const Store *store);   /* watches can start after this one */
 
 /* Committed state; borrowed until the loop runs again. */
 Object *store_get(Store *store, const Kind *kind, const char *ns, const char *name);
 /* The newest version, queued or committed: what a write has to be based on. */
 Object *store_head(Store *store, const Kind *kind, const char *ns, const char *name);
-/* In order of key. ns NULL or "": all. Starts behind `after` ("ns/name", NULL: from the start), for limit+continue. */
+/* In order of key. ns NULL or "": all. Starts behind `after` ("ns/name", NULL: from the start), for
+ * limit+continue. */
 void store_list(Store *store, const Kind *kind, const char *ns, const char *after,
                 bool (*each)(void *data, Object *object), void *data);
 size_t store_size(Store *store, const Kind *kind);
 
-/* Called on the loop when the write is durable (0), or failed (STORE_E_NO_SPACE, STORE_E_FAILED with a reason). */
+/* Called on the loop when the write is durable (0), or failed (STORE_E_NO_SPACE, STORE_E_FAILED
+ * with a reason). */
 typedef void (*StoreDone)(void *data, int outcome, const char *reason, Object *object);
 
-/* Each returns 0 when queued (done will be called later), or an outcome at once (done is not called). The object becomes
- * sealed and gets its revision; the store takes a reference of its own. expected == 0: any. */
+/* Each returns 0 when queued (done will be called later), or an outcome at once (done is not
+ * called). The object becomes sealed and gets its revision; the store takes a reference of its own.
+ * expected == 0: any. */
 int store_create(Store *store, Object *object, StoreDone done, void *data);
 int store_update(Store *store, Object *object, uint64_t expected, StoreDone done, void *data);
-/* `last` is the final version that watchers see, a copy of the head; it gets the revision of the deletion. */
+/* `last` is the final version that watchers see, a copy of the head; it gets the revision of the
+ * deletion. */
 int store_delete(Store *store, Object *last, uint64_t expected, StoreDone done, void *data);
 
-/* Events after revision `from`, in order. from == 0: starts now. Buffered ones are delivered before the call returns.
- * At most one event a change; the callback may stop the watch. */
-int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_event, void *data, StoreWatch **ret);
+/* Events after revision `from`, in order. from == 0: starts now. Buffered ones are delivered before
+ * the call returns. At most one event a change; the callback may stop the watch. */
+int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_event, void *data,
+                StoreWatch **ret);
 void store_watch_stop(StoreWatch *watch);
 
 /* Commits what is queued now, and answers: for synchronous engines (tests, simulator). */
