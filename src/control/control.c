@@ -42,7 +42,8 @@ struct Control {
 };
 
 static const ControllerOps *const CONTROLLERS[] = {
-    &statefulset_controller,
+    &garbage_controller,       &namespace_controller, &statefulset_controller, &volume_controller,
+    &claim_protect_controller, &scheduler_controller, &endpoints_controller,
 };
 
 /* ---- watches ---- */

@@ -21,7 +21,8 @@ typedef struct ControlOptions {
     Random *random;
     const char *node_name;    /* of the one node */
     const char *root_ca_pem;  /* for kube-root-ca.crt */
-    const char *volume_class; /* "standard" */
+    const char *volume_class; /* "standard": the default class, made if missing; NULL: none is */
+    const char *volume_dir;   /* where the volumes that we make lie: DATA/volumes */
     const char *api_address;  /* where the kubernetes Service points: its endpoint */
     uint16_t api_port;
 } ControlOptions;

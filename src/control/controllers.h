@@ -12,6 +12,6 @@ extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpo
 extern const ControllerOps
     namespace_controller;                      /* what every namespace has; empties those that go */
 extern const ControllerOps garbage_controller; /* owner references */
-extern const ControllerOps scheduler;
+extern const ControllerOps scheduler_controller; /* gives pods to the node */
 
 #endif

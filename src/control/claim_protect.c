@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claims in use outlive their deletion: each claim has the finalizer kubernetes.io/pvc-protection,
+ * which is removed when the claim is being deleted and no pod on a node uses it. Pods that are not
+ * scheduled yet, or have ended, do not count.
+ */
+#include "api/object.h"
+#include "control/controllers.h"
+#include "control/pod.h"
+#include "control/volume.h"
+
+static bool uses(const Pod *pod, const char *claim)
+{
+    for (size_t i = 0; i < pod->spec.volumes.n; i++) {
+        const PersistentVolumeClaimVolumeSource *source =
+            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
+
+        if (source && str_equal(source->claim_name, claim))
+            return true;
+    }
+    return false;
+}
+
+static bool in_use(Reconcile *reconcile)
+{
+    ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, reconcile->ns);
+
+    for (size_t i = 0; i < pods.n; i++) {
+        const Pod *pod = OBJECT_AS(Pod, pods.v[i]);
+
+        if (!str_empty(pod->spec.node_name) && !pod_has_ended(pod) && uses(pod, reconcile->name))
+            return true;
+    }
+    return false;
+}
+
+static void add_finalizer(Reconcile *reconcile, const Object *object)
+{
+    Object *copy = object_copy(object);
+    StringArray *finalizers = &object_meta(copy)->finalizers;
+    const char **v = arena_new_n(&copy->arena, const char *, finalizers->n + 1);
+
+    if (finalizers->n)
+        memcpy(v, finalizers->v, finalizers->n * sizeof(*v));
+    v[finalizers->n++] = CLAIM_PROTECTION;
+    finalizers->v = v;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+static void remove_finalizer(Reconcile *reconcile, const Object *object)
+{
+    Object *copy = object_copy(object);
+    StringArray *finalizers = &object_meta(copy)->finalizers;
+    size_t n = 0;
+
+    for (size_t i = 0; i < finalizers->n; i++)
+        if (!str_equal(finalizers->v[i], CLAIM_PROTECTION))
+            finalizers->v[n++] = finalizers->v[i];
+    finalizers->n = n;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+static void reconcile_claim(Reconcile *reconcile)
+{
+    Object *object = client_get(reconcile->client, &kind_persistent_volume_claim, reconcile->ns,
+                                reconcile->name);
+    const ObjectMeta *meta = object ? object_meta(object) : NULL;
+    bool protected = meta && meta_has_finalizer(meta, CLAIM_PROTECTION);
+
+    if (meta && !meta->deletion_timestamp.set && !protected)
+        add_finalizer(reconcile, object);
+    else if (protected && meta->deletion_timestamp.set && !in_use(reconcile))
+        remove_finalizer(reconcile, object);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+static void on_claim(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    if (event->type != WATCH_DELETED &&
+        (meta->deletion_timestamp.set || !meta_has_finalizer(meta, CLAIM_PROTECTION)))
+        controller_enqueue_self(controller, event);
+}
+
+/* A pod that has ended or is gone may have been the last user. */
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    const Pod *pod = OBJECT_AS(Pod, event->object);
+
+    if (event->type != WATCH_DELETED && !pod_has_ended(pod))
+        return;
+    for (size_t i = 0; i < pod->spec.volumes.n; i++) {
+        const PersistentVolumeClaimVolumeSource *source =
+            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
+
+        if (source)
+            controller_enqueue(controller, pod->metadata.namespace, source->claim_name);
+    }
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_watch(controller, &kind_pod, on_pod);
+}
+
+const ControllerOps claim_protect_controller = {
+    .name = "claim-protection",
+    .component = "pvc-protection-controller",
+    .start = start,
+    .reconcile = reconcile_claim,
+};

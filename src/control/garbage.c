@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owner references. An object whose owners are all gone is deleted; one with an owner left only
+ * loses the references to those that are gone. An owner that is deleted in the foreground waits for
+ * the dependents that block it; one that is deleted with "orphan" first lets its dependents go.
+ *
+ * An index says for each owner's uid who refers to it; it is made from the watches alone. Whether
+ * an owner is there is asked at the state itself, by name and uid, and an owner of a kind that we
+ * do not know counts as there: nothing is deleted on a guess.
+ *
+ * Keys are "<kind id>|<namespace>|<name>".
+ */
+#include "api/object.h"
+#include "base/strmap.h"
+#include "base/vec.h"
+#include "control/controllers.h"
+
+#define FOREGROUND "foregroundDeletion"
+#define ORPHAN "orphan"
+
+typedef struct Dependent {
+    const Kind *kind;
+    char *ns, *name;
+} Dependent;
+
+typedef struct Dependents {
+    VEC(Dependent) list;
+} Dependents;
+
+typedef struct Garbage {
+    StrMap by_owner; /* uid -> Dependents */
+} Garbage;
+
+static void enqueue(Controller *controller, const Kind *kind, const char *ns, const char *name)
+{
+    _free_ char *key = mem_printf("%u|%s|%s", kind->id, str_or(ns, ""), name);
+
+    workqueue_add(controller->queue, key);
+}
+
+static Object *get_by_key(Reconcile *reconcile)
+{
+    _free_ char *copy = mem_strdup(reconcile->key);
+    char *ns = strchr(copy, '|'), *name;
+    int64_t id;
+
+    *ns++ = 0;
+    name = strchr(ns, '|');
+    *name++ = 0;
+    if (str_to_int64(copy, 0, (int64_t)kind_count() - 1, &id) != 0)
+        return NULL;
+    return client_get(reconcile->client, kind_at((size_t)id), ns, name);
+}
+
+/* ---- the index ---- */
+
+static void index_remove(Garbage *garbage, const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    for (size_t i = 0; i < meta->owner_references.n; i++) {
+        Dependents *dependents =
+            strmap_get(&garbage->by_owner, str_or(meta->owner_references.v[i].uid, ""));
+
+        for (size_t k = 0; dependents && k < dependents->list.n; k++) {
+            Dependent *d = &dependents->list.v[k];
+
+            if (d->kind != object->kind || !str_equal(d->name, meta->name) ||
+                !str_equal(d->ns, meta->namespace))
+                continue;
+            free(d->ns);
+            free(d->name);
+            *d = dependents->list.v[--dependents->list.n];
+            break;
+        }
+        if (dependents && dependents->list.n == 0) {
+            strmap_remove(&garbage->by_owner, str_or(meta->owner_references.v[i].uid, ""));
+            VEC_DEINIT(&dependents->list);
+            free(dependents);
+        }
+    }
+}
+
+static void index_add(Garbage *garbage, const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    for (size_t i = 0; i < meta->owner_references.n; i++) {
+        const char *uid = str_or(meta->owner_references.v[i].uid, "");
+        Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+        Dependent d = {object->kind, mem_strdup(str_or(meta->namespace, "")),
+                       mem_strdup(meta->name)};
+
+        if (!dependents) {
+            dependents = mem_new_type(Dependents);
+            strmap_put(&garbage->by_owner, uid, dependents);
+        }
+        VEC_PUSH(&dependents->list, d);
+    }
+}
+
+static void enqueue_dependents(Controller *controller, const char *uid)
+{
+    Garbage *garbage = controller->data;
+    Dependents *dependents = strmap_get(&garbage->by_owner, str_or(uid, ""));
+
+    for (size_t i = 0; dependents && i < dependents->list.n; i++)
+        enqueue(controller, dependents->list.v[i].kind, dependents->list.v[i].ns,
+                dependents->list.v[i].name);
+}
+
+/* ---- owners ---- */
+
+typedef enum OwnerState { OWNER_THERE, OWNER_GONE, OWNER_WAITS } OwnerState;
+
+static const char *owner_ns(const Kind *kind, const ObjectMeta *dependent)
+{
+    return (kind->flags & KIND_NAMESPACED) ? dependent->namespace : NULL;
+}
+
+static Object *find_owner(Client *client, const ObjectMeta *dependent, const OwnerReference *ref)
+{
+    const Kind *kind = kind_find_api_version(ref->api_version, ref->kind);
+    Object *owner = kind ? client_get(client, kind, owner_ns(kind, dependent), ref->name) : NULL;
+
+    return owner && str_equal(object_meta(owner)->uid, ref->uid) ? owner : NULL;
+}
+
+static OwnerState owner_state(Client *client, const ObjectMeta *dependent,
+                              const OwnerReference *ref)
+{
+    const Kind *kind = kind_find_api_version(ref->api_version, ref->kind);
+    Object *owner;
+
+    if (!kind || ((kind->flags & KIND_NAMESPACED) && str_empty(dependent->namespace)))
+        return OWNER_THERE;
+    owner = find_owner(client, dependent, ref);
+    if (!owner)
+        return OWNER_GONE;
+    if (object_meta(owner)->deletion_timestamp.set &&
+        meta_has_finalizer(object_meta(owner), FOREGROUND))
+        return OWNER_WAITS;
+    return OWNER_THERE;
+}
+
+/* ---- reconcile ---- */
+
+static void drop_finalizer(Reconcile *reconcile, const Object *object, const char *name)
+{
+    Object *copy = object_copy(object);
+    StringArray *finalizers = &object_meta(copy)->finalizers;
+    size_t n = 0;
+
+    for (size_t i = 0; i < finalizers->n; i++)
+        if (!str_equal(finalizers->v[i], name))
+            finalizers->v[n++] = finalizers->v[i];
+    finalizers->n = n;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+/* Takes out the references that `drop` says. */
+static void drop_owners(Reconcile *reconcile, const Object *object, const bool *drop)
+{
+    Object *copy = object_copy(object);
+    OwnerReferenceArray *owners = &object_meta(copy)->owner_references;
+    size_t n = 0;
+
+    for (size_t i = 0; i < owners->n; i++)
+        if (!drop[i])
+            owners->v[n++] = owners->v[i];
+    owners->n = n;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+static Object *dependent_object(Client *client, const Dependent *d)
+{
+    return client_get(client, d->kind, d->ns, d->name);
+}
+
+static const OwnerReference *ref_to(const ObjectMeta *meta, const char *uid)
+{
+    for (size_t i = 0; i < meta->owner_references.n; i++)
+        if (str_equal(meta->owner_references.v[i].uid, uid))
+            return &meta->owner_references.v[i];
+    return NULL;
+}
+
+/* The owner may go when nobody blocks it; until then its dependents are asked to go. */
+static void wait_for_dependents(Reconcile *reconcile, const Object *owner)
+{
+    Garbage *garbage = reconcile->controller->data;
+    const char *uid = object_meta(owner)->uid;
+    Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+    bool blocked = false;
+
+    for (size_t i = 0; dependents && i < dependents->list.n; i++) {
+        Object *object = dependent_object(reconcile->client, &dependents->list.v[i]);
+        const OwnerReference *ref = object ? ref_to(object_meta(object), uid) : NULL;
+
+        blocked = blocked || (ref && ref->block_owner_deletion && *ref->block_owner_deletion);
+    }
+    if (blocked)
+        enqueue_dependents(reconcile->controller, uid);
+    else
+        drop_finalizer(reconcile, owner, FOREGROUND);
+}
+
+static void orphan_dependents(Reconcile *reconcile, const Object *owner)
+{
+    Garbage *garbage = reconcile->controller->data;
+    const char *uid = object_meta(owner)->uid;
+    Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+    bool left = false;
+
+    for (size_t i = 0; dependents && i < dependents->list.n; i++) {
+        Object *object = dependent_object(reconcile->client, &dependents->list.v[i]);
+        const OwnerReferenceArray *owners = object ? &object_meta(object)->owner_references : NULL;
+        bool *drop;
+
+        if (!owners || !ref_to(object_meta(object), uid))
+            continue;
+        left = true;
+        drop = arena_new_n(&reconcile->arena, bool, owners->n);
+        for (size_t k = 0; k < owners->n; k++)
+            drop[k] = str_equal(owners->v[k].uid, uid);
+        drop_owners(reconcile, object, drop);
+    }
+    /* Otherwise each dependent that changes wakes us again. */
+    if (!left)
+        drop_finalizer(reconcile, owner, ORPHAN);
+}
+
+static bool has_blocking_dependents(Reconcile *reconcile, const Object *object)
+{
+    Garbage *garbage = reconcile->controller->data;
+
+    return strmap_get(&garbage->by_owner, str_or(object_meta(object)->uid, "")) != NULL;
+}
+
+static void collect(Reconcile *reconcile, const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    bool *drop = arena_new_n(&reconcile->arena, bool, meta->owner_references.n + 1);
+    size_t there = 0, waits = 0, gone = 0;
+    const char *propagation = "Background";
+
+    for (size_t i = 0; i < meta->owner_references.n; i++) {
+        OwnerState state = owner_state(reconcile->client, meta, &meta->owner_references.v[i]);
+
+        drop[i] = state != OWNER_THERE;
+        there += state == OWNER_THERE;
+        waits += state == OWNER_WAITS;
+        gone += state == OWNER_GONE;
+    }
+    if (waits + gone == 0)
+        return;
+    if (there > 0) {
+        drop_owners(reconcile, object, drop);
+        return;
+    }
+    if (meta_has_finalizer(meta, ORPHAN))
+        propagation = "Orphan";
+    else if (meta_has_finalizer(meta, FOREGROUND) ||
+             (waits > 0 && has_blocking_dependents(reconcile, object)))
+        propagation = "Foreground";
+    reconcile_delete(reconcile, object,
+                     &(WriteOptions){.propagation = propagation,
+                                     .precondition_revision = meta->resource_version},
+                     NULL, NULL);
+}
+
+static void reconcile_object(Reconcile *reconcile)
+{
+    Object *object = get_by_key(reconcile);
+    const ObjectMeta *meta = object ? object_meta(object) : NULL;
+
+    if (meta && meta->deletion_timestamp.set) {
+        if (meta_has_finalizer(meta, ORPHAN))
+            orphan_dependents(reconcile, object);
+        else if (meta_has_finalizer(meta, FOREGROUND))
+            wait_for_dependents(reconcile, object);
+    } else if (meta && meta->owner_references.n > 0) {
+        collect(reconcile, object);
+    }
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* ---- what wakes it ---- */
+
+/* Owners that wait for their dependents hear when one of them changes or goes. */
+static void enqueue_waiting_owners(Controller *controller, const ObjectMeta *meta)
+{
+    for (size_t i = 0; i < meta->owner_references.n; i++) {
+        Object *owner = find_owner(controller->client, meta, &meta->owner_references.v[i]);
+
+        if (owner && object_meta(owner)->deletion_timestamp.set)
+            enqueue(controller, owner->kind, object_meta(owner)->namespace,
+                    object_meta(owner)->name);
+    }
+}
+
+static void on_object(Controller *controller, const WatchEvent *event)
+{
+    Garbage *garbage = controller->data;
+    const Object *object = event->object;
+    const ObjectMeta *meta = object_meta(object);
+
+    index_remove(garbage, event->before ? event->before : object);
+    if (event->before && object_meta(event->before)->owner_references.n)
+        enqueue_waiting_owners(controller, object_meta(event->before));
+    if (event->type == WATCH_DELETED) {
+        enqueue_dependents(controller, meta->uid);
+        enqueue_waiting_owners(controller, meta);
+        return;
+    }
+    index_add(garbage, object);
+    if (meta->owner_references.n || meta->deletion_timestamp.set)
+        enqueue(controller, object->kind, meta->namespace, meta->name);
+}
+
+static void start(Controller *controller)
+{
+    controller->data = mem_new_type(Garbage);
+    for (size_t id = 0; id < kind_count(); id++)
+        if (!(kind_at(id)->flags & KIND_NOT_STORED) && kind_at(id) != &kind_event)
+            controller_watch(controller, kind_at(id), on_object);
+}
+
+static void stop(Controller *controller)
+{
+    Garbage *garbage = controller->data;
+
+    STRMAP_EACH(&garbage->by_owner, slot)
+    {
+        Dependents *dependents = slot->value;
+
+        for (size_t i = 0; i < dependents->list.n; i++) {
+            free(dependents->list.v[i].ns);
+            free(dependents->list.v[i].name);
+        }
+        VEC_DEINIT(&dependents->list);
+        free(dependents);
+    }
+    strmap_deinit(&garbage->by_owner);
+    free(garbage);
+}
+
+const ControllerOps garbage_controller = {
+    .name = "garbage-collector",
+    .component = "garbage-collector-controller",
+    .start = start,
+    .reconcile = reconcile_object,
+    .stop = stop,
+};

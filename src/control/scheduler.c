@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scheduler of one node: binds each pod that has none to it, or says in an event and in the
+ * condition PodScheduled why it cannot. Pods that had to wait are looked at again when something
+ * that could help them changes: a pod goes, a claim is bound, the node changes.
+ *
+ * A binding under way already counts: its pod is kept as assumed until the answer is there, so that
+ * two pods never take the same room, port or single-pod claim.
+ */
+#include "control/scheduler.h"
+
+#include "api/object.h"
+#include "base/strmap.h"
+#include "control/controllers.h"
+#include "control/pod.h"
+
+typedef struct Scheduler {
+    StrMap waiting; /* keys of pods without a node: is there anyone to wake? */
+    StrMap assumed; /* key -> Object: bindings under way */
+} Scheduler;
+
+typedef struct Lookup {
+    ClaimLookup base;
+    Client *client;
+} Lookup;
+
+static const PersistentVolumeClaim *find_claim(const ClaimLookup *base, const char *ns,
+                                               const char *name)
+{
+    const Lookup *lookup = CONTAINER_OF(base, const Lookup, base);
+    Object *object = client_get(lookup->client, &kind_persistent_volume_claim, ns, name);
+
+    return object ? OBJECT_AS(PersistentVolumeClaim, object) : NULL;
+}
+
+static bool wants_us(const Pod *pod)
+{
+    return str_empty(pod->spec.node_name) && !pod_is_terminating(pod) && !pod_has_ended(pod) &&
+           pod->spec.scheduling_gates.n == 0 &&
+           (str_empty(pod->spec.scheduler_name) ||
+            str_equal(pod->spec.scheduler_name, "default-scheduler"));
+}
+
+static bool same_pod(const Pod *a, const Pod *b)
+{
+    return str_equal(a->metadata.uid, b->metadata.uid);
+}
+
+static void gather(Reconcile *reconcile, ScheduleInput *in)
+{
+    Scheduler *scheduler = reconcile->controller->data;
+    ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, NULL);
+
+    in->placed = arena_new_n(&reconcile->arena, const Pod *, pods.n + scheduler->assumed.n + 1);
+    for (size_t i = 0; i < pods.n; i++) {
+        const Pod *pod = OBJECT_AS(Pod, pods.v[i]);
+
+        if (!str_empty(pod->spec.node_name) && !pod_has_ended(pod) && !same_pod(pod, in->pod))
+            in->placed[in->n_placed++] = pod;
+    }
+    STRMAP_EACH(&scheduler->assumed, slot)
+    {
+        const Pod *pod = OBJECT_AS(Pod, (Object *)slot->value);
+        Object *now =
+            client_get(reconcile->client, &kind_pod, pod->metadata.namespace, pod->metadata.name);
+
+        if (now && str_empty(OBJECT_AS(Pod, now)->spec.node_name) && !same_pod(pod, in->pod))
+            in->placed[in->n_placed++] = pod;
+    }
+}
+
+/* ---- yes ---- */
+
+static void forget_assumed(Controller *controller, const char *key)
+{
+    Scheduler *scheduler = controller->data;
+
+    object_unref(strmap_remove(&scheduler->assumed, key));
+}
+
+static void on_bound(Reconcile *reconcile, void *data, const ApiStatus *status,
+                     Object *object _unused_)
+{
+    Object *pod = data;
+
+    if (status->reason == STATUS_OK)
+        event_record(reconcile->controller->events, pod, "Normal", "Scheduled",
+                     "Successfully assigned %s/%s to %s", reconcile->ns, reconcile->name,
+                     reconcile->controller->options->node_name);
+    else if (status->reason != STATUS_NOT_FOUND)
+        reconcile->failed = true;
+    forget_assumed(reconcile->controller, reconcile->key);
+}
+
+static void unref(void *object)
+{
+    object_unref(object);
+}
+
+static void bind(Reconcile *reconcile, Object *pod)
+{
+    Scheduler *scheduler = reconcile->controller->data;
+    Object *object = object_new(&kind_binding);
+    Binding *binding = object->value;
+    Arena *arena = &object->arena;
+
+    arena_link(&reconcile->arena, unref, object_ref(pod));
+    binding->metadata.name = arena_strdup(arena, reconcile->name);
+    binding->metadata.namespace = arena_strdup(arena, reconcile->ns);
+    binding->metadata.uid = arena_strdup(arena, object_meta(pod)->uid);
+    binding->target.kind = "Node";
+    binding->target.name = arena_strdup(arena, reconcile->controller->options->node_name);
+    object_unref(strmap_put(&scheduler->assumed, reconcile->key, object_ref(pod)));
+    reconcile_create(reconcile, object, &(WriteOptions){.subresource = "binding"}, on_bound, pod);
+}
+
+/* ---- no ---- */
+
+static void put_condition(Object *object, const char *message, Time now)
+{
+    Pod *pod = object->value;
+    const PodCondition *old = pod_condition(pod, "PodScheduled");
+    PodCondition condition = {.type = "PodScheduled", .status = "False", .reason = "Unschedulable"};
+    PodConditionArray *list = &pod->status.conditions;
+    PodCondition *v;
+
+    condition.message = arena_strdup(&object->arena, message);
+    condition.last_transition_time =
+        old && str_equal(old->status, "False") ? old->last_transition_time : now;
+    if (old) {
+        list->v[old - list->v] = condition;
+        return;
+    }
+    v = arena_new_n(&object->arena, PodCondition, list->n + 1);
+    if (list->n)
+        memcpy(v, list->v, list->n * sizeof(*v));
+    v[list->n++] = condition;
+    list->v = v;
+}
+
+static void refuse(Reconcile *reconcile, const Object *object, const char *message)
+{
+    const PodCondition *old = pod_condition(OBJECT_AS(Pod, object), "PodScheduled");
+    Object *copy;
+
+    /* Said once, until there is something else to say. */
+    if (old && str_equal(old->status, "False") && str_equal(old->message, message))
+        return;
+    event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
+                 message);
+    copy = object_copy(object);
+    put_condition(copy, message,
+                  time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock)));
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+static void reconcile_pod(Reconcile *reconcile)
+{
+    Object *object = client_get(reconcile->client, &kind_pod, reconcile->ns, reconcile->name);
+    const char *node_name = reconcile->controller->options->node_name;
+    Lookup lookup = {.base.find = find_claim, .client = reconcile->client};
+    ScheduleInput in = {.claims = &lookup.base, .arena = &reconcile->arena};
+    Object *node;
+    const char *message;
+
+    if (!object || !wants_us(OBJECT_AS(Pod, object))) {
+        reconcile_end(reconcile);
+        return;
+    }
+    in.pod = OBJECT_AS(Pod, object);
+    node = client_get(reconcile->client, &kind_node, NULL, node_name);
+    in.node = node ? OBJECT_AS(Node, node) : NULL;
+    gather(reconcile, &in);
+    message = schedule_check(&in);
+    if (message)
+        refuse(reconcile, object, message);
+    else
+        bind(reconcile, object);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* ---- what wakes it ---- */
+
+static bool on_candidate(void *data, Object *object)
+{
+    if (wants_us(OBJECT_AS(Pod, object)))
+        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+    return true;
+}
+
+static void wake_waiting(Controller *controller)
+{
+    Scheduler *scheduler = controller->data;
+
+    if (scheduler->waiting.n > 0)
+        client_list(controller->client, &kind_pod, NULL, on_candidate, controller);
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    Scheduler *scheduler = controller->data;
+    const Pod *pod = OBJECT_AS(Pod, event->object);
+    _free_ char *key = mem_printf("%s/%s", pod->metadata.namespace, pod->metadata.name);
+
+    if (event->type != WATCH_DELETED && wants_us(pod)) {
+        strmap_put(&scheduler->waiting, key, scheduler);
+        workqueue_add(controller->queue, key);
+        return;
+    }
+    strmap_remove(&scheduler->waiting, key);
+    if (event->type == WATCH_DELETED || pod_has_ended(pod))
+        wake_waiting(controller);
+}
+
+static void on_claim(Controller *controller, const WatchEvent *event)
+{
+    const char *phase = OBJECT_AS(PersistentVolumeClaim, event->object)->status.phase;
+
+    if (event->type == WATCH_MODIFIED && event->before &&
+        str_equal(phase, OBJECT_AS(PersistentVolumeClaim, event->before)->status.phase))
+        return;
+    wake_waiting(controller);
+}
+
+/* Heartbeats change nothing that matters here, but come rarely. */
+static void on_node(Controller *controller, const WatchEvent *event _unused_)
+{
+    wake_waiting(controller);
+}
+
+static void start(Controller *controller)
+{
+    controller->data = mem_new_type(Scheduler);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_watch(controller, &kind_node, on_node);
+}
+
+static void stop(Controller *controller)
+{
+    Scheduler *scheduler = controller->data;
+
+    STRMAP_EACH(&scheduler->assumed, slot)
+    object_unref(slot->value);
+    strmap_deinit(&scheduler->assumed);
+    strmap_deinit(&scheduler->waiting);
+    free(scheduler);
+}
+
+const ControllerOps scheduler_controller = {
+    .name = "scheduler",
+    .component = "default-scheduler",
+    .start = start,
+    .reconcile = reconcile_pod,
+    .stop = stop,
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* May a pod run on a node? The pure part of the scheduler: filters over plain structs. */
+#ifndef CONTROL_SCHEDULER_H
+#define CONTROL_SCHEDULER_H
+
+#include "api/generated.h"
+#include "base/arena.h"
+
+typedef struct ClaimLookup ClaimLookup;
+struct ClaimLookup {
+    const PersistentVolumeClaim *(*find)(const ClaimLookup *lookup, const char *ns,
+                                         const char *name);
+};
+
+typedef struct ScheduleInput {
+    const Pod *pod;
+    const Node *node; /* NULL: there is none */
+    const Pod *
+        *placed; /* pods on the node, or about to be, that have not ended; without pod itself */
+    size_t n_placed;
+    const ClaimLookup *claims;
+    Arena *arena;
+} ScheduleInput;
+
+/* NULL: it may. Otherwise why not, in kube-scheduler's words. */
+const char *schedule_check(const ScheduleInput *input);
+
+#endif
