@@ -15,6 +15,7 @@
 #define CONNECTION_WINDOW (4 * 1024 * 1024)
 #define EMPTY_DATA_MAX 256
 #define OUTBOUND_ACK_MAX 256
+#define RESETS_MAX 500
 #define DROP_MAX (8 * 1024 * 1024)
 /* What no answer of ours needs. */
 #define ANSWER_HEADERS_MAX 32
@@ -132,6 +133,21 @@ static void head_complete(HttpConnection *conn, Request *request, bool end)
         go_on(request);
 }
 
+/* Work begun and thrown away (rapid reset): a client may do that now and then, not all the time. */
+static void count_reset(HttpConnection *conn, const Request *request)
+{
+    int64_t now = (int64_t)uv_now(conn->server->loop);
+
+    if (!request || request->out_done)
+        return;
+    if (now - conn->h2_resets_since >= 1000) {
+        conn->h2_resets /= 2;
+        conn->h2_resets_since = now;
+    }
+    if (++conn->h2_resets == RESETS_MAX)
+        nghttp2_session_terminate_session(conn->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
     HttpConnection *conn = data;
@@ -148,6 +164,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             head_complete(conn, request, end);
         if (end)
             request_body_done(request);
+        break;
+    case NGHTTP2_RST_STREAM:
+        count_reset(conn, request_of(session, frame->hd.stream_id));
         break;
     case NGHTTP2_PING:
         /* The peer has seen our notice: what it has begun until now is all there will be. */

@@ -158,7 +158,9 @@ struct HttpConnection {
     bool in_read : 1;
 
     nghttp2_session *h2;
-    Request *h2_head;  /* its header block is being received */
+    Request *h2_head;   /* its header block is being received */
+    unsigned h2_resets; /* of unanswered requests, halved every second */
+    int64_t h2_resets_since;
     unsigned h2_empty; /* DATA frames without data in a row */
     bool h2_notice : 1;
     bool h2_closing : 1;
