@@ -114,7 +114,7 @@ static void storage_class_print(const void *value, int64_t now_ns, StrBuf *out)
 {
     const StorageClass *class = value;
 
-    cell_printf(out, "%s%s", class->metadata.name,
+    cell_printf(out, "%s%s", str_or(class->metadata.name, ""),
                 is_default_class(&class->metadata) ? " (default)" : "");
     cell_string(out, class->provisioner);
     cell_string(out, str_or(class->reclaim_policy, "Delete"));
