@@ -138,6 +138,21 @@ enum {
     TOPOLOGY_MAX = 16,
 };
 
+/* A slice has no spec: all of it counts, and its labels. */
+static bool slice_changed(const EndpointSlice *now, const EndpointSlice *before)
+{
+    const TypeName *labels = type_find(&type_ObjectMeta, "labels", strlen("labels"));
+
+    for (size_t i = 0; i < type_EndpointSlice.n_fields; i++) {
+        const Field *field = &type_EndpointSlice.fields[i];
+
+        if (field->type != &type_ObjectMeta &&
+            !type_field_equal(field, field_at(now, field), field_at(before, field)))
+            return true;
+    }
+    return !type_field_equal(labels->field, &now->metadata.labels, &before->metadata.labels);
+}
+
 static void endpoint_slice_prepare(Arena *arena, void *value, const void *before_value)
 {
     EndpointSlice *slice = value;
@@ -145,6 +160,8 @@ static void endpoint_slice_prepare(Arena *arena, void *value, const void *before
     const Field *endpoints =
         type_find(&type_EndpointSlice, "endpoints", strlen("endpoints"))->field;
 
+    if (before)
+        slice->metadata.generation = before->metadata.generation + slice_changed(slice, before);
     /* v1 does not take deprecatedTopology; what older servers stored may stay while nobody touches
      * it. */
     if (before && type_field_equal(endpoints, &slice->endpoints, &before->endpoints))

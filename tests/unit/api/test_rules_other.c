@@ -131,6 +131,21 @@ static void a_slice_keeps_its_address_type_and_its_old_endpoints(void **state)
                   "addressType: Invalid value: \"IPv6\": field is immutable\n");
 }
 
+static void changes_of_a_slice_are_counted(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const Kind *kind = &kind_endpoint_slice;
+    EndpointSlice *before = value_from(&arena, kind, ADDRESS("IPv4", "10.0.0.1"));
+    EndpointSlice *same = value_from(&arena, kind, ADDRESS("IPv4", "10.0.0.1"));
+    EndpointSlice *moved = value_from(&arena, kind, ADDRESS("IPv4", "10.0.0.2"));
+
+    before->metadata.generation = 4;
+    kind->rules->prepare(&arena, same, before);
+    assert_int_equal(same->metadata.generation, 4);
+    kind->rules->prepare(&arena, moved, before);
+    assert_int_equal(moved->metadata.generation, 5);
+}
+
 static void ports_get_a_name_and_a_protocol(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -288,6 +303,7 @@ int main(void)
         cmocka_unit_test(the_default_class_says_so_in_its_row),
         cmocka_unit_test(bad_slices_are_refused),
         cmocka_unit_test(a_slice_keeps_its_address_type_and_its_old_endpoints),
+        cmocka_unit_test(changes_of_a_slice_are_counted),
         cmocka_unit_test(ports_get_a_name_and_a_protocol),
         cmocka_unit_test(topology_of_old_versions_is_dropped),
         cmocka_unit_test(long_slices_are_cut_in_their_row),
