@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+import world as worlds  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="needs root: namespaces and mounts"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_leftovers():
+    worlds.remove_cgroups("stead-t[0-9a-f][0-9a-f][0-9a-f][0-9a-f]")
+    yield
+
+
+def make(request, options=()):
+    made = worlds.World(options)
+
+    def close():
+        if request.session.testsfailed:
+            sys.stderr.write("\n---- end of the server's log ----\n" + made.log()[-6000:] + "\n")
+        made.close()
+
+    request.addfinalizer(close)
+    return made
+
+
+@pytest.fixture
+def machine(request):
+    """A world without a running stead."""
+    return make(request)
+
+
+@pytest.fixture
+def world(request):
+    """A world with a running stead, for one test."""
+    return make(request).up()
+
+
+@pytest.fixture(scope="module")
+def shared(request):
+    """A world with a running stead, for all tests of a file; each keeps to its own namespace."""
+    return make(request).up()
+
+
+@pytest.fixture(params=list(worlds.KUBECTLS))
+def kubectl_version(request):
+    return request.param
