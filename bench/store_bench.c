@@ -26,8 +26,7 @@ static void create_one(Bench *bench)
     int64_t n = bench->next++;
 
     map->metadata.namespace = "default";
-    map->metadata.name =
-        arena_printf(arena, "bench-%08" PRIx64, (uint64_t)n * 2654435761u % 4294967296u);
+    map->metadata.name = arena_printf(arena, "bench-%08" PRIx64, (uint64_t)n);
     map->metadata.uid = arena_printf(arena, "8d3f8a5e-0000-4000-8000-%012" PRIx64, (uint64_t)n);
     string_map_put(arena, &map->metadata.labels, "app", "bench");
     for (int i = 0; i < 8; i++)

@@ -524,7 +524,7 @@ static int take_lock(SqliteEngine *sqlite, Err *reterr)
     return 0;
 }
 
-static int set_up(SqliteEngine *sqlite, Err *reterr)
+static int set_up(SqliteEngine *sqlite, int64_t *version, Err *reterr)
 {
     static const char *const texts[] = {
         "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA locking_mode = EXCLUSIVE",
@@ -532,8 +532,15 @@ static int set_up(SqliteEngine *sqlite, Err *reterr)
         "PRAGMA wal_autocheckpoint = 0",    "PRAGMA journal_size_limit = 16777216",
         "PRAGMA cache_size = -2048",        "PRAGMA temp_store = MEMORY",
     };
-    int r = 0;
+    int r;
 
+    /* First: else the WAL's index would be a file, which has no room on a full disk. */
+    r = query(sqlite, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, reterr);
+    if (r >= 0)
+        r = query(sqlite, "PRAGMA user_version", on_int_row, version, reterr);
+    /* Only when it is new: it writes, and nothing may have to be written to start. */
+    if (r >= 0 && *version == 0)
+        r = query(sqlite, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, reterr);
     for (size_t i = 0; i < ARRAY_LEN(texts) && r >= 0; i++)
         r = query(sqlite, texts[i], NULL, NULL, reterr);
     return ERR_TRACE(r);
@@ -580,9 +587,7 @@ static int open_database(SqliteEngine *sqlite, Err *reterr)
                         NULL) != SQLITE_OK)
         return err_set(reterr, 0, "open %s: %s", path,
                        sqlite->db ? sqlite3_errmsg(sqlite->db) : "no memory");
-    r = set_up(sqlite, reterr);
-    if (r >= 0)
-        r = query(sqlite, "PRAGMA user_version", on_int_row, &version, reterr);
+    r = set_up(sqlite, &version, reterr);
     if (r >= 0 && version == 0)
         r = make_schema(sqlite, reterr);
     else if (r >= 0 && version != SCHEMA_VERSION)
