@@ -41,6 +41,11 @@ void fieldset_print(const FieldSet *set, StrBuf *out); /* canonical order */
 void fieldset_each_path(const FieldSet *set, void (*each)(void *data, const char *path),
                         void *data);
 
+/* What an applier gives up: fields of its last set that neither it nor anyone else owns now
+ * (`owned`: the union of all sets, with its new one). Structs go as a whole where nobody owns a
+ * part of them. */
+FieldSet *fieldset_given_up(const Type *type, Arena *arena, const FieldSet *last,
+                            const FieldSet *owned);
 /* Merges the applied tree into the live tree (both JSON of `type`): set values win, fields in
  * `drop` (owned before by this applier, no longer applied, owned by nobody else) go. */
 yyjson_mut_val *fieldset_apply(const Type *type, yyjson_mut_doc *doc, yyjson_val *live,

@@ -142,7 +142,7 @@ void type_copy(const Type *type, Arena *arena, void *to, const void *from)
 
 /* ---- compare ---- */
 
-static bool thing_equal(const Field *field, const void *a, const void *b)
+bool type_thing_equal(const Field *field, const void *a, const void *b)
 {
     switch (field->value) {
     case VALUE_BOOL:
@@ -191,7 +191,7 @@ static bool list_equal(const Field *field, const List *a, const List *b)
         if (skip && !str_equal(*(const char *const *)(const void *)x,
                                *(const char *const *)(const void *)y))
             return false;
-        if (!thing_equal(field, x + skip, y + skip))
+        if (!type_thing_equal(field, x + skip, y + skip))
             return false;
     }
     return true;
@@ -217,14 +217,14 @@ bool type_field_equal(const Field *field, const void *a, const void *b)
     if (field->shape >= SHAPE_LIST)
         return list_equal(field, a, b);
     if (field->shape == SHAPE_ONE)
-        return thing_equal(field, a, b);
+        return type_thing_equal(field, a, b);
     if (optional_present(field, a) != optional_present(field, b))
         return false;
     if (!type_is_pointer(field))
-        return thing_equal(field, a, b);
+        return type_thing_equal(field, a, b);
     a = *(const void *const *)a;
     b = *(const void *const *)b;
-    return a == b || thing_equal(field, a, b);
+    return a == b || type_thing_equal(field, a, b);
 }
 
 bool type_equal(const Type *type, const void *a, const void *b)

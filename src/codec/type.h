@@ -215,6 +215,8 @@ static inline void *field_at(const void *value, const Field *field)
 
 void type_copy(const Type *type, Arena *arena, void *to, const void *from); /* deep */
 bool type_equal(const Type *type, const void *a, const void *b); /* nil list == empty list */
+bool type_thing_equal(const Field *field, const void *a,
+                      const void *b); /* pointers to things: elements, values of map entries */
 bool type_field_equal(const Field *field, const void *a,
                       const void *b); /* pointers to the fields */
 /* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list.
