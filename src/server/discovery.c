@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the server serves, in both forms: a document a group version, and all of them at once
+ * (aggregated discovery v2, by the Accept header). Printed from the registry of kinds and the table
+ * of subresources.
+ */
+#include <openssl/evp.h>
+
+#include "server/internal.h"
+
+static bool listed(const Kind *kind)
+{
+    return !str_empty(kind->plural);
+}
+
+bool discovery_has_group(const char *group)
+{
+    for (size_t i = 0; i < kind_count(); i++)
+        if (listed(kind_at(i)) && *group && str_equal(kind_at(i)->group, group))
+            return true;
+    return false;
+}
+
+bool discovery_has_version(const char *group, const char *version)
+{
+    for (size_t i = 0; i < kind_count(); i++)
+        if (listed(kind_at(i)) && str_equal(kind_at(i)->group, group) &&
+            str_equal(kind_at(i)->version, version))
+            return true;
+    return false;
+}
+
+/* Is kind number i the first one of its group (or group version)? */
+static bool first_of(size_t i, bool version)
+{
+    const Kind *kind = kind_at(i);
+
+    if (!listed(kind))
+        return false;
+    for (size_t k = 0; k < i; k++)
+        if (listed(kind_at(k)) && str_equal(kind_at(k)->group, kind->group) &&
+            (!version || str_equal(kind_at(k)->version, kind->version)))
+            return false;
+    return true;
+}
+
+static void add_list(StrBuf *out, const char *name, const char *const *v)
+{
+    if (!v || !*v)
+        return;
+    strbuf_printf(out, ",\"%s\":[", name);
+    for (size_t i = 0; v[i]; i++)
+        strbuf_printf(out, "%s\"%s\"", i ? "," : "", v[i]);
+    strbuf_add_char(out, ']');
+}
+
+/* ---- plain ---- */
+
+static void add_resource(StrBuf *out, const Kind *kind)
+{
+    strbuf_printf(out, "{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%s\"",
+                  kind->plural, kind->singular, kind->flags & KIND_NAMESPACED ? "true" : "false",
+                  kind->kind);
+    add_list(out, "verbs", kind_verbs(kind));
+    add_list(out, "shortNames", kind->short_names);
+    add_list(out, "categories", kind->categories);
+    strbuf_add_char(out, '}');
+    for (const Subresource *sub = subresources; sub->name; sub++) {
+        if (!subresource_of(sub, kind))
+            continue;
+        strbuf_printf(out, ",{\"name\":\"%s/%s\",\"singularName\":\"\",\"namespaced\":%s",
+                      kind->plural, sub->name, kind->flags & KIND_NAMESPACED ? "true" : "false");
+        if (sub->kind && !(str_equal(sub->kind_group, kind->group) &&
+                           str_equal(sub->kind_version, kind->version)))
+            strbuf_printf(out, ",\"group\":\"%s\",\"version\":\"%s\"", sub->kind_group,
+                          sub->kind_version);
+        strbuf_printf(out, ",\"kind\":\"%s\"", sub->kind ? sub->kind : kind->kind);
+        add_list(out, "verbs", sub->verbs);
+        strbuf_add_char(out, '}');
+    }
+}
+
+void discovery_resources(Call *call, const char *group, const char *version)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    bool first = true;
+
+    strbuf_printf(&text, "{\"kind\":\"APIResourceList\",%s\"groupVersion\":\"%s%s%s\",",
+                  *group ? "\"apiVersion\":\"v1\"," : "", group, *group ? "/" : "", version);
+    strbuf_add_string(&text, "\"resources\":[");
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+
+        if (!listed(kind) || !str_equal(kind->group, group) || !str_equal(kind->version, version))
+            continue;
+        strbuf_add_string(&text, first ? "" : ",");
+        add_resource(&text, kind);
+        first = false;
+    }
+    strbuf_add_string(&text, "]}");
+    respond_json(call, 200, strbuf_bytes(&text));
+}
+
+static void add_group(StrBuf *out, size_t first)
+{
+    const Kind *kind = kind_at(first);
+    bool more = false;
+
+    strbuf_printf(out, "\"name\":\"%s\",\"versions\":[", kind->group);
+    for (size_t i = first; i < kind_count(); i++) {
+        if (!str_equal(kind_at(i)->group, kind->group) || !first_of(i, true))
+            continue;
+        strbuf_printf(out, "%s{\"groupVersion\":\"%s\",\"version\":\"%s\"}", more ? "," : "",
+                      kind_at(i)->api_version, kind_at(i)->version);
+        more = true;
+    }
+    strbuf_printf(out, "],\"preferredVersion\":{\"groupVersion\":\"%s\",\"version\":\"%s\"}}",
+                  kind->api_version, kind->version);
+}
+
+void discovery_group(Call *call, const char *group)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    for (size_t i = 0; i < kind_count(); i++) {
+        if (!str_equal(kind_at(i)->group, group) || !first_of(i, false))
+            continue;
+        strbuf_add_string(&text, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
+        add_group(&text, i);
+    }
+    respond_json(call, 200, strbuf_bytes(&text));
+}
+
+/* ---- aggregated ---- */
+
+static void add_response_kind(StrBuf *out, const char *group, const char *version, const char *kind)
+{
+    strbuf_printf(out, "\"responseKind\":{\"group\":\"%s\",\"version\":\"%s\",\"kind\":\"%s\"}",
+                  group, version, kind);
+}
+
+static void add_aggregated_resource(StrBuf *out, const Kind *kind)
+{
+    bool first = true;
+
+    strbuf_printf(out, "{\"resource\":\"%s\",", kind->plural);
+    add_response_kind(out, kind->group, kind->version, kind->kind);
+    strbuf_printf(out, ",\"scope\":\"%s\",\"singularResource\":\"%s\"",
+                  kind->flags & KIND_NAMESPACED ? "Namespaced" : "Cluster", kind->singular);
+    add_list(out, "verbs", kind_verbs(kind));
+    add_list(out, "shortNames", kind->short_names);
+    add_list(out, "categories", kind->categories);
+    for (const Subresource *sub = subresources; sub->name; sub++) {
+        if (!subresource_of(sub, kind))
+            continue;
+        strbuf_printf(out, "%s{\"subresource\":\"%s\",", first ? ",\"subresources\":[" : ",",
+                      sub->name);
+        add_response_kind(out, sub->kind ? sub->kind_group : kind->group,
+                          sub->kind ? sub->kind_version : kind->version,
+                          sub->kind ? sub->kind : kind->kind);
+        add_list(out, "verbs", sub->verbs);
+        strbuf_add_char(out, '}');
+        first = false;
+    }
+    strbuf_add_string(out, first ? "}" : "]}");
+}
+
+static void add_aggregated_version(StrBuf *out, const Kind *of)
+{
+    bool more = false;
+
+    strbuf_printf(out, "{\"version\":\"%s\",\"resources\":[", of->version);
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+
+        if (!listed(kind) || !str_equal(kind->group, of->group) ||
+            !str_equal(kind->version, of->version))
+            continue;
+        strbuf_add_string(out, more ? "," : "");
+        add_aggregated_resource(out, kind);
+        more = true;
+    }
+    strbuf_add_string(out, "],\"freshness\":\"Current\"}");
+}
+
+static void add_aggregated(StrBuf *out, bool core, const char *version)
+{
+    bool more = false;
+
+    strbuf_printf(out,
+                  "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/%s\","
+                  "\"metadata\":{},\"items\":[",
+                  version);
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+        bool inner = false;
+
+        if (str_empty(kind->group) != core || !first_of(i, false))
+            continue;
+        strbuf_add_string(out, more ? ",{\"metadata\":{" : "{\"metadata\":{");
+        if (!core)
+            strbuf_printf(out, "\"name\":\"%s\"", kind->group);
+        strbuf_add_string(out, "},\"versions\":[");
+        for (size_t k = i; k < kind_count(); k++) {
+            if (!str_equal(kind_at(k)->group, kind->group) || !first_of(k, true))
+                continue;
+            strbuf_add_string(out, inner ? "," : "");
+            add_aggregated_version(out, kind_at(k));
+            inner = true;
+        }
+        strbuf_add_string(out, "]}");
+        more = true;
+    }
+    strbuf_add_string(out, "]}");
+}
+
+static void answer_aggregated(Call *call, bool core)
+{
+    const char *version = call->accept.as_version;
+    _strbuf_ StrBuf text = STRBUF_INIT, etag = STRBUF_INIT;
+    const char *known = http_header(call->request, "if-none-match");
+    uint8_t digest[32];
+
+    add_aggregated(&text, core, version);
+    EVP_Digest(text.p, text.n, digest, NULL, EVP_sha256(), NULL);
+    strbuf_add_char(&etag, '"');
+    for (size_t i = 0; i < sizeof(digest); i++)
+        strbuf_printf(&etag, "%02X", digest[i]);
+    strbuf_add_char(&etag, '"');
+    http_add_header(call->request, "etag", arena_strdup(call->arena, etag.p));
+    http_add_header(call->request, "vary", "Accept");
+    http_add_header(call->request, "cache-control", "public");
+    if (str_equal(known, etag.p)) {
+        http_respond(call->request, 304, NULL, BYTES_NULL);
+        return;
+    }
+    http_respond(
+        call->request, 200,
+        arena_printf(call->arena,
+                     "application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList",
+                     version),
+        strbuf_bytes(&text));
+}
+
+/* true: answered, since the client prefers the aggregated form (or takes none of ours). */
+static bool answered_aggregated(Call *call, bool core)
+{
+    if (!accept_parse(http_header(call->request, "accept"), call->arena, false, &call->accept)) {
+        respond_not_acceptable(call);
+        return true;
+    }
+    if (call->accept.as != AS_DISCOVERY)
+        return false;
+    answer_aggregated(call, core);
+    return true;
+}
+
+void discovery_versions(Call *call)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (answered_aggregated(call, true))
+        return;
+    http_add_header(call->request, "vary", "Accept");
+    strbuf_printf(&text,
+                  "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":["
+                  "{\"clientCIDR\":\"0.0.0.0/0\",\"serverAddress\":\"%s\"}]}",
+                  call->server->external_address);
+    respond_json(call, 200, strbuf_bytes(&text));
+}
+
+void discovery_groups(Call *call)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    bool more = false;
+
+    if (answered_aggregated(call, false))
+        return;
+    http_add_header(call->request, "vary", "Accept");
+    strbuf_add_string(&text, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
+    for (size_t i = 0; i < kind_count(); i++) {
+        if (str_empty(kind_at(i)->group) || !first_of(i, false))
+            continue;
+        strbuf_add_string(&text, more ? ",{" : "{");
+        add_group(&text, i);
+        more = true;
+    }
+    strbuf_add_string(&text, "]}");
+    respond_json(call, 200, strbuf_bytes(&text));
+}

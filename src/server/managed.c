@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * managedFields: who set which field. Server-side apply decides by them, everything else keeps them
+ * true.
+ *
+ * An entry belongs to a manager, an operation (Apply, or Update for all else), a version and a
+ * subresource. A change gives the changed fields to the one who made it and takes them from all
+ * others; fields that are gone leave every entry. An apply owns just what it applied: what it owned
+ * before and no longer applies goes, unless somebody else owns it too.
+ */
+#include "base/timefmt.h"
+#include "server/internal.h"
+
+#define MANAGER_MAX 128
+
+/* What belongs to nobody. */
+static const char *const system_fields[] = {
+    "apiVersion",
+    "kind",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.creationTimestamp",
+    "metadata.selfLink",
+    "metadata.uid",
+    "metadata.generation",
+    "metadata.resourceVersion",
+    "metadata.managedFields",
+    "metadata.deletionTimestamp",
+    "metadata.deletionGracePeriodSeconds",
+    NULL,
+};
+static const char *const status_fields[] = {"status", NULL};
+static const char *const spec_fields[] = {"spec", NULL};
+
+/* An entry with its set decoded. */
+typedef struct Manager {
+    ManagedFieldsEntry entry;
+    FieldSet *set;
+    bool changed;
+} Manager;
+
+typedef VEC(Manager) Managers;
+
+static void managers_read(Arena *arena, const ObjectMeta *meta, Managers *ret)
+{
+    for (size_t i = 0; i < meta->managed_fields.n; i++) {
+        Manager manager = {.entry = meta->managed_fields.v[i]};
+
+        if (fieldset_parse(arena, manager.entry.fields_v1, &manager.set) == 0)
+            VEC_PUSH(ret, manager);
+    }
+}
+
+static Manager *managers_find(Managers *managers, const char *name, const char *operation,
+                              const char *api_version, const char *subresource)
+{
+    Manager manager = {.entry = {.manager = name,
+                                 .operation = operation,
+                                 .api_version = api_version,
+                                 .fields_type = "FieldsV1",
+                                 .subresource = subresource}};
+
+    for (size_t i = 0; i < managers->n; i++) {
+        const ManagedFieldsEntry *entry = &managers->v[i].entry;
+
+        if (str_equal(entry->manager, name) && str_equal(entry->operation, operation) &&
+            str_equal(entry->api_version, api_version) &&
+            str_equal(entry->subresource, subresource))
+            return &managers->v[i];
+    }
+    VEC_PUSH(managers, manager);
+    return &managers->v[managers->n - 1];
+}
+
+/* Apply before Update, then by time, name, version and subresource, as kube-apiserver sorts. */
+static int compare_managers(const void *pa, const void *pb)
+{
+    const ManagedFieldsEntry *a = &((const Manager *)pa)->entry, *b = &((const Manager *)pb)->entry;
+    int order = strcmp(a->operation, b->operation);
+
+    if (order == 0 && a->time.set != b->time.set)
+        order = a->time.set ? 1 : -1;
+    if (order == 0 && a->time.seconds != b->time.seconds)
+        order = a->time.seconds < b->time.seconds ? -1 : 1;
+    if (order == 0)
+        order = strcmp(str_or(a->manager, ""), str_or(b->manager, ""));
+    if (order == 0)
+        order = strcmp(str_or(a->api_version, ""), str_or(b->api_version, ""));
+    return order ? order : strcmp(str_or(a->subresource, ""), str_or(b->subresource, ""));
+}
+
+static void managers_write(Managers *managers, Object *object, Time now)
+{
+    ObjectMeta *meta = object_meta(object);
+    Arena *arena = &object->arena;
+    ManagedFieldsEntry *v = arena_new_n(arena, ManagedFieldsEntry, managers->n + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < managers->n; i++)
+        if (managers->v[i].changed)
+            managers->v[i].entry.time = now;
+    if (managers->n > 1)
+        qsort(managers->v, managers->n, sizeof(*managers->v), compare_managers);
+    for (size_t i = 0; i < managers->n; i++) {
+        Manager *manager = &managers->v[i];
+        _strbuf_ StrBuf text = STRBUF_INIT;
+
+        if (fieldset_empty(manager->set))
+            continue;
+        v[n] = manager->entry;
+        v[n].manager = arena_strdup(arena, manager->entry.manager);
+        v[n].operation = arena_strdup(arena, manager->entry.operation);
+        v[n].api_version = arena_strdup(arena, manager->entry.api_version);
+        v[n].fields_type = arena_strdup(arena, manager->entry.fields_type);
+        v[n].subresource = arena_strdup(arena, manager->entry.subresource);
+        if (manager->changed) {
+            fieldset_print(manager->set, &text);
+            v[n].fields_v1 = arena_bytes(arena, strbuf_bytes(&text));
+        } else {
+            v[n].fields_v1 = arena_bytes(arena, manager->entry.fields_v1);
+        }
+        n++;
+    }
+    meta->managed_fields.v = n ? v : NULL;
+    meta->managed_fields.n = n;
+}
+
+Time server_time(const Server *server)
+{
+    return (Time){.seconds = server_now(server), .set = true};
+}
+
+/* What a write through this subresource cannot touch. */
+static FieldSet *without_foreign(Arena *arena, const Kind *kind, FieldSet *set,
+                                 const char *subresource)
+{
+    set = fieldset_without(arena, set, system_fields);
+    if (str_equal(subresource, "status"))
+        return fieldset_without(arena, set, spec_fields);
+    if (kind->flags & KIND_HAS_STATUS)
+        return fieldset_without(arena, set, status_fields);
+    return set;
+}
+
+static void set_of(Manager *manager, FieldSet *set)
+{
+    if (fieldset_equal(manager->set, set))
+        return;
+    manager->set = set;
+    manager->changed = true;
+}
+
+void managed_update(Server *server, Object *object, const Object *before, const char *manager,
+                    const char *subresource)
+{
+    _arena_ Arena arena = ARENA_INIT_SIZE(8192);
+    const Kind *kind = object->kind;
+    FieldSet *changed, *removed = NULL;
+    Managers managers = VEC_INIT;
+    Manager *own;
+    size_t at;
+
+    if (str_empty(manager))
+        return;
+    if (before) {
+        changed = fieldset_changed(kind->type, &arena, before->value, object->value, &removed);
+        removed = without_foreign(&arena, kind, removed, subresource);
+        managers_read(&arena, object_meta(before), &managers);
+    } else {
+        changed = fieldset_of_value(kind->type, &arena, object->value);
+    }
+    changed = without_foreign(&arena, kind, changed, subresource);
+    own = managers_find(&managers, manager, "Update", kind->api_version, subresource);
+    at = (size_t)(own - managers.v);
+    for (size_t i = 0; i < managers.n; i++) {
+        FieldSet *set = fieldset_minus(&arena, managers.v[i].set, removed);
+
+        set_of(&managers.v[i], i == at ? fieldset_union(&arena, set, changed)
+                                       : fieldset_minus(&arena, set, changed));
+    }
+    managers_write(&managers, object, server_time(server));
+    VEC_DEINIT(&managers);
+}
+
+/* Equal in everything that is not a mark of the write itself. */
+bool managed_same(const Object *a, const Object *b)
+{
+    ObjectMeta *x = object_meta(a), *y = object_meta(b);
+    const char *revision = x->resource_version;
+    ManagedFieldsEntryArray kept = x->managed_fields;
+    bool same = kept.n == y->managed_fields.n;
+
+    for (size_t i = 0; same && i < kept.n; i++) {
+        const ManagedFieldsEntry *m = &kept.v[i], *n = &y->managed_fields.v[i];
+
+        same = str_equal(m->manager, n->manager) && str_equal(m->operation, n->operation) &&
+               str_equal(m->api_version, n->api_version) &&
+               str_equal(m->subresource, n->subresource) && bytes_equal(m->fields_v1, n->fields_v1);
+    }
+    x->resource_version = y->resource_version;
+    x->managed_fields = y->managed_fields;
+    same = same && type_equal(a->kind->type, a->value, b->value);
+    x->resource_version = revision;
+    x->managed_fields = kept;
+    return same;
+}
+
+/* ---- apply ---- */
+
+typedef struct Conflict {
+    const char *manager; /* "\"x\" using v1" */
+    const char *path;
+} Conflict;
+
+typedef struct Conflicts {
+    Arena *arena;
+    const char *manager;
+    VEC(Conflict) v;
+} Conflicts;
+
+static void add_conflict(void *data, const char *path)
+{
+    Conflicts *conflicts = data;
+    Conflict conflict = {conflicts->manager, arena_strdup(conflicts->arena, path)};
+
+    VEC_PUSH(&conflicts->v, conflict);
+}
+
+static const char *print_manager(Arena *arena, const ManagedFieldsEntry *entry)
+{
+    char time[TIMEFMT_MAX];
+    const char *text = arena_printf(arena, "\"%s\"", entry->manager);
+
+    if (!str_empty(entry->subresource))
+        text = arena_printf(arena, "%s with subresource \"%s\"", text, entry->subresource);
+    if (!str_equal(entry->operation, "Update"))
+        return text;
+    if (!entry->time.set)
+        return arena_printf(arena, "%s using %s", text, entry->api_version);
+    timefmt_seconds(entry->time.seconds, time);
+    return arena_printf(arena, "%s using %s at %s", text, entry->api_version, time);
+}
+
+static const char *conflict_message(Arena *arena, const Conflicts *conflicts)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    const char *last = NULL;
+
+    if (conflicts->v.n == 1)
+        return arena_printf(arena, "Apply failed with 1 conflict: conflict with %s: %s",
+                            conflicts->v.v[0].manager, conflicts->v.v[0].path);
+    strbuf_printf(&text, "Apply failed with %zu conflicts: ", conflicts->v.n);
+    for (size_t i = 0; i < conflicts->v.n; i++) {
+        const Conflict *conflict = &conflicts->v.v[i];
+
+        if (conflict->manager != last)
+            strbuf_printf(&text, "%sconflicts with %s:", last ? "\n" : "", conflict->manager);
+        strbuf_printf(&text, "\n- %s", conflict->path);
+        last = conflict->manager;
+    }
+    return arena_strdup(arena, text.p);
+}
+
+static int refuse_conflicts(Write *write, const Conflicts *conflicts)
+{
+    Causes causes = {.arena = &write->arena};
+
+    for (size_t i = 0; i < conflicts->v.n; i++) {
+        causes_add(&causes, CAUSE_CONFLICT, conflicts->v.v[i].path, NULL, NULL);
+        causes.v[i].message =
+            arena_printf(&write->arena, "conflict with %s", conflicts->v.v[i].manager);
+    }
+    write->status = (ApiStatus){.reason = STATUS_CONFLICT,
+                                .message = conflict_message(&write->arena, conflicts),
+                                .causes = causes.v,
+                                .n_causes = causes.n};
+    return STATUS_CONFLICT;
+}
+
+/* Takes from all others what the merge changes, or refuses because they own it. */
+static int take_over(Write *write, Managers *managers, size_t own, const FieldSet *changed,
+                     const FieldSet *removed)
+{
+    Arena *arena = &write->arena;
+    Conflicts conflicts = {.arena = arena, .v = VEC_INIT};
+    int r = 0;
+
+    for (size_t i = 0; i < managers->n && !write->force; i++) {
+        if (i == own)
+            continue;
+        conflicts.manager = print_manager(arena, &managers->v[i].entry);
+        fieldset_each_path(fieldset_intersect(arena, managers->v[i].set, changed), add_conflict,
+                           &conflicts);
+    }
+    if (conflicts.v.n)
+        r = refuse_conflicts(write, &conflicts);
+    for (size_t i = 0; i < managers->n && r == 0; i++)
+        if (i != own)
+            set_of(
+                &managers->v[i],
+                fieldset_minus(arena, fieldset_minus(arena, managers->v[i].set, changed), removed));
+    VEC_DEINIT(&conflicts.v);
+    return r;
+}
+
+/* What this manager owned, does not apply any more, and nobody else owns. */
+static FieldSet *fields_to_drop(Arena *arena, const Managers *managers, size_t own,
+                                const FieldSet *applied)
+{
+    FieldSet *drop = fieldset_minus(arena, managers->v[own].set, applied);
+
+    for (size_t i = 0; i < managers->n; i++)
+        if (i != own)
+            drop = fieldset_minus(arena, drop, managers->v[i].set);
+    return drop;
+}
+
+static int decode_merged(Write *write, yyjson_mut_val *merged, Object **ret)
+{
+    static const char *const ignore[] = {"kind", "apiVersion", NULL};
+    _object_ Object *object = object_new(write->kind);
+    DecodeReport report = {0};
+
+    if (json_decode_tree(write->kind->type, &object->arena, merged, 0, ignore, object->value,
+                         &report))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "failed to create typed patch object (%s/%s; %s, Kind=%s): %s",
+                          str_or(write->ns, ""), write->name, write->kind->api_version,
+                          write->kind->kind, report.error);
+    type_default(write->kind->type, &object->arena, object->value);
+    if (write->kind->rules && write->kind->rules->complete)
+        write->kind->rules->complete(&object->arena, object->value);
+    *ret = TAKE_PTR(object);
+    return 0;
+}
+
+static yyjson_mut_val *merge(Write *write, const Object *live, yyjson_val *applied,
+                             const FieldSet *drop, yyjson_mut_doc *doc)
+{
+    yyjson_doc *live_doc = NULL;
+    yyjson_mut_val *merged;
+
+    if (live) {
+        yyjson_mut_doc_set_root(doc, json_tree(write->kind->type, live->value, doc));
+        live_doc = yyjson_mut_doc_imut_copy(doc, NULL);
+    }
+    merged = live_doc ? fieldset_apply(write->kind->type, doc, yyjson_doc_get_root(live_doc),
+                                       applied, drop, &write->arena)
+                      : yyjson_val_mut_copy(doc, applied);
+    yyjson_doc_free(live_doc);
+    return merged;
+}
+
+/* The applied document's type: what a typo in it reads like. */
+static int check_applied(Write *write, yyjson_val *applied)
+{
+    const char *kind = yyjson_get_str(yyjson_obj_get(applied, "kind"));
+    const char *api_version = yyjson_get_str(yyjson_obj_get(applied, "apiVersion"));
+    yyjson_val *meta = yyjson_obj_get(applied, "metadata");
+
+    if (!yyjson_is_obj(applied) || str_empty(kind) || str_empty(api_version))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "invalid object type: /, Kind=%s", str_or(kind, ""));
+    if (!str_equal(kind, write->kind->kind) || !str_equal(api_version, write->kind->api_version))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "the kind of the applied object (%s, Kind=%s) does not match the kind "
+                          "on the URL (%s, Kind=%s)",
+                          api_version, kind, write->kind->api_version, write->kind->kind);
+    if (yyjson_arr_size(yyjson_obj_get(meta, "managedFields")))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "metadata.managedFields must be nil");
+    return 0;
+}
+
+static int apply_to(Write *write, const Object *live, yyjson_val *applied, Managers *managers,
+                    yyjson_mut_doc *doc, Object **ret)
+{
+    Arena *arena = &write->arena;
+    const Kind *kind = write->kind;
+    FieldSet *set, *changed, *removed = NULL;
+    const char *why = NULL;
+    _object_ Object *object = NULL;
+    Manager *own;
+    size_t at;
+    int r;
+
+    set = fieldset_of_tree(kind->type, arena, applied, &why);
+    if (why)
+        return status_set(&write->status, arena, STATUS_INTERNAL_ERROR,
+                          "failed to create typed patch object (%s/%s; %s, Kind=%s): %s",
+                          str_or(write->ns, ""), write->name, kind->api_version, kind->kind, why);
+    set = without_foreign(arena, kind, set, write->subresource);
+    own = managers_find(managers, write->manager, "Apply", kind->api_version, write->subresource);
+    at = (size_t)(own - managers->v);
+    r = decode_merged(
+        write, merge(write, live, applied, fields_to_drop(arena, managers, at, set), doc), &object);
+    if (r)
+        return r;
+    if (live) {
+        changed = fieldset_changed(kind->type, arena, live->value, object->value, &removed);
+        changed = fieldset_intersect(
+            arena, without_foreign(arena, kind, changed, write->subresource), set);
+        removed = without_foreign(arena, kind, removed, write->subresource);
+        r = take_over(write, managers, at, changed, removed);
+        if (r)
+            return r;
+    }
+    set_of(&managers->v[at], set);
+    managers_write(managers, object, server_time(write->server));
+    *ret = TAKE_PTR(object);
+    return 0;
+}
+
+int managed_apply(Write *write, const Object *live, yyjson_val *applied, Object **ret)
+{
+    yyjson_mut_doc *doc;
+    Managers managers = VEC_INIT;
+    int r = check_applied(write, applied);
+
+    if (r)
+        return r;
+    doc = yyjson_mut_doc_new(NULL);
+    if (live)
+        managers_read(&write->arena, object_meta(live), &managers);
+    r = apply_to(write, live, applied, &managers, doc, ret);
+    VEC_DEINIT(&managers);
+    yyjson_mut_doc_free(doc);
+    return r;
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's own certificate authority: ECDSA P-256, PEM files in one folder, made at first
+ * start.
+ *
+ *   ca.crt ca.key          signs the others; ten years
+ *   server.crt server.key  what clients see; one year, made anew when the names it has to hold
+ * change or a quarter of its life is left admin.crt admin.key    CN kubernetes-admin, O
+ * system:masters; ten years, so that copies of a kubeconfig stay good token.key              signs
+ * ServiceAccount tokens
+ *
+ * Files are written whole or not at all, keys before certificates: a certificate that is there has
+ * its key.
+ */
+#include <arpa/inet.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "base/strmap.h"
+#include "server/server.h"
+
+#define DAY INT64_C(86400)
+#define YEARS_10 (3650 * DAY)
+#define YEAR (365 * DAY)
+#define RENEW_BEFORE (90 * DAY)
+#define FILE_MAX ((size_t)64 * 1024)
+
+static void pkeyp(EVP_PKEY **p)
+{
+    EVP_PKEY_free(*p);
+}
+static void certp(X509 **p)
+{
+    X509_free(*p);
+}
+static void biop(BIO **p)
+{
+    BIO_free(*p);
+}
+
+static char *bio_text(BIO *bio)
+{
+    char *p;
+    long n = BIO_get_mem_data(bio, &p);
+
+    return mem_strndup(p, (size_t)n);
+}
+
+static char *key_to_pem(EVP_PKEY *key)
+{
+    _cleanup_(biop)
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    if (!bio || !PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
+        return NULL;
+    return bio_text(bio);
+}
+
+static char *certificate_to_pem(X509 *certificate)
+{
+    _cleanup_(biop)
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    if (!bio || !PEM_write_bio_X509(bio, certificate))
+        return NULL;
+    return bio_text(bio);
+}
+
+static EVP_PKEY *key_from_pem(const char *pem)
+{
+    _cleanup_(biop)
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+
+    return bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+}
+
+static X509 *certificate_from_pem(const char *pem)
+{
+    _cleanup_(biop)
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+
+    return bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+}
+
+static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509_EXTENSION *extension;
+    bool ok;
+
+    X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
+    extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    ok = extension && X509_add_ext(certificate, extension, -1);
+    X509_EXTENSION_free(extension);
+    return ok;
+}
+
+typedef struct CertificateOptions {
+    const char *common_name, *organization;
+    const char *alternative_names; /* "DNS:a,IP:b"; NULL: none */
+    bool is_ca, is_server;
+    int64_t now, lifetime;
+} CertificateOptions;
+
+static bool add_name(X509_NAME *name, const char *field, const char *value)
+{
+    return !value || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                                (const unsigned char *)value, -1, -1, 0);
+}
+
+static bool fill_certificate(X509 *certificate, EVP_PKEY *key, X509 *issuer,
+                             const CertificateOptions *options)
+{
+    uint8_t serial[16];
+    time_t now = (time_t)options->now;
+    BIGNUM *number;
+    bool ok;
+
+    random_secret(serial, sizeof(serial));
+    serial[0] &= 0x7f;
+    number = BN_bin2bn(serial, sizeof(serial), NULL);
+    ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+    BN_free(number);
+    return ok && X509_set_version(certificate, X509_VERSION_3) &&
+           X509_time_adj_ex(X509_getm_notBefore(certificate), 0, -3600, &now) &&
+           X509_time_adj_ex(X509_getm_notAfter(certificate), (int)(options->lifetime / DAY), 0,
+                            &now) &&
+           X509_set_pubkey(certificate, key) &&
+           add_name(X509_get_subject_name(certificate), "O", options->organization) &&
+           add_name(X509_get_subject_name(certificate), "CN", options->common_name) &&
+           X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) &&
+           add_extension(certificate, issuer, NID_basic_constraints,
+                         options->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE") &&
+           add_extension(certificate, issuer, NID_key_usage,
+                         options->is_ca ? "critical,digitalSignature,keyCertSign,cRLSign"
+                                        : "critical,digitalSignature") &&
+           (options->is_ca || add_extension(certificate, issuer, NID_ext_key_usage,
+                                            options->is_server ? "serverAuth" : "clientAuth")) &&
+           add_extension(certificate, issuer, NID_subject_key_identifier, "hash") &&
+           (options->is_ca ||
+            add_extension(certificate, issuer, NID_authority_key_identifier, "keyid")) &&
+           (!options->alternative_names ||
+            add_extension(certificate, issuer, NID_subject_alt_name, options->alternative_names));
+}
+
+/* issuer NULL: signs itself. */
+static X509 *make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
+                              const CertificateOptions *options)
+{
+    _cleanup_(certp)
+    X509 *certificate = X509_new();
+
+    if (!certificate ||
+        !fill_certificate(certificate, key, issuer ? issuer : certificate, options) ||
+        !X509_sign(certificate, issuer_key ? issuer_key : key, EVP_sha256()))
+        return NULL;
+    return TAKE_PTR(certificate);
+}
+
+static int read_pem(const char *dir, const char *name, char **ret, Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/%s", dir, name);
+    size_t n;
+    int r;
+
+    if (!file_exists(path))
+        return 1;
+    r = file_read(path, FILE_MAX, ret, &n);
+    return r < 0 ? err_set(reterr, -r, "read %s", path) : 0;
+}
+
+static int write_pem(const char *dir, const char *name, const char *text, Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/%s", dir, name);
+    int r = file_write_atomic(path, text, strlen(text), 0600);
+
+    return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
+}
+
+/* The key of a file, made if it is missing. */
+static int open_key(const char *dir, const char *name, char **ret_pem, EVP_PKEY **ret, Err *reterr)
+{
+    int r = read_pem(dir, name, ret_pem, reterr);
+
+    if (r < 0)
+        return ERR_TRACE(r);
+    if (r == 0) {
+        *ret = key_from_pem(*ret_pem);
+        return *ret ? 0 : err_set(reterr, 0, "%s/%s holds no private key", dir, name);
+    }
+    *ret = EVP_EC_gen("P-256");
+    *ret_pem = *ret ? key_to_pem(*ret) : NULL;
+    if (!*ret_pem)
+        return err_set(reterr, 0, "cannot make a key for %s/%s", dir, name);
+    return write_pem(dir, name, *ret_pem, reterr);
+}
+
+static bool certificate_fits(X509 *certificate, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
+                             const CertificateOptions *options)
+{
+    time_t late = (time_t)(options->now + (options->is_server ? RENEW_BEFORE : DAY));
+
+    return X509_check_private_key(certificate, key) == 1 &&
+           X509_cmp_time(X509_get0_notAfter(certificate), &late) > 0 &&
+           (!issuer || X509_verify(certificate, issuer_key) == 1);
+}
+
+/* The names a certificate holds, in the form they are asked for, to see whether they changed. */
+static char *alternative_names_of(X509 *certificate)
+{
+    _cleanup_(strbuf_deinit)
+    StrBuf text = STRBUF_INIT;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    char address[INET6_ADDRSTRLEN];
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        strbuf_add_string(&text, text.n ? "," : "");
+        if (name->type == GEN_DNS) {
+            strbuf_add_string(&text, "DNS:");
+            strbuf_add(&text, ASN1_STRING_get0_data(name->d.dNSName),
+                       (size_t)ASN1_STRING_length(name->d.dNSName));
+        } else if (name->type == GEN_IPADD) {
+            int n = ASN1_STRING_length(name->d.iPAddress);
+
+            if (inet_ntop(n == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(name->d.iPAddress),
+                          address, sizeof(address)))
+                strbuf_printf(&text, "IP:%s", address);
+        }
+    }
+    GENERAL_NAMES_free(names);
+    return strbuf_take(&text);
+}
+
+/* The certificate of a file, made (anew) where it is missing or does not fit. */
+static int open_certificate(const char *dir, const char *name, EVP_PKEY *key, X509 *issuer,
+                            EVP_PKEY *issuer_key, const CertificateOptions *options, char **ret_pem,
+                            X509 **ret, Err *reterr)
+{
+    _free_ char *before = NULL;
+    int r = read_pem(dir, name, &before, reterr);
+
+    if (r < 0)
+        return ERR_TRACE(r);
+    if (r == 0) {
+        _cleanup_(certp)
+        X509 *certificate = certificate_from_pem(before);
+        _free_ char *names = certificate ? alternative_names_of(certificate) : NULL;
+
+        if (certificate && certificate_fits(certificate, key, issuer, issuer_key, options) &&
+            str_equal(names, options->alternative_names)) {
+            *ret_pem = TAKE_PTR(before);
+            *ret = TAKE_PTR(certificate);
+            return 0;
+        }
+    }
+    *ret = make_certificate(key, issuer, issuer_key, options);
+    *ret_pem = *ret ? certificate_to_pem(*ret) : NULL;
+    if (!*ret_pem)
+        return err_set(reterr, 0, "cannot make certificate %s/%s", dir, name);
+    return write_pem(dir, name, *ret_pem, reterr);
+}
+
+/* What the server's certificate has to hold, each name once: "DNS:localhost,IP:127.0.0.1,...". IPs
+ * are in the form that inet_ntop prints, so that the text can be compared with a certificate's. */
+static char *server_names(const char *const *addresses)
+{
+    static const char *const always[] = {"kubernetes",
+                                         "kubernetes.default",
+                                         "kubernetes.default.svc",
+                                         "kubernetes.default.svc.cluster.local",
+                                         "localhost",
+                                         "127.0.0.1",
+                                         NULL};
+    const char *const *lists[] = {always, addresses};
+    _cleanup_(strbuf_deinit)
+    StrBuf text = STRBUF_INIT;
+    StrMap seen = STRMAP_INIT;
+    uint8_t binary[16];
+    char printed[INET6_ADDRSTRLEN];
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        for (const char *const *p = lists[i]; p && *p; p++) {
+            int family = strchr(*p, ':') ? AF_INET6 : AF_INET;
+            bool ip = inet_pton(family, *p, binary) == 1 &&
+                      inet_ntop(family, binary, printed, sizeof(printed));
+            const char *name = ip ? printed : *p;
+
+            if (str_empty(name) || strchr(name, ',') || strmap_put(&seen, name, &seen))
+                continue;
+            strbuf_printf(&text, "%s%s:%s", text.n ? "," : "", ip ? "IP" : "DNS", name);
+        }
+    }
+    strmap_deinit(&seen);
+    return strbuf_take(&text);
+}
+
+static int open_all(const char *dir, const char *const *addresses, int64_t now, Pki *pki,
+                    Err *reterr)
+{
+    _cleanup_(pkeyp)
+    EVP_PKEY *ca_key = NULL, *server_key = NULL, *admin_key = NULL, *token_key = NULL;
+    _cleanup_(certp)
+    X509 *ca = NULL, *server = NULL, *admin = NULL;
+    _free_ char *names = server_names(addresses);
+    int r;
+
+    r = open_key(dir, "ca.key", &pki->ca_key_pem, &ca_key, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_certificate(
+        dir, "ca.crt", ca_key, NULL, NULL,
+        &(CertificateOptions){
+            .common_name = "stead-ca", .is_ca = true, .now = now, .lifetime = YEARS_10},
+        &pki->ca_pem, &ca, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_key(dir, "server.key", &pki->server_key_pem, &server_key, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_certificate(dir, "server.crt", server_key, ca, ca_key,
+                         &(CertificateOptions){.common_name = "kube-apiserver",
+                                               .alternative_names = names,
+                                               .is_server = true,
+                                               .now = now,
+                                               .lifetime = YEAR},
+                         &pki->server_pem, &server, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_key(dir, "admin.key", &pki->admin_key_pem, &admin_key, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_certificate(dir, "admin.crt", admin_key, ca, ca_key,
+                         &(CertificateOptions){.common_name = "kubernetes-admin",
+                                               .organization = "system:masters",
+                                               .now = now,
+                                               .lifetime = YEARS_10},
+                         &pki->admin_pem, &admin, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    return open_key(dir, "token.key", &pki->token_key_pem, &token_key, reterr);
+}
+
+int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr)
+{
+    Pki *pki;
+    int r = file_mkdir_all(dir, 0700);
+
+    if (r < 0)
+        return err_set(reterr, -r, "make folder %s", dir);
+    pki = mem_new_type(Pki);
+    r = open_all(dir, addresses, clock_wall_ns(clock) / NS_PER_SEC, pki, reterr);
+    if (r < 0) {
+        pki_free(pki);
+        return ERR_TRACE(r);
+    }
+    *ret = pki;
+    return 0;
+}
+
+Pki *pki_free(Pki *pki)
+{
+    if (!pki)
+        return NULL;
+    free(pki->ca_pem);
+    free(pki->ca_key_pem);
+    free(pki->server_pem);
+    free(pki->server_key_pem);
+    free(pki->admin_pem);
+    free(pki->admin_key_pem);
+    free(pki->token_key_pem);
+    free(pki);
+    return NULL;
+}

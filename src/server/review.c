@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions that are asked by creating an object and answered at once: who am I, may I, whose token
+ * is this. */
+#include "server/internal.h"
+
+/* ["a"] as the JSON that extra values are. */
+static Bytes json_list(Arena *arena, const char *value)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    strbuf_add_char(&text, '[');
+    json_encode_string(&text, value, strlen(value));
+    strbuf_add_char(&text, ']');
+    return arena_bytes(arena, strbuf_bytes(&text));
+}
+
+static UserInfo describe(Arena *arena, const User *user)
+{
+    UserInfo info = {.username = arena_strdup(arena, user->name),
+                     .uid = arena_strdup(arena, user->uid)};
+
+    info.groups.v = arena_new_n(arena, const char *, user->groups.n + 1);
+    info.groups.n = user->groups.n;
+    for (size_t i = 0; i < user->groups.n; i++)
+        info.groups.v[i] = arena_strdup(arena, user->groups.v[i]);
+    if (user->credential_id) {
+        info.extra.v = arena_new(arena, BytesEntry);
+        info.extra.v[0].key = "authentication.kubernetes.io/credential-id";
+        info.extra.v[0].value = json_list(arena, user->credential_id);
+        info.extra.n = 1;
+    }
+    return info;
+}
+
+static int review_self(Call *call, Object *object, ApiStatus *reterr)
+{
+    SelfSubjectReview *review = OBJECT_AS(SelfSubjectReview, object);
+
+    review->metadata.creation_timestamp = server_time(call->server);
+    review->status.user_info = describe(&object->arena, call->user);
+    return 0;
+}
+
+static void decide(const User *user, const ResourceAttributes *resource,
+                   const NonResourceAttributes *path, SubjectAccessReviewStatus *ret)
+{
+    Attributes attributes = {0};
+
+    if (resource)
+        attributes = (Attributes){.verb = resource->verb,
+                                  .group = resource->group,
+                                  .resource = resource->resource,
+                                  .subresource = resource->subresource,
+                                  .ns = resource->namespace,
+                                  .name = resource->name};
+    else if (path)
+        attributes = (Attributes){.verb = path->verb, .path = str_or(path->path, "/")};
+    *ret =
+        (SubjectAccessReviewStatus){.allowed = (resource || path) && authorize(user, &attributes)};
+}
+
+static int review_self_access(Call *call, Object *object, ApiStatus *reterr)
+{
+    SelfSubjectAccessReview *review = OBJECT_AS(SelfSubjectAccessReview, object);
+
+    decide(call->user, review->spec.resource_attributes, review->spec.non_resource_attributes,
+           &review->status);
+    return 0;
+}
+
+static void decide_for(const SubjectAccessReviewSpec *spec, SubjectAccessReviewStatus *ret)
+{
+    _cleanup_(user_unrefp)
+    User *user = user_new(str_or(spec->user, ""), spec->uid);
+
+    for (size_t i = 0; i < spec->groups.n; i++)
+        user_add_group(user, spec->groups.v[i]);
+    decide(user, spec->resource_attributes, spec->non_resource_attributes, ret);
+}
+
+static int review_access(Call *call, Object *object, ApiStatus *reterr)
+{
+    SubjectAccessReview *review = OBJECT_AS(SubjectAccessReview, object);
+
+    decide_for(&review->spec, &review->status);
+    return 0;
+}
+
+static int review_local_access(Call *call, Object *object, ApiStatus *reterr)
+{
+    LocalSubjectAccessReview *review = OBJECT_AS(LocalSubjectAccessReview, object);
+
+    review->metadata.namespace = arena_strdup(&object->arena, call->route.ns);
+    if (review->spec.resource_attributes &&
+        !str_equal(review->spec.resource_attributes->namespace, call->route.ns)) {
+        Causes causes = {.arena = call->arena};
+
+        causes_invalid_string(&causes, "spec.resourceAttributes.namespace",
+                              review->spec.resource_attributes->namespace,
+                              "must match metadata.namespace");
+        return status_invalid(reterr, call->arena, object->kind, "", &causes);
+    }
+    decide_for(&review->spec, &review->status);
+    return 0;
+}
+
+static StringArray one_string(Arena *arena, const char *s)
+{
+    StringArray array = {arena_new(arena, const char *), 1};
+
+    array.v[0] = s;
+    return array;
+}
+
+static int review_rules(Call *call, Object *object, ApiStatus *reterr)
+{
+    SelfSubjectRulesReview *review = OBJECT_AS(SelfSubjectRulesReview, object);
+    Arena *arena = &object->arena;
+    ResourceRule *rule = arena_new(arena, ResourceRule);
+    NonResourceRule *path = arena_new(arena, NonResourceRule);
+    bool masters = call->user->masters;
+
+    rule->verbs = one_string(arena, masters ? "*" : "create");
+    rule->api_groups = one_string(arena, masters ? "*" : "authorization.k8s.io");
+    rule->resources = one_string(arena, masters ? "*" : "selfsubjectaccessreviews");
+    path->verbs = one_string(arena, masters ? "*" : "get");
+    path->non_resource_urls = one_string(arena, masters ? "*" : "/api/*");
+    review->status.resource_rules = (ResourceRuleArray){rule, 1};
+    review->status.non_resource_rules = (NonResourceRuleArray){path, 1};
+    return 0;
+}
+
+static int review_token(Call *call, Object *object, ApiStatus *reterr)
+{
+    TokenReview *review = OBJECT_AS(TokenReview, object);
+    const char *why = "";
+    User *user;
+
+    if (str_empty(review->spec.token))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+                          "token is required for TokenReview in authentication");
+    user = authenticate_token(call->server, review->spec.token, &why);
+    review->status = (TokenReviewStatus){.authenticated = user != NULL};
+    if (user) {
+        review->status.user = describe(&object->arena, user);
+        review->status.audiences = one_string(&object->arena, TOKEN_ISSUER);
+    } else {
+        review->status.error = why;
+    }
+    user_unref(user);
+    return 0;
+}
+
+void review_create(Call *call, Object *object)
+{
+    static const struct {
+        const Kind *kind;
+        int (*answer)(Call *call, Object *object, ApiStatus *reterr);
+    } rows[] = {
+        {&kind_self_subject_review, review_self},
+        {&kind_self_subject_access_review, review_self_access},
+        {&kind_subject_access_review, review_access},
+        {&kind_local_subject_access_review, review_local_access},
+        {&kind_self_subject_rules_review, review_rules},
+        {&kind_token_review, review_token},
+    };
+    const Kind *kind = object->kind;
+    Causes causes = {.arena = call->arena};
+    ApiStatus status = {.reason = STATUS_METHOD_NOT_ALLOWED,
+                        .message =
+                            "the server does not allow this method on the requested resource",
+                        .kind = ""};
+
+    type_default(kind->type, &object->arena, object->value);
+    if (kind->rules && kind->rules->validate)
+        kind->rules->validate(object->value, NULL, &causes);
+    if (causes.n) {
+        status_invalid(&status, call->arena, kind, "", &causes);
+        respond_status(call, &status);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].kind != kind)
+            continue;
+        if (rows[i].answer(call, object, &status) == 0) {
+            respond_object(call, 201, object);
+            return;
+        }
+        break;
+    }
+    respond_status(call, &status);
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's life, and the objects that every cluster has from its first second. */
+#include "base/log.h"
+#include "server/internal.h"
+
+/* ---- what is there from the start ---- */
+
+static void on_bootstrapped(void *data, const ApiStatus *status, Object *object)
+{
+    if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS)
+        log_error("server", "cannot create a system object: %s", status->message);
+}
+
+static void ensure(Server *server, Client *client, const Kind *kind, const char *ns,
+                   const char *name, void (*fill)(Server *server, Object *object))
+{
+    _object_ Object *object = NULL;
+    ObjectMeta *meta;
+
+    if (store_head(server->store, kind, ns, name))
+        return;
+    object = object_new(kind);
+    meta = object_meta(object);
+    meta->name = arena_strdup(&object->arena, name);
+    meta->namespace = arena_strdup(&object->arena, ns);
+    if (fill)
+        fill(server, object);
+    client_create(client, object, &(WriteOptions){.field_manager = "stead"}, on_bootstrapped, NULL);
+}
+
+/* "127.0.0.1:6443" -> 6443 */
+static int32_t port_of(const char *address)
+{
+    const char *colon = address ? strrchr(address, ':') : NULL;
+    int64_t port;
+
+    return colon && str_to_int64(colon + 1, 1, 65535, &port) == 0 ? (int32_t)port : 6443;
+}
+
+static void fill_kubernetes_service(Server *server, Object *object)
+{
+    Service *service = OBJECT_AS(Service, object);
+    Arena *arena = &object->arena;
+    ServicePort *port = arena_new(arena, ServicePort);
+
+    string_map_put(arena, &service->metadata.labels, "component", "apiserver");
+    string_map_put(arena, &service->metadata.labels, "provider", "kubernetes");
+    *port = (ServicePort){.name = "https",
+                          .protocol = "TCP",
+                          .port = 443,
+                          .target_port = {.number = port_of(server->external_address)}};
+    service->spec.ports = (ServicePortArray){port, 1};
+    service->spec.type = "ClusterIP";
+    service->spec.session_affinity = "None";
+    service->spec.cluster_ip = service_first_address(server->addresses, arena);
+}
+
+static void fill_standard_class(Server *server, Object *object)
+{
+    StorageClass *class = OBJECT_AS(StorageClass, object);
+    Arena *arena = &object->arena;
+
+    string_map_put(arena, &class->metadata.annotations,
+                   "storageclass.kubernetes.io/is-default-class", "true");
+    class->provisioner = "stead.dev/volume";
+    class->reclaim_policy = "Delete";
+    class->allow_volume_expansion = arena_bool(arena, true);
+    class->volume_binding_mode = "Immediate";
+}
+
+static void bootstrap(Server *server)
+{
+    static const char *const namespaces[] = {"default", "kube-system", "kube-public",
+                                             "kube-node-lease"};
+    Client *client = server_client(server, "system:apiserver");
+
+    for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
+        ensure(server, client, &kind_namespace, NULL, namespaces[i], NULL);
+    ensure(server, client, &kind_service, "default", "kubernetes", fill_kubernetes_service);
+    ensure(server, client, &kind_storage_class, NULL, "standard", fill_standard_class);
+}
+
+/* ---- services ---- */
+
+static void on_service(void *data, const WatchEvent *event)
+{
+    Server *server = data;
+
+    if (event->type == WATCH_DELETED)
+        service_settle(server->addresses, NULL, event->object);
+    else if (event->type != WATCH_BOOKMARK)
+        service_settle(server->addresses, event->object, event->before);
+}
+
+static bool each_service(void *data, Object *object)
+{
+    service_settle(data, object, NULL);
+    return true;
+}
+
+/* ---- life ---- */
+
+static void index_resources(Server *server)
+{
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+        _free_ char *key = NULL;
+
+        if (str_empty(kind->plural))
+            continue;
+        key = mem_printf("%s/%s/%s", kind->group, kind->version, kind->plural);
+        strmap_put(&server->resources, key, (void *)(uintptr_t)kind);
+    }
+}
+
+static int open_parts(Server *server, const ServerOptions *options, Err *reterr)
+{
+    int r;
+
+    r = token_key_new(options->pki ? options->pki->token_key_pem : NULL, &server->token_key,
+                      reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    server->token_auth = token_auth_new(options->token_file, reterr, &r);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = service_addresses_new(options->service_cidr, &server->addresses, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    store_list(server->store, &kind_service, NULL, NULL, each_service, server->addresses);
+    r = store_watch(server->store, &kind_service, 0, on_service, server, &server->service_watch);
+    return r ? err_set(reterr, 0, "cannot watch Services") : 0;
+}
+
+int server_new(const ServerOptions *options, Server **ret, Err *reterr)
+{
+    Server *server = mem_new_type(Server);
+    int r;
+
+    server->loop = options->loop;
+    server->store = options->store;
+    server->clock = options->clock;
+    server->random = options->random;
+    server->streams = options->streams;
+    server->anonymous = options->anonymous;
+    server->external_address = mem_strdup(str_or(options->external_address, "127.0.0.1:6443"));
+    server->node_name = mem_strdup(options->node_name);
+    server->anonymous_user = user_new("system:anonymous", NULL);
+    server->anonymous_user->anonymous = true;
+    user_add_group(server->anonymous_user, "system:unauthenticated");
+    list_init(&server->local_clients);
+    list_init(&server->watches);
+    list_init(&server->writes);
+    index_resources(server);
+    r = open_parts(server, options, reterr);
+    if (r < 0) {
+        server_free(server);
+        return ERR_TRACE(r);
+    }
+    bootstrap(server);
+    *ret = server;
+    return 0;
+}
+
+Server *server_free(Server *server)
+{
+    if (!server)
+        return NULL;
+    timer_stop(server->clock, &server->bookmark_timer);
+    /* What the store still has to answer goes on without us: it is acknowledged to nobody. */
+    LIST_EACH_SAFE(&server->writes, node)
+    {
+        CONTAINER_OF(node, Write, node)->server = NULL;
+        list_remove(node);
+    }
+    local_clients_free(server);
+    store_watch_stop(server->service_watch);
+    watch_forget_line(server);
+    token_key_free(server->token_key);
+    token_auth_free(server->token_auth);
+    service_addresses_free(server->addresses);
+    user_unref(server->anonymous_user);
+    strmap_deinit(&server->resources);
+    free(server->external_address);
+    free(server->node_name);
+    free(server);
+    return NULL;
+}
+
+void server_set_streams(Server *server, PodStreams *streams)
+{
+    server->streams = streams;
+}
+
+void server_set_ready(Server *server, bool ready)
+{
+    server->ready = ready;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every pod runs as a ServiceAccount: "default" where it names none. Unless pod or account decline,
+ * a projected volume with a token, the cluster's CA and the namespace is mounted where client
+ * libraries look for it.
+ */
+#include "server/internal.h"
+
+#define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
+#define VOLUME_PREFIX "kube-api-access-"
+#define TOKEN_SECONDS 3607
+#define FILE_MODE 0644
+
+static bool mounts_token(const Container *container)
+{
+    for (size_t i = 0; i < container->volume_mounts.n; i++)
+        if (str_equal(container->volume_mounts.v[i].mount_path, MOUNT_PATH))
+            return true;
+    return false;
+}
+
+static bool any_wants_token(const ContainerArray *containers)
+{
+    for (size_t i = 0; i < containers->n; i++)
+        if (!mounts_token(&containers->v[i]))
+            return true;
+    return false;
+}
+
+static void add_mounts(Arena *arena, ContainerArray *containers, const char *volume)
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        VolumeMountArray *mounts = &containers->v[i].volume_mounts;
+        VolumeMount *v;
+
+        if (mounts_token(&containers->v[i]))
+            continue;
+        v = arena_new_n(arena, VolumeMount, mounts->n + 1);
+        if (mounts->n)
+            memcpy(v, mounts->v, mounts->n * sizeof(*v));
+        v[mounts->n++] = (VolumeMount){.name = volume, .read_only = true, .mount_path = MOUNT_PATH};
+        mounts->v = v;
+    }
+}
+
+static ProjectedVolumeSource *token_source(Arena *arena)
+{
+    ProjectedVolumeSource *source = arena_new(arena, ProjectedVolumeSource);
+    VolumeProjection *v = arena_new_n(arena, VolumeProjection, 3);
+    KeyToPath *certificate = arena_new(arena, KeyToPath);
+    DownwardAPIVolumeFile *file = arena_new(arena, DownwardAPIVolumeFile);
+
+    v[0].service_account_token = arena_new(arena, ServiceAccountTokenProjection);
+    v[0].service_account_token->expiration_seconds = arena_int64(arena, TOKEN_SECONDS);
+    v[0].service_account_token->path = "token";
+    v[1].config_map = arena_new(arena, ConfigMapProjection);
+    v[1].config_map->local_object_reference.name = "kube-root-ca.crt";
+    *certificate = (KeyToPath){.key = "ca.crt", .path = "ca.crt"};
+    v[1].config_map->items = (KeyToPathArray){certificate, 1};
+    v[2].downward_api = arena_new(arena, DownwardAPIProjection);
+    file->path = "namespace";
+    file->field_ref = arena_new(arena, ObjectFieldSelector);
+    *file->field_ref =
+        (ObjectFieldSelector){.api_version = "v1", .field_path = "metadata.namespace"};
+    v[2].downward_api->items = (DownwardAPIVolumeFileArray){file, 1};
+    source->sources = (VolumeProjectionArray){v, 3};
+    source->default_mode = arena_int32(arena, FILE_MODE);
+    return source;
+}
+
+static void mount_token(Write *write, PodSpec *spec)
+{
+    Arena *arena = &write->object->arena;
+    const char *name = NULL;
+    char suffix[6];
+    Volume *v;
+
+    if (!any_wants_token(&spec->containers) && !any_wants_token(&spec->init_containers))
+        return;
+    for (size_t i = 0; i < spec->volumes.n && !name; i++)
+        if (str_starts_with(spec->volumes.v[i].name, VOLUME_PREFIX))
+            name = spec->volumes.v[i].name;
+    if (!name) {
+        random_suffix(write->server->random, suffix, sizeof(suffix) - 1);
+        name = arena_printf(arena, VOLUME_PREFIX "%s", suffix);
+        v = arena_new_n(arena, Volume, spec->volumes.n + 1);
+        if (spec->volumes.n)
+            memcpy(v, spec->volumes.v, spec->volumes.n * sizeof(*v));
+        v[spec->volumes.n].name = name;
+        v[spec->volumes.n].volume_source.projected = token_source(arena);
+        spec->volumes.v = v;
+        spec->volumes.n++;
+    }
+    add_mounts(arena, &spec->init_containers, name);
+    add_mounts(arena, &spec->containers, name);
+}
+
+int serviceaccount_admit(Write *write)
+{
+    PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
+    Arena *arena = &write->object->arena;
+    const ServiceAccount *account;
+    bool automount = true;
+    Object *object;
+
+    if (str_empty(spec->service_account_name))
+        spec->service_account_name = str_or(spec->service_account, "default");
+    spec->service_account = spec->service_account_name;
+    object = store_head(write->server->store, &kind_service_account, write->ns,
+                        spec->service_account_name);
+    if (!object)
+        return status_forbidden(
+            &write->status, &write->arena, write->kind, write->name,
+            arena_printf(&write->arena,
+                         "error looking up service account %s/%s: serviceaccount \"%s\" not found",
+                         write->ns, spec->service_account_name, spec->service_account_name));
+    account = OBJECT_AS(ServiceAccount, object);
+    if (spec->automount_service_account_token)
+        automount = *spec->automount_service_account_token;
+    else if (account->automount_service_account_token)
+        automount = *account->automount_service_account_token;
+    if (automount)
+        mount_token(write, spec);
+    if (spec->image_pull_secrets.n == 0 && account->image_pull_secrets.n) {
+        size_t n = account->image_pull_secrets.n;
+
+        spec->image_pull_secrets.v = arena_new_n(arena, LocalObjectReference, n);
+        spec->image_pull_secrets.n = n;
+        for (size_t i = 0; i < n; i++)
+            spec->image_pull_secrets.v[i].name =
+                arena_strdup(arena, account->image_pull_secrets.v[i].name);
+    }
+    return 0;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one way in which state changes, for HTTP and for clients in the process alike.
+ *
+ *   create   defaults -> managedFields -> admission -> system fields -> validation -> store
+ *   update   checks against the head -> defaults -> what may not change is put back ->
+ * managedFields -> validation -> store, unless nothing has changed; or removal, if this took the
+ * last finalizer from a deleted object
+ *
+ * All of that runs in one go on the loop, against the newest head, so there is nobody to lose a
+ * race against: a conflict can only come from the resourceVersion that a client sends. The write
+ * ends when the store says that it is durable.
+ */
+#include "server/internal.h"
+
+#define SUFFIX 5
+#define NAME_TRIES 8
+#define GENERATE_NAME_MAX 58
+
+/* ---- life ---- */
+
+Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, const char *name)
+{
+    Write *write = mem_new_type(Write);
+
+    write->server = server;
+    list_append(&server->writes, &write->node);
+    write->user = user_ref(user);
+    write->kind = kind;
+    write->arena = ARENA_INIT_SIZE(4096);
+    write->ns = kind->flags & KIND_NAMESPACED ? arena_strdup(&write->arena, ns) : NULL;
+    write->name = arena_strdup(&write->arena, name);
+    return write;
+}
+
+void write_warn(Write *write, const char *text)
+{
+    const char **v = arena_new_n(&write->arena, const char *, write->warnings.n + 1);
+
+    if (write->warnings.n)
+        memcpy(v, write->warnings.v, write->warnings.n * sizeof(*v));
+    v[write->warnings.n++] = arena_strdup(&write->arena, text);
+    write->warnings.v = v;
+}
+
+void write_finish(Write *write)
+{
+    list_remove(&write->node);
+    /* Refused after it had taken addresses: they go back. */
+    if (write->server && write->claimed && (write->status.reason != STATUS_OK || write->dry_run))
+        service_settle(write->server->addresses, write->before, write->object);
+    if (write->call)
+        write->call->write = NULL;
+    if (write->server)
+        write->done(write);
+    object_unref(write->object);
+    object_unref(write->before);
+    user_unref(write->user);
+    arena_clear(&write->arena);
+    free(write);
+}
+
+/* The answer of the store. */
+void write_on_stored(void *data, int outcome, const char *reason, Object *object)
+{
+    Write *write = data;
+
+    if (outcome == STORE_E_NO_SPACE)
+        status_set(&write->status, &write->arena, STATUS_NO_SPACE,
+                   "the disk that holds the state is full: %s", str_or(reason, "no space left"));
+    else if (outcome)
+        status_set(&write->status, &write->arena, STATUS_INTERNAL_ERROR,
+                   "the state could not be written: %s", str_or(reason, "unknown error"));
+    else if (write->server)
+        watch_note_write(write->server);
+    write_finish(write);
+}
+
+/* What the store refuses at once. 0: queued. */
+static int refused(Write *write, int outcome)
+{
+    switch (outcome) {
+    case 0:
+        return 0;
+    case STORE_E_EXISTS:
+        return status_already_exists(&write->status, &write->arena, write->kind, write->name);
+    case STORE_E_MISSING:
+        return status_not_found(&write->status, &write->arena, write->kind, write->name);
+    case STORE_E_CONFLICT:
+        return status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
+    default:
+        return status_set(&write->status, &write->arena, STATUS_INTERNAL_ERROR,
+                          "the store refused the write (%d)", outcome);
+    }
+}
+
+/* ---- parts of both ---- */
+
+static void complete(Write *write)
+{
+    Object *object = write->object;
+    const KindRules *rules = write->kind->rules;
+
+    type_default(write->kind->type, &object->arena, object->value);
+    if (rules && rules->complete)
+        rules->complete(&object->arena, object->value);
+}
+
+static void prepare(Write *write)
+{
+    Object *object = write->object;
+    const KindRules *rules = write->kind->rules;
+
+    if (rules && rules->prepare)
+        rules->prepare(&object->arena, object->value, write->before ? write->before->value : NULL);
+}
+
+static int validate(Write *write)
+{
+    const Kind *kind = write->kind;
+    const void *before = write->before ? write->before->value : NULL;
+    Causes causes = {.arena = &write->arena};
+
+    if (str_equal(write->subresource, "status"))
+        validate_object_status(kind, write->object->value, before, &causes);
+    else
+        validate_object(kind, write->object->value, before, &causes);
+    if (causes.n)
+        return status_invalid(&write->status, &write->arena, kind, write->name, &causes);
+    if (write->call && kind->rules && kind->rules->warn && !write->subresource)
+        kind->rules->warn(&write->arena, write->object->value, &write->warnings);
+    return 0;
+}
+
+/* Makes a field of the new version what it is in the old one. A field alone is a type of one field,
+ * at offset 0. */
+static void put_back_in(Arena *arena, const Field *field, void *value, const void *before)
+{
+    Field alone = *field;
+    const Type one = {
+        .name = "", .fields = &alone, .n_fields = 1, .size = (uint32_t)value_size(field)};
+
+    alone.offset = 0;
+    type_copy(&one, arena, field_at(value, field), field_at(before, field));
+}
+
+static void put_back(Write *write, const Field *field)
+{
+    Object *object = write->object;
+
+    put_back_in(&object->arena, field, object->value, write->before->value);
+}
+
+/* ---- create ---- */
+
+static int check_namespace(Write *write, ObjectMeta *meta, const char *format)
+{
+    Arena *arena = &write->object->arena;
+
+    if (!(write->kind->flags & KIND_NAMESPACED)) {
+        meta->namespace = NULL;
+        return 0;
+    }
+    if (!str_empty(meta->namespace) && !str_equal(meta->namespace, write->ns)) {
+        if (!format)
+            return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                              "the namespace of the provided object does not match the namespace "
+                              "sent on the request");
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "the namespace of the object (%s) does not match the namespace on the "
+                          "URL (%s)",
+                          meta->namespace, write->ns);
+    }
+    if (str_empty(meta->namespace))
+        meta->namespace = arena_strdup(arena, write->ns);
+    return 0;
+}
+
+static void generate_name(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    char suffix[SUFFIX + 1];
+
+    random_suffix(write->server->random, suffix, SUFFIX);
+    meta->name = arena_printf(&write->object->arena, "%.*s%s", GENERATE_NAME_MAX,
+                              meta->generate_name, suffix);
+    write->name = arena_strdup(&write->arena, meta->name);
+}
+
+static void fill_system_fields(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    char uid[37];
+
+    random_uuid(write->server->random, uid);
+    meta->uid = arena_strdup(&write->object->arena, uid);
+    meta->creation_timestamp = server_time(write->server);
+    meta->deletion_timestamp = (Time){0};
+    meta->deletion_grace_period_seconds = NULL;
+    meta->self_link = NULL;
+    meta->resource_version = NULL;
+    meta->generation = write->kind->flags & KIND_HAS_GENERATION ? 1 : 0;
+}
+
+/* A client cannot create an object in a state; nodes say themselves how they are. */
+static void reset_status(Write *write)
+{
+    const Kind *kind = write->kind;
+
+    if (kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node)
+        memset(field_at(write->object->value, kind->status), 0, value_size(kind->status));
+}
+
+static int create_steps(Write *write)
+{
+    Server *server = write->server;
+    ObjectMeta *meta = object_meta(write->object);
+    bool generated;
+    int r;
+
+    r = check_namespace(write, meta, NULL);
+    if (r)
+        return r;
+    if (!str_empty(meta->resource_version) && !str_equal(meta->resource_version, "0"))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "resourceVersion should not be set on objects to be created");
+    write->name = arena_strdup(&write->arena, meta->name);
+    complete(write);
+    reset_status(write);
+    meta->managed_fields = write->applied ? meta->managed_fields : (ManagedFieldsEntryArray){0};
+    if (!write->applied)
+        managed_update(server, write->object, NULL, write->manager, write->subresource);
+    generated = str_empty(meta->name) && !str_empty(meta->generate_name);
+    if (generated)
+        generate_name(write);
+    r = admission_create(write);
+    if (r)
+        return r;
+    fill_system_fields(write);
+    prepare(write);
+    admission_named(write);
+    r = validate(write);
+    if (r)
+        return r;
+    if (write->dry_run)
+        return store_head(server->store, write->kind, write->ns, write->name)
+                   ? refused(write, STORE_E_EXISTS)
+                   : 0;
+    r = store_create(server->store, write->object, write_on_stored, write);
+    for (int i = 1; r == STORE_E_EXISTS && generated && i < NAME_TRIES; i++) {
+        generate_name(write);
+        r = store_create(server->store, write->object, write_on_stored, write);
+    }
+    return refused(write, r);
+}
+
+void write_create(Write *write)
+{
+    write->created = true;
+    if (create_steps(write) || write->dry_run)
+        write_finish(write);
+}
+
+/* ---- update ---- */
+
+static int check_identity(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    Arena *arena = &write->object->arena;
+    int r;
+
+    if (str_empty(meta->name))
+        meta->name = arena_strdup(arena, write->name);
+    if (!str_equal(meta->name, write->name))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "the name of the object (%s) does not match the name on the URL (%s)",
+                          meta->name, write->name);
+    r = check_namespace(write, meta, "URL");
+    if (r)
+        return r;
+    if (!str_empty(meta->uid) && !str_equal(meta->uid, before->uid))
+        return status_conflict(
+            &write->status, &write->arena, write->kind, write->name,
+            arena_printf(&write->arena,
+                         "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, "
+                         "AdditionalErrorMsg: Precondition failed: UID in precondition: %s, UID "
+                         "in object meta: %s",
+                         object_key(write->kind, write->ns, write->name, &write->arena), meta->uid,
+                         before->uid));
+    if (!str_empty(meta->resource_version) && !str_equal(meta->resource_version, "0") &&
+        !str_equal(meta->resource_version, before->resource_version))
+        return status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
+    return 0;
+}
+
+static void keep_system_fields(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    Arena *arena = &write->object->arena;
+
+    meta->uid = arena_strdup(arena, before->uid);
+    meta->resource_version = arena_strdup(arena, before->resource_version);
+    meta->generation = before->generation;
+    meta->self_link = NULL;
+    if (!meta->creation_timestamp.set)
+        meta->creation_timestamp = before->creation_timestamp;
+    meta->deletion_timestamp = before->deletion_timestamp;
+    meta->deletion_grace_period_seconds =
+        before->deletion_grace_period_seconds
+            ? arena_int64(arena, *before->deletion_grace_period_seconds)
+            : NULL;
+}
+
+/* Status and all else are two doors to one object. */
+static void keep_other_side(Write *write)
+{
+    const Kind *kind = write->kind;
+    Object *object = write->object;
+
+    if (str_equal(write->subresource, "status")) {
+        for (size_t i = 0; i < kind->type->n_fields; i++) {
+            const Field *field = &kind->type->fields[i];
+
+            if (field->offset != 0 && field != kind->status)
+                put_back(write, field);
+        }
+        return;
+    }
+    if (kind->status && (kind->flags & KIND_HAS_STATUS))
+        put_back(write, kind->status);
+    if (kind == &kind_namespace) {
+        NamespaceSpec *spec = &OBJECT_AS(Namespace, object)->spec;
+        StringArray asked = spec->finalizers;
+
+        put_back(write, kind->spec);
+        if (str_equal(write->subresource, "finalize"))
+            spec->finalizers = asked;
+    }
+}
+
+static bool has_finalizers(const Object *object)
+{
+    if (object_meta(object)->finalizers.n)
+        return true;
+    return object->kind == &kind_namespace && OBJECT_AS(Namespace, object)->spec.finalizers.n;
+}
+
+/* Being deleted, with nothing left to wait for. */
+static bool may_go(const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    return meta->deletion_timestamp.set && !has_finalizers(object) &&
+           (!meta->deletion_grace_period_seconds || *meta->deletion_grace_period_seconds == 0);
+}
+
+static void count_generation(Write *write)
+{
+    const Kind *kind = write->kind;
+
+    if ((kind->flags & KIND_HAS_GENERATION) && kind->spec &&
+        !str_equal(write->subresource, "status") &&
+        !type_field_equal(kind->spec, field_at(write->object->value, kind->spec),
+                          field_at(write->before->value, kind->spec)))
+        object_meta(write->object)->generation++;
+}
+
+static void update_managed(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    Object *object = write->object;
+
+    if (write->applied)
+        return;
+    /* A client that sends an empty list wants it emptied; anything else is ours to keep. */
+    if (meta->managed_fields.v && meta->managed_fields.n == 0)
+        return;
+    meta->managed_fields = before->managed_fields;
+    if (str_empty(write->manager) ||
+        type_equal(object->kind->type, object->value, write->before->value)) {
+        put_back_in(&object->arena, type_find(&type_ObjectMeta, "managedFields", 13)->field, meta,
+                    before);
+        return;
+    }
+    managed_update(write->server, object, write->before, write->manager, write->subresource);
+}
+
+/* 1: done, with nothing (more) to store. */
+static int update_steps(Write *write)
+{
+    Server *server = write->server;
+    int r;
+
+    r = check_identity(write);
+    if (r)
+        return r;
+    complete(write);
+    keep_system_fields(write);
+    keep_other_side(write);
+    prepare(write);
+    count_generation(write);
+    update_managed(write);
+    r = admission_update(write);
+    if (r)
+        return r;
+    r = validate(write);
+    if (r || write->dry_run)
+        return r;
+    if (may_go(write->object)) {
+        write->gone = true;
+        return refused(write, store_delete(server->store, write->object, write->before->revision,
+                                           write_on_stored, write));
+    }
+    if (managed_same(write->object, write->before)) {
+        object_unref(write->object);
+        write->object = object_ref(write->before);
+        return -1;
+    }
+    return refused(write, store_update(server->store, write->object, write->before->revision,
+                                       write_on_stored, write));
+}
+
+void write_update_from(Write *write)
+{
+    if (update_steps(write) || write->dry_run)
+        write_finish(write);
+}
+
+void write_update(Write *write)
+{
+    Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
+    const ObjectMeta *meta = object_meta(write->object);
+
+    if (head) {
+        write->before = object_ref(head);
+        write_update_from(write);
+    } else if ((write->kind->flags & KIND_CREATE_ON_UPDATE) && !write->subresource &&
+               str_empty(meta->resource_version) && str_empty(meta->uid)) {
+        write_create(write);
+    } else {
+        refused(write, STORE_E_MISSING);
+        write_finish(write);
+    }
+}
