@@ -163,7 +163,7 @@ void conn_flush(HttpConnection *conn)
     list_remove(&conn->dirty);
     if (conn->closed)
         return;
-    r = wire_flush(&conn->wire);
+    r = conn->abort ? -ECONNABORTED : wire_flush(&conn->wire);
     if (r < 0) {
         conn_close(conn);
         return;
@@ -206,17 +206,15 @@ static bool feed(void *data, const uint8_t *p, size_t n)
 static bool on_handshaken(void *data)
 {
     HttpConnection *conn = data;
-    const unsigned char *alpn;
-    unsigned n;
+    Bytes alpn = wire_tls_alpn(&conn->wire);
 
     tls_peer(conn->wire.ssl, &conn->peer, &conn->peer_arena);
-    SSL_get0_alpn_selected(conn->wire.ssl, &alpn, &n);
-    if (n == 2 && memcmp(alpn, "h2", 2) == 0) {
+    if (bytes_equal(alpn, BYTES_LITERAL("h2"))) {
         if (h2_init(conn) < 0) {
             conn_close(conn);
             return false;
         }
-    } else if (n > 0) {
+    } else if (alpn.n > 0) {
         h1_init(conn);
     }
     conn_dirty(conn);

@@ -27,7 +27,7 @@ void server_unref(HttpServer *server)
         return;
     LIST_EACH_SAFE(&server->free_requests, node)
     free(CONTAINER_OF(node, Request, node));
-    SSL_CTX_free(server->tls);
+    http_server_set_tls(server, NULL);
     free(server);
 }
 
@@ -155,14 +155,6 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
     init_handle(server, (uv_handle_t *)&server->tick);
     init_handle(server, (uv_handle_t *)&server->grace);
     return server;
-}
-
-void http_server_set_tls(HttpServer *server, SSL_CTX *tls)
-{
-    if (tls)
-        SSL_CTX_up_ref(tls);
-    SSL_CTX_free(server->tls);
-    server->tls = tls;
 }
 
 /* ---- listening ---- */

@@ -179,6 +179,14 @@ void http_tls_free(SSL_CTX *tls)
     SSL_CTX_free(tls);
 }
 
+void http_server_set_tls(HttpServer *server, SSL_CTX *tls)
+{
+    if (tls)
+        SSL_CTX_up_ref(tls);
+    SSL_CTX_free(server->tls);
+    server->tls = tls;
+}
+
 /* ---- the peer ---- */
 
 static char *entry_text(X509_NAME_ENTRY *entry)

@@ -65,6 +65,20 @@ static inline size_t wire_unsent(const Wire *wire)
 {
     return wire->unsent.n - wire->unsent_at;
 }
+/* Past TLS, in order: behind what waits already. */
+int wire_send(Wire *wire, const uint8_t *p, size_t n);
+
+/* ---- wire_tls.c, for a wire that has `ssl` ---- */
+
+void wire_tls_init(Wire *wire, SSL_CTX *tls, bool client);
+void wire_tls_deinit(Wire *wire);
+int wire_tls_handshake(Wire *wire);
+/* Of wire->in. 0: all taken; 1: the peer said goodbye; 2: the user stops. */
+int wire_tls_read(Wire *wire, const WireUser *user, void *data);
+int wire_tls_write(Wire *wire, const uint8_t *p, size_t n);
+void wire_tls_shutdown(Wire *wire);
+/* What the peers agreed to speak: "h2"; empty if nothing. */
+Bytes wire_tls_alpn(const Wire *wire);
 /* For people: why the handshake failed. */
 void wire_tls_error(char *buf, size_t size);
 
