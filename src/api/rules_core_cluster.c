@@ -114,6 +114,8 @@ static void complete_node(Arena *arena, void *value)
 
 static void validate_taints(const TaintArray *taints, Causes *causes)
 {
+    static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
+
     for (size_t i = 0; i < taints->n; i++) {
         const Taint *taint = &taints->v[i];
         /* Kubernetes looks for them in the metadata. */
@@ -121,6 +123,10 @@ static void validate_taints(const TaintArray *taints, Causes *causes)
 
         fail_faults(causes, PATH(at, "key"), taint->key, check_qualified_name(taint->key));
         fail_faults(causes, PATH(at, "value"), taint->value, check_label_value(taint->value));
+        if (str_empty(taint->effect))
+            fail_required(causes, PATH(at, "effect"), NULL);
+        else if (!name_is_one_of(taint->effect, effects))
+            fail_not_supported(causes, PATH(at, "effect"), taint->effect, effects);
         for (size_t j = 0; j < i; j++)
             if (str_equal(taints->v[j].key, taint->key) &&
                 str_equal(taints->v[j].effect, taint->effect)) {

@@ -334,7 +334,7 @@ static void validate_cluster_ips(const Service *service, Causes *causes)
     const ServiceSpec *spec = &service->spec;
     const StringArray *ips = &spec->cluster_ips, *families = &spec->ip_families;
     static const char field[] = "spec.clusterIPs";
-    size_t before = causes->n;
+    bool bad = false, mixed = false;
 
     if (!needs_cluster_ip(service))
         return;
@@ -349,17 +349,25 @@ static void validate_cluster_ips(const Service *service, Causes *causes)
         if (str_equal(families->v[i], families->v[0]))
             fail_duplicate(causes, PATH_INDEX(PATH(NULL, "spec.ipFamilies"), i), families->v[i]);
     for (size_t i = 0; i < ips->n; i++) {
-        if (i > 0 || !str_equal(ips->v[0], "None"))
-            fail_faults(causes, PATH_INDEX(PATH(NULL, field), i), ips->v[i], check_ip(ips->v[i]));
-        else if (ips->n > 1)
+        if (i > 0 || !str_equal(ips->v[0], "None")) {
+            Faults faults = check_ip(ips->v[i]);
+
+            bad |= faults.n > 0;
+            fail_faults(causes, PATH_INDEX(PATH(NULL, field), i), ips->v[i], faults);
+            continue;
+        }
+        bad |= ips->n > 1;
+        if (ips->n > 1)
             bad_strings(causes, field, "clusterIPs", service,
                         "'None' must be the first and only value");
     }
     if (ips->n > 2)
         bad_strings(causes, field, "clusterIPs", service, "may only hold up to 2 values");
-    if (causes->n > before)
+    if (bad)
         return;
-    if (ips->n == 2 && !strchr(ips->v[0], ':') == !strchr(ips->v[1], ':'))
+    for (size_t i = 1; i < ips->n; i++)
+        mixed |= !strchr(ips->v[0], ':') != !strchr(ips->v[i], ':');
+    if (ips->n > 1 && !mixed)
         bad_strings(causes, field, "clusterIPs", service,
                     "may specify no more than one IP for each IP family");
     for (size_t i = 0; !is_headless(service) && i < ips->n && i < families->n; i++) {
@@ -404,6 +412,8 @@ static void validate_reachable_ip(const char *s, const Path *path, Causes *cause
         if (IN6_IS_ADDR_MC_LINKLOCAL((struct in6_addr *)b))
             fail_invalid(causes, path, s,
                          "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+    } else {
+        fail_invalid(causes, path, s, "must be a valid IP address");
     }
 }
 
@@ -634,17 +644,14 @@ const KindRules rules_service = {
 static void validate_endpoint_address(const EndpointAddress *address, const Path *path,
                                       Causes *causes)
 {
-    Faults faults = check_ip(address->ip);
-
-    fail_faults(causes, PATH(path, "ip"), address->ip, faults);
+    fail_faults(causes, PATH(path, "ip"), address->ip, check_ip(address->ip));
     if (!str_empty(address->hostname))
         fail_faults(causes, PATH(path, "hostname"), address->hostname,
                     check_dns_label(address->hostname));
     if (address->node_name)
         fail_faults(causes, PATH(path, "nodeName"), address->node_name,
                     check_dns_subdomain(address->node_name));
-    if (!faults.n)
-        validate_reachable_ip(address->ip, PATH(path, "ip"), causes);
+    validate_reachable_ip(address->ip, PATH(path, "ip"), causes);
 }
 
 static void validate_subset(const EndpointSubset *subset, const Path *path, Causes *causes)

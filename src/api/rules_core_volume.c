@@ -42,11 +42,22 @@ static void validate_positive(const char *quantity, const Path *path, Causes *ca
 
 /* ---- claims ---- */
 
+static bool is_old_source(const TypedLocalObjectReference *source)
+{
+    if (str_empty(source->api_group))
+        return str_equal(source->kind, "PersistentVolumeClaim");
+    return str_equal(source->api_group, "snapshot.storage.k8s.io") &&
+           str_equal(source->kind, "VolumeSnapshot");
+}
+
 /* Old clients know dataSource, new ones dataSourceRef: each sees what the other wrote. */
 static void complete_claim(Arena *arena, void *value)
 {
     PersistentVolumeClaimSpec *spec = &((PersistentVolumeClaim *)value)->spec;
 
+    /* dataSource never knew other kinds; what else stands there is not heeded. */
+    if (spec->data_source && !spec->data_source_ref && !is_old_source(spec->data_source))
+        spec->data_source = NULL;
     if (spec->data_source && !spec->data_source_ref) {
         TypedObjectReference *ref = arena_new(arena, TypedObjectReference);
 
@@ -225,13 +236,15 @@ static void prepare_volume(Arena *arena, void *value, const void *before)
 
 static void validate_capacity(const StringMap *capacity, Causes *causes)
 {
-    static const char *const known[] = {"storage", NULL};
+    const Field *field = type_find(&type_PersistentVolumeSpec, "capacity", 8)->field;
     const char *storage = string_map_get(capacity, "storage");
 
     if (!capacity->n)
         causes_required(causes, "spec.capacity", NULL);
     if (!storage || capacity->n > 1)
-        causes_not_supported(causes, "spec.capacity", storage, known);
+        causes_add(causes, CAUSE_NOT_SUPPORTED, "spec.capacity",
+                   capacity->n ? validate_bad_value(field, capacity, causes) : "null",
+                   "supported values: \"storage\"");
     for (size_t i = 0; i < capacity->n; i++)
         validate_positive(capacity->v[i].value,
                           PATH_KEY(PATH(NULL, "spec.capacity"), capacity->v[i].key), causes);
@@ -242,9 +255,13 @@ static void validate_volume_source(const PersistentVolumeSpec *spec, Causes *cau
     const PersistentVolumeSource *source = &spec->persistent_volume_source;
     const Path *path = PATH(NULL, "spec");
 
-    if (!validate_union(&type_PersistentVolumeSource, source,
-                        "may not specify more than 1 volume type", path, causes))
+    size_t n = validate_union(&type_PersistentVolumeSource, source,
+                              "may not specify more than 1 volume type", path, causes);
+
+    if (!n)
         fail_required(causes, path, "must specify a volume type");
+    if (n != 1)
+        return;
     if (source->host_path) {
         validate_no_backsteps(source->host_path->path, PATH(path, "hostPath.path"), causes);
         if (str_equal(source->host_path->path, "/") &&
@@ -282,6 +299,8 @@ static void validate_volume_update(const PersistentVolume *volume, const Persist
     if (!type_equal(&type_PersistentVolumeSource, &same, old))
         causes_forbidden(causes, "spec.persistentvolumesource",
                          "spec.persistentvolumesource is immutable after creation");
+    if (!str_equal(volume->spec.volume_mode, before->spec.volume_mode))
+        causes_invalid_string(causes, "volumeMode", volume->spec.volume_mode, "field is immutable");
     if (before->spec.node_affinity &&
         (!volume->spec.node_affinity ||
          !type_equal(&type_VolumeNodeAffinity, volume->spec.node_affinity,

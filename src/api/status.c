@@ -79,18 +79,30 @@ void causes_required(Causes *causes, const char *field, const char *detail)
     causes_add(causes, CAUSE_REQUIRED, field, NULL, detail);
 }
 
-/* As Go's %q, near enough for what stands in API objects. */
-static const char *quoted(Arena *arena, const char *s)
+const char *causes_quote(Causes *causes, const char *s)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    json_encode_string(&text, s ? s : "", s ? strlen(s) : 0);
-    return arena_strndup(arena, text.p, text.n);
+    strbuf_add_char(&text, '"');
+    for (const char *at = s ? s : ""; *at; at++) {
+        unsigned char c = (unsigned char)*at;
+
+        if (c == '"' || c == '\\')
+            strbuf_printf(&text, "\\%c", c);
+        else if (c == '\n' || c == '\t' || c == '\r')
+            strbuf_printf(&text, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+        else if (c < 0x20 || c == 0x7f)
+            strbuf_printf(&text, "\\x%02x", c);
+        else
+            strbuf_add_char(&text, (char)c);
+    }
+    strbuf_add_char(&text, '"');
+    return arena_strndup(causes->arena, text.p, text.n);
 }
 
 void causes_invalid_string(Causes *causes, const char *field, const char *bad, const char *detail)
 {
-    causes_add(causes, CAUSE_INVALID, field, quoted(causes->arena, bad), detail);
+    causes_add(causes, CAUSE_INVALID, field, causes_quote(causes, bad), detail);
 }
 
 void causes_invalid_int(Causes *causes, const char *field, int64_t bad, const char *detail)
@@ -113,8 +125,7 @@ void causes_not_supported(Causes *causes, const char *field, const char *bad,
         for (size_t i = 0; supported[i]; i++)
             strbuf_printf(&text, "%s\"%s\"", i ? ", " : "", supported[i]);
     }
-    causes_add(causes, CAUSE_NOT_SUPPORTED, field, quoted(causes->arena, bad),
-               strbuf_string(&text));
+    causes_add(causes, CAUSE_NOT_SUPPORTED, field, causes_quote(causes, bad), strbuf_string(&text));
 }
 
 /* "statefulsets.apps", "pods" */

@@ -69,6 +69,8 @@ struct Causes {
     size_t n, cap;
 };
 
+/* A text as Go's %q prints it: quoted, UTF-8 as it is. */
+const char *causes_quote(Causes *causes, const char *s);
 /* `bad` is the offending value as Go prints it (strings quoted); detail may be NULL. */
 void causes_add(Causes *causes, CauseType type, const char *field, const char *bad,
                 const char *detail);

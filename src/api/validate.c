@@ -38,14 +38,6 @@ const char *path_text(const Path *path, Causes *causes)
     return arena_strndup(causes->arena, strbuf_string(&text), text.n);
 }
 
-static const char *quote(Causes *causes, const char *s)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    json_encode_string(&text, s ? s : "", s ? strlen(s) : 0);
-    return arena_strndup(causes->arena, text.p, text.n);
-}
-
 void fail_required(Causes *causes, const Path *path, const char *detail)
 {
     causes_required(causes, path_text(path, causes), detail);
@@ -68,12 +60,12 @@ void fail_forbidden(Causes *causes, const Path *path, const char *detail)
 
 void fail_duplicate(Causes *causes, const Path *path, const char *bad)
 {
-    causes_add(causes, CAUSE_DUPLICATE, path_text(path, causes), quote(causes, bad), NULL);
+    causes_add(causes, CAUSE_DUPLICATE, path_text(path, causes), causes_quote(causes, bad), NULL);
 }
 
 void fail_not_found(Causes *causes, const Path *path, const char *bad)
 {
-    causes_add(causes, CAUSE_NOT_FOUND, path_text(path, causes), quote(causes, bad), NULL);
+    causes_add(causes, CAUSE_NOT_FOUND, path_text(path, causes), causes_quote(causes, bad), NULL);
 }
 
 void fail_not_supported(Causes *causes, const Path *path, const char *bad,
@@ -132,6 +124,7 @@ static const struct {
     {"PodReadinessGate", "conditionType", NULL},
     {"PodSchedulingGate", "name", NULL},
     {"Sysctl", "value", NULL},
+    {"Taint", "effect", NULL},
     {"Taint", "key", NULL},
 };
 

@@ -329,14 +329,23 @@ static bool is_privileged(const Container *container)
 static void validate_mount_mode(const Container *container, const VolumeMount *mount,
                                 const Path *path, Causes *causes)
 {
+    static const char *const propagations[] = {"Bidirectional", "HostToContainer", "None", NULL};
+    static const char *const modes[] = {"Disabled", "Enabled", "IfPossible", NULL};
     const char *rro = mount->recursive_read_only;
 
+    if (mount->mount_propagation && !name_is_one_of(mount->mount_propagation, propagations))
+        fail_not_supported(causes, PATH(path, "mountPropagation"), mount->mount_propagation,
+                           propagations);
     if (str_equal(mount->mount_propagation, "Bidirectional") && !is_privileged(container))
         fail_forbidden(causes, PATH(path, "mountPropagation"),
                        "Bidirectional mount propagation is available only to privileged "
                        "containers");
-    if (str_empty(rro) || str_equal(rro, "Disabled"))
+    if (!rro || str_equal(rro, "Disabled"))
         return;
+    if (!name_is_one_of(rro, modes)) {
+        fail_not_supported(causes, PATH(path, "recursiveReadOnly"), rro, modes);
+        return;
+    }
     if (!mount->read_only)
         fail_forbidden(causes, PATH(path, "recursiveReadOnly"),
                        "may only be specified when readOnly is true");
@@ -519,19 +528,12 @@ static bool is_signal_name(const char *s)
 
 static void validate_lifecycle(const PodCheck *check, const Lifecycle *lifecycle, const Path *path)
 {
-    const Path *signal = PATH(path, "stopSignal");
-
     if (lifecycle->post_start)
         validate_hook(check, lifecycle->post_start, PATH(path, "postStart"));
     if (lifecycle->pre_stop)
         validate_hook(check, lifecycle->pre_stop, PATH(path, "preStop"));
-    if (!lifecycle->stop_signal)
-        return;
-    if (!check->spec->os)
-        fail_forbidden(check->causes, signal,
-                       "may not be set for containers with empty `spec.os.name`");
-    else if (!is_signal_name(lifecycle->stop_signal))
-        fail_not_supported(check->causes, signal, lifecycle->stop_signal, NULL);
+    if (lifecycle->stop_signal && !is_signal_name(lifecycle->stop_signal))
+        fail_not_supported(check->causes, PATH(path, "stopSignal"), lifecycle->stop_signal, NULL);
 }
 
 /* ---- security ---- */

@@ -4,7 +4,7 @@
  * validation together.
  */
 #include "api/object.h"
-#include "api/validate.h"
+#include "api/validate_internal.h"
 #include "codec/json.h"
 
 /* ---- names ---- */
@@ -133,11 +133,16 @@ static bool has_string(const StringArray *strings, const char *s)
 
 static void validate_finalizers(const StringArray *finalizers, const Path *path, Causes *causes)
 {
+    static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion", NULL};
+
     for (size_t i = 0; i < finalizers->n; i++) {
         Faults faults = check_qualified_name(finalizers->v[i]);
 
         if (faults.n)
             faults_add(faults, path_text(path, causes), finalizers->v[i], causes);
+        if (!strchr(finalizers->v[i], '/') && !name_is_one_of(finalizers->v[i], standard))
+            fail_invalid(causes, PATH_INDEX(path, i), finalizers->v[i],
+                         "name is neither a standard finalizer name nor is it fully qualified");
     }
     if (has_string(finalizers, "orphan") && has_string(finalizers, "foregroundDeletion"))
         causes_add(causes, CAUSE_INVALID, path_text(path, causes),

@@ -375,8 +375,12 @@ static void validate_source(const Volume *volume, const char *pod_name, const Pa
 {
     const VolumeSource *source = &volume->volume_source;
 
-    if (!validate_union(&type_VolumeSource, source, ONE_VOLUME_TYPE, path, causes))
+    size_t n = validate_union(&type_VolumeSource, source, ONE_VOLUME_TYPE, path, causes);
+
+    if (!n)
         fail_required(causes, path, "must specify a volume type");
+    if (n != 1)
+        return;
     if (source->empty_dir && source->empty_dir->size_limit && *source->empty_dir->size_limit == '-')
         fail_forbidden(causes, PATH(PATH(path, "emptyDir"), "sizeLimit"),
                        "SizeLimit field must be a valid resource quantity");
