@@ -479,10 +479,6 @@ static void pull(HttpConnection *conn)
             conn_put("HTTP/1.1 100 Continue\r\n\r\n", 25);
             request->go_on = false;
         }
-        if (request->aborted) {
-            conn_close(conn);
-            return;
-        }
         if (!pull_request(conn, request))
             break;
         /* A short body may still come: on_message_complete must find nobody then. */
@@ -505,6 +501,12 @@ static void pull(HttpConnection *conn)
 
 static void more(Request *request)
 {
+}
+
+/* Not now: the handler stands on the request. */
+static void abort_connection(Request *request)
+{
+    request->conn->abort = true;
 }
 
 static void go_on(Request *request)
@@ -532,7 +534,7 @@ const Protocol protocol_h1 = {
     .eof = eof,
     .begun = begun,
     .more = more,
-    .abort = more,
+    .abort = abort_connection,
     .go_on = go_on,
     .drain = drain,
     .deinit = deinit,

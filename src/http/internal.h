@@ -152,6 +152,7 @@ struct HttpConnection {
     bool eof : 1;
     bool paused : 1;
     bool blocked : 1;    /* the socket takes no more */
+    bool abort : 1;      /* at the next flush, whatever waits */
     bool close_soon : 1; /* once all is flushed */
     bool lingering : 1;  /* our side is shut; reading and dropping until the peer ends too */
     bool draining : 1;

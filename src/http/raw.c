@@ -144,6 +144,11 @@ static void begun(Request *request)
     protocol_h1.begun(request);
 }
 
+static void abort_connection(Request *request)
+{
+    protocol_h1.abort(request);
+}
+
 static void nothing(HttpConnection *conn)
 {
 }
@@ -164,7 +169,7 @@ const Protocol protocol_raw = {
     .eof = conn_close,
     .begun = begun,
     .more = more,
-    .abort = more,
+    .abort = abort_connection,
     .go_on = more,
     .drain = nothing,
     .deinit = deinit,

@@ -262,8 +262,8 @@ static void a_head_beyond_the_limit_gets_431(void **state)
 {
     Client *c = *state;
     char value[4000];
-    nghttp2_nv nv[8] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":path", "/hello"),
-                        NV(":authority", "x")};
+    nghttp2_nv nv[10] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":path", "/hello"),
+                         NV(":authority", "x")};
     int32_t id;
 
     memset(value, 'v', sizeof(value) - 1);
