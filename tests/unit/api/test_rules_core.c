@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core kinds against a real kube-apiserver's word.
+ *
+ * core_cases.json holds objects, and the causes with which kube-apiserver 1.36 refuses them (none:
+ * it takes them). Causes are compared as sets, since their order says nothing. "before" makes a
+ * case an update.
+ *
+ * core_rows.json holds objects and the row of its table for them. "@-330" is a time 330 seconds
+ * ago, "@u-330" the same with microseconds.
+ *
+ * The two files are the arguments.
+ */
+#include "rules_fixture.h"
+
+#include <assert.h>
+
+#include "base/file.h"
+#include "base/timefmt.h"
+
+static const char *cases_path, *rows_path;
+
+static void *value_of(Arena *arena, const Kind *kind, yyjson_val *json)
+{
+    static const char *const ignore[] = {"apiVersion", "kind", NULL};
+    void *value = arena_alloc(arena, kind->type->size);
+    DecodeReport report = {0};
+
+    if (json_decode(kind->type, arena, json, DECODE_CHECK_FIELDS, ignore, value, &report))
+        fail_msg("%s", report.error ? report.error : report.field_errors.v[0]);
+    type_default(kind->type, arena, value);
+    if (kind->rules->complete)
+        kind->rules->complete(arena, value);
+    return value;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One a line, sorted. */
+static const char *joined(Arena *arena, const char **v, size_t n)
+{
+    const char *text = "";
+
+    qsort(v, n, sizeof(*v), compare);
+    for (size_t i = 0; i < n; i++)
+        text = arena_printf(arena, "%s    %s\n", text, v[i]);
+    return text;
+}
+
+static const char *expected_text(Arena *arena, yyjson_val *causes)
+{
+    const char **v = arena_new_n(arena, const char *, yyjson_arr_size(causes) + 1);
+    yyjson_val *one;
+    size_t i, n;
+
+    yyjson_arr_foreach(causes, i, n, one) v[i] = yyjson_get_str(one);
+    return joined(arena, v, yyjson_arr_size(causes));
+}
+
+static const char *found_text(Arena *arena, const Causes *causes)
+{
+    const char **v = arena_new_n(arena, const char *, causes->n + 1);
+
+    for (size_t i = 0; i < causes->n; i++)
+        v[i] = arena_printf(arena, "%s: %s", causes->v[i].field, causes->v[i].message);
+    return joined(arena, v, causes->n);
+}
+
+static bool case_holds(yyjson_val *one)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Causes causes = {.arena = &arena};
+    const Kind *kind = kind_find("", "v1", yyjson_get_str(yyjson_obj_get(one, "kind")));
+    yyjson_val *old = yyjson_obj_get(one, "before"), *status = yyjson_obj_get(one, "status");
+    void *value, *before = NULL;
+    const char *expected, *found;
+
+    assert_non_null(kind);
+    value = value_of(&arena, kind, yyjson_obj_get(one, "object"));
+    if (old) {
+        before = value_of(&arena, kind, old);
+        if (kind->rules->prepare)
+            kind->rules->prepare(&arena, before, NULL);
+    }
+    if (status)
+        assert_int_equal(json_decode(kind->status->type, &arena, status, 0, NULL,
+                                     field_at(before, kind->status), &(DecodeReport){0}),
+                         0);
+    if (kind->rules->prepare)
+        kind->rules->prepare(&arena, value, before);
+    validate_object(kind, value, before, &causes);
+    expected = expected_text(&arena, yyjson_obj_get(one, "causes"));
+    found = found_text(&arena, &causes);
+    if (strcmp(expected, found) == 0)
+        return true;
+    print_error("%s:\n  expected\n%s  found\n%s", yyjson_get_str(yyjson_obj_get(one, "case")),
+                expected, found);
+    return false;
+}
+
+static void objects_are_refused_in_kubernetes_words(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *text = NULL;
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+    yyjson_val *one;
+    size_t i, n, wrong = 0;
+
+    assert_int_equal(file_read(cases_path, 16 << 20, &text, &n), 0);
+    assert_int_equal(json_parse(&arena, (Bytes){(const uint8_t *)text, n}, &doc, &report), 0);
+    yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, one) wrong += !case_holds(one);
+    if (wrong)
+        fail_msg("%zu of %zu cases differ", wrong, n);
+}
+
+enum { NOW = 1700000000 };
+
+/* The text with times in the place of their marks. */
+static StrBuf with_times(const char *text)
+{
+    StrBuf out = STRBUF_INIT;
+
+    for (const char *at = text; *at;) {
+        bool micros = str_starts_with(at, "\"@u-");
+        char time[TIMEFMT_MAX];
+        char *end;
+
+        if (!micros && !str_starts_with(at, "\"@-")) {
+            strbuf_add_char(&out, *at++);
+            continue;
+        }
+        if (micros)
+            timefmt_micros(NOW - strtol(at + 4, &end, 10), 0, time);
+        else
+            timefmt_seconds(NOW - strtol(at + 3, &end, 10), time);
+        strbuf_printf(&out, "\"%s", time);
+        at = end;
+    }
+    return out;
+}
+
+static bool columns_hold(const Kind *kind, yyjson_val *columns)
+{
+    yyjson_val *one;
+    size_t i, n;
+    bool same = kind->n_columns == yyjson_arr_size(columns);
+
+    yyjson_arr_foreach(columns, i, n, one)
+    {
+        const char *name = yyjson_get_str(one);
+        bool wide = str_ends_with(name, "+");
+
+        same = same && strlen(kind->columns[i].name) == strlen(name) - wide &&
+               str_starts_with(name, kind->columns[i].name) && kind->columns[i].priority == wide;
+    }
+    return same;
+}
+
+static bool row_holds(yyjson_val *one)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _strbuf_ StrBuf row = STRBUF_INIT;
+    const Kind *kind = kind_find("", "v1", yyjson_get_str(yyjson_obj_get(one, "kind")));
+    yyjson_val *status = yyjson_obj_get(one, "status");
+    yyjson_doc *found;
+    ObjectMeta *meta;
+    bool same;
+    char *cells;
+    void *value;
+
+    assert_non_null(kind);
+    value = value_of(&arena, kind, yyjson_obj_get(one, "object"));
+    if (kind->rules->prepare)
+        kind->rules->prepare(&arena, value, NULL);
+    meta = value;
+    meta->creation_timestamp = (Time){.seconds = NOW, .set = true};
+    meta->deletion_timestamp.set = yyjson_get_bool(yyjson_obj_get(one, "deleted"));
+    if (status) {
+        memset(field_at(value, kind->status), 0, kind->status->type->size);
+        assert_int_equal(json_decode(kind->status->type, &arena, status, 0, NULL,
+                                     field_at(value, kind->status), &(DecodeReport){0}),
+                         0);
+    }
+    strbuf_add_char(&row, '[');
+    kind->rules->print(value, NOW * INT64_C(1000000000), &row);
+    strbuf_add_char(&row, ']');
+    assert_int_equal(json_parse(&arena, strbuf_bytes(&row), &found, &(DecodeReport){0}), 0);
+    cells = yyjson_val_write(yyjson_obj_get(one, "cells"), 0, NULL);
+    same = yyjson_equals(yyjson_obj_get(one, "cells"), yyjson_doc_get_root(found)) &&
+           columns_hold(kind, yyjson_obj_get(one, "columns"));
+    if (!same)
+        print_error("%s:\n  expected %s\n  found    %s\n",
+                    yyjson_get_str(yyjson_obj_get(one, "row")), cells, strbuf_string(&row));
+    free(cells);
+    return same;
+}
+
+static void rows_are_kubernetes_own(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *text = NULL;
+    _strbuf_ StrBuf json = STRBUF_INIT;
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+    yyjson_val *one;
+    size_t i, n, wrong = 0;
+
+    assert_int_equal(file_read(rows_path, 16 << 20, &text, &n), 0);
+    json = with_times(text);
+    assert_int_equal(json_parse(&arena, strbuf_bytes(&json), &doc, &report), 0);
+    yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, one) wrong += !row_holds(one);
+    if (wrong)
+        fail_msg("%zu of %zu rows differ", wrong, n);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objects_are_refused_in_kubernetes_words),
+        cmocka_unit_test(rows_are_kubernetes_own),
+    };
+
+    assert(argc == 3);
+    cases_path = argv[1];
+    rows_path = argv[2];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
