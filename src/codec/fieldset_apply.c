@@ -157,7 +157,6 @@ typedef struct ListMerge {
     Schema below;
     Indexed live, applied;
     Positions live_at, applied_at;
-    bool *taken; /* live items that went with their applied ones */
     yyjson_mut_val *out;
     size_t shared; /* next applied item that also is in live */
 } ListMerge;
@@ -172,8 +171,6 @@ static void take_applied(ListMerge *m, size_t j)
     ssize_t i = position_of(&m->live_at, &m->applied.elements[j]);
     yyjson_val *applied = m->applied.items[j];
 
-    if (i >= 0)
-        m->taken[i] = true;
     yyjson_mut_arr_append(m->out, i >= 0 && m->below.type ? merge(m->apply, MERGE_OBJECT, m->below,
                                                                   NULL, m->live.items[i], applied)
                                                           : copy(m->apply, applied));
@@ -194,12 +191,12 @@ static yyjson_mut_val *merge_items(Apply *a, const Field *field, yyjson_val *liv
         field->value == VALUE_STRUCT && !(field->flags & FIELD_ATOMIC_STRUCT) ? field->type : NULL;
     index_items(a, field, live, &m.live, &m.live_at);
     index_items(a, field, applied, &m.applied, &m.applied_at);
-    m.taken = arena_new_n(a->arena, bool, m.live.n + 1);
     while (m.shared < m.applied.n && position_of(&m.live_at, &m.applied.elements[m.shared]) < 0)
         m.shared++;
     while (i < m.live.n || j < m.applied.n) {
         const Element *element = i < m.live.n ? &m.live.elements[i] : NULL;
-        bool applied_too = element && position_of(&m.applied_at, element) >= 0;
+        ssize_t place = element ? position_of(&m.applied_at, element) : -1;
+        bool applied_too = place >= 0;
 
         if (applied_too && j < m.applied.n) {
             if (element_compare(element, &m.applied.elements[j]) == 0) {
@@ -217,7 +214,7 @@ static yyjson_mut_val *merge_items(Apply *a, const Field *field, yyjson_val *liv
             take_live(&m, i++);
             continue;
         }
-        if (element && m.taken[i])
+        if (element && (size_t)place < j)
             i++;
         if (j < m.applied.n)
             take_applied(&m, j++);

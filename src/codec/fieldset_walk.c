@@ -406,11 +406,15 @@ static void diff_field(Arena *arena, const Field *field, const void *before, con
         diff_list(arena, field, before, after, diff);
     } else if (field->shape < SHAPE_LIST && field->value == VALUE_STRUCT && !atomic &&
                !type_is_bare(field->type)) {
-        if (type_is_pointer(field)) {
+        bool had = before, has = after;
+
+        if (type_is_pointer(field)) { /* NULL is null where the field is always written */
             before = before ? *(const void *const *)before : NULL;
             after = after ? *(const void *const *)after : NULL;
         }
         diff_struct(arena, field->type, before, after, diff);
+        diff->changed = !had;
+        diff->removed = !has;
     } else {
         diff->changed = !before || (after && !type_field_equal(field, before, after));
         diff->removed = !after;
