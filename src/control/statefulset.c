@@ -3,21 +3,31 @@
  * The controller of StatefulSets: gathers what belongs to a set, has statefulset_plan() say what to
  * do, and does it.
  *
- * Actions are carried out stage by stage (the order of PlanActionType), those of one stage at once.
- * What fails stops the later stages of its ordinal, or of the whole set; the set is then planned
- * again from what is there. The status comes last. There is no other memory: a crash between any
- * two writes leaves a state that the next plan takes up.
+ * Only the first stage of a plan (actions of one PlanActionType) is carried out, all of it at once;
+ * when it is written, the set is planned anew from what is there then. So nothing is ever done on
+ * grounds that may have gone stale meanwhile, and a crash between any two writes leaves a state
+ * like any other. An action is tried once in a reconcile; where it fails, its ordinal (or the whole
+ * set) is left alone until the next one. When nothing is left to do, the status is written.
  */
 #include "api/selector.h"
+#include "base/vec.h"
 #include "codec/type.h"
 #include "control/controllers.h"
 #include "control/statefulset_plan.h"
 
+#define TRIED_MAX (2 * PLAN_CREATIONS_MAX)
+
+typedef struct Tried {
+    PlanActionType type;
+    int64_t ordinal;
+    const char *name; /* of the pod, claim or revision */
+    bool failed;
+} Tried;
+
 typedef struct Sync {
-    Object *object; /* the set, a reference held by the reconcile's arena */
+    Object *object; /* the set as last planned, a reference held by the reconcile's arena */
     Plan plan;
-    size_t next;  /* first action of the stage to come */
-    bool *failed; /* by action: so that later actions of the ordinal are skipped */
+    VEC(Tried *) tried;
     bool set_failed;
     bool collided; /* the new revision's name is taken by another template */
 } Sync;
@@ -25,6 +35,7 @@ typedef struct Sync {
 typedef struct Step {
     Sync *sync;
     const PlanAction *action;
+    Tried *tried;
 } Step;
 
 /* ---- events of people's interest ---- */
@@ -122,18 +133,30 @@ static void on_done(Reconcile *reconcile, void *data, const ApiStatus *status,
         sync->collided = true;
     tell_failure(reconcile, step, status);
     reconcile->failed = true;
-    sync->failed[action - sync->plan.v] = true;
+    step->tried->failed = true;
     if (action->ordinal == PLAN_WHOLE_SET)
         sync->set_failed = true;
+}
+
+static const char *action_name(const PlanAction *action)
+{
+    const ObjectMeta *meta = action->value; /* the first member of every kind */
+
+    return meta->name;
 }
 
 static bool is_held_back(const Sync *sync, const PlanAction *action)
 {
     if (sync->set_failed)
         return true;
-    for (size_t i = 0; action->ordinal != PLAN_WHOLE_SET && &sync->plan.v[i] < action; i++)
-        if (sync->failed[i] && sync->plan.v[i].ordinal == action->ordinal)
+    for (size_t i = 0; i < sync->tried.n; i++) {
+        const Tried *tried = sync->tried.v[i];
+
+        if (tried->failed && tried->ordinal != PLAN_WHOLE_SET && tried->ordinal == action->ordinal)
             return true;
+        if (tried->type == action->type && str_equal(tried->name, action_name(action)))
+            return true;
+    }
     return false;
 }
 
@@ -143,7 +166,10 @@ static void issue(Reconcile *reconcile, Sync *sync, const PlanAction *action)
     const Kind *kind = ACTIONS[action->type].kind;
     Step *step = arena_new(&reconcile->arena, Step);
 
-    *step = (Step){sync, action};
+    *step = (Step){sync, action, arena_new(&reconcile->arena, Tried)};
+    *step->tried =
+        (Tried){.type = action->type, .ordinal = action->ordinal, .name = action_name(action)};
+    VEC_PUSH(&sync->tried, step->tried);
     switch (action->type) {
     case PLAN_CREATE_REVISION:
     case PLAN_CREATE_CLAIM:
@@ -192,25 +218,6 @@ static void write_status(Reconcile *reconcile)
         reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
     }
     reconcile_then(reconcile, finish);
-}
-
-static void run_stage(Reconcile *reconcile)
-{
-    Sync *sync = reconcile->data;
-    PlanActionType stage;
-
-    if (sync->next == sync->plan.n) {
-        write_status(reconcile);
-        return;
-    }
-    stage = sync->plan.v[sync->next].type;
-    while (sync->next < sync->plan.n && sync->plan.v[sync->next].type == stage) {
-        const PlanAction *action = &sync->plan.v[sync->next++];
-
-        if (!is_held_back(sync, action))
-            issue(reconcile, sync, action);
-    }
-    reconcile_then(reconcile, run_stage);
 }
 
 /* ---- gathering ---- */
@@ -289,11 +296,37 @@ static void unref(void *object)
     object_unref(object);
 }
 
-static void reconcile_set(Reconcile *reconcile)
+static void plan_again(Reconcile *reconcile);
+
+/* The first stage of the plan that has something new in it; none: the status is left to write. */
+static void run_stage(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+    size_t i = 0, n = sync->plan.n;
+    const PlanAction *v = sync->plan.v;
+    PlanActionType stage;
+
+    while (i < n && is_held_back(sync, &v[i]))
+        i++;
+    if (i < n && sync->tried.n >= TRIED_MAX) {
+        sync->plan.again_after_ns = 0; /* let others have a turn */
+        i = n;
+    }
+    if (i == n) {
+        write_status(reconcile);
+        return;
+    }
+    for (stage = v[i].type; i < n && v[i].type == stage; i++)
+        if (!is_held_back(sync, &v[i]))
+            issue(reconcile, sync, &v[i]);
+    reconcile_then(reconcile, plan_again);
+}
+
+static void plan_again(Reconcile *reconcile)
 {
     Object *object =
         client_get(reconcile->client, &kind_stateful_set, reconcile->ns, reconcile->name);
-    Sync *sync = arena_new(&reconcile->arena, Sync);
+    Sync *sync = reconcile->data;
     PlanInput input;
 
     if (!object) {
@@ -301,11 +334,9 @@ static void reconcile_set(Reconcile *reconcile)
         return;
     }
     arena_link(&reconcile->arena, unref, object_ref(object));
-    reconcile->data = sync;
     sync->object = object;
     gather(reconcile, object->value, &input);
     statefulset_plan(&input, &reconcile->arena, &sync->plan);
-    sync->failed = arena_new_n(&reconcile->arena, bool, sync->plan.n + 1);
     for (size_t i = 0; i < sync->plan.conflicting_claims.n; i++)
         event_record(reconcile->controller->events, object, "Warning", "ConflictingController",
                      "PersistentVolumeClaim %s has a conflicting OwnerReference that acts as a "
@@ -313,6 +344,20 @@ static void reconcile_set(Reconcile *reconcile)
                      "retention policy is ignored for this claim",
                      sync->plan.conflicting_claims.v[i]);
     run_stage(reconcile);
+}
+
+static void free_tried(void *data)
+{
+    Sync *sync = data;
+
+    VEC_DEINIT(&sync->tried);
+}
+
+static void reconcile_set(Reconcile *reconcile)
+{
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    arena_link(&reconcile->arena, free_tried, reconcile->data);
+    plan_again(reconcile);
 }
 
 /* ---- what wakes it ---- */

@@ -688,8 +688,10 @@ static bool dismiss(View *view, const Member *member)
         wait_for(view, member, "to terminate");
         return true;
     }
-    /* Of several that are not well only the lowest may go, so that the order holds. */
+    /* Of several that are not well only the lowest may go, so that the order holds. What will never
+     * be well again holds nobody up. */
     if (view->ordered && !(pod_is_running_and_ready(pod) && is_available(view, pod)) &&
+        !pod_has_ended(pod) && !statefulset_pod_is_stuck(pod) &&
         member->ordinal != view->first_unavailable) {
         wait_for(view, &(Member){.ordinal = view->first_unavailable},
                  "to be ready, before the set is scaled down");

@@ -47,6 +47,8 @@ static const Case CASES[] = {
     {"nothing_is_dismissed_while_a_replica_is_not_ready", 2, "0A- 1A+ 2A+", ""},
     {"the_lowest_unhealthy_condemned_pod_holds_up_those_above", 1, "0A+ 1A- 2A-", ""},
     {"the_only_unhealthy_condemned_pod_may_go", 1, "0A+ 1A-", "delete:web-1"},
+    {"a_condemned_pod_that_never_came_up_may_go", 1, "0A+ 1A! 2A!", "delete:web-2"},
+    {"a_condemned_pod_that_has_ended_may_go", 1, "0A+ 1A- 2Af", "delete:web-2"},
     {"a_parallel_set_dismisses_all_at_once", 0, "0A+ 1A- 2At", "delete:web-0 delete:web-1",
      .parallel = true},
     {"scaling_down_comes_before_updating", 1, "0A+ 1A+", "delete:web-1", .letter = 'B'},
