@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole API server in the test: memory engine, fake clock, fixed seed, and HTTP/1.1 over a
+ * loopback without a socket. Requests are bytes, answers are a status, headers and JSON.
+ */
+#ifndef TESTS_WIRE_API_HARNESS_H
+#define TESTS_WIRE_API_HARNESS_H
+
+#include <uv.h>
+#include <yyjson.h>
+
+#include "base/clock.h"
+#include "http/http.h"
+#include "server/server.h"
+#include "store/store.h"
+
+typedef struct Api {
+    uv_loop_t loop;
+    MemoryState *state;
+    Store *store;
+    Clock *clock;
+    Random random;
+    Server *server;
+    HttpServer *http;
+    HttpLoopback *admin; /* a connection of kubernetes-admin, system:masters */
+    Client *client;
+    /* the newest answer */
+    int status;
+    char *head, *body;
+    yyjson_doc *json;
+} Api;
+
+/* One request and what must come of it. `at` are JSON pointers with the compact JSON expected
+ * there; NULL means absent. */
+typedef struct ApiCase {
+    const char *name;
+    const char *method, *path;
+    const char *type; /* Content-Type; NULL: application/json where there is a body */
+    const char *body;
+    int status;
+    struct {
+        const char *at, *is;
+    } expect[8];
+} ApiCase;
+
+#define API_EPOCH INT64_C(1795248000) /* 2026-11-21T08:00:00Z */
+
+void api_start(Api *api, PodStreams *streams);
+void api_stop(Api *api);
+/* Another connection; who NULL: without a certificate. The caller frees it. */
+HttpLoopback *api_connect(Api *api, const char *who);
+/* Sends and waits for the whole answer. headers: extra lines, each with CRLF, or NULL. */
+void api_call_on(Api *api, HttpLoopback *connection, const char *method, const char *path,
+                 const char *headers, const char *body, size_t n);
+int api_call(Api *api, const char *method, const char *path, const char *type, const char *body);
+void api_run(Api *api, const ApiCase *cases, size_t n);
+/* The loop, the store and the connection, until nothing is left to do. */
+void api_settle(Api *api);
+/* Compact JSON at the pointer of the newest answer; NULL where there is nothing. The caller frees.
+ */
+char *api_json(Api *api, const char *pointer);
+/* Begins a streaming request; what comes is taken by api_lines. */
+HttpLoopback *api_stream(Api *api, const char *path, const char *headers);
+/* The body that has come since, with the chunk framing taken off. The caller frees. */
+char *api_lines(Api *api, HttpLoopback *stream);
+void api_fixture(Api *api); /* namespace "t" with a default ServiceAccount */
+
+#endif
