@@ -445,7 +445,7 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
         n++;
     if (start->standard_in)
         argv[n++] = "-i";
-    if (start->standard_in)
+    if (start->standard_in && !start->stdin_once)
         argv[n++] = "--leave-stdin-open";
     if (start->tty)
         argv[n++] = "-t";

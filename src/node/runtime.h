@@ -5,13 +5,13 @@
  * A container lies in a bundle folder, and the files in it are all the state there is:
  *
  *   config.json   what crun runs            conmon.pid  conmon (written by itself)
- *   started       wall time in ns, when it was started  pid         init of the container (written by crun)
- *   exit          exit code, written by conmon at the end; its mtime is the time of the end
+ *   started       wall time in ns, when it was started  pid         init of the container (written
+ * by crun) exit          exit code, written by conmon at the end; its mtime is the time of the end
  *   oom           there if the kernel killed it for memory
  *   attach, ctl   conmon's socket for attach, and fifo for resizing and reopening logs
  *
- * The end is heard through a pidfd of conmon, which works for children and for those adopted after a restart alike:
- * conmon writes `exit` before it goes; if it goes without, the container is lost.
+ * The end is heard through a pidfd of conmon, which works for children and for those adopted after
+ * a restart alike: conmon writes `exit` before it goes; if it goes without, the container is lost.
  */
 #ifndef NODE_RUNTIME_H
 #define NODE_RUNTIME_H
@@ -31,7 +31,7 @@ typedef struct RuntimeOptions {
 } RuntimeOptions;
 
 typedef struct RuntimeExit {
-    int exit_code;       /* 128 + signal for one that a signal ended */
+    int exit_code; /* 128 + signal for one that a signal ended */
     bool oom_killed;
     bool lost;           /* it is gone and nobody knows how */
     int64_t started_ns;  /* wall; 0 unknown */
@@ -43,7 +43,7 @@ typedef struct RuntimeStart {
     const char *name;   /* for the log's tag and process lists */
     const char *bundle; /* with config.json in it */
     const char *log_path;
-    bool standard_in, tty;
+    bool standard_in, stdin_once, tty;
 } RuntimeStart;
 
 /* Exactly one of on_failed and on_exit is the last call. The task is freed after it. */
@@ -58,9 +58,12 @@ Runtime *runtime_new(const RuntimeOptions *options);
 Runtime *runtime_free(Runtime *runtime);
 
 /* Creates and starts; events come later, from the loop. */
-RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const RuntimeEvents *events, void *data);
-/* One that runs since before this process began: events as after on_started. NULL: it does not run any more. */
-RuntimeTask *runtime_adopt(Runtime *runtime, const char *id, const char *bundle, const RuntimeEvents *events, void *data);
+RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const RuntimeEvents *events,
+                           void *data);
+/* One that runs since before this process began: events as after on_started. NULL: it does not run
+ * any more. */
+RuntimeTask *runtime_adopt(Runtime *runtime, const char *id, const char *bundle,
+                           const RuntimeEvents *events, void *data);
 /* No more events; the container lives on. */
 RuntimeTask *runtime_forget(RuntimeTask *task);
 int runtime_signal(RuntimeTask *task, int signal);
@@ -69,14 +72,16 @@ bool runtime_read_exit(const char *bundle, RuntimeExit *ret);
 /* Is conmon of this bundle there? Its pid, or 0. */
 int runtime_conmon_pid(const char *id, const char *bundle);
 /* Kills what is left, removes cgroup and crun's state. Missing is fine. */
-void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, const Err *err), void *data);
+void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, const Err *err),
+                    void *data);
 /* Tells conmon: open the log anew (it was renamed). */
 int runtime_reopen_log(const char *bundle);
 int runtime_resize(const char *bundle, uint16_t columns, uint16_t rows);
 
-/* crun exec. standard_in, out, err: descriptors for the process; where tty, console_socket is the path that crun sends
- * the terminal's master to. process_json: path of the process description. Returns its argv in `argv` (needs room for 16). */
-void runtime_exec_argv(const Runtime *runtime, const char *id, const char *process_json, const char *pid_file,
-                       const char *console_socket, const char **argv);
+/* crun exec. standard_in, out, err: descriptors for the process; where tty, console_socket is the
+ * path that crun sends the terminal's master to. process_json: path of the process description.
+ * Returns its argv in `argv` (needs room for 16). */
+void runtime_exec_argv(const Runtime *runtime, const char *id, const char *process_json,
+                       const char *pid_file, const char *console_socket, const char **argv);
 
 #endif

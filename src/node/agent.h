@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the node's parts share: the agent itself, its pods, their containers.
+ *
+ * An AgentPod is found by uid. It is reference-counted, since answers of the pool, the network and
+ * the runtime come late: each such call holds a reference, and looks at `machine` (NULL once the
+ * pod is over) before it does anything.
+ *
+ * Folders of a pod:
+ *   RUN/pods/<uid>/            sandbox (boot id), hosts, resolv.conf, shm, ipc, volumes/, sub/,
+ * exec/ RUN/pods/<uid>/c/<container>/<attempt>/   the bundle (runtime.h) with `id` and
+ * `termination-log` besides DATA/pods/<uid>/           volumes/ (emptyDir),
+ * root/<container>/<attempt>/{upper,work,root}
+ *   DATA/logs/pods/<ns>_<name>_<uid>/<container>/<attempt>.log
+ */
+#ifndef NODE_AGENT_H
+#define NODE_AGENT_H
+
+#include <uv.h>
+
+#include "base/strmap.h"
+#include "base/vec.h"
+#include "node/exec.h"
+#include "node/logs.h"
+#include "node/machine.h"
+#include "node/node.h"
+#include "node/oci.h"
+#include "node/podenv.h"
+#include "node/runtime.h"
+#include "node/volumes.h"
+
+struct ssl_ctx_st;
+typedef struct AgentPod AgentPod;
+
+typedef struct AgentContainer {
+    AgentPod *pod;
+    size_t index;
+    RuntimeTask *task;
+    char *id, *bundle, *log;
+    const char *image, *image_id; /* in image_arena */
+    Arena image_arena;
+    const char *stop_signal;
+    bool starting;            /* being prepared on the pool */
+    bool signalled;           /* told to go while starting */
+    uv_fs_event_t *log_watch; /* until the log has grown; see log_watch_start */
+    Timer log_timer;
+} AgentContainer;
+
+struct AgentPod {
+    unsigned refs;
+    NodeAgent *agent;
+    Object *object; /* newest version seen */
+    Machine *machine;
+    char *uid, *ns, *name, *run, *data, *logs;
+    AgentContainer **containers;
+    size_t n_containers;
+    /* preparing */
+    int preparing; /* steps under way */
+    Err prepare_error;
+    const char *prepare_reason;
+    char *netns, *ip;
+    bool network; /* there is something to remove */
+    Arena arena;  /* of volumes */
+    PodVolume *volumes;
+    size_t n_volumes;
+    bool volumes_ready;
+    Timer refresh; /* tokens */
+    bool refreshing;
+    /* ending */
+    bool teardown_wanted, tearing_down;
+    int deleting;     /* containers whose remains the runtime is removing */
+    bool object_gone; /* the API knows it no more */
+    /* reporting */
+    Timer report;
+    bool reporting, report_again, deleting_object, final;
+};
+
+struct NodeAgent {
+    NodeOptions options; /* strings are our own */
+    Runtime *runtime;
+    EventRecorder *events;
+    StrMap pods; /* by uid */
+    ClientWatch *pod_watch, *config_watch, *secret_watch, *volume_watch;
+    PodStreams streams;
+    VEC(LogStream *) logs;
+    VEC(ExecStream *) execs;
+    char *host_ip, *cgroup;
+    StringMap allocatable;
+    Arena arena;
+    struct ssl_ctx_st *probe_tls;
+    bool can_lower_oom;
+    bool stopping; /* watches are off */
+    void (*shutdown_done)(void *data);
+    void *shutdown_data;
+    bool shutting_down;
+    Object *node_object;
+};
+
+/* pod.c */
+AgentPod *agent_pod_new(NodeAgent *agent, Object *object);
+AgentPod *agent_pod_ref(AgentPod *pod);
+AgentPod *agent_pod_unref(AgentPod *pod);
+void agent_pod_update(AgentPod *pod, Object *object);
+void agent_pod_deleted(AgentPod *pod);
+void agent_pod_forget(AgentPod *pod); /* this process ends: containers live on */
+void agent_pod_facts(AgentPod *pod, PodFacts *ret);
+const ObjectMeta *agent_pod_meta(const AgentPod *pod);
+void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
+                     const char *message);
+void agent_pod_content_changed(AgentPod *pod); /* a ConfigMap or Secret it uses */
+void agent_pod_gone(AgentPod *pod);            /* node.c: out of the table */
+
+/* report.c */
+void agent_report(AgentPod *pod);
+void agent_report_init(AgentPod *pod);
+
+/* sandbox.c */
+void sandbox_prepare(AgentPod *pod);
+void sandbox_teardown(AgentPod *pod);
+void sandbox_refresh(AgentPod *pod);
+
+/* container.c */
+void container_begin(AgentPod *pod, size_t index, int attempt);
+void container_signal(AgentPod *pod, size_t index, bool kill);
+bool container_adopt(AgentPod *pod, size_t index, int attempt, const char *id);
+AgentContainer *container_at(AgentPod *pod, size_t index);
+char *container_bundle(const AgentPod *pod, const char *name, int attempt);
+char *container_log(const AgentPod *pod, const char *name, int attempt);
+void container_paths(AgentContainer *c, int attempt, const char *id);
+void container_free(AgentContainer *c);
+
+/* probes.c */
+void probe_run(AgentPod *pod, size_t container, MachineProbe probe, uint64_t serial);
+void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial);
+
+/* restore.c */
+void pod_restore(AgentPod *pod);
+
+/* streams.c */
+extern const PodStreamsOps node_streams_ops;
+void agent_logs_finish(NodeAgent *agent, const char *path);
+
+/* node_object.c */
+void node_object_register(NodeAgent *agent);
+char *node_boot_id(void);
+
+#endif

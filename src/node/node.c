@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent: hears of pods bound to this node, of the ConfigMaps and Secrets they use, and of
+ * volumes to be removed; finds at its start what is left of an earlier run, and ends what nobody
+ * wants any more.
+ */
+#include <dirent.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <linux/capability.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "http/http.h"
+#include "node/agent.h"
+#include "node/volume_disk.h"
+
+#define VOLUME_FINALIZER "stead.dev/volume"
+
+/* ---- pods ---- */
+
+static void maybe_shut_down(NodeAgent *agent)
+{
+    void (*done)(void *) = agent->shutdown_done;
+
+    if (!agent->shutting_down || !done)
+        return;
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+
+        if (pod->machine && machine_stage(pod->machine) != MACHINE_DONE)
+            return;
+    }
+    agent->shutdown_done = NULL;
+    done(agent->shutdown_data);
+}
+
+void agent_pod_gone(AgentPod *pod)
+{
+    NodeAgent *agent = pod->agent;
+
+    if (strmap_get(&agent->pods, pod->uid) != pod)
+        return;
+    strmap_remove(&agent->pods, pod->uid);
+    (void)file_remove_tree(pod->logs);
+    timer_stop(agent->options.clock, &pod->report);
+    agent_pod_unref(pod);
+    maybe_shut_down(agent);
+}
+
+static void on_pod(void *data, const WatchEvent *event)
+{
+    NodeAgent *agent = data;
+    AgentPod *pod;
+
+    if (event->type == WATCH_BOOKMARK)
+        return;
+    pod = strmap_get(&agent->pods, object_meta(event->object)->uid);
+    if (event->type == WATCH_DELETED) {
+        if (pod)
+            agent_pod_deleted(pod);
+        return;
+    }
+    if (pod) {
+        agent_pod_update(pod, event->object);
+        return;
+    }
+    if (agent->shutting_down)
+        return;
+    pod = agent_pod_new(agent, event->object);
+    strmap_put(&agent->pods, pod->uid, pod);
+}
+
+static void content_changed(NodeAgent *agent, const WatchEvent *event, const char *kind)
+{
+    const ObjectMeta *meta;
+
+    if (event->type == WATCH_BOOKMARK || event->type == WATCH_DELETED)
+        return;
+    meta = object_meta(event->object);
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+        const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+        bool uses = false;
+
+        if (!str_equal(pod->ns, meta->namespace) || !pod->machine)
+            continue;
+        for (size_t i = 0; i < spec->volumes.n; i++)
+            uses = uses || volume_uses(&spec->volumes.v[i], kind, meta->name);
+        if (uses)
+            sandbox_refresh(pod);
+        machine_kick(pod->machine); /* a variable may wait for it */
+    }
+}
+
+static void on_config_map(void *data, const WatchEvent *event)
+{
+    content_changed(data, event, "ConfigMap");
+}
+
+static void on_secret(void *data, const WatchEvent *event)
+{
+    content_changed(data, event, "Secret");
+}
+
+void node_image_added(NodeAgent *agent)
+{
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+
+        if (pod->machine)
+            machine_kick(pod->machine);
+    }
+}
+
+/* ---- volumes to be removed ---- */
+
+typedef struct Removal {
+    uv_work_t work;
+    NodeAgent *agent;
+    char *name, *data_dir;
+    Err error;
+    int failed;
+} Removal;
+
+static void removal_work(uv_work_t *work)
+{
+    Removal *removal = CONTAINER_OF(work, Removal, work);
+
+    removal->failed = volume_disk_remove(removal->data_dir, removal->name, &removal->error);
+}
+
+static void on_finalizer_removed(void *data, const ApiStatus *status, Object *object)
+{
+    if (status->reason != STATUS_OK && status->reason != STATUS_NOT_FOUND &&
+        status->reason != STATUS_CONFLICT)
+        log_warn("node", "removing a volume's finalizer: %s", str_or(status->message, "refused"));
+}
+
+static void removal_done(uv_work_t *work, int status)
+{
+    Removal *removal = CONTAINER_OF(work, Removal, work);
+    NodeAgent *agent = removal->agent;
+    Object *volume = NULL;
+
+    if (removal->failed < 0)
+        log_warn("node", "%s", removal->error.message);
+    else if (!agent->stopping)
+        volume = client_get(agent->options.client, kind_find("", "v1", "PersistentVolume"), NULL,
+                            removal->name);
+    if (volume && object_meta(volume)->deletion_timestamp.set) {
+        _object_ Object *copy = object_copy(volume);
+        StringArray *finalizers = &object_meta(copy)->finalizers;
+        size_t kept = 0;
+
+        for (size_t i = 0; i < finalizers->n; i++)
+            if (!str_equal(finalizers->v[i], VOLUME_FINALIZER))
+                finalizers->v[kept++] = finalizers->v[i];
+        finalizers->n = kept;
+        client_update(agent->options.client, copy, NULL, on_finalizer_removed, NULL);
+    }
+    free(removal->name);
+    free(removal->data_dir);
+    free(removal);
+}
+
+static bool volume_in_use(NodeAgent *agent, const char *name)
+{
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+
+        for (size_t i = 0; i < pod->n_volumes; i++)
+            if (pod->machine && machine_stage(pod->machine) != MACHINE_DONE &&
+                str_equal(pod->volumes[i].disk, name))
+                return true;
+    }
+    return false;
+}
+
+static void on_volume(void *data, const WatchEvent *event)
+{
+    NodeAgent *agent = data;
+    const ObjectMeta *meta;
+    Removal *removal;
+
+    if (event->type == WATCH_BOOKMARK)
+        return;
+    meta = object_meta(event->object);
+    if (event->type == WATCH_DELETED || !meta->deletion_timestamp.set ||
+        !meta_has_finalizer(meta, VOLUME_FINALIZER)) {
+        STRMAP_EACH(&agent->pods, slot)
+        {
+            AgentPod *pod = slot->value;
+
+            if (event->type != WATCH_DELETED && pod->machine &&
+                machine_stage(pod->machine) == MACHINE_PREPARING)
+                machine_kick(pod->machine);
+        }
+        return;
+    }
+    for (size_t i = 0; i < meta->finalizers.n;
+         i++) /* while a claim holds it, it is not ours to remove */
+        if (str_equal(meta->finalizers.v[i], "kubernetes.io/pv-protection"))
+            return;
+    if (volume_in_use(agent, meta->name))
+        return;
+    removal = mem_new_type(Removal);
+    removal->agent = agent;
+    removal->name = mem_strdup(meta->name);
+    removal->data_dir = mem_strdup(agent->options.data_dir);
+    uv_queue_work(agent->options.loop, &removal->work, removal_work, removal_done);
+}
+
+/* ---- what an earlier run left ---- */
+
+typedef struct Orphan {
+    uv_work_t work;
+    NodeAgent *agent;
+    char *uid, *run, *data;
+    int deleting;
+} Orphan;
+
+static void orphan_work(uv_work_t *work)
+{
+    Orphan *orphan = CONTAINER_OF(work, Orphan, work);
+
+    if (mounts_below_remove(orphan->run, NULL) >= 0)
+        (void)file_remove_tree(orphan->run);
+    if (mounts_below_remove(orphan->data, NULL) >= 0)
+        (void)file_remove_tree(orphan->data);
+}
+
+static void orphan_done(uv_work_t *work, int status)
+{
+    Orphan *orphan = CONTAINER_OF(work, Orphan, work);
+
+    net_pod_remove(orphan->agent->options.net, orphan->uid, NULL, NULL);
+    free(orphan->uid);
+    free(orphan->run);
+    free(orphan->data);
+    free(orphan);
+}
+
+static void orphan_container_deleted(void *data, const Err *err)
+{
+    Orphan *orphan = data;
+
+    if (--orphan->deleting == 0)
+        uv_queue_work(orphan->agent->options.loop, &orphan->work, orphan_work, orphan_done);
+}
+
+static void each_entry(const char *path,
+                       void (*each)(void *data, const char *path, const char *name), void *data)
+{
+    DIR *dir = opendir(path);
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *full = NULL;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        full = mem_printf("%s/%s", path, entry->d_name);
+        each(data, full, entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static void orphan_attempt(void *data, const char *path, const char *name)
+{
+    Orphan *orphan = data;
+    _free_ char *file = mem_printf("%s/id", path), *id = NULL;
+    size_t n;
+
+    if (file_read(file, 128, &id, &n) < 0)
+        return;
+    orphan->deleting++;
+    runtime_delete(orphan->agent->runtime, id, orphan_container_deleted, orphan);
+}
+
+static void orphan_container(void *data, const char *path, const char *name)
+{
+    each_entry(path, orphan_attempt, data);
+}
+
+static void orphan_pod(void *data, const char *path, const char *name)
+{
+    NodeAgent *agent = data;
+    AgentPod *pod = strmap_get(&agent->pods, name);
+    _free_ char *containers = NULL;
+    Orphan *orphan;
+
+    if (pod && pod->machine && machine_stage(pod->machine) != MACHINE_DONE)
+        return;
+    orphan = mem_new_type(Orphan);
+    orphan->agent = agent;
+    orphan->uid = mem_strdup(name);
+    orphan->run = mem_printf("%s/pods/%s", agent->options.run_dir, name);
+    orphan->data = mem_printf("%s/pods/%s", agent->options.data_dir, name);
+    containers = mem_printf("%s/c", orphan->run);
+    orphan->deleting = 1;
+    each_entry(containers, orphan_container, orphan);
+    orphan_container_deleted(orphan, NULL);
+}
+
+static void orphan_data(void *data, const char *path, const char *name)
+{
+    NodeAgent *agent = data;
+    _free_ char *run = mem_printf("%s/pods/%s", agent->options.run_dir, name);
+
+    if (!file_exists(run))
+        orphan_pod(data, path, name);
+}
+
+static void orphan_log(void *data, const char *path, const char *name)
+{
+    NodeAgent *agent = data;
+    const char *uid = strrchr(name, '_');
+
+    if (uid && !strmap_get(&agent->pods, uid + 1))
+        (void)file_remove_tree(path);
+}
+
+static void remove_orphans(NodeAgent *agent)
+{
+    _free_ char *run = mem_printf("%s/pods", agent->options.run_dir);
+    _free_ char *data = mem_printf("%s/pods", agent->options.data_dir);
+    _free_ char *logs = mem_printf("%s/logs/pods", agent->options.data_dir);
+
+    each_entry(run, orphan_pod, agent);
+    each_entry(data, orphan_data, agent);
+    each_entry(logs, orphan_log, agent);
+}
+
+/* ---- starting and stopping ---- */
+
+/* Kept in RUN, so that a reset without the server finds it. */
+static int write_cgroup(NodeAgent *agent)
+{
+    _free_ char *path = mem_printf("%s/cgroup", agent->options.run_dir);
+
+    agent->cgroup = mem_printf("/stead-%s", str_or(agent->options.instance, agent->options.name));
+    return file_replace(path, agent->cgroup, strlen(agent->cgroup), 0600);
+}
+
+static void copy_options(NodeAgent *agent, const NodeOptions *options)
+{
+    Arena *arena = &agent->arena;
+    NodeOptions *own = &agent->options;
+
+    *own = *options;
+    own->name = arena_strdup(arena, options->name);
+    own->instance = arena_strdup(arena, options->instance);
+    own->data_dir = arena_strdup(arena, options->data_dir);
+    own->run_dir = arena_strdup(arena, options->run_dir);
+    own->dns_ip = arena_strdup(arena, options->dns_ip);
+    own->domain = arena_strdup(arena, str_or(options->domain, "cluster.local"));
+    own->api_address = arena_strdup(arena, options->api_address);
+    own->root_ca_pem = arena_strdup(arena, options->root_ca_pem);
+    own->helper_dir = arena_strdup(arena, options->helper_dir);
+}
+
+static void start_watches(NodeAgent *agent)
+{
+    Client *client = agent->options.client;
+    const char *error = NULL;
+    Selector *fields = NULL;
+    ListOptions mine = {0};
+    char *text = arena_printf(&agent->arena, "spec.nodeName=%s", agent->options.name);
+
+    ASSERT(selector_parse_fields(&agent->arena, text, &fields, &error) == 0);
+    mine.fields = fields;
+    agent->pod_watch = client_watch(client, kind_find("", "v1", "Pod"), &mine, on_pod, agent);
+    agent->config_watch =
+        client_watch(client, kind_find("", "v1", "ConfigMap"), NULL, on_config_map, agent);
+    agent->secret_watch =
+        client_watch(client, kind_find("", "v1", "Secret"), NULL, on_secret, agent);
+    agent->volume_watch =
+        client_watch(client, kind_find("", "v1", "PersistentVolume"), NULL, on_volume, agent);
+}
+
+int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
+{
+    NodeAgent *agent = mem_new_type(NodeAgent);
+    _free_ char *shim = mem_printf("%s/stead-runtime", options->helper_dir);
+    _free_ char *root = mem_printf("%s/crun", options->run_dir);
+    RuntimeOptions runtime = {.loop = options->loop, .root = root, .shim = shim};
+    int r;
+
+    copy_options(agent, options);
+    r = file_mkdir_all(root, 0700);
+    if (r < 0 || access(shim, X_OK) < 0) {
+        r = r < 0 ? err_set(reterr, -r, "cannot make %s", root)
+                  : err_set(reterr, errno, "cannot find the helper %s", shim);
+        arena_clear(&agent->arena);
+        free(agent);
+        return r;
+    }
+    (void)write_cgroup(agent);
+    agent->can_lower_oom = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1;
+    if (!agent->can_lower_oom)
+        log_info("node",
+                 "this machine does not allow to lower oom_score_adj: Guaranteed pods run without");
+    agent->runtime = runtime_new(&runtime);
+    agent->streams.ops = &node_streams_ops;
+    agent->events = event_recorder_new(options->client, options->clock, options->random, "kubelet",
+                                       agent->options.name);
+    node_object_register(agent);
+    start_watches(agent);
+    remove_orphans(agent);
+    *ret = agent;
+    return 0;
+}
+
+static void stop_watches(NodeAgent *agent)
+{
+    Client *client = agent->options.client;
+
+    client_watch_stop(client, agent->pod_watch);
+    client_watch_stop(client, agent->config_watch);
+    client_watch_stop(client, agent->secret_watch);
+    client_watch_stop(client, agent->volume_watch);
+    agent->pod_watch = agent->config_watch = agent->secret_watch = agent->volume_watch = NULL;
+}
+
+NodeAgent *node_stop(NodeAgent *agent)
+{
+    if (!agent)
+        return NULL;
+    agent->stopping = true;
+    stop_watches(agent);
+    while (agent->logs.n)
+        log_stream_stop(agent->logs.v[0]);
+    while (agent->execs.n)
+        exec_stream_close(agent->execs.v[0]);
+    STRMAP_EACH(&agent->pods, slot)
+    agent_pod_forget(slot->value);
+    /* What is under way on the pool, in the runtime and the network still points here: let it come
+     * back. */
+    while (uv_loop_alive(agent->options.loop)) {
+        bool busy = false;
+
+        STRMAP_EACH(&agent->pods, slot)
+        busy = busy || ((AgentPod *)slot->value)->refs > 1;
+        if (!busy)
+            break;
+        uv_run(agent->options.loop, UV_RUN_ONCE);
+    }
+    STRMAP_EACH(&agent->pods, slot)
+    agent_pod_unref(slot->value);
+    strmap_deinit(&agent->pods);
+    VEC_DEINIT(&agent->logs);
+    VEC_DEINIT(&agent->execs);
+    event_recorder_free(agent->events);
+    runtime_free(agent->runtime);
+    if (agent->probe_tls)
+        http_tls_free(agent->probe_tls);
+    free(agent->host_ip);
+    free(agent->cgroup);
+    arena_clear(&agent->arena);
+    free(agent);
+    return NULL;
+}
+
+static void on_shutdown_check(Timer *timer)
+{
+    NodeAgent *agent = timer->data;
+
+    maybe_shut_down(agent);
+    if (agent->shutdown_done)
+        timer_start(agent->options.clock, timer, 20 * NS_PER_MS);
+    else
+        free(timer);
+}
+
+void node_shutdown(NodeAgent *agent, void (*done)(void *data), void *data)
+{
+    Timer *timer = mem_new_type(Timer);
+
+    agent->shutting_down = true;
+    agent->shutdown_done = done;
+    agent->shutdown_data = data;
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+
+        if (pod->machine)
+            machine_halt(pod->machine);
+    }
+    timer->on_fire = on_shutdown_check;
+    timer->data = agent;
+    timer_start(agent->options.clock, timer, 0);
+}
+
+PodStreams *node_streams(NodeAgent *agent)
+{
+    return &agent->streams;
+}

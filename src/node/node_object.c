@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Node object: what this machine has and is. Written when it differs from what is there, so an
+ * idle node writes nothing; there are no heartbeats, since a server that answers is a node that
+ * lives.
+ */
+#include <ifaddrs.h>
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+#include "api/quantity.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "node/agent.h"
+
+#define PODS_MAX "110"
+#define KUBELET_VERSION "v1.36.0+stead" STEAD_VERSION
+
+char *node_boot_id(void)
+{
+    char *text = NULL;
+    size_t n;
+
+    if (file_read("/proc/sys/kernel/random/boot_id", 128, &text, &n) < 0)
+        return mem_strdup("unknown");
+    while (n > 0 && text[n - 1] == '\n')
+        text[--n] = 0;
+    return text;
+}
+
+static const char *first_line(Arena *arena, const char *path)
+{
+    _free_ char *text = NULL;
+    size_t n;
+
+    if (file_read(path, 4096, &text, &n) < 0)
+        return "";
+    text[strcspn(text, "\n")] = 0;
+    return arena_strdup(arena, text);
+}
+
+static const char *os_image(Arena *arena)
+{
+    _free_ char *text = NULL;
+    const char *at;
+    size_t n;
+
+    if (file_read("/etc/os-release", 65536, &text, &n) < 0 || !(at = strstr(text, "PRETTY_NAME=")))
+        return "Linux";
+    at += strlen("PRETTY_NAME=");
+    at += *at == '"';
+    return arena_strndup(arena, at, strcspn(at, "\"\n"));
+}
+
+static int64_t memory_total(void)
+{
+    _free_ char *text = NULL;
+    const char *at;
+    size_t n;
+    long long kib = 0;
+
+    if (file_read("/proc/meminfo", 65536, &text, &n) < 0 || !(at = strstr(text, "MemTotal:")))
+        return 0;
+    if (sscanf(at, "MemTotal: %lld", &kib) != 1)
+        return 0;
+    return (int64_t)kib * 1024;
+}
+
+static void fill_resources(NodeAgent *agent, Arena *arena, NodeStatus *status)
+{
+    struct statvfs fs = {0};
+    StringMap *all = &status->capacity;
+
+    all->v = arena_new_n(arena, StringEntry, 6);
+    (void)statvfs(agent->options.data_dir, &fs);
+    string_map_put(arena, all, "cpu", arena_printf(arena, "%ld", sysconf(_SC_NPROCESSORS_ONLN)));
+    string_map_put(
+        arena, all, "ephemeral-storage",
+        arena_printf(arena, "%" PRIu64 "Ki", (uint64_t)fs.f_blocks * fs.f_frsize / 1024));
+    string_map_put(arena, all, "memory",
+                   arena_printf(arena, "%" PRId64 "Ki", memory_total() / 1024));
+    string_map_put(arena, all, "pods", PODS_MAX);
+    status->allocatable = *all;
+}
+
+/* Quantities as the API prints them, so that a comparison with what is there finds no false
+ * difference. */
+static void canonical(Arena *arena, StringMap *map)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        const char *text;
+
+        if (quantity_canonical(arena, map->v[i].value, strlen(map->v[i].value), &text) == 0)
+            map->v[i].value = text;
+    }
+}
+
+static void fill_info(Arena *arena, NodeSystemInfo *info)
+{
+    struct utsname name;
+    _free_ char *boot = node_boot_id();
+
+    uname(&name);
+    info->machine_id = first_line(arena, "/etc/machine-id");
+    info->system_uuid = first_line(arena, "/sys/class/dmi/id/product_uuid");
+    if (str_empty(info->system_uuid))
+        info->system_uuid = info->machine_id;
+    info->boot_id = arena_strdup(arena, boot);
+    info->kernel_version = arena_strdup(arena, name.release);
+    info->os_image = os_image(arena);
+    info->container_runtime_version = "crun://1.8";
+    info->kubelet_version = KUBELET_VERSION;
+    info->kube_proxy_version = "";
+    info->operating_system = "linux";
+    info->architecture = str_equal(name.machine, "x86_64")    ? "amd64"
+                         : str_equal(name.machine, "aarch64") ? "arm64"
+                                                              : arena_strdup(arena, name.machine);
+}
+
+static void fill_conditions(NodeAgent *agent, Arena *arena, const NodeStatus *before,
+                            NodeStatus *status)
+{
+    static const struct {
+        const char *type, *status, *reason, *message;
+    } rows[] = {
+        {"MemoryPressure", "False", "KubeletHasSufficientMemory",
+         "kubelet has sufficient memory available"},
+        {"DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"},
+        {"PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"},
+        {"Ready", "True", "KubeletReady", "kubelet is posting ready status"},
+    };
+    Time now = {.seconds = clock_wall_ns(agent->options.clock) / NS_PER_SEC, .set = true};
+
+    status->conditions.v = arena_new_n(arena, NodeCondition, ARRAY_LEN(rows));
+    status->conditions.n = ARRAY_LEN(rows);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        NodeCondition *c = &status->conditions.v[i];
+
+        *c = (NodeCondition){.type = rows[i].type,
+                             .status = rows[i].status,
+                             .reason = rows[i].reason,
+                             .message = rows[i].message,
+                             .last_heartbeat_time = now,
+                             .last_transition_time = now};
+        for (size_t k = 0; k < before->conditions.n; k++) {
+            const NodeCondition *old = &before->conditions.v[k];
+
+            if (!str_equal(old->type, c->type) || !str_equal(old->status, c->status))
+                continue;
+            c->last_transition_time = old->last_transition_time;
+            c->last_heartbeat_time = old->last_heartbeat_time;
+        }
+    }
+}
+
+/* The address that the machine is reached at: the first of an interface that is up and is not ours.
+ */
+static char *find_host_ip(void)
+{
+    struct ifaddrs *all = NULL;
+    char *found = NULL;
+
+    if (getifaddrs(&all) < 0)
+        return mem_strdup("127.0.0.1");
+    for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
+        char text[INET_ADDRSTRLEN];
+
+        if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || !(at->ifa_flags & IFF_UP) ||
+            (at->ifa_flags & IFF_LOOPBACK) || str_starts_with(at->ifa_name, "stead") ||
+            str_starts_with(at->ifa_name, "docker") || str_starts_with(at->ifa_name, "br-") ||
+            str_starts_with(at->ifa_name, "veth") || str_starts_with(at->ifa_name, "cni"))
+            continue;
+        inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr, text,
+                  sizeof(text));
+        found = mem_strdup(text);
+    }
+    freeifaddrs(all);
+    return found ? found : mem_strdup("127.0.0.1");
+}
+
+static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before,
+                        NodeStatus *status)
+{
+    *status = (NodeStatus){0};
+    fill_resources(agent, arena, status);
+    canonical(arena, &status->capacity);
+    status->allocatable = status->capacity;
+    fill_info(arena, &status->node_info);
+    fill_conditions(agent, arena, before, status);
+    status->addresses.v = arena_new_n(arena, NodeAddress, 2);
+    status->addresses.n = 2;
+    status->addresses.v[0] = (NodeAddress){"InternalIP", arena_strdup(arena, agent->host_ip)};
+    status->addresses.v[1] = (NodeAddress){"Hostname", arena_strdup(arena, agent->options.name)};
+    status->daemon_endpoints.kubelet_endpoint.port = 10250;
+    status->images = before->images;
+    status->volumes_in_use = before->volumes_in_use;
+    status->volumes_attached = before->volumes_attached;
+}
+
+static void fill_labels(NodeAgent *agent, Arena *arena, ObjectMeta *meta)
+{
+    struct utsname name;
+    const char *arch;
+
+    uname(&name);
+    arch = str_equal(name.machine, "x86_64")    ? "amd64"
+           : str_equal(name.machine, "aarch64") ? "arm64"
+                                                : name.machine;
+    arch = arena_strdup(arena, arch);
+    string_map_put(arena, &meta->labels, "beta.kubernetes.io/arch", arch);
+    string_map_put(arena, &meta->labels, "beta.kubernetes.io/os", "linux");
+    string_map_put(arena, &meta->labels, "kubernetes.io/arch", arch);
+    string_map_put(arena, &meta->labels, "kubernetes.io/hostname",
+                   arena_strdup(arena, agent->options.name));
+    string_map_put(arena, &meta->labels, "kubernetes.io/os", "linux");
+}
+
+static void on_written(void *data, const ApiStatus *status, Object *object)
+{
+    if (status->reason != STATUS_OK)
+        log_warn("node", "Node object: %s", str_or(status->message, "refused"));
+}
+
+static void write_status(NodeAgent *agent, Object *node)
+{
+    _object_ Object *copy = object_copy(node);
+    NodeStatus *before = &OBJECT_AS(Node, copy)->status, status;
+    WriteOptions options = {.subresource = "status"};
+
+    fill_status(agent, &copy->arena, before, &status);
+    if (type_equal(&type_NodeStatus, before, &status))
+        return;
+    *before = status;
+    client_update(agent->options.client, copy, &options, on_written, agent);
+}
+
+static void on_created(void *data, const ApiStatus *status, Object *object)
+{
+    NodeAgent *agent = data;
+
+    on_written(data, status, object);
+    if (status->reason == STATUS_OK && !agent->stopping)
+        write_status(agent, object);
+}
+
+void node_object_register(NodeAgent *agent)
+{
+    const Kind *kind = kind_find("", "v1", "Node");
+    Object *node = client_get(agent->options.client, kind, NULL, agent->options.name);
+    NodeStatus none = {0}, status;
+
+    if (!agent->host_ip)
+        agent->host_ip = find_host_ip();
+    fill_status(agent, &agent->arena, &none, &status);
+    agent->allocatable = status.allocatable;
+    if (node) {
+        _object_ Object *copy = object_copy(node);
+
+        fill_labels(agent, &copy->arena, object_meta(copy));
+        if (!type_equal(&type_ObjectMeta, object_meta(copy), object_meta(node)))
+            client_update(agent->options.client, copy, NULL, on_created, agent);
+        else
+            write_status(agent, node);
+    } else {
+        _object_ Object *fresh = object_new(kind);
+
+        object_meta(fresh)->name = arena_strdup(&fresh->arena, agent->options.name);
+        fill_labels(agent, &fresh->arena, object_meta(fresh));
+        client_create(agent->options.client, fresh, NULL, on_created, agent);
+    }
+}

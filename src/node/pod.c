@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pod on this node: its machine and what carries the machine's actions out. */
+#include "base/file.h"
+#include "base/log.h"
+#include "node/agent.h"
+
+const ObjectMeta *agent_pod_meta(const AgentPod *pod)
+{
+    return object_meta(pod->object);
+}
+
+void agent_pod_facts(AgentPod *pod, PodFacts *ret)
+{
+    NodeAgent *agent = pod->agent;
+
+    *ret = (PodFacts){
+        .client = agent->options.client,
+        .pod = pod->object,
+        .node_name = agent->options.name,
+        .host_ip = agent->host_ip,
+        .pod_ip = pod->ip,
+        .domain = agent->options.domain,
+        .dns_ip = agent->options.dns_ip,
+        .api_address = agent->options.api_address,
+        .api_port = agent->options.api_port,
+        .node_resources = agent->allocatable,
+    };
+}
+
+void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
+                     const char *message)
+{
+    EventRecorder *events = pod->agent->events;
+
+    if (!events || pod->agent->stopping)
+        return;
+    if (container == SIZE_MAX || !pod->machine) {
+        event_record(events, pod->object, type, reason, "%s", message);
+    } else {
+        ContainerKind kind = machine_kind(pod->machine, container);
+        _free_ char *field = mem_printf("spec.%s{%s}",
+                                        kind == CONTAINER_REGULAR     ? "containers"
+                                        : kind == CONTAINER_EPHEMERAL ? "ephemeralContainers"
+                                                                      : "initContainers",
+                                        machine_container(pod->machine, container)->name);
+
+        event_record_field(events, pod->object, field, type, reason, "%s", message);
+    }
+}
+
+/* ---- what the machine asks for ---- */
+
+static void op_prepare(void *data)
+{
+    sandbox_prepare(data);
+}
+
+static void op_start(void *data, size_t container, int attempt)
+{
+    container_begin(data, container, attempt);
+}
+
+static void op_signal(void *data, size_t container, bool kill)
+{
+    container_signal(data, container, kill);
+}
+
+static void op_probe(void *data, size_t container, MachineProbe probe, uint64_t serial)
+{
+    probe_run(data, container, probe, serial);
+}
+
+static void op_hook(void *data, size_t container, MachineHook hook, int64_t limit_ns,
+                    uint64_t serial)
+{
+    hook_run(data, container, hook, limit_ns, serial);
+}
+
+static void op_teardown(void *data)
+{
+    AgentPod *pod = data;
+
+    pod->teardown_wanted = true;
+    sandbox_teardown(pod);
+}
+
+static void op_changed(void *data)
+{
+    agent_report(data);
+}
+
+static void op_gone(void *data)
+{
+    AgentPod *pod = data;
+
+    pod->final = true;
+    if (pod->object_gone)
+        agent_pod_gone(pod);
+    else
+        agent_report(pod);
+}
+
+static void op_event(void *data, size_t container, const char *type, const char *reason,
+                     const char *message)
+{
+    agent_pod_event(data, container, type, reason, message);
+}
+
+static const MachineOps machine_ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
+                                       op_teardown, op_changed, op_gone,   op_event};
+
+/* ---- life ---- */
+
+AgentPod *agent_pod_ref(AgentPod *pod)
+{
+    pod->refs++;
+    return pod;
+}
+
+AgentPod *agent_pod_unref(AgentPod *pod)
+{
+    if (!pod || --pod->refs > 0)
+        return NULL;
+    timer_stop(pod->agent->options.clock, &pod->report);
+    timer_stop(pod->agent->options.clock, &pod->refresh);
+    for (size_t i = 0; i < pod->n_containers; i++)
+        container_free(pod->containers[i]);
+    free(pod->containers);
+    machine_free(pod->machine);
+    object_unref(pod->object);
+    arena_clear(&pod->arena);
+    free(pod->uid);
+    free(pod->ns);
+    free(pod->name);
+    free(pod->run);
+    free(pod->data);
+    free(pod->logs);
+    free(pod->netns);
+    free(pod->ip);
+    free(pod);
+    return NULL;
+}
+
+static int64_t deletion_grace(const ObjectMeta *meta)
+{
+    return (meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 30) *
+           NS_PER_SEC;
+}
+
+AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    AgentPod *pod = mem_new_type(AgentPod);
+
+    pod->refs = 1;
+    pod->agent = agent;
+    pod->object = object_ref(object);
+    pod->uid = mem_strdup(meta->uid);
+    pod->ns = mem_strdup(meta->namespace);
+    pod->name = mem_strdup(meta->name);
+    pod->run = mem_printf("%s/pods/%s", agent->options.run_dir, meta->uid);
+    pod->data = mem_printf("%s/pods/%s", agent->options.data_dir, meta->uid);
+    pod->logs = mem_printf("%s/logs/pods/%s_%s_%s", agent->options.data_dir, meta->namespace,
+                           meta->name, meta->uid);
+    agent_report_init(pod);
+    pod->machine = machine_new(object, agent->options.clock, &machine_ops, pod);
+    pod_restore(pod);
+    agent_pod_ref(pod);
+    machine_run(pod->machine);
+    if (meta->deletion_timestamp.set)
+        machine_delete(pod->machine, deletion_grace(meta));
+    agent_pod_unref(pod);
+    return pod;
+}
+
+void agent_pod_update(AgentPod *pod, Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    Object *old = pod->object;
+    bool spec_changed = object_meta(old)->generation != meta->generation;
+    bool labels_changed = !type_equal(&type_ObjectMeta, object_meta(old), meta);
+
+    pod->object = object_ref(object);
+    object_unref(old);
+    if (!pod->machine)
+        return;
+    agent_pod_ref(pod);
+    if (spec_changed || labels_changed)
+        machine_update(pod->machine, object);
+    if (labels_changed)
+        sandbox_refresh(pod); /* downward API */
+    if (spec_changed)
+        agent_report(pod);
+    if (meta->deletion_timestamp.set)
+        machine_delete(pod->machine, deletion_grace(meta));
+    agent_pod_unref(pod);
+}
+
+/* The object is gone from the API, by us or by force: what still runs is ended. */
+void agent_pod_deleted(AgentPod *pod)
+{
+    if (pod->object_gone)
+        return;
+    pod->object_gone = true;
+    agent_pod_ref(pod);
+    if (pod->final)
+        agent_pod_gone(pod);
+    else if (pod->machine)
+        machine_delete(pod->machine, 0);
+    agent_pod_unref(pod);
+}
+
+void agent_pod_forget(AgentPod *pod)
+{
+    timer_stop(pod->agent->options.clock, &pod->report);
+    timer_stop(pod->agent->options.clock, &pod->refresh);
+    for (size_t i = 0; i < pod->n_containers; i++)
+        pod->containers[i]->task = runtime_forget(pod->containers[i]->task);
+    pod->machine = machine_free(pod->machine);
+}
+
+void agent_pod_content_changed(AgentPod *pod)
+{
+    if (!pod->machine || machine_stage(pod->machine) >= MACHINE_STOPPING)
+        return;
+    sandbox_refresh(pod);
+    machine_kick(pod->machine);
+}

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Environment, downward API, hosts and resolv.conf. See podenv.h. */
+#include <ctype.h>
+
+#include "api/quantity.h"
+#include "base/file.h"
+#include "node/podenv.h"
+
+/* ---- lists of variables ---- */
+
+const char *env_get(const EnvList *env, const char *name)
+{
+    for (size_t i = 0; i < env->n; i++)
+        if (strcmp(env->v[i].key, name) == 0)
+            return env->v[i].value;
+    return NULL;
+}
+
+void env_set(EnvList *env, const char *name, const char *value)
+{
+    for (size_t i = 0; i < env->n; i++) {
+        if (strcmp(env->v[i].key, name) == 0) {
+            env->v[i].value = value;
+            return;
+        }
+    }
+    if (env->n == env->cap) {
+        StringEntry *v = arena_new_n(env->arena, StringEntry, MAX_OF(env->cap * 2, 32));
+
+        if (env->n)
+            memcpy(v, env->v, env->n * sizeof(*v));
+        env->v = v;
+        env->cap = MAX_OF(env->cap * 2, 32);
+    }
+    env->v[env->n++] = (StringEntry){name, value};
+}
+
+char *env_expand(Arena *arena, const char *text, const EnvList *env)
+{
+    _strbuf_ StrBuf out = STRBUF_INIT;
+
+    for (const char *at = str_or(text, ""); *at; at++) {
+        const char *close = at[0] == '$' && at[1] == '(' ? strchr(at, ')') : NULL;
+
+        if (at[0] == '$' && at[1] == '$') {
+            strbuf_add_char(&out, '$');
+            at++;
+        } else if (close) {
+            _free_ char *name = mem_strndup(at + 2, (size_t)(close - at - 2));
+            const char *value = env_get(env, name);
+
+            if (value)
+                strbuf_add_string(&out, value);
+            else
+                strbuf_add(&out, at, (size_t)(close - at + 1));
+            at = close;
+        } else {
+            strbuf_add_char(&out, *at);
+        }
+    }
+    return arena_strdup(arena, strbuf_string(&out));
+}
+
+/* ---- the downward API ---- */
+
+static char *map_text(Arena *arena, const StringMap *map)
+{
+    _strbuf_ StrBuf out = STRBUF_INIT;
+
+    for (size_t i = 0; i < map->n; i++) {
+        strbuf_printf(&out, "%s%s=\"", i ? "\n" : "", map->v[i].key);
+        for (const char *at = str_or(map->v[i].value, ""); *at; at++) {
+            if (*at == '\n')
+                strbuf_add_string(&out, "\\n");
+            else if (*at == '"' || *at == '\\')
+                strbuf_printf(&out, "\\%c", *at);
+            else
+                strbuf_add_char(&out, *at);
+        }
+        strbuf_add_char(&out, '"');
+    }
+    return arena_strdup(arena, strbuf_string(&out));
+}
+
+static const char *map_key(Arena *arena, const char *path, const char *prefix)
+{
+    size_t n = strlen(prefix), end = strlen(path);
+
+    if (!str_starts_with(path, prefix) || end < n + 2 || strcmp(path + end - 2, "']") != 0)
+        return NULL;
+    return arena_strndup(arena, path + n, end - n - 2);
+}
+
+int pod_field(const PodFacts *facts, Arena *arena, const char *path, const char **ret, Err *reterr)
+{
+    const ObjectMeta *meta = object_meta(facts->pod);
+    const PodSpec *spec = &((const Pod *)facts->pod->value)->spec;
+    const char *key;
+    const struct {
+        const char *path, *value;
+    } table[] = {
+        {"metadata.name", meta->name},
+        {"metadata.namespace", meta->namespace},
+        {"metadata.uid", meta->uid},
+        {"spec.nodeName", facts->node_name},
+        {"spec.serviceAccountName", spec->service_account_name},
+        {"status.hostIP", facts->host_ip},
+        {"status.hostIPs", facts->host_ip},
+        {"status.podIP", facts->pod_ip},
+        {"status.podIPs", facts->pod_ip},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (str_equal(table[i].path, path)) {
+            *ret = arena_strdup(arena, str_or(table[i].value, ""));
+            return 0;
+        }
+    }
+    if (str_equal(path, "metadata.labels") || str_equal(path, "metadata.annotations")) {
+        *ret = map_text(arena,
+                        str_equal(path, "metadata.labels") ? &meta->labels : &meta->annotations);
+        return 0;
+    }
+    if ((key = map_key(arena, path, "metadata.labels['"))) {
+        *ret = str_or(string_map_get(&meta->labels, key), "");
+        return 0;
+    }
+    if ((key = map_key(arena, path, "metadata.annotations['"))) {
+        *ret = str_or(string_map_get(&meta->annotations, key), "");
+        return 0;
+    }
+    return err_set(reterr, 0, "unsupported fieldPath: %s", path);
+}
+
+int pod_resource(const PodFacts *facts, Arena *arena, const Container *container,
+                 const ResourceFieldSelector *selector, const char **ret, Err *reterr)
+{
+    const char *resource = selector->resource;
+    bool limit = str_starts_with(resource, "limits."), cpu;
+    const char *name = resource + (limit ? 7 : 9), *value;
+    int64_t amount, divisor;
+
+    if (!limit && !str_starts_with(resource, "requests."))
+        return err_set(reterr, 0, "unsupported container resource : %s", resource);
+    cpu = str_equal(name, "cpu");
+    value =
+        string_map_get(limit ? &container->resources.limits : &container->resources.requests, name);
+    if (!value && limit)
+        value = string_map_get(&facts->node_resources, name);
+    /* Cores are counted in thousandths so that divisors such as 1m are exact; results are rounded
+     * up. */
+    amount = value ? (cpu ? quantity_milli(value) : quantity_value(value)) : 0;
+    divisor = str_empty(selector->divisor) || str_equal(selector->divisor, "0") ? (cpu ? 1000 : 1)
+              : cpu ? quantity_milli(selector->divisor)
+                    : quantity_value(selector->divisor);
+    divisor = MAX_OF(divisor, 1);
+    *ret = arena_printf(arena, "%" PRId64, amount / divisor + (amount % divisor != 0));
+    return 0;
+}
+
+const Container *pod_find_container(const PodSpec *spec, const char *name)
+{
+    for (size_t i = 0; i < spec->containers.n; i++)
+        if (str_equal(spec->containers.v[i].name, name))
+            return &spec->containers.v[i];
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        if (str_equal(spec->init_containers.v[i].name, name))
+            return &spec->init_containers.v[i];
+    return NULL;
+}
+
+/* ---- environment ---- */
+
+static Object *find(const PodFacts *facts, const char *kind, const char *name)
+{
+    return client_get(facts->client, kind_find("", "v1", kind), object_meta(facts->pod)->namespace,
+                      name);
+}
+
+static char *bytes_text(Arena *arena, Bytes b)
+{
+    return arena_strndup(arena, (const char *)b.p, b.n);
+}
+
+static int add_from(const PodFacts *facts, const EnvFromSource *from, EnvList *env, Err *reterr)
+{
+    const char *prefix = str_or(from->prefix, "");
+    Object *object;
+
+    if (from->config_map_ref) {
+        const char *name = from->config_map_ref->local_object_reference.name;
+
+        object = find(facts, "ConfigMap", name);
+        if (!object)
+            return from->config_map_ref->optional && *from->config_map_ref->optional
+                       ? 0
+                       : err_set(reterr, 0, "configmap \"%s\" not found", name);
+        const StringMap *data = &OBJECT_AS(ConfigMap, object)->data;
+        for (size_t i = 0; i < data->n; i++)
+            env_set(env, arena_printf(env->arena, "%s%s", prefix, data->v[i].key),
+                    arena_strdup(env->arena, str_or(data->v[i].value, "")));
+    } else if (from->secret_ref) {
+        const char *name = from->secret_ref->local_object_reference.name;
+
+        object = find(facts, "Secret", name);
+        if (!object)
+            return from->secret_ref->optional && *from->secret_ref->optional
+                       ? 0
+                       : err_set(reterr, 0, "secret \"%s\" not found", name);
+        const BytesMap *data = &OBJECT_AS(Secret, object)->data;
+        for (size_t i = 0; i < data->n; i++)
+            env_set(env, arena_printf(env->arena, "%s%s", prefix, data->v[i].key),
+                    bytes_text(env->arena, data->v[i].value));
+    }
+    return 0;
+}
+
+/* *ret NULL: an optional one that is not there. */
+static int value_from(const PodFacts *facts, const Container *container, const EnvVarSource *from,
+                      EnvList *env, const char **ret, Err *reterr)
+{
+    const char *ns = object_meta(facts->pod)->namespace;
+
+    *ret = NULL;
+    if (from->field_ref)
+        return pod_field(facts, env->arena, from->field_ref->field_path, ret, reterr);
+    if (from->resource_field_ref) {
+        const Container *other = container;
+
+        if (!str_empty(from->resource_field_ref->container_name))
+            other = pod_find_container(&((const Pod *)facts->pod->value)->spec,
+                                       from->resource_field_ref->container_name);
+        if (!other)
+            return err_set(reterr, 0, "container %s not found",
+                           from->resource_field_ref->container_name);
+        return pod_resource(facts, env->arena, other, from->resource_field_ref, ret, reterr);
+    }
+    if (from->config_map_key_ref) {
+        const ConfigMapKeySelector *ref = from->config_map_key_ref;
+        bool optional = ref->optional && *ref->optional;
+        Object *object = find(facts, "ConfigMap", ref->local_object_reference.name);
+        const char *value =
+            object ? string_map_get(&OBJECT_AS(ConfigMap, object)->data, ref->key) : NULL;
+
+        if (!object && !optional)
+            return err_set(reterr, 0, "configmap \"%s\" not found",
+                           ref->local_object_reference.name);
+        if (object && !value && !optional)
+            return err_set(reterr, 0, "couldn't find key %s in ConfigMap %s/%s", ref->key, ns,
+                           ref->local_object_reference.name);
+        *ret = arena_strdup(env->arena, value);
+    } else if (from->secret_key_ref) {
+        const SecretKeySelector *ref = from->secret_key_ref;
+        bool optional = ref->optional && *ref->optional;
+        Object *object = find(facts, "Secret", ref->local_object_reference.name);
+
+        if (!object && !optional)
+            return err_set(reterr, 0, "secret \"%s\" not found", ref->local_object_reference.name);
+        for (size_t i = 0; object && i < OBJECT_AS(Secret, object)->data.n; i++)
+            if (str_equal(OBJECT_AS(Secret, object)->data.v[i].key, ref->key))
+                *ret = bytes_text(env->arena, OBJECT_AS(Secret, object)->data.v[i].value);
+        if (object && !*ret && !optional)
+            return err_set(reterr, 0, "couldn't find key %s in Secret %s/%s", ref->key, ns,
+                           ref->local_object_reference.name);
+    }
+    return 0;
+}
+
+static char *env_name(Arena *arena, const char *name)
+{
+    char *copy = arena_strdup(arena, name);
+
+    for (char *at = copy; *at; at++)
+        *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+    return copy;
+}
+
+static void service_set(EnvList *env, const char *name, const char *value)
+{
+    if (!env_get(env, name))
+        env_set(env, name, value);
+}
+
+static void add_service(EnvList *env, const char *name, const char *address,
+                        const ServicePortArray *ports)
+{
+    Arena *arena = env->arena;
+    const char *prefix = env_name(arena, name);
+
+    service_set(env, arena_printf(arena, "%s_SERVICE_HOST", prefix), arena_strdup(arena, address));
+    if (!ports->n)
+        return;
+    service_set(env, arena_printf(arena, "%s_SERVICE_PORT", prefix),
+                arena_printf(arena, "%d", ports->v[0].port));
+    for (size_t i = 0; i < ports->n; i++) {
+        const ServicePort *port = &ports->v[i];
+        char *protocol = arena_strdup(arena, str_or(port->protocol, "TCP"));
+        const char *link = arena_printf(arena, "%s_PORT_%d_%s", prefix, port->port, protocol), *url;
+
+        for (char *at = protocol; *at; at++)
+            *at = (char)tolower((unsigned char)*at);
+        url = arena_printf(arena, "%s://%s:%d", protocol, address, port->port);
+        if (!str_empty(port->name))
+            service_set(
+                env, arena_printf(arena, "%s_SERVICE_PORT_%s", prefix, env_name(arena, port->name)),
+                arena_printf(arena, "%d", port->port));
+        if (i == 0)
+            service_set(env, arena_printf(arena, "%s_PORT", prefix), url);
+        service_set(env, link, url);
+        service_set(env, arena_printf(arena, "%s_PROTO", link), protocol);
+        service_set(env, arena_printf(arena, "%s_PORT", link),
+                    arena_printf(arena, "%d", port->port));
+        service_set(env, arena_printf(arena, "%s_ADDR", link), arena_strdup(arena, address));
+    }
+}
+
+static bool each_service(void *data, Object *object)
+{
+    const ServiceSpec *spec = &OBJECT_AS(Service, object)->spec;
+
+    if (!str_empty(spec->cluster_ip) && !str_equal(spec->cluster_ip, "None"))
+        add_service(data, object_meta(object)->name, spec->cluster_ip, &spec->ports);
+    return true;
+}
+
+int pod_env(const PodFacts *facts, Arena *arena, const Container *container, EnvList *ret,
+            Err *reterr)
+{
+    const PodSpec *spec = &((const Pod *)facts->pod->value)->spec;
+    EnvList services = {.arena = arena};
+    ServicePort https = {
+        .name = "https", .protocol = "TCP", .port = facts->api_port ? facts->api_port : 443};
+    ServicePortArray https_ports = {&https, 1};
+    int r;
+
+    *ret = (EnvList){.arena = arena};
+    if (!spec->enable_service_links || *spec->enable_service_links) {
+        ListOptions options = {.ns = object_meta(facts->pod)->namespace};
+
+        client_list(facts->client, kind_find("", "v1", "Service"), &options, each_service,
+                    &services);
+    }
+    if (!str_empty(facts->api_address))
+        add_service(&services, "kubernetes", facts->api_address, &https_ports);
+    for (size_t i = 0; i < container->env_from.n; i++) {
+        r = add_from(facts, &container->env_from.v[i], ret, reterr);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < container->env.n; i++) {
+        const EnvVar *var = &container->env.v[i];
+        const char *value;
+
+        if (var->value_from) {
+            r = value_from(facts, container, var->value_from, ret, &value, reterr);
+            if (r < 0)
+                return r;
+            if (!value)
+                continue;
+        } else {
+            EnvList all = services; /* $(OTHER_SERVICE_HOST) works, but one's own names win */
+
+            all.v = arena_new_n(arena, StringEntry, services.n + ret->n + 1);
+            memcpy(all.v, services.v, services.n * sizeof(*all.v));
+            all.cap = services.n + ret->n + 1;
+            for (size_t k = 0; k < ret->n; k++)
+                env_set(&all, ret->v[k].key, ret->v[k].value);
+            value = env_expand(arena, var->value, &all);
+        }
+        env_set(ret, var->name, value);
+    }
+    for (size_t i = 0; i < services.n; i++)
+        service_set(ret, services.v[i].key, services.v[i].value);
+    return 0;
+}
+
+/* ---- names ---- */
+
+const char *pod_hostname(const Object *pod, Arena *arena)
+{
+    const PodSpec *spec = &((const Pod *)pod->value)->spec;
+    const char *name =
+        str_or(spec->hostname_override, str_or(spec->hostname, object_meta(pod)->name));
+    size_t n = strlen(name);
+
+    if (n > 63 && str_empty(spec->hostname_override)) { /* cut, without ending in '-' or '.' */
+        n = 63;
+        while (n > 0 && (name[n - 1] == '-' || name[n - 1] == '.'))
+            n--;
+    }
+    return arena_strndup(arena, name, n);
+}
+
+const char *pod_host_domain(const Object *pod, const char *domain, Arena *arena)
+{
+    const PodSpec *spec = &((const Pod *)pod->value)->spec;
+
+    if (str_empty(spec->subdomain))
+        return NULL;
+    return arena_printf(arena, "%s.%s.svc.%s", spec->subdomain, object_meta(pod)->namespace,
+                        domain);
+}
+
+void pod_hosts_file(const PodFacts *facts, StrBuf *out)
+{
+    const PodSpec *spec = &((const Pod *)facts->pod->value)->spec;
+    _arena_ Arena arena = ARENA_INIT;
+    const char *hostname = pod_hostname(facts->pod, &arena);
+    const char *domain = pod_host_domain(facts->pod, facts->domain, &arena);
+
+    if (spec->host_network) {
+        _free_ char *host = NULL;
+        size_t n;
+
+        strbuf_add_string(out, "# Kubernetes-managed hosts file (host network).\n");
+        if (file_read("/etc/hosts", 1 << 20, &host, &n) == 0)
+            strbuf_add(out, host, n);
+    } else {
+        strbuf_add_string(out, "# Kubernetes-managed hosts file.\n"
+                               "127.0.0.1\tlocalhost\n"
+                               "::1\tlocalhost ip6-localhost ip6-loopback\n"
+                               "fe00::0\tip6-localnet\n"
+                               "fe00::0\tip6-mcastprefix\n"
+                               "fe00::1\tip6-allnodes\n"
+                               "fe00::2\tip6-allrouters\n");
+        if (domain)
+            strbuf_printf(out, "%s\t%s.%s\t%s\n", str_or(facts->pod_ip, ""), hostname, domain,
+                          hostname);
+        else
+            strbuf_printf(out, "%s\t%s\n", str_or(facts->pod_ip, ""), hostname);
+    }
+    if (!spec->host_aliases.n)
+        return;
+    strbuf_add_string(out, "\n# Entries added by HostAliases.\n");
+    for (size_t i = 0; i < spec->host_aliases.n; i++) {
+        strbuf_add_string(out, spec->host_aliases.v[i].ip);
+        for (size_t k = 0; k < spec->host_aliases.v[i].hostnames.n; k++)
+            strbuf_printf(out, "\t%s", spec->host_aliases.v[i].hostnames.v[k]);
+        strbuf_add_char(out, '\n');
+    }
+}
+
+static void add_dns_config(const PodSpec *spec, StrBuf *servers, StrBuf *searches, StrBuf *options)
+{
+    const PodDNSConfig *config = spec->dns_config;
+
+    for (size_t i = 0; config && i < config->nameservers.n; i++)
+        strbuf_printf(servers, "nameserver %s\n", config->nameservers.v[i]);
+    for (size_t i = 0; config && i < config->searches.n; i++)
+        strbuf_printf(searches, " %s", config->searches.v[i]);
+    for (size_t i = 0; config && i < config->options.n; i++) {
+        strbuf_printf(options, " %s", config->options.v[i].name);
+        if (!str_empty(config->options.v[i].value))
+            strbuf_printf(options, ":%s", config->options.v[i].value);
+    }
+}
+
+void pod_resolv_conf(const PodFacts *facts, StrBuf *out)
+{
+    const PodSpec *spec = &((const Pod *)facts->pod->value)->spec;
+    const char *policy = str_or(spec->dns_policy, "ClusterFirst"),
+               *ns = object_meta(facts->pod)->namespace;
+    _strbuf_ StrBuf servers = STRBUF_INIT, searches = STRBUF_INIT, options = STRBUF_INIT;
+    bool cluster = str_equal(policy, "ClusterFirstWithHostNet") ||
+                   (str_equal(policy, "ClusterFirst") && !spec->host_network);
+
+    if (cluster) {
+        strbuf_printf(&servers, "nameserver %s\n", facts->dns_ip);
+        strbuf_printf(&searches, " %s.svc.%s svc.%s %s", ns, facts->domain, facts->domain,
+                      facts->domain);
+        strbuf_add_string(&options, " ndots:5");
+    } else if (!str_equal(policy, "None")) {
+        _free_ char *host = NULL;
+        size_t n;
+
+        if (file_read("/etc/resolv.conf", 1 << 16, &host, &n) == 0)
+            strbuf_add(out, host, n);
+        if (!spec->dns_config)
+            return;
+    }
+    add_dns_config(spec, &servers, &searches, &options);
+    strbuf_add_string(out, strbuf_string(&servers));
+    if (searches.n)
+        strbuf_printf(out, "search%s\n", strbuf_string(&searches));
+    if (options.n)
+        strbuf_printf(out, "options%s\n", strbuf_string(&options));
+}

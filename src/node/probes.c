@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Carrying out a single probe or hook: exec in the container, an HTTP request, a TCP connection, a
+ * sleep. When to do so and what results mean is the machine's business. Texts are kubelet's, as far
+ * as people read them.
+ */
+#include <arpa/inet.h>
+
+#include "base/log.h"
+#include "http/http.h"
+#include "node/agent.h"
+
+#define OUTPUT_LIMIT 10240
+#define EXEC_NAME "exec"
+
+typedef struct Attempt {
+    AgentPod *pod;
+    size_t container;
+    bool is_hook;
+    int which; /* MachineProbe or MachineHook */
+    uint64_t serial;
+    int64_t timeout_ns;
+    bool over;
+    char *target; /* for messages: URL or address */
+    StrBuf output;
+    Arena arena;
+    uv_tcp_t tcp;
+    uv_connect_t connect;
+    uv_timer_t timer;
+    int handles;
+} Attempt;
+
+static void attempt_free(Attempt *a)
+{
+    agent_pod_unref(a->pod);
+    strbuf_deinit(&a->output);
+    arena_clear(&a->arena);
+    free(a->target);
+    free(a);
+}
+
+static void attempt_done(Attempt *a, bool ok, const char *message)
+{
+    Machine *m = a->pod->machine;
+
+    if (a->over)
+        return;
+    a->over = true;
+    if (!m)
+        return;
+    if (a->is_hook)
+        machine_hooked(m, a->container, a->which, a->serial, ok, message);
+    else
+        machine_probed(m, a->container, a->which, a->serial, ok, message);
+}
+
+/* ---- exec ---- */
+
+static void on_exec_output(void *data, int channel, Bytes bytes)
+{
+    Attempt *a = data;
+
+    strbuf_add(&a->output, bytes.p,
+               MIN_OF(bytes.n, OUTPUT_LIMIT - MIN_OF(a->output.n, (size_t)OUTPUT_LIMIT)));
+}
+
+static void on_exec_exit(void *data, int code, const char *message)
+{
+    Attempt *a = data;
+
+    if (code < 0 && str_equal(message, "timed out")) {
+        _free_ char *text = mem_printf("command timed out: %s timed out after %" PRId64 "s",
+                                       a->target, a->timeout_ns / NS_PER_SEC);
+
+        attempt_done(a, false, text);
+    } else if (code < 0) {
+        attempt_done(a, false, message);
+    } else {
+        attempt_done(a, code == 0, strbuf_string(&a->output));
+    }
+    attempt_free(a);
+}
+
+static void attempt_exec(Attempt *a, const ExecAction *action)
+{
+    AgentContainer *c = container_at(a->pod, a->container);
+    const char **argv = arena_new_n(&a->arena, const char *, action->command.n + 1);
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    ExecSink sink = {on_exec_output, NULL, on_exec_exit, a};
+    ExecRequest request = {
+        .loop = a->pod->agent->options.loop,
+        .runtime = a->pod->agent->runtime,
+        .id = c->id,
+        .bundle = c->bundle,
+        .dir = arena_printf(&a->arena, "%s/" EXEC_NAME, a->pod->run),
+        .command = argv,
+        .standard_out = true,
+        .standard_err = true,
+        .timeout_ns = a->timeout_ns,
+    };
+
+    for (size_t i = 0; i < action->command.n; i++) {
+        argv[i] = arena_strdup(&a->arena, action->command.v[i]);
+        strbuf_printf(&text, "%s%s", i ? " " : "", argv[i]);
+    }
+    a->target = mem_printf("\"%s\"", strbuf_string(&text));
+    exec_start(&request, &sink);
+}
+
+/* ---- HTTP ---- */
+
+static void on_response(void *data, const HttpClientResponse *response)
+{
+    Attempt *a = data;
+
+    if (response->error == -ETIMEDOUT) {
+        _free_ char *text = mem_printf(
+            "Get \"%s\": context deadline exceeded (Client.Timeout exceeded while awaiting "
+            "headers)",
+            a->target);
+
+        attempt_done(a, false, text);
+    } else if (response->error) {
+        _free_ char *text =
+            mem_printf("Get \"%s\": %s", a->target, str_or(response->error_text, "failed"));
+
+        attempt_done(a, false, text);
+    } else if (response->status < 200 || response->status >= 400) {
+        _free_ char *text = mem_printf("HTTP probe failed with statuscode: %d", response->status);
+
+        attempt_done(a, false, text);
+    } else {
+        attempt_done(a, true, "");
+    }
+    attempt_free(a);
+}
+
+static int port_number(const Attempt *a, const IntOrString *port)
+{
+    const Container *container = machine_container(a->pod->machine, a->container);
+    int64_t number;
+
+    if (!port->is_string)
+        return port->number;
+    for (size_t i = 0; i < container->ports.n; i++)
+        if (str_equal(container->ports.v[i].name, port->string))
+            return container->ports.v[i].container_port;
+    return str_to_int64(port->string, 1, 65535, &number) == 0 ? (int)number : 0;
+}
+
+static struct ssl_ctx_st *probe_tls(NodeAgent *agent)
+{
+    Err err = ERR_INIT;
+
+    if (!agent->probe_tls && http_tls_client(NULL, NULL, NULL, &agent->probe_tls, &err) < 0)
+        log_warn("node", "TLS for probes: %s", err.message);
+    return agent->probe_tls;
+}
+
+static void fail_later(Attempt *a, const char *message);
+
+static void attempt_http(Attempt *a, const HTTPGetAction *action)
+{
+    bool https = str_equal(action->scheme, "HTTPS");
+    int port = port_number(a, &action->port);
+    const char *path = str_or(action->path, "/"),
+               *address = str_or(action->host, str_or(a->pod->ip, "127.0.0.1"));
+    HttpHeader *headers = arena_new_n(&a->arena, HttpHeader, action->http_headers.n + 2);
+    HttpClientRequest request = {
+        .address = address,
+        .port = (uint16_t)port,
+        .method = "GET",
+        .path = *path == '/' ? path : arena_printf(&a->arena, "/%s", path),
+        .headers = headers,
+        .timeout_ns = a->timeout_ns ? a->timeout_ns : 30 * NS_PER_SEC,
+        .body_limit = OUTPUT_LIMIT,
+    };
+    bool agent_named = false, accept_named = false;
+
+    for (size_t i = 0; i < action->http_headers.n; i++) {
+        const HTTPHeader *header = &action->http_headers.v[i];
+        char *name = arena_strdup(&a->arena, header->name);
+
+        for (char *at = name; *at; at++)
+            *at = *at >= 'A' && *at <= 'Z' ? (char)(*at + 32) : *at;
+        if (strcmp(name, "host") == 0) {
+            request.host = arena_strdup(&a->arena, header->value);
+            continue;
+        }
+        agent_named = agent_named || strcmp(name, "user-agent") == 0;
+        accept_named = accept_named || strcmp(name, "accept") == 0;
+        headers[request.n_headers++] =
+            (HttpHeader){name, arena_strdup(&a->arena, str_or(header->value, ""))};
+    }
+    if (!agent_named)
+        headers[request.n_headers++] =
+            (HttpHeader){"user-agent", a->is_hook ? "kube-lifecycle/1.36" : "kube-probe/1.36"};
+    if (!accept_named)
+        headers[request.n_headers++] = (HttpHeader){"accept", "*/*"};
+    a->target = mem_printf("%s://%s:%d%s", https ? "https" : "http", address, port, request.path);
+    if (port < 1 || (https && !(request.tls = probe_tls(a->pod->agent)))) {
+        fail_later(a, "invalid port number");
+        return;
+    }
+    http_call(a->pod->agent->options.loop, &request, NULL, on_response, a);
+}
+
+/* ---- TCP, sleep ---- */
+
+static void on_attempt_closed(uv_handle_t *handle)
+{
+    Attempt *a = handle->data;
+
+    if (--a->handles == 0)
+        attempt_free(a);
+}
+
+static void handles_close(Attempt *a)
+{
+    if (!uv_is_closing((uv_handle_t *)&a->timer))
+        uv_close((uv_handle_t *)&a->timer, on_attempt_closed);
+    if (a->handles > 1 && !uv_is_closing((uv_handle_t *)&a->tcp))
+        uv_close((uv_handle_t *)&a->tcp, on_attempt_closed);
+}
+
+static void on_connected(uv_connect_t *connect, int status)
+{
+    Attempt *a = connect->data;
+
+    if (status == UV_ECANCELED)
+        return;
+    if (status < 0) {
+        _free_ char *text = mem_printf("dial tcp %s: connect: %s", a->target, uv_strerror(status));
+
+        attempt_done(a, false, text);
+    } else {
+        attempt_done(a, true, "");
+    }
+    handles_close(a);
+}
+
+static void on_attempt_timer(uv_timer_t *timer)
+{
+    Attempt *a = timer->data;
+
+    if (a->handles > 1) {
+        _free_ char *text = mem_printf("dial tcp %s: i/o timeout", a->target);
+
+        attempt_done(a, false, text);
+    } else {
+        attempt_done(a, str_empty(a->target), str_or(a->target, ""));
+    }
+    handles_close(a);
+}
+
+static void timer_begin(Attempt *a, int64_t delay_ns)
+{
+    a->timer.data = a;
+    uv_timer_init(a->pod->agent->options.loop, &a->timer);
+    a->handles++;
+    uv_timer_start(&a->timer, on_attempt_timer, (uint64_t)(delay_ns / NS_PER_MS), 0);
+}
+
+static void fail_later(Attempt *a, const char *message)
+{
+    free(a->target);
+    a->target = mem_strdup(message);
+    timer_begin(a, 0);
+}
+
+static void attempt_tcp(Attempt *a, const char *host, int port)
+{
+    struct sockaddr_storage address;
+    const char *ip = str_or(host, str_or(a->pod->ip, "127.0.0.1"));
+
+    a->target = mem_printf("%s:%d", ip, port);
+    if (port < 1 || (uv_ip4_addr(ip, port, (struct sockaddr_in *)&address) < 0 &&
+                     uv_ip6_addr(ip, port, (struct sockaddr_in6 *)&address) < 0)) {
+        fail_later(a, "invalid address or port");
+        return;
+    }
+    timer_begin(a, a->timeout_ns);
+    a->tcp.data = a;
+    uv_tcp_init(a->pod->agent->options.loop, &a->tcp);
+    a->handles++;
+    a->connect.data = a;
+    if (uv_tcp_connect(&a->connect, &a->tcp, (struct sockaddr *)&address, on_connected) < 0)
+        uv_timer_start(&a->timer, on_attempt_timer, 0, 0);
+}
+
+/* ---- both ---- */
+
+static Attempt *attempt_new(AgentPod *pod, size_t container, int which, uint64_t serial)
+{
+    Attempt *a = mem_new_type(Attempt);
+
+    a->pod = agent_pod_ref(pod);
+    a->container = container;
+    a->which = which;
+    a->serial = serial;
+    return a;
+}
+
+void probe_run(AgentPod *pod, size_t container, MachineProbe which, uint64_t serial)
+{
+    const Container *spec = machine_container(pod->machine, container);
+    const Probe *probe = which == MACHINE_STARTUP     ? spec->startup_probe
+                         : which == MACHINE_READINESS ? spec->readiness_probe
+                                                      : spec->liveness_probe;
+    const ProbeHandler *handler = &probe->probe_handler;
+    Attempt *a = attempt_new(pod, container, which, serial);
+
+    a->timeout_ns = (int64_t)MAX_OF(probe->timeout_seconds, 1) * NS_PER_SEC;
+    if (handler->exec)
+        attempt_exec(a, handler->exec);
+    else if (handler->http_get)
+        attempt_http(a, handler->http_get);
+    else if (handler->tcp_socket)
+        attempt_tcp(a, handler->tcp_socket->host, port_number(a, &handler->tcp_socket->port));
+    else if (handler->grpc)
+        attempt_tcp(a, NULL, handler->grpc->port);
+    else
+        fail_later(a, "missing probe handler");
+}
+
+void hook_run(AgentPod *pod, size_t container, MachineHook which, int64_t limit_ns, uint64_t serial)
+{
+    const Container *spec = machine_container(pod->machine, container);
+    const LifecycleHandler *handler =
+        which == MACHINE_POST_START ? spec->lifecycle->post_start : spec->lifecycle->pre_stop;
+    Attempt *a = attempt_new(pod, container, which, serial);
+
+    a->is_hook = true;
+    a->timeout_ns = limit_ns;
+    if (handler->exec)
+        attempt_exec(a, handler->exec);
+    else if (handler->http_get)
+        attempt_http(a, handler->http_get);
+    else
+        timer_begin(a, handler->sleep ? handler->sleep->seconds * NS_PER_SEC : 0);
+}

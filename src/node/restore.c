@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * After a restart of this process: what of a pod is still there? Bundles tell which instance of a
+ * container was the newest, conmon whether it runs, the exit file how it ended; what RUN lost (a
+ * reboot) the pod's own status still knows. A finished pod is not begun again.
+ */
+#include <dirent.h>
+#include <signal.h>
+
+#include "base/file.h"
+#include "node/agent.h"
+#include "node/container_spec.h"
+
+static const ContainerStatus *find_status(const PodStatus *status, const char *name)
+{
+    const ContainerStatusArray *lists[] = {&status->init_container_statuses,
+                                           &status->container_statuses,
+                                           &status->ephemeral_container_statuses};
+
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+        for (size_t i = 0; i < lists[l]->n; i++)
+            if (str_equal(lists[l]->v[i].name, name))
+                return &lists[l]->v[i];
+    return NULL;
+}
+
+static const char *bare_id(const char *id)
+{
+    return str_starts_with(str_or(id, ""), "crun://") ? id + 7 : id;
+}
+
+static MachineEnd end_from_api(const ContainerStateTerminated *t)
+{
+    return (MachineEnd){
+        .exit_code = t->exit_code,
+        .started_ns = t->started_at.seconds * NS_PER_SEC,
+        .finished_ns = t->finished_at.seconds * NS_PER_SEC,
+        .reason = t->reason,
+        .message = t->message,
+    };
+}
+
+/* The newest attempt with a bundle; -1: none. */
+static int newest_attempt(const AgentPod *pod, const char *name)
+{
+    _free_ char *path = mem_printf("%s/c/%s", pod->run, name);
+    DIR *dir = opendir(path);
+    int newest = -1;
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *id = mem_printf("%s/%s/id", path, entry->d_name);
+        int64_t n;
+
+        if (str_to_int64(entry->d_name, 0, INT32_MAX, &n) == 0 && n > newest && file_exists(id))
+            newest = (int)n;
+    }
+    if (dir)
+        closedir(dir);
+    return newest;
+}
+
+static char *read_id(const char *bundle)
+{
+    _free_ char *path = mem_printf("%s/id", bundle);
+    char *id = NULL;
+    size_t n;
+
+    return file_read(path, 128, &id, &n) == 0 ? id : NULL;
+}
+
+static bool end_from_bundle(AgentPod *pod, size_t index, int attempt, MachineEnd *end,
+                            char **ret_id, char **ret_message)
+{
+    const Container *spec = machine_container(pod->machine, index);
+    _free_ char *bundle = container_bundle(pod, spec->name, attempt);
+    _free_ char *log = container_log(pod, spec->name, attempt);
+    RuntimeExit result;
+
+    if (!runtime_read_exit(bundle, &result))
+        return false;
+    *ret_id = read_id(bundle);
+    *ret_message = container_end_message(spec, bundle, log, result.exit_code);
+    *end = (MachineEnd){
+        .exit_code = result.exit_code,
+        .started_ns = result.started_ns,
+        .finished_ns = result.finished_ns,
+        .oom_killed = result.oom_killed,
+        .reason = result.lost ? "ContainerStatusUnknown" : NULL,
+        .message = result.lost ? "The container could not be located when the pod was terminated"
+                               : *ret_message,
+    };
+    return true;
+}
+
+/* Without a bundle: from what the API last heard. */
+static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus *status,
+                             bool finished)
+{
+    MachineEnd end = {.exit_code = 255,
+                      .reason = "Unknown",
+                      .finished_ns = clock_wall_ns(pod->agent->options.clock)};
+
+    if (!status || str_empty(status->container_id))
+        return;
+    if (status->state.terminated)
+        end = end_from_api(status->state.terminated);
+    else if (status->state.running)
+        end.started_ns = status->state.running->started_at.seconds * NS_PER_SEC;
+    else if (status->last_state.terminated)
+        end = end_from_api(status->last_state.terminated);
+    if (finished && status->state.terminated)
+        machine_restore_exited(pod->machine, index, status->restart_count,
+                               bare_id(status->container_id), &end);
+    else
+        machine_restore_lost(pod->machine, index, status->restart_count,
+                             bare_id(status->container_id), &end);
+    if (status->last_state.terminated && status->state.terminated) {
+        MachineEnd last = end_from_api(status->last_state.terminated);
+
+        machine_restore_last(pod->machine, index,
+                             bare_id(status->last_state.terminated->container_id), &last);
+    }
+}
+
+/* Created, but this process died before it was started: it must not run beside the next one. */
+static void end_unstarted(AgentPod *pod, const char *id, const char *bundle)
+{
+    _free_ char *path = mem_printf("%s/pid", bundle), *text = NULL;
+    int64_t pid;
+    size_t n;
+
+    if (!runtime_conmon_pid(id, bundle))
+        return;
+    if (file_read(path, 32, &text, &n) == 0 && str_to_int64(text, 2, INT32_MAX, &pid) == 0)
+        kill((pid_t)pid, SIGKILL);
+    runtime_delete(pod->agent->runtime, id, NULL, NULL);
+}
+
+static void restore_container(AgentPod *pod, size_t index, bool sandbox)
+{
+    const PodStatus *api = &((const Pod *)pod->object->value)->status;
+    const Container *spec = machine_container(pod->machine, index);
+    const ContainerStatus *status = find_status(api, spec->name);
+    int attempt = newest_attempt(pod, spec->name);
+    _free_ char *bundle = attempt >= 0 ? container_bundle(pod, spec->name, attempt) : NULL;
+    _free_ char *id = bundle ? read_id(bundle) : NULL;
+    _free_ char *ended_id = NULL, *message = NULL, *last_id = NULL, *last_message = NULL;
+    RuntimeExit running;
+    MachineEnd end;
+
+    if (id && runtime_conmon_pid(id, bundle) && runtime_read_exit(bundle, &running) &&
+        running.lost && running.started_ns && container_adopt(pod, index, attempt, id)) {
+        machine_restore_running(pod->machine, index, attempt, id, running.started_ns,
+                                status && status->started && *status->started,
+                                status && status->ready);
+    } else if (id && (end_unstarted(pod, id, bundle),
+                      end_from_bundle(pod, index, attempt, &end, &ended_id, &message))) {
+        bool again = !str_equal(((const Pod *)pod->object->value)->spec.restart_policy, "Never");
+
+        container_paths(container_at(pod, index), attempt, id);
+        if (sandbox || (end.exit_code == 0 && !again))
+            machine_restore_exited(pod->machine, index, attempt, id, &end);
+        else
+            machine_restore_lost(pod->machine, index, attempt, id, &end);
+    } else {
+        restore_from_api(pod, index, status, false);
+    }
+    if (attempt > 0 && end_from_bundle(pod, index, attempt - 1, &end, &last_id, &last_message))
+        machine_restore_last(pod->machine, index, last_id, &end);
+    if (status)
+        machine_restore_image(pod->machine, index, status->image, status->image_id);
+}
+
+/* Is the sandbox that was made still there, and of this boot? */
+static bool sandbox_is_ours(const AgentPod *pod)
+{
+    _free_ char *path = mem_printf("%s/sandbox", pod->run), *text = NULL, *boot = node_boot_id();
+    size_t n;
+
+    return file_read(path, 128, &text, &n) == 0 && str_equal(text, boot);
+}
+
+void pod_restore(AgentPod *pod)
+{
+    const PodStatus *status = &((const Pod *)pod->object->value)->status;
+    bool sandbox = sandbox_is_ours(pod);
+
+    if (str_equal(status->phase, "Succeeded") || str_equal(status->phase, "Failed")) {
+        for (size_t i = 0; i < machine_count(pod->machine); i++) {
+            const ContainerStatus *one =
+                find_status(status, machine_container(pod->machine, i)->name);
+
+            restore_from_api(pod, i, one, true);
+            if (one)
+                machine_restore_image(pod->machine, i, one->image, one->image_id);
+        }
+        machine_restore_finished(pod->machine, status->phase, status->reason, status->message);
+        return;
+    }
+    if (!sandbox) { /* hosts holds the old address */
+        _free_ char *hosts = mem_printf("%s/hosts", pod->run);
+
+        unlink(hosts);
+    }
+    for (size_t i = 0; i < machine_count(pod->machine); i++)
+        restore_container(pod, i, sandbox);
+}

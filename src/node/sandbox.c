@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a pod's containers share: network, IPC namespace, /dev/shm, volumes, hosts and resolv.conf.
+ * The network and the rest are made at the same time. There is no pause process: namespaces are
+ * held by bind mounts. Only a shared PID namespace needs a process, stead-pause, which is its init.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "node/agent.h"
+
+typedef struct SandboxWork {
+    uv_work_t work;
+    AgentPod *pod;
+    char *run, *data, *data_dir, *cgroup;
+    bool share_ipc;
+    int64_t fs_group;
+    bool on_mismatch;
+    Arena arena;
+    PodVolume *volumes;
+    size_t n_volumes;
+    const char *reason;
+    Err error;
+    int failed;
+} SandboxWork;
+
+static const PodSpec *spec_of(const AgentPod *pod)
+{
+    return &((const Pod *)pod->object->value)->spec;
+}
+
+static SandboxWork *work_new(AgentPod *pod)
+{
+    const PodSpec *spec = spec_of(pod);
+    SandboxWork *w = mem_new_type(SandboxWork);
+
+    w->pod = agent_pod_ref(pod);
+    w->run = mem_strdup(pod->run);
+    w->data = mem_strdup(pod->data);
+    w->data_dir = mem_strdup(pod->agent->options.data_dir);
+    w->share_ipc = !spec->host_ipc;
+    w->fs_group = spec->security_context && spec->security_context->fs_group
+                      ? *spec->security_context->fs_group
+                      : -1;
+    w->on_mismatch = spec->security_context &&
+                     str_equal(spec->security_context->fs_group_change_policy, "OnRootMismatch");
+    return w;
+}
+
+static void work_free(SandboxWork *w)
+{
+    agent_pod_unref(w->pod);
+    arena_clear(&w->arena);
+    free(w->run);
+    free(w->data);
+    free(w->data_dir);
+    free(w->cgroup);
+    free(w);
+}
+
+/* ---- volumes, on the loop ---- */
+
+static int plan_volumes(AgentPod *pod, Arena *arena, PodVolume **ret, size_t *ret_n, Err *reterr)
+{
+    NodeAgent *agent = pod->agent;
+    const PodSpec *spec = spec_of(pod);
+    PodFacts facts;
+    VolumePlanner planner = {
+        .facts = &facts,
+        .arena = arena,
+        .data_dir = agent->options.data_dir,
+        .pod_data = pod->data,
+        .pod_run = pod->run,
+        .root_ca_pem = agent->options.root_ca_pem,
+        .now_ns = clock_wall_ns(agent->options.clock),
+        .make_token = agent->options.make_token,
+        .make_token_data = agent->options.make_token_data,
+    };
+    PodVolume *v = arena_new_n(arena, PodVolume, spec->volumes.n + 1);
+
+    agent_pod_facts(pod, &facts);
+    for (size_t i = 0; i < spec->volumes.n; i++) {
+        int r = volume_plan(&planner, &spec->volumes.v[i], &v[i], reterr);
+
+        if (r < 0) {
+            err_wrap(reterr, "MountVolume.SetUp failed for volume \"%s\" ",
+                     spec->volumes.v[i].name);
+            return r;
+        }
+    }
+    *ret = v;
+    *ret_n = spec->volumes.n;
+    return 0;
+}
+
+/* ---- preparing, on the pool ---- */
+
+/* A namespace of its own for System V IPC, held by a bind mount. The thread goes back to where it
+ * was. */
+static int pin_ipc(const char *path, Err *reterr)
+{
+    _close_fd_ int own = open("/proc/thread-self/ns/ipc", O_RDONLY | O_CLOEXEC);
+    _close_fd_ int file = -1;
+    struct stat here, there;
+    int r = 0;
+
+    if (own < 0 || fstat(own, &here) < 0)
+        return err_set(reterr, errno, "cannot find the IPC namespace");
+    file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || fstat(file, &there) < 0)
+        return err_set(reterr, errno, "cannot make %s", path);
+    if (here.st_dev == there.st_dev)
+        return 0; /* held already */
+    if (unshare(CLONE_NEWIPC) < 0)
+        return err_set(reterr, errno, "cannot make an IPC namespace");
+    if (mount("/proc/thread-self/ns/ipc", path, NULL, MS_BIND, NULL) < 0)
+        r = err_set(reterr, errno, "cannot hold the IPC namespace");
+    ASSERT(setns(own, CLONE_NEWIPC) == 0);
+    return r;
+}
+
+static int make_shm(const char *path, Err *reterr)
+{
+    struct stat here, up;
+    int r = file_mkdir_all(path, 0777);
+    _free_ char *parent = mem_printf("%s/..", path);
+
+    if (r < 0)
+        return err_set(reterr, -r, "cannot make %s", path);
+    if (stat(path, &here) == 0 && stat(parent, &up) == 0 && here.st_dev != up.st_dev)
+        return 0;
+    if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m") < 0)
+        return err_set(reterr, errno, "cannot mount /dev/shm");
+    return 0;
+}
+
+static void prepare_work(uv_work_t *work)
+{
+    SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+    _free_ char *shm = mem_printf("%s/shm", w->run), *ipc = mem_printf("%s/ipc", w->run);
+    int r;
+
+    w->reason = "FailedCreatePodSandBox";
+    r = FAULT_POINT("node.sandbox.folders") ? -EIO : file_mkdir_all(w->run, 0755);
+    if (r >= 0)
+        r = file_mkdir_all(w->data, 0755);
+    if (r < 0) {
+        w->failed = err_set(&w->error, -r, "cannot make the pod's folders");
+        return;
+    }
+    if (w->share_ipc) {
+        w->failed = pin_ipc(ipc, &w->error);
+        if (w->failed >= 0)
+            w->failed = make_shm(shm, &w->error);
+    }
+    if (w->failed < 0)
+        return;
+    w->reason = "FailedMount";
+    for (size_t i = 0; i < w->n_volumes && w->failed >= 0; i++) {
+        w->failed = volume_setup(&w->volumes[i], w->data_dir, w->fs_group, w->on_mismatch,
+                                 &w->arena, &w->error);
+        if (w->failed < 0)
+            err_wrap(&w->error, "MountVolume.SetUp failed for volume \"%s\" ", w->volumes[i].name);
+    }
+}
+
+/* ---- preparing, on the loop ---- */
+
+static void note_error(AgentPod *pod, const char *reason, const Err *err)
+{
+    if (pod->prepare_reason)
+        return;
+    pod->prepare_reason = reason;
+    pod->prepare_error = *err;
+}
+
+static int write_file(AgentPod *pod, const char *name, const char *text, size_t n)
+{
+    _free_ char *path = mem_printf("%s/%s", pod->run, name);
+    int r = file_replace(path, text, n, 0644);
+
+    if (r >= 0 && chmod(path, 0644) < 0)
+        r = -errno;
+    return r;
+}
+
+/* hosts and resolv.conf are written only if they are not there: containers that run hold the very
+ * file. */
+static int write_files(AgentPod *pod, Err *reterr)
+{
+    _strbuf_ StrBuf hosts = STRBUF_INIT, resolv = STRBUF_INIT, hostname = STRBUF_INIT;
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *boot = node_boot_id(), *path = mem_printf("%s/hosts", pod->run);
+    PodFacts facts;
+    int r = 0;
+
+    agent_pod_facts(pod, &facts);
+    pod_hosts_file(&facts, &hosts);
+    pod_resolv_conf(&facts, &resolv);
+    strbuf_printf(&hostname, "%s\n", pod_hostname(pod->object, &arena));
+    if (!file_exists(path)) {
+        r = write_file(pod, "resolv.conf", strbuf_string(&resolv), resolv.n);
+        if (r >= 0)
+            r = write_file(pod, "hostname", hostname.p, hostname.n);
+        if (r >= 0)
+            r = write_file(pod, "hosts", strbuf_string(&hosts), hosts.n);
+    }
+    if (r >= 0)
+        r = write_file(pod, "sandbox", boot, strlen(boot));
+    return r < 0 ? err_set(reterr, -r, "cannot write the pod's files") : 0;
+}
+
+static void refresh_schedule(AgentPod *pod);
+
+static void prepare_step_done(AgentPod *pod)
+{
+    Err err = ERR_INIT;
+
+    if (--pod->preparing > 0)
+        return;
+    if (!pod->machine)
+        return;
+    if (pod->teardown_wanted) {
+        sandbox_teardown(pod);
+        return;
+    }
+    if (!pod->prepare_reason && write_files(pod, &err) < 0)
+        note_error(pod, "FailedCreatePodSandBox", &err);
+    if (pod->prepare_reason) {
+        const char *reason = pod->prepare_reason;
+        _free_ char *text =
+            str_equal(reason, "FailedCreatePodSandBox")
+                ? mem_printf("Failed to create pod sandbox: %s", pod->prepare_error.message)
+                : mem_strdup(pod->prepare_error.message);
+
+        pod->prepare_reason = NULL;
+        machine_prepare_failed(pod->machine, reason, text);
+        return;
+    }
+    refresh_schedule(pod);
+    machine_prepared(pod->machine, pod->ip);
+}
+
+static void on_network(void *data, const NetPod *net, const Err *err)
+{
+    AgentPod *pod = data;
+
+    if (net) {
+        free(pod->netns);
+        free(pod->ip);
+        pod->netns = mem_strdup(net->netns);
+        pod->ip = mem_strdup(net->address);
+    } else {
+        note_error(pod, "FailedCreatePodSandBox", err);
+    }
+    prepare_step_done(pod);
+    agent_pod_unref(pod);
+}
+
+static void on_pause_started(void *data, const ProcessResult *result)
+{
+    AgentPod *pod = data;
+    Err err = ERR_INIT;
+
+    if (result->error || result->signal || result->exit_status) {
+        err_set(&err, -result->error, "cannot make a PID namespace: %.*s",
+                (int)MIN_OF(result->err.n, 300), (const char *)result->err.p);
+        note_error(pod, "FailedCreatePodSandBox", &err);
+    }
+    prepare_step_done(pod);
+    agent_pod_unref(pod);
+}
+
+/* stead-pause makes the namespace, pins it at RUN/pods/<uid>/pid, and stays as its init. */
+static void prepare_pid_namespace(AgentPod *pod)
+{
+    _free_ char *program = mem_printf("%s/stead-pause", pod->agent->options.helper_dir);
+    _free_ char *pin = mem_printf("%s/pid", pod->run);
+    const char *argv[] = {program, pin, pod->uid, NULL};
+    ProcessOptions options = {.argv = argv, .timeout_ns = 10 * NS_PER_SEC};
+
+    pod->preparing++;
+    process_run(pod->agent->options.loop, &options, on_pause_started, agent_pod_ref(pod), NULL);
+}
+
+static void prepare_done(uv_work_t *work, int status)
+{
+    SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+    AgentPod *pod = w->pod;
+    const PodSpec *spec = spec_of(pod);
+
+    if (w->failed < 0) {
+        note_error(pod, w->reason, &w->error);
+    } else {
+        arena_clear(&pod->arena);
+        pod->arena = w->arena;
+        w->arena = ARENA_INIT;
+        pod->volumes = w->volumes;
+        pod->n_volumes = w->n_volumes;
+        if (spec->share_process_namespace && *spec->share_process_namespace && !spec->host_pid)
+            prepare_pid_namespace(pod);
+    }
+    prepare_step_done(pod);
+    work_free(w);
+}
+
+void sandbox_prepare(AgentPod *pod)
+{
+    NodeAgent *agent = pod->agent;
+    const PodSpec *spec = spec_of(pod);
+    const PodStatus *status = &((const Pod *)pod->object->value)->status;
+    SandboxWork *w;
+    Err err = ERR_INIT;
+
+    if (pod->preparing)
+        return;
+    pod->prepare_reason = NULL;
+    pod->preparing = 1;
+    w = work_new(pod);
+    if (plan_volumes(pod, &w->arena, &w->volumes, &w->n_volumes, &err) < 0) {
+        w->n_volumes = 0;
+        note_error(pod, "FailedMount", &err);
+    }
+    if (spec->host_network) {
+        free(pod->ip);
+        pod->ip = mem_strdup(agent->host_ip);
+    } else {
+        _arena_ Arena arena = ARENA_INIT;
+
+        pod->preparing++;
+        pod->network = true;
+        net_pod_add(agent->options.net, pod->uid, pod_hostname(pod->object, &arena),
+                    str_empty(status->pod_ip) ? NULL : status->pod_ip, on_network,
+                    agent_pod_ref(pod));
+    }
+    uv_queue_work(agent->options.loop, &w->work, prepare_work, prepare_done);
+}
+
+/* ---- files that change while the pod runs ---- */
+
+static void refresh_work(uv_work_t *work)
+{
+    SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+
+    for (size_t i = 0; i < w->n_volumes && w->failed >= 0; i++)
+        if (w->volumes[i].form == VOLUME_FILES && file_exists(w->volumes[i].path))
+            w->failed = volume_write_files(&w->volumes[i], w->fs_group, &w->error);
+}
+
+static void refresh_done(uv_work_t *work, int status)
+{
+    SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+
+    w->pod->refreshing = false;
+    if (w->failed < 0)
+        log_warn("node", "pod %s/%s: %s", w->pod->ns, w->pod->name, w->error.message);
+    if (w->pod->teardown_wanted)
+        sandbox_teardown(w->pod);
+    work_free(w);
+}
+
+static void on_refresh(Timer *timer)
+{
+    sandbox_refresh(timer->data);
+}
+
+static void refresh_schedule(AgentPod *pod)
+{
+    int64_t due = 0;
+
+    for (size_t i = 0; i < pod->n_volumes; i++)
+        if (pod->volumes[i].refresh_ns && (!due || pod->volumes[i].refresh_ns < due))
+            due = pod->volumes[i].refresh_ns;
+    pod->refresh.on_fire = on_refresh;
+    pod->refresh.data = pod;
+    timer_stop(pod->agent->options.clock, &pod->refresh);
+    if (due)
+        timer_start(pod->agent->options.clock, &pod->refresh,
+                    MAX_OF(due - clock_wall_ns(pod->agent->options.clock), NS_PER_SEC));
+}
+
+void sandbox_refresh(AgentPod *pod)
+{
+    bool any = false;
+    SandboxWork *w;
+    Err err = ERR_INIT;
+
+    for (size_t i = 0; i < pod->n_volumes; i++)
+        any = any || pod->volumes[i].form == VOLUME_FILES;
+    if (!any || pod->refreshing || pod->preparing || !pod->machine ||
+        machine_stage(pod->machine) != MACHINE_ACTIVE)
+        return;
+    w = work_new(pod);
+    if (plan_volumes(pod, &w->arena, &w->volumes, &w->n_volumes, &err) < 0) {
+        work_free(w); /* what is there stays */
+        return;
+    }
+    for (size_t i = 0; i < pod->n_volumes && i < w->n_volumes; i++)
+        pod->volumes[i].refresh_ns = w->volumes[i].refresh_ns;
+    pod->refreshing = true;
+    refresh_schedule(pod);
+    uv_queue_work(pod->agent->options.loop, &w->work, refresh_work, refresh_done);
+}
+
+/* ---- ending ---- */
+
+/* The pod's own cgroup, in every hierarchy there is; crun removed those of the containers. */
+static void remove_cgroups(const char *cgroup)
+{
+    DIR *dir = opendir("/sys/fs/cgroup");
+    _free_ char *unified = mem_printf("/sys/fs/cgroup%s", cgroup);
+
+    rmdir(unified);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *path = NULL;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        path = mem_printf("/sys/fs/cgroup/%s%s", entry->d_name, cgroup);
+        rmdir(path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static void end_pause(const char *run)
+{
+    _free_ char *path = mem_printf("%s/pid.init", run), *text = NULL;
+    int64_t pid;
+    size_t n;
+
+    if (file_read(path, 32, &text, &n) == 0 && str_to_int64(text, 2, INT32_MAX, &pid) == 0)
+        kill((pid_t)pid, SIGKILL);
+}
+
+static void teardown_work(uv_work_t *work)
+{
+    SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+
+    end_pause(w->run);
+    w->failed = mounts_below_remove(w->run, &w->error);
+    if (w->failed >= 0)
+        w->failed = mounts_below_remove(w->data, &w->error);
+    if (w->failed >= 0) {
+        w->failed = FAULT_POINT("node.sandbox.remove") ? -EIO : file_remove_tree(w->run);
+        if (w->failed >= 0)
+            w->failed = file_remove_tree(w->data);
+        if (w->failed < 0)
+            err_set(&w->error, -w->failed, "cannot remove the pod's folders");
+    }
+    remove_cgroups(w->cgroup);
+}
+
+static void on_teardown_retry(Timer *timer)
+{
+    sandbox_teardown(timer->data);
+}
+
+static void torn_down(AgentPod *pod)
+{
+    pod->tearing_down = false;
+    pod->teardown_wanted = false;
+    if (pod->machine)
+        machine_torn_down(pod->machine);
+}
+
+static void on_network_removed(void *data, const Err *err)
+{
+    AgentPod *pod = data;
+
+    if (err)
+        log_warn("node", "pod %s/%s: %s", pod->ns, pod->name, err->message);
+    pod->network = false;
+    torn_down(pod);
+    agent_pod_unref(pod);
+}
+
+static void teardown_done(uv_work_t *work, int status)
+{
+    SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+    AgentPod *pod = w->pod;
+
+    if (w->failed < 0 && pod->machine) {
+        agent_pod_event(pod, SIZE_MAX, "Warning", "FailedKillPod", w->error.message);
+        pod->tearing_down = false;
+        pod->refresh.on_fire = on_teardown_retry;
+        pod->refresh.data = pod;
+        timer_start(pod->agent->options.clock, &pod->refresh, NS_PER_SEC);
+    } else if (pod->network) {
+        net_pod_remove(pod->agent->options.net, pod->uid, on_network_removed, agent_pod_ref(pod));
+    } else {
+        torn_down(pod);
+    }
+    work_free(w);
+}
+
+/* Begins once nothing is under way any more that works on the same folders. */
+void sandbox_teardown(AgentPod *pod)
+{
+    SandboxWork *w;
+
+    if (pod->tearing_down || pod->preparing || pod->refreshing || pod->deleting)
+        return;
+    for (size_t i = 0; i < pod->n_containers; i++)
+        if (pod->containers[i]->starting)
+            return;
+    timer_stop(pod->agent->options.clock, &pod->refresh);
+    pod->tearing_down = true;
+    w = work_new(pod);
+    w->cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
+    uv_queue_work(pod->agent->options.loop, &w->work, teardown_work, teardown_done);
+}

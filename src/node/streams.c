@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Logs, exec and attach for the server (api/streams.h): finds the container, refuses in kubelet's
+ * words, hands over. */
+#include "base/file.h"
+#include "node/agent.h"
+
+static NodeAgent *agent_of(PodStreams *streams)
+{
+    return CONTAINER_OF(streams, NodeAgent, streams);
+}
+
+static void on_log_free(void *data, LogStream *stream)
+{
+    NodeAgent *agent = data;
+
+    for (size_t i = 0; i < agent->logs.n; i++)
+        if (agent->logs.v[i] == stream)
+            agent->logs.v[i--] = agent->logs.v[--agent->logs.n];
+}
+
+static void on_exec_free(void *data, ExecStream *stream)
+{
+    NodeAgent *agent = data;
+
+    for (size_t i = 0; i < agent->execs.n; i++)
+        if (agent->execs.v[i] == stream)
+            agent->execs.v[i--] = agent->execs.v[--agent->execs.n];
+}
+
+void agent_logs_finish(NodeAgent *agent, const char *path)
+{
+    for (size_t i = 0; i < agent->logs.n; i++)
+        if (strcmp(log_stream_path(agent->logs.v[i]), path) == 0)
+            log_stream_finish(agent->logs.v[i]);
+}
+
+static AgentPod *find_pod(NodeAgent *agent, const Object *pod, const char *container,
+                          size_t *ret_index, ApiStatus *reterr, Arena *arena)
+{
+    AgentPod *found = strmap_get(&agent->pods, object_meta(pod)->uid);
+
+    if (!found || !found->machine) {
+        status_set(reterr, arena, STATUS_NOT_FOUND, "pod \"%s\" is not on this node",
+                   object_meta(pod)->name);
+        return NULL;
+    }
+    *ret_index = str_empty(container) ? 0 : machine_find(found->machine, container);
+    if (str_empty(container))
+        for (size_t i = 0; i < machine_count(found->machine); i++)
+            if (machine_kind(found->machine, i) == CONTAINER_REGULAR) {
+                *ret_index = i;
+                break;
+            }
+    if (*ret_index >= machine_count(found->machine)) {
+        status_set(reterr, arena, STATUS_BAD_REQUEST, "container %s is not valid for pod %s",
+                   str_or(container, ""), object_meta(pod)->name);
+        return NULL;
+    }
+    return found;
+}
+
+static int refuse_waiting(const char *container, const char *pod, const char *reason,
+                          ApiStatus *reterr, Arena *arena)
+{
+    if (str_equal(reason, "ErrImagePull"))
+        reason = "image can't be pulled";
+    else if (str_equal(reason, "ImagePullBackOff"))
+        reason = "trying and failing to pull image";
+    return status_set(reterr, arena, STATUS_BAD_REQUEST,
+                      "container \"%s\" in pod \"%s\" is waiting to start: %s", container, pod,
+                      reason);
+}
+
+static int streams_logs(PodStreams *streams, const Object *object, const LogOptions *options,
+                        const LogSink *sink, LogStream **ret, ApiStatus *reterr, Arena *arena)
+{
+    NodeAgent *agent = agent_of(streams);
+    size_t index;
+    AgentPod *pod = find_pod(agent, object, options->container, &index, reterr, arena);
+    const char *name, *waiting;
+    int attempt;
+    bool ended;
+
+    if (!pod)
+        return (int)reterr->reason;
+    name = machine_container(pod->machine, index)->name;
+    waiting = machine_waiting_reason(pod->machine, index);
+    attempt = machine_attempt(pod->machine, index);
+    if (options->previous) {
+        if (!machine_has_previous(pod->machine, index) || attempt < 0)
+            return status_set(reterr, arena, STATUS_BAD_REQUEST,
+                              "previous terminated container \"%s\" in pod \"%s\" not found", name,
+                              pod->name);
+        /* While the next one is not there yet, the newest is the previous. */
+        if (machine_container_stage(pod->machine, index) != CONTAINER_WAITING)
+            attempt--;
+        ended = true;
+    } else {
+        if (waiting)
+            return refuse_waiting(name, pod->name, waiting, reterr, arena);
+        ended = machine_container_stage(pod->machine, index) == CONTAINER_WAITING ||
+                machine_container_stage(pod->machine, index) == CONTAINER_EXITED;
+        if (machine_container_stage(pod->machine, index) == CONTAINER_STARTING && attempt > 0) {
+            attempt--;
+            ended = true;
+        }
+    }
+    _free_ char *path = container_log(pod, name, MAX_OF(attempt, 0));
+    *ret = log_stream_new(agent->options.loop, path, ended, options, sink);
+    log_stream_on_free(*ret, on_log_free, agent);
+    VEC_PUSH(&agent->logs, *ret);
+    return STATUS_OK;
+}
+
+static int streams_exec(PodStreams *streams, const Object *object, const ExecOptions *options,
+                        const ExecSink *sink, ExecStream **ret, ApiStatus *reterr, Arena *arena)
+{
+    NodeAgent *agent = agent_of(streams);
+    size_t index;
+    AgentPod *pod = find_pod(agent, object, options->container, &index, reterr, arena);
+    ExecRequest request = {
+        .loop = agent->options.loop,
+        .runtime = agent->runtime,
+        .command = options->command,
+        .standard_in = options->standard_in,
+        .standard_out = options->standard_out,
+        .standard_err = options->standard_err,
+        .tty = options->tty,
+    };
+    AgentContainer *c;
+
+    if (!pod)
+        return (int)reterr->reason;
+    c = container_at(pod, index);
+    if (!c->task || (machine_container_stage(pod->machine, index) != CONTAINER_RUNNING &&
+                     machine_container_stage(pod->machine, index) != CONTAINER_STOPPING))
+        return status_set(reterr, arena, STATUS_INTERNAL_ERROR,
+                          "unable to upgrade connection: container not found (\"%s\")",
+                          machine_container(pod->machine, index)->name);
+    request.id = c->id;
+    request.bundle = c->bundle;
+    request.dir = arena_printf(arena, "%s/exec", pod->run);
+    *ret = options->command ? exec_start(&request, sink) : exec_attach(&request, sink);
+    exec_stream_on_free(*ret, on_exec_free, agent);
+    VEC_PUSH(&agent->execs, *ret);
+    return STATUS_OK;
+}
+
+const PodStreamsOps node_streams_ops = {
+    .logs = streams_logs,
+    .log_resume = log_stream_resume,
+    .log_stop = log_stream_stop,
+    .exec = streams_exec,
+    .exec_input = exec_stream_input,
+    .exec_input_end = exec_stream_input_end,
+    .exec_pause = exec_stream_pause,
+    .exec_resize = exec_stream_resize,
+    .exec_close = exec_stream_close,
+};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pod's volumes: a table of kinds. Each kind has a plan function, which runs on the loop, reads
+ * objects through the client, and leaves a PodVolume: plain data that says what to make and where.
+ * volume_setup() then does it on the pool.
+ *
+ * Volumes of files (ConfigMaps, Secrets, downward API, projected ones) are written as Kubernetes
+ * does: all files into a new folder "..<number>", to which "..data" is switched in one rename; what
+ * is seen in the volume are links through ..data. So readers see all of the old or all of the new.
+ */
+#ifndef NODE_VOLUMES_H
+#define NODE_VOLUMES_H
+
+#include "base/clock.h"
+#include "node/podenv.h"
+
+typedef enum VolumeForm {
+    VOLUME_FOLDER, /* made empty with the pod, goes with it */
+    VOLUME_MEMORY, /* the same on a tmpfs */
+    VOLUME_HOST,   /* a path of the machine */
+    VOLUME_FILES,
+    VOLUME_CLAIM, /* a PersistentVolume's data */
+    VOLUME_IMAGE,
+} VolumeForm;
+
+typedef struct VolumeFile {
+    const char *path; /* in the volume */
+    Bytes data;
+    uint32_t mode;
+} VolumeFile;
+
+typedef struct PodVolume {
+    const char *name;
+    VolumeForm form;
+    const char *path;      /* where it lies; for CLAIM set by volume_setup where disk is set */
+    const char *host_type; /* of HOST: "", "Directory", "FileOrCreate"... */
+    const char *disk;      /* of CLAIM: the volume's name in volume_disk.h; NULL: path is given */
+    int64_t size;          /* limit, 0: none */
+    bool read_only;
+    VolumeFile *files;
+    size_t n_files, cap_files;
+    int64_t refresh_ns; /* tokens: wall time at which it wants to be planned anew; 0: never */
+    bool owned;         /* fsGroup is applied */
+} PodVolume;
+
+typedef struct VolumePlanner {
+    const PodFacts *facts;
+    Arena *arena;
+    const char *data_dir; /* DATA */
+    const char *pod_data; /* DATA/pods/<uid> */
+    const char *pod_run;  /* RUN/pods/<uid> */
+    const char *root_ca_pem;
+    int64_t now_ns; /* wall */
+    char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
+                        const char *audience, int64_t lifetime_seconds);
+    void *make_token_data;
+} VolumePlanner;
+
+/* 0, or a message that begins as kubelet's do after "MountVolume.SetUp failed for volume "x" : ".
+ */
+int volume_plan(VolumePlanner *planner, const Volume *volume, PodVolume *ret, Err *reterr);
+/* Does the volume's content come from this object? kind: "ConfigMap" or "Secret". */
+bool volume_uses(const Volume *volume, const char *kind, const char *name);
+
+/* On the pool. fs_group: -1 none. arena for the path of claims. */
+int volume_setup(PodVolume *volume, const char *data_dir, int64_t fs_group,
+                 bool fs_group_on_mismatch, Arena *arena, Err *reterr);
+/* Only the files, for a change while the pod runs. */
+int volume_write_files(const PodVolume *volume, int64_t fs_group, Err *reterr);
+/* sub_path of a volume, held by a bind mount at `pin`, so that no link in it leads out. */
+int volume_sub_path(const char *volume_path, const char *sub_path, const char *pin, Err *reterr);
+/* Unmounts everything at or below the folder. */
+int mounts_below_remove(const char *folder, Err *reterr);
+
+/* The names of kinds in the table, for tests. */
+size_t volume_kind_count(void);
+
+#endif
