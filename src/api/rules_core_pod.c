@@ -155,6 +155,7 @@ static void prepare_pod(Arena *arena, void *value, const void *before)
 
         condition->type = "PodScheduled";
         condition->status = "False";
+        condition->last_transition_time = pod->metadata.creation_timestamp;
         condition->reason = "SchedulingGated";
         condition->message = "Scheduling is blocked due to non-empty scheduling gates";
         pod->status.conditions = (PodConditionArray){.v = condition, .n = 1};

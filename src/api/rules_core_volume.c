@@ -231,7 +231,8 @@ static void prepare_volume(Arena *arena, void *value, const void *before)
     PersistentVolume *volume = value;
 
     if (!before)
-        volume->status = (PersistentVolumeStatus){.phase = "Pending"};
+        volume->status = (PersistentVolumeStatus){
+            .phase = "Pending", .last_phase_transition_time = volume->metadata.creation_timestamp};
 }
 
 static void validate_capacity(const StringMap *capacity, Causes *causes)

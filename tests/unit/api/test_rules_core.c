@@ -9,7 +9,10 @@
  * core_rows.json holds objects and the row of its table for them. "@-330" is a time 330 seconds
  * ago, "@u-330" the same with microseconds.
  *
- * The two files are the arguments.
+ * core_defaults.json holds objects and what it makes of them, without metadata and what admission
+ * adds.
+ *
+ * The three files are the arguments.
  */
 #include "rules_fixture.h"
 
@@ -18,7 +21,7 @@
 #include "base/file.h"
 #include "base/timefmt.h"
 
-static const char *cases_path, *rows_path;
+static const char *cases_path, *rows_path, *defaults_path;
 
 static void *value_of(Arena *arena, const Kind *kind, yyjson_val *json)
 {
@@ -217,15 +220,62 @@ static void rows_are_kubernetes_own(void **state)
         fail_msg("%zu of %zu rows differ", wrong, n);
 }
 
+static bool defaults_hold(yyjson_val *one)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _strbuf_ StrBuf json = STRBUF_INIT;
+    const Kind *kind = kind_find("", "v1", yyjson_get_str(yyjson_obj_get(one, "kind")));
+    yyjson_mut_doc *found = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *tree, *stored = yyjson_val_mut_copy(found, yyjson_obj_get(one, "stored"));
+    char *expected_json, *found_json;
+    void *value;
+    bool same;
+
+    value = value_of(&arena, kind, yyjson_obj_get(one, "object"));
+    ((ObjectMeta *)value)->creation_timestamp = (Time){.seconds = NOW, .set = true};
+    if (kind->rules->prepare)
+        kind->rules->prepare(&arena, value, NULL);
+    tree = json_tree(kind->type, value, found);
+    yyjson_mut_obj_remove_key(tree, "metadata");
+    same = yyjson_mut_equals(tree, stored);
+    expected_json = yyjson_mut_val_write(stored, 0, NULL);
+    found_json = yyjson_mut_val_write(tree, 0, NULL);
+    if (!same)
+        print_error("%s:\n  expected %s\n  found    %s\n",
+                    yyjson_get_str(yyjson_obj_get(one, "name")), expected_json, found_json);
+    free(expected_json);
+    free(found_json);
+    yyjson_mut_doc_free(found);
+    return same;
+}
+
+static void objects_are_completed_as_kubernetes_does(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *text = NULL;
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+    yyjson_val *one;
+    size_t i, n, wrong = 0;
+
+    assert_int_equal(file_read(defaults_path, 16 << 20, &text, &n), 0);
+    assert_int_equal(json_parse(&arena, (Bytes){(const uint8_t *)text, n}, &doc, &report), 0);
+    yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, one) wrong += !defaults_hold(one);
+    if (wrong)
+        fail_msg("%zu of %zu objects differ", wrong, n);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_are_refused_in_kubernetes_words),
         cmocka_unit_test(rows_are_kubernetes_own),
+        cmocka_unit_test(objects_are_completed_as_kubernetes_does),
     };
 
-    assert(argc == 3);
+    assert(argc == 4);
     cases_path = argv[1];
     rows_path = argv[2];
+    defaults_path = argv[3];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
