@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An archive into the store. First the plan; then one pass over the archive that unpacks the layers
+ * which are not there yet, each in a folder below tmp/; then, when every digest has proved right,
+ * one sync, and the renames: layers, blobs, names. Whatever fails before leaves only tmp/ folders,
+ * which are removed.
+ */
+#include <fcntl.h>
+#include <locale.h>
+#include <sys/stat.h>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "image/plan.h"
+
+typedef struct NewLayer {
+    const char *diff_id, *blob; /* of the plan */
+    char *tmp; /* where it is being unpacked; NULL: the store has it, or not come to yet */
+    bool done;
+    int64_t size;
+} NewLayer;
+
+typedef struct Import {
+    ImageStore *store;
+    const char *file;
+    Plan plan;
+    StrMap by_path;    /* path in the archive -> NewLayer */
+    StrMap by_diff_id; /* -> NewLayer */
+    VEC(NewLayer *) layers;
+    ImageLimits limits;
+} Import;
+
+static bool store_has_layer(const ImageStore *store, const char *diff_id, int64_t *ret_size)
+{
+    _free_ char *path = image_layer_path(store, diff_id), *text = NULL;
+    _free_ char *size_path = image_layer_size_path(store, diff_id);
+    size_t n;
+
+    *ret_size = 0;
+    if (!file_exists(path) || file_read(size_path, 64, &text, &n) < 0)
+        return false;
+    text[strcspn(text, "\n")] = 0;
+    return str_to_int64(text, 0, INT64_MAX, ret_size) == 0;
+}
+
+/* Two paths may hold the same layer, and two images the same path: one NewLayer for each diff id.
+ */
+static int collect_layers(Import *import, Err *reterr)
+{
+    for (size_t i = 0; i < import->plan.n; i++) {
+        const PlannedImage *image = &import->plan.images[i];
+
+        for (size_t j = 0; j < image->n_layers; j++) {
+            const PlannedLayer *planned = &image->layers[j];
+            NewLayer *layer = strmap_get(&import->by_diff_id, planned->diff_id);
+            NewLayer *at_path = strmap_get(&import->by_path, planned->path);
+
+            if (at_path && at_path != layer)
+                return err_set(reterr, 0, "%s: %s is said to be two different layers", import->file,
+                               planned->path);
+            if (!layer) {
+                layer = mem_new_type(NewLayer);
+                layer->diff_id = planned->diff_id;
+                layer->done = store_has_layer(import->store, layer->diff_id, &layer->size);
+                strmap_put(&import->by_diff_id, layer->diff_id, layer);
+                VEC_PUSH(&import->layers, layer);
+            }
+            layer->blob = planned->blob ? planned->blob : layer->blob;
+            strmap_put(&import->by_path, planned->path, layer);
+        }
+    }
+    return 0;
+}
+
+static int check_layer(const NewLayer *layer, const UnpackedLayer *unpacked, Err *reterr)
+{
+    if (strcmp(unpacked->diff_id, layer->diff_id) != 0)
+        return err_set(reterr, 0, "a layer has the digest %s instead of %s", unpacked->diff_id,
+                       layer->diff_id);
+    if (layer->blob && strcmp(unpacked->blob, layer->blob) != 0)
+        return err_set(reterr, 0, "a layer's blob has the digest %s instead of %s", unpacked->blob,
+                       layer->blob);
+    return 0;
+}
+
+static int on_archive_file(void *data, const char *path, struct archive *archive, int64_t size,
+                           Err *reterr)
+{
+    Import *import = data;
+    NewLayer *layer = strmap_get(&import->by_path, path);
+    UnpackedLayer unpacked = {0};
+    _close_fd_ int fd = -1;
+    int r;
+
+    if (!layer || layer->done)
+        return 0;
+    layer->tmp = image_tmp_path(import->store);
+    if (mkdir(layer->tmp, 0755) < 0)
+        return err_set(reterr, errno, "make %s", layer->tmp);
+    fd = open(layer->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, 0755) < 0) /* whatever the umask */
+        return err_set(reterr, errno, "open %s", layer->tmp);
+    r = layer_unpack(archive, fd, &import->limits, &unpacked, reterr);
+    if (r >= 0)
+        r = check_layer(layer, &unpacked, reterr);
+    if (r < 0)
+        return err_wrap(reterr, "%s: %s", import->file, path);
+    layer->size = unpacked.size;
+    layer->done = true;
+    return 0;
+}
+
+static int sync_store(Import *import, Err *reterr)
+{
+    _free_ char *tmp = mem_printf("%s/tmp", import->store->dir);
+    _close_fd_ int fd = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || syncfs(fd) < 0)
+        return err_set(reterr, errno, "sync %s", tmp);
+    return 0;
+}
+
+/* The size file first: a layer without one is not there. */
+static int publish_layer(Import *import, NewLayer *layer, Err *reterr)
+{
+    _free_ char *path = image_layer_path(import->store, layer->diff_id);
+    _free_ char *size_path = image_layer_size_path(import->store, layer->diff_id);
+    char text[32];
+    int n = snprintf(text, sizeof(text), "%" PRId64 "\n", layer->size), r;
+
+    if (!layer->tmp)
+        return 0;
+    if (FAULT_POINT("image.layer"))
+        return err_set(reterr, EIO, "publish a layer");
+    r = file_remove_tree(path); /* of a crash between the two */
+    if (r >= 0)
+        r = file_write_atomic(size_path, text, (size_t)n, 0600);
+    if (r < 0)
+        return err_set(reterr, -r, "write %s", size_path);
+    if (rename(layer->tmp, path) < 0)
+        return err_set(reterr, errno, "rename a layer to %s", path);
+    free(TAKE_PTR(layer->tmp));
+    return 0;
+}
+
+static int publish_blob(ImageStore *store, const char *digest, Bytes bytes, Err *reterr)
+{
+    _free_ char *path = image_blob_path(store, digest);
+    int r;
+
+    if (!bytes.p || file_exists(path))
+        return 0;
+    r = file_write_atomic(path, bytes.p, bytes.n, 0600);
+    return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
+}
+
+static ImageRecord *make_record(Import *import, const PlannedImage *image, const char *name,
+                                const char *stamp)
+{
+    ImageRecord *record = mem_new_type(ImageRecord);
+
+    record->name = mem_strdup(name);
+    record->id = mem_strdup(image->id);
+    record->digest = mem_strdup(str_or(image->digest, ""));
+    record->stamp = mem_strdup(stamp);
+    for (size_t i = 0; i < image->n_layers; i++) {
+        const NewLayer *layer = strmap_get(&import->by_diff_id, image->layers[i].diff_id);
+
+        record->size += layer->size;
+        VEC_PUSH(&record->layers, mem_strdup(image->layers[i].diff_id));
+    }
+    return record;
+}
+
+/* An image that loses its last name keeps its id as one, since containers may run on it. */
+static int keep_nameless(ImageStore *store, ImageRecord *old, Err *reterr)
+{
+    bool named = false;
+    int r;
+
+    STRMAP_EACH(&store->records, slot)
+    named = named || strcmp(((ImageRecord *)slot->value)->id, old->id) == 0;
+    if (named) {
+        image_record_free(old);
+        return 0;
+    }
+    free(old->name);
+    old->name = mem_strdup(old->id);
+    r = image_record_save(store, old, reterr);
+    image_record_free(strmap_put(&store->records, old->name, old));
+    return ERR_TRACE(r);
+}
+
+static int publish_name(Import *import, const PlannedImage *image, const char *name,
+                        const char *stamp, Err *reterr)
+{
+    ImageStore *store = import->store;
+    ImageRecord *record = make_record(import, image, name, stamp), *old;
+    int r = image_record_save(store, record, reterr);
+
+    if (r < 0) {
+        image_record_free(record);
+        return ERR_TRACE(r);
+    }
+    uv_mutex_lock(&store->lock);
+    old = strmap_put(&store->records, record->name, record);
+    if (old && strcmp(old->id, record->id) != 0)
+        r = keep_nameless(store, old, reterr);
+    else
+        image_record_free(old);
+    uv_mutex_unlock(&store->lock);
+    return ERR_TRACE(r);
+}
+
+static int publish_image(Import *import, const PlannedImage *image, const char *stamp, Err *reterr)
+{
+    int r = publish_blob(import->store, image->id, image->config, reterr);
+
+    if (r >= 0 && image->digest)
+        r = publish_blob(import->store, image->digest, image->manifest, reterr);
+    if (r >= 0 && FAULT_POINT("image.name"))
+        r = err_set(reterr, EIO, "write a name");
+    for (size_t i = 0; i < image->names.n && r >= 0; i++)
+        r = publish_name(import, image, image->names.v[i], stamp, reterr);
+    if (r >= 0 && image->names.n == 0)
+        r = publish_name(import, image, image->id, stamp, reterr);
+    return ERR_TRACE(r);
+}
+
+static int publish(Import *import, const char *stamp, Err *reterr)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < import->layers.n; i++)
+        if (!import->layers.v[i]->done)
+            return err_set(reterr, 0, "%s: the layer %s is missing", import->file,
+                           import->layers.v[i]->diff_id);
+    r = sync_store(import, reterr);
+    for (size_t i = 0; i < import->layers.n && r >= 0; i++)
+        r = publish_layer(import, import->layers.v[i], reterr);
+    for (size_t i = 0; i < import->plan.n && r >= 0; i++)
+        r = publish_image(import, &import->plan.images[i], stamp, reterr);
+    return ERR_TRACE(r);
+}
+
+static void list_names(const Plan *plan, StringArray *ret, Arena *arena)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < plan->n; i++)
+        n += plan->images[i].names.n + 1;
+    *ret = (StringArray){.v = arena_new_n(arena, const char *, n)};
+    for (size_t i = 0; i < plan->n; i++) {
+        for (size_t j = 0; j < plan->images[i].names.n; j++)
+            ret->v[ret->n++] = arena_strdup(arena, plan->images[i].names.v[j]);
+        if (plan->images[i].names.n == 0)
+            ret->v[ret->n++] = arena_strdup(arena, plan->images[i].id);
+    }
+}
+
+static void import_deinit(Import *import)
+{
+    for (size_t i = 0; i < import->layers.n; i++) {
+        NewLayer *layer = import->layers.v[i];
+
+        if (layer->tmp)
+            file_remove_tree(layer->tmp);
+        free(layer->tmp);
+        free(layer);
+    }
+    VEC_DEINIT(&import->layers);
+    strmap_deinit(&import->by_path);
+    strmap_deinit(&import->by_diff_id);
+}
+
+/* Names of files are UTF-8, whatever the locale: libarchive drops others without one. Of this
+ * thread alone. */
+static locale_t use_utf8(locale_t *made)
+{
+    *made = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    return *made ? uselocale(*made) : (locale_t)0;
+}
+
+static void restore_locale(locale_t before, locale_t made)
+{
+    if (before)
+        uselocale(before);
+    if (made)
+        freelocale(made);
+}
+
+int image_import_locked(ImageStore *store, const char *file, const char *stamp,
+                        StringArray *ret_names, Arena *arena, Err *reterr)
+{
+    Import import = {.store = store, .file = file, .limits = store->limits};
+    _arena_ Arena scratch = ARENA_INIT;
+    locale_t made, before = use_utf8(&made);
+    int r;
+
+    r = plan_archive(file, &scratch, &import.plan, reterr);
+    if (r >= 0)
+        r = collect_layers(&import, reterr);
+    if (r >= 0)
+        r = source_each(file, on_archive_file, &import, reterr);
+    if (r >= 0)
+        r = publish(&import, stamp, reterr);
+    if (r >= 0 && ret_names)
+        list_names(&import.plan, ret_names, arena);
+    import_deinit(&import);
+    restore_locale(before, made);
+    return r < 0 ? ERR_TRACE(r) : 0;
+}
+
+int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr)
+{
+    _arena_ Arena scratch = ARENA_INIT;
+    locale_t made, before = use_utf8(&made);
+    Plan plan = {0};
+    int r = plan_archive(file, &scratch, &plan, reterr);
+
+    if (r >= 0)
+        list_names(&plan, ret, arena);
+    restore_locale(before, made);
+    return ERR_TRACE(r);
+}

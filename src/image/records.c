@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DIR/names/HEX.json: which image a name means. */
+#include <dirent.h>
+#include <yyjson.h>
+
+#include "base/file.h"
+#include "codec/json.h"
+#include "image/internal.h"
+
+ImageRecord *image_record_free(ImageRecord *record)
+{
+    if (!record)
+        return NULL;
+    free(record->name);
+    free(record->id);
+    free(record->digest);
+    free(record->stamp);
+    for (size_t i = 0; i < record->layers.n; i++)
+        free(record->layers.v[i]);
+    VEC_DEINIT(&record->layers);
+    free(record);
+    return NULL;
+}
+
+char *image_record_path(const ImageStore *store, const char *name)
+{
+    char digest[DIGEST_TEXT];
+
+    digest_of(bytes_from_string(name), digest);
+    return mem_printf("%s/names/%s.json", store->dir, digest_hex(digest));
+}
+
+static void add_member(StrBuf *out, const char *name, const char *value)
+{
+    strbuf_printf(out, "\"%s\":", name);
+    json_encode_string(out, value, strlen(value));
+    strbuf_add_char(out, ',');
+}
+
+int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
+{
+    _free_ char *path = image_record_path(store, record->name);
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    int r;
+
+    strbuf_add_char(&text, '{');
+    add_member(&text, "name", record->name);
+    add_member(&text, "id", record->id);
+    add_member(&text, "digest", str_or(record->digest, ""));
+    add_member(&text, "stamp", str_or(record->stamp, ""));
+    strbuf_printf(&text, "\"size\":%" PRId64 ",\"layers\":[", record->size);
+    for (size_t i = 0; i < record->layers.n; i++)
+        strbuf_printf(&text, "%s\"%s\"", i ? "," : "", record->layers.v[i]);
+    strbuf_add_string(&text, "]}\n");
+    r = file_write_atomic(path, text.p, text.n, 0600);
+    return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
+}
+
+static char *take_string(yyjson_val *root, const char *name)
+{
+    const char *s = yyjson_get_str(yyjson_obj_get(root, name));
+
+    return mem_strdup(s ? s : "");
+}
+
+/* NULL where the text is no record. */
+static ImageRecord *decode_record(const char *text, size_t n)
+{
+    yyjson_doc *doc = yyjson_read(text, n, 0);
+    yyjson_val *root = yyjson_doc_get_root(doc), *layers, *item;
+    ImageRecord *record;
+    yyjson_arr_iter iter;
+    bool good = true;
+
+    if (!yyjson_is_obj(root)) {
+        yyjson_doc_free(doc);
+        return NULL;
+    }
+    record = mem_new_type(ImageRecord);
+    record->name = take_string(root, "name");
+    record->id = take_string(root, "id");
+    record->digest = take_string(root, "digest");
+    record->stamp = take_string(root, "stamp");
+    record->size = yyjson_get_sint(yyjson_obj_get(root, "size"));
+    layers = yyjson_obj_get(root, "layers");
+    yyjson_arr_iter_init(layers, &iter);
+    while ((item = yyjson_arr_iter_next(&iter))) {
+        const char *layer = yyjson_get_str(item);
+
+        good = good && layer && digest_is_valid(layer);
+        VEC_PUSH(&record->layers, mem_strdup(layer ? layer : ""));
+    }
+    yyjson_doc_free(doc);
+    if (!good || str_empty(record->name) || !digest_is_valid(record->id))
+        return image_record_free(record);
+    return record;
+}
+
+int image_records_load(ImageStore *store, Err *reterr)
+{
+    _free_ char *folder = mem_printf("%s/names", store->dir);
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    if (!dir)
+        return err_set(reterr, errno, "read %s", folder);
+    while ((entry = readdir(dir))) {
+        _free_ char *path = mem_printf("%s/%s", folder, entry->d_name), *text = NULL;
+        ImageRecord *record;
+        size_t n = 0;
+
+        if (!str_ends_with(entry->d_name, ".json") || file_read(path, 1 << 20, &text, &n) < 0)
+            continue;
+        record = decode_record(text, n);
+        if (record)
+            image_record_free(strmap_put(&store->records, record->name, record));
+    }
+    closedir(dir);
+    return 0;
+}

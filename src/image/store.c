@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The image store itself: open, find, list, remove, and the archives that belong to the program. */
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "image/internal.h"
+
+#define IMPORT_BYTES_MAX (UINT64_C(64) << 30)
+#define IMPORT_ENTRIES_MAX UINT64_C(4000000)
+
+char *image_layer_path(const ImageStore *store, const char *diff_id)
+{
+    return mem_printf("%s/layers/%s", store->dir, digest_hex(diff_id));
+}
+
+char *image_layer_size_path(const ImageStore *store, const char *diff_id)
+{
+    return mem_printf("%s/layers/%s.size", store->dir, digest_hex(diff_id));
+}
+
+char *image_blob_path(const ImageStore *store, const char *digest)
+{
+    return mem_printf("%s/blobs/sha256-%s", store->dir, digest_hex(digest));
+}
+
+char *image_tmp_path(ImageStore *store)
+{
+    uint64_t n;
+
+    uv_mutex_lock(&store->lock);
+    n = store->next_tmp++;
+    uv_mutex_unlock(&store->lock);
+    return mem_printf("%s/tmp/%" PRIu64, store->dir, n);
+}
+
+/* ---- what nothing needs ---- */
+
+static bool is_needed(ImageStore *store, const char *hex, bool layers)
+{
+    STRMAP_EACH(&store->records, slot)
+    {
+        const ImageRecord *record = slot->value;
+
+        if (!layers &&
+            (strcmp(digest_hex(record->id), hex) == 0 ||
+             (digest_is_valid(record->digest) && strcmp(digest_hex(record->digest), hex) == 0)))
+            return true;
+        for (size_t i = 0; layers && i < record->layers.n; i++)
+            if (strcmp(digest_hex(record->layers.v[i]), hex) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void sweep_folder(ImageStore *store, const char *folder, const char *prefix, bool layers)
+{
+    _free_ char *path = mem_printf("%s/%s", store->dir, folder);
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    if (!dir)
+        return;
+    while ((entry = readdir(dir))) {
+        _free_ char *hex = NULL, *victim = NULL;
+
+        if (entry->d_name[0] == '.' || !str_starts_with(entry->d_name, prefix))
+            continue;
+        hex = mem_strndup(entry->d_name + strlen(prefix), 64);
+        if (is_needed(store, hex, layers))
+            continue;
+        victim = mem_printf("%s/%s", path, entry->d_name);
+        file_remove_tree(victim);
+    }
+    closedir(dir);
+}
+
+/* With write_lock held, so that records only this thread changes. */
+static void sweep(ImageStore *store)
+{
+    sweep_folder(store, "blobs", "sha256-", false);
+    sweep_folder(store, "layers", "", true);
+}
+
+/* ---- the program's own archives ---- */
+
+static char *make_stamp(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    return mem_printf("%s %" PRId64 " %" PRId64 ".%09ld", path, (int64_t)st.st_size,
+                      (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
+static int compare_builtins(const void *a, const void *b)
+{
+    return strcmp(((const Builtin *)a)->path, ((const Builtin *)b)->path);
+}
+
+static void find_builtins(ImageStore *store, const char *folder)
+{
+    DIR *dir = folder ? opendir(folder) : NULL;
+    struct dirent *entry;
+
+    if (!dir)
+        return;
+    while ((entry = readdir(dir))) {
+        Builtin builtin = {0};
+
+        if (!str_ends_with(entry->d_name, ".tar") && !str_ends_with(entry->d_name, ".tar.gz") &&
+            !str_ends_with(entry->d_name, ".tar.zst"))
+            continue;
+        builtin.path = mem_printf("%s/%s", folder, entry->d_name);
+        builtin.stamp = make_stamp(builtin.path);
+        if (builtin.stamp)
+            VEC_PUSH(&store->builtins, builtin);
+        else
+            free(builtin.path);
+    }
+    closedir(dir);
+    if (store->builtins.n > 0)
+        qsort(store->builtins.v, store->builtins.n, sizeof(*store->builtins.v), compare_builtins);
+}
+
+/* FILE.names has one name a line; without it the archive is asked. */
+static void read_builtin_names(Builtin *builtin)
+{
+    _free_ char *path = mem_printf("%s.names", builtin->path), *text = NULL;
+    _arena_ Arena arena = ARENA_INIT;
+    StringArray names = {0};
+    size_t n;
+
+    builtin->read = true;
+    if (file_read(path, 64 << 10, &text, &n) < 0) {
+        image_archive_names(builtin->path, &names, &arena, NULL);
+        for (size_t i = 0; i < names.n; i++)
+            VEC_PUSH(&builtin->names, mem_strdup(names.v[i]));
+        return;
+    }
+    for (char *line = text; *line;) {
+        size_t length = strcspn(line, "\n");
+        const char *name = image_normalize(&arena, arena_strndup(&arena, line, length));
+
+        if (name)
+            VEC_PUSH(&builtin->names, mem_strdup(name));
+        line += length + (line[length] == '\n');
+    }
+}
+
+/* The archive that has the name. With the lock held. */
+static Builtin *find_builtin(ImageStore *store, const char *normalized)
+{
+    for (size_t i = 0; i < store->builtins.n; i++) {
+        Builtin *builtin = &store->builtins.v[i];
+
+        if (!builtin->read)
+            read_builtin_names(builtin);
+        for (size_t j = 0; j < builtin->names.n; j++)
+            if (strcmp(builtin->names.v[j], normalized) == 0)
+                return builtin;
+    }
+    return NULL;
+}
+
+/* ---- find ---- */
+
+static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
+{
+    STRMAP_EACH(&store->records, slot)
+    {
+        ImageRecord *record = slot->value;
+
+        if (strcmp(record->id, digest) == 0 || strcmp(record->digest, digest) == 0)
+            return record;
+    }
+    return NULL;
+}
+
+/* The record of a name as the user wrote it. With the lock held. *ret_builtin: an archive that has
+ * it, newer than the record, or the only one to have it. */
+static ImageRecord *find_record(ImageStore *store, const char *name, Arena *arena,
+                                Builtin **ret_builtin)
+{
+    const char *normalized, *names[2], *digest = strchr(name, '@');
+
+    *ret_builtin = NULL;
+    if (digest_is_valid(name))
+        return find_by_digest(store, name);
+    normalized = image_normalize(arena, name);
+    if (!normalized)
+        return NULL;
+    names[0] = normalized;
+    names[1] = image_name_sibling(arena, normalized);
+    for (size_t i = 0; i < ARRAY_LEN(names) && names[i]; i++) {
+        ImageRecord *record = strmap_get(&store->records, names[i]);
+        Builtin *builtin = NULL;
+
+        if (!record || !str_empty(record->stamp))
+            builtin = find_builtin(store, names[i]);
+        if (builtin && (!record || strcmp(record->stamp, builtin->stamp) != 0))
+            *ret_builtin = builtin;
+        if (record || builtin)
+            return record;
+    }
+    return digest ? find_by_digest(store, digest + 1) : NULL;
+}
+
+static int fill_image(ImageStore *store, const ImageRecord *record, Arena *arena, Image *ret,
+                      Err *reterr)
+{
+    _free_ char *path = image_blob_path(store, record->id), *text = NULL;
+    size_t n = 0;
+    int r = file_read(path, JSON_BYTES_MAX, &text, &n);
+
+    *ret = (Image){0};
+    if (r < 0)
+        return err_set(reterr, -r, "read %s", path);
+    r = image_config_decode((Bytes){(uint8_t *)text, n}, arena, ret, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    ret->name = arena_strdup(arena, record->name);
+    ret->id = arena_strdup(arena, record->id);
+    ret->digest = arena_strdup(arena, record->digest);
+    ret->size = record->size;
+    ret->layers.v = arena_new_n(arena, const char *, record->layers.n + 1);
+    for (size_t i = 0; i < record->layers.n; i++)
+        ret->layers.v[ret->layers.n++] =
+            arena_printf(arena, "%s/layers/%s", store->dir, digest_hex(record->layers.v[i]));
+    return 0;
+}
+
+/* 0, IMAGE_E_MISSING, or -errno. import: may bring in an archive of the program's own; *ret_path
+ * then says which. */
+static int find_once(ImageStore *store, const char *name, Arena *arena, Image *ret,
+                     const char **ret_path, const char **ret_stamp, Err *reterr)
+{
+    Builtin *builtin;
+    ImageRecord *record;
+    int r = IMAGE_E_MISSING;
+
+    *ret_path = *ret_stamp = NULL;
+    uv_mutex_lock(&store->lock);
+    record = find_record(store, name, arena, &builtin);
+    if (builtin) {
+        *ret_path = arena_strdup(arena, builtin->path);
+        *ret_stamp = arena_strdup(arena, builtin->stamp);
+    }
+    if (record)
+        r = fill_image(store, record, arena, ret, reterr);
+    uv_mutex_unlock(&store->lock);
+    return r;
+}
+
+int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
+{
+    const char *path, *stamp;
+    int r = find_once(store, name, arena, ret, &path, &stamp, reterr);
+
+    if (path) {
+        uv_mutex_lock(&store->write_lock);
+        /* Another thread may have been faster. */
+        r = find_once(store, name, arena, ret, &path, &stamp, reterr);
+        if (path)
+            r = image_import_locked(store, path, stamp, NULL, NULL, reterr);
+        uv_mutex_unlock(&store->write_lock);
+        if (r < 0)
+            return ERR_TRACE(r);
+        r = find_once(store, name, arena, ret, &path, &stamp, reterr);
+    }
+    if (r == IMAGE_E_MISSING)
+        err_set(reterr, 0, "there is no image %s on this machine", name);
+    return r;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
+                void *data)
+{
+    StringArray names = {0};
+
+    uv_mutex_lock(&store->lock);
+    names.v = arena_new_n(arena, const char *, store->records.n + 1);
+    STRMAP_EACH(&store->records, slot)
+    names.v[names.n++] = arena_strdup(arena, slot->key);
+    uv_mutex_unlock(&store->lock);
+    if (names.n > 0)
+        qsort(names.v, names.n, sizeof(*names.v), compare_names);
+    for (size_t i = 0; i < names.n; i++) {
+        const ImageRecord *record;
+        Image image;
+        int r = -ENOENT;
+
+        uv_mutex_lock(&store->lock);
+        record = strmap_get(&store->records, names.v[i]);
+        if (record)
+            r = fill_image(store, record, arena, &image, NULL);
+        uv_mutex_unlock(&store->lock);
+        if (r >= 0)
+            each(data, &image);
+    }
+}
+
+/* ---- remove ---- */
+
+/* Another name has the image, too: containers keep it. With the lock held. */
+static bool has_other_name(ImageStore *store, const ImageRecord *record)
+{
+    STRMAP_EACH(&store->records, slot)
+    {
+        const ImageRecord *other = slot->value;
+
+        if (other != record && strcmp(other->id, record->id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int remove_record(ImageStore *store, const char *name, Arena *arena, Err *reterr)
+{
+    _free_ char *path = NULL;
+    ImageRecord *record;
+    Builtin *builtin;
+    int r = 0;
+
+    uv_mutex_lock(&store->lock);
+    record = find_record(store, name, arena, &builtin);
+    if (!record)
+        r = IMAGE_E_MISSING;
+    else if (store->in_use && !has_other_name(store, record) &&
+             store->in_use(store->in_use_data, record->id))
+        r = IMAGE_E_IN_USE;
+    if (r == 0) {
+        path = image_record_path(store, record->name);
+        if (unlink(path) < 0 && errno != ENOENT)
+            r = err_set(reterr, errno, "remove %s", path);
+        else
+            image_record_free(strmap_remove(&store->records, record->name));
+    }
+    uv_mutex_unlock(&store->lock);
+    return r;
+}
+
+int image_remove(ImageStore *store, const char *name, Err *reterr)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    int r;
+
+    if (uv_mutex_trylock(&store->write_lock) != 0) {
+        err_set(reterr, 0, "an import is under way; try again when it is done");
+        return IMAGE_E_IN_USE;
+    }
+    r = remove_record(store, name, &arena, reterr);
+    if (r == 0)
+        sweep(store);
+    uv_mutex_unlock(&store->write_lock);
+    if (r == IMAGE_E_MISSING)
+        err_set(reterr, 0, "there is no image %s on this machine", name);
+    else if (r == IMAGE_E_IN_USE)
+        err_set(reterr, 0, "a container uses the image %s", name);
+    return r;
+}
+
+/* ---- import ---- */
+
+int image_import(ImageStore *store, const char *file, StringArray *ret_names, Arena *arena,
+                 Err *reterr)
+{
+    int r;
+
+    uv_mutex_lock(&store->write_lock);
+    r = image_import_locked(store, file, "", ret_names, arena, reterr);
+    uv_mutex_unlock(&store->write_lock);
+    return ERR_TRACE(r);
+}
+
+typedef struct ImportCall {
+    uv_work_t work;
+    ImageStore *store;
+    char *file;
+    ImageImportDone done;
+    void *data;
+    Arena arena;
+    StringArray names;
+    Err err;
+    int result;
+} ImportCall;
+
+static void run_import(uv_work_t *work)
+{
+    ImportCall *call = work->data;
+
+    call->result = image_import(call->store, call->file, &call->names, &call->arena, &call->err);
+}
+
+static void on_import_done(uv_work_t *work, int status)
+{
+    ImportCall *call = work->data;
+
+    if (call->done)
+        call->done(call->data, call->result < 0 ? NULL : &call->names,
+                   call->result < 0 ? &call->err : NULL);
+    arena_clear(&call->arena);
+    free(call->file);
+    free(call);
+}
+
+void image_import_async(ImageStore *store, const char *file, ImageImportDone done, void *data)
+{
+    ImportCall *call = mem_new_type(ImportCall);
+
+    call->work.data = call;
+    call->store = store;
+    call->file = mem_strdup(file);
+    call->done = done;
+    call->data = data;
+    uv_queue_work(store->loop, &call->work, run_import, on_import_done);
+}
+
+/* ---- open and close ---- */
+
+void image_store_set_in_use(ImageStore *store, ImageInUse in_use, void *data)
+{
+    store->in_use = in_use;
+    store->in_use_data = data;
+}
+
+void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries)
+{
+    store->limits = (ImageLimits){bytes, entries};
+}
+
+static int make_folders(ImageStore *store, Err *reterr)
+{
+    static const char *const names[] = {"blobs", "layers", "names", "tmp"};
+    _free_ char *tmp = mem_printf("%s/tmp", store->dir);
+    int r = file_remove_tree(tmp);
+
+    for (size_t i = 0; i < ARRAY_LEN(names) && r >= 0; i++) {
+        _free_ char *path = mem_printf("%s/%s", store->dir, names[i]);
+
+        r = file_mkdir_all(path, 0700);
+    }
+    return r < 0 ? err_set(reterr, -r, "make the folders of %s", store->dir) : 0;
+}
+
+int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builtin_dir,
+                     ImageStore **ret, Err *reterr)
+{
+    ImageStore *store = mem_new_type(ImageStore);
+    int r;
+
+    store->loop = loop;
+    store->dir = mem_strdup(dir);
+    store->limits = (ImageLimits){IMPORT_BYTES_MAX, IMPORT_ENTRIES_MAX};
+    uv_mutex_init(&store->lock);
+    uv_mutex_init(&store->write_lock);
+    r = make_folders(store, reterr);
+    if (r >= 0)
+        r = image_records_load(store, reterr);
+    if (r < 0) {
+        image_store_close(store);
+        return ERR_TRACE(r);
+    }
+    sweep(store); /* what a crash left between layers and names */
+    find_builtins(store, builtin_dir);
+    *ret = store;
+    return 0;
+}
+
+ImageStore *image_store_close(ImageStore *store)
+{
+    if (!store)
+        return NULL;
+    STRMAP_EACH(&store->records, slot)
+    image_record_free(slot->value);
+    strmap_deinit(&store->records);
+    for (size_t i = 0; i < store->builtins.n; i++) {
+        Builtin *builtin = &store->builtins.v[i];
+
+        for (size_t j = 0; j < builtin->names.n; j++)
+            free(builtin->names.v[j]);
+        VEC_DEINIT(&builtin->names);
+        free(builtin->path);
+        free(builtin->stamp);
+    }
+    VEC_DEINIT(&store->builtins);
+    uv_mutex_destroy(&store->write_lock);
+    uv_mutex_destroy(&store->lock);
+    free(store->dir);
+    free(store);
+    return NULL;
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One layer, a tar made by a stranger, into a folder that overlayfs can use as a lower one.
+ *
+ * No entry reaches out of the folder: ".." in a name is refused, and the parent of every entry is
+ * opened with openat2 and RESOLVE_IN_ROOT, so that symbolic links in the layer lead nowhere else
+ * (on kernels or in sandboxes without it, parents that are links are refused). The last component
+ * is never followed. Whiteouts become what overlayfs understands: ".wh.x" a character device 0/0,
+ * ".wh..wh..opq" the xattr trusted.overlay.opaque on its folder. Of the layer's own xattrs only
+ * security.capability and user.* are taken: trusted.overlay.* would let it redirect lookups.
+ *
+ * The bytes pass three stations: the entry of the outer archive (digest of the blob), decompression
+ * (digest of the tar, the diff id), and the tar reader. All three are read to the end, so the
+ * digests cover everything.
+ */
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "image/internal.h"
+
+#define PIECE (64u << 10)
+
+typedef struct Unpacker {
+    int root_fd;
+    int parent_fd; /* of the entry before, often the one of the next as well */
+    char *parent;
+    bool no_openat2;
+    ImageLimits *limits;
+    int64_t size;
+    Err *reterr;
+
+    struct archive *outer, *inner; /* entry of the archive -> inner (decompressed) -> tar */
+    Digest blob, tar;
+    uint8_t *raw, *plain;
+} Unpacker;
+
+/* ---- the chain of readers ---- */
+
+static la_ssize_t read_outer(struct archive *archive, void *data, const void **ret)
+{
+    Unpacker *u = data;
+    la_ssize_t n = archive_read_data(u->outer, u->raw, PIECE);
+
+    *ret = u->raw;
+    if (n < 0) {
+        archive_set_error(archive, EIO, "%s", archive_error_string(u->outer));
+        return ARCHIVE_FATAL;
+    }
+    digest_add(&u->blob, u->raw, (size_t)n);
+    return n;
+}
+
+static la_ssize_t read_inner(struct archive *archive, void *data, const void **ret)
+{
+    Unpacker *u = data;
+    la_ssize_t n = archive_read_data(u->inner, u->plain, PIECE);
+
+    *ret = u->plain;
+    if (n < 0) {
+        archive_set_error(archive, EIO, "%s", archive_error_string(u->inner));
+        return ARCHIVE_FATAL;
+    }
+    digest_add(&u->tar, u->plain, (size_t)n);
+    return n;
+}
+
+static int archive_failed(struct archive *archive, Err *reterr)
+{
+    const char *why = archive_error_string(archive);
+
+    return err_set(reterr, 0, "read the layer: %s", why ? why : "it is damaged");
+}
+
+static int open_inner(Unpacker *u)
+{
+    struct archive_entry *entry;
+
+    u->inner = archive_read_new();
+    archive_read_support_filter_gzip(u->inner);
+    archive_read_support_filter_zstd(u->inner);
+    archive_read_support_format_raw(u->inner);
+    if (archive_read_open(u->inner, u, NULL, read_outer, NULL) < ARCHIVE_WARN ||
+        archive_read_next_header(u->inner, &entry) < ARCHIVE_WARN)
+        return archive_failed(u->inner, u->reterr);
+    return 0;
+}
+
+/* ---- places ---- */
+
+static int open_in_root(Unpacker *u, const char *path)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+    };
+    _close_fd_ int fd = -1;
+
+    if (!u->no_openat2) {
+        fd = (int)syscall(SYS_openat2, u->root_fd, path, &how, sizeof(how));
+        if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+            return fd >= 0 ? TAKE_FD(fd) : -errno;
+        u->no_openat2 = true;
+    }
+    fd = openat(u->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (const char *at = path; *at && fd >= 0;) {
+        size_t n = strcspn(at, "/");
+        _free_ char *name = mem_strndup(at, n);
+        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int error = errno;
+
+        close(fd);
+        fd = next;
+        errno = error;
+        at += n + (at[n] == '/');
+    }
+    return fd >= 0 ? TAKE_FD(fd) : -errno;
+}
+
+static int make_parents(Unpacker *u, const char *path)
+{
+    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
+        const char *end = strchr(slash + 1, '/');
+        _free_ char *whole = end ? mem_strndup(path, (size_t)(end - path)) : mem_strdup(path);
+        char *last = strrchr(whole, '/');
+        _close_fd_ int fd = -1, parent = -1;
+
+        fd = open_in_root(u, whole);
+        if (fd >= 0)
+            continue;
+        if (fd != -ENOENT)
+            return err_set(u->reterr, -fd, "layer folder %s", whole);
+        if (last)
+            *last = 0;
+        parent = open_in_root(u, last ? whole : ".");
+        if (parent < 0)
+            return err_set(u->reterr, -parent, "layer folder %s", whole);
+        if (mkdirat(parent, last ? last + 1 : whole, 0755) < 0 ||
+            fchmodat(parent, last ? last + 1 : whole, 0755, 0) < 0) /* whatever the umask */
+            return err_set(u->reterr, errno, "make the layer folder %s", path);
+    }
+    return 0;
+}
+
+/* Splits path; opens (and makes) its folder. *ret_fd is borrowed. */
+static int open_parent(Unpacker *u, const char *path, int *ret_fd, const char **ret_name)
+{
+    const char *slash = strrchr(path, '/');
+    _free_ char *parent = slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
+    int fd, r;
+
+    *ret_name = slash ? slash + 1 : path;
+    if (u->parent && strcmp(u->parent, parent) == 0) {
+        *ret_fd = u->parent_fd;
+        return 0;
+    }
+    fd = open_in_root(u, parent);
+    if (fd == -ENOENT) {
+        r = make_parents(u, parent);
+        if (r < 0)
+            return ERR_TRACE(r);
+        fd = open_in_root(u, parent);
+    }
+    if (fd < 0)
+        return err_set(u->reterr, -fd, "layer folder %s", parent);
+    close_fdp(&u->parent_fd);
+    free(u->parent);
+    u->parent_fd = fd;
+    u->parent = TAKE_PTR(parent);
+    *ret_fd = fd;
+    return 0;
+}
+
+/* The folder at hand may have moved when something is removed or a link is put in its way. */
+static void forget_parent(Unpacker *u)
+{
+    close_fdp(&u->parent_fd);
+    free(TAKE_PTR(u->parent));
+}
+
+/* ---- whiteouts ---- */
+
+#define WHITEOUT ".wh."
+
+/* True if it was one (and is done, or *r says why not). */
+static bool unpack_whiteout(Unpacker *u, int parent, const char *name, int *r)
+{
+    *r = 0;
+    if (!str_starts_with(name, WHITEOUT))
+        return false;
+    if (strcmp(name, ".wh..wh..opq") == 0) {
+        if (fsetxattr(parent, "trusted.overlay.opaque", "y", 1, 0) < 0)
+            *r = err_set(u->reterr, errno, "mark a layer folder as opaque");
+        return true;
+    }
+    name += strlen(WHITEOUT);
+    if (str_starts_with(name, WHITEOUT))
+        return true; /* bookkeeping of aufs */
+    if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        *r = err_set(u->reterr, 0, "the layer removes a file without a name");
+        return true;
+    }
+    /* What the same layer has put there stays: a whiteout is about the layers below. */
+    if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST)
+        *r = err_set(u->reterr, errno, "make the whiteout of %s", name);
+    return true;
+}
+
+/* ---- kinds of entries ---- */
+
+static int copy_data(Unpacker *u, struct archive *tar, int fd)
+{
+    const void *p;
+    int64_t end = 0;
+    la_int64_t offset;
+    size_t n;
+    int rc;
+
+    while ((rc = archive_read_data_block(tar, &p, &n, &offset)) == ARCHIVE_OK ||
+           rc == ARCHIVE_WARN) {
+        if (n > u->limits->bytes)
+            return err_set(u->reterr, EFBIG, "the image is larger than allowed");
+        u->limits->bytes -= n;
+        u->size += (int64_t)n;
+        while (n > 0) {
+            ssize_t done = pwrite(fd, p, n, offset);
+
+            if (done < 0)
+                return err_set(u->reterr, errno, "write the layer");
+            p = (const char *)p + done;
+            n -= (size_t)done;
+            offset += done;
+        }
+        end = MAX_OF(end, (int64_t)offset);
+    }
+    if (rc != ARCHIVE_EOF)
+        return archive_failed(tar, u->reterr);
+    return 0;
+}
+
+static int set_owner(Unpacker *u, int parent, const char *name, struct archive_entry *entry)
+{
+    if (fchownat(parent, name, (uid_t)archive_entry_uid(entry), (gid_t)archive_entry_gid(entry),
+                 AT_SYMLINK_NOFOLLOW) < 0 &&
+        (errno != EPERM || geteuid() == 0))
+        return err_set(u->reterr, errno, "set the owner of %s", name);
+    return 0;
+}
+
+static void set_times(int parent, const char *name, struct archive_entry *entry)
+{
+    struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)},
+    };
+
+    if (archive_entry_mtime_is_set(entry) &&
+        utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) {
+        /* A time that the file system cannot hold is not worth refusing an image for. */
+    }
+}
+
+static int set_xattrs(Unpacker *u, int fd, struct archive_entry *entry)
+{
+    const char *name;
+    const void *value;
+    size_t n;
+
+    archive_entry_xattr_reset(entry);
+    while (archive_entry_xattr_next(entry, &name, &value, &n) == ARCHIVE_OK) {
+        if (strcmp(name, "security.capability") != 0 && !str_starts_with(name, "user."))
+            continue;
+        if (fsetxattr(fd, name, value, n, 0) < 0 && errno != ENOTSUP && errno != EPERM)
+            return err_set(u->reterr, errno, "set %s", name);
+    }
+    return 0;
+}
+
+/* Owner first, as chown takes setuid and capabilities away. fd: opened for the entry itself. */
+static int set_all(Unpacker *u, int parent, const char *name, int fd, struct archive_entry *entry)
+{
+    int r = set_owner(u, parent, name, entry);
+
+    if (r >= 0 && fchmod(fd, archive_entry_perm(entry)) < 0)
+        r = err_set(u->reterr, errno, "set the mode of %s", name);
+    if (r >= 0)
+        r = set_xattrs(u, fd, entry);
+    if (r >= 0)
+        set_times(parent, name, entry);
+    return ERR_TRACE(r);
+}
+
+static int unpack_file(Unpacker *u, struct archive *tar, struct archive_entry *entry, int parent,
+                       const char *name)
+{
+    _close_fd_ int fd =
+        openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int64_t size = archive_entry_size(entry);
+    int r;
+
+    if (fd < 0)
+        return err_set(u->reterr, errno, "make the file %s", name);
+    if (size < 0 || (uint64_t)size > u->limits->bytes)
+        return err_set(u->reterr, EFBIG, "the image is larger than allowed");
+    r = copy_data(u, tar, fd);
+    if (r >= 0 && ftruncate(fd, size) < 0) /* sparse files may end in a hole */
+        r = err_set(u->reterr, errno, "write %s", name);
+    if (r >= 0)
+        r = set_all(u, parent, name, fd, entry);
+    return ERR_TRACE(r);
+}
+
+static int unpack_folder(Unpacker *u, struct archive_entry *entry, int parent, const char *name)
+{
+    _close_fd_ int fd = -1;
+
+    if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+        return err_set(u->reterr, errno, "make the folder %s", name);
+    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(u->reterr, errno, "open the folder %s", name);
+    return ERR_TRACE(set_all(u, parent, name, fd, entry));
+}
+
+static int unpack_hard_link(Unpacker *u, const char *target, const char *path)
+{
+    _free_ char *clean = source_clean_path(target), *folder = NULL;
+    _close_fd_ int from = -1;
+    const char *name, *slash;
+    int parent, r;
+
+    if (!clean || !*clean)
+        return err_set(u->reterr, 0, "the layer's link %s leads out of it", path);
+    slash = strrchr(clean, '/');
+    folder = slash ? mem_strndup(clean, (size_t)(slash - clean)) : mem_strdup(".");
+    from = open_in_root(u, folder);
+    if (from < 0)
+        return err_set(u->reterr, -from, "the target %s of the link %s", clean, path);
+    r = open_parent(u, path, &parent, &name);
+    if (r < 0)
+        return ERR_TRACE(r);
+    if (linkat(from, slash ? slash + 1 : clean, parent, name, 0) < 0)
+        return err_set(u->reterr, errno, "link %s to %s", path, clean);
+    return 0;
+}
+
+static int unpack_symlink(Unpacker *u, struct archive_entry *entry, int parent, const char *name)
+{
+    const char *target = archive_entry_symlink(entry);
+    int r;
+
+    if (str_empty(target) || symlinkat(target, parent, name) < 0)
+        return err_set(u->reterr, target ? errno : 0, "make the link %s", name);
+    r = set_owner(u, parent, name, entry);
+    if (r >= 0)
+        set_times(parent, name, entry);
+    return ERR_TRACE(r);
+}
+
+static int unpack_node(Unpacker *u, struct archive_entry *entry, int parent, const char *name)
+{
+    mode_t type = archive_entry_filetype(entry);
+    int r;
+
+    if (type != S_IFCHR && type != S_IFBLK && type != S_IFIFO)
+        return 0; /* sockets mean nothing without their process */
+    if (mknodat(parent, name, type | 0600,
+                makedev((unsigned)archive_entry_rdevmajor(entry),
+                        (unsigned)archive_entry_rdevminor(entry))) < 0)
+        return err_set(u->reterr, errno, "make the device %s", name);
+    r = set_owner(u, parent, name, entry);
+    if (r >= 0 && fchmodat(parent, name, archive_entry_perm(entry), 0) < 0)
+        r = err_set(u->reterr, errno, "set the mode of %s", name);
+    return ERR_TRACE(r);
+}
+
+/* A later entry replaces an earlier one of the same name; a folder stays where a folder comes. */
+static int make_room(Unpacker *u, int parent, const char *name, bool folder)
+{
+    struct stat st;
+
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : err_set(u->reterr, errno, "look at %s", name);
+    if (folder && S_ISDIR(st.st_mode))
+        return 0;
+    if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) < 0)
+        return err_set(u->reterr, errno, "replace %s", name);
+    return 0;
+}
+
+static int unpack_entry(Unpacker *u, struct archive *tar, struct archive_entry *entry)
+{
+    const char *given = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry), *name;
+    _free_ char *path = given ? source_clean_path(given) : NULL;
+    mode_t type = archive_entry_filetype(entry);
+    int parent, r;
+
+    if (!path)
+        return err_set(u->reterr, 0, "the layer's entry \"%.200s\" leads out of it",
+                       given ? given : "(unreadable name)");
+    if (!*path) /* the root folder itself */
+        return type == S_IFDIR ? ERR_TRACE(set_all(u, u->root_fd, ".", u->root_fd, entry)) : 0;
+    r = open_parent(u, path, &parent, &name);
+    if (r < 0)
+        return ERR_TRACE(r);
+    if (unpack_whiteout(u, parent, name, &r))
+        return ERR_TRACE(r);
+    r = make_room(u, parent, name, type == S_IFDIR && !link);
+    if (r < 0)
+        return ERR_TRACE(r);
+    if (link)
+        r = unpack_hard_link(u, link, path);
+    else if (type == S_IFREG)
+        r = unpack_file(u, tar, entry, parent, name);
+    else if (type == S_IFDIR)
+        r = unpack_folder(u, entry, parent, name);
+    else if (type == S_IFLNK)
+        r = unpack_symlink(u, entry, parent, name);
+    else
+        r = unpack_node(u, entry, parent, name);
+    if (type == S_IFLNK || type == S_IFDIR)
+        forget_parent(u);
+    if (r < 0)
+        return err_wrap(u->reterr, "%s", path);
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int unpack_tar(Unpacker *u, struct archive *tar)
+{
+    struct archive_entry *entry;
+    int rc, r;
+
+    archive_read_support_format_tar(tar);
+    archive_read_support_format_empty(tar);
+    if (archive_read_open(tar, u, NULL, read_inner, NULL) < ARCHIVE_WARN)
+        return archive_failed(tar, u->reterr);
+    while ((rc = archive_read_next_header(tar, &entry)) == ARCHIVE_OK || rc == ARCHIVE_WARN) {
+        if (u->limits->entries-- == 0) {
+            u->limits->entries = 0;
+            return err_set(u->reterr, 0, "the image has more files than allowed");
+        }
+        r = unpack_entry(u, tar, entry);
+        if (r < 0)
+            return ERR_TRACE(r);
+    }
+    return rc == ARCHIVE_EOF ? 0 : archive_failed(tar, u->reterr);
+}
+
+/* What comes after the end of the tar belongs to the digests, too. Padding counts against the
+ * limit. */
+static int drain(Unpacker *u)
+{
+    la_ssize_t n;
+
+    while ((n = archive_read_data(u->inner, u->plain, PIECE)) > 0) {
+        if ((size_t)n > u->limits->bytes)
+            return err_set(u->reterr, EFBIG, "the image is larger than allowed");
+        u->limits->bytes -= (size_t)n;
+        digest_add(&u->tar, u->plain, (size_t)n);
+    }
+    if (n < 0)
+        return archive_failed(u->inner, u->reterr);
+    while ((n = archive_read_data(u->outer, u->raw, PIECE)) > 0)
+        digest_add(&u->blob, u->raw, (size_t)n);
+    return n < 0 ? archive_failed(u->outer, u->reterr) : 0;
+}
+
+int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
+                 Err *reterr)
+{
+    _free_ uint8_t *raw = mem_resize(NULL, PIECE), *plain = mem_resize(NULL, PIECE);
+    struct archive *tar = archive_read_new();
+    Unpacker u = {
+        .root_fd = root_fd,
+        .parent_fd = -1,
+        .limits = limits,
+        .reterr = reterr,
+        .outer = from,
+        .raw = raw,
+        .plain = plain,
+    };
+    int r;
+
+    digest_init(&u.blob);
+    digest_init(&u.tar);
+    r = open_inner(&u);
+    if (r >= 0)
+        r = unpack_tar(&u, tar);
+    if (r >= 0)
+        r = drain(&u);
+    if (r >= 0) {
+        ret->size = u.size;
+        digest_finish(&u.blob, ret->blob);
+        digest_finish(&u.tar, ret->diff_id);
+    }
+    forget_parent(&u);
+    archive_read_free(tar);
+    archive_read_free(u.inner);
+    digest_deinit(&u.blob);
+    digest_deinit(&u.tar);
+    return ERR_TRACE(r);
+}
