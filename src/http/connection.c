@@ -269,13 +269,20 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         update_poll(conn);
 }
 
+/* Whose peer does not read is not read either, or an upgraded handler that sends back what it gets
+ * would fill memory. */
+static bool raw_is_behind(const HttpConnection *conn)
+{
+    return conn->raw && raw_pending(conn->raw) > conn->server->limits.out_buffer;
+}
+
 static void update_poll(HttpConnection *conn)
 {
     int want = 0;
 
     if (!conn->has_poll || conn->closed)
         return;
-    if (!conn->eof && !conn->paused && conn->kept.n <= KEPT_MAX)
+    if (!conn->eof && !conn->paused && conn->kept.n <= KEPT_MAX && !raw_is_behind(conn))
         want |= UV_READABLE;
     if (wire_unsent(&conn->wire) > 0)
         want |= UV_WRITABLE;
@@ -376,7 +383,7 @@ static void set_address(HttpConnection *conn)
     socklen_t n = sizeof(storage);
     struct sockaddr_in6 *six = (struct sockaddr_in6 *)&storage;
     struct sockaddr_in *four = (struct sockaddr_in *)&storage;
-    int on = 1;
+    int on = 1, idle = 60, interval = 15, count = 4;
 
     if (getpeername(conn->wire.fd, (struct sockaddr *)&storage, &n) < 0)
         return;
@@ -393,7 +400,11 @@ static void set_address(HttpConnection *conn)
         return;
     }
     setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    /* A peer that vanished without a word is noticed after two minutes. */
     setsockopt(conn->wire.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
 HttpConnection *conn_new(HttpServer *server, int fd, const HttpPeer *peer)

@@ -15,6 +15,7 @@
 #define CONNECTION_WINDOW (4 * 1024 * 1024)
 #define EMPTY_DATA_MAX 256
 #define OUTBOUND_ACK_MAX 256
+#define OUTBOUND_MAX 10000
 #define RESETS_MAX 500
 #define DROP_MAX (8 * 1024 * 1024)
 /* What no answer of ours needs. */
@@ -354,6 +355,11 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
                                                             ? NGHTTP2_ENHANCE_YOUR_CALM
                                                             : NGHTTP2_PROTOCOL_ERROR);
         conn_dirty(conn);
+        return false;
+    }
+    /* Frames that only provoke answers, from a peer that does not read them. */
+    if (conn->blocked && nghttp2_session_get_outbound_queue_size(conn->h2) > OUTBOUND_MAX) {
+        conn_close(conn);
         return false;
     }
     /* A head in pieces has its time; a whole one has none. */

@@ -86,7 +86,7 @@ extern const HttpLimits http_limits_default;
 typedef struct HttpHandler {
     /* The head is there. Respond at once, or set on_body/on_close and respond later. */
     void (*on_request)(void *data, HttpRequest *request);
-    /* A head that no request could be made of (400, 431, 505...), before it is answered with
+    /* A head that no request could be made of (400, 431, 505...) or a body too large (413), before it is answered with
      * `text`: may give a better body (such as a Status) through ret_type and ret_body. Optional. */
     void (*on_bad_request)(void *data, int status, const char *text, Arena *arena,
                            const char **ret_type, Bytes *ret_body);
@@ -158,7 +158,9 @@ void http_stream_begin(HttpRequest *request, int status, const char *content_typ
 void http_stream_write(HttpRequest *request, Bytes bytes);
 void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)(void *),
                               void *holder);
-size_t http_stream_pending(const HttpRequest *request); /* bytes not yet taken by the socket */
+/* Bytes not yet taken by the socket. A handler stops at a mark of its own and goes on in on_drain; with more than 64 MiB
+ * waiting, the next write aborts the answer. */
+size_t http_stream_pending(const HttpRequest *request);
 void http_stream_end(HttpRequest *request);
 void http_abort(HttpRequest *request); /* reset */
 
@@ -243,10 +245,11 @@ typedef struct HttpCall HttpCall;
 typedef void (*HttpClientDone)(void *data, const HttpClientResponse *response);
 /* Calls done exactly once, from the loop, unless cancelled. on_data, where given, gets the body
  * piece by piece (watch, logs -f) and there is no limit then. */
+/* The call is the caller's (to cancel) until done is called. The response is valid during done. */
 HttpCall *http_call(struct uv_loop_s *loop, const HttpClientRequest *request,
                     void (*on_data)(void *data, int status, Bytes piece), HttpClientDone done,
                     void *data);
-void http_call_cancel(HttpCall *call);
+void http_call_cancel(HttpCall *call); /* done is not called */
 int http_tls_client(const char *ca_pem, const char *certificate_pem, const char *key_pem,
                     struct ssl_ctx_st **ret, Err *reterr);
 

@@ -47,16 +47,18 @@ void server_wake(HttpServer *server)
 
 static void flush_all(HttpServer *server)
 {
-    ListNode *last = server->dirty.prev;
+    ListNode batch;
 
-    /* Who gets dirty again meanwhile has its turn after the others. */
+    /* Who gets dirty again meanwhile has its turn after the next poll. */
+    list_init(&batch);
     while (!list_empty(&server->dirty)) {
         ListNode *node = server->dirty.next;
 
-        conn_flush(CONTAINER_OF(node, HttpConnection, dirty));
-        if (node == last)
-            break;
+        list_remove(node);
+        list_append(&batch, node);
     }
+    while (!list_empty(&batch))
+        conn_flush(CONTAINER_OF(batch.next, HttpConnection, dirty));
     while (!list_empty(&server->graveyard))
         request_drop(CONTAINER_OF(server->graveyard.next, Request, node));
     if (!server->idle_on || !list_empty(&server->dirty))
@@ -75,6 +77,15 @@ static void on_check(uv_check_t *check)
     flush_all(check->data);
 }
 
+static void listener_pause(Listener *listener, bool pause);
+
+static void listeners_go_on(HttpServer *server)
+{
+    if (server->n_connections < server->limits.connections)
+        LIST_EACH(&server->listeners, node)
+    listener_pause(CONTAINER_OF(node, Listener, node), false);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     HttpServer *server = timer->data;
@@ -88,6 +99,7 @@ static void on_tick(uv_timer_t *timer)
         conn_tick(conn, now);
         needed |= !conn->closed && conn->deadline_ms;
     }
+    listeners_go_on(server);
     if (!needed)
         uv_timer_stop(timer);
 }
@@ -158,8 +170,6 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
 }
 
 /* ---- listening ---- */
-
-static void listener_pause(Listener *listener, bool pause);
 
 static void on_incoming(uv_poll_t *poll, int status, int events)
 {
@@ -354,8 +364,7 @@ void server_connection_gone(HttpServer *server)
     if (server->closed)
         return;
     if (!server->draining)
-        LIST_EACH(&server->listeners, node)
-    listener_pause(CONTAINER_OF(node, Listener, node), false);
+        listeners_go_on(server);
     else if (server->n_connections == 0 && server->drained)
         uv_timer_start(&server->grace, on_grace, 0, 0);
 }
