@@ -347,8 +347,6 @@ static void provision(Reconcile *reconcile, Object *object, const StorageClass *
                  reconcile->name);
     reconcile_create(reconcile, object_of(&kind_persistent_volume, volume), NULL, on_provisioned,
                      object);
-    /* In the same commit; if it is refused, the volume is found by its claimRef. */
-    point_claim(reconcile, object, volume->metadata.name, true);
 }
 
 static bool is_default_class(const Object *object)

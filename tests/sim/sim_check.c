@@ -406,6 +406,22 @@ static void check_claims_at_rest(World *world, const SimList *claims, const SimL
     }
 }
 
+/* Everything there is, for people who look for the reason. */
+static void dump(World *world)
+{
+    static const Kind *const kinds[] = {&kind_stateful_set, &kind_pod, &kind_persistent_volume_claim,
+                                        &kind_persistent_volume};
+    Arena arena = ARENA_INIT;
+
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        SimList list = sim_list(world, &arena, kinds[k]);
+
+        for (size_t i = 0; i < list.n; i++)
+            sim_log(world, "%.600s", (const char *)object_json(list.v[i]).p);
+    }
+    arena_clear(&arena);
+}
+
 void sim_check_rest(World *world)
 {
     Arena arena = ARENA_INIT;
@@ -433,5 +449,7 @@ void sim_check_rest(World *world)
     for (size_t i = 0; i < revisions.n; i++)
         check_owner(world, revisions.v[i]);
     check_claims_at_rest(world, &claims, &volumes);
+    if (*world->violation)
+        dump(world);
     arena_clear(&arena);
 }

@@ -270,6 +270,8 @@ static void end(World *world)
     for (size_t i = 0; i < world->swallowed.n; i++)
         refuse(world->swallowed.v[i].done, world->swallowed.v[i].data);
     world->swallowed.n = 0;
+    /* What was queued is committed or lost now; either way it is answered while the server is still there. */
+    store_flush_now(world->store);
     world->server = server_free(world->server);
     world->store = store_close(world->store);
     world->crashed = false;
