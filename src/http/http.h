@@ -199,7 +199,8 @@ bool http_wants_websocket(const HttpRequest *request);
 /* The first of `ours` (NULL-ended, in our order of preference) that the client offers; NULL if
  * none. */
 const char *http_websocket_protocol(const HttpRequest *request, const char *const *ours);
-/* 101; from here on the request is the WebSocket's. */
+/* 101; from here on the request is the WebSocket's; its own on_close still comes, after the WebSocket's. NULL if
+ * the client has not asked for one. */
 WebSocket *http_websocket_accept(HttpRequest *request, const char *protocol,
                                  const WebSocketHandler *handler, void *data);
 void websocket_send(WebSocket *ws, bool text, Bytes message);

@@ -12,6 +12,7 @@ struct HttpRaw {
     Request *request;
     const HttpRawHandler *handler;
     void *data;
+    void (*request_on_close)(HttpRequest *request); /* what the handler had set before */
 };
 
 bool header_has_token(const char *value, const char *token)
@@ -44,6 +45,8 @@ static void on_close(HttpRequest *pub)
     ((Request *)pub)->conn->raw = NULL;
     if (raw->handler->on_close)
         raw->handler->on_close(raw, raw->data);
+    if (raw->request_on_close)
+        raw->request_on_close(pub);
 }
 
 HttpRaw *http_upgrade_raw(HttpRequest *pub, const char *protocol, const HttpRawHandler *handler,
@@ -56,7 +59,8 @@ HttpRaw *http_upgrade_raw(HttpRequest *pub, const char *protocol, const HttpRawH
     if (request->finished || request->begun || !request->upgrade || conn->protocol != &protocol_h1)
         return NULL;
     raw = arena_new(&pub->arena, HttpRaw);
-    *raw = (HttpRaw){.request = request, .handler = handler, .data = data};
+    *raw = (HttpRaw){
+        .request = request, .handler = handler, .data = data, .request_on_close = pub->on_close};
     conn->raw = raw;
     pub->on_close = on_close;
     pub->on_drain = on_drain;

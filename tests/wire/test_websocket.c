@@ -181,6 +181,7 @@ static void a_peer_that_goes_closes_it_once(void **state)
     http_loopback_eof(t->loopback);
     assert_true(http_loopback_closed(t->loopback));
     assert_int_equal(t->ws_closed, 1);
+    assert_int_equal(t->closed, 1);
     assert_null(t->ws);
 }
 
