@@ -63,6 +63,8 @@ void conn_close_soon(HttpConnection *conn)
     if (conn->close_soon)
         return;
     conn->close_soon = true;
+    /* Its last words wait for a socket that may never take them. */
+    conn_deadline(conn, conn->server->limits.body_timeout_ns);
     conn_dirty(conn);
 }
 
