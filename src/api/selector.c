@@ -195,12 +195,14 @@ int selector_parse_labels(Arena *arena, const char *text, Selector **ret, const 
         if (lexer.token == TOKEN_END)
             break;
         if (lexer.token != TOKEN_COMMA) {
-            refuse(&lexer, "',' or 'end of string'");
+            lexer.error =
+                arena_printf(arena, "found '%s', expected: ',' or 'end of string'", lexer.text);
             goto refused;
         }
         lex_next(&lexer);
-        if (lexer.token == TOKEN_END) {
-            refuse(&lexer, "identifier after ','");
+        if (lexer.token != TOKEN_WORD && !str_equal(lexer.text, "!")) {
+            lexer.error =
+                arena_printf(arena, "found '%s', expected: identifier after ','", lexer.text);
             goto refused;
         }
     }

@@ -8,6 +8,7 @@
  * small copy.
  */
 #include "server/internal.h"
+#include "server/openapi.h"
 
 #define SEGMENTS_MAX 12
 
@@ -141,6 +142,8 @@ static const struct {
     {"/healthz/ping", answer_health},
     {"/livez", answer_health},
     {"/livez/ping", answer_health},
+    {"/openapi/v2", openapi_v2},
+    {"/openapi/v3", openapi_v3_index},
     {"/openid/v1/jwks", answer_jwks},
     {"/readyz", answer_ready},
     {"/version", answer_version},
@@ -421,6 +424,14 @@ static void dispatch_path(Call *call, const Segments *segments)
     else if (get && segments->n == 3 && str_equal(segments->v[0], "apis") &&
              discovery_has_version(segments->v[1], segments->v[2]))
         discovery_resources(call, segments->v[1], segments->v[2]);
+    else if (get && segments->n == 4 && str_equal(segments->v[0], "openapi") &&
+             str_equal(segments->v[1], "v3") && str_equal(segments->v[2], "api") &&
+             openapi_v3(call, "", segments->v[3]))
+        return;
+    else if (get && segments->n == 5 && str_equal(segments->v[0], "openapi") &&
+             str_equal(segments->v[1], "v3") && str_equal(segments->v[2], "apis") &&
+             openapi_v3(call, segments->v[3], segments->v[4]))
+        return;
     else if (segments->n && str_equal(segments->v[0], "api"))
         answer_not_found(call);
     else
