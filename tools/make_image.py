@@ -1,157 +1,204 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a docker archive of one layer from a description in JSON, without Docker and as anybody.
+"""Makes a container image from files: a docker archive, the same bytes from the same input.
 
-The same input gives the same bytes: names are sorted, times are SOURCE_DATE_EPOCH or 0, owners are 0. The description:
+    make_image.py --name time-server:latest --out time-server.tar --entrypoint /bin/time-server \\
+        build/time-server:/bin/time-server --busybox /bin/busybox
 
-  names    what the image is called: ["time-server:latest"]
-  config   the image's configuration as Docker writes it: Entrypoint, Env, ExposedPorts, WorkingDir...
-  files    a list of
-             {"path": P, "from": SOURCE}               a file; its mode follows the source's x bit unless given
-             {"path": P, "text": "..."}                a file of that text
-             {"path": P, "link": TARGET}               a symbolic link
-             {"path": P, "links": [NAMES], "to": T}    P/NAME -> T for each name; NAMES may be "@KEY", a file of lines
-             {"path": P}                               a folder
-             {"path": P, "tree": SOURCE, "skip": [..]} a folder with all that is below; links stay links
-           each with an optional "mode" ("1777"), "uid" and "gid". Folders above are made.
-
-A SOURCE "@KEY" stands for the path of KEY=PATH on the command line. --depfile writes what was read, for ninja.
+SRC:DEST copies a file, or a folder with all in it; modes are kept, owners become root, times SOURCE_DATE_EPOCH or 0.
+--busybox puts the static busybox at /bin/busybox with a link for each of its commands, and the few files that programs
+expect of a system: /etc/passwd, /etc/group, /tmp, /root and so on. --names-out writes the names one a line, which spares
+a reader of the archive to open it. Python's standard library is all it needs.
 """
 import argparse
+import datetime
 import hashlib
 import io
 import json
 import os
-import pathlib
+import stat
+import subprocess
 import sys
 import tarfile
 
-EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+PASSWD = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'
+GROUP = 'root:x:0:\nnogroup:x:65534:\n'
+# Where applets that are not for /bin live; all others go there.
+APPLET_FOLDERS = {'chroot': 'usr/sbin', 'env': 'usr/bin'}
 
 
 class Layer:
-    """The entries of a layer by path; parents come into being by themselves."""
+    """Entries by path; written sorted, so that the order of arguments and folders does not matter."""
 
-    def __init__(self, sources: dict[str, str]):
-        self.sources = sources
-        self.entries: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
-        self.read: list[str] = []
+    def __init__(self, epoch):
+        self.epoch = epoch
+        self.entries = {}
 
-    def source(self, text: str) -> pathlib.Path:
-        if text.startswith("@"):
-            if text[1:] not in self.sources:
-                sys.exit(f"make_image: {text} is not given: add {text[1:]}=PATH")
-            text = self.sources[text[1:]]
-        return pathlib.Path(text)
-
-    def load(self, path: pathlib.Path) -> bytes:
-        self.read.append(str(path))
-        return path.read_bytes()
-
-    def put(self, path: str, kind: bytes, mode: int, item: dict, data: bytes = b"", target: str = "") -> None:
-        name = path.strip("/")
-        parent = os.path.dirname(name)
+    def add(self, path, info, data=b''):
+        path = clean(path)
+        info.name = path
+        info.mtime = self.epoch
+        info.uid = info.gid = 0
+        info.uname = info.gname = ''
+        self.entries[path] = (info, data)
+        parent = os.path.dirname(path)
         if parent and parent not in self.entries:
-            self.put(parent, tarfile.DIRTYPE, 0o755, {})
-        info = tarfile.TarInfo(name)
-        info.type, info.mode, info.mtime, info.size, info.linkname = kind, mode, EPOCH, len(data), target
-        info.uid, info.gid = item.get("uid", 0), item.get("gid", 0)
-        self.entries[name] = (info, data)
+            self.folder(parent)
 
-    def put_file(self, path: str, source: pathlib.Path, item: dict) -> None:
-        mode = 0o755 if source.stat().st_mode & 0o111 else 0o644
-        self.put(path, tarfile.REGTYPE, int(item["mode"], 8) if "mode" in item else mode, item, self.load(source))
+    def folder(self, path, mode=0o755):
+        info = tarfile.TarInfo()
+        info.type = tarfile.DIRTYPE
+        info.mode = mode
+        self.add(path, info)
 
-    def put_tree(self, path: str, root: pathlib.Path, item: dict) -> None:
-        skip = set(item.get("skip", []))
-        for folder, folders, files in os.walk(root):
-            below = pathlib.Path(folder).relative_to(root)
-            folders[:] = sorted(f for f in folders if str(below / f) not in skip)
-            for name in sorted(files + [f for f in folders if (pathlib.Path(folder) / f).is_symlink()]):
-                source, inside = pathlib.Path(folder) / name, below / name
-                if str(inside) in skip:
-                    continue
-                if source.is_symlink():
-                    self.put(f"{path}/{inside}", tarfile.SYMTYPE, 0o777, {}, target=os.readlink(source))
-                else:
-                    self.put_file(f"{path}/{inside}", source, {"mode": "0644"})
+    def file(self, path, data, mode=0o644):
+        info = tarfile.TarInfo()
+        info.mode = mode
+        info.size = len(data)
+        self.add(path, info, data)
 
-    def add(self, item: dict) -> None:
-        path = item["path"]
-        mode = int(item["mode"], 8) if "mode" in item else None
-        if "from" in item:
-            self.put_file(path, self.source(item["from"]), item)
-        elif "text" in item:
-            self.put(path, tarfile.REGTYPE, mode or 0o644, item, item["text"].encode())
-        elif "link" in item:
-            self.put(path, tarfile.SYMTYPE, 0o777, item, target=item["link"])
-        elif "links" in item:
-            names = item["links"]
-            if isinstance(names, str):
-                names = self.load(self.source(names)).decode().split()
-            for name in (name for name in names if name != item["to"]):
-                self.put(f"{path}/{name}", tarfile.SYMTYPE, 0o777, item, target=item["to"])
+    def link(self, path, target):
+        info = tarfile.TarInfo()
+        info.type = tarfile.SYMTYPE
+        info.mode = 0o777
+        info.linkname = target
+        self.add(path, info)
+
+    def copy(self, source, path):
+        mode = os.lstat(source).st_mode
+        if stat.S_ISLNK(mode):
+            self.link(path, os.readlink(source))
+        elif stat.S_ISDIR(mode):
+            self.folder(path, stat.S_IMODE(mode))
+            for name in os.listdir(source):
+                self.copy(os.path.join(source, name), path + '/' + name)
+        elif stat.S_ISREG(mode):
+            with open(source, 'rb') as file:
+                self.file(path, file.read(), stat.S_IMODE(mode))
         else:
-            self.put(path, tarfile.DIRTYPE, mode or 0o755, item)
-            if "tree" in item:
-                self.put_tree(path, self.source(item["tree"]), item)
+            raise ValueError(source + ' is neither a file, a folder nor a link')
 
-    def tar(self) -> bytes:
-        return make_tar([self.entries[name] for name in sorted(self.entries)])
+    def tar(self):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode='w', format=tarfile.PAX_FORMAT) as tar:
+            for path in sorted(self.entries):
+                info, data = self.entries[path]
+                tar.addfile(info, io.BytesIO(data) if info.isreg() else None)
+        return out.getvalue()
 
 
-def make_tar(entries: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for info, data in entries:
+def clean(path):
+    parts = [part for part in path.split('/') if part not in ('', '.')]
+    if '..' in parts or not parts:
+        raise ValueError(f'{path!r} is no path in an image')
+    return '/'.join(parts)
+
+
+def add_busybox(layer, busybox):
+    with open(busybox, 'rb') as file:
+        layer.file('bin/busybox', file.read(), 0o755)
+    listing = subprocess.run([busybox, '--list'], check=True, capture_output=True, text=True)
+    for name in sorted(set(listing.stdout.split()) - {'busybox'}):
+        path = APPLET_FOLDERS.get(name, 'bin') + '/' + name
+        if path not in layer.entries:
+            layer.link(path, '/bin/busybox')
+    for path, mode in (('tmp', 0o1777), ('root', 0o700), ('proc', 0o555), ('sys', 0o555), ('dev', 0o755),
+                       ('var/tmp', 0o1777), ('run', 0o755), ('home', 0o755)):
+        if path not in layer.entries:
+            layer.folder(path, mode)
+    for path, text in (('etc/passwd', PASSWD), ('etc/group', GROUP),
+                       ('etc/nsswitch.conf', 'hosts: files dns\n')):
+        if path not in layer.entries:
+            layer.file(path, text.encode())
+
+
+def make_config(options, diff_id, created):
+    config = {'Env': options.env, 'Entrypoint': options.entrypoint, 'Cmd': options.cmd, 'WorkingDir': options.workdir,
+              'User': options.user, 'StopSignal': options.stop_signal,
+              'Volumes': {path: {} for path in options.volume} or None,
+              'ExposedPorts': {port if '/' in port else port + '/tcp': {} for port in options.port} or None,
+              'Labels': dict(label.split('=', 1) for label in options.label) or None}
+    return {'architecture': options.architecture, 'os': 'linux', 'created': created,
+            'config': {key: value for key, value in config.items() if value},
+            'rootfs': {'type': 'layers', 'diff_ids': [diff_id]},
+            'history': [{'created': created, 'created_by': 'make_image.py'}]}
+
+
+def write_archive(path, files, epoch):
+    with tarfile.open(path, 'w', format=tarfile.PAX_FORMAT) as tar:
+        for name, data in files:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.mtime = epoch
             tar.addfile(info, io.BytesIO(data))
-    # tarfile fills the last record up to 10 KiB; two empty blocks are the end of an archive.
-    return out.getvalue().rstrip(b"\0") + b"\0" * (1024 + -len(out.getvalue().rstrip(b"\0")) % 512)
 
 
-def to_json(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+def host_architecture():
+    machine = os.uname().machine
+    return {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(machine, machine)
 
 
-def make_archive(description: dict, layer: bytes) -> bytes:
-    diff = hashlib.sha256(layer).hexdigest()
-    created = "1970-01-01T00:00:00Z"
-    if EPOCH:
-        import datetime
-        created = datetime.datetime.fromtimestamp(EPOCH, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    config = to_json({
-        "architecture": description.get("architecture", "amd64"), "os": "linux", "created": created,
-        "config": description.get("config", {}),
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}"]},
-        "history": [{"created": created, "created_by": "tools/make_image.py"}],
-    })
-    name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = to_json([{"Config": name, "RepoTags": description["names"], "Layers": [f"{diff}/layer.tar"]}])
-    entries = []
-    for path, data in ((f"{diff}/layer.tar", layer), (name, config), ("manifest.json", manifest)):
-        info = tarfile.TarInfo(path)
-        info.mode, info.mtime, info.size = 0o644, EPOCH, len(data)
-        entries.append((info, data))
-    return make_tar(entries)
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--name', action='append', required=True, help='may be given several times')
+    parser.add_argument('--out', required=True)
+    parser.add_argument('--names-out')
+    parser.add_argument('--busybox', metavar='FILE')
+    parser.add_argument('--zoneinfo', metavar='FOLDER', help='copied to /usr/share/zoneinfo')
+    parser.add_argument('--entrypoint', action='append', default=[], help='one argument each')
+    parser.add_argument('--cmd', action='append', default=[])
+    parser.add_argument('--env', action='append', default=[])
+    parser.add_argument('--label', action='append', default=[])
+    parser.add_argument('--port', action='append', default=[])
+    parser.add_argument('--volume', action='append', default=[])
+    parser.add_argument('--folder', action='append', default=[], metavar='PATH[:MODE]')
+    parser.add_argument('--workdir', default='')
+    parser.add_argument('--user', default='')
+    parser.add_argument('--stop-signal', default='')
+    parser.add_argument('--architecture', default=host_architecture())
+    parser.add_argument('files', nargs='*', metavar='SRC:DEST')
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("description", help="JSON, see the top of this file")
-    parser.add_argument("sources", nargs="*", metavar="KEY=PATH", help='what "@KEY" stands for')
-    parser.add_argument("--output", required=True)
-    parser.add_argument("--depfile")
-    options = parser.parse_args()
-    description = json.loads(pathlib.Path(options.description).read_text())
-    layer = Layer(dict(text.split("=", 1) for text in options.sources))
-    for item in description["files"]:
-        layer.add(item)
-    output = pathlib.Path(options.output)
-    output.write_bytes(make_archive(description, layer.tar()))
-    if options.depfile:
-        read = " ".join(path.replace(" ", "\\ ") for path in layer.read)
-        pathlib.Path(options.depfile).write_text(f"{options.output}: {read}\n")
+def build(options):
+    epoch = int(os.environ.get('SOURCE_DATE_EPOCH', '0'))
+    created = datetime.datetime.fromtimestamp(
+        epoch, datetime.timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')
+    layer = Layer(epoch)
+    for pair in options.files:
+        source, colon, path = pair.rpartition(':')
+        if not colon:
+            raise ValueError(f'{pair!r} is not SRC:DEST')
+        layer.copy(source, path)
+    for folder in options.folder:
+        path, _, mode = folder.partition(':')
+        layer.folder(path, int(mode or '755', 8))
+    if options.zoneinfo:
+        layer.copy(options.zoneinfo, 'usr/share/zoneinfo')
+    if options.busybox:
+        add_busybox(layer, options.busybox)
+    tar = layer.tar()
+    diff_id = hashlib.sha256(tar).hexdigest()
+    config = json.dumps(make_config(options, 'sha256:' + diff_id, created), sort_keys=True,
+                        separators=(',', ':')).encode()
+    config_name = hashlib.sha256(config).hexdigest() + '.json'
+    manifest = [{'Config': config_name, 'RepoTags': options.name, 'Layers': [diff_id + '/layer.tar']}]
+    write_archive(options.out, [
+        ('manifest.json', json.dumps(manifest, separators=(',', ':')).encode()),
+        (config_name, config),
+        (diff_id + '/layer.tar', tar),
+    ], epoch)
+    if options.names_out:
+        with open(options.names_out, 'w', encoding='utf-8') as file:
+            file.write(''.join(name + '\n' for name in options.name))
 
 
-if __name__ == "__main__":
+def main():
+    try:
+        build(parse(sys.argv[1:]))
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        sys.exit(f'make_image: {error}')
+
+
+if __name__ == '__main__':
     main()

@@ -75,6 +75,7 @@ static inline StrBuf make_tar(const TarEntry *entries, size_t n, int compression
         archive_write_add_filter_gzip(tar);
     else if (compression == TAR_ZSTD)
         archive_write_add_filter_zstd(tar);
+    archive_write_set_bytes_in_last_block(tar, 1);
     assert_int_equal(archive_write_open(tar, &out, NULL, tar_write, NULL), ARCHIVE_OK);
     for (size_t i = 0; i < n; i++)
         tar_add(tar, &entries[i]);

@@ -153,7 +153,7 @@ static void everything_in_a_layer_arrives(void **state)
         {"bin/su", S_IFREG | 04755, .data = "su", .uid = 0, .gid = 5},
         {"bin/again", .hardlink = "bin/su"},
         {"lib", S_IFLNK | 0777, .symlink = "usr/lib", .uid = 3},
-        {"dev/null", S_IFCHR | 0666, .dev = makedev(1, 3)},
+        {"dev/null", S_IFCHR | 0666, .dev = 0x103},
         {"run/fifo", S_IFIFO | 0600},
         {"deep/er/and/deeper", .data = "x", .xattr = "user.note", .xattr_value = "hello"},
         {"evil", .data = "x", .xattr = "trusted.overlay.redirect", .xattr_value = "/etc"},
