@@ -564,6 +564,6 @@ void openapi_v2(Call *call)
         return;
     }
     openapi_v2_protobuf(call->arena, strbuf_bytes(&text), &proto);
-    http_respond(call->request, 200, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    http_respond(call->request, 200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
                  strbuf_bytes(&proto));
 }

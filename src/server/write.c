@@ -132,13 +132,25 @@ static int validate(Write *write)
     return 0;
 }
 
+/* What the field takes in its struct. */
+static size_t field_size(const Field *field)
+{
+    if (field->shape == SHAPE_LIST || field->shape == SHAPE_MAP)
+        return sizeof(List);
+    if (field->shape == SHAPE_OPTIONAL &&
+        (field->value <= VALUE_DOUBLE || field->value == VALUE_STRUCT ||
+         field->value == VALUE_INT_OR_STRING))
+        return sizeof(void *);
+    return value_size(field);
+}
+
 /* Makes a field of the new version what it is in the old one. A field alone is a type of one field,
  * at offset 0. */
 static void put_back_in(Arena *arena, const Field *field, void *value, const void *before)
 {
     Field alone = *field;
     const Type one = {
-        .name = "", .fields = &alone, .n_fields = 1, .size = (uint32_t)value_size(field)};
+        .name = "", .fields = &alone, .n_fields = 1, .size = (uint32_t)field_size(field)};
 
     alone.offset = 0;
     type_copy(&one, arena, field_at(value, field), field_at(before, field));
@@ -208,7 +220,7 @@ static void reset_status(Write *write)
     const Kind *kind = write->kind;
 
     if (kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node)
-        memset(field_at(write->object->value, kind->status), 0, value_size(kind->status));
+        memset(field_at(write->object->value, kind->status), 0, field_size(kind->status));
 }
 
 static int create_steps(Write *write)
