@@ -60,7 +60,7 @@ static const ApiCase create_cases[] = {
     {"nothing at all is no object", "POST", CM, NULL, "{bad", 400, {{"/reason", "\"BadRequest\""}}},
     {"a text is no body", "POST", CM, "text/plain", "x", 415,
      {{"/message", "\"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf\""}}},
-    {"YAML is one", "POST", CM, "application/yaml", "metadata:\n  name: y\ndata:\n  k: v\n", 201, {{"/data/k", "\"v\""}}},
+    {"YAML is one", "POST", CM, "application/yaml", "metadata:\n  name: yam\ndata:\n  k: v\n", 201, {{"/data/k", "\"v\""}}},
     {"a dry run changes nothing", "POST", CM "?dryRun=All", NULL, "{\"metadata\":{\"name\":\"dry\"}}", 201, {{"/metadata/name", "\"dry\""}}},
     {"so it is not there", "GET", CM "/dry", NULL, NULL, 404, {{0}}},
     {"dryRun knows one word", "POST", CM "?dryRun=Some", NULL, "{\"metadata\":{\"name\":\"dry\"}}", 422, {{0}}},
