@@ -37,6 +37,7 @@ void *arena_alloc_slow(Arena *arena, size_t size, size_t align)
     ArenaBlock *block;
     uintptr_t at;
 
+    ASSERT(size < SIZE_MAX / 2);
     if (size + align > want || own)
         want = MAX_OF(size + align, own ? 0 : want);
     block = mem_resize(NULL, sizeof(*block) + want);

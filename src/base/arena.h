@@ -34,7 +34,7 @@ static inline void *arena_alloc_raw(Arena *arena, size_t size, size_t align)
 {
     uintptr_t at = ((uintptr_t)arena->at + align - 1) & ~(uintptr_t)(align - 1);
 
-    if (_likely_(arena->at && at + size <= (uintptr_t)arena->end)) {
+    if (_likely_(arena->at && at <= (uintptr_t)arena->end && size <= (uintptr_t)arena->end - at)) {
         arena->at = (char *)at + size;
         return (void *)at;
     }

@@ -74,6 +74,20 @@ static int sync_folder_of(const char *path)
     return 0;
 }
 
+static int sync_file(int fd)
+{
+    if (FAULT_POINT("file.sync"))
+        return ERR_ORIGIN(-EIO);
+    return fsync(fd) < 0 ? ERR_ORIGIN(-errno) : 0;
+}
+
+static int put_in_place(const char *aside, const char *path)
+{
+    if (FAULT_POINT("file.rename"))
+        return ERR_ORIGIN(-EIO);
+    return rename(aside, path) < 0 ? ERR_ORIGIN(-errno) : 0;
+}
+
 static int write_aside(const char *path, const void *p, size_t n, mode_t mode, bool durable)
 {
     _free_ char *aside = mem_printf("%s.tmp-XXXXXX", path);
@@ -85,10 +99,10 @@ static int write_aside(const char *path, const void *p, size_t n, mode_t mode, b
     r = fchmod(fd, mode) < 0 ? ERR_ORIGIN(-errno) : write_all(fd, p, n);
     if (r == 0 && FAULT_POINT("file.write"))
         r = ERR_ORIGIN(-EIO);
-    if (r == 0 && durable && fsync(fd) < 0)
-        r = ERR_ORIGIN(-errno);
-    if (r == 0 && rename(aside, path) < 0)
-        r = ERR_ORIGIN(-errno);
+    if (r == 0 && durable)
+        r = sync_file(fd);
+    if (r == 0)
+        r = put_in_place(aside, path);
     if (r < 0) {
         unlink(aside);
         return ERR_TRACE(r);
@@ -109,7 +123,10 @@ int file_replace(const char *path, const void *p, size_t n, mode_t mode)
 int file_mkdir_all(const char *path, mode_t mode)
 {
     _free_ char *part = mem_strdup(path);
+    struct stat st;
 
+    if (str_empty(path))
+        return ERR_ORIGIN(-ENOENT);
     for (char *at = part + 1;; at++) {
         bool last = !*at;
 
@@ -118,9 +135,12 @@ int file_mkdir_all(const char *path, mode_t mode)
         *at = 0;
         if (mkdir(part, mode) < 0 && errno != EEXIST)
             return ERR_ORIGIN(-errno);
-        if (last)
-            return 0;
-        *at = '/';
+        if (!last)
+            *at = '/';
+        else if (stat(part, &st) < 0)
+            return ERR_ORIGIN(-errno);
+        else
+            return S_ISDIR(st.st_mode) ? 0 : ERR_ORIGIN(-ENOTDIR);
     }
 }
 
@@ -135,44 +155,114 @@ int file_mkdir_for(const char *path, mode_t mode)
     return ERR_TRACE(file_mkdir_all(folder, mode));
 }
 
-static int remove_at(int parent, const char *name, dev_t device)
+/* Deeper folders are moved up to the top before they are emptied: so neither descriptors nor the
+ * stack run out, however deep somebody nests. */
+#define REMOVE_DEPTH 64
+
+typedef struct Removal {
+    int top;        /* the folder that goes */
+    unsigned moved; /* to the top, to be emptied in another round */
+} Removal;
+
+static int remove_at(Removal *removal, int parent, const char *name, int depth);
+
+static int move_up(Removal *removal, int parent, const char *name)
 {
-    _close_fd_ int fd = -1;
-    struct stat st;
-    DIR *folder;
+    char aside[32];
+
+    do
+        snprintf(aside, sizeof(aside), ".removed-%u", removal->moved++);
+    while (renameat2(parent, name, removal->top, aside, RENAME_NOREPLACE) < 0 && errno == EEXIST);
+    return faccessat(removal->top, aside, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? ERR_ORIGIN(-errno) : 0;
+}
+
+/* Takes fd. */
+static int empty_folder(Removal *removal, int fd, int depth)
+{
+    DIR *folder = fdopendir(fd);
     int r = 0;
 
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : ERR_ORIGIN(-errno);
-    if (!S_ISDIR(st.st_mode))
-        return unlinkat(parent, name, 0) < 0 && errno != ENOENT ? ERR_ORIGIN(-errno) : 0;
-    if (st.st_dev != device)
-        return ERR_ORIGIN(-EXDEV);
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : ERR_ORIGIN(-errno);
-    folder = fdopendir(fd);
-    if (!folder)
-        return ERR_ORIGIN(-errno);
-    fd = -1; /* the DIR owns it now */
+    if (!folder) {
+        r = ERR_ORIGIN(-errno);
+        close(fd);
+        return r;
+    }
     for (struct dirent *entry; r == 0 && (entry = readdir(folder));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = remove_at(dirfd(folder), entry->d_name, device);
+            r = remove_at(removal, dirfd(folder), entry->d_name, depth + 1);
     closedir(folder);
-    if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        r = ERR_ORIGIN(-errno);
     return r;
+}
+
+/* What is there: -ENOENT is for the caller; a mount point is refused. */
+static int look_at(int parent, const char *name, bool *ret_folder)
+{
+    struct statx st;
+
+    if (statx(parent, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+        return -errno;
+    /* The device alone would not tell: a bind mount has that of its surroundings. */
+    if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+        return ERR_ORIGIN(-EXDEV);
+    *ret_folder = S_ISDIR(st.stx_mode);
+    return 0;
+}
+
+static int open_folder(int parent, const char *name)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? ERR_ORIGIN(-errno) : fd;
+}
+
+static int unlink_at(int parent, const char *name, bool folder)
+{
+    int r = unlinkat(parent, name, folder ? AT_REMOVEDIR : 0);
+
+    return r < 0 && errno != ENOENT ? ERR_ORIGIN(-errno) : 0;
+}
+
+static int remove_at(Removal *removal, int parent, const char *name, int depth)
+{
+    bool folder;
+    int r = look_at(parent, name, &folder);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (folder && depth > REMOVE_DEPTH)
+        return move_up(removal, parent, name);
+    if (folder) {
+        int fd = open_folder(parent, name);
+
+        r = fd < 0 ? fd : empty_folder(removal, fd, depth);
+        if (r < 0)
+            return r;
+    }
+    return unlink_at(parent, name, folder);
 }
 
 int file_remove_tree(const char *path)
 {
-    _free_ char *above = mem_printf("%s/..", path);
-    struct stat st, up;
+    Removal removal = {.top = -1};
+    _close_fd_ int top = -1;
+    bool folder;
+    unsigned moved = 0;
+    int r = look_at(AT_FDCWD, path, &folder);
 
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : ERR_ORIGIN(-errno);
-    /* A mount point itself is refused too: its parent lies on another device. */
-    if (S_ISDIR(st.st_mode) && stat(above, &up) == 0 && up.st_dev != st.st_dev)
-        return ERR_ORIGIN(-EXDEV);
-    return ERR_TRACE(remove_at(AT_FDCWD, path, st.st_dev));
+    if (r < 0)
+        return r == -ENOENT ? 0 : ERR_TRACE(r);
+    if (folder) {
+        removal.top = top = open_folder(AT_FDCWD, path);
+        if (top < 0)
+            return ERR_TRACE(top);
+    }
+    for (bool again = folder; again; again = removal.moved != moved) {
+        int fd = open_folder(top, ".");
+
+        moved = removal.moved;
+        r = fd < 0 ? fd : empty_folder(&removal, fd, 0);
+        if (r < 0)
+            return ERR_TRACE(r);
+    }
+    return ERR_TRACE(unlink_at(AT_FDCWD, path, folder));
 }

@@ -15,8 +15,8 @@ int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 int file_replace(const char *path, const void *p, size_t n, mode_t mode);
 int file_mkdir_all(const char *path, mode_t mode); /* like mkdir -p */
 int file_mkdir_for(const char *path, mode_t mode); /* the folder that path lies in */
-/* Like rm -rf, but never crosses into another file system (a mount below is an error -EXDEV).
- * Missing is fine. */
+/* Like rm -rf, but never goes through a mount: one on the way, bind mounts too, is the error
+ * -EXDEV. Missing is fine. */
 int file_remove_tree(const char *path);
 bool file_exists(const char *path);
 

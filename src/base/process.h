@@ -33,7 +33,8 @@ typedef struct ProcessOptions {
 typedef struct Process Process;
 typedef void (*ProcessDone)(void *data, const ProcessResult *result);
 
-/* Always calls done exactly once, later, from the loop. ret may be NULL. */
+/* Always calls done exactly once, later, from the loop. ret may be NULL. The caller's program
+ * ignores SIGPIPE: a child need not read all its input. */
 void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessDone done,
                  void *data, Process **ret);
 void process_kill(Process *process, int signal);

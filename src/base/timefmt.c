@@ -70,12 +70,15 @@ void timefmt_nanos(int64_t seconds, int32_t nanos, char buf[static TIMEFMT_MAX])
 
 void timefmt_offset(int64_t seconds, int offset_seconds, char buf[static TIMEFMT_MAX])
 {
-    int n = print_civil(seconds + offset_seconds, buf), minutes = abs(offset_seconds) / 60;
+    /* Local mean times of old had seconds; RFC 3339 has none, and the text must mean the same time.
+     */
+    int offset = offset_seconds / 60 * 60, minutes = abs(offset) / 60;
+    int n = print_civil(seconds + offset, buf);
 
-    if (offset_seconds == 0)
+    if (offset == 0)
         snprintf(buf + n, (size_t)(TIMEFMT_MAX - n), "Z");
     else
-        snprintf(buf + n, (size_t)(TIMEFMT_MAX - n), "%c%02d:%02d", offset_seconds < 0 ? '-' : '+',
+        snprintf(buf + n, (size_t)(TIMEFMT_MAX - n), "%c%02d:%02d", offset < 0 ? '-' : '+',
                  minutes / 60 % 24, minutes % 60);
 }
 
