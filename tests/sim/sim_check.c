@@ -380,7 +380,16 @@ static size_t revisions_of(World *world, const StatefulSet *set, const SimList *
     return n;
 }
 
-static void check_claims_at_rest(World *world, const SimList *claims, const SimList *volumes)
+static bool is_mounted(const SimList *pods, const char *claim)
+{
+    for (size_t i = 0; i < pods->n; i++)
+        if (mounts(OBJECT_AS(Pod, pods->v[i]), claim))
+            return true;
+    return false;
+}
+
+static void check_claims_at_rest(World *world, const SimList *claims, const SimList *volumes,
+                                 const SimList *pods)
 {
     for (size_t i = 0; i < claims->n; i++) {
         const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, claims->v[i]);
@@ -390,7 +399,7 @@ static void check_claims_at_rest(World *world, const SimList *claims, const SimL
         if (!str_equal(claim->status.phase, "Bound"))
             sim_violation(world, "claim %s is not bound: %s", claim->metadata.name,
                           str_or(claim->status.phase, "?"));
-        else if (claim->metadata.deletion_timestamp.set)
+        else if (claim->metadata.deletion_timestamp.set && !is_mounted(pods, claim->metadata.name))
             sim_violation(world, "claim %s does not go", claim->metadata.name);
         else if (!has || quantity_compare(has, asked) < 0)
             sim_violation(world, "claim %s did not grow: %s of %s", claim->metadata.name,
@@ -409,8 +418,8 @@ static void check_claims_at_rest(World *world, const SimList *claims, const SimL
 /* Everything there is, for people who look for the reason. */
 static void dump(World *world)
 {
-    static const Kind *const kinds[] = {&kind_stateful_set, &kind_pod, &kind_persistent_volume_claim,
-                                        &kind_persistent_volume};
+    static const Kind *const kinds[] = {&kind_stateful_set, &kind_pod,
+                                        &kind_persistent_volume_claim, &kind_persistent_volume};
     Arena arena = ARENA_INIT;
 
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
@@ -448,7 +457,7 @@ void sim_check_rest(World *world)
         check_owner(world, claims.v[i]);
     for (size_t i = 0; i < revisions.n; i++)
         check_owner(world, revisions.v[i]);
-    check_claims_at_rest(world, &claims, &volumes);
+    check_claims_at_rest(world, &claims, &volumes, &pods);
     if (*world->violation)
         dump(world);
     arena_clear(&arena);
