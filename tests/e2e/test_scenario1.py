@@ -65,7 +65,7 @@ def test_pods_start_strictly_one_after_the_other(running):
     assert created == sorted(created)
     events = running.get("events", "--field-selector", "involvedObject.kind=StatefulSet")["items"]
     order = [re.search(r"Pod (\S+) in", e["message"])[1] for e in
-             sorted(events, key=lambda e: int(e["metadata"]["resourceVersion"])) if "create Pod" in e["message"]]
+             sorted(events, key=lambda e: int(e["metadata"]["resourceVersion"])) if "reate Pod" in e["message"]]
     assert order == NAMES
     # each pod was made only after its predecessor had become ready
     revisions = {name: int(pods[name]["metadata"]["resourceVersion"]) for name in NAMES}
