@@ -234,7 +234,7 @@ static int plan_docker(Planner *p, Bytes text)
 
 static const char *host_architecture(void)
 {
-    static struct utsname name;
+    static _Thread_local struct utsname name;
 
     if (uname(&name) < 0 || strcmp(name.machine, "x86_64") == 0)
         return "amd64";
