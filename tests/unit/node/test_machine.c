@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pod machine without a container: actions are recorded, results are told, time moves when told. */
+/* The pod machine without a container: actions are recorded, results are told, time moves when
+ * told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +40,8 @@ static void op_probe(void *data, size_t container, MachineProbe probe, uint64_t 
     w->probes++;
     w->probe_serial[probe] = serial;
 }
-static void op_hook(void *data, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial)
+static void op_hook(void *data, size_t container, MachineHook hook, int64_t limit_ns,
+                    uint64_t serial)
 {
     World *w = data;
 
@@ -57,24 +59,28 @@ static void op_gone(void *data)
 {
     ((World *)data)->gone++;
 }
-static void op_event(void *data, size_t container, const char *type, const char *reason, const char *message)
+static void op_event(void *data, size_t container, const char *type, const char *reason,
+                     const char *message)
 {
 }
-static const MachineOps ops = {op_prepare, op_start,    op_signal,  op_probe, op_hook,
-                               op_teardown, op_changed, op_gone, op_event};
+static const MachineOps ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
+                               op_teardown, op_changed, op_gone,   op_event};
 
 static void begin(World *w, const char *spec)
 {
-    _free_ char *text = mem_printf("{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"default\",\"uid\":\"u1\"},"
-                                   "\"spec\":%s}", spec);
+    _free_ char *text =
+        mem_printf("{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"default\",\"uid\":\"u1\"},"
+                   "\"spec\":%s}",
+                   spec);
     yyjson_doc *doc;
     DecodeReport report = {0};
 
     w->clock = clock_new_fake(INT64_C(1700000000) * NS_PER_SEC);
     w->pod = object_new(kind_find("", "v1", "Pod"));
     assert_int_equal(json_parse(&w->pod->arena, bytes_from_string(text), &doc, &report), 0);
-    assert_int_equal(json_decode(w->pod->kind->type, &w->pod->arena, yyjson_doc_get_root(doc), DECODE_CHECK_FIELDS, NULL,
-                                 w->pod->value, &report), 0);
+    assert_int_equal(json_decode(w->pod->kind->type, &w->pod->arena, yyjson_doc_get_root(doc),
+                                 DECODE_CHECK_FIELDS, NULL, w->pod->value, &report),
+                     0);
     assert_int_equal(report.field_errors.n, 0);
     type_default(w->pod->kind->type, &w->pod->arena, w->pod->value);
     w->machine = machine_new(w->pod, w->clock, &ops, w);
@@ -154,12 +160,15 @@ static void init_containers_run_one_after_the_other_and_sidecars_stay(void **sta
 {
     World w = {0};
 
-    begin(&w, "{\"initContainers\":[{\"name\":\"a\",\"image\":\"i\"},{\"name\":\"s\",\"image\":\"i\",\"restartPolicy\":"
-              "\"Always\"},{\"name\":\"b\",\"image\":\"i\"}],\"containers\":[{\"name\":\"app\",\"image\":\"i\"}]}");
+    begin(&w, "{\"initContainers\":[{\"name\":\"a\",\"image\":\"i\"},{\"name\":\"s\",\"image\":"
+              "\"i\",\"restartPolicy\":"
+              "\"Always\"},{\"name\":\"b\",\"image\":\"i\"}],\"containers\":[{\"name\":\"app\","
+              "\"image\":\"i\"}]}");
     machine_prepared(w.machine, "10.42.0.2");
     expect(&w, "prepare start0.0 ");
     started(&w, 0);
-    assert_string_equal(status(&w)->container_statuses.v[0].state.waiting->reason, "PodInitializing");
+    assert_string_equal(status(&w)->container_statuses.v[0].state.waiting->reason,
+                        "PodInitializing");
     assert_string_equal(status(&w)->phase, "Pending");
     exited(&w, 0, 0);
     expect(&w, "start1.0 ");
@@ -209,8 +218,9 @@ static void restarts_come_at_once_then_after_10_s_20_s_and_up_to_5_min(void **st
         assert_int_equal(s->container_statuses.v[0].restart_count, i + 1);
         assert_string_equal(s->phase, "Running");
         if (i == 0)
-            assert_string_equal(s->container_statuses.v[0].state.waiting->message,
-                                "back-off 10s restarting failed container=app pod=web-0_default(u1)");
+            assert_string_equal(
+                s->container_statuses.v[0].state.waiting->message,
+                "back-off 10s restarting failed container=app pod=web-0_default(u1)");
         clock_fake_advance(w.clock, delays[i] * NS_PER_SEC - 1);
         expect(&w, "");
         clock_fake_advance(w.clock, 1);
@@ -230,16 +240,15 @@ static void policies_decide_the_phase(void **state)
         int code;
         const char *phase, *actions;
     } rows[] = {
-        {"Never", 0, "Succeeded", "teardown "},
-        {"Never", 3, "Failed", "teardown "},
-        {"OnFailure", 0, "Succeeded", "teardown "},
-        {"OnFailure", 3, "Running", "start0.1 "},
+        {"Never", 0, "Succeeded", "teardown "},     {"Never", 3, "Failed", "teardown "},
+        {"OnFailure", 0, "Succeeded", "teardown "}, {"OnFailure", 3, "Running", "start0.1 "},
         {"Always", 0, "Running", "start0.1 "},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        _free_ char *spec = mem_printf("{\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"app\",\"image\":\"i\"}]}",
-                                       rows[i].policy);
+        _free_ char *spec = mem_printf(
+            "{\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"app\",\"image\":\"i\"}]}",
+            rows[i].policy);
         World w = {0};
 
         begin(&w, spec);
@@ -253,8 +262,9 @@ static void policies_decide_the_phase(void **state)
     }
 }
 
-#define PROBED                                                                                                         \
-    "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"readinessProbe\":{\"tcpSocket\":{\"port\":80},"               \
+#define PROBED                                                                               \
+    "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"readinessProbe\":{\"tcpSocket\":{" \
+    "\"port\":80},"                                                                          \
     "\"periodSeconds\":10,\"failureThreshold\":3}}]}"
 
 static void probed(World *w, MachineProbe probe, bool ok)
@@ -296,7 +306,8 @@ static void a_failing_liveness_probe_takes_its_threshold_then_restarts(void **st
     World w = {0};
     int64_t begin_ns;
 
-    begin(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"livenessProbe\":{\"tcpSocket\":{\"port\":80},"
+    begin(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"livenessProbe\":{\"tcpSocket\":"
+              "{\"port\":80},"
               "\"periodSeconds\":10,\"failureThreshold\":3}}]}");
     machine_prepared(w.machine, "10.42.0.2");
     started(&w, 0);
@@ -320,7 +331,8 @@ static void deletion_runs_the_hook_then_term_then_kill(void **state)
 {
     World w = {0};
 
-    begin(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":5}}}"
+    begin(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"lifecycle\":{\"preStop\":{"
+              "\"sleep\":{\"seconds\":5}}}"
               "}]}");
     machine_prepared(w.machine, "10.42.0.2");
     started(&w, 0);
@@ -352,7 +364,8 @@ static void a_missing_image_backs_off_and_a_kick_tries_again(void **state)
     machine_start_failed(w.machine, 0, "ErrImagePull", "no such image", false);
     assert_string_equal(status(&w)->container_statuses.v[0].state.waiting->reason, "ErrImagePull");
     clock_fake_advance(w.clock, NS_PER_SEC);
-    assert_string_equal(status(&w)->container_statuses.v[0].state.waiting->reason, "ImagePullBackOff");
+    assert_string_equal(status(&w)->container_statuses.v[0].state.waiting->reason,
+                        "ImagePullBackOff");
     clock_fake_advance(w.clock, 9 * NS_PER_SEC);
     expect(&w, "start0.0 ");
     machine_start_failed(w.machine, 0, "ErrImagePull", "no such image", false);

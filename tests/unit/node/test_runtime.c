@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real containers: busybox from a folder, under conmon and crun, without network. Everything lies in a folder under /tmp
- * and goes with it. Skipped where there is no root or no runtime.
+ * Real containers: busybox from a folder, under conmon and crun, without network. Everything lies
+ * in a folder under /tmp and goes with it. Skipped where there is no root or no runtime.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -99,7 +99,8 @@ static int setup(void **state)
     assert_int_equal(file_mkdir_all(c->bundle, 0755), 0);
     free(path);
     path = mem_printf("%s/bin/busybox", c->root);
-    assert_int_equal(link("/usr/bin/busybox", path) == 0 || symlink("/usr/bin/busybox", path) == 0, 1);
+    assert_int_equal(link("/usr/bin/busybox", path) == 0 || symlink("/usr/bin/busybox", path) == 0,
+                     1);
     free(path);
     path = mem_printf("%s/bin/sh", c->root);
     assert_int_equal(symlink("busybox", path), 0);
@@ -139,8 +140,14 @@ static void start(Case *c, const char *script)
     _free_ char *cgroup = mem_printf("/stead-test/%s", c->id);
     _free_ char *config = mem_printf("%s/config.json", c->bundle);
     _strbuf_ StrBuf json = STRBUF_INIT;
-    OciSpec spec = {.root = c->root, .hostname = "web-0", .args = {args, 4}, .env = {env, 2}, .cwd = "/",
-                    .cgroup = cgroup, .memory_limit = 64 << 20, .cpu_shares = 102};
+    OciSpec spec = {.root = c->root,
+                    .hostname = "web-0",
+                    .args = {args, 4},
+                    .env = {env, 2},
+                    .cwd = "/",
+                    .cgroup = cgroup,
+                    .memory_limit = 64 << 20,
+                    .cpu_shares = 102};
     RuntimeStart options = {.id = c->id, .name = "web", .bundle = c->bundle, .log_path = c->log};
 
     if (!script)
@@ -228,10 +235,12 @@ static void a_running_container_is_adopted_and_its_end_heard(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_container_runs_logs_and_tells_its_exit_code, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_container_runs_logs_and_tells_its_exit_code, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_container_ends_by_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_program_is_said_so, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_running_container_is_adopted_and_its_end_heard, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_running_container_is_adopted_and_its_end_heard, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
