@@ -254,6 +254,7 @@ void sim_user_calm(World *world)
         set->spec.template.spec.containers.v[0].image =
             arena_printf(&copy->arena, "good-%d", below(world, 4));
         set->spec.update_strategy = (StatefulSetUpdateStrategy){.type = "RollingUpdate"};
+        set->metadata.resource_version = NULL; /* whatever is being written: this one stands */
         client_update(world->user, copy, NULL, NULL, NULL);
         object_unref(copy);
     }

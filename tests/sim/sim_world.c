@@ -280,7 +280,7 @@ void sim_start(World *world)
         .root_ca_pem = "simulated",
         .volume_class = "standard",
         .volume_dir = "/sim/volumes",
-        .api_address = "127.0.0.1",
+        .api_address = "192.0.2.1",
         .api_port = 6443,
     });
 }
