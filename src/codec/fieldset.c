@@ -489,12 +489,20 @@ static void print_element(const Element *element, StrBuf *out, StrBuf *scratch)
     static const char prefixes[] = {
         [ELEMENT_FIELD] = 'f', [ELEMENT_KEY] = 'k', [ELEMENT_VALUE] = 'v', [ELEMENT_INDEX] = 'i'};
 
+    if (element->kind == ELEMENT_FIELD) {
+        size_t at = out->n + 2; /* the name's own opening quote becomes the colon */
+
+        strbuf_add(out, "\"f", 2);
+        json_encode_string(out, element->name, strlen(element->name));
+        out->p[at] = ':';
+        strbuf_add_char(out, ':');
+        return;
+    }
     strbuf_truncate(scratch, 0);
     strbuf_add_char(scratch, prefixes[element->kind]);
     strbuf_add_char(scratch, ':');
     switch (element->kind) {
     case ELEMENT_FIELD:
-        strbuf_add_string(scratch, element->name);
         break;
     case ELEMENT_KEY:
         strbuf_add_char(scratch, '{');
