@@ -24,6 +24,7 @@ static const StatusReasonInfo reasons[] = {
     {STATUS_UNAVAILABLE,            503, "ServiceUnavailable"},
     {STATUS_TIMEOUT,                504, "Timeout"},
     {STATUS_NO_SPACE,               507, "InsufficientStorage"},
+    {STATUS_UNKNOWN,                500, ""},
 };
 static_assert(ARRAY_LEN(reasons) == _STATUS_MAX, "every reason has its row");
 
@@ -43,6 +44,7 @@ static const struct {
     [CAUSE_INTERNAL]                   = {"InternalError", "Internal error"},
     [CAUSE_CONFLICT]                   = {"FieldManagerConflict", "conflict"},
     [CAUSE_RESOURCE_VERSION_TOO_LARGE] = {"ResourceVersionTooLarge", "Too large resource version"},
+    [CAUSE_NAMESPACE_TERMINATING]      = {"NamespaceTerminating", "namespace is being terminated"},
 };
 static_assert(ARRAY_LEN(causes_table) == _CAUSE_MAX, "every cause has its row");
 /* clang-format on */

@@ -29,6 +29,7 @@ typedef enum StatusReason {
     STATUS_UNAVAILABLE,            /* 503 ServiceUnavailable */
     STATUS_TIMEOUT,                /* 504 Timeout */
     STATUS_NO_SPACE,               /* 507 InsufficientStorage (stead's own) */
+    STATUS_UNKNOWN,          /* 500 without a reason: what kube-apiserver did not expect itself */
     _STATUS_MAX,
 } StatusReason;
 
@@ -53,6 +54,7 @@ typedef enum CauseType {
     CAUSE_INTERNAL,      /* InternalError */
     CAUSE_CONFLICT,      /* FieldManagerConflict */
     CAUSE_RESOURCE_VERSION_TOO_LARGE,
+    CAUSE_NAMESPACE_TERMINATING, /* "namespace x is being terminated" */
     _CAUSE_MAX,
 } CauseType;
 

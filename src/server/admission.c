@@ -11,6 +11,23 @@
 
 /* ---- namespaces ---- */
 
+static int refuse_terminating(Write *write)
+{
+    Arena *arena = &write->arena;
+    Cause *cause = arena_new(arena, Cause);
+
+    *cause = (Cause){CAUSE_NAMESPACE_TERMINATING, "metadata.namespace",
+                     arena_printf(arena, "namespace %s is being terminated", write->ns)};
+    status_forbidden(&write->status, arena, write->kind, write->name,
+                     arena_printf(arena,
+                                  "unable to create new content in namespace %s because it is "
+                                  "being terminated",
+                                  write->ns));
+    write->status.causes = cause;
+    write->status.n_causes = 1;
+    return write->status.reason;
+}
+
 static int namespace_admit(Write *write)
 {
     Object *ns;
@@ -21,11 +38,7 @@ static int namespace_admit(Write *write)
     if (!ns)
         return status_not_found(&write->status, &write->arena, &kind_namespace, write->ns);
     if (object_meta(ns)->deletion_timestamp.set)
-        return status_forbidden(&write->status, &write->arena, write->kind, write->name,
-                                arena_printf(&write->arena,
-                                             "unable to create new content in namespace %s because "
-                                             "it is being terminated",
-                                             write->ns));
+        return refuse_terminating(write);
     return 0;
 }
 

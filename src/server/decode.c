@@ -85,9 +85,17 @@ static int cannot_be(Arena *arena, const char *kind, const char *api_version, co
 static int check_type(Arena *arena, const Kind *kind, const char *api_version, const char *name,
                       ApiStatus *reterr)
 {
+    const char *of = str_or(api_version, kind->api_version), *is = str_or(name, kind->kind);
     const char *version = strchr(kind->api_version, '/') ? kind->version : kind->api_version;
     const char *group = str_empty(kind->group) ? "core" : kind->group;
 
+    if (!kind_find_api_version(of, is))
+        return cannot_be(arena, is, of, kind->kind,
+                         arena_printf(arena,
+                                      "no kind \"%s\" is registered for version \"%s\" in scheme "
+                                      "\"pkg/runtime/scheme.go:111\"",
+                                      is, of),
+                         reterr);
     if (!str_empty(name) && !str_equal(name, kind->kind))
         return cannot_be(arena, name, str_or(api_version, kind->api_version), kind->kind,
                          arena_printf(arena, "converting (%s.%s) to (%.*s.%s): unknown conversion",
@@ -218,28 +226,23 @@ int decode_value(Arena *arena, const Type *type, const char *name, const char *c
     }
     if (decode_document(arena, how == BODY_YAML, body, &doc, &why))
         return status_set(reterr, arena, STATUS_BAD_REQUEST,
-                          "couldn't get version/kind; json parse error: %s (%s)", why,
-                          shown(arena, body));
+                          "couldn't get version/kind; json parse error: %s", why);
     if (json_decode(type, arena, yyjson_doc_get_root(doc), 0, type_members, value, &report))
         return cannot_be(arena, name, "v1", name, report.error, reterr);
     return 0;
 }
 
-int decode_validation(const char *value, FieldValidation *ret, ApiStatus *reterr, Arena *arena)
+bool decode_validation(const char *value, FieldValidation *ret)
 {
     static const char *const names[] = {
         [VALIDATION_WARN] = "Warn", [VALIDATION_STRICT] = "Strict", [VALIDATION_IGNORE] = "Ignore"};
 
     *ret = VALIDATION_WARN;
-    if (str_empty(value))
-        return 0;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    for (size_t i = 0; !str_empty(value) && i < ARRAY_LEN(names); i++) {
         if (str_equal(names[i], value)) {
             *ret = (FieldValidation)i;
-            return 0;
+            return true;
         }
     }
-    return status_set(reterr, arena, STATUS_BAD_REQUEST,
-                      "fieldValidation must be one of \"Ignore\", \"Warn\", \"Strict\", not \"%s\"",
-                      value);
+    return str_empty(value);
 }

@@ -94,7 +94,9 @@ static bool mark(Write *write, Object *object, int64_t grace)
 
     if (!meta->deletion_timestamp.set) {
         meta->deletion_timestamp = (Time){.seconds = now + grace, .set = true};
-        meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
+        /* A namespace takes as long as it takes. */
+        if (object->kind != &kind_namespace)
+            meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
         if (meta->generation > 0)
             meta->generation++;
         return true;

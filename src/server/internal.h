@@ -188,7 +188,7 @@ int decode_value(Arena *arena, const Type *type, const char *name, const char *c
                  Bytes body, void *value, ApiStatus *reterr);
 /* JSON or YAML into a document; text errors in Kubernetes' words. */
 int decode_document(Arena *arena, bool yaml, Bytes body, yyjson_doc **ret, const char **reterr);
-int decode_validation(const char *value, FieldValidation *ret, ApiStatus *reterr, Arena *arena);
+bool decode_validation(const char *value, FieldValidation *ret); /* false: not one of them */
 
 /* ---- verbs ---- */
 

@@ -8,7 +8,6 @@
  * others; fields that are gone leave every entry. An apply owns just what it applied: what it owned
  * before and no longer applies goes, unless somebody else owns it too.
  */
-#include "base/timefmt.h"
 #include "server/internal.h"
 
 #define MANAGER_MAX 128
@@ -36,7 +35,8 @@ static const char *const spec_fields[] = {"spec", NULL};
 typedef struct Manager {
     ManagedFieldsEntry entry;
     FieldSet *set;
-    bool changed;
+    bool changed; /* set is another than what the entry says */
+    bool acted;   /* its time is now */
 } Manager;
 
 typedef VEC(Manager) Managers;
@@ -97,7 +97,7 @@ static void managers_write(Managers *managers, Object *object, Time now)
     size_t n = 0;
 
     for (size_t i = 0; i < managers->n; i++)
-        if (managers->v[i].changed)
+        if (managers->v[i].acted)
             managers->v[i].entry.time = now;
     if (managers->n > 1)
         qsort(managers->v, managers->n, sizeof(*managers->v), compare_managers);
@@ -178,6 +178,8 @@ void managed_update(Server *server, Object *object, const Object *before, const 
         set_of(&managers.v[i], i == at ? fieldset_union(&arena, set, changed)
                                        : fieldset_minus(&arena, set, changed));
     }
+    /* What a scale wrote has no time in kube-apiserver either. */
+    managers.v[at].acted = !fieldset_empty(changed) && !str_equal(subresource, "scale");
     managers_write(&managers, object, server_time(server));
     VEC_DEINIT(&managers);
 }
@@ -228,17 +230,13 @@ static void add_conflict(void *data, const char *path)
 
 static const char *print_manager(Arena *arena, const ManagedFieldsEntry *entry)
 {
-    char time[TIMEFMT_MAX];
     const char *text = arena_printf(arena, "\"%s\"", entry->manager);
 
     if (!str_empty(entry->subresource))
         text = arena_printf(arena, "%s with subresource \"%s\"", text, entry->subresource);
     if (!str_equal(entry->operation, "Update"))
         return text;
-    if (!entry->time.set)
-        return arena_printf(arena, "%s using %s", text, entry->api_version);
-    timefmt_seconds(entry->time.seconds, time);
-    return arena_printf(arena, "%s using %s at %s", text, entry->api_version, time);
+    return arena_printf(arena, "%s using %s", text, entry->api_version);
 }
 
 static const char *conflict_message(Arena *arena, const Conflicts *conflicts)
@@ -315,6 +313,40 @@ static FieldSet *fields_to_drop(Arena *arena, const Managers *managers, size_t o
     return drop;
 }
 
+static int refuse_typed(Write *write, yyjson_val *applied, const char *why)
+{
+    const Kind *kind = write->kind;
+    yyjson_val *meta = yyjson_obj_get(applied, "metadata");
+
+    return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                      "failed to create typed patch object (%s/%s; %s%s, Kind=%s): %s",
+                      str_or(yyjson_get_str(yyjson_obj_get(meta, "namespace")), ""),
+                      str_or(yyjson_get_str(yyjson_obj_get(meta, "name")), ""),
+                      *kind->group ? "" : "/", kind->api_version, kind->kind, why);
+}
+
+/* The applied document has to be of the type: `unknown field "spec.foo"` is .spec.foo here. */
+static int check_fields(Write *write, yyjson_val *applied)
+{
+    static const char *const ignore[] = {"kind", "apiVersion", NULL};
+    _object_ Object *object = object_new(write->kind);
+    DecodeReport report = {0};
+    const char *path;
+    int r = json_decode(write->kind->type, &object->arena, applied, DECODE_CHECK_FIELDS, ignore,
+                        object->value, &report);
+
+    if (r && r != JSON_E_FIELD)
+        return refuse_typed(write, applied, str_or(report.error, "unreadable"));
+    for (size_t i = 0; i < report.field_errors.n; i++) {
+        path = strchr(report.field_errors.v[i], '"');
+        if (path && str_starts_with(report.field_errors.v[i], "unknown"))
+            return refuse_typed(write, applied,
+                                arena_printf(&write->arena, ".%.*s: field not declared in schema",
+                                             (int)strcspn(path + 1, "\""), path + 1));
+    }
+    return 0;
+}
+
 static int decode_merged(Write *write, yyjson_mut_val *merged, Object **ret)
 {
     static const char *const ignore[] = {"kind", "apiVersion", NULL};
@@ -323,10 +355,8 @@ static int decode_merged(Write *write, yyjson_mut_val *merged, Object **ret)
 
     if (json_decode_tree(write->kind->type, &object->arena, merged, 0, ignore, object->value,
                          &report))
-        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
-                          "failed to create typed patch object (%s/%s; %s, Kind=%s): %s",
-                          str_or(write->ns, ""), write->name, write->kind->api_version,
-                          write->kind->kind, report.error);
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST, "%s",
+                          str_or(report.error, "unreadable"));
     type_default(write->kind->type, &object->arena, object->value);
     if (write->kind->rules && write->kind->rules->complete)
         write->kind->rules->complete(&object->arena, object->value);
@@ -358,18 +388,28 @@ static int check_applied(Write *write, yyjson_val *applied)
     const char *api_version = yyjson_get_str(yyjson_obj_get(applied, "apiVersion"));
     yyjson_val *meta = yyjson_obj_get(applied, "metadata");
 
-    if (!yyjson_is_obj(applied) || str_empty(kind) || str_empty(api_version))
+    if (!yyjson_is_obj(applied) || !str_equal(kind, write->kind->kind) ||
+        !str_equal(api_version, write->kind->api_version))
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
-                          "invalid object type: /, Kind=%s", str_or(kind, ""));
-    if (!str_equal(kind, write->kind->kind) || !str_equal(api_version, write->kind->api_version))
-        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
-                          "the kind of the applied object (%s, Kind=%s) does not match the kind "
-                          "on the URL (%s, Kind=%s)",
-                          api_version, kind, write->kind->api_version, write->kind->kind);
+                          "invalid object type: %s%s, Kind=%s",
+                          api_version && strchr(api_version, '/') ? "" : "/",
+                          str_or(api_version, ""), str_or(kind, ""));
     if (yyjson_arr_size(yyjson_obj_get(meta, "managedFields")))
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                           "metadata.managedFields must be nil");
-    return 0;
+    return check_fields(write, applied);
+}
+
+static bool changes_object(const Object *object, const Object *live)
+{
+    ObjectMeta *meta = object_meta(object);
+    ManagedFieldsEntryArray kept = meta->managed_fields;
+    bool same;
+
+    meta->managed_fields = object_meta(live)->managed_fields;
+    same = type_equal(object->kind->type, object->value, live->value);
+    meta->managed_fields = kept;
+    return !same;
 }
 
 static int apply_to(Write *write, const Object *live, yyjson_val *applied, Managers *managers,
@@ -386,9 +426,7 @@ static int apply_to(Write *write, const Object *live, yyjson_val *applied, Manag
 
     set = fieldset_of_tree(kind->type, arena, applied, &why);
     if (why)
-        return status_set(&write->status, arena, STATUS_INTERNAL_ERROR,
-                          "failed to create typed patch object (%s/%s; %s, Kind=%s): %s",
-                          str_or(write->ns, ""), write->name, kind->api_version, kind->kind, why);
+        return refuse_typed(write, applied, why);
     set = without_foreign(arena, kind, set, write->subresource);
     own = managers_find(managers, write->manager, "Apply", kind->api_version, write->subresource);
     at = (size_t)(own - managers->v);
@@ -406,6 +444,7 @@ static int apply_to(Write *write, const Object *live, yyjson_val *applied, Manag
             return r;
     }
     set_of(&managers->v[at], set);
+    managers->v[at].acted = !live || changes_object(object, live);
     managers_write(managers, object, server_time(write->server));
     *ret = TAKE_PTR(object);
     return 0;

@@ -6,15 +6,43 @@
 
 static const char *const type_members[] = {"kind", "apiVersion", NULL};
 
+static int compare_members(const void *a, const void *b)
+{
+    return strcmp(yyjson_mut_get_str(*(yyjson_mut_val *const *)a),
+                  yyjson_mut_get_str(*(yyjson_mut_val *const *)b));
+}
+
+/* Its members in order of their names, as Go prints a map. */
+static char *print_sorted(Arena *arena, yyjson_mut_val *object)
+{
+    size_t n = yyjson_mut_obj_size(object), i, max, k = 0;
+    yyjson_mut_val **keys = arena_new_n(arena, yyjson_mut_val *, n + 1), *key, *value;
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    yyjson_mut_obj_foreach(object, i, max, key, value) keys[k++] = key;
+    qsort(keys, n, sizeof(*keys), compare_members);
+    strbuf_add_char(&text, '{');
+    for (i = 0; i < n; i++) {
+        char *one =
+            yyjson_mut_val_write(yyjson_mut_obj_get(object, yyjson_mut_get_str(keys[i])), 0, NULL);
+
+        strbuf_printf(&text, "%s\"%s\":%s", i ? "," : "", yyjson_mut_get_str(keys[i]),
+                      one ? one : "null");
+        free(one);
+    }
+    strbuf_add_char(&text, '}');
+    return arena_strdup(arena, text.p);
+}
+
 /* A patch that does not fit the object: the result is shown, as kube-apiserver does. */
 static int refuse_result(Write *write, yyjson_mut_val *result, const char *why)
 {
     static const Kind nameless = {.group = "", .kind = "", .plural = ""};
     Causes causes = {.arena = &write->arena};
-    char *text = yyjson_mut_val_write(result, 0, NULL);
 
-    causes_invalid_string(&causes, "patch", text ? text : "", why);
-    free(text);
+    causes_invalid_string(&causes, "patch",
+                          yyjson_mut_is_obj(result) ? print_sorted(&write->arena, result) : "",
+                          why);
     return status_invalid(&write->status, &write->arena, &nameless, "", &causes);
 }
 
@@ -140,7 +168,7 @@ int patch_object(Write *write, const char *content_type, const Object *object, B
                  Object **ret)
 {
     yyjson_mut_doc *doc;
-    yyjson_val *patch;
+    yyjson_val *patch = NULL;
     PatchType type;
     int r;
 

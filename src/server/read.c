@@ -217,9 +217,10 @@ static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiSta
     uint64_t revision;
     int r;
 
-    if (query->limit && str_to_int64(query->limit, 0, INT64_MAX, &walk->limit))
+    if (query->limit && str_to_int64(query->limit, INT64_MIN, INT64_MAX, &walk->limit))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "strconv.ParseInt: parsing \"%s\": invalid syntax", query->limit);
+    walk->limit = MAX_OF(walk->limit, INT64_C(0));
     if (!str_empty(query->resource_version_match)) {
         if (str_empty(query->resource_version))
             return options_forbidden(

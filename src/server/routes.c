@@ -391,8 +391,13 @@ static void dispatch_resource(Call *call)
         action = action_of(call, call->request->method);
     }
     attributes.verb = action.verb;
-    if (may(call, &attributes))
-        run_action(call, &action);
+    if (!may(call, &attributes))
+        return;
+    if (route->kind == &kind_endpoints)
+        http_add_header(call->request, "warning",
+                        "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
+                        "EndpointSlice\"");
+    run_action(call, &action);
 }
 
 static void dispatch_path(Call *call, const Segments *segments)
@@ -432,7 +437,9 @@ static void dispatch_path(Call *call, const Segments *segments)
              str_equal(segments->v[1], "v3") && str_equal(segments->v[2], "apis") &&
              openapi_v3(call, segments->v[3], segments->v[4]))
         return;
-    else if (segments->n && str_equal(segments->v[0], "api"))
+    else if (segments->n && (str_equal(segments->v[0], "api") ||
+                             (segments->n > 2 && str_equal(segments->v[0], "apis") &&
+                              discovery_has_group(segments->v[1]))))
         answer_not_found(call);
     else
         answer_page_not_found(call);

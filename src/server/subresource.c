@@ -76,19 +76,14 @@ static int bind(Write *write, const Object *object)
     Object *head;
     Pod *pod;
 
-    if (!str_empty(binding->target.kind) && !str_equal(binding->target.kind, "Node")) {
-        Causes causes = {.arena = &write->arena};
-        static const char *const supported[] = {"Node", "<empty>", NULL};
-
-        causes_not_supported(&causes, "target.kind", binding->target.kind, supported);
-        return status_invalid(&write->status, &write->arena, &kind_binding, write->name, &causes);
-    }
-    if (str_empty(node)) {
-        Causes causes = {.arena = &write->arena};
-
-        causes_required(&causes, "target.name", NULL);
-        return status_invalid(&write->status, &write->arena, &kind_binding, write->name, &causes);
-    }
+    if (!str_empty(binding->target.kind) && !str_equal(binding->target.kind, "Node"))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "target.kind: Unsupported value: \"%s\": supported values: \"Node\", "
+                          "\"<empty>\"",
+                          binding->target.kind);
+    if (str_empty(node))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "target.name: Required value");
     head = store_head(write->server->store, &kind_pod, write->ns, write->name);
     if (!head)
         return status_not_found(&write->status, &write->arena, &kind_pod, write->name);
@@ -200,7 +195,7 @@ static void *member_at(const Object *object, const Field *of, const char *name, 
 
 static int32_t read_int32(const Object *object, const Field *of, const char *name)
 {
-    const Field *field;
+    const Field *field = NULL;
     void *at = member_at(object, of, name, &field);
     const int32_t *value = at;
 
@@ -211,7 +206,7 @@ static int32_t read_int32(const Object *object, const Field *of, const char *nam
 
 static void write_int32(Object *object, const Field *of, const char *name, int32_t value)
 {
-    const Field *field;
+    const Field *field = NULL;
     void *at = member_at(object, of, name, &field);
 
     if (NEVER(!at))
@@ -225,7 +220,7 @@ static void write_int32(Object *object, const Field *of, const char *name, int32
 static const char *selector_text(Arena *arena, const Object *object)
 {
     static const char *const words[] = {[SELECTOR_IN] = " in (", [SELECTOR_NOT_IN] = " notin ("};
-    const Field *field;
+    const Field *field = NULL;
     const LabelSelector *const *at = member_at(object, object->kind->spec, "selector", &field);
     _strbuf_ StrBuf text = STRBUF_INIT;
     Selector *selector;

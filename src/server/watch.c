@@ -406,7 +406,7 @@ static int check_start(Call *call, WatchStart *ret, ApiStatus *reterr)
         return r;
     if (!str_empty(query->resource_version) &&
         str_to_int64(query->resource_version, 0, INT64_MAX, &revision)) {
-        status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+        status_set(reterr, call->arena, STATUS_UNKNOWN,
                    "resourceVersion: Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": "
                    "invalid syntax",
                    query->resource_version, query->resource_version);

@@ -165,7 +165,7 @@ static void put_back(Write *write, const Field *field)
 
 /* ---- create ---- */
 
-static int check_namespace(Write *write, ObjectMeta *meta, const char *format)
+static int check_namespace(Write *write, ObjectMeta *meta)
 {
     Arena *arena = &write->object->arena;
 
@@ -174,14 +174,9 @@ static int check_namespace(Write *write, ObjectMeta *meta, const char *format)
         return 0;
     }
     if (!str_empty(meta->namespace) && !str_equal(meta->namespace, write->ns)) {
-        if (!format)
-            return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
-                              "the namespace of the provided object does not match the namespace "
-                              "sent on the request");
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
-                          "the namespace of the object (%s) does not match the namespace on the "
-                          "URL (%s)",
-                          meta->namespace, write->ns);
+                          "the namespace of the provided object does not match the namespace "
+                          "sent on the request");
     }
     if (str_empty(meta->namespace))
         meta->namespace = arena_strdup(arena, write->ns);
@@ -230,11 +225,11 @@ static int create_steps(Write *write)
     bool generated;
     int r;
 
-    r = check_namespace(write, meta, NULL);
+    r = check_namespace(write, meta);
     if (r)
         return r;
     if (!str_empty(meta->resource_version) && !str_equal(meta->resource_version, "0"))
-        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
                           "resourceVersion should not be set on objects to be created");
     write->name = arena_strdup(&write->arena, meta->name);
     complete(write);
@@ -279,16 +274,19 @@ static int check_identity(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
     const ObjectMeta *before = object_meta(write->before);
-    Arena *arena = &write->object->arena;
+    int64_t revision;
     int r;
 
     if (str_empty(meta->name))
-        meta->name = arena_strdup(arena, write->name);
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "the name of the object (%s based on URL) was undeterminable: name must "
+                          "be provided",
+                          write->name);
     if (!str_equal(meta->name, write->name))
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                           "the name of the object (%s) does not match the name on the URL (%s)",
                           meta->name, write->name);
-    r = check_namespace(write, meta, "URL");
+    r = check_namespace(write, meta);
     if (r)
         return r;
     if (!str_empty(meta->uid) && !str_equal(meta->uid, before->uid))
@@ -300,8 +298,13 @@ static int check_identity(Write *write)
                          "in object meta: %s",
                          object_key(write->kind, write->ns, write->name, &write->arena), meta->uid,
                          before->uid));
-    if (!str_empty(meta->resource_version) && !str_equal(meta->resource_version, "0") &&
-        !str_equal(meta->resource_version, before->resource_version))
+    if (str_empty(meta->resource_version) || str_equal(meta->resource_version, "0"))
+        return 0;
+    if (str_to_int64(meta->resource_version, 0, INT64_MAX, &revision))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "strconv.ParseUint: parsing \"%s\": invalid syntax",
+                          meta->resource_version);
+    if (!str_equal(meta->resource_version, before->resource_version))
         return status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
     return 0;
 }

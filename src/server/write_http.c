@@ -62,16 +62,16 @@ static int check_options(Call *call, Write *write, const char *options_kind)
 {
     const Kind options = {
         .group = "meta.k8s.io", .kind = options_kind, .plural = "", .version = "v1"};
-    static const char *const all[] = {"All", NULL};
+    static const char *const validations[] = {"", "Ignore", "Strict", "Warn", NULL};
     Causes causes = {.arena = &write->arena};
     int r;
 
-    r = decode_validation(call->query.field_validation, &write->validation, &write->status,
-                          &write->arena);
-    if (r)
-        return r;
+    if (!decode_validation(call->query.field_validation, &write->validation))
+        causes_not_supported(&causes, "fieldValidation", call->query.field_validation, validations);
     if (call->query.dry_run && !str_equal(call->query.dry_run, "All"))
-        causes_not_supported(&causes, "dryRun", call->query.dry_run, all);
+        causes_add(&causes, CAUSE_NOT_SUPPORTED, "dryRun",
+                   arena_printf(&write->arena, "[\"%s\"]", call->query.dry_run),
+                   "supported values: \"All\"");
     if (call->query.field_manager && strlen(call->query.field_manager) > MANAGER_MAX)
         causes_add(&causes, CAUSE_TOO_LONG, "fieldManager", "", "may not be more than 128 bytes");
     if (causes.n) {
