@@ -14,6 +14,7 @@
 #include "api/quantity.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "node/agent.h"
 #include "node/container_spec.h"
 
@@ -235,6 +236,7 @@ static void on_created(void *data)
 {
     AgentContainer *c = data;
 
+    log_debug("node", "pod %s/%s: container %zu is created", c->pod->ns, c->pod->name, c->index);
     if (c->pod->machine)
         machine_created(c->pod->machine, c->index, c->id, c->image, c->image_id);
 }
@@ -243,6 +245,7 @@ static void on_started(void *data, int64_t started_ns)
 {
     AgentContainer *c = data;
 
+    log_debug("node", "pod %s/%s: container %zu is started", c->pod->ns, c->pod->name, c->index);
     if (!c->pod->machine)
         return;
     log_watch_start(c);
@@ -348,6 +351,7 @@ static void prepare_done(uv_work_t *work, int status)
     AgentPod *pod = c->pod;
     RuntimeStart start = {.id = c->id, .bundle = c->bundle, .log_path = c->log};
 
+    log_debug("node", "pod %s/%s: container %zu is prepared", pod->ns, pod->name, c->index);
     c->starting = false;
     if (p->spec) {
         start.name = p->spec->name;

@@ -77,7 +77,10 @@ static void probe_begin(ProbeState *state, bool adopted)
         return;
     state->running = true;
     state->run = 0;
-    state->counted = false;
+    /* The first period is for starting up: unless a delay was asked for, its failures do not count.
+     */
+    state->counted = !adopted && probe->initial_delay_seconds == 0;
+    state->counted_ns = clock_mono_ns(c->machine->clock);
     state->fast_ns = FAST_FIRST;
     state->succeeded = adopted && (state->which != MACHINE_READINESS || state->result);
     timer_start(c->machine->clock, &state->timer, MAX_OF(delay, 0));
@@ -151,7 +154,7 @@ static void probe_again(ProbeState *state, const Probe *probe)
         int64_t now = clock_mono_ns(state->container->machine->clock);
         int64_t tick = state->counted_ns + delay - now; /* the next one that counts */
 
-        delay = MIN_OF(state->fast_ns, MAX_OF(tick, 0));
+        delay = MIN_OF(state->fast_ns, tick > 0 ? tick : delay);
         state->fast_ns *= 2;
     }
     timer_start(state->container->machine->clock, &state->timer, delay);

@@ -155,29 +155,52 @@ static void fill_conditions(NodeAgent *agent, Arena *arena, const NodeStatus *be
     }
 }
 
-/* The address that the machine is reached at: the first of an interface that is up and is not ours.
- */
-static char *find_host_ip(void)
+/* The interface of the default route; "" if there is none. */
+static void default_interface(char name[static IF_NAMESIZE])
 {
-    struct ifaddrs *all = NULL;
-    char *found = NULL;
+    FILE *file = fopen("/proc/net/route", "re");
+    char line[512], found[64];
+    unsigned long destination;
 
+    name[0] = 0;
+    while (file && fgets(line, sizeof(line), file)) {
+        if (sscanf(line, "%63s %lx", found, &destination) != 2 || destination != 0)
+            continue;
+        snprintf(name, IF_NAMESIZE, "%.*s", IF_NAMESIZE - 1, found);
+        break;
+    }
+    if (file)
+        fclose(file);
+}
+
+/* The address that the machine is reached at: of the default route, else of any interface that is
+ * not ours, else the pods' gateway, which at least the pods reach. */
+static char *find_host_ip(NodeAgent *agent)
+{
+    const char *gateway = agent->options.net ? net_gateway(agent->options.net) : "";
+    struct ifaddrs *all = NULL;
+    char route[IF_NAMESIZE], *found = NULL;
+    bool best = false;
+
+    default_interface(route);
     if (getifaddrs(&all) < 0)
         return mem_strdup("127.0.0.1");
-    for (struct ifaddrs *at = all; at && !found; at = at->ifa_next) {
+    for (struct ifaddrs *at = all; at && !best; at = at->ifa_next) {
         char text[INET_ADDRSTRLEN];
 
         if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET || !(at->ifa_flags & IFF_UP) ||
-            (at->ifa_flags & IFF_LOOPBACK) || str_starts_with(at->ifa_name, "stead") ||
-            str_starts_with(at->ifa_name, "docker") || str_starts_with(at->ifa_name, "br-") ||
-            str_starts_with(at->ifa_name, "veth") || str_starts_with(at->ifa_name, "cni"))
+            (at->ifa_flags & IFF_LOOPBACK))
             continue;
         inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr, text,
                   sizeof(text));
+        best = *route && strcmp(at->ifa_name, route) == 0;
+        if (str_equal(text, gateway) || str_equal(text, agent->options.dns_ip) || (found && !best))
+            continue;
+        free(found);
         found = mem_strdup(text);
     }
     freeifaddrs(all);
-    return found ? found : mem_strdup("127.0.0.1");
+    return found ? found : mem_strdup(str_or(gateway, "127.0.0.1"));
 }
 
 static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before,
@@ -252,7 +275,7 @@ void node_object_register(NodeAgent *agent)
     NodeStatus none = {0}, status;
 
     if (!agent->host_ip)
-        agent->host_ip = find_host_ip();
+        agent->host_ip = find_host_ip(agent);
     fill_status(agent, &agent->arena, &none, &status);
     agent->allocatable = status.allocatable;
     if (node) {

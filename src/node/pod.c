@@ -162,6 +162,7 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
     pod->data = mem_printf("%s/pods/%s", agent->options.data_dir, meta->uid);
     pod->logs = mem_printf("%s/logs/pods/%s_%s_%s", agent->options.data_dir, meta->namespace,
                            meta->name, meta->uid);
+    log_debug("node", "pod %s/%s: begins", pod->ns, pod->name);
     agent_report_init(pod);
     pod->machine = machine_new(object, agent->options.clock, &machine_ops, pod);
     pod_restore(pod);

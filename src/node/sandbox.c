@@ -246,6 +246,7 @@ static void prepare_step_done(AgentPod *pod)
         machine_prepare_failed(pod->machine, reason, text);
         return;
     }
+    log_debug("node", "pod %s/%s: sandbox is ready, %s", pod->ns, pod->name, str_or(pod->ip, ""));
     refresh_schedule(pod);
     machine_prepared(pod->machine, pod->ip);
 }
@@ -254,6 +255,7 @@ static void on_network(void *data, const NetPod *net, const Err *err)
 {
     AgentPod *pod = data;
 
+    log_debug("node", "pod %s/%s: network is ready", pod->ns, pod->name);
     if (net) {
         free(pod->netns);
         free(pod->ip);
@@ -298,6 +300,7 @@ static void prepare_done(uv_work_t *work, int status)
     AgentPod *pod = w->pod;
     const PodSpec *spec = spec_of(pod);
 
+    log_debug("node", "pod %s/%s: volumes are ready", pod->ns, pod->name);
     if (w->failed < 0) {
         note_error(pod, w->reason, &w->error);
     } else {

@@ -320,7 +320,7 @@ static void a_failing_liveness_probe_takes_its_threshold_then_restarts(void **st
         if (serial != w.probe_serial[MACHINE_LIVENESS])
             probed(&w, MACHINE_LIVENESS, false);
     }
-    assert_int_equal((clock_mono_ns(w.clock) - begin_ns) / NS_PER_SEC, 20);
+    assert_int_equal((clock_mono_ns(w.clock) - begin_ns) / NS_PER_SEC, 30);
     expect(&w, "term0 ");
     exited(&w, 0, 143);
     expect(&w, "start0.1 ");
