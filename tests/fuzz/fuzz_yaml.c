@@ -48,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (yaml_parse(&arena, strbuf_bytes(&text), 0, &again, &error))
             continue; /* keys longer than libyaml takes back */
         json_encode_tree(yyjson_doc_get_root(again), &after);
+        ASSERT(str_equal(before.p, after.p));
     }
     return 0;
 }
