@@ -2,7 +2,8 @@
 /*
  * Claims in use outlive their deletion: each claim has the finalizer kubernetes.io/pvc-protection,
  * which is removed when the claim is being deleted and no pod on a node uses it. Pods that are not
- * scheduled yet, or have ended, do not count.
+ * scheduled yet, have ended, or are only kept by a finalizer do not count: the last might wait for
+ * this very claim.
  */
 #include "api/object.h"
 #include "control/controllers.h"
@@ -21,6 +22,14 @@ static bool uses(const Pod *pod, const char *claim)
     return false;
 }
 
+/* The node is done with it. */
+static bool is_shut_down(const Pod *pod)
+{
+    const int64_t *grace = pod->metadata.deletion_grace_period_seconds;
+
+    return pod_has_ended(pod) || (pod_is_terminating(pod) && grace && *grace == 0);
+}
+
 static bool in_use(Reconcile *reconcile)
 {
     ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, reconcile->ns);
@@ -28,7 +37,7 @@ static bool in_use(Reconcile *reconcile)
     for (size_t i = 0; i < pods.n; i++) {
         const Pod *pod = OBJECT_AS(Pod, pods.v[i]);
 
-        if (!str_empty(pod->spec.node_name) && !pod_has_ended(pod) && uses(pod, reconcile->name))
+        if (!str_empty(pod->spec.node_name) && !is_shut_down(pod) && uses(pod, reconcile->name))
             return true;
     }
     return false;
@@ -88,7 +97,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 {
     const Pod *pod = OBJECT_AS(Pod, event->object);
 
-    if (event->type != WATCH_DELETED && !pod_has_ended(pod))
+    if (event->type != WATCH_DELETED && !is_shut_down(pod))
         return;
     for (size_t i = 0; i < pod->spec.volumes.n; i++) {
         const PersistentVolumeClaimVolumeSource *source =

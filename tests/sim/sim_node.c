@@ -17,9 +17,15 @@ static Time now(World *world)
     return (Time){.seconds = clock_wall_ns(world->clock) / NS_PER_SEC, .set = true};
 }
 
+static void on_written(void *data, const ApiStatus *status, Object *object _unused_)
+{
+    if (status->reason != STATUS_OK)
+        sim_log(data, "the node is refused: %s", status->message);
+}
+
 static void write_status(World *world, Object *copy)
 {
-    client_update(world->node, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    client_update(world->node, copy, &(WriteOptions){.subresource = "status"}, on_written, world);
     object_unref(copy);
 }
 
@@ -210,7 +216,7 @@ static bool remove_files(World *world)
             if (!str_equal(finalizers->v[k], VOLUME_FINALIZER))
                 finalizers->v[n++] = finalizers->v[k];
         finalizers->n = n;
-        client_update(world->node, copy, NULL, NULL, NULL);
+        client_update(world->node, copy, NULL, on_written, world);
         object_unref(copy);
         done = true;
     }

@@ -208,6 +208,8 @@ static void fault_create(Client *client, Object *object, const WriteOptions *opt
 static void fault_update(Client *client, Object *object, const WriteOptions *options,
                          ClientDone done, void *data)
 {
+    sim_log(fault_of(client)->world, "update %s %s %s", object->kind->kind,
+            object_meta(object)->name, options ? str_or(options->subresource, "") : "");
     if (admit(fault_of(client)->world, &done, &data))
         client_update(fault_of(client)->inner, object, options, done, data);
 }
