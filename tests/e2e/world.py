@@ -18,6 +18,22 @@ BUILD = pathlib.Path(os.environ.get("STEAD_BUILD", ROOT / "build"))
 LIMIT = 120  # seconds: no single command takes longer
 
 
+# The first process of a world: reaps what is left to it, and ends when its input does.
+INIT = """
+import os, signal, subprocess, sys
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+def reap(*_):
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+signal.signal(signal.SIGCHLD, reap)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
 class Failed(AssertionError):
     pass
 
@@ -49,10 +65,9 @@ class World:
         self.kubeconfig = self.dir / "kubeconfig"
         self.instance = "t" + os.urandom(2).hex()
         self.options = list(options)
-        start = "ip link set lo up && echo ready && exec cat > /dev/null"
         self.holder = subprocess.Popen(
             ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
-             "--propagation", "private", "sh", "-c", start],
+             "--propagation", "private", "python3", "-c", INIT],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":
             raise Failed("the namespaces could not be made; the tests need root")
