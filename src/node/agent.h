@@ -18,6 +18,7 @@
 
 #include <uv.h>
 
+#include "base/list.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "node/exec.h"
@@ -89,7 +90,9 @@ struct NodeAgent {
     Arena arena;
     struct ssl_ctx_st *probe_tls;
     bool can_lower_oom;
-    bool stopping; /* watches are off */
+    unsigned busy;     /* calls under way that come back to the agent itself */
+    ListNode attempts; /* probes and hooks under way */
+    bool stopping;     /* watches are off */
     void (*shutdown_done)(void *data);
     void *shutdown_data;
     bool shutting_down;
@@ -132,6 +135,8 @@ void container_free(AgentContainer *c);
 /* probes.c */
 void probe_run(AgentPod *pod, size_t container, MachineProbe probe, uint64_t serial);
 void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial);
+
+void attempts_cancel(NodeAgent *agent); /* none calls back after this */
 
 /* restore.c */
 void pod_restore(AgentPod *pod);

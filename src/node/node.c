@@ -19,6 +19,8 @@
 
 /* ---- pods ---- */
 
+static void volume_check(NodeAgent *agent, Object *volume);
+
 static void maybe_shut_down(NodeAgent *agent)
 {
     void (*done)(void *) = agent->shutdown_done;
@@ -36,6 +38,12 @@ static void maybe_shut_down(NodeAgent *agent)
     done(agent->shutdown_data);
 }
 
+static bool recheck_volume(void *data, Object *object)
+{
+    volume_check(data, object);
+    return true;
+}
+
 void agent_pod_gone(AgentPod *pod)
 {
     NodeAgent *agent = pod->agent;
@@ -46,6 +54,9 @@ void agent_pod_gone(AgentPod *pod)
     (void)file_remove_tree(pod->logs);
     timer_stop(agent->options.clock, &pod->report);
     agent_pod_unref(pod);
+    if (!agent->stopping) /* one may have waited for this pod to let go of it */
+        client_list(agent->options.client, kind_find("", "v1", "PersistentVolume"), NULL,
+                    recheck_volume, agent);
     maybe_shut_down(agent);
 }
 
@@ -146,6 +157,7 @@ static void removal_done(uv_work_t *work, int status)
     NodeAgent *agent = removal->agent;
     Object *volume = NULL;
 
+    agent->busy--;
     if (removal->failed < 0)
         log_warn("node", "%s", removal->error.message);
     else if (!agent->stopping)
@@ -181,38 +193,38 @@ static bool volume_in_use(NodeAgent *agent, const char *name)
     return false;
 }
 
-static void on_volume(void *data, const WatchEvent *event)
+/* Removes what is being deleted, ours, and used by nobody. */
+static void volume_check(NodeAgent *agent, Object *volume)
 {
-    NodeAgent *agent = data;
-    const ObjectMeta *meta;
+    const ObjectMeta *meta = object_meta(volume);
     Removal *removal;
 
-    if (event->type == WATCH_BOOKMARK)
+    if (!meta->deletion_timestamp.set || !meta_has_finalizer(meta, VOLUME_FINALIZER))
         return;
-    meta = object_meta(event->object);
-    if (event->type == WATCH_DELETED || !meta->deletion_timestamp.set ||
-        !meta_has_finalizer(meta, VOLUME_FINALIZER)) {
-        STRMAP_EACH(&agent->pods, slot)
-        {
-            AgentPod *pod = slot->value;
-
-            if (event->type != WATCH_DELETED && pod->machine &&
-                machine_stage(pod->machine) == MACHINE_PREPARING)
-                machine_kick(pod->machine);
-        }
-        return;
-    }
-    for (size_t i = 0; i < meta->finalizers.n;
-         i++) /* while a claim holds it, it is not ours to remove */
-        if (str_equal(meta->finalizers.v[i], "kubernetes.io/pv-protection"))
-            return;
-    if (volume_in_use(agent, meta->name))
-        return;
+    if (meta_has_finalizer(meta, "kubernetes.io/pv-protection") || volume_in_use(agent, meta->name))
+        return; /* we hear of it again when that changes */
     removal = mem_new_type(Removal);
     removal->agent = agent;
     removal->name = mem_strdup(meta->name);
     removal->data_dir = mem_strdup(agent->options.data_dir);
+    agent->busy++;
     uv_queue_work(agent->options.loop, &removal->work, removal_work, removal_done);
+}
+
+static void on_volume(void *data, const WatchEvent *event)
+{
+    NodeAgent *agent = data;
+
+    if (event->type == WATCH_BOOKMARK || event->type == WATCH_DELETED)
+        return;
+    volume_check(agent, event->object);
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+
+        if (pod->machine && machine_stage(pod->machine) == MACHINE_PREPARING)
+            machine_kick(pod->machine);
+    }
 }
 
 /* ---- what an earlier run left ---- */
@@ -238,6 +250,7 @@ static void orphan_done(uv_work_t *work, int status)
 {
     Orphan *orphan = CONTAINER_OF(work, Orphan, work);
 
+    orphan->agent->busy--;
     net_pod_remove(orphan->agent->options.net, orphan->uid, NULL, NULL);
     free(orphan->uid);
     free(orphan->run);
@@ -303,6 +316,7 @@ static void orphan_pod(void *data, const char *path, const char *name)
     orphan->data = mem_printf("%s/pods/%s", agent->options.data_dir, name);
     containers = mem_printf("%s/c", orphan->run);
     orphan->deleting = 1;
+    agent->busy++;
     each_entry(containers, orphan_container, orphan);
     orphan_container_deleted(orphan, NULL);
 }
@@ -391,6 +405,7 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
     RuntimeOptions runtime = {.loop = options->loop, .root = root, .shim = shim};
     int r;
 
+    list_init(&agent->attempts);
     copy_options(agent, options);
     r = file_mkdir_all(root, 0700);
     if (r < 0 || access(shim, X_OK) < 0) {
@@ -439,10 +454,11 @@ NodeAgent *node_stop(NodeAgent *agent)
         exec_stream_close(agent->execs.v[0]);
     STRMAP_EACH(&agent->pods, slot)
     agent_pod_forget(slot->value);
+    attempts_cancel(agent);
     /* What is under way on the pool, in the runtime and the network still points here: let it come
      * back. */
     while (uv_loop_alive(agent->options.loop)) {
-        bool busy = false;
+        bool busy = agent->busy > 0;
 
         STRMAP_EACH(&agent->pods, slot)
         busy = busy || ((AgentPod *)slot->value)->refs > 1;

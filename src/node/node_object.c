@@ -242,6 +242,7 @@ static void fill_labels(NodeAgent *agent, Arena *arena, ObjectMeta *meta)
 
 static void on_written(void *data, const ApiStatus *status, Object *object)
 {
+    ((NodeAgent *)data)->busy--;
     if (status->reason != STATUS_OK)
         log_warn("node", "Node object: %s", str_or(status->message, "refused"));
 }
@@ -256,6 +257,7 @@ static void write_status(NodeAgent *agent, Object *node)
     if (type_equal(&type_NodeStatus, before, &status))
         return;
     *before = status;
+    agent->busy++;
     client_update(agent->options.client, copy, &options, on_written, agent);
 }
 
@@ -282,15 +284,18 @@ void node_object_register(NodeAgent *agent)
         _object_ Object *copy = object_copy(node);
 
         fill_labels(agent, &copy->arena, object_meta(copy));
-        if (!type_equal(&type_ObjectMeta, object_meta(copy), object_meta(node)))
+        if (!type_equal(&type_ObjectMeta, object_meta(copy), object_meta(node))) {
+            agent->busy++;
             client_update(agent->options.client, copy, NULL, on_created, agent);
-        else
+        } else {
             write_status(agent, node);
+        }
     } else {
         _object_ Object *fresh = object_new(kind);
 
         object_meta(fresh)->name = arena_strdup(&fresh->arena, agent->options.name);
         fill_labels(agent, &fresh->arena, object_meta(fresh));
+        agent->busy++;
         client_create(agent->options.client, fresh, NULL, on_created, agent);
     }
 }

@@ -14,7 +14,10 @@
 #define EXEC_NAME "exec"
 
 typedef struct Attempt {
+    ListNode link; /* in the agent's list */
     AgentPod *pod;
+    ExecStream *exec; /* what is under way, if it is that */
+    HttpCall *call;
     size_t container;
     bool is_hook;
     int which; /* MachineProbe or MachineHook */
@@ -32,6 +35,7 @@ typedef struct Attempt {
 
 static void attempt_free(Attempt *a)
 {
+    list_remove(&a->link);
     agent_pod_unref(a->pod);
     strbuf_deinit(&a->output);
     arena_clear(&a->arena);
@@ -68,6 +72,7 @@ static void on_exec_exit(void *data, int code, const char *message)
 {
     Attempt *a = data;
 
+    a->exec = NULL;
     if (code < 0 && str_equal(message, "timed out")) {
         _free_ char *text = mem_printf("command timed out: %s timed out after %" PRId64 "s",
                                        a->target, a->timeout_ns / NS_PER_SEC);
@@ -104,7 +109,7 @@ static void attempt_exec(Attempt *a, const ExecAction *action)
         strbuf_printf(&text, "%s%s", i ? " " : "", argv[i]);
     }
     a->target = mem_printf("\"%s\"", strbuf_string(&text));
-    exec_start(&request, &sink);
+    a->exec = exec_start(&request, &sink);
 }
 
 /* ---- HTTP ---- */
@@ -113,6 +118,7 @@ static void on_response(void *data, const HttpClientResponse *response)
 {
     Attempt *a = data;
 
+    a->call = NULL;
     if (response->error == -ETIMEDOUT) {
         _free_ char *text = mem_printf(
             "Get \"%s\": context deadline exceeded (Client.Timeout exceeded while awaiting "
@@ -202,7 +208,7 @@ static void attempt_http(Attempt *a, const HTTPGetAction *action)
         fail_later(a, "invalid port number");
         return;
     }
-    http_call(a->pod->agent->options.loop, &request, NULL, on_response, a);
+    a->call = http_call(a->pod->agent->options.loop, &request, NULL, on_response, a);
 }
 
 /* ---- TCP, sleep ---- */
@@ -298,6 +304,7 @@ static Attempt *attempt_new(AgentPod *pod, size_t container, int which, uint64_t
     a->container = container;
     a->which = which;
     a->serial = serial;
+    list_append(&pod->agent->attempts, &a->link);
     return a;
 }
 
@@ -338,4 +345,23 @@ void hook_run(AgentPod *pod, size_t container, MachineHook which, int64_t limit_
         attempt_http(a, handler->http_get);
     else
         timer_begin(a, handler->sleep ? handler->sleep->seconds * NS_PER_SEC : 0);
+}
+
+void attempts_cancel(NodeAgent *agent)
+{
+    LIST_EACH_SAFE(&agent->attempts, node)
+    {
+        Attempt *a = CONTAINER_OF(node, Attempt, link);
+
+        a->over = true;
+        if (a->exec) {
+            exec_stream_close(a->exec);
+            attempt_free(a);
+        } else if (a->call) {
+            http_call_cancel(a->call);
+            attempt_free(a);
+        } else if (a->handles) {
+            handles_close(a);
+        }
+    }
 }
