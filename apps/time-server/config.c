@@ -3,112 +3,155 @@
 
 #include "config.h"
 
-typedef struct Setting {
-    const char *flag, *environment, *otherwise;
-    size_t offset;
-    int (*check)(const char *value, Err *reterr);
-    const char *doc;
-} Setting;
-
-static int check_listen(const char *value, Err *reterr)
+static int read_listen(Config *config, const char *value, Err *reterr)
 {
     const char *colon = strrchr(value, ':');
     int64_t port;
 
+    config->listen = value;
+    if (str_starts_with(value, "unix:/"))
+        return 0;
     if (!colon || str_to_int64(colon + 1, 0, 65535, &port))
         return err_set(reterr, 0, "give an address and a port, such as 0.0.0.0:5000 or :5000");
     return 0;
 }
 
-static int check_file(const char *value, Err *reterr)
+static int read_file(Config *config, const char *value, Err *reterr)
 {
-    size_t n = strlen(value);
+    const char *slash = strrchr(value, '/'), *name = slash ? slash + 1 : value;
+    struct stat st;
 
-    if (!n || value[n - 1] == '/')
+    config->file = value;
+    if (!*name || str_equal(name, ".") || str_equal(name, ".."))
         return err_set(reterr, 0, "give the path of a file");
+    if (stat(value, &st) == 0 && !S_ISREG(st.st_mode))
+        return err_set(reterr, 0, "that is no file");
     return 0;
 }
 
+static int read_format(Config *config, const char *value, Err *reterr)
+{
+    config->format = counter_format(value);
+    return config->format ? 0 : err_set(reterr, 0, "give text, log, quoted or binary");
+}
+
 /* glibc takes any nonsense for UTC, so look for the file of the zone. */
-static int check_zone(const char *value, Err *reterr)
+static int read_zone(Config *config, const char *value, Err *reterr)
 {
     char path[256];
     struct stat st;
 
+    config->zone = value;
     if (str_equal(value, "UTC"))
         return 0;
-    if (strstr(value, "..") || value[0] == '/')
+    if (!*value || strstr(value, "..") || value[0] == '/')
         return err_set(reterr, 0, "give the name of a zone, such as Europe/Moscow");
     snprintf(path, sizeof(path), "%s/%s", str_or(getenv("TZDIR"), "/usr/share/zoneinfo"), value);
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        return err_set(reterr, 0, "there is no such time zone in %s", path);
+        return err_set(reterr, 0, "there is no such time zone in %s",
+                       str_or(getenv("TZDIR"), "/usr/share/zoneinfo"));
     return 0;
 }
 
+static int read_trusted(Config *config, const char *value, Err *reterr)
+{
+    return networks_parse(value, &config->trusted, reterr);
+}
+
+static int read_sync(Config *config, const char *value, Err *reterr)
+{
+    static const char *const names[] = {
+        [SYNC_ALWAYS] = "always", [SYNC_INTERVAL] = "interval", [SYNC_NEVER] = "never"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_equal(names[i], value)) {
+            config->sync = (Sync)i;
+            return 0;
+        }
+    return err_set(reterr, 0, "give always, interval or never");
+}
+
+typedef struct Setting {
+    const char *flag, *environment, *otherwise;
+    int (*read)(Config *config, const char *value, Err *reterr);
+    const char *argument, *doc;
+} Setting;
+
 /* clang-format off */
 static const Setting settings[] = {
-    {"--listen", "TIME_SERVER_LISTEN", ":5000",  offsetof(Config, listen), check_listen, "ADDR:PORT to answer on"},
-    {"--file",   "TIME_SERVER_FILE",   "visits", offsetof(Config, file),   check_file,   "FILE that keeps the visits"},
-    {"--zone",   "TIME_SERVER_ZONE",   "UTC",    offsetof(Config, zone),   check_zone,   "ZONE of the time shown"},
+    {"--listen",          "TIME_SERVER_LISTEN",          ":5000",  read_listen,  "ADDR:PORT", "where to answer"},
+    {"--file",            "TIME_SERVER_FILE",            "visits", read_file,    "FILE",      "what keeps the visits"},
+    {"--format",          "TIME_SERVER_FORMAT",          "text",   read_format,  "FORMAT",    "of the file: text, log, quoted or binary"},
+    {"--zone",            "TIME_SERVER_ZONE",            "UTC",    read_zone,    "ZONE",      "of the time, such as Europe/Moscow"},
+    {"--trusted-proxies", "TIME_SERVER_TRUSTED_PROXIES", "",       read_trusted, "NETWORKS",  "whose X-Forwarded-For counts: 10.0.0.0/8,::1"},
+    {"--sync",            "TIME_SERVER_SYNC",            "always", read_sync,    "WHEN",      "visits go to the disk: always (before they are told), interval or never"},
 };
 /* clang-format on */
 
-void config_print_help(void)
+void config_print_help(FILE *to)
 {
-    printf("time-server shows the time and counts its visits.\n\nUsage: time-server [OPTIONS]\n\n");
+    fprintf(to, "time-server shows the time and counts its visits.\n\n"
+                "Usage: time-server [OPTIONS]\n\nOptions, each also by its variable:\n");
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        const Setting *s = &settings[i];
+
+        fprintf(to, "  %s=%s\n      %s\n      (%s, otherwise \"%s\")\n", s->flag, s->argument,
+                s->doc, s->environment, s->otherwise);
+    }
+    fprintf(to, "  --help, --version\n");
+}
+
+static const Setting *find_setting(const char *flag, size_t n)
+{
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        printf("  %-10s %-32s $%s, %s\n", settings[i].flag, settings[i].doc,
-               settings[i].environment, settings[i].otherwise);
+        if (strlen(settings[i].flag) == n && strncmp(settings[i].flag, flag, n) == 0)
+            return &settings[i];
+    return NULL;
 }
 
-static const char **slot(Config *config, const Setting *setting)
-{
-    return (const char **)((char *)config + setting->offset);
-}
-
-static int read_flags(int argc, char **argv, Config *config, Err *reterr)
+static int read_flags(int argc, char **argv, Config *config,
+                      const char *values[static ARRAY_LEN(settings)], Err *reterr)
 {
     for (int i = 1; i < argc; i++) {
-        const char *equals = strchr(argv[i], '=');
-        size_t n = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]);
-        const Setting *setting = NULL;
+        const char *flag = argv[i], *equals = strchr(flag, '=');
+        const Setting *setting =
+            find_setting(flag, equals ? (size_t)(equals - flag) : strlen(flag));
 
-        config->help |= str_equal(argv[i], "--help");
-        config->version |= str_equal(argv[i], "--version");
+        config->help |= str_equal(flag, "--help") || str_equal(flag, "-h");
+        config->version |= str_equal(flag, "--version");
         if (config->help || config->version)
             return 0;
-        for (size_t k = 0; k < ARRAY_LEN(settings); k++)
-            if (strlen(settings[k].flag) == n && strncmp(settings[k].flag, argv[i], n) == 0)
-                setting = &settings[k];
         if (!setting)
-            return err_set(reterr, 0, "there is no option %s; see --help", argv[i]);
+            return err_set(reterr, 0, "there is no option %s; --help shows all", flag);
         if (!equals && i + 1 == argc)
-            return err_set(reterr, 0, "%s needs a value", setting->flag);
-        *slot(config, setting) = equals ? equals + 1 : argv[++i];
+            return err_set(reterr, 0, "%s needs a value: %s", flag, setting->argument);
+        values[setting - settings] = equals ? equals + 1 : argv[++i];
     }
     return 0;
 }
 
 int config_read(int argc, char **argv, Config *ret, Err *reterr)
 {
+    const char *values[ARRAY_LEN(settings)] = {0};
     int r;
 
     *ret = (Config){0};
-    r = read_flags(argc, argv, ret, reterr);
-    if (r < 0)
+    r = read_flags(argc, argv, ret, values, reterr);
+    if (r < 0 || ret->help || ret->version)
         return r;
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
-        const char **value = slot(ret, &settings[i]), *name = settings[i].flag;
+        const Setting *setting = &settings[i];
+        const char *name = setting->flag, *value = values[i];
 
-        if (!*value && !str_empty(getenv(settings[i].environment))) {
-            *value = getenv(settings[i].environment);
-            name = settings[i].environment;
+        if (!value && !str_empty(getenv(setting->environment))) {
+            name = setting->environment;
+            value = getenv(name);
         }
-        if (!*value)
-            *value = settings[i].otherwise;
-        r = settings[i].check(*value, reterr);
+        if (!value)
+            value = setting->otherwise;
+        r = setting->read(ret, value, reterr);
         if (r < 0)
-            return err_wrap(reterr, "%s=%s", name, *value);
+            return err_wrap(reterr, "%s=%s", name, value);
     }
     return 0;
 }

@@ -1,79 +1,174 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <time.h>
 
+#include "base/file.h"
 #include "base/strbuf.h"
 #include "base/timefmt.h"
+#include "page_html.h"
 #include "pages.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 #define HTML "text/html; charset=utf-8"
+#define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
-/* A request that waits for its visit to be on disk. */
+/* The page brings all it needs, and asks nobody but us. */
+#define CONTENT_POLICY                                                                         \
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "              \
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors " \
+    "'none'"
+
+typedef struct Route Route;
+
+/* A request that waits for the file. */
 typedef struct Pending {
     Pages *pages;
     HttpRequest *request;
+    void (*show)(Pages *pages, HttpRequest *request, uint64_t count);
     bool gone;
 } Pending;
 
-static void answer_text(HttpRequest *request, int status, const char *text)
+typedef struct Route {
+    const char *path;
+    void (*on_request)(Pages *pages, HttpRequest *request);
+} Route;
+
+/* The status codes that occur, for /metrics. */
+static const int codes[] = {200, 404, 405, 503};
+static_assert(ARRAY_LEN(codes) == PAGES_CODES, "one counter a code");
+
+static void note_answer(Pages *pages, const HttpRequest *request, int status);
+
+static void answer(Pages *pages, HttpRequest *request, int status, const char *type, Bytes body)
 {
-    http_respond(request, status, PLAIN, bytes_from_string(text));
+    note_answer(pages, request, status);
+    http_add_header(request, "cache-control", "no-store");
+    http_add_header(request, "x-served-by", pages->host);
+    http_respond(request, status, type, body);
 }
 
-static void print_now(const Pages *pages, char buf[static TIMEFMT_MAX])
+static void answer_text(Pages *pages, HttpRequest *request, int status, const char *text)
 {
-    time_t now = (time_t)(clock_wall_ns(pages->clock) / NS_PER_SEC);
+    answer(pages, request, status, PLAIN, bytes_from_string(text));
+}
+
+static void answer_trouble(Pages *pages, HttpRequest *request, const char *what, const char *error)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    strbuf_printf(&text, "%s: %s\n", what, error);
+    http_add_header(request, "retry-after", "1");
+    answer(pages, request, 503, PLAIN, strbuf_bytes(&text));
+}
+
+/* ---- / ---- */
+
+static void add_escaped(StrBuf *buf, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '<':
+            strbuf_add_string(buf, "&lt;");
+            break;
+        case '&':
+            strbuf_add_string(buf, "&amp;");
+            break;
+        case '"':
+            strbuf_add_string(buf, "&quot;");
+            break;
+        default:
+            strbuf_add_char(buf, *text);
+        }
+}
+
+typedef struct Value {
+    const char *name, *text;
+} Value;
+
+static const char *find_value(const Value *values, const char *name, size_t n)
+{
+    while (strncmp(values->name, name, n) != 0 || values->name[n])
+        values++;
+    return values->text;
+}
+
+/* Each {{name}} becomes its value; the page is ours, so every name is known. */
+static void fill_in(StrBuf *buf, const char *template, const Value *values)
+{
+    for (const char *open; (open = strstr(template, "{{")); template = strstr(open, "}}") + 2) {
+        strbuf_add(buf, template, (size_t)(open - template));
+        add_escaped(buf, find_value(values, open + 2, strcspn(open + 2, "}")));
+    }
+    strbuf_add_string(buf, template);
+}
+
+typedef struct Now {
+    int64_t ns;
     struct tm local;
+    char text[TIMEFMT_MAX];
+} Now;
 
-    localtime_r(&now, &local);
-    timefmt_offset(now, (int)local.tm_gmtoff, buf);
+static Now read_clock(const Pages *pages)
+{
+    Now now = {.ns = clock_wall_ns(pages->clock)};
+    time_t seconds = (time_t)(now.ns / NS_PER_SEC);
+
+    localtime_r(&seconds, &now.local);
+    timefmt_offset(seconds, (int)now.local.tm_gmtoff, now.text);
+    return now;
 }
 
-static bool wants_html(const HttpRequest *request)
+static void show_html(Pages *pages, HttpRequest *request, uint64_t count)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    Now now = read_clock(pages);
+    char visits[24], milliseconds[24], offset[12], clock[12], day[48];
+    const Value values[] = {
+        {"visits", visits}, {"milliseconds", milliseconds},
+        {"offset", offset}, {"zone", pages->config->zone},
+        {"time", now.text}, {"clock", clock},
+        {"day", day},       {"host", pages->host},
+    };
+
+    snprintf(visits, sizeof(visits), "%" PRIu64, count);
+    snprintf(milliseconds, sizeof(milliseconds), "%" PRId64, now.ns / NS_PER_MS);
+    snprintf(offset, sizeof(offset), "%ld", now.local.tm_gmtoff);
+    strftime(clock, sizeof(clock), "%H:%M:%S", &now.local);
+    strftime(day, sizeof(day), "%A, %-d %B %Y", &now.local);
+    strbuf_reserve(&text, sizeof(page_html) + 512);
+    fill_in(&text, page_html, values);
+    http_add_header(request, "content-security-policy", CONTENT_POLICY);
+    answer(pages, request, 200, HTML, strbuf_bytes(&text));
+}
+
+static void show_page(Pages *pages, HttpRequest *request, uint64_t count)
 {
     const char *accept = http_header(request, "accept");
+    _strbuf_ StrBuf text = STRBUF_INIT;
 
-    return accept && strstr(accept, "text/html");
+    http_add_header(request, "vary", "accept");
+    if (accept && strstr(accept, "text/html")) {
+        show_html(pages, request, count);
+        return;
+    }
+    strbuf_printf(&text, "%s %s\nVisits: %" PRIu64 "\n%s\n", read_clock(pages).text,
+                  pages->config->zone, count, pages->host);
+    answer(pages, request, 200, PLAIN, strbuf_bytes(&text));
 }
 
-static const char page[] =
-    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>time-server</title>"
-    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><style>"
-    ":root{color-scheme:light dark}body{font:1.1rem/1.5 "
-    "system-ui,sans-serif;min-height:100vh;margin:0;"
-    "display:grid;place-items:center;text-align:center}time{font-size:clamp(1.4rem,6vw,3rem);"
-    "font-variant-numeric:tabular-nums}p{margin:.4rem}</style></head><body><main><p><time>%s</"
-    "time></p>"
-    "<p>%s</p><p>Visits: <strong>%" PRIu64
-    "</strong></p><p><small>%s</small></p></main></body></html>\n";
+/* ---- waiting for the file ---- */
 
-static void on_visit(void *data, uint64_t count, const char *error)
+static void on_counted(void *data, uint64_t count, const char *error)
 {
-    Pending *pending = data;
-    HttpRequest *request = pending->request;
-    const Pages *pages = pending->pages;
-    _strbuf_ StrBuf text = STRBUF_INIT;
-    char now[TIMEFMT_MAX];
-    bool gone = pending->gone;
+    Pending pending = *(Pending *)data;
 
-    free(pending);
-    if (gone)
+    free(data);
+    if (pending.gone)
         return;
-    request->on_close = NULL;
-    if (error) {
-        strbuf_printf(&text, "not counted: %s\n", error);
-        answer_text(request, 503, text.p);
-        return;
-    }
-    print_now(pages, now);
-    if (wants_html(request)) {
-        strbuf_printf(&text, page, now, pages->config->zone, count, pages->host);
-        http_respond(request, 200, HTML, strbuf_bytes(&text));
-    } else {
-        strbuf_printf(&text, "%s %s\nVisits: %" PRIu64 "\n%s\n", now, pages->config->zone, count,
-                      pages->host);
-        answer_text(request, 200, text.p);
-    }
+    pending.request->on_close = NULL;
+    if (error)
+        answer_trouble(pending.pages, pending.request, "no count", error);
+    else
+        pending.show(pending.pages, pending.request, count);
 }
 
 static void on_gone(HttpRequest *request)
@@ -81,69 +176,159 @@ static void on_gone(HttpRequest *request)
     ((Pending *)request->data)->gone = true;
 }
 
-static void show_page(Pages *pages, HttpRequest *request)
+static Pending *wait_for_count(Pages *pages, HttpRequest *request,
+                               void (*show)(Pages *, HttpRequest *, uint64_t))
 {
     Pending *pending = mem_new_type(Pending);
 
-    pending->pages = pages;
-    pending->request = request;
+    *pending = (Pending){pages, request, show, false};
     request->data = pending;
     request->on_close = on_gone;
-    visits_add(pages->visits, on_visit, pending);
+    return pending;
 }
 
-static void show_visits(Pages *pages, HttpRequest *request)
+static void on_page(Pages *pages, HttpRequest *request)
+{
+    Now now = read_clock(pages);
+    Visit visit = {.seconds = now.ns / NS_PER_SEC, .offset = (int)now.local.tm_gmtoff};
+
+    if (str_equal(request->method, "HEAD")) { /* looks, but is no visit */
+        visits_ask(pages->visits, on_counted, wait_for_count(pages, request, show_page));
+        return;
+    }
+    caller_of(request, &pages->config->trusted, visit.caller);
+    visits_add(pages->visits, &visit, on_counted, wait_for_count(pages, request, show_page));
+}
+
+static void show_visits(Pages *pages, HttpRequest *request, uint64_t count)
 {
     char text[24];
 
-    snprintf(text, sizeof(text), "%" PRIu64 "\n", visits_count(pages->visits));
-    answer_text(request, 200, text);
+    snprintf(text, sizeof(text), "%" PRIu64 "\n", count);
+    answer_text(pages, request, 200, text);
 }
 
-static void show_health(Pages *pages, HttpRequest *request)
+static void on_visits(Pages *pages, HttpRequest *request)
 {
-    (void)pages;
-    answer_text(request, 200, "ok\n");
+    visits_ask(pages->visits, on_counted, wait_for_count(pages, request, show_visits));
 }
 
-static void show_ready(Pages *pages, HttpRequest *request)
+/* ---- how it is doing ---- */
+
+static void on_health(Pages *pages, HttpRequest *request)
+{
+    answer_text(pages, request, 200, "ok\n");
+}
+
+static void on_ready(Pages *pages, HttpRequest *request)
 {
     const char *error = visits_error(pages->visits);
 
-    answer_text(request, error ? 503 : 200, error ? error : "ok\n");
+    if (error)
+        answer_trouble(pages, request, "not ready", error);
+    else
+        answer_text(pages, request, 200, "ok\n");
 }
 
-static void show_version(Pages *pages, HttpRequest *request)
+static void on_version(Pages *pages, HttpRequest *request)
 {
-    (void)pages;
-    answer_text(request, 200, "time-server " STEAD_VERSION "\n");
+    answer_text(pages, request, 200, "time-server " STEAD_VERSION "\n");
 }
+
+static void on_metrics(Pages *pages, HttpRequest *request);
 
 /* clang-format off */
-static const struct {
-    const char *path;
-    void (*show)(Pages *pages, HttpRequest *request);
-} paths[] = {
-    {"/",        show_page},
-    {"/visits",  show_visits},
-    {"/healthz", show_health},
-    {"/readyz",  show_ready},
-    {"/version", show_version},
+static const Route routes[] = {
+    {"/",        on_page},
+    {"/visits",  on_visits},
+    {"/healthz", on_health},
+    {"/readyz",  on_ready},
+    {"/metrics", on_metrics},
+    {"/version", on_version},
 };
 /* clang-format on */
+static_assert(ARRAY_LEN(routes) + 1 == PAGES_PATHS, "one counter a path, and one for all others");
+
+static size_t route_of(const HttpRequest *request)
+{
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(routes) && !str_equal(routes[i].path, request->path))
+        i++;
+    return i;
+}
+
+static void note_answer(Pages *pages, const HttpRequest *request, int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        pages->answers[route_of(request)][i] += codes[i] == status;
+}
+
+/* ---- /metrics, in Prometheus' text format ---- */
+
+static void add_metric(StrBuf *buf, const char *name, const char *type, const char *help)
+{
+    strbuf_printf(buf, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void add_number(StrBuf *buf, const char *name, const char *type, const char *help, double v)
+{
+    add_metric(buf, name, type, help);
+    strbuf_printf(buf, "%s %.17g\n", name, v);
+}
+
+static double resident_bytes(void)
+{
+    _free_ char *text = NULL;
+    long total, resident;
+
+    if (file_read("/proc/self/statm", 256, &text, NULL) < 0 ||
+        sscanf(text, "%ld %ld", &total, &resident) != 2)
+        return 0;
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void on_metrics(Pages *pages, HttpRequest *request)
+{
+    const VisitsStats *stats = visits_stats(pages->visits);
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    add_number(&text, "time_server_visits", "gauge", "Visits in the file.",
+               (double)visits_count(pages->visits));
+    add_number(&text, "time_server_ready", "gauge", "Whether visits can be counted.",
+               !visits_error(pages->visits));
+    add_number(&text, "time_server_visits_written_total", "counter", "Visits written.",
+               (double)stats->written);
+    add_number(&text, "time_server_writes_total", "counter",
+               "Writes of the file; one serves all visits that wait.", (double)stats->writes);
+    add_number(&text, "time_server_write_failures_total", "counter", "Writes that failed.",
+               (double)stats->failures);
+    add_number(&text, "time_server_write_seconds_total", "counter", "Time spent in writes.",
+               (double)stats->write_ns / 1e9);
+    add_metric(&text, "time_server_requests_total", "counter", "Answers by path and status.");
+    for (size_t i = 0; i < PAGES_PATHS; i++)
+        for (size_t k = 0; k < PAGES_CODES; k++)
+            if (pages->answers[i][k])
+                strbuf_printf(&text,
+                              "time_server_requests_total{path=\"%s\",code=\"%d\"} %" PRIu64 "\n",
+                              i < ARRAY_LEN(routes) ? routes[i].path : "other", codes[k],
+                              pages->answers[i][k]);
+    add_number(&text, "process_resident_memory_bytes", "gauge", "Memory in use.", resident_bytes());
+    add_number(&text, "process_start_time_seconds", "gauge", "When it began, since 1970.",
+               (double)(pages->started_ns / NS_PER_MS) / 1e3);
+    answer(pages, request, 200, METRICS, strbuf_bytes(&text));
+}
 
 void pages_on_request(void *data, HttpRequest *request)
 {
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-        if (!str_equal(paths[i].path, request->path))
-            continue;
-        if (str_equal(request->method, "GET") || str_equal(request->method, "HEAD")) {
-            paths[i].show(data, request);
-        } else {
-            http_add_header(request, "allow", "GET, HEAD");
-            answer_text(request, 405, "only GET and HEAD\n");
-        }
-        return;
+    size_t i = route_of(request);
+
+    if (i == ARRAY_LEN(routes)) {
+        answer_text(data, request, 404, "there is no such page\n");
+    } else if (!str_equal(request->method, "GET") && !str_equal(request->method, "HEAD")) {
+        http_add_header(request, "allow", "GET, HEAD");
+        answer_text(data, request, 405, "only GET and HEAD\n");
+    } else {
+        routes[i].on_request(data, request);
     }
-    answer_text(request, 404, "there is no such page\n");
 }

@@ -1,90 +1,188 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
-#include <sys/file.h>
 #include <uv.h>
 
-#include "base/fault.h"
-#include "base/file.h"
 #include "base/vec.h"
 #include "visits.h"
 
-#define FILE_MAX 64 /* a count has at most 20 digits */
+#define RETRY_NS NS_PER_SEC
+#define INTERVAL_NS NS_PER_SEC
 
 typedef struct Waiter {
-    VisitDone done;
+    VisitDone done; /* NULL: was told already */
     void *data;
+    bool counts; /* it is a visit, not a question */
 } Waiter;
 
-typedef VEC(Waiter) Waiters;
+typedef struct Batch {
+    VEC(Visit) visits;
+    VEC(Waiter) waiters;
+} Batch;
 
 struct Visits {
     uv_loop_t *loop;
-    uv_work_t work;
-    char *file;
-    int lock;
-    uint64_t count;   /* on disk */
-    uint64_t writing; /* what the write under way makes of it */
-    Waiters waiting;  /* for the next write */
-    Waiters served;   /* by the write under way */
+    Clock *clock;
+    Timer timer; /* to try again, or for the interval */
+    Sync sync;
+    Counter *counter;
+    uint64_t count;
+    Batch waiting; /* for the next write */
+    Batch served;  /* by the write under way */
+    bool flushing; /* the end is near: nothing waits for a timer */
+    VisitsStats stats;
+    Err err; /* of the newest write; no message: it worked */
+
+    uv_work_t work; /* while busy, what follows is the pool's */
     bool busy;
-    int r;   /* of the write under way */
-    Err err; /* of the newest write; code 0 and no message: it worked */
+    int r;
+    uint64_t counted;
+    int64_t took_ns;
+    Err work_err;
 };
 
-static int parse_count(const char *text, size_t n, uint64_t *ret)
+static void batch_deinit(Batch *batch)
 {
-    uint64_t v = 0;
-    size_t i = 0;
-
-    for (; i < n && text[i] >= '0' && text[i] <= '9'; i++)
-        if (__builtin_mul_overflow(v, 10, &v) ||
-            __builtin_add_overflow(v, (uint64_t)(text[i] - '0'), &v))
-            return 1;
-    if (i == 0 || (i < n && !(i + 1 == n && text[i] == '\n')))
-        return 1;
-    *ret = v;
-    return 0;
+    VEC_DEINIT(&batch->visits);
+    VEC_DEINIT(&batch->waiters);
 }
 
-static int read_count(Visits *visits, Err *reterr)
+const char *visits_error(const Visits *visits)
 {
-    _free_ char *text = NULL;
-    size_t n;
+    return visits->err.message[0] ? visits->err.message : NULL;
+}
+
+uint64_t visits_count(const Visits *visits)
+{
+    return visits->count;
+}
+
+const VisitsStats *visits_stats(const Visits *visits)
+{
+    return &visits->stats;
+}
+
+/* On the pool. */
+static void work(uv_work_t *handle)
+{
+    Visits *visits = handle->data;
+    const Batch *batch = &visits->served;
+    uint64_t begin = uv_hrtime();
+
+    visits->work_err = ERR_INIT;
+    if (batch->visits.n)
+        visits->r = counter_add(visits->counter, batch->visits.v, batch->visits.n,
+                                visits->sync != SYNC_NEVER, &visits->counted, &visits->work_err);
+    else if (batch->waiters.n)
+        visits->r = counter_load(visits->counter, &visits->counted, &visits->work_err);
+    else
+        visits->r = counter_check(visits->counter, &visits->counted, &visits->work_err);
+    visits->took_ns = (int64_t)(uv_hrtime() - begin);
+}
+
+static void start(Visits *visits);
+
+static void note_stats(Visits *visits, size_t n)
+{
+    if (!n)
+        return;
+    visits->stats.writes++;
+    visits->stats.failures += visits->r != 0;
+    visits->stats.written += visits->r ? 0 : n;
+    visits->stats.write_ns += visits->took_ns;
+}
+
+/* Visits that were told and could not be written go first next time. */
+static void keep(Visits *visits, Batch *served)
+{
+    for (size_t i = 0; i < visits->waiting.visits.n; i++)
+        VEC_PUSH(&served->visits, visits->waiting.visits.v[i]);
+    VEC_DEINIT(&visits->waiting.visits);
+    visits->waiting.visits.v = TAKE_PTR(served->visits.v);
+    visits->waiting.visits.n = served->visits.n;
+    visits->waiting.visits.cap = served->visits.cap;
+    served->visits.n = served->visits.cap = 0;
+}
+
+static void on_worked(uv_work_t *handle, int status)
+{
+    Visits *visits = handle->data;
+    Batch served = visits->served;
+    bool told = visits->sync != SYNC_ALWAYS, question = served.waiters.n && !served.visits.n;
+    uint64_t number = visits->counted - served.visits.n;
+
+    visits->served = (Batch){0};
+    note_stats(visits, served.visits.n);
+    /* An answer to a question is no sign that a write would work. */
+    if (!question || visits->r)
+        visits->err = visits->work_err;
+    if (visits->r == 0)
+        visits->count = visits->counted + (told ? visits->waiting.visits.n : 0);
+    for (size_t i = 0; i < served.waiters.n; i++) {
+        const Waiter *waiter = &served.waiters.v[i];
+
+        number += waiter->counts;
+        waiter->done(waiter->data, waiter->counts ? number : visits->counted,
+                     visits->r ? visits->work_err.message : NULL);
+    }
+    if (visits->r && told)
+        keep(visits, &served);
+    visits->busy = false; /* not before: those who were told may come again at once */
+    batch_deinit(&served);
+    start(visits);
+}
+
+static void work_now(Visits *visits)
+{
+    timer_stop(visits->clock, &visits->timer);
+    visits->served = visits->waiting;
+    visits->waiting = (Batch){0};
+    visits->busy = true;
+    uv_queue_work(visits->loop, &visits->work, work, on_worked);
+}
+
+static void start(Visits *visits)
+{
+    bool pending = visits->waiting.visits.n, failing = visits_error(visits);
+
+    if (visits->busy)
+        return;
+    if (visits->waiting.waiters.n || (visits->flushing && pending && !failing) ||
+        (visits->sync == SYNC_NEVER && pending && !failing))
+        work_now(visits);
+    else if (visits->timer.active || visits->flushing)
+        return;
+    else if (failing)
+        timer_start(visits->clock, &visits->timer, RETRY_NS);
+    else if (pending)
+        timer_start(visits->clock, &visits->timer, INTERVAL_NS);
+}
+
+static void on_timer(Timer *timer)
+{
+    Visits *visits = timer->data;
+
+    if (!visits->busy)
+        work_now(visits);
+}
+
+int visits_open(struct uv_loop_s *loop, Clock *clock, const Config *config, Visits **ret,
+                Err *reterr)
+{
+    Visits *visits = mem_new_type(Visits);
     int r;
 
-    if (!file_exists(visits->file))
-        return 0;
-    r = file_read(visits->file, FILE_MAX, &text, &n);
-    if (r < 0)
-        return err_set(reterr, -r, "cannot read %s", visits->file);
-    if (parse_count(text, n, &visits->count))
-        return err_set(
-            reterr, 0,
-            "%s holds no count of visits; it stays as it is. Move it away to start from 0",
-            visits->file);
-    return 0;
-}
-
-int visits_open(struct uv_loop_s *loop, const char *file, Visits **ret, Err *reterr)
-{
-    _free_ char *lock = mem_printf("%s.lock", file);
-    Visits *visits = mem_new_type(Visits);
-    int r = 0;
-
     visits->loop = loop;
-    visits->file = mem_strdup(file);
+    visits->clock = clock;
+    visits->timer = (Timer){.on_fire = on_timer, .data = visits};
+    visits->sync = config->sync;
+    visits->counter = counter_new(config->file, config->format);
     visits->work.data = visits;
-    visits->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (visits->lock < 0)
-        r = err_set(reterr, errno, "cannot open %s", lock);
-    else if (flock(visits->lock, LOCK_EX | LOCK_NB) < 0)
-        r = err_set(reterr, 0, "another process counts in %s", file);
-    else
-        r = read_count(visits, reterr);
-    if (r < 0) {
+    r = counter_check(visits->counter, &visits->count, &visits->err);
+    if (r == COUNTER_E_BROKEN || r == COUNTER_E_TAKEN) {
+        r = err_set(reterr, 0, "%s", visits->err.message);
         visits_close(visits);
         return r;
     }
+    start(visits);
     *ret = visits;
     return 0;
 }
@@ -94,74 +192,43 @@ Visits *visits_close(Visits *visits)
     if (!visits)
         return NULL;
     ASSERT(!visits->busy);
-    VEC_DEINIT(&visits->waiting);
-    VEC_DEINIT(&visits->served);
-    close_fdp(&visits->lock);
-    free(visits->file);
+    timer_stop(visits->clock, &visits->timer);
+    counter_free(visits->counter);
+    batch_deinit(&visits->waiting);
     free(visits);
     return NULL;
 }
 
-/* On the pool. */
-static void write_count(uv_work_t *work)
+void visits_flush(Visits *visits)
 {
-    Visits *visits = work->data;
-    char text[24];
-    int n = snprintf(text, sizeof(text), "%" PRIu64, visits->writing);
-
-    visits->r = file_write_atomic(visits->file, text, (size_t)n, 0644);
+    visits->flushing = true;
+    timer_stop(visits->clock, &visits->timer);
+    start(visits);
 }
 
-static void write_next(Visits *visits);
-
-static void on_written(uv_work_t *work, int status)
+static void wait_for_work(Visits *visits, VisitDone done, void *data, bool counts)
 {
-    Visits *visits = work->data;
-    Waiters served = visits->served;
-    uint64_t first = visits->count + 1;
-
-    (void)status; /* nobody cancels */
-    visits->served = (Waiters)VEC_INIT;
-    visits->busy = false;
-    visits->err = ERR_INIT;
-    if (visits->r < 0)
-        err_set(&visits->err, -visits->r, "cannot write %s", visits->file);
-    else
-        visits->count = visits->writing;
-    for (size_t i = 0; i < served.n; i++)
-        served.v[i].done(served.v[i].data, first + i, visits_error(visits));
-    VEC_DEINIT(&served);
-    write_next(visits);
+    VEC_PUSH(&visits->waiting.waiters, ((Waiter){done, data, counts}));
+    start(visits);
 }
 
-static void write_next(Visits *visits)
+void visits_add(Visits *visits, const Visit *visit, VisitDone done, void *data)
 {
-    if (visits->busy || !visits->waiting.n)
+    if (visits->sync == SYNC_ALWAYS) {
+        VEC_PUSH(&visits->waiting.visits, *visit);
+        wait_for_work(visits, done, data, true);
         return;
-    visits->served = visits->waiting;
-    visits->waiting = (Waiters)VEC_INIT;
-    visits->writing = visits->count + visits->served.n;
-    visits->busy = true;
-    uv_queue_work(visits->loop, &visits->work, write_count, on_written);
+    }
+    if (visits_error(visits)) {
+        done(data, visits->count, visits_error(visits));
+        return;
+    }
+    VEC_PUSH(&visits->waiting.visits, *visit);
+    start(visits);
+    done(data, ++visits->count, NULL);
 }
 
-void visits_add(Visits *visits, VisitDone done, void *data)
+void visits_ask(Visits *visits, VisitDone done, void *data)
 {
-    VEC_PUSH(&visits->waiting, ((Waiter){done, data}));
-    write_next(visits);
-}
-
-uint64_t visits_count(const Visits *visits)
-{
-    return visits->count;
-}
-
-const char *visits_error(const Visits *visits)
-{
-    return visits->err.message[0] ? visits->err.message : NULL;
-}
-
-bool visits_busy(const Visits *visits)
-{
-    return visits->busy;
+    wait_for_work(visits, done, data, false);
 }
