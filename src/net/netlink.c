@@ -42,7 +42,7 @@ static int exchange(struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
     _cleanup_(close_socket)
     struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
     char room[32 * 1024];
-    int r;
+    int r = MNL_CB_OK;
 
     if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
         return ERR_ORIGIN(-errno);

@@ -293,7 +293,7 @@ static void a_failure_in_the_middle_never_loses_an_answer(Fixture *fixture)
 static void big_objects_and_many(Fixture *fixture)
 {
     _free_ char *datum = mem_new(300000);
-    char name[16];
+    char name[32];
 
     memset(datum, 'x', 299999);
     for (int i = 0; i < 20; i++) {
