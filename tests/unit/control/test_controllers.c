@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The controllers on the real server and the memory engine; objects are written as JSON, as a user
+ * would. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "api/object.h"
+#include "codec/json.h"
+#include "control/control.h"
+#include "server/server.h"
+#include "store/store.h"
+
+typedef struct Rig {
+    Arena arena;
+    Clock *clock;
+    Random random;
+    Store *store;
+    Server *server;
+    Client *client;
+    Control *control;
+    StatusReason last;
+} Rig;
+
+static void settle(Rig *rig)
+{
+    for (int i = 0; i < 40; i++) {
+        store_flush_now(rig->store);
+        clock_fake_advance(rig->clock, 20 * NS_PER_MS);
+    }
+}
+
+static void on_written(void *data, const ApiStatus *status, Object *object _unused_)
+{
+    Rig *rig = data;
+
+    rig->last = status->reason;
+    if (status->reason != STATUS_OK)
+        print_message("refused: %s\n", status->message);
+}
+
+static Object *parse(Rig *rig, const Kind *kind, const char *text)
+{
+    static const char *const ignored[] = {"kind", "apiVersion", NULL};
+    char *json = arena_strdup(&rig->arena, text);
+    Object *object = object_new(kind);
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+
+    for (char *c = json; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    assert_int_equal(json_parse(&rig->arena, bytes_from_string(json), &doc, &report), 0);
+    assert_int_equal(json_decode(kind->type, &object->arena, yyjson_doc_get_root(doc),
+                                 DECODE_CHECK_FIELDS, ignored, object->value, &report),
+                     0);
+    assert_int_equal(report.field_errors.n, 0);
+    return object;
+}
+
+static void create(Rig *rig, const Kind *kind, const char *text)
+{
+    Object *object = parse(rig, kind, text);
+
+    client_create(rig->client, object, NULL, on_written, rig);
+    settle(rig);
+    assert_int_equal(rig->last, STATUS_OK);
+    object_unref(object);
+}
+
+static void write_status(Rig *rig, const Kind *kind, const char *ns, const char *name,
+                         const char *status)
+{
+    char *json = arena_printf(&rig->arena, "{\"status\":%s}", status);
+
+    for (char *c = json; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    client_patch(rig->client, kind, ns, name, PATCH_MERGE, bytes_from_string(json),
+                 &(WriteOptions){.subresource = "status"}, on_written, rig);
+    settle(rig);
+    assert_int_equal(rig->last, STATUS_OK);
+}
+
+static void delete (Rig *rig, const Kind *kind, const char *ns, const char *name,
+                    const char *propagation)
+{
+    client_delete(rig->client, kind, ns, name, &(WriteOptions){.propagation = propagation},
+                  on_written, rig);
+    settle(rig);
+    assert_int_equal(rig->last, STATUS_OK);
+}
+
+static Object *get(Rig *rig, const Kind *kind, const char *ns, const char *name)
+{
+    return client_get(rig->client, kind, ns, name);
+}
+
+static int setup(void **state)
+{
+    Rig *rig = mem_new_type(Rig);
+    StoreEngine *engine;
+    Err err = ERR_INIT;
+
+    rig->clock = clock_new_fake(INT64_C(1700000000) * NS_PER_SEC);
+    random_seed(&rig->random, 7);
+    if (engine_memory_open(NULL, &engine) != 0 ||
+        store_open(NULL, engine, 1000, &rig->store, &err) != 0)
+        return -1;
+    if (server_new(&(ServerOptions){.store = rig->store,
+                                    .clock = rig->clock,
+                                    .random = &rig->random,
+                                    .service_cidr = "10.96.0.0/12",
+                                    .node_name = "n"},
+                   &rig->server, &err) != 0)
+        return -1;
+    rig->client = server_client(rig->server, "test");
+    rig->control = control_start(&(ControlOptions){.client = server_client(rig->server, "control"),
+                                                   .clock = rig->clock,
+                                                   .random = &rig->random,
+                                                   .node_name = "n",
+                                                   .root_ca_pem = "PEM",
+                                                   .volume_class = "standard",
+                                                   .volume_dir = "/data/volumes",
+                                                   .api_address = "10.42.0.1",
+                                                   .api_port = 6443});
+    settle(rig);
+    if (!get(rig, &kind_namespace, NULL, "default"))
+        create(rig, &kind_namespace, "{'metadata':{'name':'default'}}");
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Rig *rig = *state;
+
+    rig->control = control_stop(rig->control);
+    store_flush_now(rig->store);
+    server_free(rig->server);
+    store_close(rig->store);
+    clock_free_fake(rig->clock);
+    arena_clear(&rig->arena);
+    free(rig);
+    return 0;
+}
+
+/* ---- namespaces ---- */
+
+static void a_namespace_gets_its_account_and_root_certificate(void **state)
+{
+    Rig *rig = *state;
+    Object *map;
+
+    create(rig, &kind_namespace, "{'metadata':{'name':'shop'}}");
+    assert_non_null(get(rig, &kind_service_account, "shop", "default"));
+    map = get(rig, &kind_config_map, "shop", "kube-root-ca.crt");
+    assert_non_null(map);
+    assert_string_equal(string_map_get(&OBJECT_AS(ConfigMap, map)->data, "ca.crt"), "PEM");
+    delete (rig, &kind_config_map, "shop", "kube-root-ca.crt", NULL);
+    assert_non_null(get(rig, &kind_config_map, "shop", "kube-root-ca.crt"));
+}
+
+static void a_deleted_namespace_is_emptied_and_goes(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_namespace, "{'metadata':{'name':'shop'}}");
+    create(rig, &kind_secret, "{'metadata':{'name':'s','namespace':'shop'}}");
+    create(rig, &kind_persistent_volume_claim,
+           "{'metadata':{'name':'c','namespace':'shop'},'spec':{'accessModes':['ReadWriteOnce'],"
+           "'resources':{'requests':{'storage':'1Mi'}}}}");
+    delete (rig, &kind_namespace, NULL, "shop", NULL);
+    assert_null(get(rig, &kind_secret, "shop", "s"));
+    assert_null(get(rig, &kind_persistent_volume_claim, "shop", "c"));
+    assert_null(get(rig, &kind_namespace, NULL, "shop"));
+}
+
+/* ---- endpoints ---- */
+
+static void add_pod(Rig *rig, const char *name, const char *ip, bool ready)
+{
+    create(rig, &kind_pod,
+           arena_printf(&rig->arena,
+                        "{'metadata':{'name':'%s','namespace':'default','labels':{'app':'web'}},'"
+                        "spec':{'nodeName':'n',"
+                        "'hostname':'%s','subdomain':'web','containers':[{'name':'a','image':'i',"
+                        "'ports':[{'name':'http','containerPort':8080}]}]}}",
+                        name, name));
+    write_status(rig, &kind_pod, "default", name,
+                 arena_printf(&rig->arena,
+                              "{'phase':'Running','podIP':'%s','podIPs':[{'ip':'%s'}],"
+                              "'conditions':[{'type':'Ready','status':'%s'}]}",
+                              ip, ip, ready ? "True" : "False"));
+}
+
+static bool on_slice(void *data, Object *object)
+{
+    *(Object **)data = object;
+    return true;
+}
+
+static const EndpointSlice *slice_of(Rig *rig, const char *service)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Selector *selector;
+    const char *error;
+    Object *found = NULL;
+
+    assert_int_equal(selector_parse_labels(
+                         &arena, arena_printf(&arena, "kubernetes.io/service-name=%s", service),
+                         &selector, &error),
+                     0);
+    client_list(rig->client, &kind_endpoint_slice,
+                &(ListOptions){.ns = "default", .labels = selector}, on_slice, &found);
+    return found ? OBJECT_AS(EndpointSlice, found) : NULL;
+}
+
+static void a_slice_lists_the_pods_behind_a_service(void **state)
+{
+    Rig *rig = *state;
+    const EndpointSlice *slice;
+    const Endpoints *endpoints;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'clusterIP':'None','selector':"
+           "{'app':'web'},"
+           "'ports':[{'name':'web','port':80,'targetPort':'http'}]}}");
+    add_pod(rig, "web-0", "10.42.0.10", true);
+    add_pod(rig, "web-1", "10.42.0.11", false);
+    slice = slice_of(rig, "web");
+    assert_non_null(slice);
+    assert_string_equal(slice->address_type, "IPv4");
+    assert_int_equal(slice->endpoints.n, 2);
+    assert_string_equal(slice->endpoints.v[0].addresses.v[0], "10.42.0.10");
+    assert_true(*slice->endpoints.v[0].conditions.ready);
+    assert_string_equal(slice->endpoints.v[0].hostname, "web-0");
+    assert_string_equal(slice->endpoints.v[0].node_name, "n");
+    assert_false(*slice->endpoints.v[1].conditions.ready);
+    assert_int_equal(slice->ports.n, 1);
+    assert_int_equal(*slice->ports.v[0].port, 8080);
+    assert_non_null(string_map_get(&slice->metadata.labels, "service.kubernetes.io/headless"));
+
+    endpoints = OBJECT_AS(Endpoints, get(rig, &kind_endpoints, "default", "web"));
+    assert_int_equal(endpoints->subsets.n, 1);
+    assert_int_equal(endpoints->subsets.v[0].addresses.n, 1);
+    assert_int_equal(endpoints->subsets.v[0].not_ready_addresses.n, 1);
+    assert_int_equal(endpoints->subsets.v[0].ports.v[0].port, 8080);
+
+    delete (rig, &kind_service, "default", "web", NULL);
+    assert_null(slice_of(rig, "web"));
+    assert_null(get(rig, &kind_endpoints, "default", "web"));
+}
+
+static void a_terminating_pod_is_serving_but_not_ready(void **state)
+{
+    Rig *rig = *state;
+    const EndpointSlice *slice;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'selector':{'app':'web'},'"
+           "ports':[{'port':80}]}}");
+    add_pod(rig, "web-0", "10.42.0.10", true);
+    delete (rig, &kind_pod, "default", "web-0", NULL);
+    slice = slice_of(rig, "web");
+    assert_int_equal(slice->endpoints.n, 1);
+    assert_false(*slice->endpoints.v[0].conditions.ready);
+    assert_true(*slice->endpoints.v[0].conditions.serving);
+    assert_true(*slice->endpoints.v[0].conditions.terminating);
+}
+
+static void publish_not_ready_makes_every_pod_ready(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'clusterIP':'None','selector':"
+           "{'app':'web'},"
+           "'publishNotReadyAddresses':true}}");
+    add_pod(rig, "web-0", "10.42.0.10", false);
+    assert_true(*slice_of(rig, "web")->endpoints.v[0].conditions.ready);
+    assert_false(*slice_of(rig, "web")->endpoints.v[0].conditions.serving);
+}
+
+/* ---- volumes ---- */
+
+#define CLAIM(extra)                                                                          \
+    "{'metadata':{'name':'c','namespace':'default'},'spec':{'accessModes':['ReadWriteOnce']," \
+    "'resources':{'requests':{'storage':'256M'}}" extra "}}"
+#define VOLUME(name, size, extra)                                          \
+    "{'metadata':{'name':'" name "'},'spec':{'capacity':{'storage':'" size \
+    "'},'accessModes':['ReadWriteOnce'],'hostPath':{'path':'/"             \
+    "x'},'storageClassName':'manual'," extra "'persistentVolumeReclaimPolicy':'Retain'}}"
+
+static const PersistentVolumeClaim *the_claim(Rig *rig)
+{
+    return OBJECT_AS(PersistentVolumeClaim,
+                     get(rig, &kind_persistent_volume_claim, "default", "c"));
+}
+
+static void a_claim_gets_a_volume_of_the_default_class(void **state)
+{
+    Rig *rig = *state;
+    const PersistentVolumeClaim *claim;
+    const PersistentVolume *volume;
+
+    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    claim = the_claim(rig);
+    assert_string_equal(claim->status.phase, "Bound");
+    assert_string_equal(claim->spec.storage_class_name, "standard");
+    assert_string_equal(string_map_get(&claim->status.capacity, "storage"), "256M");
+    assert_string_equal(claim->spec.volume_name,
+                        arena_printf(&rig->arena, "pvc-%s", claim->metadata.uid));
+    assert_string_equal(
+        string_map_get(&claim->metadata.annotations, "pv.kubernetes.io/bind-completed"), "yes");
+    volume = OBJECT_AS(PersistentVolume,
+                       get(rig, &kind_persistent_volume, NULL, claim->spec.volume_name));
+    assert_string_equal(volume->status.phase, "Bound");
+    assert_string_equal(volume->spec.persistent_volume_source.host_path->path,
+                        arena_printf(&rig->arena, "/data/volumes/%s", claim->spec.volume_name));
+    assert_true(meta_has_finalizer(&volume->metadata, "stead.dev/volume"));
+}
+
+static void a_deleted_claim_takes_its_volume_along(void **state)
+{
+    Rig *rig = *state;
+    const char *name;
+    Object *volume;
+
+    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    name = arena_strdup(&rig->arena, the_claim(rig)->spec.volume_name);
+    delete (rig, &kind_persistent_volume_claim, "default", "c", NULL);
+    assert_null(get(rig, &kind_persistent_volume_claim, "default", "c"));
+    volume = get(rig, &kind_persistent_volume, NULL, name);
+    /* It waits for the node, and for nobody else. */
+    assert_true(object_meta(volume)->deletion_timestamp.set);
+    assert_int_equal(object_meta(volume)->finalizers.n, 1);
+    assert_string_equal(object_meta(volume)->finalizers.v[0], "stead.dev/volume");
+}
+
+static void the_smallest_volume_that_suits_is_taken(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_persistent_volume, VOLUME("big", "1Gi", ""));
+    create(rig, &kind_persistent_volume, VOLUME("fit", "300M", ""));
+    create(rig, &kind_persistent_volume, VOLUME("small", "100M", ""));
+    create(rig, &kind_persistent_volume_claim, CLAIM(",'storageClassName':'manual'"));
+    assert_string_equal(the_claim(rig)->status.phase, "Bound");
+    assert_string_equal(the_claim(rig)->spec.volume_name, "fit");
+    assert_string_equal(string_map_get(&the_claim(rig)->status.capacity, "storage"), "300M");
+}
+
+static void a_claim_waits_for_a_volume_that_comes_later(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_persistent_volume_claim, CLAIM(",'storageClassName':'manual'"));
+    assert_string_equal(the_claim(rig)->status.phase, "Pending");
+    create(rig, &kind_persistent_volume,
+           VOLUME("late", "1Gi", "'claimRef':{'namespace':'default','name':'c'},"));
+    assert_string_equal(the_claim(rig)->status.phase, "Bound");
+    assert_string_equal(the_claim(rig)->spec.volume_name, "late");
+}
+
+static void a_retained_volume_is_released_and_stays(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_persistent_volume, VOLUME("kept", "1Gi", ""));
+    create(rig, &kind_persistent_volume_claim, CLAIM(",'storageClassName':'manual'"));
+    delete (rig, &kind_persistent_volume_claim, "default", "c", NULL);
+    assert_string_equal(
+        OBJECT_AS(PersistentVolume, get(rig, &kind_persistent_volume, NULL, "kept"))->status.phase,
+        "Released");
+    /* It holds someone's data: a new claim does not get it. */
+    create(rig, &kind_persistent_volume_claim, CLAIM(",'storageClassName':'manual'"));
+    assert_string_equal(the_claim(rig)->status.phase, "Pending");
+}
+
+/* ---- owners ---- */
+
+static void add_owned(Rig *rig, const char *name, const char *owner, const char *uid)
+{
+    create(
+        rig, &kind_config_map,
+        arena_printf(
+            &rig->arena,
+            "{'metadata':{'name':'%s','namespace':'default','ownerReferences':[{'apiVersion':'v1',"
+            "'kind':'ConfigMap','name':'%s','uid':'%s','blockOwnerDeletion':true}]}}",
+            name, owner, uid));
+}
+
+static const char *add_owner(Rig *rig)
+{
+    create(rig, &kind_config_map, "{'metadata':{'name':'owner','namespace':'default'}}");
+    return arena_strdup(&rig->arena,
+                        object_meta(get(rig, &kind_config_map, "default", "owner"))->uid);
+}
+
+static void dependents_go_after_their_owner(void **state)
+{
+    Rig *rig = *state;
+
+    add_owned(rig, "child", "owner", add_owner(rig));
+    delete (rig, &kind_config_map, "default", "owner", "Background");
+    assert_null(get(rig, &kind_config_map, "default", "child"));
+}
+
+static void in_the_foreground_they_go_before_it(void **state)
+{
+    Rig *rig = *state;
+
+    add_owned(rig, "child", "owner", add_owner(rig));
+    delete (rig, &kind_config_map, "default", "owner", "Foreground");
+    assert_null(get(rig, &kind_config_map, "default", "child"));
+    assert_null(get(rig, &kind_config_map, "default", "owner"));
+}
+
+static void orphans_stay_and_forget_their_owner(void **state)
+{
+    Rig *rig = *state;
+
+    add_owned(rig, "child", "owner", add_owner(rig));
+    delete (rig, &kind_config_map, "default", "owner", "Orphan");
+    assert_null(get(rig, &kind_config_map, "default", "owner"));
+    assert_int_equal(
+        object_meta(get(rig, &kind_config_map, "default", "child"))->owner_references.n, 0);
+}
+
+static void an_owner_that_never_was_takes_its_dependent_along(void **state)
+{
+    Rig *rig = *state;
+
+    add_owner(rig);
+    add_owned(rig, "child", "owner", "00000000-0000-0000-0000-000000000000");
+    assert_null(get(rig, &kind_config_map, "default", "child"));
+}
+
+static void an_owner_of_an_unknown_kind_counts_as_there(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_config_map,
+           "{'metadata':{'name':'child','namespace':'default','ownerReferences':[{'apiVersion':'"
+           "example.com/v1',"
+           "'kind':'Widget','name':'w','uid':'u'}]}}");
+    assert_non_null(get(rig, &kind_config_map, "default", "child"));
+}
+
+/* ---- events ---- */
+
+typedef struct EventFinder {
+    const char *reason;
+    Arena *arena;
+    const char *message;
+    int32_t count;
+} EventFinder;
+
+static bool on_event_found(void *data, Object *object)
+{
+    EventFinder *finder = data;
+    const Event *event = OBJECT_AS(Event, object);
+
+    if (str_equal(event->reason, finder->reason)) {
+        finder->message = arena_strdup(finder->arena, event->message);
+        finder->count = event->count;
+    }
+    return true;
+}
+
+static void a_set_tells_what_it_does(void **state)
+{
+    Rig *rig = *state;
+    EventFinder finder = {"SuccessfulCreate", &rig->arena, NULL, 0};
+
+    create(
+        rig, &kind_stateful_set,
+        "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1,'serviceName':'web',"
+        "'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}},"
+        "'spec':{'containers':[{'name':'a','image':'i'}]}}}}");
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_non_null(finder.message);
+    assert_string_equal(finder.message, "Create Pod web-0 in StatefulSet web successful");
+    /* There is no node. */
+    finder = (EventFinder){"FailedScheduling", &rig->arena, NULL, 0};
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_string_equal(finder.message, "no nodes available to schedule pods");
+    create(rig, &kind_node, "{'metadata':{'name':'n'}}");
+    assert_string_equal(OBJECT_AS(Pod, get(rig, &kind_pod, "default", "web-0"))->spec.node_name,
+                        "n");
+    finder = (EventFinder){"Scheduled", &rig->arena, NULL, 0};
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_string_equal(finder.message, "Successfully assigned default/web-0 to n");
+}
+
+static void the_same_event_counts_up(void **state)
+{
+    Rig *rig = *state;
+    EventFinder finder = {"Testing", &rig->arena, NULL, 0};
+    EventRecorder *recorder =
+        event_recorder_new(rig->client, rig->clock, &rig->random, "tester", "n");
+
+    for (int i = 0; i < 3; i++) {
+        event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
+                     "number %d", 7);
+        settle(rig);
+    }
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_string_equal(finder.message, "number 7");
+    assert_int_equal(finder.count, 3);
+    event_recorder_free(recorder);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(a_namespace_gets_its_account_and_root_certificate),
+        TEST(a_deleted_namespace_is_emptied_and_goes),
+        TEST(a_slice_lists_the_pods_behind_a_service),
+        TEST(a_terminating_pod_is_serving_but_not_ready),
+        TEST(publish_not_ready_makes_every_pod_ready),
+        TEST(a_claim_gets_a_volume_of_the_default_class),
+        TEST(a_deleted_claim_takes_its_volume_along),
+        TEST(the_smallest_volume_that_suits_is_taken),
+        TEST(a_claim_waits_for_a_volume_that_comes_later),
+        TEST(a_retained_volume_is_released_and_stays),
+        TEST(dependents_go_after_their_owner),
+        TEST(in_the_foreground_they_go_before_it),
+        TEST(orphans_stay_and_forget_their_owner),
+        TEST(an_owner_that_never_was_takes_its_dependent_along),
+        TEST(an_owner_of_an_unknown_kind_counts_as_there),
+        TEST(a_set_tells_what_it_does),
+        TEST(the_same_event_counts_up),
+    };
+    return cmocka_run_group_tests_name("controllers", tests, NULL, NULL);
+}
