@@ -9,7 +9,8 @@
  * system:masters; ten years, so that copies of a kubeconfig stay good token.key              signs
  * ServiceAccount tokens
  *
- * Files are written whole or not at all, keys before certificates: a certificate that is there has
+ * The folder is made aside, made durable at once, and put in place as a whole. What is missing
+ * later is written whole or not at all, keys before certificates: a certificate that is there has
  * its key.
  */
 #include <arpa/inet.h>
@@ -163,9 +164,14 @@ static X509 *make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
     return TAKE_PTR(certificate);
 }
 
-static int read_pem(const char *dir, const char *name, char **ret, Err *reterr)
+typedef struct Folder {
+    const char *path;
+    bool fresh; /* made aside: durable when it is complete */
+} Folder;
+
+static int read_pem(const Folder *dir, const char *name, char **ret, Err *reterr)
 {
-    _free_ char *path = mem_printf("%s/%s", dir, name);
+    _free_ char *path = mem_printf("%s/%s", dir->path, name);
     size_t n;
     int r;
 
@@ -175,16 +181,17 @@ static int read_pem(const char *dir, const char *name, char **ret, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "read %s", path) : 0;
 }
 
-static int write_pem(const char *dir, const char *name, const char *text, Err *reterr)
+static int write_pem(const Folder *dir, const char *name, const char *text, Err *reterr)
 {
-    _free_ char *path = mem_printf("%s/%s", dir, name);
-    int r = file_write_atomic(path, text, strlen(text), 0600);
+    _free_ char *path = mem_printf("%s/%s", dir->path, name);
+    int r = (dir->fresh ? file_replace : file_write_atomic)(path, text, strlen(text), 0600);
 
     return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
 }
 
 /* The key of a file, made if it is missing. */
-static int open_key(const char *dir, const char *name, char **ret_pem, EVP_PKEY **ret, Err *reterr)
+static int open_key(const Folder *dir, const char *name, char **ret_pem, EVP_PKEY **ret,
+                    Err *reterr)
 {
     int r = read_pem(dir, name, ret_pem, reterr);
 
@@ -192,12 +199,12 @@ static int open_key(const char *dir, const char *name, char **ret_pem, EVP_PKEY 
         return ERR_TRACE(r);
     if (r == 0) {
         *ret = key_from_pem(*ret_pem);
-        return *ret ? 0 : err_set(reterr, 0, "%s/%s holds no private key", dir, name);
+        return *ret ? 0 : err_set(reterr, 0, "%s/%s holds no private key", dir->path, name);
     }
     *ret = EVP_EC_gen("P-256");
     *ret_pem = *ret ? key_to_pem(*ret) : NULL;
     if (!*ret_pem)
-        return err_set(reterr, 0, "cannot make a key for %s/%s", dir, name);
+        return err_set(reterr, 0, "cannot make a key for %s/%s", dir->path, name);
     return write_pem(dir, name, *ret_pem, reterr);
 }
 
@@ -240,7 +247,7 @@ static char *alternative_names_of(X509 *certificate)
 }
 
 /* The certificate of a file, made (anew) where it is missing or does not fit. */
-static int open_certificate(const char *dir, const char *name, EVP_PKEY *key, X509 *issuer,
+static int open_certificate(const Folder *dir, const char *name, EVP_PKEY *key, X509 *issuer,
                             EVP_PKEY *issuer_key, const CertificateOptions *options, char **ret_pem,
                             X509 **ret, Err *reterr)
 {
@@ -264,7 +271,7 @@ static int open_certificate(const char *dir, const char *name, EVP_PKEY *key, X5
     *ret = make_certificate(key, issuer, issuer_key, options);
     *ret_pem = *ret ? certificate_to_pem(*ret) : NULL;
     if (!*ret_pem)
-        return err_set(reterr, 0, "cannot make certificate %s/%s", dir, name);
+        return err_set(reterr, 0, "cannot make certificate %s/%s", dir->path, name);
     return write_pem(dir, name, *ret_pem, reterr);
 }
 
@@ -302,7 +309,7 @@ static char *server_names(const char *const *addresses)
     return strbuf_take(&text);
 }
 
-static int open_all(const char *dir, const char *const *addresses, int64_t now, Pki *pki,
+static int open_all(const Folder *dir, const char *const *addresses, int64_t now, Pki *pki,
                     Err *reterr)
 {
     _cleanup_(pkeyp)
@@ -348,15 +355,36 @@ static int open_all(const char *dir, const char *const *addresses, int64_t now, 
     return open_key(dir, "token.key", &pki->token_key_pem, &token_key, reterr);
 }
 
+/* Half-made ones of a start that was cut off are begun anew. */
+static int make_folder(const char *dir, const char *const *addresses, int64_t now, Pki *pki,
+                       Err *reterr)
+{
+    _free_ char *aside = mem_printf("%s.new", dir);
+    int r = file_remove_tree(aside);
+
+    if (r == 0)
+        r = file_mkdir_all(aside, 0700);
+    if (r < 0)
+        return err_set(reterr, -r, "make folder %s", aside);
+    r = open_all(&(Folder){aside, true}, addresses, now, pki, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = file_sync_folder(aside);
+    if (r == 0)
+        r = file_rename(aside, dir);
+    return r < 0 ? err_set(reterr, -r, "make folder %s", dir) : 0;
+}
+
 int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr)
 {
-    Pki *pki;
-    int r = file_mkdir_all(dir, 0700);
+    int64_t now = clock_wall_ns(clock) / NS_PER_SEC;
+    Pki *pki = mem_new_type(Pki);
+    int r;
 
-    if (r < 0)
-        return err_set(reterr, -r, "make folder %s", dir);
-    pki = mem_new_type(Pki);
-    r = open_all(dir, addresses, clock_wall_ns(clock) / NS_PER_SEC, pki, reterr);
+    if (file_exists(dir))
+        r = open_all(&(Folder){dir, false}, addresses, now, pki, reterr);
+    else
+        r = make_folder(dir, addresses, now, pki, reterr);
     if (r < 0) {
         pki_free(pki);
         return ERR_TRACE(r);

@@ -211,6 +211,16 @@ static int options_forbidden(Call *call, const char *field, const char *why, Api
     return status_invalid(reterr, call->arena, &list_options_kind, "", &causes);
 }
 
+static int refuse_match(Call *call, ApiStatus *reterr)
+{
+    static const char *const known[] = {"Exact", "NotOlderThan", "", NULL};
+    Causes causes = {.arena = call->arena};
+
+    causes_not_supported(&causes, "resourceVersionMatch", call->query.resource_version_match,
+                         known);
+    return status_invalid(reterr, call->arena, &list_options_kind, "", &causes);
+}
+
 static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiStatus *reterr)
 {
     const Query *query = &call->query;
@@ -230,6 +240,9 @@ static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiSta
             return options_forbidden(call, "resourceVersionMatch",
                                      "resourceVersionMatch is forbidden when continue is provided",
                                      reterr);
+        if (!str_equal(query->resource_version_match, "Exact") &&
+            !str_equal(query->resource_version_match, "NotOlderThan"))
+            return refuse_match(call, reterr);
     }
     r = read_revision(call, query->resource_version, &revision, reterr);
     if (r)

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Apply, and the forms an answer can take: tables, metadata alone, YAML, protobuf, discovery. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "api_harness.h"
+#include "base/strbuf.h"
+#include "codec/protobuf.h"
+
+#define CM "/api/v1/namespaces/t/configmaps"
+#define APPLY "application/apply-patch+yaml"
+#define DOC(more) \
+    "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"s\"}" more "}"
+
+static int setup(void **state)
+{
+    Api *api = mem_new_type(Api);
+
+    api_start(api, NULL);
+    api_fixture(api);
+    *state = api;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    api_stop(*state);
+    free(*state);
+    return 0;
+}
+
+/* clang-format off */
+static const ApiCase apply_cases[] = {
+    {"apply creates", "PATCH", CM "/s?fieldManager=x", APPLY, DOC(",\"data\":{\"a\":\"1\",\"b\":\"2\"}"), 201,
+     {{"/data", "{\"a\":\"1\",\"b\":\"2\"}"}, {"/metadata/managedFields/0/operation", "\"Apply\""}, {"/metadata/managedFields/0/fieldsV1", "{\"f:data\":{\"f:a\":{},\"f:b\":{}}}"}}},
+    {"what is no longer applied goes", "PATCH", CM "/s?fieldManager=x", APPLY, DOC(",\"data\":{\"a\":\"1\"}"), 200, {{"/data", "{\"a\":\"1\"}"}}},
+    {"another one's field is a conflict", "PATCH", CM "/s?fieldManager=y", APPLY, DOC(",\"data\":{\"a\":\"2\"}"), 409,
+     {{"/message", "\"Apply failed with 1 conflict: conflict with \\\"x\\\": .data.a\""}, {"/details", "{\"causes\":[{\"reason\":\"FieldManagerConflict\",\"message\":\"conflict with \\\"x\\\"\",\"field\":\".data.a\"}]}"}}},
+    {"unless it is forced", "PATCH", CM "/s?fieldManager=y&force=true", APPLY, DOC(",\"data\":{\"a\":\"2\"}"), 200,
+     {{"/data", "{\"a\":\"2\"}"}, {"/metadata/managedFields/1", NULL}, {"/metadata/managedFields/0/manager", "\"y\""}}},
+    {"the same value is shared", "PATCH", CM "/s?fieldManager=x", APPLY, DOC(",\"data\":{\"a\":\"2\"}"), 200, {{"/metadata/managedFields/1/manager", "\"y\""}}},
+    {"a shared field stays when one lets go", "PATCH", CM "/s?fieldManager=x", APPLY, DOC(""), 200, {{"/data", "{\"a\":\"2\"}"}}},
+    {"an update takes a field over", "PATCH", CM "/s?fieldManager=z", "application/merge-patch+json", "{\"data\":{\"a\":\"3\"}}", 200,
+     {{"/metadata/managedFields/0/manager", "\"z\""}, {"/metadata/managedFields/0/operation", "\"Update\""}, {"/metadata/managedFields/1", NULL}}},
+    {"a manager is required", "PATCH", CM "/s", APPLY, DOC(""), 422,
+     {{"/message", "\"PatchOptions.meta.k8s.io \\\"\\\" is invalid: fieldManager: Required value: is required for apply patch\""}}},
+    {"a type is required", "PATCH", CM "/s?fieldManager=x", APPLY, "{}", 400, {{"/message", "\"invalid object type: /, Kind=\""}}},
+    {"no managed fields", "PATCH", CM "/s?fieldManager=x", APPLY, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"s\",\"managedFields\":[{}]}}", 400, {{"/message", "\"metadata.managedFields must be nil\""}}},
+    {"no unknown fields", "PATCH", CM "/s?fieldManager=x", APPLY, DOC(",\"foo\":1"), 500,
+     {{"/message", "\"failed to create typed patch object (/s; /v1, Kind=ConfigMap): .foo: field not declared in schema\""}, {"/reason", NULL}}},
+    {"YAML is what it says", "PATCH", CM "/s2?fieldManager=x", APPLY, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: s2\ndata:\n  k: |\n    two\n    lines\n", 201, {{"/data/k", "\"two\\nlines\\n\""}}},
+};
+/* clang-format on */
+
+static void apply_keeps_count_of_who_set_what(void **state)
+{
+    api_run(*state, apply_cases, ARRAY_LEN(apply_cases));
+}
+
+static void call_as(Api *api, const char *path, const char *accept)
+{
+    _free_ char *header = mem_printf("Accept: %s\r\n", accept);
+
+    api_call_on(api, api->admin, "GET", path, header, NULL, 0);
+}
+
+static void expect(Api *api, const char *pointer, const char *is)
+{
+    _free_ char *value = api_json(api, pointer);
+
+    assert_string_equal(value ? value : "(absent)", is);
+}
+
+static void answers_take_the_form_that_is_asked_for(void **state)
+{
+    Api *api = *state;
+
+    api_call(api, "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}");
+    call_as(api, CM,
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g="
+            "meta.k8s.io,application/json");
+    assert_int_equal(api->status, 200);
+    expect(api, "/kind", "\"Table\"");
+    expect(api, "/rows/0/cells", "[\"a\",1,\"0s\"]");
+    expect(api, "/rows/0/object/kind", "\"PartialObjectMetadata\"");
+    call_as(api, CM "?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    expect(api, "/rows/0/object", "null");
+    call_as(api, CM "?includeObject=Object", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    expect(api, "/rows/0/object/data", "{\"k\":\"v\"}");
+    call_as(api, CM "/a", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
+    expect(api, "/kind", "\"PartialObjectMetadata\"");
+    expect(api, "/data", "(absent)");
+    call_as(api, CM, "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+    expect(api, "/kind", "\"PartialObjectMetadataList\"");
+    expect(api, "/items/0/metadata/name", "\"a\"");
+    call_as(api, CM "/a", "application/yaml");
+    assert_non_null(strstr(api->head, "application/yaml"));
+    assert_non_null(strstr(api->body, "\ndata:\n  k: v\n"));
+    call_as(api, CM "/a", "application/vnd.kubernetes.protobuf,application/json");
+    expect(api, "/kind", "\"ConfigMap\"");
+    call_as(api, CM "/a", "application/vnd.kubernetes.protobuf");
+    assert_memory_equal(api->body, "k8s", 4);
+    call_as(api, CM "/a", "text/plain");
+    assert_int_equal(api->status, 406);
+}
+
+static void discovery_comes_in_both_forms(void **state)
+{
+    Api *api = *state;
+    static const char aggregated[] =
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+
+    call_as(api, "/apis", aggregated);
+    assert_int_equal(api->status, 200);
+    assert_non_null(
+        strstr(api->head, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
+    assert_non_null(strcasestr(api->head, "etag: \""));
+    expect(api, "/kind", "\"APIGroupDiscoveryList\"");
+    call_as(api, "/api", aggregated);
+    expect(api, "/items/0/versions/0/version", "\"v1\"");
+    expect(api, "/items/0/versions/0/freshness", "\"Current\"");
+    call_as(api, "/apis", "application/json");
+    expect(api, "/kind", "\"APIGroupList\"");
+    call_as(api, "/apis/apps", "application/json");
+    expect(api, "/preferredVersion", "{\"groupVersion\":\"apps/v1\",\"version\":\"v1\"}");
+}
+
+static void protobuf_bodies_are_read(void **state)
+{
+    Api *api = *state;
+    _arena_ Arena arena = ARENA_INIT;
+    _strbuf_ StrBuf raw = STRBUF_INIT, body = STRBUF_INIT;
+    ConfigMap value = {.metadata.name = "pb"};
+
+    string_map_put(&arena, &value.data, "k", "v");
+    protobuf_encode(&type_ConfigMap, &value, &raw);
+    protobuf_encode_envelope("v1", "ConfigMap", strbuf_bytes(&raw), &body);
+    api_call_on(api, api->admin, "POST", CM,
+                "Content-Type: application/vnd.kubernetes.protobuf\r\n", body.p, body.n);
+    assert_int_equal(api->status, 201);
+    expect(api, "/data", "{\"k\":\"v\"}");
+    api_call_on(api, api->admin, "POST", CM,
+                "Content-Type: application/vnd.kubernetes.protobuf\r\n", body.p, body.n / 2);
+    assert_int_equal(api->status, 400);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(apply_keeps_count_of_who_set_what),
+        TEST(answers_take_the_form_that_is_asked_for),
+        TEST(discovery_comes_in_both_forms),
+        TEST(protobuf_bodies_are_read),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
