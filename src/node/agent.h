@@ -113,6 +113,8 @@ void agent_pod_event(AgentPod *pod, size_t container, const char *type, const ch
 void agent_pod_content_changed(AgentPod *pod); /* a ConfigMap or Secret it uses */
 void agent_pod_gone(AgentPod *pod);            /* node.c: out of the table */
 
+void agent_shutdown_check(NodeAgent *agent); /* has the last pod come down? */
+
 /* report.c */
 void agent_report(AgentPod *pod);
 void agent_report_init(AgentPod *pod);

@@ -10,7 +10,7 @@
 
 #define PREPARE_BACKOFF_FIRST (500 * NS_PER_MS)
 #define PREPARE_BACKOFF_MAX (122 * NS_PER_SEC)
-#define PULL_NOTICE NS_PER_SEC /* ErrImagePull shows this long before ImagePullBackOff does */
+#define NOTICE NS_PER_SEC /* errors show this long before their back-off does */
 #define CONFIG_RETRY (2 * NS_PER_SEC)
 
 static void set_text(char **at, const char *text)
@@ -129,6 +129,7 @@ static void container_start(MachineContainer *c)
     Machine *m = c->machine;
 
     timer_stop(m->clock, &c->retry);
+    c->retry_backoff = 0;
     c->stage = CONTAINER_STARTING;
     c->started = false;
     c->term_sent = c->kill_sent = c->post_start_failed = false;
@@ -205,6 +206,16 @@ static void on_retry(Timer *timer)
     if (c->stage != CONTAINER_WAITING || m->stage != MACHINE_ACTIVE)
         return;
     if (left > 0) { /* the failed pull has been shown long enough */
+        if (str_equal(c->waiting_reason, "RunContainerError")) {
+            _free_ char *pod = pod_text(m), *delay = duration_text(c->retry_backoff);
+            _free_ char *text = mem_printf("back-off %s restarting failed container=%s pod=%s",
+                                           delay, c->spec->name, pod);
+
+            machine_event(c, "Warning", "BackOff",
+                          "Back-off restarting failed container %s in pod %s", c->spec->name, pod);
+            container_waits(c, "CrashLoopBackOff", text);
+            changed(m);
+        }
         if (str_equal(c->waiting_reason, "ErrImagePull")) {
             _free_ char *text = mem_printf("Back-off pulling image \"%s\": ErrImagePull: %s",
                                            c->spec->image, str_or(c->pull_error, ""));
@@ -217,7 +228,7 @@ static void on_retry(Timer *timer)
         timer_start(m->clock, &c->retry, left);
         return;
     }
-    if (str_equal(c->waiting_reason, "CrashLoopBackOff"))
+    if (str_equal(c->waiting_reason, "CrashLoopBackOff") && !c->retry_backoff)
         backoff_next(c, c->now.set ? c->now.finished_ns : 0, clock_wall_ns(m->clock));
     container_start(c);
 }
@@ -509,7 +520,7 @@ static void pull_failed(MachineContainer *c, const char *message)
     c->pull_backoff_ns =
         c->pull_backoff_ns ? MIN_OF(c->pull_backoff_ns * 2, BACKOFF_MAX) : BACKOFF_FIRST;
     c->retry_at = now + c->pull_backoff_ns;
-    timer_start(m->clock, &c->retry, PULL_NOTICE);
+    timer_start(m->clock, &c->retry, NOTICE);
 }
 
 void machine_start_failed(Machine *m, size_t container, const char *reason, const char *message,
@@ -531,13 +542,9 @@ void machine_start_failed(Machine *m, size_t container, const char *reason, cons
         container_waits(c, reason, message);
         if (m->stage == MACHINE_ACTIVE && container_should_restart(c, 128)) {
             c->stage = CONTAINER_WAITING;
-            if (in_backoff_since(c, now, now)) {
-                c->retry_at = clock_mono_ns(m->clock) + c->backoff_ns;
-                timer_start(m->clock, &c->retry, c->backoff_ns);
-            } else {
-                c->retry_at = clock_mono_ns(m->clock) + NS_PER_SEC;
-                timer_start(m->clock, &c->retry, NS_PER_SEC);
-            }
+            c->retry_backoff = in_backoff_since(c, now, now) ? c->backoff_ns : NOTICE;
+            c->retry_at = clock_mono_ns(m->clock) + c->retry_backoff;
+            timer_start(m->clock, &c->retry, NOTICE);
             backoff_next(c, now, now);
         }
     } else {

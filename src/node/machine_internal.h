@@ -51,6 +51,7 @@ typedef struct MachineContainer {
     int64_t backoff_update; /* wall: when it was last made longer */
     Timer retry;
     int64_t retry_at;        /* mono */
+    int64_t retry_backoff;   /* of a failed start; 0: it ended by itself */
     int64_t pull_backoff_ns; /* of images */
     char *pull_error;
     Timer stop;

@@ -21,7 +21,7 @@
 
 static void volume_check(NodeAgent *agent, Object *volume);
 
-static void maybe_shut_down(NodeAgent *agent)
+void agent_shutdown_check(NodeAgent *agent)
 {
     void (*done)(void *) = agent->shutdown_done;
 
@@ -57,7 +57,7 @@ void agent_pod_gone(AgentPod *pod)
     if (!agent->stopping) /* one may have waited for this pod to let go of it */
         client_list(agent->options.client, kind_find("", "v1", "PersistentVolume"), NULL,
                     recheck_volume, agent);
-    maybe_shut_down(agent);
+    agent_shutdown_check(agent);
 }
 
 static void on_pod(void *data, const WatchEvent *event)
@@ -482,15 +482,12 @@ NodeAgent *node_stop(NodeAgent *agent)
     return NULL;
 }
 
-static void on_shutdown_check(Timer *timer)
+static void on_shutdown_begun(Timer *timer)
 {
     NodeAgent *agent = timer->data;
 
-    maybe_shut_down(agent);
-    if (agent->shutdown_done)
-        timer_start(agent->options.clock, timer, 20 * NS_PER_MS);
-    else
-        free(timer);
+    free(timer);
+    agent_shutdown_check(agent);
 }
 
 void node_shutdown(NodeAgent *agent, void (*done)(void *data), void *data)
@@ -507,7 +504,7 @@ void node_shutdown(NodeAgent *agent, void (*done)(void *data), void *data)
         if (pod->machine)
             machine_halt(pod->machine);
     }
-    timer->on_fire = on_shutdown_check;
+    timer->on_fire = on_shutdown_begun; /* there may be none to wait for */
     timer->data = agent;
     timer_start(agent->options.clock, timer, 0);
 }

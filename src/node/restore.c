@@ -92,9 +92,8 @@ static bool end_from_bundle(AgentPod *pod, size_t index, int attempt, MachineEnd
     return true;
 }
 
-/* Without a bundle: from what the API last heard. */
-static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus *status,
-                             bool finished)
+/* Without a bundle: from what the API last heard. keep: ends stay ends, with their back-off. */
+static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus *status, bool keep)
 {
     MachineEnd end = {.exit_code = 255,
                       .reason = "Unknown",
@@ -108,7 +107,8 @@ static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus 
         end.started_ns = status->state.running->started_at.seconds * NS_PER_SEC;
     else if (status->last_state.terminated)
         end = end_from_api(status->last_state.terminated);
-    if (finished && status->state.terminated)
+    if (keep && (status->state.terminated || status->last_state.terminated) &&
+        !status->state.running)
         machine_restore_exited(pod->machine, index, status->restart_count,
                                bare_id(status->container_id), &end);
     else
@@ -163,7 +163,7 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
         else
             machine_restore_lost(pod->machine, index, attempt, id, &end);
     } else {
-        restore_from_api(pod, index, status, false);
+        restore_from_api(pod, index, status, sandbox);
     }
     if (attempt > 0 && end_from_bundle(pod, index, attempt - 1, &end, &last_id, &last_message))
         machine_restore_last(pod->machine, index, last_id, &end);

@@ -470,10 +470,13 @@ static void on_teardown_retry(Timer *timer)
 
 static void torn_down(AgentPod *pod)
 {
+    NodeAgent *agent = pod->agent;
+
     pod->tearing_down = false;
     pod->teardown_wanted = false;
     if (pod->machine)
         machine_torn_down(pod->machine);
+    agent_shutdown_check(agent);
 }
 
 static void on_network_removed(void *data, const Err *err)
