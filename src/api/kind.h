@@ -61,7 +61,8 @@ struct Kind {
     const char *version;
     const char *kind;
     const char *list_kind; /* "PodList" */
-    const char *plural;       /* "" where only a subresource has the kind (Scale, Eviction): no routes of its own */
+    const char *plural; /* "" where only a subresource has the kind (Scale, Eviction): no routes of
+                           its own */
     const char *singular;
     const char *api_version;        /* "apps/v1", "v1" */
     const char *json_prefix;        /* "\"kind\":\"Pod\",\"apiVersion\":\"v1\"" */

@@ -29,7 +29,7 @@ typedef enum StatusReason {
     STATUS_UNAVAILABLE,            /* 503 ServiceUnavailable */
     STATUS_TIMEOUT,                /* 504 Timeout */
     STATUS_NO_SPACE,               /* 507 InsufficientStorage (stead's own) */
-    STATUS_UNKNOWN,          /* 500 without a reason: what kube-apiserver did not expect itself */
+    STATUS_UNKNOWN, /* 500 without a reason: what kube-apiserver did not expect itself */
     _STATUS_MAX,
 } StatusReason;
 

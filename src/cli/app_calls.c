@@ -20,7 +20,8 @@ void app_find_files(App *app, const char *program)
     if (slash)
         *slash = 0;
     runtime = mem_printf("%s/stead-runtime", path);
-    app->helper_dir = file_exists(runtime) ? mem_strdup(path) : mem_printf("%s/../libexec/stead", path);
+    app->helper_dir =
+        file_exists(runtime) ? mem_strdup(path) : mem_printf("%s/../libexec/stead", path);
     app->image_dir = mem_printf("%s/images", path);
     if (file_exists(app->image_dir))
         return;

@@ -86,8 +86,9 @@ extern const HttpLimits http_limits_default;
 typedef struct HttpHandler {
     /* The head is there. Respond at once, or set on_body/on_close and respond later. */
     void (*on_request)(void *data, HttpRequest *request);
-    /* A head that no request could be made of (400, 431, 505...) or a body too large (413), before it is answered with
-     * `text`: may give a better body (such as a Status) through ret_type and ret_body. Optional. */
+    /* A head that no request could be made of (400, 431, 505...) or a body too large (413), before
+     * it is answered with `text`: may give a better body (such as a Status) through ret_type and
+     * ret_body. Optional. */
     void (*on_bad_request)(void *data, int status, const char *text, Arena *arena,
                            const char **ret_type, Bytes *ret_body);
     void *data;
@@ -158,8 +159,8 @@ void http_stream_begin(HttpRequest *request, int status, const char *content_typ
 void http_stream_write(HttpRequest *request, Bytes bytes);
 void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)(void *),
                               void *holder);
-/* Bytes not yet taken by the socket. A handler stops at a mark of its own and goes on in on_drain; with more than 64 MiB
- * waiting, the next write aborts the answer. */
+/* Bytes not yet taken by the socket. A handler stops at a mark of its own and goes on in on_drain;
+ * with more than 64 MiB waiting, the next write aborts the answer. */
 size_t http_stream_pending(const HttpRequest *request);
 void http_stream_end(HttpRequest *request);
 void http_abort(HttpRequest *request); /* reset */
@@ -199,8 +200,8 @@ bool http_wants_websocket(const HttpRequest *request);
 /* The first of `ours` (NULL-ended, in our order of preference) that the client offers; NULL if
  * none. */
 const char *http_websocket_protocol(const HttpRequest *request, const char *const *ours);
-/* 101; from here on the request is the WebSocket's; its own on_close still comes, after the WebSocket's. NULL if
- * the client has not asked for one. */
+/* 101; from here on the request is the WebSocket's; its own on_close still comes, after the
+ * WebSocket's. NULL if the client has not asked for one. */
 WebSocket *http_websocket_accept(HttpRequest *request, const char *protocol,
                                  const WebSocketHandler *handler, void *data);
 void websocket_send(WebSocket *ws, bool text, Bytes message);

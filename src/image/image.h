@@ -49,14 +49,16 @@ int image_import(ImageStore *store, const char *file, StringArray *ret_names, Ar
 typedef void (*ImageImportDone)(void *data, const StringArray *names, const Err *err);
 void image_import_async(ImageStore *store, const char *file, ImageImportDone done, void *data);
 
-/* image_find may import a built-in archive: it is safe to call from the pool, too. "localhost/x" and "x" find each other.
- * By name (short ones are completed as Docker does), name@digest or id. 0, or IMAGE_E_MISSING. */
+/* image_find may import a built-in archive: it is safe to call from the pool, too. "localhost/x"
+ * and "x" find each other. By name (short ones are completed as Docker does), name@digest or id. 0,
+ * or IMAGE_E_MISSING. */
 enum { IMAGE_E_MISSING = 1, IMAGE_E_IN_USE };
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
                 void *data);
-/* Removes the name (or, by "sha256:...", an image that lost its name to a newer one); layers and blobs that nothing else
- * uses go too. 0, IMAGE_E_MISSING, or IMAGE_E_IN_USE: a container uses it, or an import is under way. */
+/* Removes the name (or, by "sha256:...", an image that lost its name to a newer one); layers and
+ * blobs that nothing else uses go too. 0, IMAGE_E_MISSING, or IMAGE_E_IN_USE: a container uses it,
+ * or an import is under way. */
 int image_remove(ImageStore *store, const char *name, Err *reterr);
 
 /* Who knows which images containers were made of: images it answers true for are not removed. */

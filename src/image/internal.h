@@ -3,12 +3,12 @@
  * What the files of the image store share.
  *
  *   DIR/blobs/sha256-HEX    configs and manifests
- *   DIR/layers/HEX/         one unpacked layer, by the digest of its uncompressed tar (diff id): an overlay lower folder
- *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
+ *   DIR/layers/HEX/         one unpacked layer, by the digest of its uncompressed tar (diff id): an
+ * overlay lower folder DIR/names/HEX.json      one image by name; HEX is the digest of the name
  *   DIR/tmp/                being made; emptied at start
  *
- * A layer folder is complete once it has its name: it is unpacked below tmp/, synced, and renamed. A name is written
- * last. Removing goes the other way: the name, then what nothing else needs.
+ * A layer folder is complete once it has its name: it is unpacked below tmp/, synced, and renamed.
+ * A name is written last. Removing goes the other way: the name, then what nothing else needs.
  */
 #ifndef IMAGE_INTERNAL_H
 #define IMAGE_INTERNAL_H
@@ -21,13 +21,14 @@
 #include "image/digest.h"
 #include "image/image.h"
 
-#define JSON_BYTES_MAX (4u << 20)  /* of a manifest, index or config, as the OCI specification has it */
+#define JSON_BYTES_MAX \
+    (4u << 20) /* of a manifest, index or config, as the OCI specification has it */
 #define LAYERS_MAX 512
-#define IMAGES_MAX 256             /* in one archive */
+#define IMAGES_MAX 256 /* in one archive */
 
 /* What an import may still use. */
 typedef struct ImageLimits {
-    uint64_t bytes;    /* unpacked */
+    uint64_t bytes; /* unpacked */
     uint64_t entries;
 } ImageLimits;
 
@@ -37,7 +38,7 @@ typedef struct ImageRecord {
     char *id, *digest; /* of the config; of the manifest ("" unknown) */
     char *stamp;       /* of the built-in archive that it came from, or "" */
     int64_t size;
-    VEC(char *) layers;/* diff ids, lowest first */
+    VEC(char *) layers; /* diff ids, lowest first */
 } ImageRecord;
 
 /* An archive that belongs to the program. */
@@ -52,15 +53,16 @@ struct ImageStore {
     char *dir;
     ImageLimits limits;
     uint64_t next_tmp;
-    StrMap records;       /* name -> ImageRecord */
+    StrMap records; /* name -> ImageRecord */
     VEC(Builtin) builtins;
-    uv_mutex_t lock;      /* guards records, builtins, next_tmp; held briefly */
-    uv_mutex_t write_lock;/* one import or removal at a time; taken before lock */
-    ImageInUse in_use;    /* may be NULL */
+    uv_mutex_t lock;       /* guards records, builtins, next_tmp; held briefly */
+    uv_mutex_t write_lock; /* one import or removal at a time; taken before lock */
+    ImageInUse in_use;     /* may be NULL */
     void *in_use_data;
 };
 
-/* name.c: podman calls local images "localhost/x", docker calls them "docker.io/library/x": the other one, or NULL. */
+/* name.c: podman calls local images "localhost/x", docker calls them "docker.io/library/x": the
+ * other one, or NULL. */
 const char *image_name_sibling(Arena *arena, const char *normalized);
 
 /* config.c */
@@ -69,13 +71,15 @@ int image_config_decode(Bytes json, Arena *arena, Image *ret, Err *reterr);
 /* The diff ids. */
 int image_config_layers(Bytes json, Arena *arena, StringArray *ret, Err *reterr);
 
-/* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its start. */
+/* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its start.
+ */
 typedef struct Source Source;
 /* Called for each file: read its data through the archive. Positive: stop. */
-typedef int (*SourceEach)(void *data, const char *path, struct archive *archive, int64_t size, Err *reterr);
+typedef int (*SourceEach)(void *data, const char *path, struct archive *archive, int64_t size,
+                          Err *reterr);
 int source_each(const char *file, SourceEach each, void *data, Err *reterr);
-/* Reads the named small files into `files` (path -> Bytes in the arena). Links in the archive are followed: `links`
- * (path -> path) is filled on the first pass. */
+/* Reads the named small files into `files` (path -> Bytes in the arena). Links in the archive are
+ * followed: `links` (path -> path) is filled on the first pass. */
 int source_read_files(const char *file, StrMap *wanted, StrMap *links, Arena *arena, Err *reterr);
 char *source_clean_path(const char *path); /* "./a//b" -> "a/b"; NULL: leads out */
 
@@ -86,7 +90,8 @@ typedef struct UnpackedLayer {
     char diff_id[DIGEST_TEXT]; /* of the tar */
 } UnpackedLayer;
 /* The data of the current entry, a tar (plain, gzip, zstd), into the empty folder at root_fd. */
-int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret, Err *reterr);
+int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
+                 Err *reterr);
 
 /* records.c */
 ImageRecord *image_record_free(ImageRecord *record);
@@ -95,8 +100,8 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
 int image_records_load(ImageStore *store, Err *reterr);
 
 /* import.c; with write_lock held. stamp: "" or a built-in archive's. */
-int image_import_locked(ImageStore *store, const char *file, const char *stamp, StringArray *ret_names, Arena *arena,
-                        Err *reterr);
+int image_import_locked(ImageStore *store, const char *file, const char *stamp,
+                        StringArray *ret_names, Arena *arena, Err *reterr);
 /* The names in an archive, normalized, without importing it. */
 int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr);
 
