@@ -120,6 +120,53 @@ int file_replace(const char *path, const void *p, size_t n, mode_t mode)
     return write_aside(path, p, n, mode, false);
 }
 
+/* Calls each once a regular file, open. */
+static int each_file(DIR *folder, int (*each)(int fd))
+{
+    int r = 0;
+
+    rewinddir(folder);
+    for (struct dirent *entry; r == 0 && (entry = readdir(folder));) {
+        _close_fd_ int fd = -1;
+
+        if (entry->d_type == DT_DIR)
+            continue;
+        fd = openat(dirfd(folder), entry->d_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? ERR_ORIGIN(-errno) : each(fd);
+    }
+    return r;
+}
+
+static int begin_sync(int fd)
+{
+    /* Only to have all of it under way before the first wait; sync_file tells what failed. */
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    return 0;
+}
+
+int file_sync_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    int r;
+
+    if (!folder)
+        return ERR_ORIGIN(-errno);
+    r = each_file(folder, begin_sync);
+    if (r == 0)
+        r = each_file(folder, sync_file);
+    if (r == 0)
+        r = sync_file(dirfd(folder));
+    closedir(folder);
+    return ERR_TRACE(r);
+}
+
+int file_rename(const char *from, const char *to)
+{
+    int r = put_in_place(from, to);
+
+    return r < 0 ? ERR_TRACE(r) : ERR_TRACE(sync_folder_of(to));
+}
+
 int file_mkdir_all(const char *path, mode_t mode)
 {
     _free_ char *part = mem_strdup(path);

@@ -13,6 +13,10 @@ int file_read(const char *path, size_t limit, char **ret, size_t *ret_n);
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* The same without fsync, for run-time state that a reboot voids anyway. */
 int file_replace(const char *path, const void *p, size_t n, mode_t mode);
+/* Makes durable what lies in the folder, files not folders: many are cheaper at once than each alone. */
+int file_sync_folder(const char *path);
+/* Puts path in place of another, durably. */
+int file_rename(const char *from, const char *to);
 int file_mkdir_all(const char *path, mode_t mode); /* like mkdir -p */
 int file_mkdir_for(const char *path, mode_t mode); /* the folder that path lies in */
 /* Like rm -rf, but never goes through a mount: one on the way, bind mounts too, is the error
