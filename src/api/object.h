@@ -20,6 +20,7 @@ struct Object {
     bool sealed;   /* in the store: no more changes */
     const Kind *kind;
     uint64_t revision; /* store revision of this version; 0 before it is written */
+    uint64_t created;  /* the same of its first version; the store's own */
     void *value;
     Arena arena;
     Bytes json; /* lazily made, malloc'ed; see object_json */

@@ -64,6 +64,7 @@ static void commit_batch(StoreEngine *engine, Batch *batch)
             .value = write->deletion ? BYTES_NULL : value,
             .last = write->deletion ? value : BYTES_NULL,
             .revision = write->revision,
+            .id = write->id,
             .created = write->created,
         };
     }

@@ -18,6 +18,7 @@ typedef struct StoreRecord {
     Bytes value; /* JSON without resourceVersion; p == NULL: deleted (in a commit and in the log) */
     Bytes last;  /* of a deletion: the last version, kept in the log for watchers */
     uint64_t revision;
+    uint64_t id;  /* the revision that created the key; not in the log */
     bool created; /* in the log: this change created the key */
 } StoreRecord;
 

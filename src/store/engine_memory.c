@@ -17,7 +17,7 @@ typedef struct MemoryRecord {
     size_t value_n;
     uint8_t *last;
     size_t last_n;
-    uint64_t revision;
+    uint64_t revision, id;
     bool created;
 } MemoryRecord;
 
@@ -64,6 +64,7 @@ static MemoryRecord *record_new(const StoreRecord *from)
     record->value = copy_bytes(from->value, &record->value_n);
     record->last = copy_bytes(from->last, &record->last_n);
     record->revision = from->revision;
+    record->id = from->id;
     record->created = from->created;
     return record;
 }
@@ -75,6 +76,7 @@ static StoreRecord record_view(const MemoryRecord *record)
         .value = {record->value, record->value_n},
         .last = {record->last, record->last_n},
         .revision = record->revision,
+        .id = record->id,
         .created = record->created,
     };
 }

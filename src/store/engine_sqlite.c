@@ -4,20 +4,21 @@
  *
  *   objects(id, key, revision, value)   current objects: JSON under Kubernetes' own keys
  *   log(first, changes)                 the newest changes, one row a transaction; `first` is its
- * lowest revision meta(name, value)                   schema version, cluster id
+ * lowest revision meta(name, value)                   cluster id
  *
- * Objects are a rowid table with an index on the key, not a table without rowid: values are larger
- * than a quarter of a page, which would go to overflow pages of their own there, and new rows fill
- * pages one after the other here. The newest log row is never dropped, so the newest revision used
- * is known even when the last change was a deletion.
+ * The id of an object is the revision that created it, and the store tells it with each change, so
+ * there is no index on the key: it would be a page written anew for each object created, wherever
+ * its name falls. New rows fill pages one after the other. The newest log row is never dropped, so
+ * the newest revision used is known even when the last change was a deletion.
  *
  * One row of the log is a sequence of changes, each a LogHead in the byte order of this machine,
  * the key, and the value (of a deletion: the last version).
  *
  * Durability is SQLite's: WAL with synchronous=FULL, one fdatasync a commit. Checkpoints are ours:
  * one when the WAL has grown to WAL_PAGES_MAX, and one after a while of quiet if it is worth it; a
- * quiet store writes nothing. The database is opened exclusively (no shared memory file); who comes
- * second finds DIR/lock taken and is told the holder's pid.
+ * quiet store writes nothing. A new database is made aside and put in place whole. It is opened
+ * exclusively (no shared memory file); who comes second finds DIR/lock taken and is told the
+ * holder's pid.
  *
  * When the disk is full the transaction is rolled back and the next one tries again. A checkpoint
  * is tried first, since it allows the room of the WAL to be used again.
@@ -32,7 +33,7 @@
 #include "base/vec.h"
 #include "store/engine.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define WAL_PAGES_MAX 4096       /* 16 MiB: the bound of the WAL file */
 #define WAL_PAGES_WORTH 256      /* quiet: smaller ones are left for later */
 #define FREE_PAGES_WORTH 1024    /* quiet: give back room of that many pages */
@@ -60,7 +61,8 @@ enum {
     STMT_BEGIN,
     STMT_COMMIT,
     STMT_ROLLBACK,
-    STMT_PUT,
+    STMT_CREATE,
+    STMT_UPDATE,
     STMT_DELETE,
     STMT_LOG,
     STMT_TRIM,
@@ -71,9 +73,9 @@ static const char *const statement_texts[_STMT_MAX] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STMT_COMMIT] = "COMMIT",
     [STMT_ROLLBACK] = "ROLLBACK",
-    [STMT_PUT] = "INSERT INTO objects(key, revision, value) VALUES(?1, ?2, ?3)"
-                 " ON CONFLICT(key) DO UPDATE SET revision = ?2, value = ?3",
-    [STMT_DELETE] = "DELETE FROM objects WHERE key = ?1",
+    [STMT_CREATE] = "INSERT INTO objects(id, revision, value, key) VALUES(?1, ?2, ?3, ?4)",
+    [STMT_UPDATE] = "UPDATE objects SET revision = ?2, value = ?3 WHERE id = ?1",
+    [STMT_DELETE] = "DELETE FROM objects WHERE id = ?1",
     [STMT_LOG] = "INSERT INTO log(first, changes) VALUES(?1, ?2)",
     [STMT_TRIM] = "DELETE FROM log WHERE first < ?1",
 };
@@ -270,6 +272,7 @@ static int on_object_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
         .key = (const char *)sqlite3_column_text(stmt, 0),
         .revision = (uint64_t)sqlite3_column_int64(stmt, 1),
         .value = column_bytes(stmt, 2),
+        .id = (uint64_t)sqlite3_column_int64(stmt, 3),
     };
 
     call->revision = MAX_OF(call->revision, record.revision);
@@ -296,8 +299,8 @@ static int sqlite_load(StoreEngine *engine, int (*each)(void *data, const StoreR
     LoadCall call = {.each = each, .data = data, .reterr = reterr};
     int r;
 
-    r = query(sqlite, "SELECT key, revision, value FROM objects ORDER BY key", on_object_row, &call,
-              reterr);
+    r = query(sqlite, "SELECT key, revision, value, id FROM objects ORDER BY id", on_object_row,
+              &call, reterr);
     if (r >= 0)
         r = query(sqlite, "SELECT first, changes FROM log ORDER BY first DESC LIMIT 1",
                   on_newest_log_row, &call, reterr);
@@ -339,14 +342,16 @@ static int sqlite_load_log(StoreEngine *engine, int (*each)(void *data, const St
 
 static int put_record(SqliteEngine *sqlite, const StoreRecord *record, size_t key_length)
 {
-    int statement = record->value.p ? STMT_PUT : STMT_DELETE;
+    int statement = !record->value.p ? STMT_DELETE : record->created ? STMT_CREATE : STMT_UPDATE;
     sqlite3_stmt *stmt = sqlite->statements[statement];
 
-    sqlite3_bind_text(stmt, 1, record->key, (int)key_length, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 1, (sqlite3_int64)record->id);
     if (record->value.p) {
         sqlite3_bind_int64(stmt, 2, (sqlite3_int64)record->revision);
         sqlite3_bind_blob(stmt, 3, record->value.p, (int)record->value.n, SQLITE_STATIC);
     }
+    if (statement == STMT_CREATE)
+        sqlite3_bind_text(stmt, 4, record->key, (int)key_length, SQLITE_STATIC);
     return step(sqlite, statement);
 }
 
@@ -524,43 +529,52 @@ static int take_lock(SqliteEngine *sqlite, Err *reterr)
     return 0;
 }
 
+static int run_all(SqliteEngine *sqlite, const char *const *texts, Err *reterr)
+{
+    int r = 0;
+
+    for (; *texts && r >= 0; texts++)
+        r = query(sqlite, *texts, NULL, NULL, reterr);
+    return ERR_TRACE(r);
+}
+
 static int set_up(SqliteEngine *sqlite, int64_t *version, Err *reterr)
 {
     static const char *const texts[] = {
-        "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA locking_mode = EXCLUSIVE",
-        "PRAGMA journal_mode = WAL",        "PRAGMA synchronous = FULL",
-        "PRAGMA wal_autocheckpoint = 0",    "PRAGMA journal_size_limit = 16777216",
-        "PRAGMA cache_size = -2048",        "PRAGMA temp_store = MEMORY",
+        /* First: else the WAL's index would be a file, which has no room on a full disk. */
+        "PRAGMA locking_mode = EXCLUSIVE",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA wal_autocheckpoint = 0",
+        "PRAGMA journal_size_limit = 16777216",
+        "PRAGMA cache_size = -2048",
+        "PRAGMA temp_store = MEMORY",
+        NULL,
     };
-    int r;
+    int r = run_all(sqlite, texts, reterr);
 
-    /* First: else the WAL's index would be a file, which has no room on a full disk. */
-    r = query(sqlite, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, reterr);
     if (r >= 0)
         r = query(sqlite, "PRAGMA user_version", on_int_row, version, reterr);
-    /* Only when it is new: it writes, and nothing may have to be written to start. */
-    if (r >= 0 && *version == 0)
-        r = query(sqlite, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, reterr);
-    for (size_t i = 0; i < ARRAY_LEN(texts) && r >= 0; i++)
-        r = query(sqlite, texts[i], NULL, NULL, reterr);
     return ERR_TRACE(r);
 }
 
 static int make_schema(SqliteEngine *sqlite, Err *reterr)
 {
     static const char *const texts[] = {
+        "PRAGMA synchronous = OFF", /* durable at once when it is complete */
+        "PRAGMA locking_mode = EXCLUSIVE",
+        "PRAGMA journal_mode = MEMORY",
+        "PRAGMA auto_vacuum = INCREMENTAL",
         "BEGIN IMMEDIATE",
-        "CREATE TABLE objects(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,"
+        "CREATE TABLE objects(id INTEGER PRIMARY KEY, key TEXT NOT NULL,"
         " revision INTEGER NOT NULL, value BLOB NOT NULL)",
         "CREATE TABLE log(first INTEGER PRIMARY KEY, changes BLOB NOT NULL)",
         "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        NULL,
     };
     char uuid[37], text[160];
     Random random;
-    int r = 0;
+    int r = run_all(sqlite, texts, reterr);
 
-    for (size_t i = 0; i < ARRAY_LEN(texts) && r >= 0; i++)
-        r = query(sqlite, texts[i], NULL, NULL, reterr);
     if (r < 0)
         return ERR_TRACE(r);
     random_seed_system(&random);
@@ -572,25 +586,59 @@ static int make_schema(SqliteEngine *sqlite, Err *reterr)
         r = query(sqlite, text, NULL, NULL, reterr);
     if (r >= 0)
         r = query(sqlite, "COMMIT", NULL, NULL, reterr);
+    if (r >= 0)
+        r = query(sqlite, "PRAGMA journal_mode = WAL", NULL, NULL, reterr);
     return ERR_TRACE(r);
+}
+
+static int open_file(SqliteEngine *sqlite, const char *path, int flags, Err *reterr)
+{
+    if (sqlite3_open_v2(path, &sqlite->db,
+                        flags | SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                        NULL) != SQLITE_OK)
+        return err_set(reterr, 0, "open %s: %s", path,
+                       sqlite->db ? sqlite3_errmsg(sqlite->db) : "no memory");
+    return 0;
+}
+
+/* A half-made one of a start that was cut off is begun anew. */
+static int make_database(SqliteEngine *sqlite, const char *path, Err *reterr)
+{
+    _free_ char *folder = mem_printf("%s.new", path), *aside = mem_printf("%s/state.db", folder);
+    _free_ char *wal = mem_printf("%s-wal", path); /* of a database that somebody took away */
+    int r = file_remove_tree(folder);
+
+    if (r == 0)
+        r = file_remove_tree(wal);
+    if (r == 0)
+        r = file_mkdir_all(folder, 0700);
+    if (r < 0)
+        return err_set(reterr, -r, "make %s", folder);
+    r = open_file(sqlite, aside, SQLITE_OPEN_CREATE, reterr);
+    if (r >= 0)
+        r = make_schema(sqlite, reterr);
+    sqlite3_close_v2(TAKE_PTR(sqlite->db));
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = file_sync_folder(folder);
+    if (r == 0)
+        r = file_rename(aside, path);
+    if (r == 0)
+        r = file_remove_tree(folder);
+    return r < 0 ? err_set(reterr, -r, "make %s", path) : 0;
 }
 
 static int open_database(SqliteEngine *sqlite, Err *reterr)
 {
     _free_ char *path = mem_printf("%s/state.db", sqlite->dir);
     int64_t version = 0;
-    int r;
+    int r = file_exists(path) ? 0 : make_database(sqlite, path, reterr);
 
-    if (sqlite3_open_v2(path, &sqlite->db,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                            SQLITE_OPEN_EXRESCODE,
-                        NULL) != SQLITE_OK)
-        return err_set(reterr, 0, "open %s: %s", path,
-                       sqlite->db ? sqlite3_errmsg(sqlite->db) : "no memory");
-    r = set_up(sqlite, &version, reterr);
-    if (r >= 0 && version == 0)
-        r = make_schema(sqlite, reterr);
-    else if (r >= 0 && version != SCHEMA_VERSION)
+    if (r >= 0)
+        r = open_file(sqlite, path, 0, reterr);
+    if (r >= 0)
+        r = set_up(sqlite, &version, reterr);
+    if (r >= 0 && version != SCHEMA_VERSION)
         r = err_set(reterr, 0, "%s has version %" PRId64 "; this program reads version %d", path,
                     version, SCHEMA_VERSION);
     if (r < 0)

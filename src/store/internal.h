@@ -53,7 +53,7 @@ typedef struct Write {
     StoreKind *of;
     StoreEntry *entry;
     Object *object;     /* referenced: the new version; of a deletion the last one */
-    uint64_t revision;
+    uint64_t revision, id;
     bool deletion, created;
     size_t value_length;
     char *key;

@@ -80,6 +80,7 @@ static int load_object(void *data, const StoreRecord *record)
     r = decode(loader, kind, record->key, record->value, record->revision, &object);
     if (r < 0)
         return ERR_TRACE(r);
+    object->created = record->id;
     of = store_kind(loader->store, kind);
     entry = index_put(&of->index, match_kind(kind, record->key));
     if (entry->committed) {

@@ -198,6 +198,7 @@ static int queue_write(Store *store, StoreKind *of, StoreEntry *entry, Object *o
     write->data = data;
     write->deletion = deletion;
     write->created = !entry->head;
+    write->id = object->created = entry->head ? entry->head->created : write->revision;
     entry->head = deletion ? NULL : object;
     entry->queued++;
     store->waiting++;

@@ -295,6 +295,7 @@ static void keys_of_unknown_kinds_are_left_alone(void **state)
         .key = "/registry/example.com/widgets/default/w",
         .value = {(const uint8_t *)"{\"a\":1}", 7},
         .revision = 5,
+        .id = 5,
         .created = true,
     };
     StoreEngine *engine = NULL;
@@ -323,6 +324,8 @@ static void a_damaged_object_is_named(void **state)
         .key = "/registry/configmaps/default/broken",
         .value = {(const uint8_t *)"{\"data\":", 8},
         .revision = 5,
+        .id = 5,
+        .created = true,
     };
     StoreEngine *engine = NULL;
     Err err = ERR_INIT;
