@@ -273,6 +273,8 @@ User *authenticate(Server *server, HttpRequest *request)
     User *known = peer->user, *user;
     const char *why, *token;
 
+    if (peer->certificate_bad)
+        return NULL;
     /* A certificate comes first, as kube-apiserver has it. */
     if (peer->common_name) {
         if (known)

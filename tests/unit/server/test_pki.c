@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Certificates: made once, kept, and made anew when names change or time runs out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "server/server.h"
+
+#define EPOCH INT64_C(1795248000)
+
+typedef struct Fixture {
+    char dir[64];
+    Clock *clock;
+} Fixture;
+
+static int setup(void **state)
+{
+    Fixture *f = mem_new_type(Fixture);
+
+    snprintf(f->dir, sizeof(f->dir), "/tmp/test-pki-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    f->clock = clock_new_fake(EPOCH * NS_PER_SEC);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    Fixture *f = *state;
+
+    assert_int_equal(file_remove_tree(f->dir), 0);
+    clock_free_fake(f->clock);
+    free(f);
+    return 0;
+}
+
+static Pki *open_pki(Fixture *f, const char *address)
+{
+    const char *addresses[] = {address, NULL};
+    Err err = ERR_INIT;
+    Pki *pki;
+
+    if (pki_open(f->dir, addresses, f->clock, &pki, &err) < 0)
+        fail_msg("%s", err.message);
+    return pki;
+}
+
+static void what_is_there_is_kept(void **state)
+{
+    Fixture *f = *state;
+    Pki *first = open_pki(f, "10.0.0.1"), *second = open_pki(f, "10.0.0.1");
+
+    assert_string_equal(first->ca_pem, second->ca_pem);
+    assert_string_equal(first->server_pem, second->server_pem);
+    assert_string_equal(first->admin_pem, second->admin_pem);
+    assert_string_equal(first->token_key_pem, second->token_key_pem);
+    pki_free(first);
+    pki_free(second);
+}
+
+static void keys_are_for_the_owner_alone(void **state)
+{
+    Fixture *f = *state;
+    _free_ char *path = mem_printf("%s/ca.key", f->dir);
+    struct stat st;
+
+    pki_free(open_pki(f, "10.0.0.1"));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_new_address_makes_a_new_server_certificate(void **state)
+{
+    Fixture *f = *state;
+    Pki *first = open_pki(f, "10.0.0.1"), *second = open_pki(f, "10.0.0.2");
+
+    assert_string_not_equal(first->server_pem, second->server_pem);
+    assert_string_equal(first->server_key_pem, second->server_key_pem);
+    assert_string_equal(first->ca_pem, second->ca_pem);
+    assert_string_equal(first->admin_pem, second->admin_pem);
+    pki_free(first);
+    pki_free(second);
+}
+
+static void a_server_certificate_is_renewed_in_time(void **state)
+{
+    Fixture *f = *state;
+    Pki *first = open_pki(f, "10.0.0.1"), *second, *third;
+
+    clock_fake_advance(f->clock, 200 * 86400 * NS_PER_SEC);
+    second = open_pki(f, "10.0.0.1");
+    assert_string_equal(first->server_pem, second->server_pem);
+    clock_fake_advance(f->clock, 100 * 86400 * NS_PER_SEC);
+    third = open_pki(f, "10.0.0.1");
+    assert_string_not_equal(first->server_pem, third->server_pem);
+    assert_string_equal(first->admin_pem, third->admin_pem);
+    pki_free(first);
+    pki_free(second);
+    pki_free(third);
+}
+
+static void a_file_that_holds_no_key_is_an_error(void **state)
+{
+    Fixture *f = *state;
+    _free_ char *path = mem_printf("%s/ca.key", f->dir);
+    const char *addresses[] = {NULL};
+    Err err = ERR_INIT;
+    Pki *pki;
+
+    assert_int_equal(file_replace(path, "nonsense", 8, 0600), 0);
+    assert_true(pki_open(f->dir, addresses, f->clock, &pki, &err) < 0);
+    assert_non_null(strstr(err.message, "ca.key holds no private key"));
+}
+
+int main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_there_is_kept),
+        TEST(keys_are_for_the_owner_alone),
+        TEST(a_new_address_makes_a_new_server_certificate),
+        TEST(a_server_certificate_is_renewed_in_time),
+        TEST(a_file_that_holds_no_key_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
