@@ -12,6 +12,7 @@ extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpo
 extern const ControllerOps
     namespace_controller;                      /* what every namespace has; empties those that go */
 extern const ControllerOps garbage_controller; /* owner references */
-extern const ControllerOps scheduler_controller; /* gives pods to the node */
+extern const ControllerOps event_expiry_controller; /* forgets old Events */
+extern const ControllerOps scheduler_controller;    /* gives pods to the node */
 
 #endif

@@ -515,6 +515,27 @@ static void the_same_event_counts_up(void **state)
     event_recorder_free(recorder);
 }
 
+static void an_old_event_is_forgotten(void **state)
+{
+    Rig *rig = *state;
+    EventFinder finder = {"Testing", &rig->arena, NULL, 0};
+    EventRecorder *recorder =
+        event_recorder_new(rig->client, rig->clock, &rig->random, "tester", "n");
+
+    event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing", "once");
+    settle(rig);
+    clock_fake_advance(rig->clock, 3500 * NS_PER_SEC);
+    settle(rig);
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_non_null(finder.message);
+    clock_fake_advance(rig->clock, 500 * NS_PER_SEC);
+    settle(rig);
+    finder.message = NULL;
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_null(finder.message);
+    event_recorder_free(recorder);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -537,6 +558,7 @@ int main(void)
         TEST(an_owner_of_an_unknown_kind_counts_as_there),
         TEST(a_set_tells_what_it_does),
         TEST(the_same_event_counts_up),
+        TEST(an_old_event_is_forgotten),
     };
     return cmocka_run_group_tests_name("controllers", tests, NULL, NULL);
 }
