@@ -126,7 +126,8 @@ static int broken(const Counter *counter, Err *reterr)
     return COUNTER_E_BROKEN;
 }
 
-/* Once is enough, unless the folder has become another: a volume that was gone and came back. */
+/* Once is enough, unless the folder has become another: a volume that was gone and came back.
+ * Opened for reading, so that it does not keep a volume from being made read-only. */
 static int hold_lock(Counter *counter, Err *reterr)
 {
     struct stat held, named;
@@ -136,7 +137,7 @@ static int hold_lock(Counter *counter, Err *reterr)
         held.st_ino == named.st_ino)
         return 0;
     close_fdp(&counter->lock);
-    counter->lock = open(counter->lock_file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+    counter->lock = open(counter->lock_file, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (counter->lock < 0)
         return failed(reterr, errno, "open", counter->lock_file);
     if (flock(counter->lock, LOCK_EX | LOCK_NB) == 0)
