@@ -3,6 +3,7 @@
  * everywhere. */
 #include "api/print.h"
 
+#include "api/selector.h"
 #include "codec/json.h"
 
 enum {
@@ -127,4 +128,14 @@ void cell_containers(StrBuf *row, const ContainerArray *containers)
     }
     cell_string(row, strbuf_string(&names));
     cell_string(row, strbuf_string(&images));
+}
+
+void cell_selector(StrBuf *row, const LabelSelector *api, const char *none)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (api)
+        selector_print(selector_from_api(&arena, api), &text);
+    cell_string(row, str_or(strbuf_string(&text), none));
 }

@@ -29,5 +29,7 @@ void cell_bool(StrBuf *row, bool v);
 void cell_age(StrBuf *row, Time since, int64_t now_ns);
 /* Two cells: the containers' names and their images. */
 void cell_containers(StrBuf *row, const ContainerArray *containers);
+/* "app=web"; `none` where the selector is empty or absent. */
+void cell_selector(StrBuf *row, const LabelSelector *selector, const char *none);
 
 #endif

@@ -327,6 +327,26 @@ Selector *selector_from_map(Arena *arena, const StringMap *map)
     return selector;
 }
 
+void selector_print(const Selector *selector, StrBuf *out)
+{
+    static const char *const words[] = {
+        [SELECTOR_EQUALS] = "=",        [SELECTOR_NOT_EQUALS] = "!=", [SELECTOR_IN] = " in (",
+        [SELECTOR_NOT_IN] = " notin (", [SELECTOR_GREATER] = ">",     [SELECTOR_LESS] = "<"};
+
+    for (size_t i = 0; selector && i < selector->n; i++) {
+        const Requirement *r = &selector->v[i];
+
+        strbuf_printf(out, "%s%s%s", i ? "," : "", r->op == SELECTOR_NOT_EXISTS ? "!" : "", r->key);
+        if (r->op == SELECTOR_EXISTS || r->op == SELECTOR_NOT_EXISTS)
+            continue;
+        strbuf_add_string(out, words[r->op]);
+        for (size_t k = 0; k < r->values.n; k++)
+            strbuf_printf(out, "%s%s", k ? "," : "", r->values.v[k]);
+        if (r->op == SELECTOR_IN || r->op == SELECTOR_NOT_IN)
+            strbuf_add_char(out, ')');
+    }
+}
+
 /* ---- matching ---- */
 
 static bool value_among(const Requirement *r, const char *value)

@@ -5,6 +5,7 @@
 
 #include "api/kind.h"
 #include "base/arena.h"
+#include "base/strbuf.h"
 
 typedef enum SelectorOp {
     SELECTOR_EQUALS,
@@ -39,6 +40,9 @@ int selector_parse_fields(Arena *arena, const char *text, Selector **ret, const 
 Selector *selector_from_api(Arena *arena, const struct LabelSelector *api);
 /* From a plain map, as Services have. */
 Selector *selector_from_map(Arena *arena, const StringMap *map);
+
+/* As text that selector_parse_labels reads again, in Kubernetes' spelling: "a=b,c in (d,e),!f". */
+void selector_print(const Selector *selector, StrBuf *out);
 
 bool selector_matches_labels(const Selector *selector, const StringMap *labels);
 /* Fields of this kind: metadata.name and metadata.namespace always, besides what the kind serves
