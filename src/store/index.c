@@ -1,16 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/index.h"
+#include "base/strmap.h"
+
+#define BUCKETS_MIN 64
+
+void index_each(Index *index, void (*each)(StoreEntry *entry))
+{
+    for (size_t i = 0; i < index->n_buckets; i++) {
+        for (StoreEntry *entry = index->buckets[i], *next; entry; entry = next) {
+            next = entry->next;
+            each(entry);
+        }
+    }
+}
+
+static void entry_free(StoreEntry *entry)
+{
+    free(entry);
+}
 
 void index_deinit(Index *index)
 {
-    for (size_t i = 0; i < index->n; i++) {
-        for (size_t j = 0; j < index->chunks[i]->n; j++)
-            free(index->chunks[i]->entries[j]);
+    index_each(index, entry_free);
+    for (size_t i = 0; i < index->n; i++)
         free(index->chunks[i]);
-    }
     free(index->chunks);
+    free(index->buckets);
+    VEC_DEINIT(&index->fresh);
     *index = (Index){0};
 }
+
+/* ---- by key ---- */
+
+static uint32_t hash_of(const char *key)
+{
+    return (uint32_t)hash_bytes(key, strlen(key));
+}
+
+static StoreEntry **bucket_of(const Index *index, uint32_t hash)
+{
+    return &index->buckets[hash & (index->n_buckets - 1)];
+}
+
+static StoreEntry *find(const Index *index, const char *key, uint32_t hash)
+{
+    StoreEntry *entry;
+
+    if (index->n_buckets == 0)
+        return NULL;
+    for (entry = *bucket_of(index, hash); entry; entry = entry->next)
+        if (entry->hash == hash && strcmp(entry->key, key) == 0)
+            break;
+    return entry;
+}
+
+StoreEntry *index_find(const Index *index, const char *key)
+{
+    return find(index, key, hash_of(key));
+}
+
+static void grow(Index *index)
+{
+    StoreEntry **before = index->buckets;
+    size_t n = index->n_buckets;
+
+    index->n_buckets = MAX_OF(n * 2, (size_t)BUCKETS_MIN);
+    index->buckets = mem_new(index->n_buckets * sizeof(*index->buckets));
+    for (size_t i = 0; i < n; i++) {
+        for (StoreEntry *entry = before[i], *next; entry; entry = next) {
+            StoreEntry **bucket = bucket_of(index, entry->hash);
+
+            next = entry->next;
+            entry->next = *bucket;
+            *bucket = entry;
+        }
+    }
+    free(before);
+}
+
+StoreEntry *index_put(Index *index, const char *key)
+{
+    uint32_t hash = hash_of(key);
+    StoreEntry *entry = find(index, key, hash), **bucket;
+    size_t length;
+
+    if (entry)
+        return entry;
+    if (index->n_entries >= index->n_buckets)
+        grow(index);
+    length = strlen(key);
+    entry = mem_new(sizeof(*entry) + length + 1);
+    memcpy(entry->key, key, length + 1);
+    entry->hash = hash;
+    bucket = bucket_of(index, hash);
+    entry->next = *bucket;
+    *bucket = entry;
+    index->n_entries++;
+    VEC_PUSH(&index->fresh, entry);
+    entry->fresh = index->fresh.n;
+    index->changes++;
+    return entry;
+}
+
+/* ---- in order ---- */
 
 /* The last chunk that begins at or before key; 0 if none does. */
 static size_t find_chunk(const Index *index, const char *key)
@@ -45,41 +137,6 @@ static size_t find_place(const IndexChunk *chunk, const char *key, bool after)
     return low;
 }
 
-IndexCursor index_seek(const Index *index, const char *key, bool after)
-{
-    IndexCursor cursor = {.changes = index->changes};
-
-    if (index->n == 0)
-        return cursor;
-    cursor.chunk = find_chunk(index, key);
-    cursor.at = find_place(index->chunks[cursor.chunk], key, after);
-    if (cursor.at == index->chunks[cursor.chunk]->n) {
-        cursor.chunk++;
-        cursor.at = 0;
-    }
-    return cursor;
-}
-
-void index_next(const Index *index, IndexCursor *cursor, const StoreEntry *entry)
-{
-    if (_unlikely_(cursor->changes != index->changes)) {
-        *cursor = index_seek(index, entry->key, true);
-        return;
-    }
-    if (++cursor->at == index->chunks[cursor->chunk]->n) {
-        cursor->chunk++;
-        cursor->at = 0;
-    }
-}
-
-StoreEntry *index_find(const Index *index, const char *key)
-{
-    IndexCursor cursor = index_seek(index, key, false);
-    StoreEntry *entry = index_at(index, &cursor);
-
-    return entry && strcmp(entry->key, key) == 0 ? entry : NULL;
-}
-
 static void insert_chunk(Index *index, size_t at, IndexChunk *chunk)
 {
     if (index->n == index->cap) {
@@ -104,18 +161,15 @@ static void split_chunk(Index *index, size_t at, size_t place)
     insert_chunk(index, at + 1, more);
 }
 
-StoreEntry *index_put(Index *index, const char *key)
+static void insert(Index *index, StoreEntry *entry)
 {
-    size_t at = find_chunk(index, key), place, length = strlen(key);
+    size_t at = find_chunk(index, entry->key), place;
     IndexChunk *chunk;
-    StoreEntry *entry;
 
     if (index->n == 0)
         insert_chunk(index, 0, mem_new_type(IndexChunk));
-    place = find_place(index->chunks[at], key, false);
+    place = find_place(index->chunks[at], entry->key, false);
     chunk = index->chunks[at];
-    if (place < chunk->n && strcmp(chunk->entries[place]->key, key) == 0)
-        return chunk->entries[place];
     if (chunk->n == INDEX_CHUNK_MAX) {
         split_chunk(index, at, place);
         if (place > chunk->n) {
@@ -123,31 +177,92 @@ StoreEntry *index_put(Index *index, const char *key)
             chunk = index->chunks[at + 1];
         }
     }
-    entry = mem_new(sizeof(*entry) + length + 1);
-    memcpy(entry->key, key, length + 1);
     memmove(chunk->entries + place + 1, chunk->entries + place,
             (chunk->n - place) * sizeof(*chunk->entries));
     chunk->entries[place] = entry;
     chunk->n++;
-    index->changes++;
-    return entry;
+    entry->fresh = 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp((*(StoreEntry *const *)a)->key, (*(StoreEntry *const *)b)->key);
+}
+
+static void put_in_order(Index *index)
+{
+    qsort(index->fresh.v, index->fresh.n, sizeof(*index->fresh.v), compare);
+    for (size_t i = 0; i < index->fresh.n; i++)
+        insert(index, index->fresh.v[i]);
+    index->fresh.n = 0;
+    if (index->fresh.cap > 1024)
+        VEC_DEINIT(&index->fresh);
+}
+
+IndexCursor index_seek(Index *index, const char *key, bool after)
+{
+    IndexCursor cursor = {.changes = index->changes};
+
+    if (index->fresh.n > 0)
+        put_in_order(index);
+    if (index->n == 0)
+        return cursor;
+    cursor.chunk = find_chunk(index, key);
+    cursor.at = find_place(index->chunks[cursor.chunk], key, after);
+    if (cursor.at == index->chunks[cursor.chunk]->n) {
+        cursor.chunk++;
+        cursor.at = 0;
+    }
+    return cursor;
+}
+
+void index_next(Index *index, IndexCursor *cursor, const StoreEntry *entry)
+{
+    if (_unlikely_(cursor->changes != index->changes)) {
+        *cursor = index_seek(index, entry->key, true);
+        return;
+    }
+    if (++cursor->at == index->chunks[cursor->chunk]->n) {
+        cursor->chunk++;
+        cursor->at = 0;
+    }
+}
+
+/* ---- removal ---- */
+
+static void leave_order(Index *index, StoreEntry *entry)
+{
+    size_t at = find_chunk(index, entry->key),
+           place = find_place(index->chunks[at], entry->key, false);
+    IndexChunk *chunk = index->chunks[at];
+
+    ASSERT(chunk->entries[place] == entry);
+    chunk->n--;
+    memmove(chunk->entries + place, chunk->entries + place + 1,
+            (chunk->n - place) * sizeof(*chunk->entries));
+    if (chunk->n == 0) {
+        free(chunk);
+        index->n--;
+        memmove(index->chunks + at, index->chunks + at + 1,
+                (index->n - at) * sizeof(*index->chunks));
+    }
 }
 
 void index_remove(Index *index, StoreEntry *entry)
 {
-    IndexCursor cursor = index_seek(index, entry->key, false);
-    IndexChunk *chunk;
+    StoreEntry **at = bucket_of(index, entry->hash);
 
-    ASSERT(index_at(index, &cursor) == entry);
-    chunk = index->chunks[cursor.chunk];
-    chunk->n--;
-    memmove(chunk->entries + cursor.at, chunk->entries + cursor.at + 1,
-            (chunk->n - cursor.at) * sizeof(*chunk->entries));
-    if (chunk->n == 0) {
-        free(chunk);
-        index->n--;
-        memmove(index->chunks + cursor.chunk, index->chunks + cursor.chunk + 1,
-                (index->n - cursor.chunk) * sizeof(*index->chunks));
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    index->n_entries--;
+    if (entry->fresh > 0) {
+        StoreEntry *last = index->fresh.v[--index->fresh.n];
+
+        index->fresh.v[entry->fresh - 1] = last;
+        last->fresh = entry->fresh;
+    } else {
+        leave_order(index, entry);
     }
     index->changes++;
     free(entry);

@@ -328,6 +328,11 @@ void store_answer_refused(Store *store, Batch *batch)
 
 /* ---- open and close ---- */
 
+static void forget(StoreEntry *entry)
+{
+    object_unref(entry->committed);
+}
+
 static void store_free(Store *store)
 {
     window_deinit(&store->window);
@@ -337,9 +342,7 @@ static void store_free(Store *store)
         if (!of)
             continue;
         ASSERT(list_empty(&of->watches));
-        for (size_t chunk = 0; chunk < of->index.n; chunk++)
-            for (size_t at = 0; at < of->index.chunks[chunk]->n; at++)
-                object_unref(of->index.chunks[chunk]->entries[at]->committed);
+        index_each(&of->index, forget);
         index_deinit(&of->index);
         free(of);
     }
