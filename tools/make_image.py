@@ -21,8 +21,12 @@ import subprocess
 import sys
 import tarfile
 
-PASSWD = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'
-GROUP = 'root:x:0:\nnogroup:x:65534:\n'
+PASSWD = ('root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home:/bin/sh\n'
+          'nobody:x:65534:65534:nobody:/:/bin/false\n')
+GROUP = 'root:x:0:\napp:x:1000:\nnogroup:x:65534:\n'
+# Of the time zones: every zone and its other names, and not the same ones again with leap seconds, nor tables.
+NOT_ZONES = {'posix', 'right', 'posixrules', 'localtime', 'tzdata.zi', 'leapseconds', 'leap-seconds.list',
+             'iso3166.tab', 'zone.tab', 'zone1970.tab'}
 # Where applets that are not for /bin live; all others go there.
 APPLET_FOLDERS = {'chroot': 'usr/sbin', 'env': 'usr/bin'}
 
@@ -38,15 +42,16 @@ class Layer:
         path = clean(path)
         info.name = path
         info.mtime = self.epoch
-        info.uid = info.gid = 0
+        info.gid = info.uid
         info.uname = info.gname = ''
         self.entries[path] = (info, data)
         parent = os.path.dirname(path)
         if parent and parent not in self.entries:
             self.folder(parent)
 
-    def folder(self, path, mode=0o755):
+    def folder(self, path, mode=0o755, owner=0):
         info = tarfile.TarInfo()
+        info.uid = owner
         info.type = tarfile.DIRTYPE
         info.mode = mode
         self.add(path, info)
@@ -151,7 +156,7 @@ def parse(arguments):
     parser.add_argument('--label', action='append', default=[])
     parser.add_argument('--port', action='append', default=[])
     parser.add_argument('--volume', action='append', default=[])
-    parser.add_argument('--folder', action='append', default=[], metavar='PATH[:MODE]')
+    parser.add_argument('--folder', action='append', default=[], metavar='PATH[:MODE[:OWNER]]')
     parser.add_argument('--workdir', default='')
     parser.add_argument('--user', default='')
     parser.add_argument('--stop-signal', default='')
@@ -171,10 +176,11 @@ def build(options):
             raise ValueError(f'{pair!r} is not SRC:DEST')
         layer.copy(source, path)
     for folder in options.folder:
-        path, _, mode = folder.partition(':')
-        layer.folder(path, int(mode or '755', 8))
+        path, mode, owner = (folder.split(':') + ['755', '0'][folder.count(':'):])[:3]
+        layer.folder(path, int(mode, 8), int(owner))
     if options.zoneinfo:
-        layer.copy(options.zoneinfo, 'usr/share/zoneinfo')
+        for name in set(os.listdir(options.zoneinfo)) - NOT_ZONES:
+            layer.copy(os.path.join(options.zoneinfo, name), 'usr/share/zoneinfo/' + name)
     if options.busybox:
         add_busybox(layer, options.busybox)
     tar = layer.tar()
