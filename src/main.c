@@ -9,6 +9,7 @@ static const Command commands[] = {
     {"restart", "",             "restart the server; pods go on running",                        command_restart, 0, 0},
     {"status",  "",             "what runs, where, in how much memory",                          command_status,  0, 0},
     {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX},
+    {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0},
     {"server",  "",             "run the server in the foreground",                              command_server,  0, 0},
     {"version", "",             "the version of stead and of its API",                           command_version, 0, 0},

@@ -45,6 +45,7 @@ void app_stop(App *app);
  */
 void app_find_files(App *app, const char *program);
 /* The calls that commands make. */
+void app_call_services(void *app, HttpRequest *request);
 int app_open_socket(App *app, Err *reterr);
 
 #endif

@@ -278,6 +278,7 @@ static void call_image_remove(void *data, HttpRequest *request)
 /* clang-format off */
 static const ControlCall calls[] = {
     {"GET",    "/status", call_status},
+    {"GET",    "/services", app_call_services},
     {"POST",   "/stop",   call_stop},
     {"POST",   "/down",   call_down},
     {"GET",    "/images", call_image_list},

@@ -18,6 +18,7 @@ typedef struct Options {
     const char *kubeconfig; /* --kubeconfig */
     const char *pod_cidr;
     const char *service_cidr;
+    const char *load_balancer_cidr;
     const char *dns_ip;
     const char *domain;
     const char *node_name;
@@ -25,6 +26,8 @@ typedef struct Options {
     const char *token_file;
     const char *log_level;
     const char *ready_fd; /* written to once ready; for `stead up` */
+    const char *ns;       /* -n, --namespace */
+    bool url;             /* --url: of `stead service` */
     bool yes;
     bool no_network; /* API only: no pods, no links; for benchmarks and tests of the API */
     bool help;
@@ -58,6 +61,7 @@ int command_restart(const char *program, Options *options);
 int command_status(const char *program, Options *options);
 int command_reset(const char *program, Options *options);
 int command_image(const char *program, Options *options);
+int command_service(const char *program, Options *options);
 int command_version(const char *program, Options *options);
 int command_help(const char *program, Options *options);
 

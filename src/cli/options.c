@@ -23,6 +23,7 @@ static const OptionRow rows[] = {
     {"--kubeconfig",   "FILE",      offsetof(Options, kubeconfig),   "where the context goes ($KUBECONFIG, ~/.kube/config)"},
     {"--pod-cidr",     "RANGE",     offsetof(Options, pod_cidr),     "addresses of pods (10.42.0.0/24)"},
     {"--service-cidr", "RANGE",     offsetof(Options, service_cidr), "addresses of services (10.96.0.0/12)"},
+    {"--lb-cidr",      "RANGE",     offsetof(Options, load_balancer_cidr), "addresses of load balancers (10.43.0.0/24)"},
     {"--dns-ip",       "ADDR",      offsetof(Options, dns_ip),       "where names are answered (10.96.0.10)"},
     {"--domain",       "NAME",      offsetof(Options, domain),       "the cluster's domain (cluster.local)"},
     {"--node-name",    "NAME",      offsetof(Options, node_name),    "the node's name (the host's)"},
@@ -32,6 +33,8 @@ static const OptionRow rows[] = {
     {"--ready-fd",     "FD",        offsetof(Options, ready_fd),     NULL},
     {"--no-network",   NULL,        offsetof(Options, no_network),   "the API alone: no pods, no links"},
     {"--yes",          NULL,        offsetof(Options, yes),          "really do it (reset)"},
+    {"--namespace",    "NS",        offsetof(Options, ns),           "or -n: of the service (default)"},
+    {"--url",          NULL,        offsetof(Options, url),          "only the address (service)"},
     {"--help",         NULL,        offsetof(Options, help),         "this text"},
 };
 /* clang-format on */
@@ -129,6 +132,7 @@ static int complete(Options *o)
         absolute(&o->arena, o->kubeconfig ? o->kubeconfig : default_kubeconfig(&o->arena));
     o->pod_cidr = o->pod_cidr ? o->pod_cidr : "10.42.0.0/24";
     o->service_cidr = o->service_cidr ? o->service_cidr : "10.96.0.0/12";
+    o->load_balancer_cidr = o->load_balancer_cidr ? o->load_balancer_cidr : "10.43.0.0/24";
     o->dns_ip = o->dns_ip ? o->dns_ip : "10.96.0.10";
     o->domain = o->domain ? o->domain : "cluster.local";
     o->instance = o->instance ? o->instance : instance_of(&o->arena, o->run);
@@ -165,6 +169,8 @@ int options_parse(int argc, char **argv, Options *ret)
             only_words = true;
             continue;
         }
+        if (str_equal(text, "-n"))
+            text = "--namespace";
         row = str_equal(text, "-h")
                   ? find_row("--help", 6)
                   : find_row(text, equals ? (size_t)(equals - text) : strlen(text));

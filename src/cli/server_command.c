@@ -138,15 +138,16 @@ static int listen_for_pods(App *app, Err *reterr)
 
 static void start_control(App *app)
 {
-    ControlOptions options = {.client =
-                                  server_client(app->server, "system:kube-controller-manager"),
-                              .clock = app->clock,
-                              .random = &app->random,
-                              .node_name = app->options->node_name,
-                              .root_ca_pem = app->pki->ca_pem,
-                              .volume_class = "standard",
-                              .api_address = app->net ? net_gateway(app->net) : app->listen_address,
-                              .api_port = app->port};
+    ControlOptions options = {
+        .client = server_client(app->server, "system:kube-controller-manager"),
+        .clock = app->clock,
+        .random = &app->random,
+        .load_balancer_cidr = app->net ? app->options->load_balancer_cidr : NULL,
+        .node_name = app->options->node_name,
+        .root_ca_pem = app->pki->ca_pem,
+        .volume_class = "standard",
+        .api_address = app->net ? net_gateway(app->net) : app->listen_address,
+        .api_port = app->port};
 
     app->control = control_start(&options);
 }

@@ -19,6 +19,7 @@ typedef struct ControlOptions {
     Client *client;
     Clock *clock;
     Random *random;
+    const char *load_balancer_cidr; /* addresses for LoadBalancer Services; NULL: none */
     const char *node_name;    /* of the one node */
     const char *root_ca_pem;  /* for kube-root-ca.crt */
     const char *volume_class; /* "standard": the default class, made if missing; NULL: none is */

@@ -13,6 +13,7 @@ extern const ControllerOps
     namespace_controller;                      /* what every namespace has; empties those that go */
 extern const ControllerOps garbage_controller; /* owner references */
 extern const ControllerOps event_expiry_controller; /* forgets old Events */
+extern const ControllerOps load_balancer_controller; /* addresses for LoadBalancer Services */
 extern const ControllerOps scheduler_controller;    /* gives pods to the node */
 
 #endif

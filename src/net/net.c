@@ -57,6 +57,8 @@ struct Net {
     uint8_t *taken; /* a bit an address */
     uint32_t next;  /* where the search for a free one starts */
 
+    StrMap addresses;     /* wanted on the bridge: ours and load balancers'; no values that mean
+                             anything */
     StrMap services;      /* key -> ServiceState */
     VEC(char *) hairpins; /* added since the last transaction */
     bool synced, flushing, dirty, rebuild;
@@ -179,6 +181,9 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
                       gateway);
     if (r < 0)
         return err_set(reterr, -r, "cannot set up addresses on %s", net->bridge);
+    strmap_put(&net->addresses, net->gateway, net);
+    if (options->dns_ip)
+        strmap_put(&net->addresses, options->dns_ip, net);
     return bridge_settings(net, reterr);
 }
 
@@ -279,6 +284,7 @@ static void on_closed(uv_handle_t *handle)
         free(state);
     }
     strmap_deinit(&net->services);
+    strmap_deinit(&net->addresses);
     for (size_t i = 0; i < net->hairpins.n; i++)
         free(net->hairpins.v[i]);
     VEC_DEINIT(&net->hairpins);
@@ -585,8 +591,36 @@ void net_service_remove(Net *net, const char *key)
     service_wish(net, key, NULL);
 }
 
+typedef struct Strays {
+    const Net *net;
+    VEC(uint32_t) v;
+} Strays;
+
+static void collect_stray(void *data, uint32_t address, int bits)
+{
+    Strays *strays = data;
+    char text[16];
+
+    ip4_print(address, text);
+    if (bits == 32 && !strmap_get(&strays->net->addresses, text))
+        VEC_PUSH(&strays->v, address);
+}
+
+/* What an earlier process put on the bridge and nobody wants any more. */
+static void remove_strays(Net *net)
+{
+    Strays strays = {net, VEC_INIT};
+
+    /* Left where it fails: an address too many answers nobody. */
+    (void)address_each(net->bridge_index, collect_stray, &strays);
+    for (size_t i = 0; i < strays.v.n; i++)
+        (void)address_delete(net->bridge_index, strays.v.v[i], 32);
+    VEC_DEINIT(&strays.v);
+}
+
 void net_service_sync_done(Net *net)
 {
+    remove_strays(net);
     net->synced = true;
     net->rebuild = true;
     mark_dirty(net);
@@ -715,6 +749,8 @@ int net_address_add(Net *net, const char *address, Err *reterr)
     if (ip4_parse(address, &a))
         return err_set(reterr, 0, "%s is no IPv4 address", address);
     r = address_add(net->bridge_index, a, 32);
+    if (r == 0)
+        strmap_put(&net->addresses, address, net);
     return r < 0 ? err_set(reterr, -r, "cannot put %s on %s", address, net->bridge) : 0;
 }
 
@@ -726,6 +762,7 @@ int net_address_remove(Net *net, const char *address, Err *reterr)
     if (ip4_parse(address, &a))
         return err_set(reterr, 0, "%s is no IPv4 address", address);
     r = address_delete(net->bridge_index, a, 32);
+    strmap_remove(&net->addresses, address);
     return r < 0 ? err_set(reterr, -r, "cannot take %s off %s", address, net->bridge) : 0;
 }
 

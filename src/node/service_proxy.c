@@ -9,6 +9,7 @@ typedef struct Entry {
     Object *service; /* NULL: only slices are known so far */
     VEC(Object *) slices;
     VEC(char *) keys; /* of the ports given to Net */
+    char *address;    /* of its load balancer, put on the bridge; NULL: none */
 } Entry;
 
 struct ServiceProxy {
@@ -41,6 +42,7 @@ static void entry_free(Entry *entry)
         free(entry->keys.v[i]);
     VEC_DEINIT(&entry->slices);
     VEC_DEINIT(&entry->keys);
+    free(entry->address);
     free(entry->key);
     free(entry);
 }
@@ -112,12 +114,30 @@ static bool has_address(const Service *service)
            !str_equal(service->spec.type, "ExternalName");
 }
 
+/* The machine answers for the address of a load balancer. What fails is tried again with the next
+ * change of the service. */
+static void refresh_address(ServiceProxy *proxy, Entry *entry, const Service *service)
+{
+    const LoadBalancerStatus *status = service ? &service->status.load_balancer : NULL;
+    const char *address = status && status->ingress.n ? status->ingress.v[0].ip : NULL;
+
+    if (str_equal(address, entry->address))
+        return;
+    if (entry->address)
+        net_address_remove(proxy->net, entry->address, NULL);
+    free(entry->address);
+    entry->address = NULL;
+    if (!str_empty(address) && net_address_add(proxy->net, address, NULL) == 0)
+        entry->address = mem_strdup(address);
+}
+
 /* Tells Net the whole of the service, and takes back what it no longer has. */
 static void refresh(ServiceProxy *proxy, Entry *entry)
 {
     const Service *service = entry->service ? OBJECT_AS(Service, entry->service) : NULL;
     VEC(char *) keys = VEC_INIT;
 
+    refresh_address(proxy, entry, service);
     for (size_t i = 0; service && has_address(service) && i < service->spec.ports.n; i++) {
         const ServicePort *port = &service->spec.ports.v[i];
         char *key = mem_printf("%s:%s/%s%d", entry->key, port->name ? port->name : "",
