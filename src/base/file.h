@@ -13,7 +13,8 @@ int file_read(const char *path, size_t limit, char **ret, size_t *ret_n);
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* The same without fsync, for run-time state that a reboot voids anyway. */
 int file_replace(const char *path, const void *p, size_t n, mode_t mode);
-/* Makes durable what lies in the folder, files not folders: many are cheaper at once than each alone. */
+/* Makes durable what lies in the folder, files not folders: many are cheaper at once than each
+ * alone. */
 int file_sync_folder(const char *path);
 /* Puts path in place of another, durably. */
 int file_rename(const char *from, const char *to);
