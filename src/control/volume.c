@@ -606,13 +606,28 @@ static bool on_some_claim(void *data, Object *object)
     return true;
 }
 
+typedef struct VolumeFinder {
+    Controller *controller;
+    const PersistentVolumeClaim *claim;
+} VolumeFinder;
+
+static bool on_volume_of_claim(void *data, Object *object)
+{
+    const VolumeFinder *finder = data;
+
+    if (refers_to(OBJECT_AS(PersistentVolume, object), finder->claim))
+        controller_enqueue(finder->controller, NULL, object_meta(object)->name);
+    return true;
+}
+
 static void on_claim(Controller *controller, const WatchEvent *event)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, event->object);
 
     if (event->type == WATCH_DELETED) {
-        if (!str_empty(claim->spec.volume_name))
-            controller_enqueue(controller, NULL, claim->spec.volume_name);
+        /* A volume may be reserved for a claim that never came to name it. */
+        client_list(controller->client, &kind_persistent_volume, NULL, on_volume_of_claim,
+                    &(VolumeFinder){controller, claim});
         return;
     }
     controller_enqueue(controller, claim->metadata.namespace, claim->metadata.name);

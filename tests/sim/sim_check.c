@@ -122,7 +122,7 @@ static void check_well_pod_delete(World *world, const StatefulSet *set, const Po
     if (ordinal < first_ordinal(set) + partition)
         sim_violation(world, "pod %s is deleted below the partition", pod->metadata.name);
     for (int64_t i = first_ordinal(set); is_ordered(set) && i <= last_ordinal(set); i++)
-        if (!is_well(world, set, pod_at(world, set, i)) && !rolling)
+        if (!is_well(world, set, pod_at(world, set, i)))
             sim_violation(world, "pod %s is deleted while pod %" PRId64 " is not available",
                           pod->metadata.name, i);
 }
@@ -411,7 +411,9 @@ static void check_claims_at_rest(World *world, const SimList *claims, const SimL
                                    volume->spec.claim_ref->name);
 
         if (!claim || !str_equal(object_meta(claim)->uid, volume->spec.claim_ref->uid))
-            sim_violation(world, "volume %s is left behind", volume->metadata.name);
+            sim_violation(world, "volume %s is left behind: %s, %zu finalizers",
+                          volume->metadata.name, str_or(volume->status.phase, "?"),
+                          volume->metadata.finalizers.n);
     }
 }
 
