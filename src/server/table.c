@@ -51,7 +51,9 @@ static void add_cell(StrBuf *out, const Column *column, const Object *object, in
     } else if (field && !type_field_empty(field, at)) {
         json_encode_field(field, at, out);
     } else {
-        strbuf_add_string(out, str_equal(column->type, "integer") ? "0" : "\"\"");
+        strbuf_add_string(out, str_equal(column->type, "integer")   ? "0"
+                               : str_equal(column->type, "boolean") ? "false"
+                                                                    : "\"\"");
     }
 }
 
