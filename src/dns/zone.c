@@ -16,8 +16,7 @@
 #include <ldns/ldns.h>
 
 #include "base/strbuf.h"
-#include "base/strmap.h"
-#include "base/vec.h"
+#include "control/service_view.h"
 #include "dns/dns.h"
 #include "net/net.h"
 
@@ -27,15 +26,9 @@
 #define LABELS_MAX 16
 #define RECORDS_MAX 4096
 
-typedef struct Name {
-    char *key;       /* "ns/service" */
-    Object *service; /* NULL: only slices are known */
-    VEC(Object *) slices;
-} Name;
-
 struct DnsZone {
-    char *domain;  /* "cluster.local", lower case */
-    StrMap names;  /* key -> Name */
+    char *domain; /* "cluster.local", lower case */
+    ServiceView services;
     unsigned turn; /* which of several addresses comes first */
 };
 
@@ -49,90 +42,19 @@ DnsZone *dns_zone_new(const char *domain)
     return zone;
 }
 
-static void name_free(Name *name)
-{
-    object_unref(name->service);
-    for (size_t i = 0; i < name->slices.n; i++)
-        object_unref(name->slices.v[i]);
-    VEC_DEINIT(&name->slices);
-    free(name->key);
-    free(name);
-}
-
 DnsZone *dns_zone_free(DnsZone *zone)
 {
     if (!zone)
         return NULL;
-    STRMAP_EACH(&zone->names, slot)
-    name_free(slot->value);
-    strmap_deinit(&zone->names);
+    service_view_deinit(&zone->services);
     free(zone->domain);
     free(zone);
     return NULL;
 }
 
-/* ---- what is watched ---- */
-
-static Name *name_of(DnsZone *zone, const char *ns, const char *service)
-{
-    _free_ char *key = mem_printf("%s/%s", ns, service);
-    Name *name = strmap_get(&zone->names, key);
-
-    if (name)
-        return name;
-    name = mem_new_type(Name);
-    name->key = TAKE_PTR(key);
-    strmap_put(&zone->names, name->key, name);
-    return name;
-}
-
-static void drop_if_empty(DnsZone *zone, Name *name)
-{
-    if (name->service || name->slices.n)
-        return;
-    strmap_remove(&zone->names, name->key);
-    name_free(name);
-}
-
-static void on_service(DnsZone *zone, const WatchEvent *event)
-{
-    const ObjectMeta *meta = object_meta(event->object);
-    Name *name = name_of(zone, meta->namespace, meta->name);
-
-    object_unref(name->service);
-    name->service = event->type == WATCH_DELETED ? NULL : object_ref(event->object);
-    drop_if_empty(zone, name);
-}
-
-static void on_slice(DnsZone *zone, const WatchEvent *event)
-{
-    const ObjectMeta *meta = object_meta(event->object);
-    const char *service = string_map_get(&meta->labels, "kubernetes.io/service-name");
-    Name *name;
-
-    if (!service)
-        return;
-    name = name_of(zone, meta->namespace, service);
-    for (size_t i = 0; i < name->slices.n; i++) {
-        if (!str_equal(object_meta(name->slices.v[i])->name, meta->name))
-            continue;
-        object_unref(name->slices.v[i]);
-        name->slices.v[i] = name->slices.v[--name->slices.n];
-        break;
-    }
-    if (event->type != WATCH_DELETED)
-        VEC_PUSH(&name->slices, object_ref(event->object));
-    drop_if_empty(zone, name);
-}
-
 void dns_zone_on_event(DnsZone *zone, const WatchEvent *event)
 {
-    if (event->type == WATCH_BOOKMARK)
-        return;
-    if (event->object->kind == &kind_service)
-        on_service(zone, event);
-    else if (event->object->kind == &kind_endpoint_slice)
-        on_slice(zone, event);
+    service_view_on_event(&zone->services, event);
 }
 
 /* ---- an answer under way ---- */
@@ -224,11 +146,6 @@ static bool headless(const Service *service)
     return str_equal(service->spec.cluster_ip, "None");
 }
 
-static bool endpoint_ready(const Endpoint *endpoint)
-{
-    return !endpoint->conditions.ready || *endpoint->conditions.ready;
-}
-
 /* "web-0" or, without a hostname, "10-42-0-5" */
 static const char *endpoint_host(const Endpoint *endpoint, char room[static 64])
 {
@@ -241,48 +158,48 @@ static const char *endpoint_host(const Endpoint *endpoint, char room[static 64])
     return room;
 }
 
-typedef void (*OnEndpoint)(Answer *answer, const Name *name, const EndpointSlice *slice,
+typedef void (*OnEndpoint)(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
                            const Endpoint *endpoint, void *data);
 
 /* All endpoints, the first one another each time, so that clients that take the first are spread.
  */
-static void each_endpoint(Answer *answer, const Name *name, OnEndpoint each, void *data)
+static void each_endpoint(Answer *answer, const ServiceEntry *entry, OnEndpoint each, void *data)
 {
-    for (size_t s = 0; s < name->slices.n; s++) {
-        const EndpointSlice *slice = OBJECT_AS(EndpointSlice, name->slices.v[s]);
+    for (size_t s = 0; s < entry->slices.n; s++) {
+        const EndpointSlice *slice = service_entry_slice(entry, s);
         size_t n = slice->endpoints.n;
 
         for (size_t i = 0; i < n; i++) {
             const Endpoint *endpoint = &slice->endpoints.v[(i + answer->zone->turn) % n];
 
             if (endpoint->addresses.n)
-                each(answer, name, slice, endpoint, data);
+                each(answer, entry, slice, endpoint, data);
         }
     }
     answer->zone->turn++;
 }
 
-static void answer_ready(Answer *answer, const Name *name, const EndpointSlice *slice,
+static void answer_ready(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
                          const Endpoint *endpoint, void *data)
 {
-    if (endpoint_ready(endpoint) && wants(answer, LDNS_RR_TYPE_A))
+    if (endpoint_is_ready(endpoint) && wants(answer, LDNS_RR_TYPE_A))
         add_address(answer, LDNS_SECTION_ANSWER, NULL, endpoint->addresses.v[0]);
 }
 
-static void answer_service(Answer *answer, const Name *name)
+static void answer_service(Answer *answer, const ServiceEntry *entry)
 {
-    const Service *service = OBJECT_AS(Service, name->service);
+    const Service *service = OBJECT_AS(Service, entry->service);
 
     answer->exists = true;
     if (str_equal(service->spec.type, "ExternalName"))
         add_target(answer, NULL, LDNS_RR_TYPE_CNAME, service->spec.external_name);
     else if (headless(service))
-        each_endpoint(answer, name, answer_ready, NULL);
+        each_endpoint(answer, entry, answer_ready, NULL);
     else if (wants(answer, LDNS_RR_TYPE_A))
         add_address(answer, LDNS_SECTION_ANSWER, NULL, service->spec.cluster_ip);
 }
 
-static void answer_if_host(Answer *answer, const Name *name, const EndpointSlice *slice,
+static void answer_if_host(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
                            const Endpoint *endpoint, void *data)
 {
     char room[64];
@@ -304,13 +221,13 @@ static bool port_matches(const PortAsked *asked, const char *name, const char *p
            strcasecmp(asked->protocol, protocol ? protocol : "TCP") == 0;
 }
 
-static void answer_srv_endpoint(Answer *answer, const Name *name, const EndpointSlice *slice,
-                                const Endpoint *endpoint, void *data)
+static void answer_srv_endpoint(Answer *answer, const ServiceEntry *entry,
+                                const EndpointSlice *slice, const Endpoint *endpoint, void *data)
 {
-    const ObjectMeta *meta = object_meta(name->service);
+    const ObjectMeta *meta = object_meta(entry->service);
     char room[64];
 
-    if (!endpoint_ready(endpoint))
+    if (!endpoint_is_ready(endpoint))
         return;
     for (size_t i = 0; i < slice->ports.n; i++) {
         const DiscoveryEndpointPort *port = &slice->ports.v[i];
@@ -328,13 +245,13 @@ static void answer_srv_endpoint(Answer *answer, const Name *name, const Endpoint
     }
 }
 
-static void answer_srv(Answer *answer, const Name *name, PortAsked asked)
+static void answer_srv(Answer *answer, const ServiceEntry *entry, PortAsked asked)
 {
-    const Service *service = OBJECT_AS(Service, name->service);
+    const Service *service = OBJECT_AS(Service, entry->service);
     const ObjectMeta *meta = &service->metadata;
 
     if (headless(service)) {
-        each_endpoint(answer, name, answer_srv_endpoint, &asked);
+        each_endpoint(answer, entry, answer_srv_endpoint, &asked);
         return;
     }
     for (size_t i = 0; i < service->spec.ports.n; i++) {
@@ -355,17 +272,16 @@ static void answer_srv(Answer *answer, const Name *name, PortAsked asked)
 /* labels: what stands before NS.svc.DOMAIN, from left to right; n of them */
 static void answer_svc(Answer *answer, char **labels, size_t n, const char *ns)
 {
-    _free_ char *key = mem_printf("%s/%s", ns, labels[n - 1]);
-    const Name *name = strmap_get(&answer->zone->names, key);
+    const ServiceEntry *entry = service_view_find(&answer->zone->services, ns, labels[n - 1]);
 
-    if (!name || !name->service)
+    if (!entry || !entry->service)
         return;
     if (n == 1)
-        answer_service(answer, name);
+        answer_service(answer, entry);
     else if (n == 2 && labels[0][0] != '_')
-        each_endpoint(answer, name, answer_if_host, labels[0]);
+        each_endpoint(answer, entry, answer_if_host, labels[0]);
     else if (n == 3 && labels[0][0] == '_' && labels[1][0] == '_')
-        answer_srv(answer, name, (PortAsked){labels[0] + 1, labels[1] + 1});
+        answer_srv(answer, entry, (PortAsked){labels[0] + 1, labels[1] + 1});
     else if (n == 2)
         answer->exists = true; /* _tcp.SERVICE: between two names that exist */
 }
@@ -390,7 +306,7 @@ static bool namespace_has_names(const DnsZone *zone, const char *ns)
 {
     size_t n = strlen(ns);
 
-    STRMAP_EACH(&zone->names, slot)
+    STRMAP_EACH(&zone->services.entries, slot)
     if (strncmp(slot->key, ns, n) == 0 && slot->key[n] == '/')
         return true;
     return false;
@@ -420,10 +336,10 @@ static void answer_cluster(Answer *answer, char **labels, size_t n)
 
 /* ---- addresses to names ---- */
 
-static void answer_if_address(Answer *answer, const Name *name, const EndpointSlice *slice,
+static void answer_if_address(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
                               const Endpoint *endpoint, void *data)
 {
-    const ObjectMeta *meta = object_meta(name->service);
+    const ObjectMeta *meta = object_meta(entry->service);
     _free_ char *target = NULL;
     char room[64];
 
@@ -444,16 +360,16 @@ static bool answer_reverse(Answer *answer, char **labels, size_t n)
     if (n != 4)
         return false;
     address = mem_printf("%s.%s.%s.%s", labels[3], labels[2], labels[1], labels[0]);
-    STRMAP_EACH(&answer->zone->names, slot)
+    STRMAP_EACH(&answer->zone->services.entries, slot)
     {
-        const Name *name = slot->value;
-        const Service *service = name->service ? OBJECT_AS(Service, name->service) : NULL;
+        const ServiceEntry *entry = slot->value;
+        const Service *service = entry->service ? OBJECT_AS(Service, entry->service) : NULL;
         _free_ char *target = NULL;
 
         if (!service)
             continue;
         if (headless(service)) {
-            each_endpoint(answer, name, answer_if_address, address);
+            each_endpoint(answer, entry, answer_if_address, address);
         } else if (str_equal(service->spec.cluster_ip, address)) {
             target = mem_printf("%s.%s.svc.%s", service->metadata.name, service->metadata.namespace,
                                 answer->zone->domain);
