@@ -138,16 +138,18 @@ static int listen_for_pods(App *app, Err *reterr)
 
 static void start_control(App *app)
 {
-    ControlOptions options = {
-        .client = server_client(app->server, "system:kube-controller-manager"),
-        .clock = app->clock,
-        .random = &app->random,
-        .load_balancer_cidr = app->net ? app->options->load_balancer_cidr : NULL,
-        .node_name = app->options->node_name,
-        .root_ca_pem = app->pki->ca_pem,
-        .volume_class = "standard",
-        .api_address = app->net ? net_gateway(app->net) : app->listen_address,
-        .api_port = app->port};
+    Options *o = app->options;
+    ControlOptions options = {.volume_dir = arena_printf(&o->arena, "%s/volumes", o->data),
+                              .client =
+                                  server_client(app->server, "system:kube-controller-manager"),
+                              .clock = app->clock,
+                              .random = &app->random,
+                              .load_balancer_cidr = app->net ? o->load_balancer_cidr : NULL,
+                              .node_name = o->node_name,
+                              .root_ca_pem = app->pki->ca_pem,
+                              .volume_class = "standard",
+                              .api_address = app->net ? net_gateway(app->net) : NULL,
+                              .api_port = app->port};
 
     app->control = control_start(&options);
 }
