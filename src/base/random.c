@@ -71,9 +71,20 @@ void random_suffix(Random *random, char *buf, size_t n)
 
 void random_uuid(Random *random, char buf[static 37])
 {
-    uint64_t a = random_next(random), b = random_next(random);
+    static const char digits[] = "0123456789abcdef",
+                      form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+    uint64_t bits[2] = {random_next(random), random_next(random)};
+    unsigned at = 0; /* of the nibbles, from the high end */
 
-    snprintf(buf, 37, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned)(a >> 32),
-             (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff,
-             (unsigned)((b >> 48) & 0x3fff) | 0x8000, b & UINT64_C(0xffffffffffff));
+    for (size_t i = 0; i < sizeof(form); i++) {
+        unsigned nibble;
+
+        if (form[i] != 'x' && form[i] != 'y') {
+            buf[i] = form[i];
+            continue;
+        }
+        nibble = (unsigned)(bits[at / 16] >> (60 - at % 16 * 4)) & 15;
+        at++;
+        buf[i] = digits[form[i] == 'y' ? (nibble & 3) | 8 : nibble];
+    }
 }

@@ -52,19 +52,25 @@ void strbuf_printf(StrBuf *buf, const char *format, ...)
     buf->n += (size_t)n;
 }
 
-void strbuf_add_int64(StrBuf *buf, int64_t v)
+size_t uint64_print(uint64_t v, char to[static 21])
 {
     char digits[20];
-    uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
     size_t at = sizeof(digits);
 
     do
-        digits[--at] = (char)('0' + u % 10);
-    while (u /= 10);
-    strbuf_reserve(buf, sizeof(digits) + 1);
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    memcpy(to, digits + at, sizeof(digits) - at);
+    to[sizeof(digits) - at] = 0;
+    return sizeof(digits) - at;
+}
+
+void strbuf_add_int64(StrBuf *buf, int64_t v)
+{
+    strbuf_reserve(buf, 24);
     if (v < 0)
         strbuf_add_char(buf, '-');
-    strbuf_add(buf, digits + at, sizeof(digits) - at);
+    buf->n += uint64_print(v < 0 ? -(uint64_t)v : (uint64_t)v, buf->p + buf->n);
 }
 
 void strbuf_truncate(StrBuf *buf, size_t n)

@@ -41,12 +41,35 @@ static Civil civil_from_seconds(int64_t seconds)
     return c;
 }
 
+/* snprintf would be most of the time that it takes to encode an object. */
+static char *put_number(char *to, int64_t v, int digits)
+{
+    for (int i = digits; i-- > 0; v /= 10)
+        to[i] = (char)('0' + v % 10);
+    return to + digits;
+}
+
 static int print_civil(int64_t seconds, char *buf)
 {
     Civil c = civil_from_seconds(seconds);
+    char *to = buf;
 
-    return snprintf(buf, TIMEFMT_MAX, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d", c.year, c.month,
-                    c.day, c.hour, c.minute, c.second);
+    if (c.year < 0 || c.year > 9999)
+        return snprintf(buf, TIMEFMT_MAX, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d", c.year, c.month,
+                        c.day, c.hour, c.minute, c.second);
+    to = put_number(to, c.year, 4);
+    *to++ = '-';
+    to = put_number(to, c.month, 2);
+    *to++ = '-';
+    to = put_number(to, c.day, 2);
+    *to++ = 'T';
+    to = put_number(to, c.hour, 2);
+    *to++ = ':';
+    to = put_number(to, c.minute, 2);
+    *to++ = ':';
+    to = put_number(to, c.second, 2);
+    *to = 0;
+    return (int)(to - buf);
 }
 
 void timefmt_seconds(int64_t seconds, char buf[static TIMEFMT_MAX])
@@ -76,7 +99,7 @@ void timefmt_offset(int64_t seconds, int offset_seconds, char buf[static TIMEFMT
     int n = print_civil(seconds + offset, buf);
 
     if (offset == 0)
-        snprintf(buf + n, (size_t)(TIMEFMT_MAX - n), "Z");
+        memcpy(buf + n, "Z", 2);
     else
         snprintf(buf + n, (size_t)(TIMEFMT_MAX - n), "%c%02d:%02d", offset < 0 ? '-' : '+',
                  minutes / 60 % 24, minutes % 60);
