@@ -292,35 +292,66 @@ static const char *path_head(Arena *arena, const char *path, Element *ret)
     return dot ? dot + 1 : NULL;
 }
 
-static const FieldSet *without_path(Arena *arena, const FieldSet *set, const char *path)
+#define WITHOUT_MAX 16
+
+/* What of the paths goes on behind this name; *drop: the name itself is one of them. */
+static size_t paths_behind(const char *name, const char *const *paths, size_t n, const char **ret,
+                           bool *drop)
 {
-    Element head;
-    const char *rest = path_head(arena, path, &head);
-    const FieldNode *found = fieldset_find(set, &head);
-    const FieldSet *children = found && rest ? without_path(arena, found->children, rest) : NULL;
-    FieldSet *out = NULL;
+    size_t length = strlen(name), n_behind = 0;
 
-    if (!found || (rest && children == found->children))
-        return set;
-    for (size_t i = 0; i < set->n; i++) {
-        FieldNode node = set->v[i];
-
-        if (&set->v[i] == found) {
-            node.children = (FieldSet *)(uintptr_t)children;
-            node.member &= rest != NULL;
-            if (!node.member && !node.children)
-                continue;
-        }
-        *fieldset_push(arena, &out, node.element) = node;
+    *drop = false;
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(paths[i], name, length) != 0)
+            continue;
+        if (paths[i][length] == '.')
+            ret[n_behind++] = paths[i] + length + 1;
+        else
+            *drop |= !paths[i][length];
     }
-    return out;
+    return n_behind;
+}
+
+static const FieldSet *without(Arena *arena, const FieldSet *set, const char *const *paths,
+                               size_t n)
+{
+    const char *behind[WITHOUT_MAX];
+    FieldSet *out = NULL;
+    bool same = true;
+
+    for (size_t i = 0; set && i < set->n; i++) {
+        FieldNode node = set->v[i];
+        size_t n_behind;
+        bool drop;
+
+        if (node.element.kind == ELEMENT_FIELD) {
+            n_behind = paths_behind(node.element.name, paths, n, behind, &drop);
+            if (drop)
+                node.children = NULL;
+            else if (n_behind)
+                node.children =
+                    (FieldSet *)(uintptr_t)without(arena, node.children, behind, n_behind);
+            node.member &= !drop;
+            if (same && (drop || node.children != set->v[i].children)) {
+                same = false;
+                for (size_t j = 0; j < i; j++)
+                    *fieldset_push(arena, &out, set->v[j].element) = set->v[j];
+            }
+        }
+        if (!same && (node.member || node.children))
+            *fieldset_push(arena, &out, node.element) = node;
+    }
+    return same ? set : out;
 }
 
 FieldSet *fieldset_without(Arena *arena, const FieldSet *set, const char *const *paths)
 {
-    for (; *paths && set; paths++)
-        set = without_path(arena, set, *paths);
-    return (FieldSet *)(uintptr_t)set;
+    size_t n = 0;
+
+    while (paths[n])
+        n++;
+    ASSERT(n <= WITHOUT_MAX);
+    return (FieldSet *)(uintptr_t)without(arena, set, paths, n);
 }
 
 static FieldSet *only_path(Arena *arena, const FieldSet *set, const char *path)
