@@ -194,10 +194,17 @@ static int segments_cut(Arena *arena, const char *path, Segments *ret)
 static const Kind *find_kind(Server *server, const char *group, const char *version,
                              const char *plural)
 {
-    char key[256];
-    int n = snprintf(key, sizeof(key), "%s/%s/%s", group, version, plural);
+    size_t g = strlen(group), v = strlen(version), p = strlen(plural);
+    char key[256], *at = key;
 
-    return n < (int)sizeof(key) ? strmap_get(&server->resources, key) : NULL;
+    if (g + v + p + 3 > sizeof(key))
+        return NULL;
+    at = mempcpy(at, group, g);
+    *at++ = '/';
+    at = mempcpy(at, version, v);
+    *at++ = '/';
+    memcpy(at, plural, p + 1);
+    return strmap_get(&server->resources, key);
 }
 
 static bool is_subresource(const Kind *kind, const char *name)

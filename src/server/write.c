@@ -186,12 +186,13 @@ static int check_namespace(Write *write, ObjectMeta *meta)
 static void generate_name(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
-    char suffix[SUFFIX + 1];
+    char name[GENERATE_NAME_MAX + SUFFIX + 1];
+    size_t n = strnlen(meta->generate_name, GENERATE_NAME_MAX);
 
-    random_suffix(write->server->random, suffix, SUFFIX);
-    meta->name = arena_printf(&write->object->arena, "%.*s%s", GENERATE_NAME_MAX,
-                              meta->generate_name, suffix);
-    write->name = arena_strdup(&write->arena, meta->name);
+    memcpy(name, meta->generate_name, n);
+    random_suffix(write->server->random, name + n, SUFFIX);
+    meta->name = arena_strndup(&write->object->arena, name, n + SUFFIX);
+    write->name = arena_strndup(&write->arena, name, n + SUFFIX);
 }
 
 static void fill_system_fields(Write *write)

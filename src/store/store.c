@@ -128,27 +128,30 @@ static size_t find_splice(Bytes text, const ObjectMeta *meta)
 {
     char mark[80];
     const uint8_t *at;
-    int n;
+    size_t n;
 
-    if (str_empty(meta->uid))
+    n = str_empty(meta->uid) ? 0 : strlen(meta->uid);
+    if (n == 0 || n + 8 > sizeof(mark))
         return 0;
-    n = snprintf(mark, sizeof(mark), "\"uid\":\"%s\"", meta->uid);
-    if (n < 0 || (size_t)n >= sizeof(mark))
-        return 0;
-    at = memmem(text.p, text.n, mark, (size_t)n);
-    return at ? (size_t)(at - text.p) + (size_t)n : 0;
+    memcpy(mark, "\"uid\":\"", 7);
+    memcpy(mark + 7, meta->uid, n);
+    mark[7 + n] = '"';
+    n += 8;
+    at = memmem(text.p, text.n, mark, n);
+    return at ? (size_t)(at - text.p) + n : 0;
 }
 
 static void set_json(Object *object, Bytes text)
 {
     size_t at = find_splice(text, object_meta(object)), n;
-    char part[48];
+    char part[48] = ",\"resourceVersion\":\"";
     uint8_t *json;
 
     if (at == 0 || object->json.p)
         return;
-    n = (size_t)snprintf(part, sizeof(part), ",\"resourceVersion\":\"%" PRIu64 "\"",
-                         object->revision);
+    n = strlen(part);
+    n += uint64_print(object->revision, part + n);
+    part[n++] = '"';
     json = mem_resize(NULL, text.n + n + 1);
     memcpy(json, text.p, at);
     memcpy(json + at, part, n);
@@ -159,10 +162,13 @@ static void set_json(Object *object, Bytes text)
 
 static void seal(Object *object, uint64_t revision)
 {
+    char text[21];
+
     ASSERT(!object->sealed);
     object_drop_json(object);
     object->revision = revision;
-    object_meta(object)->resource_version = arena_printf(&object->arena, "%" PRIu64, revision);
+    uint64_print(revision, text);
+    object_meta(object)->resource_version = arena_strdup(&object->arena, text);
     object->sealed = true;
 }
 
