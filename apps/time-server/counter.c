@@ -83,6 +83,11 @@ const CounterFormat *counter_format(const char *name)
     return NULL;
 }
 
+bool counter_wants_visits(const CounterFormat *format)
+{
+    return !format->parse;
+}
+
 /* ---- what all formats share ---- */
 
 Counter *counter_new(const char *file, const CounterFormat *format)

@@ -32,6 +32,8 @@ typedef struct CounterFormat CounterFormat;
 
 /* NULL: there is none of this name. */
 const CounterFormat *counter_format(const char *name);
+/* Whether counter_add wants to know more of visits than how many there are. */
+bool counter_wants_visits(const CounterFormat *format);
 
 enum {
     COUNTER_E_BROKEN = 1, /* what is there is no count; it stays as it is */

@@ -6,6 +6,10 @@
 
 #define RETRY_NS NS_PER_SEC
 #define INTERVAL_NS NS_PER_SEC
+/* Of those that were told: so many are written before the interval ends, and more than the limit
+ * are not taken. */
+#define BEHIND_MANY 4096
+#define BEHIND_LIMIT (16 * BEHIND_MANY)
 
 typedef struct Waiter {
     VisitDone done; /* NULL: was told already */
@@ -14,7 +18,8 @@ typedef struct Waiter {
 } Waiter;
 
 typedef struct Batch {
-    VEC(Visit) visits;
+    size_t n;          /* visits */
+    VEC(Visit) visits; /* the same, where the format wants more than their number */
     VEC(Waiter) waiters;
 } Batch;
 
@@ -23,6 +28,7 @@ struct Visits {
     Clock *clock;
     Timer timer; /* to try again, or for the interval */
     Sync sync;
+    bool wants_visits;
     Counter *counter;
     uint64_t count;
     Batch waiting; /* for the next write */
@@ -68,8 +74,8 @@ static void work(uv_work_t *handle)
     uint64_t begin = uv_hrtime();
 
     visits->work_err = ERR_INIT;
-    if (batch->visits.n)
-        visits->r = counter_add(visits->counter, batch->visits.v, batch->visits.n,
+    if (batch->n)
+        visits->r = counter_add(visits->counter, batch->visits.v, batch->n,
                                 visits->sync != SYNC_NEVER, &visits->counted, &visits->work_err);
     else if (batch->waiters.n)
         visits->r = counter_load(visits->counter, &visits->counted, &visits->work_err);
@@ -93,6 +99,7 @@ static void note_stats(Visits *visits, size_t n)
 /* Visits that were told and could not be written go first next time. */
 static void keep(Visits *visits, Batch *served)
 {
+    visits->waiting.n += served->n;
     for (size_t i = 0; i < visits->waiting.visits.n; i++)
         VEC_PUSH(&served->visits, visits->waiting.visits.v[i]);
     VEC_DEINIT(&visits->waiting.visits);
@@ -106,16 +113,16 @@ static void on_worked(uv_work_t *handle, int status)
 {
     Visits *visits = handle->data;
     Batch served = visits->served;
-    bool told = visits->sync != SYNC_ALWAYS, question = served.waiters.n && !served.visits.n;
-    uint64_t number = visits->counted - served.visits.n;
+    bool told = visits->sync != SYNC_ALWAYS, question = served.waiters.n && !served.n;
+    uint64_t number = visits->counted - served.n;
 
     visits->served = (Batch){0};
-    note_stats(visits, served.visits.n);
+    note_stats(visits, served.n);
     /* An answer to a question is no sign that a write would work. */
     if (!question || visits->r)
         visits->err = visits->work_err;
     if (visits->r == 0)
-        visits->count = visits->counted + (told ? visits->waiting.visits.n : 0);
+        visits->count = visits->counted + (told ? visits->waiting.n : 0);
     for (size_t i = 0; i < served.waiters.n; i++) {
         const Waiter *waiter = &served.waiters.v[i];
 
@@ -141,12 +148,13 @@ static void work_now(Visits *visits)
 
 static void start(Visits *visits)
 {
-    bool pending = visits->waiting.visits.n, failing = visits_error(visits);
+    bool failing = visits_error(visits), pending = visits->waiting.n > 0;
+    bool now =
+        visits->flushing || visits->sync == SYNC_NEVER || visits->waiting.visits.n >= BEHIND_MANY;
 
     if (visits->busy)
         return;
-    if (visits->waiting.waiters.n || (visits->flushing && pending && !failing) ||
-        (visits->sync == SYNC_NEVER && pending && !failing))
+    if (visits->waiting.waiters.n || (now && pending && !failing))
         work_now(visits);
     else if (visits->timer.active || visits->flushing)
         return;
@@ -174,6 +182,7 @@ int visits_open(struct uv_loop_s *loop, Clock *clock, const Config *config, Visi
     visits->clock = clock;
     visits->timer = (Timer){.on_fire = on_timer, .data = visits};
     visits->sync = config->sync;
+    visits->wants_visits = counter_wants_visits(config->format);
     visits->counter = counter_new(config->file, config->format);
     visits->work.data = visits;
     r = counter_check(visits->counter, &visits->count, &visits->err);
@@ -214,16 +223,20 @@ static void wait_for_work(Visits *visits, VisitDone done, void *data, bool count
 
 void visits_add(Visits *visits, const Visit *visit, VisitDone done, void *data)
 {
-    if (visits->sync == SYNC_ALWAYS) {
+    const char *error = visits->waiting.visits.n >= BEHIND_LIMIT ? "the disk does not keep up"
+                                                                 : visits_error(visits);
+
+    if (visits->sync != SYNC_ALWAYS && error) {
+        done(data, visits->count, error);
+        return;
+    }
+    visits->waiting.n++;
+    if (visits->wants_visits)
         VEC_PUSH(&visits->waiting.visits, *visit);
+    if (visits->sync == SYNC_ALWAYS) {
         wait_for_work(visits, done, data, true);
         return;
     }
-    if (visits_error(visits)) {
-        done(data, visits->count, visits_error(visits));
-        return;
-    }
-    VEC_PUSH(&visits->waiting.visits, *visit);
     start(visits);
     done(data, ++visits->count, NULL);
 }

@@ -275,6 +275,21 @@ static void with_never_it_is_written_behind(void **state)
     assert_int_equal(visits_count(f->visits), 50);
 }
 
+static void too_many_of_a_log_do_not_wait_for_the_interval(void **state)
+{
+    Fixture *f = *state;
+
+    f->config.sync = SYNC_INTERVAL;
+    f->config.format = counter_format("log");
+    open_visits(f);
+    add(f, 100000); /* no turn of the loop between: the first 4096 are being written */
+    assert_true(f->told > 65536 && f->refused > 0);
+    assert_string_equal(f->error, "the disk does not keep up");
+    turn(f);
+    assert_int_equal(visits_stats(f->visits)->written, f->told);
+    assert_int_equal(visits_stats(f->visits)->writes, 2);
+}
+
 static void what_was_told_is_kept_through_a_failure(void **state)
 {
 #ifdef FAULT_POINTS
@@ -411,6 +426,7 @@ int main(void)
         TEST(without_a_folder_it_starts_unready_and_becomes_ready),
         TEST(with_interval_all_of_a_second_is_one_write),
         TEST(with_never_it_is_written_behind),
+        TEST(too_many_of_a_log_do_not_wait_for_the_interval),
         TEST(what_was_told_is_kept_through_a_failure),
     };
 
