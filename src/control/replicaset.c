@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of ReplicaSets: gathers a set's pods, has replicaset_plan() say what to do, does
+ * it, and plans again until nothing is left to do but to write the status.
+ */
+#include "control/replicaset_plan.h"
+
+#include "codec/type.h"
+#include "control/controllers.h"
+
+#define PASSES_MAX 8
+
+typedef struct Sync {
+    Object *object;
+    ReplicaSetPlan plan;
+    PodResult result;
+    unsigned passes;
+} Sync;
+
+static void finish(Reconcile *reconcile)
+{
+    const Sync *sync = reconcile->data;
+
+    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
+        workqueue_add_after(reconcile->controller->queue, reconcile->key,
+                            sync->plan.again_after_ns);
+    reconcile_end(reconcile);
+}
+
+static void write_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    if (sync->plan.status_changed) {
+        Object *copy = object_copy(sync->object);
+
+        type_copy(&type_ReplicaSetStatus, &copy->arena, &OBJECT_AS(ReplicaSet, copy)->status,
+                  &sync->plan.status);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    }
+    reconcile_then(reconcile, finish);
+}
+
+static void unref(void *object)
+{
+    object_unref(object);
+}
+
+static void plan(Reconcile *reconcile)
+{
+    Object *object =
+        client_get(reconcile->client, &kind_replica_set, reconcile->ns, reconcile->name);
+    Sync *sync = reconcile->data;
+    const ReplicaSet *set;
+    ReplicaSetInput input;
+    PodOwner owner;
+
+    if (!object) {
+        reconcile_end(reconcile);
+        return;
+    }
+    arena_link(&reconcile->arena, unref, object_ref(object));
+    sync->object = object;
+    set = object->value;
+    owner = pod_owner_of(&reconcile->arena, &kind_replica_set, &set->metadata, set->spec.selector);
+    input = (ReplicaSetInput){.set = set,
+                              .now_ns = clock_wall_ns(reconcile->controller->options->clock),
+                              .result = sync->result};
+    input.pods = pods_gather(reconcile, &owner, &input.n_pods);
+    replicaset_plan(&input, &reconcile->arena, &sync->plan);
+    if (!sync->plan.actions.n || sync->result.failed || sync->passes++ == PASSES_MAX) {
+        write_status(reconcile);
+        return;
+    }
+    pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
+    reconcile_then(reconcile, plan);
+}
+
+static void reconcile_set(Reconcile *reconcile)
+{
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    plan(reconcile);
+}
+
+/* ---- what wakes it ---- */
+
+static void enqueue_owner(Controller *controller, const ObjectMeta *meta)
+{
+    const OwnerReference *ref = meta_controller(meta);
+
+    if (ref && str_equal(ref->kind, "ReplicaSet") && str_equal(ref->api_version, "apps/v1"))
+        controller_enqueue(controller, meta->namespace, ref->name);
+}
+
+typedef struct Orphan {
+    Controller *controller;
+    const ObjectMeta *meta;
+} Orphan;
+
+static bool each_set(void *data, Object *object)
+{
+    Orphan *orphan = data;
+    const ReplicaSet *set = object->value;
+    _arena_ Arena arena = ARENA_INIT;
+
+    if (selector_matches_labels(selector_from_api(&arena, set->spec.selector),
+                                &orphan->meta->labels))
+        controller_enqueue(orphan->controller, set->metadata.namespace, set->metadata.name);
+    return true;
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    enqueue_owner(controller, meta);
+    if (event->before)
+        enqueue_owner(controller, object_meta(event->before));
+    if (!meta_controller(meta) && event->type != WATCH_DELETED)
+        client_list(controller->client, &kind_replica_set, &(ListOptions){.ns = meta->namespace},
+                    each_set, &(Orphan){controller, meta});
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_replica_set, controller_enqueue_self);
+    controller_watch(controller, &kind_pod, on_pod);
+}
+
+const ControllerOps replicaset_controller = {
+    .name = "replicaset",
+    .component = "replicaset-controller",
+    .start = start,
+    .reconcile = reconcile_set,
+};
