@@ -217,11 +217,16 @@ static int write_aside(const Counter *counter, const char *p, size_t n, bool dur
     return code ? failed(reterr, code, "sync", counter->aside) : 0;
 }
 
+static int rename_aside(const Counter *counter)
+{
+    if (FAULT_POINT("counter.rename"))
+        return EIO;
+    return rename(counter->aside, counter->file) < 0 ? errno : 0;
+}
+
 static int put_in_place(const Counter *counter, bool durable, Err *reterr)
 {
-    int code = FAULT_POINT("counter.rename")               ? EIO
-               : rename(counter->aside, counter->file) < 0 ? errno
-                                                           : 0;
+    int code = rename_aside(counter);
 
     if (code)
         return failed(reterr, code, "replace", counter->file);

@@ -49,7 +49,8 @@ Counter *counter_free(Counter *counter); /* NULL is fine */
 
 /* What the file says now. 0 or COUNTER_E_..., with a message. */
 int counter_load(Counter *counter, uint64_t *ret, Err *reterr);
-/* With durable, the visits are on disk when it returns 0; otherwise none of them counts. */
+/* With durable, the visits are on disk when it returns 0. Otherwise none of them counts, except
+ * where the disk failed after the file was in place: then they may. */
 int counter_add(Counter *counter, const Visit *visits, size_t n, bool durable, uint64_t *ret,
                 Err *reterr);
 /* Whether counter_add would work, as far as can be told without adding. */
