@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deployments, jobs, disruption budgets and roles, as kubectl sees them."""
+import json
+import subprocess
+
+import pytest
+
+IMAGE = "time-server:latest"
+
+
+def container(name, script, **more):
+    return {"name": name, "image": IMAGE, "command": ["sh", "-c", script], **more}
+
+
+def deployment(name, replicas=3, script="exec sleep 1000", **spec):
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, **spec,
+                 "template": {"metadata": {"labels": labels},
+                              "spec": {"terminationGracePeriodSeconds": 0,
+                                       "containers": [container("main", script,
+                                                                env=[{"name": "VERSION", "value": "1"}])]}}}}
+
+
+def job(name, script, **spec):
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
+            "spec": {**spec, "template": {"spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
+                                                   "containers": [container("main", script)]}}}}
+
+
+@pytest.fixture
+def ns(shared, request):
+    """kubectl in a namespace of the test's own."""
+    name = request.node.name.replace("_", "-")[:40].strip("-")
+    shared.kubectl("create", "namespace", name)
+
+    class Namespace:
+        world = shared
+
+        def __init__(self):
+            self.name = name
+
+        def kubectl(self, *args, **more):
+            return shared.kubectl("-n", name, *args, **more)
+
+        def out(self, *args):
+            return self.kubectl(*args).stdout
+
+        def get(self, *args):
+            return json.loads(self.out("get", *args, "-o", "json"))
+
+        def apply(self, thing):
+            return self.kubectl("apply", "-f", "-", stdin=json.dumps(thing))
+
+    yield Namespace()
+    shared.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def rolled_out(ns, name):
+    return ns.out("rollout", "status", f"deployment/{name}", "--timeout=60s")
+
+
+# ---- deployments ----
+
+def test_a_deployment_rolls_out_and_prints_its_tables(ns):
+    ns.apply(deployment("web"))
+    assert 'deployment "web" successfully rolled out' in rolled_out(ns, "web")
+    row = ns.out("get", "deployment", "web", "--no-headers").split()
+    assert row[:4] == ["web", "3/3", "3", "3"]
+    head, row = ns.out("get", "rs").splitlines()
+    assert head.split() == ["NAME", "DESIRED", "CURRENT", "READY", "AGE"]
+    assert row.split()[1:4] == ["3", "3", "3"]
+    pods = ns.get("pods")["items"]
+    assert len(pods) == 3
+    for pod in pods:
+        assert pod["metadata"]["labels"]["pod-template-hash"] in pod["metadata"]["ownerReferences"][0]["name"]
+    status = ns.get("deployment", "web")["status"]
+    conditions = {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
+    assert conditions == {"Available": ("True", "MinimumReplicasAvailable"),
+                          "Progressing": ("True", "NewReplicaSetAvailable")}
+
+
+def test_an_update_rolls_and_can_be_undone(ns):
+    ns.apply(deployment("web"))
+    rolled_out(ns, "web")
+    first = ns.get("rs")["items"][0]["metadata"]["name"]
+    ns.kubectl("set", "env", "deployment/web", "VERSION=2")
+    rolled_out(ns, "web")
+    sets = {s["metadata"]["name"]: s["spec"]["replicas"] for s in ns.get("rs")["items"]}
+    assert sets[first] == 0 and sorted(sets.values()) == [0, 3]
+    history = ns.out("rollout", "history", "deployment/web")
+    assert [line.split()[0] for line in history.splitlines()[2:4]] == ["1", "2"]
+    ns.kubectl("rollout", "undo", "deployment/web")
+    rolled_out(ns, "web")
+    assert ns.get("rs", first)["spec"]["replicas"] == 3
+    assert ns.get("deployment", "web")["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
+    assert "VERSION" in ns.out("rollout", "history", "deployment/web", "--revision=2")
+
+
+def test_a_deployment_scales_and_restarts(ns):
+    ns.apply(deployment("web", replicas=1))
+    rolled_out(ns, "web")
+    ns.kubectl("scale", "deployment/web", "--replicas=4")
+    rolled_out(ns, "web")
+    assert len(ns.get("pods")["items"]) == 4
+    before = {pod["metadata"]["name"] for pod in ns.get("pods")["items"]}
+    ns.kubectl("rollout", "restart", "deployment/web")
+    rolled_out(ns, "web")
+    ns.kubectl("wait", "--for=delete", "--timeout=60s", *[f"pod/{name}" for name in before])
+    assert len(ns.get("pods")["items"]) == 4
+
+
+def test_a_paused_deployment_waits(ns):
+    ns.apply(deployment("web", replicas=1))
+    rolled_out(ns, "web")
+    ns.kubectl("rollout", "pause", "deployment/web")
+    ns.kubectl("set", "env", "deployment/web", "VERSION=2")
+    ns.kubectl("wait", "deployment/web", "--for=jsonpath={.status.conditions[?(@.type=='Progressing')].reason}"
+               "=DeploymentPaused", "--timeout=60s")
+    assert len(ns.get("rs")["items"]) == 1
+    ns.kubectl("rollout", "resume", "deployment/web")
+    rolled_out(ns, "web")
+    assert len(ns.get("rs")["items"]) == 2
+
+
+def test_recreate_ends_the_old_pods_first(ns):
+    ns.apply(deployment("web", replicas=2, strategy={"type": "Recreate"}))
+    rolled_out(ns, "web")
+    ns.kubectl("set", "env", "deployment/web", "VERSION=2")
+    rolled_out(ns, "web")
+    messages = [e["message"] for e in sorted(ns.get("events")["items"],
+                                             key=lambda e: int(e["metadata"]["resourceVersion"]))
+                if e["reason"] == "ScalingReplicaSet"]
+    assert [m.split()[1] for m in messages] == ["up", "down", "up"]
+
+
+def test_a_deleted_deployment_takes_everything_along(ns):
+    ns.apply(deployment("web"))
+    rolled_out(ns, "web")
+    ns.kubectl("delete", "deployment", "web", "--cascade=foreground", "--timeout=60s")
+    ns.kubectl("wait", "--for=delete", "pod", "-l", "app=web", "--timeout=60s")
+    assert ns.get("rs")["items"] == []
