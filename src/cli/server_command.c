@@ -136,6 +136,19 @@ static int listen_for_pods(App *app, Err *reterr)
     return http_server_listen(app->http, address, reterr);
 }
 
+/* Before the node is there, room is looked for when a pod first uses the volume. */
+static void reserve_volume(void *data, const char *name, int64_t size, ClientDone done,
+                           void *done_data)
+{
+    static const ApiStatus ok = {.reason = STATUS_OK};
+    App *app = data;
+
+    if (app->node)
+        node_reserve_volume(app->node, name, size, done, done_data);
+    else
+        done(done_data, &ok, NULL);
+}
+
 static void start_control(App *app)
 {
     Options *o = app->options;
@@ -148,6 +161,8 @@ static void start_control(App *app)
                               .node_name = o->node_name,
                               .root_ca_pem = app->pki->ca_pem,
                               .volume_class = "standard",
+                              .reserve_volume = reserve_volume,
+                              .reserve_volume_data = app,
                               .api_address = app->net ? net_gateway(app->net) : NULL,
                               .api_port = app->port};
 

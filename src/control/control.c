@@ -172,6 +172,19 @@ static Write *write_new(Reconcile *reconcile, ReconcileDone done, void *data)
     return write;
 }
 
+void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size,
+                              ReconcileDone done, void *data)
+{
+    const ControlOptions *options = reconcile->controller->options;
+    static const ApiStatus ok = {.reason = STATUS_OK};
+
+    if (options->reserve_volume)
+        options->reserve_volume(options->reserve_volume_data, name, size, on_written,
+                                write_new(reconcile, done, data));
+    else
+        done(reconcile, data, &ok, NULL);
+}
+
 void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data)
 {

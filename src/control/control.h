@@ -20,11 +20,15 @@ typedef struct ControlOptions {
     Clock *clock;
     Random *random;
     const char *load_balancer_cidr; /* addresses for LoadBalancer Services; NULL: none */
-    const char *node_name;    /* of the one node */
-    const char *root_ca_pem;  /* for kube-root-ca.crt */
+    const char *node_name;          /* of the one node */
+    const char *root_ca_pem;        /* for kube-root-ca.crt */
     const char *volume_class; /* "standard": the default class, made if missing; NULL: none is */
     const char *volume_dir;   /* where the volumes that we make lie: DATA/volumes */
-    const char *api_address;  /* where the kubernetes Service points: its endpoint */
+    /* Takes the room of a volume, or of its growth; NULL: there always is room. */
+    void (*reserve_volume)(void *data, const char *name, int64_t size, ClientDone done,
+                           void *done_data);
+    void *reserve_volume_data;
+    const char *api_address; /* where the kubernetes Service points: its endpoint */
     uint16_t api_port;
 } ControlOptions;
 

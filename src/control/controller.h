@@ -77,6 +77,9 @@ void reconcile_patch(Reconcile *reconcile, const Object *of, PatchType type, Byt
 /* Of this very object (its uid is a precondition); missing counts as done. */
 void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data);
+/* Takes the room of a volume on the machine; a refusal is for done to handle. */
+void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size,
+                              ReconcileDone done, void *data);
 /* Calls then when every write so far has been answered: at once if none is under way. */
 void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *));
 void reconcile_end(Reconcile *reconcile);

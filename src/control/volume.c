@@ -142,6 +142,11 @@ PersistentVolume *volume_new(Arena *arena, const PersistentVolumeClaim *claim,
     return volume;
 }
 
+static void unref(void *object)
+{
+    object_unref(object);
+}
+
 /* ---- claims ---- */
 
 static void set_claim_phase(Reconcile *reconcile, const Object *object, const char *phase)
@@ -243,9 +248,34 @@ static void announce_resize(Reconcile *reconcile, const Object *object)
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
+typedef struct Expansion {
+    const Object *claim, *volume;
+    const char *asked;
+} Expansion;
+
+/* There is room: the volume may say so. */
+static void on_room_to_grow(Reconcile *reconcile, void *data, const ApiStatus *status,
+                            Object *object _unused_)
+{
+    Expansion *expansion = data;
+    Object *copy;
+
+    if (status->reason != STATUS_OK) {
+        event_record(reconcile->controller->events, expansion->claim, "Warning",
+                     "VolumeResizeFailed", "resize volume \"%s\" by resizer \"%s\" failed: %s",
+                     object_meta(expansion->volume)->name, VOLUME_PROVISIONER, status->message);
+        reconcile->failed = true;
+        return;
+    }
+    copy = object_copy(expansion->volume);
+    string_map_put(&copy->arena, &OBJECT_AS(PersistentVolume, copy)->spec.capacity, "storage",
+                   arena_strdup(&copy->arena, expansion->asked));
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
 /* A bound claim that asks for more: the volume is declared bigger, the node makes it so and tells
  * the claim. */
-static void expand(Reconcile *reconcile, const Object *object, const Object *volume_object)
+static void expand(Reconcile *reconcile, const Object *object, Object *volume_object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
     const PersistentVolume *volume = OBJECT_AS(PersistentVolume, volume_object);
@@ -255,13 +285,14 @@ static void expand(Reconcile *reconcile, const Object *object, const Object *vol
     if (claim->status.capacity.n == 0 || !is_ours(volume) || quantity_compare(asked, has) <= 0)
         return;
     if (quantity_compare(asked, storage_of(&volume->spec.capacity)) > 0) {
-        Object *copy = object_copy(volume_object);
+        Expansion *expansion = arena_new(&reconcile->arena, Expansion);
 
-        string_map_put(&copy->arena, &OBJECT_AS(PersistentVolume, copy)->spec.capacity, "storage",
-                       arena_strdup(&copy->arena, asked));
+        arena_link(&reconcile->arena, unref, object_ref(volume_object));
+        *expansion = (Expansion){object, volume_object, asked};
         event_record(reconcile->controller->events, object, "Normal", "Resizing",
                      "External resizer is resizing volume %s", volume->metadata.name);
-        reconcile_update(reconcile, copy, NULL, NULL, NULL);
+        reconcile_reserve_volume(reconcile, volume->metadata.name, quantity_value(asked),
+                                 on_room_to_grow, expansion);
     } else if (!has_condition(claim, "FileSystemResizePending")) {
         announce_resize(reconcile, object);
     }
@@ -334,19 +365,37 @@ static void on_provisioned(Reconcile *reconcile, void *data, const ApiStatus *st
         reconcile->failed = true;
 }
 
+typedef struct Provision {
+    Object *claim;
+    PersistentVolume *volume;
+} Provision;
+
+static void on_reserved(Reconcile *reconcile, void *data, const ApiStatus *status, Object *object)
+{
+    Provision *provision = data;
+
+    if (status->reason == STATUS_OK)
+        reconcile_create(reconcile, object_of(&kind_persistent_volume, provision->volume), NULL,
+                         on_provisioned, provision->claim);
+    else
+        on_provisioned(reconcile, provision->claim, status, object);
+}
+
 static void provision(Reconcile *reconcile, Object *object, const StorageClass *class)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
     const char *dir = str_or(reconcile->controller->options->volume_dir, "/var/lib/stead/volumes");
     PersistentVolume *volume = volume_new(&reconcile->arena, claim, class, dir);
+    Provision *step = arena_new(&reconcile->arena, Provision);
 
     if (client_get(reconcile->client, &kind_persistent_volume, NULL, volume->metadata.name))
         return; /* being deleted, or not ours: it will tell */
     event_record(reconcile->controller->events, object, "Normal", "Provisioning",
                  "External provisioner is provisioning volume for claim \"%s/%s\"", reconcile->ns,
                  reconcile->name);
-    reconcile_create(reconcile, object_of(&kind_persistent_volume, volume), NULL, on_provisioned,
-                     object);
+    *step = (Provision){object, volume};
+    reconcile_reserve_volume(reconcile, volume->metadata.name,
+                             quantity_value(storage_of(&volume->spec.capacity)), on_reserved, step);
 }
 
 static bool is_default_class(const Object *object)
@@ -429,11 +478,6 @@ static void find_volume(Reconcile *reconcile, Object *object)
                      "provisioner is "
                      "running and correctly registered.",
                      OBJECT_AS(StorageClass, class)->provisioner);
-}
-
-static void unref(void *object)
-{
-    object_unref(object);
 }
 
 static void reconcile_claim(Reconcile *reconcile)

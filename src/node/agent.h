@@ -92,7 +92,8 @@ struct NodeAgent {
     bool can_lower_oom;
     unsigned busy;     /* calls under way that come back to the agent itself */
     ListNode attempts; /* probes and hooks under way */
-    bool stopping;     /* watches are off */
+    Timer volume_retry;
+    bool stopping; /* watches are off */
     void (*shutdown_done)(void *data);
     void *shutdown_data;
     bool shutting_down;
@@ -139,6 +140,14 @@ void probe_run(AgentPod *pod, size_t container, MachineProbe probe, uint64_t ser
 void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial);
 
 void attempts_cancel(NodeAgent *agent); /* none calls back after this */
+
+/* volume_agent.c */
+void agent_volume_check(NodeAgent *agent, Object *volume); /* is there something to do for it? */
+void agent_volumes_check(NodeAgent *agent);
+/* The volume has this size now: its claim is told, if that is news. */
+void agent_volume_grown(NodeAgent *agent, const char *name, int64_t size);
+void agent_volumes_release(AgentPod *pod); /* the pod is torn down */
+void agent_volumes_sweep(NodeAgent *agent);
 
 /* restore.c */
 void pod_restore(AgentPod *pod);

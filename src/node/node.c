@@ -13,13 +13,8 @@
 #include "base/log.h"
 #include "http/http.h"
 #include "node/agent.h"
-#include "node/volume_disk.h"
-
-#define VOLUME_FINALIZER "stead.dev/volume"
 
 /* ---- pods ---- */
-
-static void volume_check(NodeAgent *agent, Object *volume);
 
 void agent_shutdown_check(NodeAgent *agent)
 {
@@ -38,12 +33,6 @@ void agent_shutdown_check(NodeAgent *agent)
     done(agent->shutdown_data);
 }
 
-static bool recheck_volume(void *data, Object *object)
-{
-    volume_check(data, object);
-    return true;
-}
-
 void agent_pod_gone(AgentPod *pod)
 {
     NodeAgent *agent = pod->agent;
@@ -54,9 +43,7 @@ void agent_pod_gone(AgentPod *pod)
     (void)file_remove_tree(pod->logs);
     timer_stop(agent->options.clock, &pod->report);
     agent_pod_unref(pod);
-    if (!agent->stopping) /* one may have waited for this pod to let go of it */
-        client_list(agent->options.client, kind_find("", "v1", "PersistentVolume"), NULL,
-                    recheck_volume, agent);
+    agent_volumes_check(agent); /* one may have waited for this pod to let go of it */
     agent_shutdown_check(agent);
 }
 
@@ -127,89 +114,7 @@ void node_image_added(NodeAgent *agent)
     }
 }
 
-/* ---- volumes to be removed ---- */
-
-typedef struct Removal {
-    uv_work_t work;
-    NodeAgent *agent;
-    char *name, *data_dir;
-    Err error;
-    int failed;
-} Removal;
-
-static void removal_work(uv_work_t *work)
-{
-    Removal *removal = CONTAINER_OF(work, Removal, work);
-
-    removal->failed = volume_disk_remove(removal->data_dir, removal->name, &removal->error);
-}
-
-static void on_finalizer_removed(void *data, const ApiStatus *status, Object *object)
-{
-    if (status->reason != STATUS_OK && status->reason != STATUS_NOT_FOUND &&
-        status->reason != STATUS_CONFLICT)
-        log_warn("node", "removing a volume's finalizer: %s", str_or(status->message, "refused"));
-}
-
-static void removal_done(uv_work_t *work, int status)
-{
-    Removal *removal = CONTAINER_OF(work, Removal, work);
-    NodeAgent *agent = removal->agent;
-    Object *volume = NULL;
-
-    agent->busy--;
-    if (removal->failed < 0)
-        log_warn("node", "%s", removal->error.message);
-    else if (!agent->stopping)
-        volume = client_get(agent->options.client, kind_find("", "v1", "PersistentVolume"), NULL,
-                            removal->name);
-    if (volume && object_meta(volume)->deletion_timestamp.set) {
-        _object_ Object *copy = object_copy(volume);
-        StringArray *finalizers = &object_meta(copy)->finalizers;
-        size_t kept = 0;
-
-        for (size_t i = 0; i < finalizers->n; i++)
-            if (!str_equal(finalizers->v[i], VOLUME_FINALIZER))
-                finalizers->v[kept++] = finalizers->v[i];
-        finalizers->n = kept;
-        client_update(agent->options.client, copy, NULL, on_finalizer_removed, NULL);
-    }
-    free(removal->name);
-    free(removal->data_dir);
-    free(removal);
-}
-
-static bool volume_in_use(NodeAgent *agent, const char *name)
-{
-    STRMAP_EACH(&agent->pods, slot)
-    {
-        AgentPod *pod = slot->value;
-
-        for (size_t i = 0; i < pod->n_volumes; i++)
-            if (pod->machine && machine_stage(pod->machine) != MACHINE_DONE &&
-                str_equal(pod->volumes[i].disk, name))
-                return true;
-    }
-    return false;
-}
-
-/* Removes what is being deleted, ours, and used by nobody. */
-static void volume_check(NodeAgent *agent, Object *volume)
-{
-    const ObjectMeta *meta = object_meta(volume);
-    Removal *removal;
-
-    if (!meta->deletion_timestamp.set || !meta_has_finalizer(meta, VOLUME_FINALIZER))
-        return;
-    if (meta_has_finalizer(meta, "kubernetes.io/pv-protection") || volume_in_use(agent, meta->name))
-        return; /* we hear of it again when that changes */
-    removal = mem_new_type(Removal);
-    removal->agent = agent;
-    removal->name = mem_strdup(meta->name);
-    removal->data_dir = mem_strdup(agent->options.data_dir);
-    agent->busy++;
-    uv_queue_work(agent->options.loop, &removal->work, removal_work, removal_done);
-}
+/* ---- volumes ---- */
 
 static void on_volume(void *data, const WatchEvent *event)
 {
@@ -217,7 +122,7 @@ static void on_volume(void *data, const WatchEvent *event)
 
     if (event->type == WATCH_BOOKMARK || event->type == WATCH_DELETED)
         return;
-    volume_check(agent, event->object);
+    agent_volume_check(agent, event->object);
     STRMAP_EACH(&agent->pods, slot)
     {
         AgentPod *pod = slot->value;
@@ -425,6 +330,7 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
     agent->events = event_recorder_new(options->client, options->clock, options->random, "kubelet",
                                        agent->options.name);
     node_object_register(agent);
+    agent_volumes_sweep(agent);
     start_watches(agent);
     remove_orphans(agent);
     *ret = agent;
@@ -455,6 +361,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     STRMAP_EACH(&agent->pods, slot)
     agent_pod_forget(slot->value);
     attempts_cancel(agent);
+    timer_stop(agent->options.clock, &agent->volume_retry);
     /* What is under way on the pool, in the runtime and the network still points here: let it come
      * back. */
     while (uv_loop_alive(agent->options.loop)) {

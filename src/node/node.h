@@ -54,6 +54,10 @@ void node_shutdown(NodeAgent *node, void (*done)(void *data), void *data);
  * node. */
 int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr);
 
+/* Takes the room of a claim's volume on the machine; for ControlOptions.reserve_volume. */
+void node_reserve_volume(NodeAgent *node, const char *name, int64_t size, ClientDone done,
+                         void *data);
+
 /* An image was imported: pods that wait for one try again at once. */
 void node_image_added(NodeAgent *node);
 

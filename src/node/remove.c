@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "node/agent.h"
+#include "node/volume_disk.h"
 
 #define END_TIMEOUT_MS 5000
 
@@ -125,6 +126,9 @@ int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
         if (r < 0)
             return r;
     }
+    r = volume_disk_detach_all(data_dir, reterr);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         r = file_remove_tree(folders[i]);
         if (r < 0)

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "node/agent.h"
+#include "node/volume_disk.h"
 
 typedef struct SandboxWork {
     uv_work_t work;
@@ -294,6 +295,25 @@ static void prepare_pid_namespace(AgentPod *pod)
     process_run(pod->agent->options.loop, &options, on_pause_started, agent_pod_ref(pod), NULL);
 }
 
+static void tell_of_volumes(AgentPod *pod)
+{
+    for (size_t i = 0; i < pod->n_volumes; i++) {
+        const PodVolume *volume = &pod->volumes[i];
+        _free_ char *text = NULL;
+
+        if (!volume->disk)
+            continue;
+        if (volume->outcome == 0)
+            agent_volume_grown(pod->agent, volume->disk, volume->size);
+        if (volume->outcome != DISK_E_UNLIMITED)
+            continue;
+        text = mem_printf("volume \"%s\" has no limit: this machine has neither project quota for "
+                          "%s nor loop devices",
+                          volume->name, pod->agent->options.data_dir);
+        agent_pod_event(pod, SIZE_MAX, "Warning", "VolumeSizeNotEnforced", text);
+    }
+}
+
 static void prepare_done(uv_work_t *work, int status)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
@@ -309,6 +329,7 @@ static void prepare_done(uv_work_t *work, int status)
         w->arena = ARENA_INIT;
         pod->volumes = w->volumes;
         pod->n_volumes = w->n_volumes;
+        tell_of_volumes(pod);
         if (spec->share_process_namespace && *spec->share_process_namespace && !spec->host_pid)
             prepare_pid_namespace(pod);
     }
@@ -474,6 +495,7 @@ static void torn_down(AgentPod *pod)
 
     pod->tearing_down = false;
     pod->teardown_wanted = false;
+    agent_volumes_release(pod);
     if (pod->machine)
         machine_torn_down(pod->machine);
     agent_shutdown_check(agent);

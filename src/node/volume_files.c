@@ -359,6 +359,7 @@ int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mism
 
             r = volume_disk_make(data_dir, v->disk, v->size, &path, reterr);
             v->path = arena_strdup(arena, path);
+            v->outcome = r;
             free(path);
         } else if (!file_exists(v->path)) {
             r = err_set(reterr, 0, "path \"%s\" does not exist", v->path);

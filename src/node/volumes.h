@@ -41,6 +41,7 @@ typedef struct PodVolume {
     size_t n_files, cap_files;
     int64_t refresh_ns; /* tokens: wall time at which it wants to be planned anew; 0: never */
     bool owned;         /* fsGroup is applied */
+    int outcome;        /* of CLAIM, set by volume_setup: see volume_disk.h */
 } PodVolume;
 
 typedef struct VolumePlanner {
