@@ -152,8 +152,12 @@ static void exec_maybe_over(ExecStream *s)
         exec_over(s, -1, "timed out");
     else if (!file_exists(s->pid_file))
         exec_failed(s);
-    else
+    else {
+        /* A quick process had its say before the runtime had written that it runs. */
+        if (s->early.n && !s->tty && s->want_err)
+            s->sink.on_output(s->sink.data, CHANNEL_ERR, strbuf_bytes(&s->early));
         exec_over(s, s->exit_code, NULL);
+    }
 }
 
 /* ---- output ---- */
