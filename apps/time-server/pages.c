@@ -17,8 +17,6 @@
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors " \
     "'none'"
 
-typedef struct Route Route;
-
 /* A request that waits for the file. */
 typedef struct Pending {
     Pages *pages;
