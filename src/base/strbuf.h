@@ -18,7 +18,8 @@ void strbuf_add(StrBuf *buf, const void *p, size_t n);
 void strbuf_add_string(StrBuf *buf, const char *s);
 void strbuf_printf(StrBuf *buf, const char *format, ...) _printf_(2, 3);
 void strbuf_add_int64(StrBuf *buf, int64_t v);
-size_t uint64_print(uint64_t v, char to[static 21]); /* decimal, NUL behind it; returns the length */
+size_t uint64_print(uint64_t v,
+                    char to[static 21]); /* decimal, NUL behind it; returns the length */
 void strbuf_truncate(StrBuf *buf, size_t n);
 char *strbuf_take(StrBuf *buf); /* the caller frees; never NULL */
 static inline const char *strbuf_string(const StrBuf *buf)
