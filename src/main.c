@@ -4,16 +4,16 @@
 
 /* clang-format off */
 static const Command commands[] = {
-    {"up",      "",             "start the server in the background, add the context \"stead\"", command_up,      0, 0},
-    {"down",    "",             "stop the pods and the server, keep the data",                   command_down,    0, 0},
-    {"restart", "",             "restart the server; pods go on running",                        command_restart, 0, 0},
-    {"status",  "",             "what runs, where, in how much memory",                          command_status,  0, 0},
-    {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX},
-    {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1},
-    {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0},
-    {"server",  "",             "run the server in the foreground",                              command_server,  0, 0},
-    {"version", "",             "the version of stead and of its API",                           command_version, 0, 0},
-    {"help",    "",             "this text",                                                     command_help,    0, SIZE_MAX},
+    {"up",      "",             "start the server in the background, add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL, NULL},
+    {"down",    "",             "stop the pods and the server, keep the data",                   command_down,    0, 0, OPTIONS_LOCAL, NULL},
+    {"restart", "",             "restart the server; pods go on running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL},
+    {"status",  "",             "what runs, where, in how much memory",                          command_status,  0, 0, OPTIONS_LOCAL, NULL},
+    {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX, OPTIONS_LOCAL, NULL},
+    {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
+    {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},
+    {"server",  "",             "run the server in the foreground",                              command_server,  0, 0, OPTIONS_LOCAL, NULL},
+    {"version", "",             "the version of stead and of its API",                           command_version, 0, 0, OPTIONS_LOCAL, NULL},
+    {"help",    "[COMMAND]",    "this text, or what a command does and takes",                   command_help,    0, 1, 0, NULL},
 };
 /* clang-format on */
 
@@ -22,20 +22,75 @@ static void print_help(FILE *out)
     fprintf(out,
             "stead runs Kubernetes StatefulSets, and the cluster they need, on this machine.\n\n"
             "Usage: stead COMMAND [OPTIONS]\n\nCommands:\n");
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        char left[64];
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(out, "\n'stead help COMMAND' says what a command takes.\n");
+}
 
-        snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].words);
-        fprintf(out, "  %-32s %s\n", left, commands[i].summary);
+static const Command *find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (str_equal(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+/* The word mistyped: most letters in common at the beginning, two at least. */
+static const Command *nearest(const char *word)
+{
+    const Command *best = NULL;
+    size_t best_n = 1;
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        size_t n = 0;
+
+        while (word[n] && commands[i].name[n] == word[n])
+            n++;
+        if (n > best_n) {
+            best = &commands[i];
+            best_n = n;
+        }
     }
-    options_print_help(out);
+    return best;
+}
+
+static int refuse_command(const char *word)
+{
+    const Command *near = nearest(word);
+
+    fprintf(stderr, "stead: there is no command %s%s%s. Try 'stead help'.\n", word,
+            near ? ", did you mean " : "", near ? near->name : "");
+    return 2;
+}
+
+static void print_command_help(const Command *command)
+{
+    char *lines = command->example ? mem_strdup(command->example) : NULL;
+
+    printf("stead %s: %s\n\nUsage: stead %s%s%s [OPTIONS]\n", command->name, command->summary,
+           command->name, *command->words ? " " : "", command->words);
+    if (lines) {
+        printf("\nExamples:\n");
+        for (char *at = lines, *line; (line = strsep(&at, "\n"));)
+            printf("  %s\n", line);
+    }
+    options_print_help(stdout, command->options);
+    free(lines);
 }
 
 int command_help(const char *program, Options *options)
 {
+    const Command *command;
+
     (void)program;
-    (void)options;
-    print_help(stdout);
+    if (!options->n_words) {
+        print_help(stdout);
+        return 0;
+    }
+    command = find_command(options->words[0]);
+    if (!command)
+        return refuse_command(options->words[0]);
+    print_command_help(command);
     return 0;
 }
 
@@ -47,30 +102,20 @@ int command_version(const char *program, Options *options)
     return 0;
 }
 
-/* Few enough differing letters to be the same word mistyped: a common beginning of two, or the same
- * letters. */
-static const Command *nearest(const char *word)
-{
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (strncmp(commands[i].name, word, 2) == 0)
-            return &commands[i];
-    return NULL;
-}
-
 static int run(const Command *command, char **argv, int argc)
 {
     Options options;
-    int r = options_parse(argc - 2, argv + 2, &options);
+    int r = options_parse(command, argc - 2, argv + 2, &options);
 
     if (r == 0 && options.help) {
-        r = command_help(argv[0], &options);
+        print_command_help(command);
     } else if (r == 0 && options.n_words < command->min_words) {
         fprintf(stderr, "stead: %s needs more: stead %s %s\n", command->name, command->name,
                 command->words);
         r = 2;
     } else if (r == 0 && options.n_words > command->max_words) {
-        fprintf(stderr, "stead: %s takes no \"%s\". Try 'stead help'.\n", command->name,
-                options.words[command->max_words]);
+        fprintf(stderr, "stead: %s takes no \"%s\". Try 'stead help %s'.\n", command->name,
+                options.words[command->max_words], command->name);
         r = 2;
     } else if (r == 0) {
         r = command->run(argv[0], &options);
@@ -82,20 +127,13 @@ static int run(const Command *command, char **argv, int argc)
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : NULL;
-    const Command *near;
+    const Command *command;
 
     fault_arm_from_environment();
     if (!word || str_equal(word, "--help") || str_equal(word, "-h")) {
         print_help(word ? stdout : stderr);
         return word ? 0 : 2;
     }
-    if (str_equal(word, "--version"))
-        word = "version";
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (str_equal(commands[i].name, word))
-            return run(&commands[i], argv, argc);
-    near = nearest(word);
-    fprintf(stderr, "stead: there is no command %s%s%s. Try 'stead help'.\n", word,
-            near ? ", did you mean " : "", near ? near->name : "");
-    return 2;
+    command = find_command(str_equal(word, "--version") ? "version" : word);
+    return command ? run(command, argv, argc) : refuse_command(word);
 }

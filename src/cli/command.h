@@ -9,8 +9,38 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "codec/type.h"
 
-/* Every path, range and port, so that many can run side by side. */
+/* Which options a command takes: a row of the table of options names the groups it is in. */
+typedef enum OptionGroup {
+    OPTIONS_PLACE = 1 << 0,     /* where data, sockets and credentials lie */
+    OPTIONS_SERVER = 1 << 1,    /* what a server is started with */
+    OPTIONS_RESET = 1 << 2,     /* --yes */
+    OPTIONS_SERVICE = 1 << 3,   /* --url */
+    OPTIONS_NAMESPACE = 1 << 4, /* -n */
+    OPTIONS_CONTEXT = 1 << 5,   /* --context */
+    OPTIONS_SELECT = 1 << 6,    /* -l, -A, --field-selector */
+    OPTIONS_FILES = 1 << 7,     /* -f FILE, -R */
+    OPTIONS_GET = 1 << 8,
+    OPTIONS_TABLE = 1 << 9, /* --no-headers, -w */
+    OPTIONS_APPLY = 1 << 10,
+    OPTIONS_DELETE = 1 << 11,
+    OPTIONS_LOGS = 1 << 12,
+    OPTIONS_EXEC = 1 << 13,
+    OPTIONS_SCALE = 1 << 14,
+    OPTIONS_ROLLOUT = 1 << 15,
+    OPTIONS_EVENTS = 1 << 16,
+    OPTIONS_CONTAINER = 1 << 17, /* -c */
+    OPTIONS_TIMEOUT = 1 << 18,
+    OPTIONS_IGNORE = 1 << 19, /* --ignore-not-found */
+    OPTIONS_DEMO = 1 << 20,
+    OPTIONS_LOCAL = OPTIONS_PLACE | OPTIONS_SERVER,
+    /* Of every command that talks to the API. */
+    OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,
+} OptionGroup;
+
+/* All options of all commands; every path, range and port is one, so that many servers can run
+ * side by side. */
 typedef struct Options {
     const char *data;       /* --data: what must survive */
     const char *run;        /* --run: what a reboot voids */
@@ -27,12 +57,24 @@ typedef struct Options {
     const char *log_level;
     const char *ready_fd; /* written to once ready; for `stead up` */
     const char *ns;       /* -n, --namespace */
-    bool url;             /* --url: of `stead service` */
+    const char *context;  /* --context: another cluster's */
+    const char *selector, *field_selector, *output;
+    const char *container, *tail, *since, *since_time, *limit_bytes;
+    const char *replicas, *current_replicas, *to_revision, *timeout;
+    const char *grace_period, *cascade, *for_object, *types;
+    StringArray files; /* -f, as often as one likes */
+    bool all_namespaces, watch, watch_only, no_headers, show_labels, show_kind, managed_fields;
+    bool recursive, ignore_not_found, all, force, now, no_wait, dry_run;
+    bool follow, previous, timestamps, prefix, all_containers;
+    bool standard_in, tty, quiet;
+    bool kubeconfig_given;
+    bool url; /* --url: of `stead service` */
     bool yes;
     bool no_network; /* API only: no pods, no links; for benchmarks and tests of the API */
     bool help;
     const char *const *words; /* what is no option */
     size_t n_words;
+    size_t n_before_dashes; /* of the words, those before "--"; SIZE_MAX: there was no "--" */
     Arena arena;
 } Options;
 
@@ -42,11 +84,14 @@ typedef struct Command {
     const char *summary;
     int (*run)(const char *program, Options *options); /* exit code */
     size_t min_words, max_words;
+    unsigned options;    /* OptionGroup */
+    const char *example; /* lines for `stead help COMMAND`; NULL: none */
 } Command;
 
 /* Fills in defaults too. 0, or 2 after saying what is wrong. */
-int options_parse(int argc, char **argv, Options *ret);
-void options_print_help(FILE *out);
+int options_parse(const Command *command, int argc, char **argv, Options *ret);
+/* Those of the groups. */
+void options_print_help(FILE *out, unsigned groups);
 /* The port of --listen, and its address; 0 or err. */
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
 /* argv for another command with the same options: program, command, options..., NULL; in the arena.
@@ -62,6 +107,16 @@ int command_status(const char *program, Options *options);
 int command_reset(const char *program, Options *options);
 int command_image(const char *program, Options *options);
 int command_service(const char *program, Options *options);
+int command_get(const char *program, Options *options);
+int command_describe(const char *program, Options *options);
+int command_apply(const char *program, Options *options);
+int command_delete(const char *program, Options *options);
+int command_logs(const char *program, Options *options);
+int command_exec(const char *program, Options *options);
+int command_scale(const char *program, Options *options);
+int command_rollout(const char *program, Options *options);
+int command_events(const char *program, Options *options);
+int command_demo(const char *program, Options *options);
 int command_version(const char *program, Options *options);
 int command_help(const char *program, Options *options);
 

@@ -8,61 +8,121 @@
 #include "base/vec.h"
 #include "cli/command.h"
 
+typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_LIST } OptionForm;
+
 typedef struct OptionRow {
+    char letter;       /* 0: none */
     const char *name;  /* with the dashes */
     const char *value; /* what follows; NULL: a switch */
+    OptionForm form;   /* FORM_OFF: a switch that is on unless `=false` */
     size_t offset;
+    unsigned groups; /* the commands that take it */
     const char *doc; /* NULL: not shown */
 } OptionRow;
 
+#define TEXT(field) FORM_TEXT, offsetof(Options, field)
+#define SWITCH(field) FORM_SWITCH, offsetof(Options, field)
+
 /* clang-format off */
 static const OptionRow rows[] = {
-    {"--data",         "DIR",       offsetof(Options, data),         "state, volumes, images (/var/lib/stead)"},
-    {"--run",          "DIR",       offsetof(Options, run),          "sockets and run-time state (/run/stead)"},
-    {"--listen",       "ADDR:PORT", offsetof(Options, listen),       "where the API answers (127.0.0.1:6443)"},
-    {"--kubeconfig",   "FILE",      offsetof(Options, kubeconfig),   "where the context goes ($KUBECONFIG, ~/.kube/config)"},
-    {"--pod-cidr",     "RANGE",     offsetof(Options, pod_cidr),     "addresses of pods (10.42.0.0/24)"},
-    {"--service-cidr", "RANGE",     offsetof(Options, service_cidr), "addresses of services (10.96.0.0/12)"},
-    {"--lb-cidr",      "RANGE",     offsetof(Options, load_balancer_cidr), "addresses of load balancers (10.43.0.0/24)"},
-    {"--dns-ip",       "ADDR",      offsetof(Options, dns_ip),       "where names are answered (10.96.0.10)"},
-    {"--domain",       "NAME",      offsetof(Options, domain),       "the cluster's domain (cluster.local)"},
-    {"--node-name",    "NAME",      offsetof(Options, node_name),    "the node's name (the host's)"},
-    {"--instance",     "NAME",      offsetof(Options, instance),     "short name for links and tables, 6 characters at most"},
-    {"--token-file",   "FILE",      offsetof(Options, token_file),   "static tokens: token,user,uid,\"group,...\""},
-    {"--log-level",    "LEVEL",     offsetof(Options, log_level),    "error, warn, info or debug (info)"},
-    {"--ready-fd",     "FD",        offsetof(Options, ready_fd),     NULL},
-    {"--no-network",   NULL,        offsetof(Options, no_network),   "the API alone: no pods, no links"},
-    {"--yes",          NULL,        offsetof(Options, yes),          "really do it (reset)"},
-    {"--namespace",    "NS",        offsetof(Options, ns),           "or -n: of the service (default)"},
-    {"--url",          NULL,        offsetof(Options, url),          "only the address (service)"},
-    {"--help",         NULL,        offsetof(Options, help),         "this text"},
+    {0,   "--data",         "DIR",       TEXT(data),         OPTIONS_PLACE,  "state, volumes, images (/var/lib/stead)"},
+    {0,   "--run",          "DIR",       TEXT(run),          OPTIONS_PLACE,  "sockets and run-time state (/run/stead)"},
+    {0,   "--listen",       "ADDR:PORT", TEXT(listen),       OPTIONS_SERVER, "where the API answers (127.0.0.1:6443)"},
+    {0,   "--kubeconfig",   "FILE",      TEXT(kubeconfig),   OPTIONS_PLACE,  "where the context lies ($KUBECONFIG, ~/.kube/config)"},
+    {0,   "--context",      "NAME",      TEXT(context),      OPTIONS_CONTEXT, "talk to another cluster of the kubeconfig (stead)"},
+    {0,   "--pod-cidr",     "RANGE",     TEXT(pod_cidr),     OPTIONS_SERVER, "addresses of pods (10.42.0.0/24)"},
+    {0,   "--service-cidr", "RANGE",     TEXT(service_cidr), OPTIONS_SERVER, "addresses of services (10.96.0.0/12)"},
+    {0,   "--lb-cidr",      "RANGE",     TEXT(load_balancer_cidr), OPTIONS_SERVER, "addresses of load balancers (10.43.0.0/24)"},
+    {0,   "--dns-ip",       "ADDR",      TEXT(dns_ip),       OPTIONS_SERVER, "where names are answered (10.96.0.10)"},
+    {0,   "--domain",       "NAME",      TEXT(domain),       OPTIONS_SERVER, "the cluster's domain (cluster.local)"},
+    {0,   "--node-name",    "NAME",      TEXT(node_name),    OPTIONS_SERVER, "the node's name (the host's)"},
+    {0,   "--instance",     "NAME",      TEXT(instance),     OPTIONS_PLACE,  "short name for links and tables, 6 characters at most"},
+    {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "static tokens: token,user,uid,\"group,...\""},
+    {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
+    {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},
+    {0,   "--no-network",   NULL,        SWITCH(no_network), OPTIONS_SERVER, "the API alone: no pods, no links"},
+    {0,   "--yes",          NULL,        SWITCH(yes),        OPTIONS_RESET,  "really do it"},
+    {0,   "--url",          NULL,        SWITCH(url),        OPTIONS_SERVICE, "only the address"},
+
+    {'n', "--namespace",    "NS",        TEXT(ns),           OPTIONS_NAMESPACE, "the namespace (default)"},
+    {'A', "--all-namespaces", NULL,      SWITCH(all_namespaces), OPTIONS_SELECT | OPTIONS_EVENTS, "of all namespaces"},
+    {'l', "--selector",     "LABELS",    TEXT(selector),     OPTIONS_SELECT | OPTIONS_LOGS, "only those with these labels: app=web,tier!=db"},
+    {0,   "--field-selector", "FIELDS",  TEXT(field_selector), OPTIONS_SELECT, "only those with these fields: status.phase=Running"},
+    {'f', "--filename",     "FILE",      FORM_LIST, offsetof(Options, files), OPTIONS_FILES, "a file, a folder, or - for standard input; may be repeated"},
+    {'R', "--recursive",    NULL,        SWITCH(recursive),  OPTIONS_FILES,  "folders within folders too"},
+    {'o', "--output",       "FORM",      TEXT(output),       OPTIONS_GET,    "wide, yaml, json or name"},
+    {'w', "--watch",        NULL,        SWITCH(watch),      OPTIONS_GET | OPTIONS_EVENTS | OPTIONS_ROLLOUT, "stay and show what changes"},
+    {0,   "--watch-only",   NULL,        SWITCH(watch_only), OPTIONS_GET,    "show only what changes"},
+    {0,   "--no-headers",   NULL,        SWITCH(no_headers), OPTIONS_TABLE,  "no line of headers"},
+    {0,   "--show-labels",  NULL,        SWITCH(show_labels), OPTIONS_GET,   "a column of labels"},
+    {0,   "--show-kind",    NULL,        SWITCH(show_kind),  OPTIONS_GET,    "names with their kind"},
+    {0,   "--show-managed-fields", NULL, SWITCH(managed_fields), OPTIONS_GET, "managedFields too, in yaml and json"},
+    {0,   "--ignore-not-found", NULL,    SWITCH(ignore_not_found), OPTIONS_IGNORE, "what is not there is no error"},
+    {0,   "--dry-run",      NULL,        SWITCH(dry_run),    OPTIONS_APPLY | OPTIONS_DELETE, "ask the server, change nothing"},
+    {0,   "--all",          NULL,        SWITCH(all),        OPTIONS_DELETE, "all of the kind in the namespace"},
+    {0,   "--wait",         NULL,        FORM_OFF, offsetof(Options, no_wait), OPTIONS_DELETE, "until it is gone; --wait=false does not (true)"},
+    {0,   "--grace-period", "SECONDS",   TEXT(grace_period), OPTIONS_DELETE, "time a pod has to end by itself"},
+    {0,   "--now",          NULL,        SWITCH(now),        OPTIONS_DELETE, "the same as --grace-period=1"},
+    {0,   "--force",        NULL,        SWITCH(force),      OPTIONS_DELETE, "with --grace-period=0: at once, without the node's word"},
+    {0,   "--cascade",      "HOW",       TEXT(cascade),      OPTIONS_DELETE, "background, foreground or orphan (background)"},
+    {'c', "--container",    "NAME",      TEXT(container),    OPTIONS_CONTAINER, "one container of the pod (the first)"},
+    {'f', "--follow",       NULL,        SWITCH(follow),     OPTIONS_LOGS,   "stay and print what comes"},
+    {'p', "--previous",     NULL,        SWITCH(previous),   OPTIONS_LOGS,   "of the container before this one"},
+    {0,   "--tail",         "LINES",     TEXT(tail),         OPTIONS_LOGS,   "only the last lines (all)"},
+    {0,   "--since",        "DURATION",  TEXT(since),        OPTIONS_LOGS,   "only what is newer: 5s, 2m, 3h"},
+    {0,   "--since-time",   "TIME",      TEXT(since_time),   OPTIONS_LOGS,   "only what is newer: 2006-01-02T15:04:05Z"},
+    {0,   "--limit-bytes",  "N",         TEXT(limit_bytes),  OPTIONS_LOGS,   "no more than this"},
+    {0,   "--timestamps",   NULL,        SWITCH(timestamps), OPTIONS_LOGS,   "each line with its time"},
+    {0,   "--prefix",       NULL,        SWITCH(prefix),     OPTIONS_LOGS,   "each line with its pod and container"},
+    {0,   "--all-containers", NULL,      SWITCH(all_containers), OPTIONS_LOGS, "of all containers of the pod"},
+    {'i', "--stdin",        NULL,        SWITCH(standard_in), OPTIONS_EXEC,  "pass standard input on"},
+    {'t', "--tty",          NULL,        SWITCH(tty),        OPTIONS_EXEC,   "in a terminal"},
+    {'q', "--quiet",        NULL,        SWITCH(quiet),      OPTIONS_EXEC,   "only what the command prints"},
+    {0,   "--replicas",     "N",         TEXT(replicas),     OPTIONS_SCALE,  "how many there shall be"},
+    {0,   "--current-replicas", "N",     TEXT(current_replicas), OPTIONS_SCALE, "only if there are so many now"},
+    {0,   "--to-revision",  "N",         TEXT(to_revision),  OPTIONS_ROLLOUT, "undo: to this revision (the one before)"},
+    {0,   "--timeout",      "DURATION",  TEXT(timeout),      OPTIONS_TIMEOUT, "give up after: 30s, 2m (never)"},
+    {0,   "--for",          "KIND/NAME", TEXT(for_object),   OPTIONS_EVENTS, "only of this object"},
+    {0,   "--types",        "TYPES",     TEXT(types),        OPTIONS_EVENTS, "only these: Normal, Warning"},
+    {'h', "--help",         NULL,        SWITCH(help),       ~0u,            "what the command does and takes"},
 };
 /* clang-format on */
 
-void options_print_help(FILE *out)
+void options_print_help(FILE *out, unsigned groups)
 {
     fprintf(out, "\nOptions:\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        char left[40];
+        char left[48], letter[8] = "    ";
 
-        if (!rows[i].doc)
+        if (!rows[i].doc || !(rows[i].groups & groups))
             continue;
-        snprintf(left, sizeof(left), "%s%s%s", rows[i].name, rows[i].value ? " " : "",
+        if (rows[i].letter)
+            snprintf(letter, sizeof(letter), "-%c, ", rows[i].letter);
+        snprintf(left, sizeof(left), "%s%s%s%s", letter, rows[i].name, rows[i].value ? " " : "",
                  rows[i].value ? rows[i].value : "");
-        fprintf(out, "  %-24s %s\n", left, rows[i].doc);
+        fprintf(out, "  %-28s %s\n", left, rows[i].doc);
     }
 }
 
-static const OptionRow *find_row(const char *text, size_t n)
+static const OptionRow *find_row(unsigned groups, const char *text, size_t n)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (strlen(rows[i].name) == n && memcmp(rows[i].name, text, n) == 0)
+        if ((rows[i].groups & groups) && strlen(rows[i].name) == n &&
+            memcmp(rows[i].name, text, n) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+static const OptionRow *find_letter(unsigned groups, char letter)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if ((rows[i].groups & groups) && rows[i].letter == letter)
             return &rows[i];
     return NULL;
 }
 
 /* The option that was probably meant: the longest common beginning, from "--" and one letter on. */
-static const OptionRow *nearest_row(const char *text)
+static const OptionRow *nearest_row(unsigned groups, const char *text)
 {
     const OptionRow *best = NULL;
     size_t best_n = 2;
@@ -72,7 +132,7 @@ static const OptionRow *nearest_row(const char *text)
 
         while (rows[i].name[n] && rows[i].name[n] == text[n])
             n++;
-        if (rows[i].doc && n > best_n) {
+        if ((rows[i].groups & groups) && rows[i].doc && n > best_n) {
             best = &rows[i];
             best_n = n;
         }
@@ -80,12 +140,12 @@ static const OptionRow *nearest_row(const char *text)
     return best;
 }
 
-static int refuse_option(const char *text)
+static int refuse_option(const Command *command, const char *text)
 {
-    const OptionRow *near = nearest_row(text);
+    const OptionRow *near = nearest_row(command->options, text);
 
-    fprintf(stderr, "stead: there is no option %s%s%s\nTry 'stead help'.\n", text,
-            near ? ", did you mean " : "", near ? near->name : "");
+    fprintf(stderr, "stead: %s has no option %s%s%s\nTry 'stead help %s'.\n", command->name, text,
+            near ? ", did you mean " : "", near ? near->name : "", command->name);
     return 2;
 }
 
@@ -128,6 +188,7 @@ static int complete(Options *o)
     o->data = absolute(&o->arena, o->data ? o->data : "/var/lib/stead");
     o->run = absolute(&o->arena, o->run ? o->run : "/run/stead");
     o->listen = o->listen ? o->listen : "127.0.0.1:6443";
+    o->kubeconfig_given = o->kubeconfig;
     o->kubeconfig =
         absolute(&o->arena, o->kubeconfig ? o->kubeconfig : default_kubeconfig(&o->arena));
     o->pod_cidr = o->pod_cidr ? o->pod_cidr : "10.42.0.0/24";
@@ -150,48 +211,112 @@ static int complete(Options *o)
     return 2;
 }
 
-int options_parse(int argc, char **argv, Options *ret)
+/* The parser's place in argv. */
+typedef struct Parse {
+    const Command *command;
+    char **argv;
+    int argc, at;
+    Options *options;
+    VEC(const char *) words;
+    VEC(const char *) files;
+} Parse;
+
+/* `value` NULL: none was given with "=". */
+static int set_switch(const OptionRow *row, Options *o, const char *value)
 {
-    VEC(const char *) words = VEC_INIT;
-    Options *o = ret;
-    bool only_words = false;
+    bool *at = (bool *)((char *)o + row->offset), on = !value || str_equal(value, "true");
 
-    *o = (Options){0};
-    for (int i = 0; i < argc; i++) {
-        const char *text = argv[i], *equals = strchr(text, '=');
-        const OptionRow *row;
-
-        if (only_words || text[0] != '-' || !text[1]) {
-            VEC_PUSH(&words, text);
-            continue;
-        }
-        if (str_equal(text, "--")) {
-            only_words = true;
-            continue;
-        }
-        if (str_equal(text, "-n"))
-            text = "--namespace";
-        row = str_equal(text, "-h")
-                  ? find_row("--help", 6)
-                  : find_row(text, equals ? (size_t)(equals - text) : strlen(text));
-        if (!row)
-            return refuse_option(text);
-        if (!row->value) {
-            *(bool *)((char *)o + row->offset) = true;
-            continue;
-        }
-        if (!equals && i + 1 >= argc) {
-            fprintf(stderr, "stead: %s needs a value: %s %s\n", row->name, row->name, row->value);
-            return 2;
-        }
-        *(const char **)((char *)o + row->offset) = equals ? equals + 1 : argv[++i];
+    if (!on && !str_equal(value, "false")) {
+        fprintf(stderr, "stead: %s=%s: say %s or %s=false\n", row->name, value, row->name,
+                row->name);
+        return 2;
     }
-    o->n_words = words.n;
-    o->words = arena_new_n(&o->arena, const char *, words.n + 1);
-    if (words.n)
-        memcpy((void *)(uintptr_t)o->words, words.v, words.n * sizeof(*words.v));
-    VEC_DEINIT(&words);
-    return complete(o);
+    *at = row->form == FORM_OFF ? !on : on;
+    return 0;
+}
+
+static int set_option(Parse *parse, const OptionRow *row, const char *value)
+{
+    if (row->form == FORM_SWITCH || row->form == FORM_OFF)
+        return set_switch(row, parse->options, value);
+    if (!value && parse->at + 1 >= parse->argc) {
+        fprintf(stderr, "stead: %s needs a value: %s %s\n", row->name, row->name, row->value);
+        return 2;
+    }
+    if (!value)
+        value = parse->argv[++parse->at];
+    if (row->form == FORM_LIST)
+        VEC_PUSH(&parse->files, value);
+    else
+        *(const char **)((char *)parse->options + row->offset) = value;
+    return 0;
+}
+
+/* "-it", "-nNS", "-n=NS", "-n NS" */
+static int parse_letters(Parse *parse, const char *text)
+{
+    int r = 0;
+
+    for (const char *c = text + 1; r == 0 && *c; c++) {
+        const OptionRow *row = find_letter(parse->command->options, *c);
+        const char *rest = c[1] == '=' ? c + 2 : c[1] ? c + 1 : NULL;
+
+        if (!row)
+            return refuse_option(parse->command, text);
+        if (row->value || c[1] == '=')
+            return set_option(parse, row, rest);
+        r = set_option(parse, row, NULL);
+    }
+    return r;
+}
+
+static int parse_one(Parse *parse, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    const OptionRow *row;
+
+    if (text[0] != '-' || !text[1]) {
+        VEC_PUSH(&parse->words, text);
+        return 0;
+    }
+    if (text[1] != '-')
+        return parse_letters(parse, text);
+    row = find_row(parse->command->options, text, equals ? (size_t)(equals - text) : strlen(text));
+    if (!row)
+        return refuse_option(parse->command, text);
+    return set_option(parse, row, equals ? equals + 1 : NULL);
+}
+
+static const char **keep(Arena *arena, const char *const *from, size_t n)
+{
+    const char **to = arena_new_n(arena, const char *, n + 1);
+
+    if (n)
+        memcpy(to, from, n * sizeof(*from));
+    return to;
+}
+
+int options_parse(const Command *command, int argc, char **argv, Options *ret)
+{
+    Parse parse = {.command = command, .argv = argv, .argc = argc, .options = ret};
+    int r = 0;
+
+    *ret = (Options){.n_before_dashes = SIZE_MAX};
+    for (; r == 0 && parse.at < argc; parse.at++) {
+        if (ret->n_before_dashes != SIZE_MAX)
+            VEC_PUSH(&parse.words, argv[parse.at]);
+        else if (str_equal(argv[parse.at], "--"))
+            ret->n_before_dashes = parse.words.n;
+        else
+            r = parse_one(&parse, argv[parse.at]);
+    }
+    ret->n_words = parse.words.n;
+    ret->words = keep(&ret->arena, parse.words.v, parse.words.n);
+    ret->files.n = parse.files.n;
+    ret->files.v = keep(&ret->arena, parse.files.v, parse.files.n);
+    VEC_DEINIT(&parse.words);
+    VEC_DEINIT(&parse.files);
+    return r ? r : complete(ret);
 }
 
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr)
@@ -222,7 +347,8 @@ const char **options_argv(Options *options, const char *program, const char *com
 
         if (!rows[i].value && rows[i].offset == offsetof(Options, no_network) && *(const bool *)at)
             argv[n++] = rows[i].name;
-        if (!rows[i].value || !rows[i].doc || !*(const char *const *)at)
+        if (rows[i].form != FORM_TEXT || !rows[i].doc || !(rows[i].groups & OPTIONS_LOCAL) ||
+            !*(const char *const *)at)
             continue;
         argv[n++] = rows[i].name;
         argv[n++] = *(const char *const *)at;
