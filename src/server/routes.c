@@ -364,7 +364,8 @@ static void run_action(Call *call, const Action *action)
         respond_not_acceptable(call);
         return;
     }
-    if (action->body && !http_wants_websocket(call->request))
+    /* An upgrade has no body, and must be answered while the head is read. */
+    if (action->body && !carries_bytes(call->sub))
         call->request->on_body = call_on_body;
     else
         action->handle(call);
