@@ -17,6 +17,7 @@
 #include "cli/kubeconfig.h"
 
 #define STORE_WINDOW 10000
+#define IDLE_NS (INT64_C(90) * NS_PER_SEC) /* a connection without a request */
 #define DRAIN_NS (INT64_C(2) * NS_PER_SEC)
 
 static void log_net_error(void *data, const Err *err)
@@ -119,6 +120,7 @@ static int open_api(App *app, Err *reterr)
                         reterr);
     if (r < 0)
         return r;
+    http.limits.idle_timeout_ns = IDLE_NS;
     http.handler = server_http_handler(app->server);
     app->http = http_server_new(&app->loop, &http);
     return http_server_listen(app->http, o->listen, reterr);
