@@ -394,10 +394,22 @@ static int pod_inside(void *data)
     return 0;
 }
 
+/* The same address has always the same hardware address, so what neighbours know of an earlier pod
+ * is right for the next. */
+static void mac_of(const char *address, uint8_t mac[static 6])
+{
+    uint32_t a = 0;
+
+    (void)ip4_parse(address, &a);
+    memcpy(mac, (const uint8_t[]){0x0a, 0x58}, 2);
+    memcpy(mac + 2, &a, 4);
+}
+
 static void pod_add_work(uv_work_t *work)
 {
     PodJob *job = work->data;
     _close_fd_ int fd = -1;
+    uint8_t mac[6];
     unsigned link;
     int r;
 
@@ -412,14 +424,15 @@ static void pod_add_work(uv_work_t *work)
         job->r = err_set(&job->err, -r, "cannot make the network namespace %s", job->netns);
         return;
     }
+    mac_of(job->address, mac);
     fd = open(job->netns, O_RDONLY | O_CLOEXEC);
     r = fd < 0 ? ERR_ORIGIN(-errno)
-               : link_create_veth(job->link, job->net->bridge_index, "eth0", fd);
+               : link_create_veth(job->link, job->net->bridge_index, "eth0", mac, fd);
     if (r == -EEXIST) {
         /* Half of an earlier try: its other end may be anywhere. */
         r = link_delete(job->link);
         if (r == 0)
-            r = link_create_veth(job->link, job->net->bridge_index, "eth0", fd);
+            r = link_create_veth(job->link, job->net->bridge_index, "eth0", mac, fd);
     }
     if (r == 0)
         r = link_index(job->link, &link);

@@ -101,7 +101,8 @@ int link_create_bridge(const char *name, const uint8_t mac[static 6])
     return acknowledge_add(nlh);
 }
 
-int link_create_veth(const char *name, unsigned master, const char *peer, int netns_fd)
+int link_create_veth(const char *name, unsigned master, const char *peer,
+                     const uint8_t mac[static 6], int netns_fd)
 {
     Request request;
     struct nlmsghdr *nlh = request_begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
@@ -118,6 +119,7 @@ int link_create_veth(const char *name, unsigned master, const char *peer, int ne
     other = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
     mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
     mnl_attr_put_strz(nlh, IFLA_IFNAME, peer);
+    mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
     mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
     mnl_attr_nest_end(nlh, other);
     mnl_attr_nest_end(nlh, data);

@@ -12,9 +12,10 @@
 
 int link_index(const char *name, unsigned *ret); /* -ENODEV: not there */
 int link_create_bridge(const char *name, const uint8_t mac[static 6]);
-/* A pair: `name` here with `master` (0: none) as its bridge, `peer` in the namespace of netns_fd;
- * both get mtu if not 0. */
-int link_create_veth(const char *name, unsigned master, const char *peer, int netns_fd);
+/* A pair: `name` here with `master` (0: none) as its bridge, `peer` with that hardware address in
+ * the namespace of netns_fd. */
+int link_create_veth(const char *name, unsigned master, const char *peer,
+                     const uint8_t mac[static 6], int netns_fd);
 int link_set_up(unsigned index);
 /* Lets a bridge's port send back what came in by it. Where bridge-netfilter is on, a packet that is
  * translated to its own sender is bridged, not routed, and would be dropped otherwise. */
