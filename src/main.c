@@ -8,6 +8,7 @@ static const Command commands[] = {
     {"down",    "",             "stop the pods and the server, keep the data",                   command_down,    0, 0, OPTIONS_LOCAL, NULL},
     {"restart", "",             "restart the server; pods go on running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL},
     {"status",  "",             "what runs, where, in how much memory",                          command_status,  0, 0, OPTIONS_LOCAL, NULL},
+    {"get",     "KIND[,KIND...] [NAME...]", "tables of objects, or one as yaml or json", command_get,      1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT | OPTIONS_GET | OPTIONS_TABLE | OPTIONS_IGNORE, "stead get po,sts,svc,pvc\nstead get pods -w\nstead get sts/web -o yaml"},
     {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX, OPTIONS_LOCAL, NULL},
     {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},

@@ -154,3 +154,129 @@ int kubeconfig_remove(const char *path, const char *name, Err *reterr)
         return 0;
     return change(path, take_out, (void *)(uintptr_t)name, reterr);
 }
+
+/* ---- reading ---- */
+
+static yyjson_val *find_named(yyjson_val *root, const char *list, const char *name,
+                              const char *member)
+{
+    yyjson_val *item;
+    size_t i, n;
+
+    yyjson_arr_foreach(yyjson_obj_get(root, list), i, n, item)
+    {
+        if (yyjson_equals_str(yyjson_obj_get(item, "name"), name))
+            return yyjson_obj_get(item, member);
+    }
+    return NULL;
+}
+
+static const char *text_of(Arena *arena, yyjson_val *in, const char *name)
+{
+    return arena_strdup(arena, yyjson_get_str(yyjson_obj_get(in, name)));
+}
+
+/* `name`-data in base64, or the file that `name` tells, relative to the kubeconfig. */
+static int read_pem(const char *path, yyjson_val *in, const char *name, Arena *arena,
+                    const char **ret, Err *reterr)
+{
+    const char *data_name = arena_printf(arena, "%s-data", name), *file;
+    yyjson_val *data = yyjson_obj_get(in, data_name);
+    _free_ char *text = NULL;
+    Bytes bytes;
+    size_t n;
+    int r;
+
+    if (yyjson_is_str(data) && yyjson_get_len(data)) {
+        if (base64_decode(arena, yyjson_get_str(data), yyjson_get_len(data), &bytes, &n))
+            return err_set(reterr, 0, "%s: %s is no base64", path, data_name);
+        *ret = arena_strndup(arena, (const char *)bytes.p, bytes.n);
+        return 0;
+    }
+    file = yyjson_get_str(yyjson_obj_get(in, name));
+    if (str_empty(file))
+        return 0;
+    if (file[0] != '/' && strrchr(path, '/'))
+        file = arena_printf(arena, "%.*s/%s", (int)(strrchr(path, '/') - path), path, file);
+    r = file_read(file, KUBECONFIG_MAX, &text, &n);
+    if (r < 0)
+        return err_set(reterr, -r, "%s: cannot read %s %s", path, name, file);
+    *ret = arena_strdup(arena, text);
+    return 0;
+}
+
+static int read_user(const char *path, yyjson_val *user, Arena *arena, Kubeconfig *ret, Err *reterr)
+{
+    const char *token_file = NULL;
+    int r = read_pem(path, user, "client-certificate", arena, &ret->certificate_pem, reterr);
+
+    if (r == 0)
+        r = read_pem(path, user, "client-key", arena, &ret->key_pem, reterr);
+    if (r == 0)
+        ret->token = text_of(arena, user, "token");
+    if (r == 0 && !ret->token) {
+        /* Named "tokenFile", without a "-data" of its own. */
+        r = read_pem(path, user, "tokenFile", arena, &token_file, reterr);
+        if (token_file)
+            ret->token = arena_strndup(arena, token_file, strcspn(token_file, " \r\n"));
+    }
+    if (r == 0 && !ret->certificate_pem && !ret->token && yyjson_obj_get(user, "exec"))
+        return err_set(reterr, 0,
+                       "%s: credentials by a program (exec) are not for stead; use a token or a "
+                       "certificate",
+                       path);
+    return r;
+}
+
+static int read_context(const char *path, yyjson_val *root, const char *name, Arena *arena,
+                        Kubeconfig *ret, Err *reterr)
+{
+    const char *wanted = name ? name : yyjson_get_str(yyjson_obj_get(root, "current-context"));
+    yyjson_val *context = find_named(root, "contexts", str_or(wanted, ""), "context");
+    yyjson_val *cluster, *user;
+    int r;
+
+    if (!context) {
+        err_set(reterr, 0, "%s has no context \"%s\"", path, str_or(wanted, ""));
+        return KUBECONFIG_E_MISSING;
+    }
+    cluster = find_named(root, "clusters",
+                         str_or(yyjson_get_str(yyjson_obj_get(context, "cluster")), ""), "cluster");
+    user = find_named(root, "users", str_or(yyjson_get_str(yyjson_obj_get(context, "user")), ""),
+                      "user");
+    ret->ns = text_of(arena, context, "namespace");
+    ret->server = text_of(arena, cluster, "server");
+    ret->tls_server_name = text_of(arena, cluster, "tls-server-name");
+    ret->insecure = yyjson_get_bool(yyjson_obj_get(cluster, "insecure-skip-tls-verify"));
+    if (str_empty(ret->server))
+        return err_set(reterr, 0, "%s: the context \"%s\" has no cluster with a server", path,
+                       wanted);
+    r = read_pem(path, cluster, "certificate-authority", arena, &ret->ca_pem, reterr);
+    if (r == 0 && !ret->ca_pem && !ret->insecure && str_starts_with(ret->server, "https://"))
+        r = err_set(reterr, 0, "%s: the cluster has no certificate-authority to check %s by", path,
+                    ret->server);
+    if (ret->insecure)
+        ret->ca_pem = NULL;
+    return r == 0 ? read_user(path, user, arena, ret, reterr) : r;
+}
+
+int kubeconfig_read(const char *path, const char *name, Arena *arena, Kubeconfig *ret, Err *reterr)
+{
+    _free_ char *text = NULL;
+    yyjson_doc *doc = NULL;
+    const char *why = NULL;
+    size_t n;
+    int r;
+
+    *ret = (Kubeconfig){0};
+    if (!file_exists(path)) {
+        err_set(reterr, 0, "there is no kubeconfig %s. Start stead first: stead up", path);
+        return KUBECONFIG_E_MISSING;
+    }
+    r = file_read(path, KUBECONFIG_MAX, &text, &n);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot read %s", path);
+    if (yaml_parse(arena, (Bytes){(uint8_t *)text, n}, 0, &doc, &why))
+        return err_set(reterr, 0, "%s is no kubeconfig: %s", path, why);
+    return read_context(path, doc ? yyjson_doc_get_root(doc) : NULL, name, arena, ret, reterr);
+}
