@@ -6,13 +6,16 @@
 #include "api/object.h"
 #include "codec/json.h"
 
+/* Room for what the usual object holds besides its struct: most need no second block. */
+#define CONTENT 512
+
 Object *object_new(const Kind *kind)
 {
     Object *o = mem_new_type(Object);
 
     o->refs = 1;
     o->kind = kind;
-    o->arena = ARENA_INIT_SIZE(512);
+    o->arena = ARENA_INIT_SIZE(kind->type->size + CONTENT);
     o->value = arena_alloc(&o->arena, kind->type->size);
     return o;
 }
@@ -25,7 +28,7 @@ Object *object_copy(const Object *object)
     o->kind = object->kind;
     o->revision = object->revision;
     /* What fitted before fits again: one block, unless the caller adds a lot. */
-    o->arena = ARENA_INIT_SIZE(MAX_OF(object->arena.total, (size_t)512));
+    o->arena = ARENA_INIT_SIZE(MAX_OF(object->arena.total, (size_t)CONTENT));
     o->value = arena_alloc(&o->arena, object->kind->type->size);
     type_copy(object->kind->type, &o->arena, o->value, object->value);
     return o;
@@ -59,13 +62,15 @@ void object_drop_json(Object *object)
 
 Bytes object_json(Object *object)
 {
-    ObjectMeta *meta = object_meta(object);
-    const char *before = meta->resource_version;
+    ObjectMeta *meta;
+    const char *before;
     StrBuf text = STRBUF_INIT;
     char revision[24];
 
-    if (object->json.p)
+    if (_likely_(object->json.p))
         return object->json;
+    meta = object_meta(object);
+    before = meta->resource_version;
     if (object->revision) {
         snprintf(revision, sizeof(revision), "%" PRIu64, object->revision);
         meta->resource_version = revision;
