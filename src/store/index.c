@@ -218,13 +218,22 @@ IndexCursor index_seek(Index *index, const char *key, bool after)
 
 void index_next(Index *index, IndexCursor *cursor, const StoreEntry *entry)
 {
+    const IndexChunk *chunk;
+
     if (_unlikely_(cursor->changes != index->changes)) {
         *cursor = index_seek(index, entry->key, true);
         return;
     }
-    if (++cursor->at == index->chunks[cursor->chunk]->n) {
+    chunk = index->chunks[cursor->chunk];
+    if (++cursor->at == chunk->n) {
         cursor->chunk++;
         cursor->at = 0;
+        return;
+    }
+    /* Entries and objects lie all over memory: a walk asks for them before it gets there. */
+    if (cursor->at + 8 < chunk->n) {
+        __builtin_prefetch(chunk->entries[cursor->at + 8]);
+        __builtin_prefetch(chunk->entries[cursor->at + 4]->committed);
     }
 }
 
