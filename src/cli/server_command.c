@@ -338,6 +338,7 @@ int command_server(const char *program, Options *options)
     /* Two threads that allocate a lot: the loop and the store's. More heaps only cost memory. */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    mallopt(M_TOP_PAD, 512 * 1024);
     umask(0022);
     app->options = options;
     app_find_files(app, program);

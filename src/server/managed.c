@@ -153,7 +153,8 @@ static void set_of(Manager *manager, FieldSet *set)
 void managed_update(Server *server, Object *object, const Object *before, const char *manager,
                     const char *subresource)
 {
-    _arena_ Arena arena = ARENA_INIT_SIZE(8192);
+    char room[6144];
+    _arena_ Arena arena = ARENA_INIT_ROOM(room);
     const Kind *kind = object->kind;
     FieldSet *changed, *removed = NULL;
     Managers managers = VEC_INIT;

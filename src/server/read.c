@@ -103,6 +103,7 @@ typedef struct ListWalk {
     const Object *last;
     size_t skip; /* of each object's JSON: "{" and its type, which lists leave out */
     int64_t now_ns;
+    bool begun; /* out has what stands before the items */
     StrBuf out;
 } ListWalk;
 
@@ -298,29 +299,41 @@ static void finish_protobuf(ListWalk *walk, uint64_t revision)
     respond_owned(walk->call, "application/vnd.kubernetes.protobuf", &text);
 }
 
+static void begin_list(const ListWalk *walk, uint64_t revision, StrBuf *text)
+{
+    const Call *call = walk->call;
+    const Kind *kind = call->route.kind;
+    const char *metadata = list_metadata(walk, revision);
+
+    if (call->accept.as == AS_TABLE)
+        table_begin(text, kind, call->accept.as_version, metadata, true);
+    else if (call->accept.as == AS_OBJECT)
+        strbuf_printf(text, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":%s,\"items\":[",
+                      kind->list_kind, kind->api_version, metadata);
+    else
+        strbuf_printf(text,
+                      "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\","
+                      "\"metadata\":%s,\"items\":[",
+                      call->accept.as_version, metadata);
+}
+
 static void finish_list(ListWalk *walk, uint64_t revision)
 {
     Call *call = walk->call;
-    const Kind *kind = call->route.kind;
-    const char *metadata = list_metadata(walk, revision);
     StrBuf text = STRBUF_INIT;
 
     if (call->accept.type == TYPE_PROTOBUF) {
         finish_protobuf(walk, revision);
         return;
     }
-    strbuf_reserve(&text, walk->out.n + 1024);
-    if (call->accept.as == AS_TABLE)
-        table_begin(&text, kind, call->accept.as_version, metadata, true);
-    else if (call->accept.as == AS_OBJECT)
-        strbuf_printf(&text, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":%s,\"items\":[",
-                      kind->list_kind, kind->api_version, metadata);
-    else
-        strbuf_printf(&text,
-                      "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\","
-                      "\"metadata\":%s,\"items\":[",
-                      call->accept.as_version, metadata);
-    strbuf_add(&text, strbuf_string(&walk->out), walk->out.n);
+    if (walk->begun) {
+        text = walk->out;
+        walk->out = STRBUF_INIT;
+    } else {
+        strbuf_reserve(&text, walk->out.n + 1024);
+        begin_list(walk, revision, &text);
+        strbuf_add(&text, strbuf_string(&walk->out), walk->out.n);
+    }
     if (call->accept.as == AS_TABLE)
         table_end(&text);
     else
@@ -348,6 +361,10 @@ void read_list(Call *call)
         respond_status(call, &status);
         return;
     }
+    /* Without a limit all that stands before the items is known now, and they need not be moved. */
+    walk.begun = !walk.limit && call->accept.type != TYPE_PROTOBUF;
+    if (walk.begun)
+        begin_list(&walk, store_revision(store), &walk.out);
     name = walk.fields ? selector_exact(walk.fields, "metadata.name") : NULL;
     if (name && (route->ns || !(route->kind->flags & KIND_NAMESPACED))) {
         Object *object = store_get(store, route->kind, route->ns, name);
