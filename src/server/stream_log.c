@@ -94,6 +94,8 @@ static int parse_int(Call *call, const char *name, int64_t min, int64_t *ret, Ap
     return 0;
 }
 
+#define TIME_MAX (INT64_MAX / NS_PER_SEC - 1)
+
 static int parse_options(Call *call, LogOptions *ret, ApiStatus *reterr)
 {
     const char *since = http_query(call->request, "sinceTime");
@@ -114,13 +116,14 @@ static int parse_options(Call *call, LogOptions *ret, ApiStatus *reterr)
         r = parse_int(call, "sinceSeconds", 1, &seconds, reterr);
     if (r)
         return r;
-    if (seconds)
+    if (seconds && seconds < TIME_MAX)
         ret->since_ns = clock_wall_ns(call->server->clock) - seconds * NS_PER_SEC;
     if (str_empty(since))
         return 0;
     if (timefmt_parse(since, &seconds, &nanos))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "sinceTime: \"%s\" is no RFC 3339 time", since);
+    seconds = MIN_OF(MAX_OF(seconds, 0), TIME_MAX); /* of what nanoseconds can count */
     ret->since_ns = seconds * NS_PER_SEC + nanos;
     return 0;
 }

@@ -257,6 +257,38 @@ static void a_token_dies_with_its_time_and_its_account(void **state)
     http_loopback_free(connection);
 }
 
+static void whoever_may_acts_for_another(void **state)
+{
+    static const char whoami[] = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    Api *api = *state;
+    HttpLoopback *connection = api_connect(api, NULL);
+    _free_ char *token = make_token(api);
+    _free_ char *both = mem_printf("Authorization: Bearer %s\r\nImpersonate-User: bob\r\n", token);
+
+    api_call_on(api, api->admin, "GET", "/api/v1/nodes", "Impersonate-User: bob\r\n", NULL, 0);
+    expect(api, 403, "/message",
+           "\"nodes is forbidden: User \\\"bob\\\" cannot list resource \\\"nodes\\\" in API group "
+           "\\\"\\\" at the cluster scope\"");
+    api_call_on(api, api->admin, "GET", "/api/v1/nodes",
+                "Impersonate-User: bob\r\nImpersonate-Group: a\r\n"
+                "Impersonate-Group: system:masters\r\n",
+                NULL, 0);
+    assert_int_equal(api->status, 200);
+    api_call_on(api, api->admin, "POST", whoami,
+                "Content-Type: application/json\r\n"
+                "Impersonate-User: system:serviceaccount:t:default\r\n",
+                "{}", 2);
+    expect(api, 201, "/status/userInfo/groups",
+           "[\"system:serviceaccounts\",\"system:serviceaccounts:t\",\"system:authenticated\"]");
+    api_call_on(api, api->admin, "GET", "/api/v1/nodes", "Impersonate-Group: a\r\n", NULL, 0);
+    assert_int_equal(api->status, 500);
+    api_call_on(api, connection, "GET", "/api/v1", both, NULL, 0);
+    expect(api, 403, "/message",
+           "\"users \\\"bob\\\" is forbidden: User \\\"system:serviceaccount:t:default\\\" cannot "
+           "impersonate resource \\\"users\\\" in API group \\\"\\\" at the cluster scope\"");
+    http_loopback_free(connection);
+}
+
 static void strangers_see_health_and_version(void **state)
 {
     Api *api = *state;
@@ -286,6 +318,7 @@ int main(void)
         TEST(reviews_are_answered_at_once),
         TEST(accounts_may_discover_and_ask_about_themselves),
         TEST(a_token_dies_with_its_time_and_its_account),
+        TEST(whoever_may_acts_for_another),
         TEST(strangers_see_health_and_version),
     };
 
