@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server asks of whoever runs the pods: logs and exec. The node implements it; the server
- * only carries bytes between it and WebSocket or HTTP streams.
+ * What the server asks of whoever runs the pods: logs, exec and connections to ports. The node
+ * implements it; the server only carries bytes between it and WebSocket or HTTP streams.
  */
 #ifndef API_STREAMS_H
 #define API_STREAMS_H
@@ -12,6 +12,7 @@
 typedef struct PodStreams PodStreams;
 typedef struct LogStream LogStream;
 typedef struct ExecStream ExecStream;
+typedef struct ForwardStream ForwardStream;
 
 typedef struct LogOptions {
     const char *container; /* NULL: the only one */
@@ -43,6 +44,16 @@ typedef struct ExecSink {
     void *data;
 } ExecSink;
 
+typedef struct ForwardSink {
+    void (*on_data)(void *data, Bytes bytes); /* held back by forward_pause */
+    void (*on_end)(void *data);               /* the pod sends no more; it may still read */
+    void (*on_drain)(void *data);             /* bytes given to forward_send have left */
+    /* The last call: both sides have ended, or the connection is gone. message: it could not be
+     * made. */
+    void (*on_close)(void *data, const char *message);
+    void *data;
+} ForwardSink;
+
 typedef struct PodStreamsOps {
     /* 0, or a refusal in Kubernetes' words (`container "x" in pod "y" is waiting to start:
      * ContainerCreating`). No sink call comes before it returns. */
@@ -59,6 +70,15 @@ typedef struct PodStreamsOps {
     void (*exec_pause)(ExecStream *stream, bool pause);
     void (*exec_resize)(ExecStream *stream, uint16_t columns, uint16_t rows);
     void (*exec_close)(ExecStream *stream); /* the client went away; no on_exit after this */
+
+    /* A TCP connection to a port inside the pod, to what listens on its loopback address or its
+     * own. No sink call comes before it returns. */
+    int (*forward)(PodStreams *streams, const Object *pod, uint16_t port, const ForwardSink *sink,
+                   ForwardStream **ret, ApiStatus *reterr, Arena *arena);
+    size_t (*forward_send)(ForwardStream *stream, Bytes bytes); /* as exec_input */
+    void (*forward_end)(ForwardStream *stream);                 /* the client sends no more */
+    void (*forward_pause)(ForwardStream *stream, bool pause);
+    void (*forward_close)(ForwardStream *stream); /* no on_close after this */
 } PodStreamsOps;
 
 struct PodStreams {

@@ -22,6 +22,7 @@
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "node/exec.h"
+#include "node/forward.h"
 #include "node/logs.h"
 #include "node/machine.h"
 #include "node/node.h"
@@ -85,6 +86,7 @@ struct NodeAgent {
     PodStreams streams;
     VEC(LogStream *) logs;
     VEC(ExecStream *) execs;
+    VEC(ForwardStream *) forwards;
     char *host_ip, *cgroup;
     StringMap allocatable;
     Arena arena;

@@ -358,6 +358,8 @@ NodeAgent *node_stop(NodeAgent *agent)
         log_stream_stop(agent->logs.v[0]);
     while (agent->execs.n)
         exec_stream_close(agent->execs.v[0]);
+    while (agent->forwards.n)
+        forward_stream_close(agent->forwards.v[0]);
     STRMAP_EACH(&agent->pods, slot)
     agent_pod_forget(slot->value);
     attempts_cancel(agent);
@@ -378,6 +380,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     strmap_deinit(&agent->pods);
     VEC_DEINIT(&agent->logs);
     VEC_DEINIT(&agent->execs);
+    VEC_DEINIT(&agent->forwards);
     event_recorder_free(agent->events);
     runtime_free(agent->runtime);
     if (agent->probe_tls)

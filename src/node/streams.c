@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logs, exec and attach for the server (api/streams.h): finds the container, refuses in kubelet's
- * words, hands over. */
+/* Logs, exec, attach and connections to ports for the server (api/streams.h): finds the container,
+ * refuses in kubelet's words, hands over. */
 #include "base/file.h"
 #include "node/agent.h"
 
@@ -25,6 +25,15 @@ static void on_exec_free(void *data, ExecStream *stream)
     for (size_t i = 0; i < agent->execs.n; i++)
         if (agent->execs.v[i] == stream)
             agent->execs.v[i--] = agent->execs.v[--agent->execs.n];
+}
+
+static void on_forward_free(void *data, ForwardStream *stream)
+{
+    NodeAgent *agent = data;
+
+    for (size_t i = 0; i < agent->forwards.n; i++)
+        if (agent->forwards.v[i] == stream)
+            agent->forwards.v[i--] = agent->forwards.v[--agent->forwards.n];
 }
 
 void agent_logs_finish(NodeAgent *agent, const char *path)
@@ -146,6 +155,27 @@ static int streams_exec(PodStreams *streams, const Object *object, const ExecOpt
     return STATUS_OK;
 }
 
+static int streams_forward(PodStreams *streams, const Object *object, uint16_t port,
+                           const ForwardSink *sink, ForwardStream **ret, ApiStatus *reterr,
+                           Arena *arena)
+{
+    NodeAgent *agent = agent_of(streams);
+    AgentPod *pod = strmap_get(&agent->pods, object_meta(object)->uid);
+    bool host_network = OBJECT_AS(Pod, object)->spec.host_network;
+    ForwardRequest request = {.loop = agent->options.loop, .port = port};
+
+    if (!pod || !pod->machine || !pod->ip || (!host_network && !pod->netns))
+        return status_set(reterr, arena, STATUS_NOT_FOUND,
+                          "unable to upgrade connection: pod not found (\"%s_%s\")",
+                          object_meta(object)->name, object_meta(object)->namespace);
+    request.netns = host_network ? NULL : pod->netns;
+    request.address = pod->ip;
+    *ret = forward_start(&request, sink);
+    forward_stream_on_free(*ret, on_forward_free, agent);
+    VEC_PUSH(&agent->forwards, *ret);
+    return STATUS_OK;
+}
+
 const PodStreamsOps node_streams_ops = {
     .logs = streams_logs,
     .log_resume = log_stream_resume,
@@ -156,4 +186,9 @@ const PodStreamsOps node_streams_ops = {
     .exec_pause = exec_stream_pause,
     .exec_resize = exec_stream_resize,
     .exec_close = exec_stream_close,
+    .forward = streams_forward,
+    .forward_send = forward_stream_send,
+    .forward_end = forward_stream_end,
+    .forward_pause = forward_stream_pause,
+    .forward_close = forward_stream_close,
 };

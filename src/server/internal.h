@@ -62,8 +62,6 @@ TokenAuth *token_auth_free(TokenAuth *auth);
 User *authenticate_token(Server *server, const char *token, const char **reterr);
 /* The user of the request, kept with the connection; NULL: 401. */
 User *authenticate(Server *server, HttpRequest *request);
-/* Makes the request somebody else's if it asks for that; false: it may not, and is answered. */
-bool impersonate(Call *call);
 
 typedef struct Attributes {
     const char *verb;
@@ -221,6 +219,7 @@ void subresource_eviction(Call *call);
 void subresource_token(Call *call);
 void subresource_log(Call *call);
 void subresource_exec(Call *call);
+void subresource_portforward(Call *call);
 void subresource_attach(Call *call);
 /* Creates of kinds that are answered at once and not kept. */
 void review_create(Call *call, Object *object);

@@ -40,6 +40,8 @@ const Subresource subresources[] = {
      .verbs = verbs_update, .update = http_update},
     {.plural = "pods", .group = "", .name = "log",
      .verbs = verbs_get, .get = subresource_log},
+    {.plural = "pods", .group = "", .name = "portforward", .kind_group = "", .kind_version = "v1", .kind = "PodPortForwardOptions",
+     .verbs = verbs_create_get, .get = subresource_portforward, .create = subresource_portforward},
     {.flag = KIND_HAS_SCALE, .name = "scale", .kind_group = "autoscaling", .kind_version = "v1", .kind = "Scale",
      .verbs = verbs_get_patch_update, .get = subresource_scale_get, .update = subresource_scale_update,
      .patch = subresource_scale_patch},
@@ -345,7 +347,7 @@ static bool may(Call *call, const Attributes *attributes)
 static bool carries_bytes(const Subresource *sub)
 {
     return sub && (sub->get == subresource_log || sub->get == subresource_exec ||
-                   sub->get == subresource_attach);
+                   sub->get == subresource_attach || sub->get == subresource_portforward);
 }
 
 static void run_action(Call *call, const Action *action)
@@ -504,8 +506,6 @@ static void on_request(void *data, HttpRequest *request)
                        &(ApiStatus){.reason = STATUS_UNAUTHORIZED, .message = "Unauthorized"});
         return;
     }
-    if (!impersonate(call))
-        return;
     if (request->path[0] != '/') {
         answer_page_not_found(call);
         return;

@@ -218,13 +218,8 @@ static Exec *exec_start(Call *call, ExecQuery *query, bool attach, ApiStatus *re
     if (check_query(call, query, attach, reterr))
         return NULL;
     pod = stream_pod(call, &query->options.container, reterr);
-    if (!pod)
+    if (!pod || !stream_pod_placed(call, reterr))
         return NULL;
-    if (str_empty(OBJECT_AS(Pod, pod)->spec.node_name)) {
-        status_set(reterr, call->arena, STATUS_BAD_REQUEST, "pod %s does not have a host assigned",
-                   call->route.name);
-        return NULL;
-    }
     exec = mem_new_type(Exec);
     exec->streams = streams;
     exec->options = query->options;
@@ -243,6 +238,7 @@ static void run(Call *call, bool attach)
     HttpRequest *request = call->request;
     ExecQuery query = {.arena = call->arena, .command = VEC_INIT};
     ApiStatus status = {.reason = STATUS_OK};
+    const struct ExecProtocol *channels = NULL;
     const char *protocol = NULL;
     bool websocket = http_wants_websocket(request);
     Exec *exec;
@@ -252,11 +248,12 @@ static void run(Call *call, bool attach)
         respond_status(call, &status);
         return;
     }
-    if (!websocket) {
+    if (websocket)
+        channels = exec_websocket_protocol(call);
+    else
         protocol = exec_spdy_protocol(call);
-        if (!protocol)
-            return;
-    }
+    if (!channels && !protocol)
+        return;
     http_query_each(request, on_parameter, &query);
     if (!attach) {
         VEC_PUSH(&query.command, NULL);
@@ -270,7 +267,7 @@ static void run(Call *call, bool attach)
         return;
     }
     exec->options.command = NULL;
-    if (!(websocket ? exec_websocket(call, exec) : exec_spdy(call, exec, protocol))) {
+    if (!(websocket ? exec_websocket(call, exec, channels) : exec_spdy(call, exec, protocol))) {
         exec_gone(exec);
         status_set(&status, call->arena, STATUS_BAD_REQUEST, "Upgrade request required");
         respond_status(call, &status);

@@ -62,10 +62,17 @@ void exec_resize(Exec *exec, Bytes json);
 void exec_drained(Exec *exec); /* all that was sent has left */
 void exec_gone(Exec *exec);    /* the client has; frees */
 
-/* Upgrades; false: answered otherwise, and the exec is the caller's still. */
-bool exec_websocket(Call *call, Exec *exec);
-bool exec_spdy(Call *call, Exec *exec, const char *protocol);
-/* The protocol of X-Stream-Protocol-Version; NULL: answered. */
+/* A version of the channels over WebSocket. */
+struct ExecProtocol {
+    const char *name; /* NULL: the client has named none */
+    bool closes, base64, plain;
+};
+
+/* What client and server agree on; NULL: nothing, and answered. */
+const struct ExecProtocol *exec_websocket_protocol(Call *call);
 const char *exec_spdy_protocol(Call *call);
+/* Upgrades; false: it could not, and the exec is the caller's still. */
+bool exec_websocket(Call *call, Exec *exec, const struct ExecProtocol *protocol);
+bool exec_spdy(Call *call, Exec *exec, const char *protocol);
 
 #endif

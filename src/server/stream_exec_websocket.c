@@ -13,14 +13,10 @@
  * if something went wrong. The base64 variants are for browsers: text messages, the channel as a
  * digit.
  */
-#include <openssl/evp.h>
-
+#include "server/stream.h"
 #include "server/stream_exec.h"
 
-static const struct Protocol {
-    const char *name;
-    bool closes, base64, plain;
-} protocols[] = {
+static const struct ExecProtocol protocols[] = {
     {"v5.channel.k8s.io", .closes = true},
     {"v4.channel.k8s.io"},
     {"v4.base64.channel.k8s.io", .base64 = true},
@@ -32,15 +28,7 @@ static const struct Protocol {
 
 static void ws_send(Exec *exec, int channel, Bytes bytes)
 {
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    strbuf_reserve(&text, exec->base64 ? bytes.n / 3 * 4 + 8 : bytes.n + 1);
-    strbuf_add_char(&text, (char)(exec->base64 ? '0' + channel : channel));
-    if (exec->base64)
-        text.n += (size_t)EVP_EncodeBlock((unsigned char *)text.p + 1, bytes.p, (int)bytes.n);
-    else
-        strbuf_add(&text, bytes.p, bytes.n);
-    websocket_send(exec->ws, exec->base64, strbuf_bytes(&text));
+    channel_send(exec->ws, exec->base64, (unsigned)channel, bytes);
 }
 
 static void ws_end(Exec *exec)
@@ -62,51 +50,21 @@ static const Transport transport = {ws_send, ws_end, ws_pending, ws_pause};
 
 /* ---- from the client ---- */
 
-static void take(Exec *exec, uint8_t channel, Bytes rest)
-{
-    switch (channel) {
-    case CHANNEL_STDIN:
-        exec_input(exec, rest);
-        break;
-    case CHANNEL_RESIZE:
-        exec_resize(exec, rest);
-        break;
-    case CHANNEL_CLOSE:
-        if (exec->closes && rest.n == 1 && rest.p[0] == CHANNEL_STDIN)
-            exec_input_end(exec);
-        break;
-    default:
-        break;
-    }
-}
-
-static void take_base64(Exec *exec, uint8_t channel, Bytes rest)
-{
-    _free_ uint8_t *bytes = NULL;
-    int n;
-
-    if (channel < '0' || channel > '9' || rest.n % 4 != 0)
-        return;
-    bytes = mem_new(rest.n / 4 * 3 + 1);
-    n = EVP_DecodeBlock(bytes, rest.p, (int)rest.n);
-    if (n < 0)
-        return;
-    /* It counts the padding as bytes. */
-    for (size_t i = rest.n; i > 0 && n > 0 && rest.n - i < 2 && rest.p[i - 1] == '='; i--)
-        n--;
-    take(exec, channel - '0', (Bytes){bytes, (size_t)n});
-}
-
-static void on_message(WebSocket *ws, void *data, bool text, Bytes message)
+static void on_message(WebSocket *ws, void *data, bool text, Bytes bytes)
 {
     Exec *exec = data;
+    ChannelMessage message;
 
-    if (message.n == 0)
+    if (!channel_take(exec->base64, bytes, &message))
         return;
-    if (exec->base64)
-        take_base64(exec, message.p[0], (Bytes){message.p + 1, message.n - 1});
-    else
-        take(exec, message.p[0], (Bytes){message.p + 1, message.n - 1});
+    if (message.channel == CHANNEL_STDIN)
+        exec_input(exec, message.bytes);
+    else if (message.channel == CHANNEL_RESIZE)
+        exec_resize(exec, message.bytes);
+    else if (message.channel == CHANNEL_CLOSE && exec->closes && message.bytes.n == 1 &&
+             message.bytes.p[0] == CHANNEL_STDIN)
+        exec_input_end(exec);
+    free(message.decoded);
 }
 
 static void on_drain(WebSocket *ws, void *data)
@@ -119,23 +77,29 @@ static void on_close(WebSocket *ws, void *data)
     exec_gone(data);
 }
 
-bool exec_websocket(Call *call, Exec *exec)
+const struct ExecProtocol *exec_websocket_protocol(Call *call)
 {
-    static const WebSocketHandler handler = {on_message, on_drain, on_close};
+    static const struct ExecProtocol first = {.plain = true};
     const char *names[ARRAY_LEN(protocols) + 1] = {NULL}, *name;
 
     for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
         names[i] = protocols[i].name;
-    name = http_websocket_protocol(call->request, names);
-    exec->plain = !name;
-    for (size_t i = 0; i < ARRAY_LEN(protocols) && name; i++) {
-        if (name == protocols[i].name) {
-            exec->closes = protocols[i].closes;
-            exec->base64 = protocols[i].base64;
-            exec->plain = protocols[i].plain;
-        }
-    }
-    exec->ws = http_websocket_accept(call->request, name, &handler, exec);
+    if (!channel_protocol(call, names, &name))
+        return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
+        if (protocols[i].name == name)
+            return &protocols[i];
+    return &first;
+}
+
+bool exec_websocket(Call *call, Exec *exec, const struct ExecProtocol *protocol)
+{
+    static const WebSocketHandler handler = {on_message, on_drain, on_close};
+
+    exec->closes = protocol->closes;
+    exec->base64 = protocol->base64;
+    exec->plain = protocol->plain;
+    exec->ws = http_websocket_accept(call->request, protocol->name, &handler, exec);
     if (!exec->ws)
         return false;
     exec->transport = &transport;

@@ -72,6 +72,24 @@ Object *stream_pod(Call *call, const char **container, ApiStatus *reterr)
     return NULL;
 }
 
+Object *stream_pod_placed(Call *call, ApiStatus *reterr)
+{
+    const Route *route = &call->route;
+    Object *pod = store_get(call->server->store, &kind_pod, route->ns, route->name);
+
+    if (!pod)
+        status_not_found(reterr, call->arena, &kind_pod, route->name);
+    else if (!call->server->streams)
+        status_set(reterr, call->arena, STATUS_UNAVAILABLE,
+                   "no node is there to serve the pod's streams");
+    else if (str_empty(OBJECT_AS(Pod, pod)->spec.node_name))
+        status_set(reterr, call->arena, STATUS_BAD_REQUEST, "pod %s does not have a host assigned",
+                   route->name);
+    else
+        return pod;
+    return NULL;
+}
+
 /* ---- options ---- */
 
 static int parse_int(Call *call, const char *name, int64_t min, int64_t *ret, ApiStatus *reterr)
