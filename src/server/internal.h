@@ -62,6 +62,8 @@ TokenAuth *token_auth_free(TokenAuth *auth);
 User *authenticate_token(Server *server, const char *token, const char **reterr);
 /* The user of the request, kept with the connection; NULL: 401. */
 User *authenticate(Server *server, HttpRequest *request);
+/* Makes the request somebody else's if it asks for that; false: it may not, and is answered. */
+bool impersonate(Call *call);
 
 typedef struct Attributes {
     const char *verb;

@@ -506,6 +506,8 @@ static void on_request(void *data, HttpRequest *request)
                        &(ApiStatus){.reason = STATUS_UNAUTHORIZED, .message = "Unauthorized"});
         return;
     }
+    if (!impersonate(call))
+        return;
     if (request->path[0] != '/') {
         answer_page_not_found(call);
         return;
