@@ -141,3 +141,75 @@ def test_a_deleted_deployment_takes_everything_along(ns):
     ns.kubectl("delete", "deployment", "web", "--cascade=foreground", "--timeout=60s")
     ns.kubectl("wait", "--for=delete", "pod", "-l", "app=web", "--timeout=60s")
     assert ns.get("rs")["items"] == []
+
+
+# ---- jobs ----
+
+def conditions(job_object):
+    return {c["type"]: c.get("reason") for c in job_object["status"].get("conditions", []) if c["status"] == "True"}
+
+
+def test_a_job_completes(ns):
+    ns.apply(job("hello", "echo hello"))
+    ns.kubectl("wait", "--for=condition=Complete", "job/hello", "--timeout=60s")
+    done = ns.get("job", "hello")
+    assert done["status"]["succeeded"] == 1
+    assert conditions(done) == {"SuccessCriteriaMet": "CompletionsReached", "Complete": "CompletionsReached"}
+    assert ns.out("get", "job", "hello", "--no-headers").split()[1:3] == ["Complete", "1/1"]
+    assert ns.out("logs", "job/hello").strip() == "hello"
+    pod = ns.get("pods", "-l", "batch.kubernetes.io/job-name=hello")["items"][0]
+    assert not pod["metadata"].get("finalizers")
+    assert [e["message"] for e in ns.get("events")["items"] if e["reason"] == "Completed"] == ["Job completed"]
+
+
+def test_a_job_runs_in_parallel_until_enough_have_succeeded(ns):
+    ns.apply(job("many", "exit 0", completions=5, parallelism=2))
+    ns.kubectl("wait", "--for=condition=Complete", "job/many", "--timeout=60s")
+    assert ns.get("job", "many")["status"]["succeeded"] == 5
+    assert len(ns.get("pods")["items"]) == 5
+
+
+def test_an_indexed_job_tells_each_pod_its_index(ns):
+    ns.apply(job("parts", "echo part $JOB_COMPLETION_INDEX of $(hostname)", completions=3, parallelism=3,
+                 completionMode="Indexed"))
+    ns.kubectl("wait", "--for=condition=Complete", "job/parts", "--timeout=60s")
+    assert ns.get("job", "parts")["status"]["completedIndexes"] == "0-2"
+    logs = ns.out("logs", "-l", "job-name=parts")
+    assert sorted(logs.split("\n")[:3]) == [f"part {i} of parts-{i}" for i in range(3)]
+
+
+def test_a_job_fails_when_its_pods_do(ns):
+    ns.apply(job("bad", "exit 3", backoffLimit=0))
+    ns.kubectl("wait", "--for=condition=Failed", "job/bad", "--timeout=60s")
+    done = ns.get("job", "bad")
+    assert done["status"]["failed"] == 1
+    assert conditions(done) == {"FailureTarget": "BackoffLimitExceeded", "Failed": "BackoffLimitExceeded"}
+    assert "Job has reached the specified backoff limit" in ns.out("describe", "job", "bad")
+
+
+def test_a_job_that_takes_too_long_is_ended(ns):
+    ns.apply(job("slow", "exec sleep 1000", activeDeadlineSeconds=1))
+    ns.kubectl("wait", "--for=condition=Failed", "job/slow", "--timeout=60s")
+    assert conditions(ns.get("job", "slow"))["Failed"] == "DeadlineExceeded"
+    ns.kubectl("wait", "--for=delete", "pod", "-l", "job-name=slow", "--timeout=60s")
+
+
+def test_a_job_goes_when_its_time_is_over(ns):
+    ns.apply(job("brief", "exit 0", ttlSecondsAfterFinished=1))
+    ns.kubectl("wait", "--for=delete", "job/brief", "--timeout=60s")
+    ns.kubectl("wait", "--for=delete", "pod", "-l", "job-name=brief", "--timeout=60s")
+
+
+def test_a_suspended_job_runs_when_it_is_resumed(ns):
+    ns.apply(job("later", "exit 0", suspend=True))
+    ns.kubectl("wait", "--for=condition=Suspended", "job/later", "--timeout=60s")
+    assert ns.get("pods")["items"] == []
+    ns.kubectl("patch", "job", "later", "-p", '{"spec":{"suspend":false}}')
+    ns.kubectl("wait", "--for=condition=Complete", "job/later", "--timeout=60s")
+
+
+def test_a_deleted_job_takes_its_pods_along(ns):
+    ns.apply(job("long", "exec sleep 1000"))
+    ns.kubectl("wait", "--for=jsonpath={.status.ready}=1", "job/long", "--timeout=60s")
+    ns.kubectl("delete", "job", "long", "--timeout=60s")
+    ns.kubectl("wait", "--for=delete", "pod", "-l", "job-name=long", "--timeout=60s")

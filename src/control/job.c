@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of Jobs: gathers a job's pods, has job_plan() say what to do, does it, and plans
+ * again until neither actions nor a new status are left. It also lets go the pods of jobs that are
+ * gone, and deletes jobs whose time after the end is over.
+ */
+#include "control/job_plan.h"
+
+#include "codec/type.h"
+#include "control/controllers.h"
+#include "control/pod.h"
+
+#define PASSES_MAX 16
+
+typedef struct Sync {
+    Object *object;
+    JobPlan plan;
+    PodResult result;
+    unsigned passes;
+} Sync;
+
+static void finish(Reconcile *reconcile)
+{
+    const Sync *sync = reconcile->data;
+
+    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
+        workqueue_add_after(reconcile->controller->queue, reconcile->key,
+                            sync->plan.again_after_ns);
+    reconcile_end(reconcile);
+}
+
+static void plan(Reconcile *reconcile);
+
+static void tell(Reconcile *reconcile, const Sync *sync)
+{
+    EventRecorder *events = reconcile->controller->events;
+    const JobCondition *finished = sync->plan.finished, *changed = sync->plan.changed;
+
+    if (changed && str_equal(changed->status, "True"))
+        event_record(events, sync->object, "Normal", "Suspended", "Job suspended");
+    else if (changed)
+        event_record(events, sync->object, "Normal", "Resumed", "Job resumed");
+    if (finished && str_equal(finished->type, "Complete"))
+        event_record(events, sync->object, "Normal", "Completed", "Job completed");
+    else if (finished)
+        event_record(events, sync->object, "Warning", finished->reason, "%s", finished->message);
+}
+
+static void on_status(Reconcile *reconcile, void *data, const ApiStatus *status,
+                      Object *object _unused_)
+{
+    if (status->reason == STATUS_OK)
+        tell(reconcile, data);
+    else if (status->reason != STATUS_NOT_FOUND)
+        reconcile->failed = true;
+}
+
+static void write_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+    Object *copy = object_copy(sync->object);
+
+    type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status, sync);
+    reconcile_then(reconcile, plan);
+}
+
+static void expire(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    reconcile_delete(reconcile, sync->object, &(WriteOptions){.propagation = "Foreground"}, NULL,
+                     NULL);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* Pods that a job of this name left behind keep a finalizer that nobody else takes away. */
+static void release_orphans(Reconcile *reconcile, const char *living_uid)
+{
+    ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, reconcile->ns);
+
+    for (size_t i = 0; i < pods.n; i++) {
+        const Pod *pod = pods.v[i]->value;
+        const OwnerReference *ref = meta_controller(&pod->metadata);
+        bool of_name = ref && str_equal(ref->kind, "Job") && str_equal(ref->name, reconcile->name);
+
+        if (job_tracks(pod) &&
+            (living_uid ? of_name && !str_equal(ref->uid, living_uid) : of_name || !ref))
+            reconcile_update(reconcile, object_of(&kind_pod, job_untracked(&reconcile->arena, pod)),
+                             NULL, NULL, NULL);
+    }
+}
+
+static void unref(void *object)
+{
+    object_unref(object);
+}
+
+static void plan(Reconcile *reconcile)
+{
+    Object *object = client_get(reconcile->client, &kind_job, reconcile->ns, reconcile->name);
+    Sync *sync = reconcile->data;
+    JobInput input;
+    PodOwner owner;
+    const Job *job;
+
+    if (!object) {
+        release_orphans(reconcile, NULL);
+        reconcile_then(reconcile, reconcile_end);
+        return;
+    }
+    arena_link(&reconcile->arena, unref, object_ref(object));
+    sync->object = object;
+    job = object->value;
+    if (!job_is_ours(job)) {
+        reconcile_end(reconcile);
+        return;
+    }
+    owner = pod_owner_of(&reconcile->arena, &kind_job, &job->metadata, job->spec.selector);
+    input = (JobInput){.job = job, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
+    input.pods = pods_gather(reconcile, &owner, &input.n_pods);
+    job_plan(&input, &reconcile->arena, &sync->plan);
+    if (reconcile->failed || sync->passes++ == PASSES_MAX) {
+        finish(reconcile);
+    } else if (sync->plan.actions.n) {
+        pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
+        reconcile_then(reconcile, plan);
+    } else if (sync->plan.status_changed) {
+        write_status(reconcile);
+    } else if (sync->plan.expired) {
+        expire(reconcile);
+    } else {
+        finish(reconcile);
+    }
+}
+
+static void reconcile_job(Reconcile *reconcile)
+{
+    Object *object = client_get(reconcile->client, &kind_job, reconcile->ns, reconcile->name);
+
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    if (object)
+        release_orphans(reconcile, object_meta(object)->uid);
+    reconcile_then(reconcile, plan);
+}
+
+/* ---- what wakes it ---- */
+
+static void enqueue_owner(Controller *controller, const ObjectMeta *meta)
+{
+    const OwnerReference *ref = meta_controller(meta);
+
+    if (ref && str_equal(ref->kind, "Job") && str_equal(ref->api_version, "batch/v1"))
+        controller_enqueue(controller, meta->namespace, ref->name);
+}
+
+typedef struct Orphan {
+    Controller *controller;
+    const ObjectMeta *meta;
+} Orphan;
+
+static bool each_job(void *data, Object *object)
+{
+    Orphan *orphan = data;
+    const Job *job = object->value;
+    _arena_ Arena arena = ARENA_INIT;
+
+    if (selector_matches_labels(selector_from_api(&arena, job->spec.selector),
+                                &orphan->meta->labels))
+        controller_enqueue(orphan->controller, job->metadata.namespace, job->metadata.name);
+    return true;
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    enqueue_owner(controller, meta);
+    if (event->before)
+        enqueue_owner(controller, object_meta(event->before));
+    if (!meta_controller(meta) && event->type != WATCH_DELETED) {
+        client_list(controller->client, &kind_job, &(ListOptions){.ns = meta->namespace}, each_job,
+                    &(Orphan){controller, meta});
+        if (job_tracks(event->object->value)) /* let go with the finalizer still on */
+            controller_enqueue(controller, meta->namespace, "-"); /* no job has such a name */
+    }
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_job, controller_enqueue_self);
+    controller_watch(controller, &kind_pod, on_pod);
+}
+
+const ControllerOps job_controller = {
+    .name = "job",
+    .component = "job-controller",
+    .start = start,
+    .reconcile = reconcile_job,
+};

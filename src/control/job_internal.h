@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the job's plan share. */
+#ifndef CONTROL_JOB_INTERNAL_H
+#define CONTROL_JOB_INTERNAL_H
+
+#include "control/job_plan.h"
+
+#define NO_INDEX (-1)
+
+typedef struct JobSync {
+    const JobInput *input;
+    const Job *job;
+    const JobSpec *spec;
+    Arena *arena;
+    JobPlan *plan;
+    PodOwner owner;
+    const Pod **pods, **active;
+    size_t n_pods, n_active;
+    int32_t ready, terminating;
+    StringArray new_succeeded, new_failed; /* uids that are not in the status yet */
+    StringArray counted;                   /* uids whose finalizer is gone or may go */
+    IndexSet succeeded_indexes, failed_indexes;
+    int64_t succeeded, failed;
+    const JobCondition *ending; /* why the job ends: SuccessCriteriaMet or FailureTarget */
+} JobSync;
+
+static inline bool job_is_indexed(const JobSpec *spec)
+{
+    return str_equal(spec->completion_mode, "Indexed");
+}
+static inline bool job_is_suspended(const JobSpec *spec)
+{
+    return spec->suspend && *spec->suspend;
+}
+static inline bool job_has_limit_per_index(const JobSpec *spec)
+{
+    return job_is_indexed(spec) && spec->backoff_limit_per_index;
+}
+static inline bool job_replaces_failed_only(const JobSpec *spec)
+{
+    return str_equal(spec->pod_replacement_policy, "Failed");
+}
+bool uid_among(const StringArray *uids, const char *uid);
+void uid_add(Arena *arena, StringArray *uids, const char *uid);
+/* -1: has none, or one that is out of range */
+int32_t job_index_of(const JobSpec *spec, const Pod *pod);
+int32_t job_index_failures(const Pod *pod);
+bool job_pod_failed(const JobSpec *spec, const Pod *pod);
+
+/* job_policy.c */
+typedef enum FailureAction {
+    FAILURE_COUNTS,
+    FAILURE_IGNORED,
+    FAILURE_OF_INDEX,
+    FAILURE_OF_JOB
+} FailureAction;
+/* What the failure means; *ret_why for FAILURE_OF_JOB. */
+FailureAction job_failure_action(Arena *arena, const JobSpec *spec, const Pod *pod,
+                                 const char **ret_why);
+/* A rule of the success policy that holds: its number, or -1. */
+int job_success_rule(Arena *arena, const JobSpec *spec, const IndexSet *succeeded);
+/* How long no pod should be made after failures; 0: none. index: NO_INDEX for the whole job. */
+int64_t job_backoff_left(const JobSync *sync, int32_t index);
+
+/* job_pods.c */
+void job_delete(JobSync *sync, const Pod *pod, bool uncounted);
+void job_manage(JobSync *sync);
+
+#endif
