@@ -382,7 +382,7 @@ def test_a_second_pod_on_a_claim_for_one_pod_stays_pending(world):
     assert world.out("get", "pod", "second", "--no-headers").split()[2] == "Pending"
     events = world.get("events", "--field-selector", "involvedObject.name=second")["items"]
     said = [e["message"] for e in events if e["reason"] == "FailedScheduling"]
-    assert said and "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode" in said[0]
+    assert said and "PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod" in said[0]
     # and runs when the claim is let go
     world.kubectl("delete", "sts", "app-py")
     world.kubectl("wait", "--for=condition=Ready", "pod/second", "--timeout=30s")
