@@ -258,7 +258,7 @@ static void a_failed_commit_takes_back_all_that_depends_on_it(Fixture *fixture)
 #endif
 }
 
-static void count_done(void *data, int outcome, const char *reason, Object *object)
+_unused_ static void count_done(void *data, int outcome, const char *reason, Object *object)
 {
     (*(int *)data)++;
 }
