@@ -45,6 +45,7 @@ static const struct {
     [CAUSE_CONFLICT]                   = {"FieldManagerConflict", "conflict"},
     [CAUSE_RESOURCE_VERSION_TOO_LARGE] = {"ResourceVersionTooLarge", "Too large resource version"},
     [CAUSE_NAMESPACE_TERMINATING]      = {"NamespaceTerminating", "namespace is being terminated"},
+    [CAUSE_DISRUPTION_BUDGET]          = {"DisruptionBudget", ""},
 };
 static_assert(ARRAY_LEN(causes_table) == _CAUSE_MAX, "every cause has its row");
 /* clang-format on */

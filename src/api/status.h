@@ -55,6 +55,7 @@ typedef enum CauseType {
     CAUSE_CONFLICT,      /* FieldManagerConflict */
     CAUSE_RESOURCE_VERSION_TOO_LARGE,
     CAUSE_NAMESPACE_TERMINATING, /* "namespace x is being terminated" */
+    CAUSE_DISRUPTION_BUDGET,     /* DisruptionBudget: which one forbids an eviction */
     _CAUSE_MAX,
 } CauseType;
 

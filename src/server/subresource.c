@@ -149,25 +149,6 @@ void subresource_binding(Call *call)
 
 /* ---- eviction ---- */
 
-void write_eviction(Write *write, const Object *object)
-{
-    const Eviction *eviction = OBJECT_AS(Eviction, object);
-    const DeleteOptions *options = eviction->delete_options;
-
-    if (options) {
-        if (options->grace_period_seconds)
-            write->grace_seconds = arena_int64(&write->arena, *options->grace_period_seconds);
-        write->propagation = arena_strdup(&write->arena, options->propagation_policy);
-        write->dry_run |= options->dry_run.n > 0;
-        if (options->preconditions) {
-            write->precondition_uid = arena_strdup(&write->arena, options->preconditions->uid);
-            write->precondition_revision =
-                arena_strdup(&write->arena, options->preconditions->resource_version);
-        }
-    }
-    write_delete(write);
-}
-
 void subresource_eviction(Call *call)
 {
     Write *write = start(call, on_success);

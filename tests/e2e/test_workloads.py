@@ -213,3 +213,43 @@ def test_a_deleted_job_takes_its_pods_along(ns):
     ns.kubectl("wait", "--for=jsonpath={.status.ready}=1", "job/long", "--timeout=60s")
     ns.kubectl("delete", "job", "long", "--timeout=60s")
     ns.kubectl("wait", "--for=delete", "pod", "-l", "job-name=long", "--timeout=60s")
+
+
+# ---- disruption budgets ----
+
+def evict(ns, pod):
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": ns.name}}
+    return ns.kubectl("create", "--raw", f"/api/v1/namespaces/{ns.name}/pods/{pod}/eviction", "-f", "-",
+                      stdin=json.dumps(body), check=False)
+
+
+def test_a_budget_limits_evictions(ns):
+    ns.apply(deployment("web", replicas=2))
+    ns.apply({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+              "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}}})
+    rolled_out(ns, "web")
+    ns.kubectl("wait", "pdb/web", "--for=jsonpath={.status.currentHealthy}=2", "--timeout=60s")
+    assert ns.out("get", "pdb", "web", "--no-headers").split()[:4] == ["web", "2", "N/A", "0"]
+    pod = ns.get("pods")["items"][0]["metadata"]["name"]
+    refused = evict(ns, pod)
+    assert refused.returncode != 0
+    assert "Cannot evict pod as it would violate the pod's disruption budget." in refused.stderr
+    ns.kubectl("patch", "pdb", "web", "--type=merge", "-p", '{"spec":{"minAvailable":1}}')
+    ns.kubectl("wait", "pdb/web", "--for=jsonpath={.status.disruptionsAllowed}=1", "--timeout=60s")
+    assert evict(ns, pod).returncode == 0
+    ns.kubectl("wait", "--for=delete", f"pod/{pod}", "--timeout=60s")
+    rolled_out(ns, "web")
+
+
+def test_drain_waits_for_the_budget(ns):
+    ns.apply(deployment("web", replicas=1))
+    ns.apply({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+              "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}}})
+    rolled_out(ns, "web")
+    ns.kubectl("wait", "pdb/web", "--for=jsonpath={.status.currentHealthy}=1", "--timeout=60s")
+    node = ns.get("pods")["items"][0]["spec"]["nodeName"]
+    drained = ns.world.kubectl("drain", node, "--pod-selector=app=web", "--timeout=1s", "--ignore-daemonsets",
+                               check=False)
+    ns.world.kubectl("uncordon", node)
+    assert drained.returncode != 0
+    assert "Cannot evict pod as it would violate the pod's disruption budget." in drained.stderr
