@@ -27,6 +27,7 @@
 #define SLACK_BLOCKS 8    /* the root folder, the journal's index */
 #define RESERVE_MAX 32    /* blocks that ext4 keeps for its own moves when all is full */
 #define GROUP_LEFT_MIN 64 /* mke2fs leaves a last group out that has less than this to give */
+#define JOURNALLED_MIN (2 * MIB) /* mke2fs gives no journal to what has less than 2048 blocks */
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 #define OUTPUT_MAX 300
 
@@ -120,7 +121,7 @@ ImageShape volume_image_shape(int64_t size, const ImageShape *older)
 
     if (older)
         shape = *older;
-    shape.bytes = (size + step - 1) / step * step;
+    shape.bytes = MAX_OF((size + step - 1) / step * step, JOURNALLED_MIN);
     /* Each round adds what is missing; what is added costs a little itself. */
     for (int64_t room; (room = room_in(&shape)) < size;)
         shape.bytes += MAX_OF((size - room + step - 1) / step * step, step);
