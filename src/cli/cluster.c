@@ -159,7 +159,7 @@ static void on_piece(void *data, int status, Bytes piece)
     waiting->call = NULL;
 }
 
-static void run_call(Waiting *waiting, const ClusterCall *call)
+static void start_call(Waiting *waiting, const ClusterCall *call)
 {
     Cluster *cluster = waiting->cluster;
     HttpHeader headers[5];
@@ -184,7 +184,6 @@ static void run_call(Waiting *waiting, const ClusterCall *call)
             "Authorization", arena_printf(cluster->arena, "Bearer %s", cluster->config.token)};
     waiting->call =
         http_call(&cluster->loop, &request, waiting->on_data ? on_piece : NULL, on_done, waiting);
-    uv_run(&cluster->loop, UV_RUN_DEFAULT);
 }
 
 static int say_unreachable(const Cluster *cluster, const Waiting *waiting)
@@ -210,7 +209,8 @@ int cluster_send(Cluster *cluster, const ClusterCall *call, ClusterReply *ret)
     Waiting waiting = {.cluster = cluster, .reply = ret};
 
     *ret = (ClusterReply){0};
-    run_call(&waiting, call);
+    start_call(&waiting, call);
+    uv_run(&cluster->loop, UV_RUN_DEFAULT);
     if (waiting.error)
         return say_unreachable(cluster, &waiting);
     ret->json = parse(cluster, ret->body);
@@ -241,35 +241,46 @@ int cluster_call(Cluster *cluster, const ClusterCall *call, ClusterReply *ret)
 
 /* ---- streams ---- */
 
-static WatchEnd run_stream(Cluster *cluster, const ClusterCall *call,
-                           bool (*on_data)(void *data, Bytes piece), void *data)
+static WatchEnd stream_end(Cluster *cluster, Waiting *waiting)
 {
-    ClusterReply reply = {0};
-    Waiting waiting = {.cluster = cluster, .reply = &reply, .on_data = on_data, .data = data};
-    WatchEnd end = WATCH_ENDED;
+    ClusterReply *reply = waiting->reply;
 
-    run_call(&waiting, call);
-    if (waiting.enough) {
-        end = WATCH_ENOUGH;
-    } else if (waiting.error == -ETIMEDOUT) {
-        end = WATCH_TIMED_OUT;
-    } else if (reply.status && reply.status != 200) {
-        reply.body = arena_bytes(cluster->arena, strbuf_bytes(&waiting.refused));
-        reply.json = parse(cluster, reply.body);
-        cluster_refused(&reply);
-        end = WATCH_FAILED;
-    } else if (waiting.error && !reply.status) {
-        say_unreachable(cluster, &waiting);
-        end = WATCH_FAILED;
+    if (waiting->enough)
+        return WATCH_ENOUGH;
+    if (waiting->error == -ETIMEDOUT)
+        return WATCH_TIMED_OUT;
+    if (reply->status && reply->status != 200) {
+        reply->body = arena_bytes(cluster->arena, strbuf_bytes(&waiting->refused));
+        reply->json = parse(cluster, reply->body);
+        cluster_refused(reply);
+        return WATCH_FAILED;
     }
-    strbuf_deinit(&waiting.refused);
-    return end;
+    if (waiting->error && !reply->status) {
+        say_unreachable(cluster, waiting);
+        return WATCH_FAILED;
+    }
+    return WATCH_ENDED;
 }
 
-int cluster_stream(Cluster *cluster, const ClusterCall *call,
-                   bool (*on_data)(void *data, Bytes piece), void *data)
+void cluster_streams(Cluster *cluster, ClusterStream *streams, size_t n)
 {
-    return run_stream(cluster, call, on_data, data) >= WATCH_TIMED_OUT;
+    Waiting *waiting = mem_new(MAX_OF(n, 1u) * sizeof(*waiting));
+    ClusterReply *replies = mem_new(MAX_OF(n, 1u) * sizeof(*replies));
+
+    for (size_t i = 0; i < n; i++) {
+        waiting[i] = (Waiting){.cluster = cluster,
+                               .reply = &replies[i],
+                               .on_data = streams[i].on_data,
+                               .data = streams[i].data};
+        start_call(&waiting[i], &streams[i].call);
+    }
+    uv_run(&cluster->loop, UV_RUN_DEFAULT);
+    for (size_t i = 0; i < n; i++) {
+        streams[i].end = stream_end(cluster, &waiting[i]);
+        strbuf_deinit(&waiting[i].refused);
+    }
+    free(waiting);
+    free(replies);
 }
 
 /* The lines of a watch. */
@@ -324,10 +335,11 @@ WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,
                        void *data)
 {
     Lines lines = {.on_event = on_event, .data = data, .cluster = cluster};
-    WatchEnd end = run_stream(cluster, call, on_lines, &lines);
+    ClusterStream stream = {.call = *call, .on_data = on_lines, .data = &lines};
 
+    cluster_streams(cluster, &stream, 1);
     strbuf_deinit(&lines.kept);
-    return lines.refused ? WATCH_ENDED : end;
+    return lines.refused ? WATCH_ENDED : stream.end;
 }
 
 /* ---- small things ---- */

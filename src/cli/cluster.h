@@ -67,12 +67,18 @@ static inline bool cluster_ok(const ClusterReply *reply)
     return reply->status >= 200 && reply->status < 300;
 }
 
-/* An answer without an end. on_data gets pieces of it; false: enough. 0: ended; 1 after a message.
- */
-int cluster_stream(Cluster *cluster, const ClusterCall *call,
-                   bool (*on_data)(void *data, Bytes piece), void *data);
-
 typedef enum WatchEnd { WATCH_ENDED, WATCH_ENOUGH, WATCH_TIMED_OUT, WATCH_FAILED } WatchEnd;
+
+/* Many streams at once. */
+typedef struct ClusterStream {
+    ClusterCall call;
+    bool (*on_data)(void *data, Bytes piece);
+    void *data;
+    WatchEnd end; /* set by cluster_streams */
+} ClusterStream;
+
+/* Returns when all have ended; what failed was said. */
+void cluster_streams(Cluster *cluster, ClusterStream *streams, size_t n);
 
 /* Calls on_event once a change until that gives false. Only WATCH_FAILED was said. */
 WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/resources.h"
 #include "cli/table.h"
+#include "codec/json.h"
 
 typedef enum Form { FORM_TABLE, FORM_WIDE, FORM_YAML, FORM_JSON, FORM_NAME } Form;
 
@@ -20,6 +21,7 @@ typedef struct Get {
     VEC(yyjson_val *) objects; /* of the forms that are no tables */
     bool list;                 /* a List rather than one object */
     bool printed, failed;
+    bool with_namespace; /* from the first kind that has one on, as kubectl does */
 } Get;
 
 static int read_form(const Options *options, Form *ret)
@@ -84,9 +86,10 @@ static void new_section(Get *get, const Resource *resource, bool with_kind)
     table_printer_deinit(&get->printer);
     layout_deinit(&get->layout);
     get->layout = LAYOUT_TABLE;
+    get->with_namespace |= get->options->all_namespaces && resource->namespaced;
     get->printer.style = (TableStyle){
         .wide = get->form == FORM_WIDE,
-        .with_namespace = get->options->all_namespaces && resource->namespaced,
+        .with_namespace = get->with_namespace,
         .show_labels = get->options->show_labels,
         .no_headers = get->options->no_headers,
         .kind = with_kind ? resource_label(get->cluster.arena, resource) : NULL,
@@ -145,6 +148,23 @@ static void get_tables(Get *get)
 
 /* ---- whole objects ---- */
 
+/* The items of a list do not say what they are; the list does. */
+static yyjson_val *with_kind(Get *get, yyjson_val *item, yyjson_val *list)
+{
+    yyjson_alc alc = json_arena_alc(get->cluster.arena);
+    const char *kind = json_text(list, "/kind");
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *copy;
+
+    if (yyjson_obj_get(item, "kind"))
+        return item;
+    doc = yyjson_mut_doc_new(&alc);
+    copy = yyjson_val_mut_copy(doc, item);
+    yyjson_mut_obj_add_str(doc, copy, "apiVersion", json_text(list, "/apiVersion"));
+    yyjson_mut_obj_add_strn(doc, copy, "kind", kind, strlen(kind) - strlen("List"));
+    return yyjson_doc_get_root(yyjson_mut_val_imut_copy(copy, &alc));
+}
+
 static void add_objects(Get *get, yyjson_val *json)
 {
     yyjson_val *items = yyjson_obj_get(json, "items"), *item;
@@ -156,7 +176,7 @@ static void add_objects(Get *get, yyjson_val *json)
         return;
     }
     get->list = true;
-    yyjson_arr_foreach(items, i, n, item) VEC_PUSH(&get->objects, item);
+    yyjson_arr_foreach(items, i, n, item) VEC_PUSH(&get->objects, with_kind(get, item, json));
 }
 
 static void print_name(Get *get, yyjson_val *object)
