@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -93,10 +94,17 @@ class World:
         return done
 
     def start(self, *args, **more):
-        """Starts a command that goes on; the caller ends it."""
+        """Starts a command that goes on; the caller ends it with stop()."""
         more.setdefault("stdout", subprocess.PIPE)
         more.setdefault("text", True)
         return subprocess.Popen(self.command(args), env=self.environment(), **more)
+
+    def stop(self, process):
+        """Ends what start() started, and gives what it had printed."""
+        for pid in reversed(descendants(process.pid)):  # nsenter does not pass signals on
+            kill(pid)
+        process.kill()
+        return process.communicate()[0]
 
     def stead(self, *args, **more):
         return self.run(BUILD / "stead", *args, "--data", self.data, "--run", self.run_dir, "--kubeconfig",
@@ -150,6 +158,21 @@ class World:
         self.holder.stdout.close()
         remove_cgroups(f"*{self.instance}*")
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def descendants(pid):
+    try:
+        children = [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [found for child in children for found in [child, *descendants(child)]]
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def remove_cgroups(pattern):
