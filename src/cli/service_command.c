@@ -150,10 +150,15 @@ static int show_one(const Options *options, const Rows *rows)
         return 1;
     }
     if (options->url) {
-        for (size_t i = 0; i < rows->n; i++)
+        for (size_t i = 0; i < rows->n && *rows->v[i].cells[COLUMN_URL]; i++)
             printf("%s\n", rows->v[i].cells[COLUMN_URL]);
     } else {
         print_table(rows);
+    }
+    if (!*rows->v[0].cells[COLUMN_URL]) {
+        fprintf(stderr, "stead: service %s/%s is headless: it has no address of its own\n",
+                rows->v[0].cells[COLUMN_NAMESPACE], rows->v[0].cells[COLUMN_NAME]);
+        return 1;
     }
     if (!str_equal(rows->v[0].cells[COLUMN_READY], "1")) {
         fprintf(stderr, "stead: service %s/%s has no ready endpoint: nothing answers there yet\n",

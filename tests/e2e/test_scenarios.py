@@ -304,6 +304,10 @@ def test_stead_service_says_what_is_wrong(world):
     assert done.returncode == 2 and "service" in done.stderr
     done = bare(world, "a", "b")
     assert done.returncode == 2
+    world.kubectl("create", "service", "clusterip", "bare", "--clusterip=None", "--tcp=80")
+    done = bare(world, "bare", "--url")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "stead: service default/bare is headless: it has no address of its own\n"
     world.kubectl("scale", f"sts/{STATEFUL[0]}", "--replicas=0")
     world.kubectl("wait", "--for=delete", f"pod/{STATEFUL[0]}-0", "--timeout=30s")
     for done in (bare(world, STATEFUL[0], "--url"), browse(world, STATEFUL[0])):
