@@ -4,7 +4,7 @@
  * come from a class or an account, finalizers that protect volumes. A row a concern; the first that
  * refuses ends it.
  */
-#include "server/internal.h"
+#include "server/rbac.h"
 
 #define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
 #define TOLERATION_SECONDS 300
@@ -178,6 +178,10 @@ static const struct {
     {&kind_persistent_volume_claim, volume_protection_admit},
     {&kind_persistent_volume, volume_protection_admit},
     {&kind_service, service_allocate},
+    {&kind_role, rbac_admit},
+    {&kind_role_binding, rbac_admit},
+    {&kind_cluster_role, rbac_admit},
+    {&kind_cluster_role_binding, rbac_admit},
 };
 
 int admission_create(Write *write)
@@ -209,6 +213,9 @@ int admission_update(Write *write)
 {
     if (write->kind == &kind_service && !write->subresource)
         return service_allocate(write);
+    if (write->kind == &kind_role || write->kind == &kind_role_binding ||
+        write->kind == &kind_cluster_role || write->kind == &kind_cluster_role_binding)
+        return rbac_admit(write);
     return 0;
 }
 

@@ -1,59 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what, as long as there are no roles: system:masters everything; everybody who is known
- * discovery, health, version and questions about oneself; strangers health and version.
+ * Who may do what: system:masters everything, everybody health; all else is a matter of roles
+ * (rbac.c).
  */
-#include "server/internal.h"
+#include "server/rbac.h"
 
-/* Paths that need no more than to be known, and those that need not even that; a row ends a prefix
- * with "/". */
-static const struct {
-    const char *path;
-    bool anonymous;
-} open_paths[] = {
-    {"/healthz", true},  {"/livez", true}, {"/readyz", true},   {"/version", true},
-    {"/version/", true}, {"/api", false},  {"/api/", false},    {"/apis", false},
-    {"/apis/", false},   {"/", false},     {"/openapi", false}, {"/openapi/", false},
-};
+typedef struct Question {
+    const Attributes *attributes;
+    const char *source; /* of the rule that allows it */
+} Question;
 
-static const char *const self_reviews[] = {"selfsubjectreviews", "selfsubjectaccessreviews",
-                                           "selfsubjectrulesreviews"};
-
-static bool path_open(const User *user, const Attributes *attributes)
+static bool ask(void *data, const PolicyRule *rule, const char *source)
 {
-    if (!str_equal(attributes->verb, "get") && !str_equal(attributes->verb, "head"))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(open_paths); i++) {
-        const char *path = open_paths[i].path;
-        bool prefix = strlen(path) > 1 && str_ends_with(path, "/");
+    Question *question = data;
 
-        if (user->anonymous && !open_paths[i].anonymous)
-            continue;
-        if (prefix ? str_starts_with(attributes->path, path) : str_equal(attributes->path, path))
-            return true;
-    }
-    /* /healthz/ping and the like */
-    return str_starts_with(attributes->path, "/healthz/") ||
-           str_starts_with(attributes->path, "/livez/") ||
-           str_starts_with(attributes->path, "/readyz/");
-}
-
-bool authorize(const User *user, const Attributes *attributes)
-{
-    if (_likely_(user->masters))
+    if (!rbac_rule_allows(rule, question->attributes))
         return true;
-    if (attributes->path)
-        return path_open(user, attributes);
-    if (user->anonymous || !str_equal(attributes->verb, "create"))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(self_reviews); i++)
-        if (str_equal(attributes->resource, self_reviews[i]))
-            return true;
+    question->source = source;
     return false;
 }
 
+static bool is_health(const Attributes *attributes)
+{
+    const char *path = attributes->path;
+
+    return path &&
+           (str_equal(path, "/healthz") || str_equal(path, "/livez") || str_equal(path, "/readyz"));
+}
+
+bool authorize(Server *server, const User *user, const Attributes *attributes, Arena *arena,
+               const char **ret_reason)
+{
+    Question question = {attributes, NULL};
+    const char *error;
+
+    if (ret_reason)
+        *ret_reason = NULL;
+    if (_likely_(user->masters) || is_health(attributes))
+        return true;
+    error = rbac_visit(server, arena, user, attributes->ns, ask, &question);
+    if (ret_reason && question.source)
+        *ret_reason = arena_printf(arena, "RBAC: allowed by %s", question.source);
+    else if (ret_reason && error)
+        *ret_reason = arena_printf(arena, "RBAC: %s", error);
+    return question.source != NULL;
+}
+
 int authorize_forbidden(ApiStatus *ret, Arena *arena, const User *user,
-                        const Attributes *attributes)
+                        const Attributes *attributes, const char *reason)
 {
     const char *resource;
 
@@ -61,6 +55,8 @@ int authorize_forbidden(ApiStatus *ret, Arena *arena, const User *user,
         *ret = (ApiStatus){.reason = STATUS_FORBIDDEN, .kind = ""};
         ret->message = arena_printf(arena, "forbidden: User \"%s\" cannot %s path \"%s\"",
                                     user->name, attributes->verb, attributes->path);
+        if (reason)
+            ret->message = arena_printf(arena, "%s: %s", ret->message, reason);
         return ret->reason;
     }
     *ret = (ApiStatus){.reason = STATUS_FORBIDDEN,
@@ -80,5 +76,7 @@ int authorize_forbidden(ApiStatus *ret, Arena *arena, const User *user,
         str_or(attributes->group, ""),
         str_empty(attributes->ns) ? "at the cluster scope" : "in the namespace \"",
         str_or(attributes->ns, ""), str_empty(attributes->ns) ? "" : "\"");
+    if (reason)
+        ret->message = arena_printf(arena, "%s: %s", ret->message, reason);
     return ret->reason;
 }

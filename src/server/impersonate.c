@@ -11,10 +11,11 @@
 static bool may_be(Call *call, const Attributes *attributes)
 {
     ApiStatus status;
+    const char *reason;
 
-    if (authorize(call->user, attributes))
+    if (authorize(call->server, call->user, attributes, call->arena, &reason))
         return true;
-    authorize_forbidden(&status, call->arena, call->user, attributes);
+    authorize_forbidden(&status, call->arena, call->user, attributes, reason);
     respond_status(call, &status);
     return false;
 }

@@ -71,10 +71,13 @@ typedef struct Attributes {
     const char *path; /* of a request for no resource; NULL otherwise */
 } Attributes;
 
-bool authorize(const User *user, const Attributes *attributes);
+/* ret_reason (may be NULL): why, or what went wrong while finding out; NULL where there is nothing
+ * to say. */
+bool authorize(Server *server, const User *user, const Attributes *attributes, Arena *arena,
+               const char **ret_reason);
 /* Refuses in Kubernetes' words. */
 int authorize_forbidden(ApiStatus *ret, Arena *arena, const User *user,
-                        const Attributes *attributes);
+                        const Attributes *attributes, const char *reason);
 
 /* ---- tokens: token.c ---- */
 

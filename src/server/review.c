@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions that are asked by creating an object and answered at once: who am I, may I, whose token
  * is this. */
-#include "server/internal.h"
+#include "server/rbac.h"
 
 /* ["a"] as the JSON that extra values are. */
 static Bytes json_list(Arena *arena, const char *value)
@@ -41,8 +41,9 @@ static int review_self(Call *call, Object *object, ApiStatus *reterr)
     return 0;
 }
 
-static void decide(const User *user, const ResourceAttributes *resource,
-                   const NonResourceAttributes *path, SubjectAccessReviewStatus *ret)
+static void decide(Server *server, Arena *arena, const User *user,
+                   const ResourceAttributes *resource, const NonResourceAttributes *path,
+                   SubjectAccessReviewStatus *ret)
 {
     Attributes attributes = {0};
 
@@ -55,34 +56,36 @@ static void decide(const User *user, const ResourceAttributes *resource,
                                   .name = resource->name};
     else if (path)
         attributes = (Attributes){.verb = path->verb, .path = str_or(path->path, "/")};
-    *ret =
-        (SubjectAccessReviewStatus){.allowed = (resource || path) && authorize(user, &attributes)};
+    *ret = (SubjectAccessReviewStatus){0};
+    if (resource || path)
+        ret->allowed = authorize(server, user, &attributes, arena, &ret->reason);
 }
 
 static int review_self_access(Call *call, Object *object, ApiStatus *reterr)
 {
     SelfSubjectAccessReview *review = OBJECT_AS(SelfSubjectAccessReview, object);
 
-    decide(call->user, review->spec.resource_attributes, review->spec.non_resource_attributes,
-           &review->status);
+    decide(call->server, &object->arena, call->user, review->spec.resource_attributes,
+           review->spec.non_resource_attributes, &review->status);
     return 0;
 }
 
-static void decide_for(const SubjectAccessReviewSpec *spec, SubjectAccessReviewStatus *ret)
+static void decide_for(Server *server, Arena *arena, const SubjectAccessReviewSpec *spec,
+                       SubjectAccessReviewStatus *ret)
 {
     _cleanup_(user_unrefp)
     User *user = user_new(str_or(spec->user, ""), spec->uid);
 
     for (size_t i = 0; i < spec->groups.n; i++)
         user_add_group(user, spec->groups.v[i]);
-    decide(user, spec->resource_attributes, spec->non_resource_attributes, ret);
+    decide(server, arena, user, spec->resource_attributes, spec->non_resource_attributes, ret);
 }
 
 static int review_access(Call *call, Object *object, ApiStatus *reterr)
 {
     SubjectAccessReview *review = OBJECT_AS(SubjectAccessReview, object);
 
-    decide_for(&review->spec, &review->status);
+    decide_for(call->server, &object->arena, &review->spec, &review->status);
     return 0;
 }
 
@@ -100,7 +103,7 @@ static int review_local_access(Call *call, Object *object, ApiStatus *reterr)
                               "must match metadata.namespace");
         return status_invalid(reterr, call->arena, object->kind, "", &causes);
     }
-    decide_for(&review->spec, &review->status);
+    decide_for(call->server, &object->arena, &review->spec, &review->status);
     return 0;
 }
 
@@ -112,21 +115,58 @@ static StringArray one_string(Arena *arena, const char *s)
     return array;
 }
 
+typedef struct RulesList {
+    Arena *arena;
+    ResourceRuleArray resources;
+    NonResourceRuleArray paths;
+} RulesList;
+
+static bool list_rule(void *data, const PolicyRule *rule, const char *source)
+{
+    RulesList *list = data;
+    Arena *arena = list->arena;
+    PolicyRule copy = {0};
+
+    type_copy(&type_PolicyRule, arena, &copy, rule);
+    if (copy.resources.n) {
+        ResourceRule *v = arena_new_n(arena, ResourceRule, list->resources.n + 1);
+
+        if (list->resources.n)
+            memcpy(v, list->resources.v, list->resources.n * sizeof(*v));
+        v[list->resources.n++] =
+            (ResourceRule){copy.verbs, copy.api_groups, copy.resources, copy.resource_names};
+        list->resources.v = v;
+    }
+    if (copy.non_resource_urls.n) {
+        NonResourceRule *v = arena_new_n(arena, NonResourceRule, list->paths.n + 1);
+
+        if (list->paths.n)
+            memcpy(v, list->paths.v, list->paths.n * sizeof(*v));
+        v[list->paths.n++] = (NonResourceRule){copy.verbs, copy.non_resource_urls};
+        list->paths.v = v;
+    }
+    return true;
+}
+
 static int review_rules(Call *call, Object *object, ApiStatus *reterr)
 {
     SelfSubjectRulesReview *review = OBJECT_AS(SelfSubjectRulesReview, object);
     Arena *arena = &object->arena;
-    ResourceRule *rule = arena_new(arena, ResourceRule);
-    NonResourceRule *path = arena_new(arena, NonResourceRule);
-    bool masters = call->user->masters;
+    RulesList list = {.arena = arena};
 
-    rule->verbs = one_string(arena, masters ? "*" : "create");
-    rule->api_groups = one_string(arena, masters ? "*" : "authorization.k8s.io");
-    rule->resources = one_string(arena, masters ? "*" : "selfsubjectaccessreviews");
-    path->verbs = one_string(arena, masters ? "*" : "get");
-    path->non_resource_urls = one_string(arena, masters ? "*" : "/api/*");
-    review->status.resource_rules = (ResourceRuleArray){rule, 1};
-    review->status.non_resource_rules = (NonResourceRuleArray){path, 1};
+    if (str_empty(review->spec.namespace))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST, "no namespace on request");
+    if (call->user->masters) {
+        StringArray all = one_string(arena, "*");
+
+        list_rule(&list, &(PolicyRule){.verbs = all, .api_groups = all, .resources = all}, NULL);
+        list_rule(&list, &(PolicyRule){.verbs = all, .non_resource_urls = all}, NULL);
+    }
+    review->status.evaluation_error =
+        rbac_visit(call->server, arena, call->user, review->spec.namespace, list_rule, &list);
+    review->status.incomplete = review->status.evaluation_error != NULL;
+    review->status.resource_rules = list.resources;
+    review->status.non_resource_rules = list.paths;
     return 0;
 }
 

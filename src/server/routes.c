@@ -335,10 +335,11 @@ static void answer_page_not_found(Call *call)
 static bool may(Call *call, const Attributes *attributes)
 {
     ApiStatus status;
+    const char *reason;
 
-    if (_likely_(authorize(call->user, attributes)))
+    if (_likely_(authorize(call->server, call->user, attributes, call->arena, &reason)))
         return true;
-    authorize_forbidden(&status, call->arena, call->user, attributes);
+    authorize_forbidden(&status, call->arena, call->user, attributes, reason);
     respond_status(call, &status);
     return false;
 }

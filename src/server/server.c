@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life, and the objects that every cluster has from its first second. */
 #include "base/log.h"
-#include "server/internal.h"
+#include "server/rbac.h"
 
 /* ---- what is there from the start ---- */
 
@@ -76,6 +76,7 @@ static void bootstrap(Server *server)
 
     for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
         ensure(server, client, &kind_namespace, NULL, namespaces[i], NULL);
+    rbac_ensure_defaults(server, client);
     ensure(server, client, &kind_service, "default", "kubernetes", fill_kubernetes_service);
     ensure(server, client, &kind_storage_class, NULL, "standard", fill_standard_class);
 }
