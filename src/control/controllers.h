@@ -9,6 +9,7 @@ extern const ControllerOps statefulset_controller;
 extern const ControllerOps replicaset_controller;
 extern const ControllerOps deployment_controller;
 extern const ControllerOps job_controller;
+extern const ControllerOps cluster_role_controller; /* roles put together from others */
 extern const ControllerOps budget_controller; /* what disruption budgets allow */
 extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */
 extern const ControllerOps claim_protect_controller; /* claims in use outlive their deletion */

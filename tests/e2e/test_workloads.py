@@ -253,3 +253,81 @@ def test_drain_waits_for_the_budget(ns):
     ns.world.kubectl("uncordon", node)
     assert drained.returncode != 0
     assert "Cannot evict pod as it would violate the pod's disruption budget." in drained.stderr
+
+
+# ---- roles ----
+
+@pytest.fixture
+def reader(ns):
+    """kubectl as a service account that may read pods, and nothing else."""
+    ns.kubectl("create", "serviceaccount", "reader")
+    ns.kubectl("create", "role", "reader", "--verb=get,list", "--resource=pods,pods/log")
+    ns.kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={ns.name}:reader")
+    token = ns.out("create", "token", "reader").strip()
+    config = json.loads(ns.out("config", "view", "--raw", "--flatten", "-o", "json"))
+    config["users"][0]["user"] = {"token": token}
+    path = ns.world.dir / f"{ns.name}.kubeconfig"
+    path.write_text(json.dumps(config))
+
+    def run(*args, **more):
+        return ns.kubectl("--kubeconfig", path, *args, check=False, **more)
+
+    run.user = f"system:serviceaccount:{ns.name}:reader"
+    return run
+
+
+def test_a_token_can_do_what_its_role_says_and_nothing_else(ns, reader):
+    ns.apply(deployment("web", replicas=1, script="echo hello; exec sleep 1000"))
+    rolled_out(ns, "web")
+    pod = reader("get", "pods", "-o", "name")
+    assert pod.returncode == 0, pod.stderr
+    assert reader("logs", pod.stdout.strip()).stdout.strip() == "hello"
+    for args in (["get", "secrets"], ["delete", pod.stdout.strip()], ["get", "pods", "-n", "kube-system"],
+                 ["get", "nodes"], ["create", "configmap", "a"]):
+        refused = reader(*args)
+        assert refused.returncode != 0
+        assert "is forbidden" in refused.stderr and f'User "{reader.user}" cannot' in refused.stderr, refused.stderr
+    refused = reader("get", "secrets").stderr
+    assert refused.strip() == (
+        f'Error from server (Forbidden): secrets is forbidden: User "{reader.user}" cannot list resource "secrets" in '
+        f'API group "" in the namespace "{ns.name}"')
+    assert reader("auth", "can-i", "list", "pods").stdout.strip() == "yes"
+    assert reader("auth", "can-i", "delete", "pods").stdout.strip() == "no"
+    assert "pods" in reader("auth", "can-i", "--list").stdout
+    assert ns.out("auth", "can-i", "get", "pods", "--as", reader.user).strip() == "yes"
+    # what is bound no more holds no more
+    ns.kubectl("delete", "rolebinding", "reader")
+    assert "is forbidden" in reader("get", "pods").stderr
+
+
+def test_nobody_gives_away_more_than_he_has(ns, reader):
+    ns.kubectl("create", "role", "granter", "--verb=create,update,patch,get", "--resource=roles,rolebindings")
+    ns.kubectl("create", "rolebinding", "granter", "--role=granter", f"--serviceaccount={ns.name}:reader")
+    assert reader("create", "role", "less", "--verb=get", "--resource=pods").returncode == 0
+    refused = reader("create", "role", "more", "--verb=get,list", "--resource=secrets").stderr
+    assert "is attempting to grant RBAC permissions not currently held:" in refused
+    assert '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}' in refused
+    assert reader("create", "rolebinding", "less", "--role=less", "--user=alice").returncode == 0
+    refused = reader("create", "rolebinding", "admin", "--clusterrole=cluster-admin", "--user=alice").stderr
+    assert "is attempting to grant RBAC permissions not currently held:" in refused
+
+
+def test_the_usual_roles_are_there(ns):
+    names = ns.out("get", "clusterroles", "-o", "name").split()
+    for name in ("admin", "cluster-admin", "edit", "view", "system:discovery", "system:basic-user"):
+        assert f"clusterrole.rbac.authorization.k8s.io/{name}" in names
+    ns.kubectl("create", "serviceaccount", "viewer")
+    ns.kubectl("create", "rolebinding", "viewer", "--clusterrole=view", f"--serviceaccount={ns.name}:viewer")
+    user = f"--as=system:serviceaccount:{ns.name}:viewer"
+    assert ns.out("auth", "can-i", "list", "deployments.apps", user).strip() == "yes"
+    assert ns.kubectl("auth", "can-i", "list", "secrets", user, check=False).stdout.strip() == "no"
+
+
+def test_a_role_takes_others_in(ns):
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": f"{ns.name}-part", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+            "rules": [{"apiGroups": ["example.com"], "resources": ["things"], "verbs": ["get"]}]}
+    ns.apply(role)
+    ns.kubectl("wait", "clusterrole/view", "--for=jsonpath={.rules[?(@.apiGroups[0]=='example.com')].verbs[0]}=get",
+               "--timeout=60s")
+    ns.kubectl("delete", "clusterrole", f"{ns.name}-part")
