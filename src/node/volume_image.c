@@ -27,7 +27,7 @@
 #define SLACK_BLOCKS 8    /* the root folder, the journal's index */
 #define RESERVE_MAX 32    /* blocks that ext4 keeps for its own moves when all is full */
 #define GROUP_LEFT_MIN 64 /* mke2fs leaves a last group out that has less than this to give */
-#define JOURNALLED_MIN (2 * MIB) /* mke2fs gives no journal to what has less than 2048 blocks */
+#define JOURNALLED_MIN (2304 * 1024) /* mke2fs wants twice the journal free */
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 #define OUTPUT_MAX 300
 

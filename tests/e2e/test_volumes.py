@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims: the size that was asked for holds, grows, and outlives what it should outlive."""
+import json
+import os
+import shutil
+import threading
+
+import pytest
+
+from world import KUBECTLS, NEWEST, Failed
+
+
+def claim(name, size, modes=("ReadWriteOnce",), **spec):
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+            "spec": {"accessModes": list(modes), "resources": {"requests": {"storage": size}}, **spec}}
+
+
+def pod(name, claims, **spec):
+    """A pod that sleeps, with its claims at /data, or /data/<claim> if there are several."""
+    paths = {c: "/data" if len(claims) == 1 else f"/data/{c}" for c in claims}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"terminationGracePeriodSeconds": 0,
+                     "containers": [{"name": "main", "image": "time-server:latest", "imagePullPolicy": "IfNotPresent",
+                                     "command": ["sleep", "100000"],
+                                     "volumeMounts": [{"name": c, "mountPath": p} for c, p in paths.items()]}],
+                     "volumes": [{"name": c, "persistentVolumeClaim": {"claimName": c}} for c in claims], **spec}}
+
+
+def apply(world, *objects):
+    world.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+
+def ready(world, *names):
+    for name in names:
+        world.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+
+
+def shell(world, name, command, **more):
+    return world.kubectl("exec", name, "--", "sh", "-c", command, **more)
+
+
+def df(world, name, path="/data"):
+    """(total, available) bytes as df in the pod prints them."""
+    row = shell(world, name, f"df -k {path} | tail -n 1").stdout.split()
+    return int(row[1]) * 1024, int(row[3]) * 1024
+
+
+def loops(world):
+    return [line for line in world.run("losetup", "-a").stdout.splitlines() if str(world.dir) in line]
+
+
+def mounts(world):
+    return [line for line in world.run("cat", "/proc/self/mountinfo").stdout.splitlines()
+            if f" {world.data}/volumes/" in line]
+
+
+def volume_of(world, name):
+    return world.out("get", "pvc", name, "-o", "jsonpath={.spec.volumeName}")
+
+
+def wait_for_event(world, about, reason):
+    """The message of the first such event."""
+    watch = world.start(KUBECTLS[NEWEST], "get", "events", "--watch", "--field-selector",
+                        f"involvedObject.name={about},reason={reason}", "--no-headers", "-o",
+                        "custom-columns=:.message")
+    killer = threading.Timer(30, watch.kill)
+    killer.start()
+    try:
+        return watch.stdout.readline()
+    finally:
+        killer.cancel()
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
+
+
+def can_grow_mounted():
+    """Growing a mounted ext4 needs CAP_SYS_RESOURCE."""
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("CapEff"))
+    return int(line.split()[1], 16) >> 24 & 1
+
+
+def test_df_tells_the_size_and_a_full_volume_is_enospc_there_alone(world):
+    apply(world, claim("a", "64Mi"), claim("b", "20Mi"), pod("p", ["a", "b"]))
+    ready(world, "p")
+    for name, size in (("a", 64 << 20), ("b", 20 << 20)):
+        total, free = df(world, "p", f"/data/{name}")
+        assert size <= free <= total < size * 1.02
+    full = shell(world, "p", "dd if=/dev/zero of=/data/b/big bs=64k", check=False)
+    assert full.returncode != 0 and "No space left on device" in full.stderr
+    assert int(shell(world, "p", "stat -c %s /data/b/big").stdout) >= 20 << 20
+    shell(world, "p", "echo fine > /data/a/x && sync && rm /data/b/big && echo again > /data/b/x")
+
+
+def test_smallest_claim_is_one_byte_and_quantities_are_kept_as_written(world):
+    apply(world, claim("one", "1"), claim("decimal", "256M"), pod("p", ["one", "decimal"]))
+    ready(world, "p")
+    rows = {row.split()[0]: row.split() for row in world.out("get", "pvc", "--no-headers").splitlines()}
+    assert rows["one"][1] == "Bound" and rows["one"][3] == "1"
+    assert rows["decimal"][3] == "256M"
+    shell(world, "p", "echo x > /data/one/x && cat /data/one/x")
+    assert df(world, "p", "/data/decimal")[1] >= 256000000
+
+
+def test_claim_that_the_machine_has_no_room_for_stays_pending_and_says_why(world):
+    apply(world, claim("huge", "8Ti"))
+    world.kubectl("wait", "--for=jsonpath={.status.phase}=Pending", "pvc/huge", "--timeout=60s")
+    assert "the machine has no room for" in wait_for_event(world, "huge", "ProvisioningFailed")
+    assert world.get("pvc", "huge")["status"]["phase"] == "Pending"
+
+
+def test_claim_grows_by_patch(world):
+    apply(world, claim("a", "20Mi"), pod("p", ["a"]))
+    ready(world, "p")
+    shell(world, "p", "echo 7 > /data/visits")
+    world.kubectl("patch", "pvc", "a", "-p", '{"spec":{"resources":{"requests":{"storage":"80Mi"}}}}')
+    if not can_grow_mounted():
+        world.kubectl("wait", "--for=condition=FileSystemResizePending", "pvc/a", "--timeout=60s")
+        world.kubectl("delete", "pod", "p")
+        apply(world, pod("p", ["a"]))
+        ready(world, "p")
+    world.kubectl("wait", "--for=jsonpath={.status.capacity.storage}=80Mi", "pvc/a", "--timeout=60s")
+    assert df(world, "p")[1] >= 79 << 20
+    assert shell(world, "p", "cat /data/visits").stdout == "7\n"
+    assert world.out("get", "pv", volume_of(world, "a"), "-o", "jsonpath={.spec.capacity.storage}") == "80Mi"
+    assert not world.get("pvc", "a")["status"].get("conditions")
+    reasons = {e["reason"] for e in world.get("events", "--field-selector", "involvedObject.name=a")["items"]}
+    assert {"Resizing", "FileSystemResizeSuccessful"} <= reasons, reasons
+
+
+def test_unused_claim_grows_at_once_and_an_impossible_growth_is_refused(world):
+    apply(world, claim("a", "20Mi"))
+    world.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/a", "--timeout=60s")
+    world.kubectl("patch", "pvc", "a", "-p", '{"spec":{"resources":{"requests":{"storage":"60Mi"}}}}')
+    world.kubectl("wait", "--for=jsonpath={.status.capacity.storage}=60Mi", "pvc/a", "--timeout=60s")
+    world.kubectl("patch", "pvc", "a", "-p", '{"spec":{"resources":{"requests":{"storage":"8Ti"}}}}')
+    assert "no room" in wait_for_event(world, "a", "VolumeResizeFailed")
+    apply(world, pod("p", ["a"]))
+    ready(world, "p")
+    assert 60 << 20 <= df(world, "p")[1] < 70 << 20
+    smaller = world.kubectl("patch", "pvc", "a", "-p", '{"spec":{"resources":{"requests":{"storage":"1Mi"}}}}',
+                            check=False)
+    assert smaller.returncode != 0
+
+
+def test_second_pod_of_a_read_write_once_pod_claim_stays_pending(world):
+    apply(world, claim("a", "1Mi", ["ReadWriteOncePod"]), pod("first", ["a"]))
+    ready(world, "first")
+    apply(world, pod("second", ["a"]))
+    world.kubectl("wait", "--for=condition=PodScheduled=false", "pod/second", "--timeout=60s")
+    condition = next(c for c in world.get("pod", "second")["status"]["conditions"] if c["type"] == "PodScheduled")
+    words = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+    assert words in condition["message"]
+    assert words in world.out("describe", "pod", "second")
+    world.kubectl("delete", "pod", "first")
+    ready(world, "second")
+
+
+def test_two_pods_share_a_read_write_many_claim(world):
+    apply(world, claim("a", "1Mi", ["ReadWriteMany"]), pod("first", ["a"]), pod("second", ["a"]))
+    ready(world, "first", "second")
+    shell(world, "first", "echo hello > /data/x")
+    assert shell(world, "second", "cat /data/x").stdout == "hello\n"
+    assert len(loops(world)) <= 1
+    world.kubectl("delete", "pod", "first")
+    assert shell(world, "second", "echo more >> /data/x && cat /data/x").stdout == "hello\nmore\n"
+
+
+def test_deleted_claim_takes_its_data_and_leaves_no_device(world):
+    apply(world, claim("a", "1Mi"), pod("p", ["a"]))
+    ready(world, "p")
+    volume = volume_of(world, "a")
+    world.kubectl("delete", "pod/p", "pvc/a")
+    world.kubectl("wait", "--for=delete", f"pv/{volume}", "--timeout=60s")
+    assert not (world.data / "volumes" / volume).exists()
+    assert not loops(world) and not mounts(world)
+
+
+def test_retained_volume_outlives_its_claim_and_serves_another(world):
+    apply(world, claim("a", "1Mi"), pod("p", ["a"]))
+    ready(world, "p")
+    shell(world, "p", "echo 7 > /data/visits")
+    volume = volume_of(world, "a")
+    world.kubectl("patch", "pv", volume, "-p", '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}')
+    world.kubectl("delete", "pod/p", "pvc/a")
+    world.kubectl("wait", "--for=jsonpath={.status.phase}=Released", f"pv/{volume}", "--timeout=60s")
+    world.kubectl("patch", "pv", volume, "--type=json", "-p", '[{"op":"remove","path":"/spec/claimRef"}]')
+    apply(world, claim("b", "1Mi", volumeName=volume), pod("q", ["b"]))
+    ready(world, "q")
+    assert shell(world, "q", "cat /data/visits").stdout == "7\n"
+    world.kubectl("delete", "pod/q", "pvc/b")
+    world.kubectl("wait", "--for=jsonpath={.status.phase}=Released", f"pv/{volume}", "--timeout=60s")
+    world.kubectl("delete", "pv", volume)
+    assert (world.data / "volumes" / volume).exists()  # the object goes, the data stay
+    assert not loops(world)
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnRootMismatch"])
+def test_group_of_the_pod_may_write_without_a_chown_container(world, policy):
+    context = {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 2000, "fsGroupChangePolicy": policy}
+    apply(world, claim("a", "1Mi"), pod("p", ["a"], securityContext=context))
+    ready(world, "p")
+    assert shell(world, "p", "echo x > /data/x && stat -c '%u %g' /data/x").stdout == "1000 2000\n"
+    assert shell(world, "p", "id -G").stdout.split() == ["1000", "2000"]
+    assert shell(world, "p", "stat -c '%g' /data").stdout == "2000\n"
+    assert shell(world, "p", "ls -A /data").stdout == "x\n"
+
+
+def test_chown_container_works_and_is_not_needed(world):
+    chown = {"name": "change-ownership", "image": "time-server:latest", "imagePullPolicy": "IfNotPresent",
+             "command": ["chown", "-R", "1000:1000", "/data"], "securityContext": {"runAsUser": 0},
+             "volumeMounts": [{"name": "a", "mountPath": "/data"}]}
+    with_init = pod("with", ["a"], securityContext={"runAsUser": 1000}, initContainers=[chown])
+    apply(world, claim("a", "1Mi"), claim("b", "1Mi"), with_init, pod("without", ["b"], securityContext={"runAsUser": 1000}))
+    ready(world, "with", "without")
+    assert shell(world, "with", "echo x > /data/x && stat -c %u /data").stdout == "1000\n"
+    shell(world, "without", "echo x > /data/x")
+
+
+def test_data_come_through_down_up_a_killed_server_and_a_reboot(world):
+    apply(world, claim("a", "1Mi"), pod("p", ["a"]))
+    ready(world, "p")
+    shell(world, "p", "echo 7 > /data/visits")
+    world.kill_server()
+    world.stead("up")
+    ready(world, "p")
+    assert shell(world, "p", "cat /data/visits").stdout == "7\n"
+    world.stead("down")
+    assert not loops(world) and not mounts(world)
+    shutil.rmtree(world.run_dir)  # all that a reboot takes
+    world.stead("up")
+    world.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
+    assert shell(world, "p", "cat /data/visits").stdout == "7\n"
+
+
+@pytest.mark.parametrize("step", range(1, 15))
+def test_reset_leaves_nothing_whichever_step_was_the_last(machine, step):
+    os.environ["STEAD_FAULT"] = f"node.volume:{step}:kill"
+    try:
+        machine.stead("up")
+    finally:
+        del os.environ["STEAD_FAULT"]
+    try:
+        apply(machine, claim("a", "1Mi"), pod("p", ["a"]))
+        machine.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
+        machine.kubectl("delete", "pod/p", "pvc/a", "--timeout=20s")
+    except Failed:
+        pass  # the server is gone, as it should be
+    if step % 2:  # every other time it comes back first, and all goes on from where it stood
+        machine.stead("up")
+        apply(machine, claim("a", "1Mi"), pod("p", ["a"]))
+        ready(machine, "p")
+    machine.stead("reset", "--yes")
+    assert not loops(machine) and not mounts(machine)
+    assert not machine.data.exists()
