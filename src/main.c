@@ -14,6 +14,7 @@ static const Command commands[] = {
     {"logs",    "POD",          "what a container printed",                                      command_logs,    0, 2, OPTIONS_API | OPTIONS_LOGS | OPTIONS_CONTAINER, "stead logs web-0 -f\nstead logs sts/web --tail=10\nstead logs -l app=web --prefix"},
     {"scale",   "KIND/NAME... --replicas=N", "change how many pods there are",                   command_scale,   1, SIZE_MAX, OPTIONS_API | OPTIONS_SCALE, "stead scale sts/web --replicas=3"},
     {"events",  "",             "what happened, oldest first",                                   command_events,  0, 0, OPTIONS_API | OPTIONS_EVENTS | OPTIONS_TABLE, "stead events --for pod/web-0"},
+    {"describe", "KIND [NAME...]", "all about an object, with its events",                       command_describe, 1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT, "stead describe pod web-0"},
     {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX, OPTIONS_LOCAL, NULL},
     {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts that descriptions are made of, in kubectl's words: lines with tabs, laid out at the
+ * end. `indent` is what stands before each line of a nested part.
+ */
+#ifndef CLI_DESCRIBE_H
+#define CLI_DESCRIBE_H
+
+#include "cli/resources.h"
+
+/* "Labels:\ta=1\n\tb=2\n" */
+void describe_labels(StrBuf *out, const char *title, yyjson_val *labels);
+void describe_annotations(StrBuf *out, const char *title, yyjson_val *annotations);
+/* "Sat, 21 Nov 2026 10:24:44 +0000" */
+void describe_time(StrBuf *out, const char *label, const char *time);
+/* `statuses` NULL: a template's. */
+void describe_containers(StrBuf *out, const char *title, yyjson_val *containers,
+                         yyjson_val *statuses, yyjson_val *pod, bool template);
+void describe_volumes(StrBuf *out, yyjson_val *volumes, bool template);
+void describe_tolerations(StrBuf *out, const char *title, yyjson_val *tolerations);
+void describe_template(StrBuf *out, yyjson_val *template);
+/* "a=1,b=2", "<none>" */
+void describe_selector(StrBuf *out, yyjson_val *labels);
+/* ", "-joined strings of an array. */
+void describe_list(StrBuf *out, yyjson_val *array, const char *separator);
+/* Whatever the object has, names made words of. */
+void describe_tree(StrBuf *out, yyjson_val *object, size_t depth, const char *path);
+
+/* ---- kinds ---- */
+
+typedef struct Description {
+    Cluster *cluster;
+    const Target *target;
+    yyjson_val *object;
+    StrBuf out;
+} Description;
+
+void describe_pod(Description *d);
+void describe_set(Description *d); /* of pods: StatefulSet, Deployment... */
+void describe_service(Description *d);
+void describe_claim(Description *d);
+void describe_other(Description *d);
+
+#endif
