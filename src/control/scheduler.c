@@ -14,6 +14,9 @@
 #include "control/controllers.h"
 #include "control/pod.h"
 
+/* How long a pod may wait for its claims before that is worth an event. */
+#define CLAIMS_NS (2 * NS_PER_SEC)
+
 typedef struct Scheduler {
     StrMap waiting; /* keys of pods without a node: is there anyone to wake? */
     StrMap assumed; /* key -> Object: bindings under way */
@@ -162,6 +165,8 @@ static void reconcile_pod(Reconcile *reconcile)
     ScheduleInput in = {.claims = &lookup.base, .arena = &reconcile->arena};
     Object *node;
     const char *message;
+    int64_t left_ns;
+    bool soon;
 
     if (!object || !wants_us(OBJECT_AS(Pod, object))) {
         reconcile_end(reconcile);
@@ -171,8 +176,12 @@ static void reconcile_pod(Reconcile *reconcile)
     node = client_get(reconcile->client, &kind_node, NULL, node_name);
     in.node = node ? OBJECT_AS(Node, node) : NULL;
     gather(reconcile, &in);
-    message = schedule_check(&in);
-    if (message)
+    message = schedule_check(&in, &soon);
+    left_ns = object_meta(object)->creation_timestamp.seconds * NS_PER_SEC + CLAIMS_NS -
+              clock_wall_ns(reconcile->controller->options->clock);
+    if (message && soon && left_ns > 0)
+        workqueue_add_after(reconcile->controller->queue, reconcile->key, left_ns);
+    else if (message)
         refuse(reconcile, object, message);
     else
         bind(reconcile, object);

@@ -22,7 +22,8 @@ typedef struct ScheduleInput {
     Arena *arena;
 } ScheduleInput;
 
-/* NULL: it may. Otherwise why not, in kube-scheduler's words. */
-const char *schedule_check(const ScheduleInput *input);
+/* NULL: it may. Otherwise why not, in kube-scheduler's words. *ret_soon: only because claims are
+ * being bound, which is a matter of milliseconds and nothing to tell of yet. */
+const char *schedule_check(const ScheduleInput *input, bool *ret_soon);
 
 #endif

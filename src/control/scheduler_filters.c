@@ -15,6 +15,7 @@ typedef struct Reasons {
     Arena *arena;
     const char *v[8];
     size_t n;
+    bool soon; /* claims are being bound: this changes by itself */
 } Reasons;
 
 static void add_reason(Reasons *reasons, const char *reason)
@@ -71,6 +72,7 @@ static void filter_claims_are_bound(const ScheduleInput *in, Reasons *reasons)
 
         if (claim && !str_equal(claim->status.phase, "Bound")) {
             add_reason(reasons, "pod has unbound immediate PersistentVolumeClaims");
+            reasons->soon = true;
             return;
         }
     }
@@ -445,14 +447,16 @@ static const char *make_message(const ScheduleInput *in, const Filter *filter, R
     return arena_strdup(in->arena, strbuf_string(&out));
 }
 
-const char *schedule_check(const ScheduleInput *input)
+const char *schedule_check(const ScheduleInput *input, bool *ret_soon)
 {
     Reasons reasons = {.arena = input->arena};
 
+    *ret_soon = false;
     if (!input->node)
         return "no nodes available to schedule pods";
     for (size_t i = 0; i < ARRAY_LEN(FILTERS); i++) {
         FILTERS[i].check(input, &reasons);
+        *ret_soon = reasons.soon;
         if (reasons.n > 0)
             return make_message(input, &FILTERS[i], &reasons);
     }

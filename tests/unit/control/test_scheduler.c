@@ -130,7 +130,10 @@ static void run_case(void **state)
         .claims = &lookup.base,
         .arena = &arena,
     };
-    const char *message = schedule_check(&in);
+    bool soon;
+    const char *message = schedule_check(&in, &soon);
+
+    assert_int_equal(soon, message && strstr(message, "unbound immediate") != NULL);
 
     if (c->message) {
         assert_non_null(message);
