@@ -22,6 +22,7 @@
 #include "node/volume_loop.h"
 
 #define MIB ((int64_t)1024 * 1024)
+#define MACHINE_ROOM (4 * MIB) /* what is left to the machine in any case */
 #define INODE_SIZE 256
 #define GROUP_DESCRIPTOR 64
 #define SLACK_BLOCKS 8    /* the root folder, the journal's index */
@@ -166,17 +167,20 @@ static int take_room(int fd, int64_t bytes, Err *reterr)
 {
     struct stat st;
     struct statfs fs;
+    int64_t left;
     int r = FAULT_POINT("node.volume.room") ? -ENOSPC : 0;
 
+    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+        return err_set(reterr, errno, "cannot look at the image");
+    /* First look: fallocate would take all there is before it says that this is not enough, and
+     * everybody else would find the disk full meanwhile. */
+    left = (int64_t)fs.f_bavail * fs.f_bsize - MACHINE_ROOM;
+    if (r == 0 && left < bytes - st.st_blocks * 512)
+        r = -ENOSPC;
     if (r == 0 && fallocate(fd, 0, 0, bytes) < 0)
         r = -errno;
-    if (r == -EOPNOTSUPP) {
-        if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
-            return err_set(reterr, errno, "cannot look at the image");
-        r = (int64_t)fs.f_bavail * fs.f_bsize < bytes - st.st_blocks * 512 ? -ENOSPC : 0;
-        if (r == 0 && st.st_size < bytes && ftruncate(fd, bytes) < 0)
-            r = -errno;
-    }
+    if (r == -EOPNOTSUPP)
+        r = st.st_size < bytes && ftruncate(fd, bytes) < 0 ? -errno : 0;
     if (r == -ENOSPC)
         return err_set(reterr, ENOSPC, "the machine has no room for %" PRId64 " bytes", bytes);
     if (r == -EFBIG)
