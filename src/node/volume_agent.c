@@ -124,22 +124,28 @@ static bool is_due(const PersistentVolume *volume, const Object *claim)
     return has->n > 0 && quantity_compare(storage_of(&volume->spec.capacity), storage_of(has)) > 0;
 }
 
-typedef struct Telling {
-    NodeAgent *agent;
-    char *name;
-    int64_t size;
-} Telling;
+static void on_retry(Timer *timer)
+{
+    agent_volumes_check(timer->data);
+}
+
+static void retry_later(NodeAgent *agent)
+{
+    agent->volume_retry.on_fire = on_retry;
+    agent->volume_retry.data = agent;
+    if (!agent->volume_retry.active)
+        timer_start(agent->options.clock, &agent->volume_retry, GROW_RETRY_NS);
+}
 
 static void on_claim_told(void *data, const ApiStatus *status, Object *object)
 {
-    Telling *telling = data;
-    NodeAgent *agent = telling->agent;
+    NodeAgent *agent = data;
 
     agent->busy--;
-    if (status->reason == STATUS_CONFLICT && !agent->stopping)
-        agent_volume_grown(agent, telling->name, telling->size);
-    free(telling->name);
-    free(telling);
+    if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND || agent->stopping)
+        return;
+    log_warn("node", "telling a claim its size: %s", str_or(status->message, "refused"));
+    retry_later(agent);
 }
 
 static void drop_conditions(PersistentVolumeClaimStatus *status)
@@ -164,7 +170,6 @@ void agent_volume_grown(NodeAgent *agent, const char *name, int64_t size)
     Object *object, *claim;
     const PersistentVolume *volume = find_volume(agent, name, &object);
     PersistentVolumeClaimStatus *status;
-    Telling *telling;
 
     claim = volume ? claim_of(agent, volume) : NULL;
     if (!claim || !is_due(volume, claim) ||
@@ -177,14 +182,14 @@ void agent_volume_grown(NodeAgent *agent, const char *name, int64_t size)
         string_map_put(&copy->arena, &status->capacity, "storage",
                        arena_strdup(&copy->arena, storage_of(&volume->spec.capacity)));
         drop_conditions(status);
-        telling = mem_new_type(Telling);
-        *telling = (Telling){.agent = agent, .name = mem_strdup(name), .size = size};
+        /* whatever else was written meanwhile: the size is as we say */
+        object_meta(copy)->resource_version = NULL;
         agent->busy++;
         event_record(agent->events, claim, "Normal", "FileSystemResizeSuccessful",
                      "MountVolume.NodeExpandVolume succeeded for volume \"%s\" %s", name,
                      agent->options.name);
         client_update(agent->options.client, copy, &(WriteOptions){.subresource = "status"},
-                      on_claim_told, telling);
+                      on_claim_told, agent);
     }
 }
 
@@ -199,11 +204,6 @@ void agent_volumes_check(NodeAgent *agent)
     if (!agent->stopping)
         client_list(agent->options.client, kind_find("", "v1", "PersistentVolume"), NULL, recheck,
                     agent);
-}
-
-static void on_retry(Timer *timer)
-{
-    agent_volumes_check(timer->data);
 }
 
 static void grow_work(uv_work_t *work)
@@ -227,10 +227,7 @@ static void grow_done(uv_work_t *work, int status)
     if (volume && claim_of(agent, volume)) {
         event_record(agent->events, claim_of(agent, volume), "Warning", "VolumeResizeFailed",
                      "NodeExpandVolume failed: %s", w->error.message);
-        agent->volume_retry.on_fire = on_retry;
-        agent->volume_retry.data = agent;
-        if (!agent->volume_retry.active)
-            timer_start(agent->options.clock, &agent->volume_retry, GROW_RETRY_NS);
+        retry_later(agent);
     }
     work_free(w);
 }

@@ -97,6 +97,8 @@ static int64_t room_in(const ImageShape *shape)
     for (int64_t base = 3; base <= 7; base += 2)
         for (int64_t at = base; at < groups; at *= base)
             backups++;
+    if (shape->inodes_per_group)
+        inodes = shape->inodes_per_group;
     tables = (inodes * INODE_SIZE + block - 1) / block;
     last = blocks - (groups - 1) * per_group;
     overhead = groups * (tables + 2) + backups * (1 + descriptors);
@@ -149,6 +151,7 @@ static int read_shape(int fd, ImageShape *ret)
     ret->bytes = st.st_size;
     ret->block = 1024u << le32toh(log_block);
     ret->bytes_per_inode = (unsigned)((uint64_t)le32toh(per_group) * ret->block / le32toh(inodes));
+    ret->inodes_per_group = le32toh(inodes);
     ret->journal = le32toh(journal);
     return ret->bytes_per_inode ? 0 : -EUCLEAN;
 }

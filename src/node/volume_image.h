@@ -14,6 +14,7 @@ typedef struct ImageShape {
     int64_t bytes; /* of the file */
     int64_t journal;
     unsigned block, bytes_per_inode;
+    unsigned inodes_per_group; /* of one that there is */
 } ImageShape;
 
 /* The image in which size bytes are free; of an older one, if given, all but bytes is kept. */
