@@ -26,7 +26,8 @@ typedef struct Arena {
 #define ARENA_INIT ((Arena){0})
 #define ARENA_INIT_SIZE(n) ((Arena){.next_size = (n)})
 /* Begins in an array, such as one on the stack, and goes on with blocks. */
-#define ARENA_INIT_ROOM(room) ((Arena){.at = (room), .end = (room) + sizeof(room), .next_size = sizeof(room)})
+#define ARENA_INIT_ROOM(room) \
+    ((Arena){.at = (room), .end = (room) + sizeof(room), .next_size = sizeof(room)})
 
 void arena_clear(Arena *arena); /* frees everything, runs links; the arena can be used again */
 void *arena_alloc_slow(Arena *arena, size_t size, size_t align);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects of one kind by key ("ns/name", "name" for cluster-wide kinds): a hash table to find one, a sorted array of
- * sorted chunks to walk in order.
+ * The objects of one kind by key ("ns/name", "name" for cluster-wide kinds): a hash table to find
+ * one, a sorted array of sorted chunks to walk in order.
  *
- * A new entry waits in `fresh` until somebody asks for the order: a search through keys that lie all over memory costs
- * more than all else of an insert, and those that come in a burst are sorted together. In the order, an insert moves at
- * most one chunk's pointers, and now and then one of the chunk array, which stays cheap up to millions of objects. A walk
- * reads memory in a row.
+ * A new entry waits in `fresh` until somebody asks for the order: a search through keys that lie
+ * all over memory costs more than all else of an insert, and those that come in a burst are sorted
+ * together. In the order, an insert moves at most one chunk's pointers, and now and then one of the
+ * chunk array, which stays cheap up to millions of objects. A walk reads memory in a row.
  */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
@@ -15,12 +15,12 @@
 #include "base/vec.h"
 
 typedef struct StoreEntry {
-    Object *committed; /* referenced; NULL: not there */
-    Object *head;      /* borrowed from the newest queued write, or the same as committed */
+    Object *committed;       /* referenced; NULL: not there */
+    Object *head;            /* borrowed from the newest queued write, or the same as committed */
     struct StoreEntry *next; /* of the same bucket */
-    uint32_t queued;   /* writes of this key that are not committed yet */
+    uint32_t queued;         /* writes of this key that are not committed yet */
     uint32_t hash;
-    size_t fresh;      /* its place in the index's fresh ones, from 1; 0: it is in the order */
+    size_t fresh; /* its place in the index's fresh ones, from 1; 0: it is in the order */
     char key[];
 } StoreEntry;
 
@@ -37,7 +37,7 @@ typedef struct Index {
     IndexChunk **chunks;         /* none is empty */
     size_t n, cap;
     VEC(StoreEntry *) fresh;
-    uint64_t changes;    /* counts inserts and removals: a cursor from before is void */
+    uint64_t changes; /* counts inserts and removals: a cursor from before is void */
 } Index;
 
 typedef struct IndexCursor {
@@ -52,13 +52,15 @@ StoreEntry *index_find(const Index *index, const char *key);
 StoreEntry *index_put(Index *index, const char *key); /* finds or makes it */
 void index_remove(Index *index, StoreEntry *entry);   /* frees it */
 
-/* To the first entry whose key is not less (after == false), or greater (after == true) than key. */
+/* To the first entry whose key is not less (after == false), or greater (after == true) than key.
+ */
 IndexCursor index_seek(Index *index, const char *key, bool after);
 static inline StoreEntry *index_at(const Index *index, const IndexCursor *cursor)
 {
     return cursor->chunk < index->n ? index->chunks[cursor->chunk]->entries[cursor->at] : NULL;
 }
-/* Behind `entry`, which was the cursor's, even if others came or went since. `entry` itself must still be there. */
+/* Behind `entry`, which was the cursor's, even if others came or went since. `entry` itself must
+ * still be there. */
 void index_next(Index *index, IndexCursor *cursor, const StoreEntry *entry);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the store share. Everything here belongs to the loop but the part of Store marked "shared", which its
- * mutex guards.
+ * What the files of the store share. Everything here belongs to the loop but the part of Store
+ * marked "shared", which its mutex guards.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -16,31 +16,32 @@
 typedef struct StoreKind {
     const Kind *kind;
     Index index;
-    size_t committed;   /* objects that are there */
-    ListNode watches;   /* of StoreWatch.node */
+    size_t committed; /* objects that are there */
+    ListNode watches; /* of StoreWatch.node */
 } StoreKind;
 
 /* A change that is committed, as watchers hear of it. */
 typedef struct Change {
     WatchEventType type;
     uint64_t revision;
-    Object *object;     /* referenced */
-    Object *before;     /* referenced; NULL: none, or unknown */
-    size_t bytes;       /* what it is counted as in the window */
+    Object *object; /* referenced */
+    Object *before; /* referenced; NULL: none, or unknown */
+    size_t bytes;   /* what it is counted as in the window */
 } Change;
 
-/* The newest changes, in a ring that grows up to its limits: `max` changes, WINDOW_BYTES_MAX bytes. */
+/* The newest changes, in a ring that grows up to its limits: `max` changes, WINDOW_BYTES_MAX bytes.
+ */
 typedef struct Window {
     Change *changes;
-    size_t at, n, cap;  /* cap is a power of two */
+    size_t at, n, cap; /* cap is a power of two */
     size_t max, bytes;
-    uint64_t oldest;    /* changes up to and including this revision are not in it */
+    uint64_t oldest; /* changes up to and including this revision are not in it */
 } Window;
 
 struct StoreWatch {
     ListNode node;
     Store *store;
-    uint64_t seen;      /* heard of all changes up to this revision */
+    uint64_t seen;          /* heard of all changes up to this revision */
     ClientOnEvent on_event; /* NULL: stopped, to be freed */
     void *data;
 };
@@ -52,7 +53,7 @@ typedef struct Write {
     void *data;
     StoreKind *of;
     StoreEntry *entry;
-    Object *object;     /* referenced: the new version; of a deletion the last one */
+    Object *object; /* referenced: the new version; of a deletion the last one */
     uint64_t revision, id;
     bool deletion, created;
     size_t value_length;
@@ -69,7 +70,7 @@ typedef struct WriteList {
 typedef struct Batch {
     struct Batch *next;
     WriteList writes;
-    int outcome;        /* 0, STORE_E_NO_SPACE, STORE_E_FAILED */
+    int outcome; /* 0, STORE_E_NO_SPACE, STORE_E_FAILED */
     Err err;
 } Batch;
 
@@ -77,7 +78,7 @@ typedef struct Batch {
 typedef struct StoreHandles {
     uv_async_t async;
     uv_idle_t idle;
-    Store *store;       /* NULL: closed */
+    Store *store; /* NULL: closed */
     int open;
 } StoreHandles;
 
@@ -88,22 +89,22 @@ struct Store {
     uint64_t revision;      /* newest committed */
     uint64_t next_revision; /* of the next write; never goes back */
     Window window;
-    WriteList fresh;        /* queued in this turn of the loop */
-    size_t waiting;         /* writes not answered yet */
-    int depth;              /* callbacks run: no delivery within a delivery */
+    WriteList fresh;           /* queued in this turn of the loop */
+    size_t waiting;            /* writes not answered yet */
+    int depth;                 /* callbacks run: no delivery within a delivery */
     VEC(StoreWatch *) stopped; /* to be freed when depth is 0 */
-    StrBuf key, text;       /* scratch */
+    StrBuf key, text;          /* scratch */
     StoreStats stats;
 
     uv_thread_t thread;
     bool has_thread;
     uv_mutex_t mutex;
-    uv_cond_t wake, idle;   /* the thread waits on wake; store_close on idle */
+    uv_cond_t wake, idle; /* the thread waits on wake; store_close on idle */
     /* shared */
     WriteList queue;
     Batch *done, **done_last;
     bool busy, stop;
-    bool broken;            /* a commit failed: nothing more until the loop has refused what depends on it */
+    bool broken; /* a commit failed: nothing more until the loop has refused what depends on it */
 };
 
 /* store.c */
@@ -111,7 +112,8 @@ StoreKind *store_kind(Store *store, const Kind *kind);
 /* "ns/name" in store->key; valid until the next call. */
 const char *store_format_key(Store *store, const char *ns, const char *name);
 void store_deliver(Store *store, Batch *batch); /* frees the batch */
-/* A failed batch: first all heads go back, then, when new writes can be queued again, the writers hear of it. */
+/* A failed batch: first all heads go back, then, when new writes can be queued again, the writers
+ * hear of it. */
 void store_roll_back(Store *store, Batch *batch);
 void store_answer_refused(Store *store, Batch *batch); /* frees the batch */
 

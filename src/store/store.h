@@ -37,8 +37,8 @@ enum {
 /* Opens the state through an engine (owned from here on) and reads all of it into memory. */
 int store_open(struct uv_loop_s *loop, StoreEngine *engine, size_t window, Store **ret,
                Err *reterr);
-/* Waits for queued writes, answers them, then closes. Watches must be stopped before. Its libuv handles go in the loop's
- * next turn. */
+/* Waits for queued writes, answers them, then closes. Watches must be stopped before. Its libuv
+ * handles go in the loop's next turn. */
 Store *store_close(Store *store);
 
 uint64_t store_revision(const Store *store); /* newest committed */
