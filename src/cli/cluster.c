@@ -159,10 +159,9 @@ static void on_piece(void *data, int status, Bytes piece)
     waiting->call = NULL;
 }
 
-static void start_call(Waiting *waiting, const ClusterCall *call)
+HttpClientRequest cluster_request(Cluster *cluster, const ClusterCall *call,
+                                  HttpHeader headers[static CLUSTER_HEADERS])
 {
-    Cluster *cluster = waiting->cluster;
-    HttpHeader headers[5];
     HttpClientRequest request = {.address = cluster->address,
                                  .port = cluster->port,
                                  .method = str_or(call->method, "GET"),
@@ -182,18 +181,26 @@ static void start_call(Waiting *waiting, const ClusterCall *call)
     if (!str_empty(cluster->config.token))
         headers[request.n_headers++] = (HttpHeader){
             "Authorization", arena_printf(cluster->arena, "Bearer %s", cluster->config.token)};
-    waiting->call =
-        http_call(&cluster->loop, &request, waiting->on_data ? on_piece : NULL, on_done, waiting);
+    return request;
 }
 
-static int say_unreachable(const Cluster *cluster, const Waiting *waiting)
+static void start_call(Waiting *waiting, const ClusterCall *call)
 {
-    fprintf(stderr, "stead: no answer from %s: %s%s\n", cluster->config.server, waiting->text,
-            waiting->error == -ECONNREFUSED ? ". Does it run? Try: stead status" : "");
+    HttpHeader headers[CLUSTER_HEADERS];
+    HttpClientRequest request = cluster_request(waiting->cluster, call, headers);
+
+    waiting->call = http_call(&waiting->cluster->loop, &request, waiting->on_data ? on_piece : NULL,
+                              on_done, waiting);
+}
+
+int cluster_unreachable(const Cluster *cluster, int error, const char *text)
+{
+    fprintf(stderr, "stead: no answer from %s: %s%s\n", cluster->config.server, text,
+            error == -ECONNREFUSED ? ". Does it run? Try: stead status" : "");
     return 1;
 }
 
-static yyjson_val *parse(Cluster *cluster, Bytes body)
+yyjson_val *cluster_parse(Cluster *cluster, Bytes body)
 {
     yyjson_alc alc = json_arena_alc(cluster->arena);
     yyjson_doc *doc;
@@ -212,8 +219,8 @@ int cluster_send(Cluster *cluster, const ClusterCall *call, ClusterReply *ret)
     start_call(&waiting, call);
     uv_run(&cluster->loop, UV_RUN_DEFAULT);
     if (waiting.error)
-        return say_unreachable(cluster, &waiting);
-    ret->json = parse(cluster, ret->body);
+        return cluster_unreachable(cluster, waiting.error, waiting.text);
+    ret->json = cluster_parse(cluster, ret->body);
     return 0;
 }
 
@@ -251,12 +258,12 @@ static WatchEnd stream_end(Cluster *cluster, Waiting *waiting)
         return WATCH_TIMED_OUT;
     if (reply->status && reply->status != 200) {
         reply->body = arena_bytes(cluster->arena, strbuf_bytes(&waiting->refused));
-        reply->json = parse(cluster, reply->body);
+        reply->json = cluster_parse(cluster, reply->body);
         cluster_refused(reply);
         return WATCH_FAILED;
     }
     if (waiting->error && !reply->status) {
-        say_unreachable(cluster, waiting);
+        cluster_unreachable(cluster, waiting->error, waiting->text);
         return WATCH_FAILED;
     }
     return WATCH_ENDED;

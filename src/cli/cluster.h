@@ -69,6 +69,19 @@ static inline bool cluster_ok(const ClusterReply *reply)
 
 typedef enum WatchEnd { WATCH_ENDED, WATCH_ENOUGH, WATCH_TIMED_OUT, WATCH_FAILED } WatchEnd;
 
+/* ---- for calls of one's own ---- */
+
+#define CLUSTER_HEADERS 5
+
+HttpClientRequest cluster_request(Cluster *cluster, const ClusterCall *call,
+                                  HttpHeader headers[static CLUSTER_HEADERS]);
+/* 1, after saying why there is no answer. */
+int cluster_unreachable(const Cluster *cluster, int error, const char *text);
+/* A body that is JSON; NULL: it is none. */
+yyjson_val *cluster_parse(Cluster *cluster, Bytes body);
+
+/* ---- streams ---- */
+
 /* Many streams at once. */
 typedef struct ClusterStream {
     ClusterCall call;

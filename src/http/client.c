@@ -51,9 +51,12 @@ struct HttpCall {
     char *netns, *server_name;
     SSL_CTX *tls;
     StrBuf out;
-    bool is_head;
+    bool is_head, upgrade;
+    bool upgraded; /* 101 came: bytes as they are from here on */
+    bool reading;  /* inside wire_read: what is sent waits until it has returned */
     size_t body_limit;
     void (*on_data)(void *data, int status, Bytes piece);
+    void (*on_drain)(void *data);
     HttpClientDone done;
     void *data;
 
@@ -194,7 +197,7 @@ static int on_headers_complete(llhttp_t *parser)
 
     flush_header(call);
     /* 100 Continue and the like come before the answer. */
-    call->has_head = parser->status_code >= 200;
+    call->has_head = parser->status_code >= 200 || (call->upgrade && parser->status_code == 101);
     if (!call->has_head)
         call->headers.n = 0;
     return call->is_head && call->has_head ? 1 : 0;
@@ -221,7 +224,7 @@ static int on_message_complete(llhttp_t *parser)
 {
     HttpCall *call = parser->data;
 
-    call->complete = call->has_head;
+    call->complete = call->has_head && parser->status_code != 101;
     return call->complete ? HPE_PAUSED : 0;
 }
 
@@ -234,13 +237,29 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
+/* Bytes of the protocol that the connection has changed to. */
+static bool feed_upgraded(HttpCall *call, const uint8_t *p, size_t n)
+{
+    call->on_data(call->data, 101, (Bytes){p, n});
+    return !call->over;
+}
+
 static bool feed(void *data, const uint8_t *p, size_t n)
 {
     HttpCall *call = data;
-    llhttp_errno_t error = llhttp_execute(&call->parser, (const char *)p, n);
+    llhttp_errno_t error;
 
+    if (call->upgraded)
+        return feed_upgraded(call, p, n);
+    error = llhttp_execute(&call->parser, (const char *)p, n);
     if (call->over)
         return false;
+    if (error == HPE_PAUSED_UPGRADE && call->upgrade && call->on_data) {
+        const uint8_t *rest = (const uint8_t *)llhttp_get_error_pos(&call->parser);
+
+        call->upgraded = true;
+        return feed_upgraded(call, rest, (size_t)(p + n - rest));
+    }
     if (call->complete)
         finish(call, 0, NULL);
     else if (error != HPE_OK)
@@ -314,12 +333,17 @@ static void on_connected(HttpCall *call)
 
 static void on_readable(HttpCall *call)
 {
-    int r = wire_read(&call->wire, &wire_user, call);
+    int r;
 
+    call->reading = true;
+    r = wire_read(&call->wire, &wire_user, call);
+    call->reading = false;
     if (call->over)
         return;
     if (r < 0) {
         on_broken(call, r);
+    } else if (r == 1 && call->upgraded) {
+        finish(call, 0, NULL);
     } else if (r == 1) {
         /* An answer without a length ends with its connection. */
         if (call->has_head && llhttp_finish(&call->parser) == HPE_OK)
@@ -346,8 +370,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         }
         if ((events & UV_READABLE) || status < 0)
             on_readable(call);
+        if (!call->over && call->upgraded && call->out.n > 0)
+            send_request(call);
         if (status < 0 && !call->over)
             finish(call, -ECONNRESET, NULL);
+        if (!call->over && call->on_drain && wire_unsent(&call->wire) == 0)
+            call->on_drain(call->data);
     }
     if (!call->over)
         want(call, UV_READABLE | (wire_unsent(&call->wire) > 0 ? UV_WRITABLE : 0));
@@ -505,7 +533,10 @@ static int write_request(HttpCall *call, const HttpClientRequest *request)
     }
     if (request->body.p)
         strbuf_printf(out, "Content-Length: %zu\r\n", request->body.n);
-    strbuf_add_string(out, "Connection: close\r\n\r\n");
+    if (request->upgrade)
+        strbuf_printf(out, "Upgrade: %s\r\nConnection: Upgrade\r\n\r\n", request->upgrade);
+    else
+        strbuf_add_string(out, "Connection: close\r\n\r\n");
     if (request->body.n > 0)
         strbuf_add(out, request->body.p, request->body.n);
     call->is_head = str_equal(method, "HEAD");
@@ -521,6 +552,8 @@ HttpCall *http_call(uv_loop_t *loop, const HttpClientRequest *request,
     call->loop = loop;
     call->fd = -1;
     call->on_data = on_data;
+    call->on_drain = request->on_drain;
+    call->upgrade = request->upgrade != NULL;
     call->done = done;
     call->data = data;
     call->body_limit = request->body_limit ? request->body_limit : SIZE_MAX;
@@ -553,4 +586,30 @@ HttpCall *http_call(uv_loop_t *loop, const HttpClientRequest *request,
         uv_timer_start(&call->timer, on_timer, (uint64_t)((request->timeout_ns + 999999) / 1000000),
                        0);
     return call;
+}
+
+/* ---- after an upgrade ---- */
+
+void http_call_send(HttpCall *call, Bytes bytes)
+{
+    if (call->over || !call->upgraded)
+        return;
+    strbuf_add(&call->out, bytes.p, bytes.n);
+    if (call->reading)
+        return;
+    if (send_request(call))
+        want(call, UV_READABLE | (wire_unsent(&call->wire) > 0 ? UV_WRITABLE : 0));
+}
+
+size_t http_call_unsent(const HttpCall *call)
+{
+    return call->out.n + (call->has_wire ? wire_unsent(&call->wire) : 0);
+}
+
+const char *http_call_header(const HttpCall *call, const char *name)
+{
+    for (size_t i = 0; i < call->headers.n; i++)
+        if (str_equal(call->headers.v[i].name, name))
+            return call->headers.v[i].value;
+    return NULL;
 }
