@@ -234,7 +234,7 @@ def test_data_come_through_down_up_a_killed_server_and_a_reboot(world):
     assert shell(world, "p", "cat /data/visits").stdout == "7\n"
 
 
-@pytest.mark.parametrize("step", range(1, 15))
+@pytest.mark.parametrize("step", range(1, 19))
 def test_reset_leaves_nothing_whichever_step_was_the_last(machine, step):
     os.environ["STEAD_FAULT"] = f"node.volume:{step}:kill"
     try:
