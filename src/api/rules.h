@@ -23,6 +23,13 @@ static inline const char *rules_quoted(const char *s, Causes *causes)
     return arena_printf(causes->arena, "\"%s\"", s ? s : "");
 }
 
+/* `bad` as JSON: for what is no text. NULL: not shown. */
+static inline void rules_invalid(Causes *causes, const Path *path, const char *bad,
+                                 const char *detail)
+{
+    causes_add(causes, CAUSE_INVALID, path_text(path, causes), bad, detail);
+}
+
 static inline void rules_too_many(Causes *causes, const char *path, size_t n, size_t max)
 {
     causes_add(

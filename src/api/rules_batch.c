@@ -92,7 +92,7 @@ static void check_label(const Job *job, const char *key, const char *expected, C
     if (!actual)
         fail_required(causes, path, detail);
     else if (!str_equal(actual, expected))
-        fail_invalid(causes, path, rules_bad(&type_ObjectMeta, meta, "labels", causes), detail);
+        rules_invalid(causes, path, rules_bad(&type_ObjectMeta, meta, "labels", causes), detail);
 }
 
 static void check_generated(const Job *job, Causes *causes)
@@ -239,7 +239,7 @@ static void check_exit_code_values(const PodFailurePolicyOnExitCodesRequirement 
     bool ordered = true;
 
     if (!values->n)
-        fail_invalid(causes, path, bad, "at least one value is required");
+        rules_invalid(causes, path, bad, "at least one value is required");
     else if (values->n > EXIT_CODES_MAX)
         rules_too_many(causes, path_text(path, causes), values->n, EXIT_CODES_MAX);
     for (size_t i = 0; i < values->n; i++) {
@@ -247,15 +247,15 @@ static void check_exit_code_values(const PodFailurePolicyOnExitCodesRequirement 
             fail_invalid_int(causes, PATH_INDEX(path, i), 0, "must not be 0 for the In operator");
         for (size_t k = 0; k < i; k++)
             if (values->v[k] == values->v[i]) {
-                fail_duplicate(causes, PATH_INDEX(path, i),
-                               arena_printf(causes->arena, "%d", values->v[i]));
+                causes_add(causes, CAUSE_DUPLICATE, path_text(PATH_INDEX(path, i), causes),
+                           arena_printf(causes->arena, "%d", values->v[i]), NULL);
                 break;
             }
         if (i && values->v[i - 1] > values->v[i])
             ordered = false;
     }
     if (!ordered)
-        fail_invalid(causes, path, bad, "must be ordered");
+        rules_invalid(causes, path, bad, "must be ordered");
 }
 
 static void check_exit_codes(const JobSpec *spec, const PodFailurePolicyOnExitCodesRequirement *on,
@@ -265,8 +265,8 @@ static void check_exit_codes(const JobSpec *spec, const PodFailurePolicyOnExitCo
 
     check_word(on->operator, operators, PATH(path, "operator"), causes);
     if (on->container_name && !has_container(&spec->template.spec, on->container_name))
-        fail_invalid(causes, PATH(path, "containerName"), rules_quoted(on->container_name, causes),
-                     "must be one of the container or initContainer names in the pod template");
+        rules_invalid(causes, PATH(path, "containerName"), rules_quoted(on->container_name, causes),
+                      "must be one of the container or initContainer names in the pod template");
     check_exit_code_values(on, PATH(path, "values"), causes);
 }
 
@@ -279,8 +279,8 @@ static void check_failure_rule(const JobSpec *spec, const PodFailurePolicyRule *
 
     if (str_equal(rule->action, "FailIndex")) {
         if (!spec->backoff_limit_per_index)
-            fail_invalid(causes, PATH(path, "action"), rules_quoted(rule->action, causes),
-                         "requires the backoffLimitPerIndex to be set");
+            rules_invalid(causes, PATH(path, "action"), rules_quoted(rule->action, causes),
+                          "requires the backoffLimitPerIndex to be set");
     } else {
         check_word(rule->action, actions, PATH(path, "action"), causes);
     }
@@ -297,11 +297,11 @@ static void check_failure_rule(const JobSpec *spec, const PodFailurePolicyRule *
         check_word(patterns->v[i].status, statuses, PATH(at, "status"), causes);
     }
     if (rule->on_exit_codes && patterns->n)
-        fail_invalid(causes, path, NULL,
-                     "specifying both OnExitCodes and OnPodConditions is not supported");
+        rules_invalid(causes, path, NULL,
+                      "specifying both OnExitCodes and OnPodConditions is not supported");
     if (!rule->on_exit_codes && !patterns->n)
-        fail_invalid(causes, path, NULL,
-                     "specifying one of OnExitCodes and OnPodConditions is required");
+        rules_invalid(causes, path, NULL,
+                      "specifying one of OnExitCodes and OnPodConditions is required");
 }
 
 static void check_failure_policy(const JobSpec *spec, Causes *causes)
@@ -381,9 +381,9 @@ static void check_success_rule(const JobSpec *spec, const SuccessPolicyRule *rul
             causes_add(causes, CAUSE_TOO_LONG, path_text(PATH(path, "succeededIndexes"), causes),
                        NULL, "may not be more than 65536 bytes");
         if (wrong)
-            fail_invalid(causes, PATH(path, "succeededIndexes"),
-                         rules_quoted(rule->succeeded_indexes, causes),
-                         arena_printf(causes->arena, "error parsing succeededIndexes: %s", wrong));
+            rules_invalid(causes, PATH(path, "succeededIndexes"),
+                          rules_quoted(rule->succeeded_indexes, causes),
+                          arena_printf(causes->arena, "error parsing succeededIndexes: %s", wrong));
     }
     if (!rule->succeeded_count)
         return;

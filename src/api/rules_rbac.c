@@ -20,10 +20,10 @@ static void check_rule(const PolicyRule *rule, bool namespaced, const Path *path
         const char *bad = rules_bad(&type_PolicyRule, rule, "nonResourceURLs", causes);
 
         if (namespaced)
-            fail_invalid(causes, urls, bad, "namespaced rules cannot apply to non-resource URLs");
+            rules_invalid(causes, urls, bad, "namespaced rules cannot apply to non-resource URLs");
         if (rule->api_groups.n || rule->resources.n || rule->resource_names.n)
-            fail_invalid(causes, urls, bad,
-                         "rules cannot apply to both regular resources and non-resource URLs");
+            rules_invalid(causes, urls, bad,
+                          "rules cannot apply to both regular resources and non-resource URLs");
         return;
     }
     if (!rule->api_groups.n)
