@@ -16,7 +16,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_leftovers():
-    worlds.remove_cgroups("stead-t[0-9a-f][0-9a-f][0-9a-f][0-9a-f]")
+    worlds.remove_stale()
     yield
 
 

@@ -61,7 +61,7 @@ NEWEST = list(KUBECTLS)[-1] if KUBECTLS else None
 
 class World:
     def __init__(self, options=()):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="stead-e2e-", dir="/tmp"))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"stead-e2e-{os.getpid()}-", dir="/tmp"))
         self.data, self.run_dir = self.dir / "data", self.dir / "run"
         self.kubeconfig = self.dir / "kubeconfig"
         self.instance = "t" + os.urandom(2).hex()
@@ -173,6 +173,15 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def remove_stale():
+    """What runs that were killed left behind: the folders of worlds whose process is gone, and their cgroups."""
+    for folder in glob.glob("/tmp/stead-e2e-*"):
+        owner = re.match(r"/tmp/stead-e2e-(\d+)-", folder)
+        if owner and not os.path.exists(f"/proc/{owner[1]}"):
+            shutil.rmtree(folder, ignore_errors=True)
+    remove_cgroups("stead-t[0-9a-f][0-9a-f][0-9a-f][0-9a-f]")
 
 
 def remove_cgroups(pattern):
