@@ -6,6 +6,7 @@
 #include "api/selector.h"
 #include "api/generated.h"
 #include "api/object.h"
+#include "api/validate.h"
 #include "base/vec.h"
 
 /* ---- parsing ---- */
@@ -161,6 +162,7 @@ static int check_requirement(Lexer *lexer, const Requirement *r)
 static int parse_requirement(Lexer *lexer, Requirement *ret)
 {
     bool negated = lexer->token == TOKEN_OP && str_equal(lexer->text, "!");
+    Faults faults;
 
     *ret = (Requirement){0};
     if (negated)
@@ -168,6 +170,13 @@ static int parse_requirement(Lexer *lexer, Requirement *ret)
     if (lexer->token != TOKEN_WORD)
         return refuse(lexer, "identifier");
     ret->key = lexer->text;
+    faults = check_qualified_name(ret->key);
+    if (faults.n) {
+        lexer->error = arena_printf(lexer->arena,
+                                    "unable to parse requirement: <nil>: Invalid value: \"%s\": %s",
+                                    ret->key, faults.v[0]);
+        return 1;
+    }
     lex_next(lexer);
     if (lexer->token == TOKEN_END || lexer->token == TOKEN_COMMA) {
         ret->op = negated ? SELECTOR_NOT_EXISTS : SELECTOR_EXISTS;

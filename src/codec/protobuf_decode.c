@@ -4,6 +4,7 @@
  * against what is left before anything is done with it. A message that comes twice is merged, as
  * protobuf says; unknown fields are passed over, as newer clients send them.
  */
+#include "base/utf8.h"
 #include "codec/protobuf.h"
 
 #include "codec/json.h"
@@ -162,38 +163,6 @@ static int descend(Reader *r, Bytes bytes, Reader *ret)
     ret->end = bytes.p + bytes.n;
     ret->depth++;
     return 0;
-}
-
-static bool utf8_valid(const uint8_t *p, size_t n)
-{
-    const uint8_t *end = p + n;
-
-    while (p < end) {
-        uint8_t c = *p++;
-        uint32_t code, min;
-        int more;
-
-        if (c < 0x80)
-            continue;
-        if (c >= 0xc2 && c < 0xe0)
-            more = 1, code = c & 0x1f, min = 0x80;
-        else if (c >= 0xe0 && c < 0xf0)
-            more = 2, code = c & 0x0f, min = 0x800;
-        else if (c >= 0xf0 && c < 0xf5)
-            more = 3, code = c & 0x07, min = 0x10000;
-        else
-            return false;
-        if (end - p < more)
-            return false;
-        for (; more; more--, p++) {
-            if ((*p & 0xc0) != 0x80)
-                return false;
-            code = code << 6 | (*p & 0x3f);
-        }
-        if (code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-            return false;
-    }
-    return true;
 }
 
 static int decode_string(Reader *r, Bytes bytes, const char **ret)

@@ -44,8 +44,10 @@ static const char *shown(Arena *arena, Bytes body)
 {
     if (body.n == 0)
         return "<empty>";
-    return body.n <= SHOWN_MAX ? arena_strndup(arena, (const char *)body.p, body.n)
-                               : arena_printf(arena, "%.*s ...", SHOWN_MAX, (const char *)body.p);
+    return utf8_clean(arena,
+                      body.n <= SHOWN_MAX
+                          ? arena_strndup(arena, (const char *)body.p, body.n)
+                          : arena_printf(arena, "%.*s ...", SHOWN_MAX, (const char *)body.p));
 }
 
 int decode_document(Arena *arena, bool yaml, Bytes body, yyjson_doc **ret, const char **reterr)

@@ -58,7 +58,8 @@ static bool may_be_rest(Call *call)
 
     for (size_t i = 0; i < request->n_headers; i++) {
         const HttpHeader *header = &request->headers[i];
-        Attributes attributes = {.verb = "impersonate", .name = header->value};
+        Attributes attributes = {.verb = "impersonate",
+                                 .name = utf8_clean(call->arena, header->value)};
 
         if (str_equal(header->name, "impersonate-group")) {
             attributes.group = "";
@@ -110,7 +111,7 @@ static void add_groups(Call *call, User *user, const char *account_ns)
 
 bool impersonate(Call *call)
 {
-    const char *name = http_header(call->request, "impersonate-user");
+    const char *name = utf8_clean(call->arena, http_header(call->request, "impersonate-user"));
     const char *account_ns = NULL, *account_name = NULL;
     User *user;
 

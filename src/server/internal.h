@@ -14,6 +14,7 @@
 #include "api/validate.h"
 #include "base/list.h"
 #include "base/strmap.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "codec/fieldset.h"
 #include "codec/json.h"

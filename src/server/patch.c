@@ -80,6 +80,9 @@ static int refuse_patch(Write *write, int outcome, const char *why)
                         .kind = ""};
         return STATUS_INVALID;
     }
+    if (outcome == PATCH_E_TOO_LARGE)
+        return status_set(&write->status, &write->arena, STATUS_TOO_LARGE,
+                          "Request entity too large: %s", why);
     return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST, "%s",
                       str_or(why, "the patch cannot be applied"));
 }

@@ -226,11 +226,17 @@ static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiSta
 {
     const Query *query = &call->query;
     uint64_t revision;
+    int64_t timeout_s;
     int r;
 
     if (query->limit && str_to_int64(query->limit, INT64_MIN, INT64_MAX, &walk->limit))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "strconv.ParseInt: parsing \"%s\": invalid syntax", query->limit);
+    if (query->timeout_seconds &&
+        str_to_int64(query->timeout_seconds, INT64_MIN, INT64_MAX, &timeout_s))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+                          "strconv.ParseInt: parsing \"%s\": invalid syntax",
+                          query->timeout_seconds);
     walk->limit = MAX_OF(walk->limit, INT64_C(0));
     if (!str_empty(query->resource_version_match)) {
         if (str_empty(query->resource_version))

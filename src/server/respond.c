@@ -37,7 +37,7 @@ static void query_set(void *data, const char *name, const char *value)
         const char **at = (const char **)((char *)&call->query + names[i].offset);
 
         if (!*at && strcmp(names[i].name, name) == 0) {
-            *at = arena_strdup(call->arena, value);
+            *at = utf8_clean(call->arena, arena_strdup(call->arena, value));
             return;
         }
     }

@@ -185,7 +185,8 @@ static int segments_cut(Arena *arena, const char *path, Segments *ret)
         ret->v[ret->n] = at;
         if (memchr(at, '%', n))
             ret->v[ret->n] = http_percent_decode(arena, at, n);
-        if (!ret->v[ret->n] || !*ret->v[ret->n])
+        ret->v[ret->n] = (char *)(uintptr_t)utf8_clean(arena, ret->v[ret->n]);
+        if (str_empty(ret->v[ret->n]))
             return 1;
         ret->n++;
         at += n + !last;
@@ -421,7 +422,7 @@ static void dispatch_path(Call *call, const Segments *segments)
 
     for (char *p = verb; *p; p++)
         *p = (char)(*p | 0x20);
-    if (!may(call, &(Attributes){.verb = verb, .path = path}))
+    if (!may(call, &(Attributes){.verb = verb, .path = utf8_clean(call->arena, path)}))
         return;
     if (n > 1 && path[n - 1] == '/')
         path[--n] = 0;
@@ -475,7 +476,8 @@ static void dispatch(Call *call)
     if (found) {
         dispatch_resource(call);
     } else if (versioned) {
-        Attributes attributes = {.verb = "get", .path = call->request->path};
+        Attributes attributes = {.verb = "get",
+                                 .path = utf8_clean(call->arena, call->request->path)};
 
         if (may(call, &attributes))
             answer_not_found(call);

@@ -16,7 +16,7 @@ static Write *start(Call *call, void (*done)(Write *write))
 {
     const Route *route = &call->route;
     Write *write = write_new(call->server, call->user, route->kind, route->ns, route->name);
-    const char *agent = http_header(call->request, "user-agent");
+    const char *agent = utf8_clean(call->arena, http_header(call->request, "user-agent"));
 
     write->manager = call->query.field_manager
                          ? arena_strdup(&write->arena, call->query.field_manager)

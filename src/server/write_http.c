@@ -49,7 +49,7 @@ static void on_done(Write *write)
 /* The fieldManager parameter, or how the program calls itself: "kubectl/v1.36" is kubectl. */
 static const char *manager_of(Call *call)
 {
-    const char *agent = http_header(call->request, "user-agent");
+    const char *agent = utf8_clean(call->arena, http_header(call->request, "user-agent"));
 
     if (!str_empty(call->query.field_manager))
         return call->query.field_manager;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/utf8.h"
+
+/* Bytes of the character that begins here; 0: none does. */
+static size_t length_at(const uint8_t *p, size_t n)
+{
+    uint32_t code, min;
+    size_t more;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xc2 && p[0] < 0xe0)
+        more = 1, code = p[0] & 0x1f, min = 0x80;
+    else if (p[0] >= 0xe0 && p[0] < 0xf0)
+        more = 2, code = p[0] & 0x0f, min = 0x800;
+    else if (p[0] >= 0xf0 && p[0] < 0xf5)
+        more = 3, code = p[0] & 0x07, min = 0x10000;
+    else
+        return 0;
+    if (n <= more)
+        return 0;
+    for (size_t i = 1; i <= more; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3f);
+    }
+    return code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : more + 1;
+}
+
+bool utf8_valid(const uint8_t *p, size_t n)
+{
+    size_t length;
+
+    for (size_t i = 0; i < n; i += length) {
+        length = length_at(p + i, n - i);
+        if (!length)
+            return false;
+    }
+    return true;
+}
+
+const char *utf8_clean(Arena *arena, const char *text)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    const uint8_t *p = (const uint8_t *)text;
+    size_t n, length;
+    char *out, *at;
+
+    if (!text)
+        return NULL;
+    n = strlen(text);
+    if (_likely_(utf8_valid(p, n)))
+        return text;
+    out = at = arena_alloc(arena, n * 3 + 1);
+    for (size_t i = 0; i < n; i += MAX_OF(length, (size_t)1)) {
+        length = length_at(p + i, n - i);
+        memcpy(at, length ? text + i : replacement, length ? length : 3);
+        at += length ? length : 3;
+    }
+    *at = 0;
+    return out;
+}
