@@ -16,6 +16,8 @@ static const Command commands[] = {
     {"events",  "",             "what happened, oldest first",                                   command_events,  0, 0, OPTIONS_API | OPTIONS_EVENTS | OPTIONS_TABLE, "stead events --for pod/web-0"},
     {"describe", "KIND [NAME...]", "all about an object, with its events",                       command_describe, 1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT, "stead describe pod web-0"},
     {"exec",    "POD -- COMMAND [ARG...]", "run a command in a container",                       command_exec,    1, SIZE_MAX, OPTIONS_API | OPTIONS_EXEC | OPTIONS_CONTAINER, "stead exec web-0 -- cat /data/visits\nstead exec -it web-0 -- sh"},
+    {"rollout", "status|undo|restart|history KIND/NAME", "follow or change an update",         command_rollout, 2, SIZE_MAX, OPTIONS_API | OPTIONS_ROLLOUT | OPTIONS_TIMEOUT, "stead rollout status sts/web\nstead rollout undo sts/web --to-revision=1"},
+    {"demo",    "NAME | list",  "run one of the five scenarios, and show what happens",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1"},
     {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX, OPTIONS_LOCAL, NULL},
     {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},
