@@ -316,6 +316,34 @@ static void validate_pod(const void *value, const void *before, Causes *causes)
                          "cannot be set until all schedulingGates have been cleared");
 }
 
+static const EphemeralContainer *find_ephemeral(const EphemeralContainerArray *list,
+                                                const char *name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (str_equal(list->v[i].ephemeral_container_common.name, name))
+            return &list->v[i];
+    return NULL;
+}
+
+void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes)
+{
+    static const char path[] = "spec.ephemeralContainers";
+    const EphemeralContainerArray *old = &before->spec.ephemeral_containers;
+
+    validate_type(&type_PodSpec, &pod->spec, &before->spec, "spec", causes);
+    validate_pod_spec_at(&pod->spec, &pod->metadata, PATH(NULL, "spec"), causes);
+    for (size_t i = 0; i < old->n; i++) {
+        const char *name = old->v[i].ephemeral_container_common.name;
+        const EphemeralContainer *now = find_ephemeral(&pod->spec.ephemeral_containers, name);
+
+        if (!now || !type_equal(&type_EphemeralContainer, now, &old->v[i]))
+            causes_forbidden(causes, path,
+                             arena_printf(causes->arena,
+                                          "existing ephemeral containers \"%s\" may not be %s\n",
+                                          name, now ? "changed" : "removed"));
+    }
+}
+
 static void validate_pod_status(const void *value, const void *before, Causes *causes)
 {
     const PodStatus *status = &((const Pod *)value)->status;

@@ -117,5 +117,7 @@ void validate_object(const Kind *kind, const void *value, const void *before, Ca
 /* The same for an update through the status subresource. */
 void validate_object_status(const Kind *kind, const void *value, const void *before,
                             Causes *causes);
+/* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
+void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
 
 #endif

@@ -237,6 +237,31 @@ static int spec_mounts(AgentContainer *c, ContainerSpec *s, const Container *con
     return spec_volume_mounts(c, s, container, attempt, reterr);
 }
 
+/* The process namespace of the container that an ephemeral one is to look at; NULL: of its own. */
+static const char *target_pid_namespace(AgentContainer *c, ContainerSpec *s)
+{
+    AgentPod *pod = c->pod;
+    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+    size_t first = spec->init_containers.n + spec->containers.n, target, n;
+    _free_ char *text = NULL, *path = NULL;
+    const char *name;
+    int64_t pid;
+
+    if (c->index < first || c->index - first >= spec->ephemeral_containers.n)
+        return NULL;
+    name = spec->ephemeral_containers.v[c->index - first].target_container_name;
+    target = str_empty(name) ? machine_count(pod->machine) : machine_find(pod->machine, name);
+    if (target >= machine_count(pod->machine) || !container_at(pod, target)->bundle)
+        return NULL;
+    path = mem_printf("%s/pid", container_at(pod, target)->bundle);
+    if (file_read(path, 32, &text, &n) < 0)
+        return NULL;
+    text[strcspn(text, "\n")] = 0;
+    return str_to_int64(text, 2, INT32_MAX, &pid)
+               ? NULL
+               : arena_printf(&s->arena, "/proc/%" PRId64 "/ns/pid", pid);
+}
+
 static void spec_namespaces(AgentContainer *c, ContainerSpec *s, const char *hostname)
 {
     const AgentPod *pod = c->pod;
@@ -250,6 +275,8 @@ static void spec_namespaces(AgentContainer *c, ContainerSpec *s, const char *hos
         s->oci.pid_ns = "";
     else if (spec->share_process_namespace && *spec->share_process_namespace)
         s->oci.pid_ns = arena_printf(&s->arena, "%s/pid", pod->run);
+    else
+        s->oci.pid_ns = target_pid_namespace(c, s);
     s->oci.cgroup = arena_printf(&s->arena, "%s/pod%s/%s", pod->agent->cgroup, pod->uid, s->id);
 }
 

@@ -123,6 +123,8 @@ static int validate(Write *write)
 
     if (str_equal(write->subresource, "status"))
         validate_object_status(kind, write->object->value, before, &causes);
+    else if (str_equal(write->subresource, "ephemeralcontainers"))
+        validate_pod_ephemeral(write->object->value, before, &causes);
     else
         validate_object(kind, write->object->value, before, &causes);
     if (causes.n)
@@ -329,6 +331,45 @@ static void keep_system_fields(Write *write)
             : NULL;
 }
 
+/* Of the wished ones those that are there come first, in their order, which a patch may have lost:
+ * the node knows containers by their place. */
+static EphemeralContainerArray in_order(Arena *arena, const EphemeralContainerArray *asked,
+                                        const EphemeralContainerArray *old)
+{
+    EphemeralContainerArray list = {.v = arena_new_n(arena, EphemeralContainer, asked->n + 1)};
+
+    for (size_t i = 0; i < old->n; i++)
+        for (size_t k = 0; k < asked->n; k++)
+            if (str_equal(asked->v[k].ephemeral_container_common.name,
+                          old->v[i].ephemeral_container_common.name) &&
+                list.n <= i)
+                list.v[list.n++] = asked->v[k];
+    for (size_t k = 0; k < asked->n; k++) {
+        bool known = false;
+
+        for (size_t i = 0; i < old->n && !known; i++)
+            known = str_equal(asked->v[k].ephemeral_container_common.name,
+                              old->v[i].ephemeral_container_common.name);
+        if (!known)
+            list.v[list.n++] = asked->v[k];
+    }
+    return list;
+}
+
+/* pods/ephemeralcontainers changes these and nothing else. */
+static void keep_all_but_ephemeral(Write *write)
+{
+    const Kind *kind = write->kind;
+    PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
+    EphemeralContainerArray asked =
+        in_order(&write->object->arena, &spec->ephemeral_containers,
+                 &OBJECT_AS(Pod, write->before)->spec.ephemeral_containers);
+
+    put_back(write, kind->status);
+    put_back(write, kind->spec);
+    spec->ephemeral_containers = asked;
+}
+
 /* Status and all else are two doors to one object. */
 static void keep_other_side(Write *write)
 {
@@ -342,6 +383,10 @@ static void keep_other_side(Write *write)
             if (field->offset != 0 && field != kind->status)
                 put_back(write, field);
         }
+        return;
+    }
+    if (str_equal(write->subresource, "ephemeralcontainers")) {
+        keep_all_but_ephemeral(write);
         return;
     }
     if (kind->status && (kind->flags & KIND_HAS_STATUS))

@@ -414,6 +414,21 @@ def test_ports_are_forwarded_over_channels(pods):
     assert head.startswith("HTTP/1.1 400")
 
 
+# ---- debug ----
+
+
+def test_debug_adds_a_container_that_sees_the_target(pods, kubectl_version):
+    name = "debug-" + kubectl_version.replace(".", "-")
+    pods.kubectl("debug", "p", "-c", name, "--image=time-server", "--target=c", "--", "sleep", "100000",
+                 version=kubectl_version)
+    pods.kubectl("wait", f"--for=jsonpath={{.status.ephemeralContainerStatuses[?(@.name==\"{name}\")].state.running}}",
+                 "pod/p", "--timeout=30s")
+    assert "sleep 100000" in pods.out("exec", "p", "-c", name, "--", "cat", "/proc/1/cmdline").replace("\0", " ")
+    patch = '[{"op": "remove", "path": "/spec/ephemeralContainers/0"}]'
+    done = pods.kubectl("patch", "pod", "p", "--subresource=ephemeralcontainers", "--type=json", "-p", patch, check=False)
+    assert "may not be removed" in done.stderr
+
+
 # ---- the server's health after all that ----
 
 
