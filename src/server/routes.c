@@ -405,6 +405,12 @@ static void dispatch_resource(Call *call)
     attributes.verb = action.verb;
     if (!may(call, &attributes))
         return;
+    /* A WebSocket begins with a GET, but to run something takes more than the right to read. */
+    if (carries_bytes(call->sub) && call->sub->create && str_equal(action.verb, "get")) {
+        attributes.verb = "create";
+        if (!may(call, &attributes))
+            return;
+    }
     if (route->kind == &kind_endpoints)
         http_add_header(call->request, "warning",
                         "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
