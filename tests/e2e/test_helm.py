@@ -66,7 +66,7 @@ def test_a_release_lives_from_install_to_uninstall(helm, world):
 
     listed = helm.json("list")
     assert [(r["name"], r["namespace"], r["revision"], r["status"], r["chart"], r["app_version"]) for r in listed] == [
-        ("page", "default", "1", "deployed", "time-server-1.0.0", "1.0.0")]
+        ("page", "default", "1", "deployed", "time-server-1.0.0", "0.1.0")]
     assert "STATUS: deployed" in helm.out("status", "page")
     assert yaml.safe_load(helm.out("get", "values", "page", "-o", "yaml")) == {"replicaCount": 2}
     assert yaml.safe_load(helm.out("get", "values", "page", "--all", "-o", "yaml"))["service"]["port"] == 5000
