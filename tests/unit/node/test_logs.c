@@ -13,7 +13,6 @@
 #include "node/logs.h"
 #include "node/oci.h"
 #include "node/podenv.h"
-#include "node/volume_disk.h"
 #include "node/volumes.h"
 
 static char folder[64];
@@ -261,23 +260,6 @@ static void files_of_a_volume_change_all_at_once(void **state)
     assert_true(volume_write_files(&v, -1, &err) < 0);
 }
 
-static void disks_are_made_grown_and_removed(void **state)
-{
-    _free_ char *file = NULL, *path = NULL, *again = NULL;
-    Err err = ERR_INIT;
-
-    assert_int_equal(volume_disk_make(folder, "pvc-1", 1 << 20, &path, &err), 0);
-    file = mem_printf("%s/f", path);
-    append(file, "data");
-    assert_int_equal(volume_disk_make(folder, "pvc-1", 2 << 20, &again, &err), 0);
-    assert_string_equal(path, again);
-    assert_true(file_exists(file));
-    assert_int_equal(volume_disk_remove(folder, "pvc-1", &err), 0);
-    assert_false(file_exists(file));
-    assert_int_equal(volume_disk_remove(folder, "pvc-1", &err), 0);
-    assert_true(volume_disk_remove(folder, "../x", &err) < 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,7 +270,6 @@ int main(void)
         cmocka_unit_test(users_are_found_in_the_root_folder),
         cmocka_unit_test(variables_are_expanded_as_kubernetes_does),
         cmocka_unit_test(files_of_a_volume_change_all_at_once),
-        cmocka_unit_test(disks_are_made_grown_and_removed),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
