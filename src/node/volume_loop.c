@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -15,6 +16,8 @@
 #include "node/volume_loop.h"
 
 #define LOOP_MAJOR 7
+#define DETACH_ATTEMPTS 400
+#define DETACH_PAUSE_MS 5
 #define ATTEMPTS 100 /* at a free device, which another may take first */
 
 bool loop_available(void)
@@ -153,15 +156,23 @@ int loop_refresh(const LoopDevice *device, Err *reterr)
     return err_set(reterr, errno, "cannot set the size of %s", device->path);
 }
 
+typedef struct Detaching {
+    const char *folder;
+    int found;
+} Detaching;
+
 static int detach_if_below(int number, void *data)
 {
-    const char *folder = data;
+    Detaching *detaching = data;
+    size_t length = strlen(detaching->folder), n;
     _free_ char *path = mem_printf("/sys/block/loop%d/loop/backing_file", number), *file = NULL;
     LoopDevice device;
-    size_t n;
 
-    if (file_read(path, 4096, &file, &n) < 0 || strncmp(file, folder, strlen(folder)) != 0 ||
-        file[strlen(folder)] != '/' || open_device(number, &device) < 0)
+    if (file_read(path, 4096, &file, &n) < 0 || strncmp(file, detaching->folder, length) != 0 ||
+        file[length] != '/')
+        return 0;
+    detaching->found++;
+    if (open_device(number, &device) < 0)
         return 0;
     (void)ioctl(device.fd, LOOP_CLR_FD);
     loop_close(&device);
@@ -172,6 +183,12 @@ void loop_detach_below(const char *folder)
 {
     _free_ char *real = realpath(folder, NULL);
 
-    if (real)
-        (void)each_device(detach_if_below, real);
+    for (int i = 0; real && i < DETACH_ATTEMPTS; i++) {
+        Detaching detaching = {.folder = real};
+
+        (void)each_device(detach_if_below, &detaching);
+        if (!detaching.found)
+            return;
+        (void)poll(NULL, 0, DETACH_PAUSE_MS);
+    }
 }

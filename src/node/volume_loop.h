@@ -31,7 +31,8 @@ int loop_find(const char *image, LoopDevice *ret);
 /* The image became bigger. */
 int loop_refresh(const LoopDevice *device, Err *reterr);
 void loop_close(LoopDevice *device);
-/* Detaches what is attached to files below the folder, also to removed ones. */
+/* Detaches what is attached to files below the folder, also to removed ones, and waits a while
+ * until the kernel has done so: the mounts of a process that was killed go a moment after it. */
 void loop_detach_below(const char *folder);
 
 #define _loop_ __attribute__((cleanup(loop_close)))

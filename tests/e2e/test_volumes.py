@@ -245,12 +245,16 @@ def test_reset_leaves_nothing_whichever_step_was_the_last(machine, step):
         apply(machine, claim("a", "1Mi"), pod("p", ["a"]))
         machine.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
         machine.kubectl("delete", "pod/p", "pvc/a", "--timeout=20s")
+        machine.kubectl("wait", "--for=delete", "pv", "--all", "--timeout=20s")
     except Failed:
         pass  # the server is gone, as it should be
     if step % 2:  # every other time it comes back first, and all goes on from where it stood
         machine.stead("up")
-        apply(machine, claim("a", "1Mi"), pod("p", ["a"]))
-        ready(machine, "p")
+        apply(machine, claim("b", "1Mi"), pod("q", ["b"]))
+        ready(machine, "q")
+        if machine.out("get", "pvc", "a", "--ignore-not-found", "-o", "jsonpath={.spec.volumeName}"):
+            phase = machine.out("get", "pv", "-o", "jsonpath={.items[*].status.phase}")
+            assert "Lost" not in phase and "Failed" not in phase
     machine.stead("reset", "--yes")
     assert not loops(machine) and not mounts(machine)
     assert not machine.data.exists()
