@@ -97,6 +97,8 @@ int cluster_open(const Options *options, Cluster *ret)
         r = http_tls_client(ret->config.ca_pem, ret->config.certificate_pem, ret->config.key_pem,
                             &ret->tls, &err);
     if (r) {
+        http_tls_free(ret->tls);
+        *ret = (Cluster){0};
         fail(&err);
         return 1;
     }

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""stead's own commands do what kubectl's do, and print the same, byte for byte but for ages."""
+import os
+import pty
+import re
+import select
+import time
+
+import pytest
+
+from world import BUILD, ROOT
+
+EXAMPLE = ROOT / "examples" / "scenario1.yaml"
+
+
+class Stead:
+    def __init__(self, world):
+        self.world = world
+
+    def args(self, command, *args):
+        w = self.world
+        return [BUILD / "stead", command, "--data", w.data, "--run", w.run_dir, "--kubeconfig", w.kubeconfig, *args]
+
+    def run(self, command, *args, **more):
+        return self.world.run(*self.args(command, *args), **more)
+
+    def __call__(self, command, *args, **more):
+        return self.run(command, *args, **more).stdout
+
+    def start(self, command, *args):
+        """A command that goes on until stop()."""
+        process = self.world.start("sh", "-c", 'echo $$; exec "$@"', "sh", *self.args(command, *args))
+        process.inner = process.stdout.readline().strip()
+        return process
+
+    def stop(self, process):
+        self.world.run("kill", process.inner)
+        process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def s(shared):
+    stead = Stead(shared)
+    assert stead("apply", "-f", EXAMPLE) == "service/time-server created\nstatefulset.apps/time-server created\n"
+    stead("rollout", "status", "sts/time-server", "--timeout", "60s")
+    return stead
+
+
+def ageless(text):
+    """Ages and the room they take: with their column's blanks."""
+    return re.sub(r"\b(\d+[smhd])+\b *", "AGE ", text)
+
+
+@pytest.mark.parametrize("args", [
+    "po,sts,svc,pvc", "po", "po -o wide", "sts -o wide", "svc -o wide", "no", "-A po,no,ns,sc,pv", "all",
+    "po/time-server-0 sts/time-server", "po time-server-1 time-server-0", "po -l app=time-server --no-headers",
+    "po -l none=such", "cm -A", "po --show-labels", "po,svc -o name", "sts/time-server -o yaml", "sts -o json",
+    "po,svc -o yaml", "po nope", "po time-server-0 nope", "-A no", "storageclasses.storage.k8s.io", "pvc --no-headers",
+])
+def test_get_prints_what_kubectl_prints(s, args):
+    ours = s.run("get", *args.split(), check=False)
+    theirs = s.world.kubectl("get", *args.split(), check=False)
+    assert ours.returncode == theirs.returncode
+    assert ageless(ours.stdout) == ageless(theirs.stdout)
+    assert ours.stderr == theirs.stderr
+
+
+@pytest.mark.parametrize("args", ["pod time-server-1", "sts time-server", "pvc persistent-time-server-0"])
+def test_describe_prints_what_kubectl_prints(s, args):
+    def lines(text):
+        return ageless(text.split("Events:")[0])
+    assert lines(s("describe", *args.split())) == lines(s.world.out("describe", *args.split()))
+
+
+def test_get_watch_goes_on_in_the_same_columns(s):
+    watch = s.start("get", "cm", "-w", "-n", "kube-public")
+    lines = [watch.stdout.readline()]
+    s("apply", "-n", "kube-public", "-f", "-",
+      stdin='{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a-new-one"}}')
+    while "a-new-one" not in lines[-1]:
+        lines.append(watch.stdout.readline())
+    s.stop(watch)
+    assert lines[0].split()[:2] == ["NAME", "DATA"]
+    assert lines[-1].index("0") == lines[0].index("DATA")
+
+
+def test_apply_says_created_unchanged_and_configured_and_delete_waits(s, tmp_path):
+    folder = s.world.dir / "manifests"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c1}\ndata: {a: '1'}\n---\n"
+                                   "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c2}\n")
+    (folder / "b.json").write_text('{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ConfigMap",'
+                                   '"metadata":{"name":"c3"}}]}')
+    (folder / "c.txt").write_text("not a manifest")
+    assert s("apply", "-f", folder) == "configmap/c1 created\nconfigmap/c2 created\nconfigmap/c3 created\n"
+    (folder / "a.yaml").write_text((folder / "a.yaml").read_text().replace("'1'", "'2'"))
+    assert s("apply", "-f", folder) == "configmap/c1 configured\nconfigmap/c2 unchanged\nconfigmap/c3 unchanged\n"
+    assert s("get", "cm/c1", "-o", "json").count('"a": "2"') == 1
+    assert s("delete", "-f", folder / "b.json") == 'configmap "c3" deleted from default namespace\n'
+    assert s("delete", "cm", "c1", "c2").count("deleted from default namespace") == 2
+    gone = s.run("delete", "cm", "c1", check=False)
+    assert (gone.returncode, gone.stderr) == (1, 'Error from server (NotFound): configmaps "c1" not found\n')
+    assert s("delete", "cm", "c1", "--ignore-not-found") == ""
+    bad = s.run("apply", "-f", "-", check=False, stdin="apiVersion: v1\nkind: Nope\nmetadata: {name: x}\n")
+    assert bad.returncode == 1 and 'no matches for kind "Nope" in version "v1"' in bad.stderr
+
+
+def test_exec_gives_exit_codes_streams_and_input(s):
+    done = s.run("exec", "time-server-0", "--", "sh", "-c", "echo out; echo err >&2; exit 3", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n",
+                                                           "err\ncommand terminated with exit code 3\n")
+    assert s("exec", "-i", "sts/time-server", "--", "wc", "-c", stdin="x" * 300000) == "300000\n"
+    said = s.run("exec", "time-server-0", "ls", check=False)
+    assert said.returncode == 2 and "stead exec time-server-0 -- ls" in said.stderr
+
+
+def test_exec_in_a_terminal_echoes_and_gives_the_exit_code(s):
+    ours, theirs = pty.openpty()
+    shell = s.world.start(*s.args("exec", "-it", "time-server-0", "--", "sh"), stdin=theirs, stdout=theirs,
+                          stderr=theirs)
+    os.close(theirs)
+    seen, deadline = b"", time.monotonic() + 60
+
+    def until(what):
+        nonlocal seen
+        while what not in seen and time.monotonic() < deadline:
+            if select.select([ours], [], [], 1)[0]:
+                seen += os.read(ours, 4096)
+        assert what in seen, seen
+
+    until(b"# ")
+    os.write(ours, b"echo in $((40 + 2)); tty\n")
+    until(b"in 42\r\n/dev/pts/")
+    os.write(ours, b"exit 5\n")
+    until(b"command terminated with exit code 5")
+    assert shell.wait(timeout=60) == 5
+    os.close(ours)
+
+
+def test_logs_follow_prefix_and_tail(s):
+    one = s("logs", "time-server-0", "--tail=1")
+    assert one == s.world.out("logs", "time-server-0", "--tail=1")
+    assert s("logs", "-l", "app=time-server", "--prefix", "--tail=1").count("[pod/time-server-") == 5
+    follow = s.start("logs", "time-server-1", "-f")
+    assert "time-server" in follow.stdout.readline()
+    s.stop(follow)
+    assert "nope" in s.run("logs", "time-server-0", "-c", "nope", check=False).stderr
+
+
+def test_scale_rollout_and_events(s):
+    assert s("scale", "sts/time-server", "--replicas=3") == "statefulset.apps/time-server scaled\n"
+    wrong = s.run("scale", "sts/time-server", "--replicas=2", "--current-replicas=9", check=False)
+    assert wrong.returncode == 1 and "Expected replicas to be 9, was 3" in wrong.stderr
+    assert s("rollout", "restart", "sts/time-server") == "statefulset.apps/time-server restarted\n"
+    assert "3 new pods have been updated" in s("rollout", "status", "sts/time-server", "--timeout=60s")
+    history = s("rollout", "history", "sts/time-server")
+    assert history == s.world.out("rollout", "history", "sts/time-server")
+    assert s("rollout", "undo", "sts/time-server") == "statefulset.apps/time-server rolled back\n"
+    s("rollout", "status", "sts/time-server", "--timeout=60s")
+    assert s("events", "--for", "pod/time-server-0").splitlines()[0].split("  ")[0] == "LAST SEEN"
+    assert "Started" in s("events", "--for", "pod/time-server-0")
+
+
+@pytest.mark.parametrize("args,right", [
+    (["get"], "stead get KIND"), (["get", "foo"], 'resource type "foo"'), (["get", "po", "-o", "xml"], "yaml, json"),
+    (["get", "po", "--selektor=x"], "--selector"), (["scale", "sts/web"], "--replicas=3"), (["apply"], "-f"),
+    (["delete"], "stead delete pod web-0"), (["logs"], "stead logs POD"), (["rollout", "stat", "sts/x"], "undo"),
+    (["demo", "nope"], "scenario1"), (["delete", "po"], "--all"), (["get", "po", "sts/x"], "KIND/NAME"),
+])
+def test_wrong_usage_says_what_would_be_right(s, args, right):
+    done = s.run(*args, check=False)
+    assert done.returncode in (1, 2)
+    assert right in done.stderr + done.stdout
+
+
+def test_a_demo_starts_stead_and_shows_what_is_there(machine):
+    out = machine.stead("demo", "scenario2").stdout
+    assert "stead is up" in out and "app-python: 3 of 3 ready" in out
+    assert "statefulset.apps/app-python   3/3" in out
+    assert "\x1b" not in out
