@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "cli/command.h"
+#include "net/net.h"
 
 typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_LIST } OptionForm;
 
@@ -180,6 +181,57 @@ static const char *default_kubeconfig(Arena *arena)
     return arena_printf(arena, "%s/.kube/config", str_or(home, "/root"));
 }
 
+int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr)
+{
+    const char *colon = strrchr(options->listen, ':');
+    int64_t number;
+
+    if (!colon || colon == options->listen || (size_t)(colon - options->listen) >= 64 ||
+        str_to_int64(colon + 1, 0, 65535, &number))
+        return err_set(reterr, 0, "--listen %s: give an address and a port, such as 127.0.0.1:6443",
+                       options->listen);
+    memcpy(address, options->listen, (size_t)(colon - options->listen));
+    address[colon - options->listen] = 0;
+    *port = (uint16_t)number;
+    return 0;
+}
+
+/* What would otherwise only be found out by the server, in its log. */
+static int check_addresses(const Options *o)
+{
+    const struct {
+        const char *name, *value, *example;
+    } ranges[] = {{"--pod-cidr", o->pod_cidr, "10.42.0.0/24"},
+                  {"--service-cidr", o->service_cidr, "10.96.0.0/12"},
+                  {"--lb-cidr", o->load_balancer_cidr, "10.43.0.0/24"}};
+    Err err = ERR_INIT;
+    char address[64];
+    uint16_t port;
+    uint32_t ip;
+    Cidr4 cidr;
+
+    if (options_listen(o, address, &port, &err) < 0) {
+        fprintf(stderr, "stead: %s\n", err.message);
+        return 2;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        if (cidr4_parse(ranges[i].value, &cidr) == 0)
+            continue;
+        fprintf(stderr, "stead: %s %s: give an IPv4 range such as %s\n", ranges[i].name,
+                ranges[i].value, ranges[i].example);
+        return 2;
+    }
+    if (ip4_parse(o->dns_ip, &ip)) {
+        fprintf(stderr, "stead: --dns-ip %s: give an IPv4 address such as 10.96.0.10\n", o->dns_ip);
+        return 2;
+    }
+    if (strlen(o->instance) > 6) {
+        fprintf(stderr, "stead: --instance %s: give 6 characters at most\n", o->instance);
+        return 2;
+    }
+    return 0;
+}
+
 static int complete(Options *o)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
@@ -199,6 +251,8 @@ static int complete(Options *o)
     o->instance = o->instance ? o->instance : instance_of(&o->arena, o->run);
     if (!o->node_name)
         o->node_name = uname(&host) == 0 ? arena_strdup(&o->arena, host.nodename) : "node";
+    if (check_addresses(o))
+        return 2;
     if (!o->log_level)
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
@@ -317,21 +371,6 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret)
     VEC_DEINIT(&parse.words);
     VEC_DEINIT(&parse.files);
     return r ? r : complete(ret);
-}
-
-int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr)
-{
-    const char *colon = strrchr(options->listen, ':');
-    int64_t number;
-
-    if (!colon || colon == options->listen || (size_t)(colon - options->listen) >= 64 ||
-        str_to_int64(colon + 1, 0, 65535, &number))
-        return err_set(reterr, 0, "--listen %s: give an address and a port, such as 127.0.0.1:6443",
-                       options->listen);
-    memcpy(address, options->listen, (size_t)(colon - options->listen));
-    address[colon - options->listen] = 0;
-    *port = (uint16_t)number;
-    return 0;
 }
 
 const char **options_argv(Options *options, const char *program, const char *command,
