@@ -6,15 +6,15 @@
 #include "image/internal.h"
 
 typedef struct PlannedLayer {
-    const char *path;     /* in the archive */
+    const char *path; /* in the archive */
     const char *diff_id;
-    const char *blob;     /* digest of its bytes in the archive; NULL: not promised */
+    const char *blob; /* digest of its bytes in the archive; NULL: not promised */
 } PlannedLayer;
 
 typedef struct PlannedImage {
-    StringArray names;    /* normalized; none: known by its id only */
+    StringArray names; /* normalized; none: known by its id only */
     const char *id;
-    const char *digest;   /* of the manifest; NULL: none */
+    const char *digest; /* of the manifest; NULL: none */
     Bytes config, manifest;
     PlannedLayer *layers;
     size_t n_layers;
