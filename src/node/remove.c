@@ -85,6 +85,31 @@ static void end_pod(const char *path)
     end_process(pid_in(init));
 }
 
+/* Of a server that was killed while it started a container, crun may be left without a conmon that
+ * knows it; it holds mounts. It is known by the root folder on its command line. */
+static void end_strays(const char *run_dir)
+{
+    _free_ char *root = mem_printf("--root=%s/crun", run_dir);
+    DIR *dir = opendir("/proc");
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *path = mem_printf("/proc/%s/cmdline", entry->d_name), *line = NULL;
+        int64_t pid;
+        size_t n;
+
+        if (str_to_int64(entry->d_name, 2, INT32_MAX, &pid) != 0 ||
+            file_read(path, 64 * 1024, &line, &n) < 0)
+            continue;
+        for (size_t at = 0; at < n; at += strlen(line + at) + 1)
+            if (str_equal(line + at, root)) {
+                end_process(pid);
+                break;
+            }
+    }
+    if (dir)
+        closedir(dir);
+}
+
 /* Deepest first; what still holds processes (not ours) is left. */
 static void remove_cgroup_tree(const char *path)
 {
@@ -121,6 +146,7 @@ int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
     int r;
 
     each_folder(pods, end_pod);
+    end_strays(run_dir);
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         r = mounts_below_remove(folders[i], reterr);
         if (r < 0)
