@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "node/agent.h"
 
+#define LEASE_NAMESPACE "kube-node-lease"
+
 #define PODS_MAX "110"
 #define KUBELET_VERSION "v1.36.0+stead" STEAD_VERSION
 
@@ -261,13 +263,43 @@ static void write_status(NodeAgent *agent, Object *node)
     client_update(agent->options.client, copy, &options, on_written, agent);
 }
 
+/* The lease that `kubectl describe node` shows. It says who the node is and is never renewed: who
+ * runs on the same machine as its server needs no heartbeat, and a quiet disk stays quiet. */
+static void create_lease(NodeAgent *agent, const Object *node)
+{
+    _object_ Object *lease = NULL;
+    LeaseSpec *spec;
+    ObjectMeta *meta;
+
+    if (client_get(agent->options.client, &kind_lease, LEASE_NAMESPACE, agent->options.name))
+        return;
+    lease = object_new(&kind_lease);
+    meta = object_meta(lease);
+    meta->name = arena_strdup(&lease->arena, agent->options.name);
+    meta->namespace = LEASE_NAMESPACE;
+    meta->owner_references.v = arena_new(&lease->arena, OwnerReference);
+    meta->owner_references.n = 1;
+    meta->owner_references.v[0] =
+        (OwnerReference){.api_version = "v1",
+                         .kind = "Node",
+                         .name = meta->name,
+                         .uid = arena_strdup(&lease->arena, object_meta(node)->uid)};
+    spec = &OBJECT_AS(Lease, lease)->spec;
+    spec->holder_identity = meta->name;
+    spec->lease_duration_seconds = arena_int32(&lease->arena, 40);
+    agent->busy++;
+    client_create(agent->options.client, lease, NULL, on_written, agent);
+}
+
 static void on_created(void *data, const ApiStatus *status, Object *object)
 {
     NodeAgent *agent = data;
 
     on_written(data, status, object);
-    if (status->reason == STATUS_OK && !agent->stopping)
-        write_status(agent, object);
+    if (status->reason != STATUS_OK || agent->stopping)
+        return;
+    write_status(agent, object);
+    create_lease(agent, object);
 }
 
 void node_object_register(NodeAgent *agent)
@@ -289,6 +321,7 @@ void node_object_register(NodeAgent *agent)
             client_update(agent->options.client, copy, NULL, on_created, agent);
         } else {
             write_status(agent, node);
+            create_lease(agent, node);
         }
     } else {
         _object_ Object *fresh = object_new(kind);
