@@ -93,6 +93,45 @@ void controller_enqueue_self(Controller *controller, const WatchEvent *event)
     controller_enqueue(controller, meta->namespace, meta->name);
 }
 
+void controller_enqueue_owner(Controller *controller, const Kind *kind, const ObjectMeta *meta)
+{
+    const OwnerReference *ref = meta_controller(meta);
+
+    if (ref && str_equal(ref->kind, kind->kind) && str_equal(ref->api_version, kind->api_version))
+        controller_enqueue(controller, meta->namespace, ref->name);
+}
+
+typedef struct Orphan {
+    Controller *controller;
+    const ObjectMeta *meta;
+    SelectorOf selector_of;
+} Orphan;
+
+static bool on_possible_owner(void *data, Object *object)
+{
+    const Orphan *orphan = data;
+    const ObjectMeta *meta = object_meta(object);
+    _arena_ Arena arena = ARENA_INIT;
+
+    if (selector_matches_labels(selector_from_api(&arena, orphan->selector_of(object)),
+                                &orphan->meta->labels))
+        controller_enqueue(orphan->controller, meta->namespace, meta->name);
+    return true;
+}
+
+void controller_enqueue_owners(Controller *controller, const Kind *kind, const WatchEvent *event,
+                               SelectorOf selector_of)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    controller_enqueue_owner(controller, kind, meta);
+    if (event->before)
+        controller_enqueue_owner(controller, kind, object_meta(event->before));
+    if (!meta_controller(meta) && event->type != WATCH_DELETED)
+        client_list(controller->client, kind, &(ListOptions){.ns = meta->namespace},
+                    on_possible_owner, &(Orphan){controller, meta, selector_of});
+}
+
 /* ---- reconciles ---- */
 
 static void process(void *data, const char *key)

@@ -61,6 +61,14 @@ void controller_watch(Controller *controller, const Kind *kind, ControllerOnEven
 void controller_enqueue(Controller *controller, const char *ns, const char *name);
 /* The object's own key: for the kind that the controller is about. */
 void controller_enqueue_self(Controller *controller, const WatchEvent *event);
+/* What controls the object, if it is of this kind. */
+void controller_enqueue_owner(Controller *controller, const Kind *kind, const ObjectMeta *meta);
+/* For the kind that the controller is about, an event of something it can own: whoever controls it
+ * or did before; and where nobody does, all of its namespace whose selector matches, since they may
+ * adopt it. */
+typedef const LabelSelector *(*SelectorOf)(const Object *object);
+void controller_enqueue_owners(Controller *controller, const Kind *kind, const WatchEvent *event,
+                               SelectorOf selector_of);
 
 /* An answer to a write; on failure status->reason says why. */
 typedef void (*ReconcileDone)(Reconcile *reconcile, void *data, const ApiStatus *status,

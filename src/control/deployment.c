@@ -209,42 +209,14 @@ static void reconcile_deployment(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static void enqueue_owner(Controller *controller, const ObjectMeta *meta)
+static const LabelSelector *selector_of(const Object *object)
 {
-    const OwnerReference *ref = meta_controller(meta);
-
-    if (ref && str_equal(ref->kind, "Deployment") && str_equal(ref->api_version, "apps/v1"))
-        controller_enqueue(controller, meta->namespace, ref->name);
-}
-
-typedef struct Orphan {
-    Controller *controller;
-    const ObjectMeta *meta;
-} Orphan;
-
-static bool each_deployment(void *data, Object *object)
-{
-    Orphan *orphan = data;
-    const Deployment *deployment = object->value;
-    _arena_ Arena arena = ARENA_INIT;
-
-    if (selector_matches_labels(selector_from_api(&arena, deployment->spec.selector),
-                                &orphan->meta->labels))
-        controller_enqueue(orphan->controller, deployment->metadata.namespace,
-                           deployment->metadata.name);
-    return true;
+    return OBJECT_AS(Deployment, object)->spec.selector;
 }
 
 static void on_set(Controller *controller, const WatchEvent *event)
 {
-    const ObjectMeta *meta = object_meta(event->object);
-
-    enqueue_owner(controller, meta);
-    if (event->before)
-        enqueue_owner(controller, object_meta(event->before));
-    if (!meta_controller(meta) && event->type != WATCH_DELETED)
-        client_list(controller->client, &kind_deployment, &(ListOptions){.ns = meta->namespace},
-                    each_deployment, &(Orphan){controller, meta});
+    controller_enqueue_owners(controller, &kind_deployment, event, selector_of);
 }
 
 /* Recreate waits for the last old pod to end. */
@@ -258,7 +230,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
         return;
     set = client_get(controller->client, &kind_replica_set, meta->namespace, ref->name);
     if (set)
-        enqueue_owner(controller, object_meta(set));
+        controller_enqueue_owner(controller, &kind_deployment, object_meta(set));
 }
 
 static void start(Controller *controller)

@@ -146,44 +146,19 @@ static void reconcile_job(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static void enqueue_owner(Controller *controller, const ObjectMeta *meta)
+static const LabelSelector *selector_of(const Object *object)
 {
-    const OwnerReference *ref = meta_controller(meta);
-
-    if (ref && str_equal(ref->kind, "Job") && str_equal(ref->api_version, "batch/v1"))
-        controller_enqueue(controller, meta->namespace, ref->name);
-}
-
-typedef struct Orphan {
-    Controller *controller;
-    const ObjectMeta *meta;
-} Orphan;
-
-static bool each_job(void *data, Object *object)
-{
-    Orphan *orphan = data;
-    const Job *job = object->value;
-    _arena_ Arena arena = ARENA_INIT;
-
-    if (selector_matches_labels(selector_from_api(&arena, job->spec.selector),
-                                &orphan->meta->labels))
-        controller_enqueue(orphan->controller, job->metadata.namespace, job->metadata.name);
-    return true;
+    return OBJECT_AS(Job, object)->spec.selector;
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);
 
-    enqueue_owner(controller, meta);
-    if (event->before)
-        enqueue_owner(controller, object_meta(event->before));
-    if (!meta_controller(meta) && event->type != WATCH_DELETED) {
-        client_list(controller->client, &kind_job, &(ListOptions){.ns = meta->namespace}, each_job,
-                    &(Orphan){controller, meta});
-        if (job_tracks(event->object->value)) /* let go with the finalizer still on */
-            controller_enqueue(controller, meta->namespace, "-"); /* no job has such a name */
-    }
+    controller_enqueue_owners(controller, &kind_job, event, selector_of);
+    if (!meta_controller(meta) && event->type != WATCH_DELETED &&
+        job_tracks(event->object->value)) /* let go with the finalizer still on */
+        controller_enqueue(controller, meta->namespace, "-"); /* no job has such a name */
 }
 
 static void start(Controller *controller)

@@ -84,41 +84,14 @@ static void reconcile_set(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static void enqueue_owner(Controller *controller, const ObjectMeta *meta)
+static const LabelSelector *selector_of(const Object *object)
 {
-    const OwnerReference *ref = meta_controller(meta);
-
-    if (ref && str_equal(ref->kind, "ReplicaSet") && str_equal(ref->api_version, "apps/v1"))
-        controller_enqueue(controller, meta->namespace, ref->name);
-}
-
-typedef struct Orphan {
-    Controller *controller;
-    const ObjectMeta *meta;
-} Orphan;
-
-static bool each_set(void *data, Object *object)
-{
-    Orphan *orphan = data;
-    const ReplicaSet *set = object->value;
-    _arena_ Arena arena = ARENA_INIT;
-
-    if (selector_matches_labels(selector_from_api(&arena, set->spec.selector),
-                                &orphan->meta->labels))
-        controller_enqueue(orphan->controller, set->metadata.namespace, set->metadata.name);
-    return true;
+    return OBJECT_AS(ReplicaSet, object)->spec.selector;
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)
 {
-    const ObjectMeta *meta = object_meta(event->object);
-
-    enqueue_owner(controller, meta);
-    if (event->before)
-        enqueue_owner(controller, object_meta(event->before));
-    if (!meta_controller(meta) && event->type != WATCH_DELETED)
-        client_list(controller->client, &kind_replica_set, &(ListOptions){.ns = meta->namespace},
-                    each_set, &(Orphan){controller, meta});
+    controller_enqueue_owners(controller, &kind_replica_set, event, selector_of);
 }
 
 static void start(Controller *controller)

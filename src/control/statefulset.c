@@ -362,14 +362,6 @@ static void reconcile_set(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static void enqueue_owner(Controller *controller, const ObjectMeta *meta)
-{
-    const OwnerReference *ref = meta_controller(meta);
-
-    if (ref && str_equal(ref->kind, "StatefulSet") && str_equal(ref->api_version, "apps/v1"))
-        controller_enqueue(controller, meta->namespace, ref->name);
-}
-
 /* An orphan may be any set's: those whose name its own begins with are asked. */
 static void enqueue_by_name(Controller *controller, const ObjectMeta *meta, const char *set_end)
 {
@@ -384,9 +376,9 @@ static void on_pod(Controller *controller, const WatchEvent *event)
     const ObjectMeta *meta = object_meta(event->object);
     const char *dash = strrchr(meta->name, '-');
 
-    enqueue_owner(controller, meta);
+    controller_enqueue_owner(controller, &kind_stateful_set, meta);
     if (event->before)
-        enqueue_owner(controller, object_meta(event->before));
+        controller_enqueue_owner(controller, &kind_stateful_set, object_meta(event->before));
     /* Also when a pod that stood in the way is gone. */
     if (!meta_controller(meta) && dash)
         enqueue_by_name(controller, meta, dash);
@@ -397,7 +389,7 @@ static void on_revision(Controller *controller, const WatchEvent *event)
     const ObjectMeta *meta = object_meta(event->object);
     const char *dash = strrchr(meta->name, '-');
 
-    enqueue_owner(controller, meta);
+    controller_enqueue_owner(controller, &kind_stateful_set, meta);
     if (!meta_controller(meta) && dash)
         enqueue_by_name(controller, meta, dash);
 }
