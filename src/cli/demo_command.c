@@ -188,7 +188,7 @@ int command_demo(const char *program, Options *options)
                         "program's folder)\n");
         return 1;
     }
-    if (str_equal(name, "list"))
+    if (strcmp(name, "list") == 0)
         return list_examples(folder);
     path = arena_printf(&options->arena, "%s/%s.yaml", folder, name);
     if (strlen(name) == 1)
