@@ -9,20 +9,6 @@
 #include "codec/type.h"
 #include "control/controllers.h"
 
-typedef struct Sync {
-    BudgetPlan plan;
-} Sync;
-
-static void finish(Reconcile *reconcile)
-{
-    const Sync *sync = reconcile->data;
-
-    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            sync->plan.again_after_ns);
-    reconcile_end(reconcile);
-}
-
 /* ---- gathering ---- */
 
 static void of_replicas(BudgetPod *ret, const ObjectMeta *meta, const int32_t *replicas)
@@ -85,11 +71,6 @@ static void gather(Reconcile *reconcile, const PodDisruptionBudget *budget, Budg
 
 /* ---- reconciling ---- */
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static void tell(Reconcile *reconcile, Object *object, const BudgetInput *input,
                  const BudgetPlan *plan)
 {
@@ -110,28 +91,26 @@ static void tell(Reconcile *reconcile, Object *object, const BudgetInput *input,
 
 static void reconcile_budget(Reconcile *reconcile)
 {
-    Object *object =
-        client_get(reconcile->client, &kind_pod_disruption_budget, reconcile->ns, reconcile->name);
-    Sync *sync = arena_new(&reconcile->arena, Sync);
+    Object *object = reconcile_object(reconcile, &kind_pod_disruption_budget);
+    BudgetPlan plan;
     BudgetInput input;
 
     if (!object) {
         reconcile_end(reconcile);
         return;
     }
-    arena_link(&reconcile->arena, unref, object_ref(object));
-    reconcile->data = sync;
     gather(reconcile, object->value, &input);
-    budget_plan(&input, &reconcile->arena, &sync->plan);
-    if (sync->plan.status_changed) {
+    budget_plan(&input, &reconcile->arena, &plan);
+    reconcile->again_after_ns = plan.again_after_ns;
+    if (plan.status_changed) {
         Object *copy = object_copy(object);
 
-        tell(reconcile, object, &input, &sync->plan);
+        tell(reconcile, object, &input, &plan);
         type_copy(&type_PodDisruptionBudgetStatus, &copy->arena,
-                  &OBJECT_AS(PodDisruptionBudget, copy)->status, &sync->plan.status);
+                  &OBJECT_AS(PodDisruptionBudget, copy)->status, &plan.status);
         reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
     }
-    reconcile_then(reconcile, finish);
+    reconcile_then(reconcile, reconcile_end);
 }
 
 /* ---- what wakes it ---- */

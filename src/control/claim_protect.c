@@ -71,8 +71,7 @@ static void remove_finalizer(Reconcile *reconcile, const Object *object)
 
 static void reconcile_claim(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_persistent_volume_claim, reconcile->ns,
-                                reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_persistent_volume_claim);
     const ObjectMeta *meta = object ? object_meta(object) : NULL;
     bool protected = meta && meta_has_finalizer(meta, CLAIM_PROTECTION);
 

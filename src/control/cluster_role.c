@@ -59,7 +59,7 @@ static bool same_rules(const PolicyRuleArray *a, const PolicyRuleArray *b)
 
 static void reconcile_role(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_cluster_role, NULL, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_cluster_role);
     const ClusterRole *role = object ? object->value : NULL;
     PolicyRuleArray rules;
 

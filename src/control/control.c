@@ -143,6 +143,7 @@ static void process(void *data, const char *key)
     reconcile->controller = controller;
     reconcile->client = controller->client;
     reconcile->key = mem_strdup(key);
+    reconcile->again_after_ns = -1;
     slash = strchr(reconcile->key, '/');
     reconcile->ns =
         slash ? arena_strndup(&reconcile->arena, key, (size_t)(slash - reconcile->key)) : "";
@@ -162,6 +163,9 @@ static void reconcile_free(Reconcile *reconcile)
 void reconcile_end(Reconcile *reconcile)
 {
     ASSERT(reconcile->pending == 0);
+    if (!reconcile->failed && reconcile->again_after_ns >= 0)
+        workqueue_add_after(reconcile->controller->queue, reconcile->key,
+                            reconcile->again_after_ns);
     workqueue_done(reconcile->controller->queue, reconcile->key, !reconcile->failed);
     reconcile_free(reconcile);
 }
@@ -294,6 +298,21 @@ ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const ch
         memcpy(list.v, lister.found.v, list.n * sizeof(*list.v));
     VEC_DEINIT(&lister.found);
     return list;
+}
+
+void reconcile_hold(Reconcile *reconcile, Object *object)
+{
+    arena_link(&reconcile->arena, unref, object_ref(object));
+}
+
+Object *reconcile_object(Reconcile *reconcile, const Kind *kind)
+{
+    const char *ns = *reconcile->ns ? reconcile->ns : NULL;
+    Object *object = client_get(reconcile->client, kind, ns, reconcile->name);
+
+    if (object)
+        reconcile_hold(reconcile, object);
+    return object;
 }
 
 Object *object_of(const Kind *kind, const void *value)

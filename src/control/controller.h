@@ -49,6 +49,7 @@ struct Reconcile {
     Arena arena;
     unsigned pending; /* writes not answered yet */
     bool failed;
+    int64_t again_after_ns; /* once it has ended well; negative: when something wakes it */
     void (*then)(Reconcile *reconcile);
     void *data; /* of the reconcile, in its arena */
 };
@@ -91,6 +92,11 @@ void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t si
 /* Calls then when every write so far has been answered: at once if none is under way. */
 void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *));
 void reconcile_end(Reconcile *reconcile);
+
+/* What the key names, or NULL; it stays until the reconcile has ended. */
+Object *reconcile_object(Reconcile *reconcile, const Kind *kind);
+/* Holds an object until the reconcile has ended. */
+void reconcile_hold(Reconcile *reconcile, Object *object);
 
 /* Objects of a kind in a namespace (NULL: all), each passed by reference to what is still in the
  * store. */

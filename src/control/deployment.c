@@ -108,16 +108,6 @@ static void carry_out(Reconcile *reconcile, Sync *sync)
     }
 }
 
-static void finish(Reconcile *reconcile)
-{
-    const Sync *sync = reconcile->data;
-
-    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            sync->plan.again_after_ns);
-    reconcile_end(reconcile);
-}
-
 static void write_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
@@ -136,11 +126,11 @@ static void write_status(Reconcile *reconcile)
                            sync->plan.revision);
     } else {
         object_unref(copy);
-        finish(reconcile);
+        reconcile_end(reconcile);
         return;
     }
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
-    reconcile_then(reconcile, finish);
+    reconcile_then(reconcile, reconcile_end);
 }
 
 /* ---- gathering ---- */
@@ -169,15 +159,9 @@ static void gather(Reconcile *reconcile, const Deployment *deployment, Deploymen
     }
 }
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static void plan(Reconcile *reconcile)
 {
-    Object *object =
-        client_get(reconcile->client, &kind_deployment, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_deployment);
     Sync *sync = reconcile->data;
     DeploymentInput input;
 
@@ -185,7 +169,6 @@ static void plan(Reconcile *reconcile)
         reconcile_end(reconcile);
         return;
     }
-    arena_link(&reconcile->arena, unref, object_ref(object));
     sync->object = object;
     input = (DeploymentInput){.deployment = object->value,
                               .now_ns = clock_wall_ns(reconcile->controller->options->clock),
@@ -193,6 +176,7 @@ static void plan(Reconcile *reconcile)
                               .error = sync->error};
     gather(reconcile, object->value, &input);
     deployment_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
     if (!sync->plan.n || reconcile->failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
         return;

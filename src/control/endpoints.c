@@ -403,7 +403,7 @@ static void drop_slices(Reconcile *reconcile, const Slices *wanted)
 
 static void drop_endpoints(Reconcile *reconcile)
 {
-    Object *there = client_get(reconcile->client, &kind_endpoints, reconcile->ns, reconcile->name);
+    Object *there = reconcile_object(reconcile, &kind_endpoints);
     const char *manager =
         there ? string_map_get(&object_meta(there)->labels, "endpoints.kubernetes.io/managed-by")
               : NULL;
@@ -460,7 +460,7 @@ static bool is_api_server(const char *ns, const char *name)
 
 static void reconcile_service(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_service, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_service);
     const Service *service = object ? OBJECT_AS(Service, object) : NULL;
     Slices slices = VEC_INIT;
 

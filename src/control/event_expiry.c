@@ -37,8 +37,7 @@ static void reconcile_events(Reconcile *reconcile)
             oldest = seen;
     }
     if (oldest != INT64_MAX)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            oldest + LIFE_NS + BATCH_NS - now);
+        reconcile->again_after_ns = oldest + LIFE_NS + BATCH_NS - now;
     reconcile_then(reconcile, reconcile_end);
 }
 

@@ -269,7 +269,7 @@ static void collect(Reconcile *reconcile, const Object *object)
                      NULL, NULL);
 }
 
-static void reconcile_object(Reconcile *reconcile)
+static void reconcile_dependent(Reconcile *reconcile)
 {
     Object *object = get_by_key(reconcile);
     const ObjectMeta *meta = object ? object_meta(object) : NULL;
@@ -349,6 +349,6 @@ const ControllerOps garbage_controller = {
     .name = "garbage-collector",
     .component = "garbage-collector-controller",
     .start = start,
-    .reconcile = reconcile_object,
+    .reconcile = reconcile_dependent,
     .stop = stop,
 };

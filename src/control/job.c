@@ -19,16 +19,6 @@ typedef struct Sync {
     unsigned passes;
 } Sync;
 
-static void finish(Reconcile *reconcile)
-{
-    const Sync *sync = reconcile->data;
-
-    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            sync->plan.again_after_ns);
-    reconcile_end(reconcile);
-}
-
 static void plan(Reconcile *reconcile);
 
 static void tell(Reconcile *reconcile, const Sync *sync)
@@ -91,14 +81,9 @@ static void release_orphans(Reconcile *reconcile, const char *living_uid)
     }
 }
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static void plan(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_job, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_job);
     Sync *sync = reconcile->data;
     JobInput input;
     PodOwner owner;
@@ -109,7 +94,6 @@ static void plan(Reconcile *reconcile)
         reconcile_then(reconcile, reconcile_end);
         return;
     }
-    arena_link(&reconcile->arena, unref, object_ref(object));
     sync->object = object;
     job = object->value;
     if (!job_is_ours(job)) {
@@ -120,8 +104,9 @@ static void plan(Reconcile *reconcile)
     input = (JobInput){.job = job, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     job_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
     if (reconcile->failed || sync->passes++ == PASSES_MAX) {
-        finish(reconcile);
+        reconcile_end(reconcile);
     } else if (sync->plan.actions.n) {
         pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
         reconcile_then(reconcile, plan);
@@ -130,13 +115,13 @@ static void plan(Reconcile *reconcile)
     } else if (sync->plan.expired) {
         expire(reconcile);
     } else {
-        finish(reconcile);
+        reconcile_end(reconcile);
     }
 }
 
 static void reconcile_job(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_job, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_job);
 
     reconcile->data = arena_new(&reconcile->arena, Sync);
     if (object)

@@ -105,7 +105,7 @@ static void write_status(Reconcile *reconcile, const Object *object, const char 
 static void reconcile_service(Reconcile *reconcile)
 {
     Addresses *addresses = reconcile->controller->data;
-    Object *object = client_get(reconcile->client, &kind_service, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_service);
     const Service *service = object ? OBJECT_AS(Service, object) : NULL;
     char address[16];
 

@@ -115,7 +115,7 @@ static void furnish_root_ca(Reconcile *reconcile)
 
 static void reconcile_namespace(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_namespace, NULL, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_namespace);
 
     if (object && object_meta(object)->deletion_timestamp.set) {
         empty(reconcile, object);

@@ -17,16 +17,6 @@ typedef struct Sync {
     unsigned passes;
 } Sync;
 
-static void finish(Reconcile *reconcile)
-{
-    const Sync *sync = reconcile->data;
-
-    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            sync->plan.again_after_ns);
-    reconcile_end(reconcile);
-}
-
 static void write_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
@@ -38,18 +28,12 @@ static void write_status(Reconcile *reconcile)
                   &sync->plan.status);
         reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
     }
-    reconcile_then(reconcile, finish);
-}
-
-static void unref(void *object)
-{
-    object_unref(object);
+    reconcile_then(reconcile, reconcile_end);
 }
 
 static void plan(Reconcile *reconcile)
 {
-    Object *object =
-        client_get(reconcile->client, &kind_replica_set, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_replica_set);
     Sync *sync = reconcile->data;
     const ReplicaSet *set;
     ReplicaSetInput input;
@@ -59,7 +43,6 @@ static void plan(Reconcile *reconcile)
         reconcile_end(reconcile);
         return;
     }
-    arena_link(&reconcile->arena, unref, object_ref(object));
     sync->object = object;
     set = object->value;
     owner = pod_owner_of(&reconcile->arena, &kind_replica_set, &set->metadata, set->spec.selector);
@@ -68,6 +51,7 @@ static void plan(Reconcile *reconcile)
                               .result = sync->result};
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     replicaset_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
     if (!sync->plan.actions.n || sync->result.failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
         return;

@@ -95,11 +95,6 @@ static void on_bound(Reconcile *reconcile, void *data, const ApiStatus *status,
     forget_assumed(reconcile->controller, reconcile->key);
 }
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static void bind(Reconcile *reconcile, Object *pod)
 {
     Scheduler *scheduler = reconcile->controller->data;
@@ -107,7 +102,7 @@ static void bind(Reconcile *reconcile, Object *pod)
     Binding *binding = object->value;
     Arena *arena = &object->arena;
 
-    arena_link(&reconcile->arena, unref, object_ref(pod));
+    reconcile_hold(reconcile, pod);
     binding->metadata.name = arena_strdup(arena, reconcile->name);
     binding->metadata.namespace = arena_strdup(arena, reconcile->ns);
     binding->metadata.uid = arena_strdup(arena, object_meta(pod)->uid);
@@ -159,7 +154,7 @@ static void refuse(Reconcile *reconcile, const Object *object, const char *messa
 
 static void reconcile_pod(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_pod, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_pod);
     const char *node_name = reconcile->controller->options->node_name;
     Lookup lookup = {.base.find = find_claim, .client = reconcile->client};
     ScheduleInput in = {.claims = &lookup.base, .arena = &reconcile->arena};
@@ -180,7 +175,7 @@ static void reconcile_pod(Reconcile *reconcile)
     left_ns = object_meta(object)->creation_timestamp.seconds * NS_PER_SEC + CLAIMS_NS -
               clock_wall_ns(reconcile->controller->options->clock);
     if (message && soon && left_ns > 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key, left_ns);
+        reconcile->again_after_ns = left_ns;
     else if (message)
         refuse(reconcile, object, message);
     else

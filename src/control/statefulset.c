@@ -188,16 +188,6 @@ static void issue(Reconcile *reconcile, Sync *sync, const PlanAction *action)
     }
 }
 
-static void finish(Reconcile *reconcile)
-{
-    const Sync *sync = reconcile->data;
-
-    if (!reconcile->failed && sync->plan.again_after_ns >= 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            sync->plan.again_after_ns);
-    reconcile_end(reconcile);
-}
-
 static void write_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
@@ -217,7 +207,7 @@ static void write_status(Reconcile *reconcile)
         type_copy(&type_StatefulSetStatus, &copy->arena, &set->status, &sync->plan.status);
         reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
     }
-    reconcile_then(reconcile, finish);
+    reconcile_then(reconcile, reconcile_end);
 }
 
 /* ---- gathering ---- */
@@ -291,11 +281,6 @@ static void gather(Reconcile *reconcile, const StatefulSet *set, PlanInput *inpu
     gather_claims(reconcile, input);
 }
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static void plan_again(Reconcile *reconcile);
 
 /* The first stage of the plan that has something new in it; none: the status is left to write. */
@@ -309,7 +294,7 @@ static void run_stage(Reconcile *reconcile)
     while (i < n && is_held_back(sync, &v[i]))
         i++;
     if (i < n && sync->tried.n >= TRIED_MAX) {
-        sync->plan.again_after_ns = 0; /* let others have a turn */
+        reconcile->again_after_ns = 0; /* let others have a turn */
         i = n;
     }
     if (i == n) {
@@ -324,8 +309,7 @@ static void run_stage(Reconcile *reconcile)
 
 static void plan_again(Reconcile *reconcile)
 {
-    Object *object =
-        client_get(reconcile->client, &kind_stateful_set, reconcile->ns, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_stateful_set);
     Sync *sync = reconcile->data;
     PlanInput input;
 
@@ -333,10 +317,10 @@ static void plan_again(Reconcile *reconcile)
         reconcile_end(reconcile);
         return;
     }
-    arena_link(&reconcile->arena, unref, object_ref(object));
     sync->object = object;
     gather(reconcile, object->value, &input);
     statefulset_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
     for (size_t i = 0; i < sync->plan.conflicting_claims.n; i++)
         event_record(reconcile->controller->events, object, "Warning", "ConflictingController",
                      "PersistentVolumeClaim %s has a conflicting OwnerReference that acts as a "

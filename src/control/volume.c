@@ -142,11 +142,6 @@ PersistentVolume *volume_new(Arena *arena, const PersistentVolumeClaim *claim,
     return volume;
 }
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 /* ---- claims ---- */
 
 static void set_claim_phase(Reconcile *reconcile, const Object *object, const char *phase)
@@ -287,7 +282,7 @@ static void expand(Reconcile *reconcile, const Object *object, Object *volume_ob
     if (quantity_compare(asked, storage_of(&volume->spec.capacity)) > 0) {
         Expansion *expansion = arena_new(&reconcile->arena, Expansion);
 
-        arena_link(&reconcile->arena, unref, object_ref(volume_object));
+        reconcile_hold(reconcile, volume_object);
         *expansion = (Expansion){object, volume_object, asked};
         event_record(reconcile->controller->events, object, "Normal", "Resizing",
                      "External resizer is resizing volume %s", volume->metadata.name);
@@ -482,12 +477,10 @@ static void find_volume(Reconcile *reconcile, Object *object)
 
 static void reconcile_claim(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_persistent_volume_claim, reconcile->ns,
-                                reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_persistent_volume_claim);
 
     if (!object)
         return;
-    arena_link(&reconcile->arena, unref, object_ref(object));
     if (!str_empty(OBJECT_AS(PersistentVolumeClaim, object)->spec.volume_name))
         follow_volume_name(reconcile, object);
     else if (!object_meta(object)->deletion_timestamp.set)
@@ -563,7 +556,7 @@ static void release_volume(Reconcile *reconcile, const Object *object)
 
 static void reconcile_volume(Reconcile *reconcile)
 {
-    Object *object = client_get(reconcile->client, &kind_persistent_volume, NULL, reconcile->name);
+    Object *object = reconcile_object(reconcile, &kind_persistent_volume);
     const PersistentVolume *volume = object ? OBJECT_AS(PersistentVolume, object) : NULL;
     const ObjectReference *ref = volume ? volume->spec.claim_ref : NULL;
     Object *found;
