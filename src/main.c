@@ -18,7 +18,7 @@ static const Command commands[] = {
     {"exec",    "POD -- COMMAND [ARG...]", "run a command in a container",                       command_exec,    1, SIZE_MAX, OPTIONS_API | OPTIONS_EXEC | OPTIONS_CONTAINER, "stead exec web-0 -- cat /data/visits\nstead exec -it web-0 -- sh"},
     {"rollout", "status|undo|restart|history KIND/NAME", "follow or change an update",         command_rollout, 2, SIZE_MAX, OPTIONS_API | OPTIONS_ROLLOUT | OPTIONS_TIMEOUT, "stead rollout status sts/web\nstead rollout undo sts/web --to-revision=1"},
     {"demo",    "NAME | list",  "run one of the five scenarios, and show what happens",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1"},
-    {"image",   "import FILE | ls | rm NAME", "images on this machine",                          command_image,   1, SIZE_MAX, OPTIONS_LOCAL, NULL},
+    {"image",   "import FILE... | make NAME FOLDER|PROGRAM [-- COMMAND...] | ls | rm NAME...", "images on this machine", command_image, 0, SIZE_MAX, OPTIONS_PLACE | OPTIONS_IMAGE, "stead image import web.tar\nstead image make web:1 ./web --env COLOR=red\nstead image make site:1 site/ --base time-server:latest -- httpd -f -p 8080 -h /www\nstead image ls"},
     {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},
     {"server",  "",             "run the server in the foreground",                              command_server,  0, 0, OPTIONS_LOCAL, NULL},

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "cli/app.h"
+#include "image/make.h"
 
 void app_find_files(App *app, const char *program)
 {
@@ -218,6 +219,22 @@ static void call_image_import(void *data, HttpRequest *request)
     image_import_async(app->images, file, on_imported, pending_new(app, request));
 }
 
+/* For an image that is made on top of it. */
+static void call_image_config(void *data, HttpRequest *request)
+{
+    const char *name = http_query(request, "name");
+    App *app = data;
+    Err err = ERR_INIT;
+    Bytes config;
+
+    if (!name || !app->images)
+        http_respond(request, 400, "text/plain", BYTES_LITERAL("no image given\n"));
+    else if (image_read_config(app->images, name, &request->arena, &config, &err))
+        answer_error(request, &err);
+    else
+        http_respond(request, 200, "application/json", config);
+}
+
 typedef struct ImageUse {
     Arena *arena;
     ImageStore *images;
@@ -282,6 +299,7 @@ static const ControlCall calls[] = {
     {"POST",   "/stop",   call_stop},
     {"POST",   "/down",   call_down},
     {"GET",    "/images", call_image_list},
+    {"GET",    "/images/config", call_image_config},
     {"POST",   "/images", call_image_import},
     {"DELETE", "/images", call_image_remove},
 };

@@ -34,6 +34,7 @@ typedef enum OptionGroup {
     OPTIONS_TIMEOUT = 1 << 18,
     OPTIONS_IGNORE = 1 << 19, /* --ignore-not-found */
     OPTIONS_DEMO = 1 << 20,
+    OPTIONS_IMAGE = 1 << 21, /* of `stead image make` */
     OPTIONS_LOCAL = OPTIONS_PLACE | OPTIONS_SERVER,
     /* Of every command that talks to the API. */
     OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,
@@ -62,7 +63,8 @@ typedef struct Options {
     const char *container, *tail, *since, *since_time, *limit_bytes;
     const char *replicas, *current_replicas, *to_revision, *timeout;
     const char *grace_period, *cascade, *for_object, *types;
-    StringArray files; /* -f, as often as one likes */
+    const char *base, *working_dir, *user;
+    StringArray files, env; /* -f, -e: as often as one likes */
     bool all_namespaces, watch, watch_only, no_headers, show_labels, show_kind, managed_fields;
     bool recursive, ignore_not_found, all, force, now, no_wait, dry_run;
     bool follow, previous, timestamps, prefix, all_containers;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead image import FILE... | ls | rm NAME...`: through the server where one runs, else straight
- * on the store. */
+/*
+ * `stead image import FILE... | make NAME FOLDER|PROGRAM | ls | rm NAME...`: through the server
+ * where one runs, else straight on the store.
+ */
 #include <uv.h>
 
+#include "base/file.h"
 #include "base/strbuf.h"
-#include "cli/command.h"
-#include "cli/control_socket.h"
-#include "image/image.h"
+#include "cli/app.h"
+#include "image/make.h"
 
 #define IMPORT_TIMEOUT_NS (INT64_C(1800) * 1000000000)
 
@@ -18,9 +20,15 @@ typedef struct Direct {
 static int direct_open(Direct *direct, const Options *options, Err *reterr)
 {
     _free_ char *dir = mem_printf("%s/images", options->data);
+    App app = {0};
+    int r;
 
+    app_find_files(&app, "stead");
     uv_loop_init(&direct->loop);
-    return image_store_open(&direct->loop, dir, NULL, &direct->images, reterr);
+    r = image_store_open(&direct->loop, dir, app.image_dir, &direct->images, reterr);
+    free(app.helper_dir);
+    free(app.image_dir);
+    return r;
 }
 
 static void direct_close(Direct *direct)
@@ -44,7 +52,8 @@ static int ask(const Options *options, const char *method, const char *path, Str
     return err_set(reterr, 0, "%s", strbuf_string(ret));
 }
 
-static int import_one(Options *options, const char *file, Err *reterr)
+/* Imports the archive, and says what came in. */
+static int import_one(Options *options, const char *file, const char *done, Err *reterr)
 {
     _strbuf_ StrBuf path = STRBUF_INIT, names = STRBUF_INIT;
     char real[PATH_MAX];
@@ -76,10 +85,93 @@ static int import_one(Options *options, const char *file, Err *reterr)
         end = strchr(line, '\n');
         if (!end)
             break;
-        printf("%.*s imported\n", (int)(end - line), line);
+        printf("%.*s %s\n", (int)(end - line), line, done);
     }
     return 0;
 }
+
+static int import(Options *options, Err *reterr)
+{
+    int r = 0;
+
+    for (size_t i = 1; r == 0 && i < options->n_words; i++)
+        r = import_one(options, options->words[i], "imported", reterr);
+    return r;
+}
+
+/* ---- make ---- */
+
+static int read_base(Options *options, Bytes *ret, Err *reterr)
+{
+    _strbuf_ StrBuf path = STRBUF_INIT, text = STRBUF_INIT;
+    Direct direct = {0};
+    int r;
+
+    if (!options->base)
+        return 0;
+    if (control_socket_alive(options->run)) {
+        strbuf_add_string(&path, "/images/config?name=");
+        control_socket_encode(&path, options->base);
+        r = ask(options, "GET", path.p, &text, reterr);
+        if (r == 0)
+            *ret = (Bytes){
+                (const uint8_t *)arena_strndup(&options->arena, strbuf_string(&text), text.n),
+                text.n};
+        return r;
+    }
+    r = direct_open(&direct, options, reterr);
+    if (r == 0)
+        r = image_read_config(direct.images, options->base, &options->arena, ret, reterr);
+    direct_close(&direct);
+    return r > 0 ? -ENOENT : r;
+}
+
+static int check_recipe(const ImageRecipe *recipe, Err *reterr)
+{
+    Arena scratch = ARENA_INIT;
+    bool valid = image_normalize(&scratch, recipe->name) && !strchr(recipe->name, '@');
+
+    arena_clear(&scratch);
+    if (!valid)
+        return err_set(reterr, 0, "%s is no name for an image: say, for instance, web:1",
+                       recipe->name);
+    for (size_t i = 0; i < recipe->env.n; i++)
+        if (strcspn(recipe->env.v[i], "=") == 0 || !strchr(recipe->env.v[i], '='))
+            return err_set(reterr, 0, "--env %s: say NAME=VALUE", recipe->env.v[i]);
+    if (recipe->working_dir && recipe->working_dir[0] != '/')
+        return err_set(reterr, 0, "--workdir %s: say where from / on", recipe->working_dir);
+    return 0;
+}
+
+/* NAME FOLDER|PROGRAM [-- COMMAND...]; two words stand before the dashes. */
+static int make(Options *options, Err *reterr)
+{
+    char folder[] = "/var/tmp/stead-image-XXXXXX";
+    _free_ char *archive = NULL;
+    ImageRecipe recipe = {
+        .name = options->words[1],
+        .source = options->words[2],
+        .env = options->env,
+        .command = {.v = (void *)(uintptr_t)(options->words + 3), .n = options->n_words - 3},
+        .working_dir = options->working_dir,
+        .user = options->user};
+    int r = check_recipe(&recipe, reterr);
+
+    if (r == 0)
+        r = read_base(options, &recipe.base, reterr);
+    if (r < 0)
+        return r;
+    if (!mkdtemp(folder))
+        return err_set(reterr, errno, "make %s", folder);
+    archive = mem_printf("%s/image.tar", folder);
+    r = image_make(&recipe, archive, reterr);
+    if (r == 0)
+        r = import_one(options, archive, "made", reterr);
+    file_remove_tree(folder);
+    return r;
+}
+
+/* ---- ls, rm ---- */
 
 /* name TAB id TAB size, as a table */
 static void print_row(const char *name, const char *id, const char *size_text)
@@ -153,26 +245,53 @@ static int remove_one(Options *options, const char *name, Err *reterr)
     return r;
 }
 
-int command_image(const char *program, Options *options)
+static int remove_all(Options *options, Err *reterr)
 {
-    const char *verb = options->words[0];
-    Err err = ERR_INIT;
     int r = 0;
 
-    (void)program;
-    if (need_root("image"))
-        return 1;
-    if (str_equal(verb, "ls") || str_equal(verb, "list")) {
-        r = list(options, &err);
-        return r < 0 ? fail(&err) : 0;
-    }
-    if ((!str_equal(verb, "import") && !str_equal(verb, "rm")) || options->n_words < 2) {
-        fprintf(stderr, "stead: say one of: stead image import FILE..., stead image ls, stead "
-                        "image rm NAME...\n");
-        return 2;
-    }
     for (size_t i = 1; r == 0 && i < options->n_words; i++)
-        r = str_equal(verb, "rm") ? remove_one(options, options->words[i], &err)
-                                  : import_one(options, options->words[i], &err);
-    return r < 0 ? fail(&err) : 0;
+        r = remove_one(options, options->words[i], reterr);
+    return r;
+}
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    int (*run)(Options *options, Err *reterr);
+    size_t min_words, max_words; /* before the dashes, with the verb */
+    const char *usage;
+} verbs[] = {
+    {"import", import,     2, SIZE_MAX, "import FILE..."},
+    {"make",   make,       3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
+    {"ls",     list,       1, 1,        "ls"},
+    {"list",   list,       1, 1,        NULL},
+    {"rm",     remove_all, 2, SIZE_MAX, "rm NAME..."},
+};
+/* clang-format on */
+
+static int explain(void)
+{
+    fprintf(stderr, "stead: say one of\n");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (verbs[i].usage)
+            fprintf(stderr, "  stead image %s\n", verbs[i].usage);
+    return 2;
+}
+
+int command_image(const char *program, Options *options)
+{
+    size_t n = MIN_OF(options->n_words, options->n_before_dashes);
+    Err err = ERR_INIT;
+
+    (void)program;
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (!n || !str_equal(options->words[0], verbs[i].name))
+            continue;
+        if (n < verbs[i].min_words || n > verbs[i].max_words)
+            break;
+        if (need_root("image"))
+            return 1;
+        return verbs[i].run(options, &err) < 0 ? fail(&err) : 0;
+    }
+    return explain();
 }

@@ -45,6 +45,11 @@ static const OptionRow rows[] = {
     {0,   "--yes",          NULL,        SWITCH(yes),        OPTIONS_RESET,  "really do it"},
     {0,   "--url",          NULL,        SWITCH(url),        OPTIONS_SERVICE, "only the address"},
 
+    {0,   "--base",         "IMAGE",     TEXT(base),         OPTIONS_IMAGE,  "make: on top of this image (nothing)"},
+    {'e', "--env",          "NAME=VALUE", FORM_LIST, offsetof(Options, env), OPTIONS_IMAGE, "make: a variable; may be repeated"},
+    {0,   "--workdir",      "DIR",       TEXT(working_dir),  OPTIONS_IMAGE,  "make: where it starts (the base's, or /)"},
+    {0,   "--user",         "USER",      TEXT(user),         OPTIONS_IMAGE,  "make: whom it runs as (the base's, or root)"},
+
     {'n', "--namespace",    "NS",        TEXT(ns),           OPTIONS_NAMESPACE, "the namespace (default)"},
     {'A', "--all-namespaces", NULL,      SWITCH(all_namespaces), OPTIONS_SELECT | OPTIONS_EVENTS, "of all namespaces"},
     {'l', "--selector",     "LABELS",    TEXT(selector),     OPTIONS_SELECT | OPTIONS_LOGS, "only those with these labels: app=web,tier!=db"},
@@ -273,6 +278,7 @@ typedef struct Parse {
     Options *options;
     VEC(const char *) words;
     VEC(const char *) files;
+    VEC(const char *) env;
 } Parse;
 
 /* `value` NULL: none was given with "=". */
@@ -299,7 +305,9 @@ static int set_option(Parse *parse, const OptionRow *row, const char *value)
     }
     if (!value)
         value = parse->argv[++parse->at];
-    if (row->form == FORM_LIST)
+    if (row->form == FORM_LIST && row->offset == offsetof(Options, env))
+        VEC_PUSH(&parse->env, value);
+    else if (row->form == FORM_LIST)
         VEC_PUSH(&parse->files, value);
     else
         *(const char **)((char *)parse->options + row->offset) = value;
@@ -369,7 +377,10 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret)
     ret->files.n = parse.files.n;
     ret->files.v = keep(&ret->arena, parse.files.v, parse.files.n);
     VEC_DEINIT(&parse.words);
+    ret->env.n = parse.env.n;
+    ret->env.v = keep(&ret->arena, parse.env.v, parse.env.n);
     VEC_DEINIT(&parse.files);
+    VEC_DEINIT(&parse.env);
     return r ? r : complete(ret);
 }
 

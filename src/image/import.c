@@ -6,7 +6,6 @@
  * which are removed.
  */
 #include <fcntl.h>
-#include <locale.h>
 #include <sys/stat.h>
 
 #include "base/fault.h"
@@ -273,15 +272,13 @@ static void import_deinit(Import *import)
     strmap_deinit(&import->by_diff_id);
 }
 
-/* Names of files are UTF-8, whatever the locale: libarchive drops others without one. Of this
- * thread alone. */
-static locale_t use_utf8(locale_t *made)
+locale_t image_utf8_begin(locale_t *made)
 {
     *made = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     return *made ? uselocale(*made) : (locale_t)0;
 }
 
-static void restore_locale(locale_t before, locale_t made)
+void image_utf8_end(locale_t before, locale_t made)
 {
     if (before)
         uselocale(before);
@@ -294,7 +291,7 @@ int image_import_locked(ImageStore *store, const char *file, const char *stamp,
 {
     Import import = {.store = store, .file = file, .limits = store->limits};
     _arena_ Arena scratch = ARENA_INIT;
-    locale_t made, before = use_utf8(&made);
+    locale_t made, before = image_utf8_begin(&made);
     int r;
 
     r = plan_archive(file, &scratch, &import.plan, reterr);
@@ -307,19 +304,19 @@ int image_import_locked(ImageStore *store, const char *file, const char *stamp,
     if (r >= 0 && ret_names)
         list_names(&import.plan, ret_names, arena);
     import_deinit(&import);
-    restore_locale(before, made);
+    image_utf8_end(before, made);
     return r < 0 ? ERR_TRACE(r) : 0;
 }
 
 int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr)
 {
     _arena_ Arena scratch = ARENA_INIT;
-    locale_t made, before = use_utf8(&made);
+    locale_t made, before = image_utf8_begin(&made);
     Plan plan = {0};
     int r = plan_archive(file, &scratch, &plan, reterr);
 
     if (r >= 0)
         list_names(&plan, ret, arena);
-    restore_locale(before, made);
+    image_utf8_end(before, made);
     return ERR_TRACE(r);
 }

@@ -14,6 +14,7 @@
 #define IMAGE_INTERNAL_H
 
 #include <archive.h>
+#include <locale.h>
 #include <uv.h>
 
 #include "base/strmap.h"
@@ -102,8 +103,15 @@ int image_records_load(ImageStore *store, Err *reterr);
 /* import.c; with write_lock held. stamp: "" or a built-in archive's. */
 int image_import_locked(ImageStore *store, const char *file, const char *stamp,
                         StringArray *ret_names, Arena *arena, Err *reterr);
+/* Names of files are UTF-8, whatever the locale: libarchive drops others without one. Of this
+ * thread alone, until the end. */
+locale_t image_utf8_begin(locale_t *made);
+void image_utf8_end(locale_t before, locale_t made);
 /* The names in an archive, normalized, without importing it. */
 int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr);
+
+/* plan.c: of this machine, as images name it: "amd64". */
+const char *image_architecture(void);
 
 /* store.c */
 char *image_layer_path(const ImageStore *store, const char *diff_id);

@@ -232,7 +232,7 @@ static int plan_docker(Planner *p, Bytes text)
 
 /* ---- OCI ---- */
 
-static const char *host_architecture(void)
+const char *image_architecture(void)
 {
     static _Thread_local struct utsname name;
 
@@ -253,7 +253,7 @@ static bool platform_fits(yyjson_val *descriptor)
     const char *os = get_string(platform, "os"),
                *architecture = get_string(platform, "architecture");
 
-    return !platform || (str_equal(os, "linux") && str_equal(architecture, host_architecture()));
+    return !platform || (str_equal(os, "linux") && str_equal(architecture, image_architecture()));
 }
 
 /* The annotations' name. A bare tag belongs to an image that is called like the file. */
@@ -383,7 +383,7 @@ static int plan_oci(Planner *p, Bytes text)
         return -EINVAL;
     r = plan_oci_index(p, root, NULL, 0);
     if (r >= 0 && p->plan.n == 0)
-        return err_set(p->reterr, 0, "%s has no image for linux/%s", p->file, host_architecture());
+        return err_set(p->reterr, 0, "%s has no image for linux/%s", p->file, image_architecture());
     return ERR_TRACE(r);
 }
 
