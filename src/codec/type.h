@@ -8,19 +8,23 @@
  *
  *   BOOL INT32 INT64 DOUBLE   the scalar itself
  *   STRING                    const char *; NULL and "" both mean empty for a plain field, NULL
- * means absent for an optional one. Strings never hold NUL bytes (decoders refuse them). BYTES
- * Bytes (base64 in JSON) TIME MICRO_TIME           Time; set == false is the zero time (null in
- * JSON) QUANTITY                  const char *, canonical text as Kubernetes prints it ("256M",
- * "500m"); see api/quantity.h INT_OR_STRING             IntOrString RAW Bytes: any JSON value,
- * compact text (RawExtension, FieldsV1, JSON) STRUCT                    the struct itself, embedded
+ *                             means absent for an optional one; never with a NUL byte inside
+ *   BYTES                     Bytes (base64 in JSON)
+ *   TIME MICRO_TIME           Time; set == false is the zero time (null in JSON)
+ *   QUANTITY                  const char *, the canonical text as Kubernetes prints it ("256M",
+ *                             "500m"); see api/quantity.h
+ *   INT_OR_STRING             IntOrString
+ *   RAW                       Bytes: any JSON value as compact text (RawExtension, FieldsV1, JSON)
+ *   STRUCT                    the struct itself, embedded
  *
  * and by shape:
  *
  *   ONE       as above
- *   OPTIONAL  a pointer to it (STRING, QUANTITY, BYTES, RAW, TIME, MICRO_TIME: the same as ONE;
- * NULL / .p == NULL / !set means absent) LIST      struct { T *v; size_t n; }; v == NULL is nil, v
- * != NULL with n == 0 is an empty list MAP       struct { Entry *v; size_t n; } where Entry is {
- * const char *key; T value; }, sorted by key, keys unique
+ *   OPTIONAL  a pointer to it; for STRING, QUANTITY, BYTES, RAW, TIME and MICRO_TIME the same as
+ *             ONE, where NULL, .p == NULL or !set means absent
+ *   LIST      struct { T *v; size_t n; }; v == NULL is nil, v != NULL with n == 0 is empty
+ *   MAP       struct { Entry *v; size_t n; }, Entry { const char *key; T value; }; sorted by key,
+ *             keys unique
  *
  * List and Map below have the layout of all of these.
  */

@@ -4,7 +4,7 @@
  *
  *   1. members      which pods are the set's; orphans are adopted, strangers let go
  *   2. revisions    which revision is current, which one updates; old ones are reused, spare ones
- * dropped
+ *                   dropped
  *   3. status       counts of what is there
  *   4. replicas     REPLICA_RULES for each ordinal, from the lowest
  *   5. condemned    pods out of range: their claims are handed over, then they go, from the highest

@@ -2,10 +2,9 @@
 /*
  * A queue of keys. A key is in one of these places:
  *
- *   waiting   due later: after a back-off, or because something becomes due      list `waiting`, by
- * time ready     to be processed as soon as the loop comes round                    list `ready`,
- * first in first out busy      handed out; an add meanwhile marks it dirty, and it becomes ready
- * again when it is done
+ *   waiting   due later, after a back-off or because something becomes due: `waiting`, by time
+ *   ready     to be processed as soon as the loop comes round: `ready`, first in first out
+ *   busy      handed out; an add meanwhile marks it dirty, and it is ready again when it is done
  *
  * and is forgotten when it is done, not dirty, not waiting and has not failed. One timer serves
  * all.

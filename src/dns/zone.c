@@ -3,10 +3,13 @@
  * The cluster's names, straight from the watched objects: no records are kept, each answer is read
  * off the Services and EndpointSlices as they are now, so nothing can be stale.
  *
- *   SERVICE.NS.svc.DOMAIN              A: the cluster IP; headless: the ready endpoints;
- * ExternalName: CNAME HOST.SERVICE.NS.svc.DOMAIN         A: that pod of a headless service, from
- * the moment it has an address _PORT._PROTO.SERVICE.NS.svc.DOMAIN SRV a-b-c-d.NS.pod.DOMAIN A:
- * a.b.c.d d.c.b.a.in-addr.arpa               PTR, for cluster IPs and endpoints
+ *   SERVICE.NS.svc.DOMAIN                A: the cluster IP; headless: the ready endpoints;
+ *                                        ExternalName: CNAME
+ *   HOST.SERVICE.NS.svc.DOMAIN           A: that pod of a headless service, from the moment it has
+ *                                        an address
+ *   _PORT._PROTO.SERVICE.NS.svc.DOMAIN   SRV
+ *   a-b-c-d.NS.pod.DOMAIN                A: a.b.c.d
+ *   d.c.b.a.in-addr.arpa                 PTR, for cluster IPs and endpoints
  *
  * A pod's own name answers before the pod is ready: members of a set have to find each other in
  * order to become ready. Packets are read and written by ldns; everything here is a function of the

@@ -4,7 +4,8 @@
  *
  *   DIR/blobs/sha256-HEX    configs and manifests
  *   DIR/layers/HEX/         one unpacked layer, by the digest of its uncompressed tar (diff id): an
- * overlay lower folder DIR/names/HEX.json      one image by name; HEX is the digest of the name
+ *                           overlay lower folder
+ *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
  *   DIR/tmp/                being made; emptied at start
  *
  * A layer folder is complete once it has its name: it is unpacked below tmp/, synced, and renamed.

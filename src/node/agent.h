@@ -7,10 +7,10 @@
  * pod is over) before it does anything.
  *
  * Folders of a pod:
- *   RUN/pods/<uid>/            sandbox (boot id), hosts, resolv.conf, shm, ipc, volumes/, sub/,
- * exec/ RUN/pods/<uid>/c/<container>/<attempt>/   the bundle (runtime.h) with `id` and
- * `termination-log` besides DATA/pods/<uid>/           volumes/ (emptyDir),
- * root/<container>/<attempt>/{upper,work,root}
+ *   RUN/pods/<uid>/            sandbox (boot id), hosts, resolv.conf, shm, ipc, volumes/, sub/, exec/
+ *   RUN/pods/<uid>/c/<container>/<attempt>/
+ *                              the bundle (runtime.h), with `id` and `termination-log` besides
+ *   DATA/pods/<uid>/           volumes/ (emptyDir), root/<container>/<attempt>/{upper,work,root}
  *   DATA/logs/pods/<ns>_<name>_<uid>/<container>/<attempt>.log
  */
 #ifndef NODE_AGENT_H
@@ -153,6 +153,7 @@ void agent_volumes_sweep(NodeAgent *agent);
 
 /* restore.c */
 void pod_restore(AgentPod *pod);
+bool pod_was_here(const AgentPod *pod); /* its sandbox was made, by this process or one before */
 
 /* streams.c */
 extern const PodStreamsOps node_streams_ops;

@@ -9,9 +9,11 @@
  *
  *   PREPARING  sandbox and volumes are being made; failures are tried again with back-off
  *   ACTIVE     init containers in order, then all others; what ends is started again as the
- * policies say STOPPING   nothing starts any more; containers end: hooks, SIGTERM, grace, SIGKILL;
- * sidecars last, in reverse TEARDOWN   no container runs; sandbox and volumes go DONE       where
- * the pod was deleted, the object may go, too
+ *              policies say
+ *   STOPPING   nothing starts any more; containers end: hooks, SIGTERM, grace, SIGKILL; sidecars
+ *              last, in reverse
+ *   TEARDOWN   no container runs; sandbox and volumes go
+ *   DONE       where the pod was deleted, the object may go, too
  *
  * A container:
  *

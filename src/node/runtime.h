@@ -4,9 +4,11 @@
  *
  * A container lies in a bundle folder, and the files in it are all the state there is:
  *
- *   config.json   what crun runs            conmon.pid  conmon (written by itself)
- *   started       wall time in ns, when it was started  pid         init of the container (written
- * by crun) exit          exit code, written by conmon at the end; its mtime is the time of the end
+ *   config.json   what crun runs
+ *   conmon.pid    conmon, written by itself
+ *   pid           the container's first process, written by crun
+ *   started       wall time in ns, when it was started
+ *   exit          exit code, written by conmon at the end; its mtime is the time of the end
  *   oom           there if the kernel killed it for memory
  *   attach, ctl   conmon's socket for attach, and fifo for resizing and reopening logs
  *

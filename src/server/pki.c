@@ -5,9 +5,10 @@
  *
  *   ca.crt ca.key          signs the others; ten years
  *   server.crt server.key  what clients see; one year, made anew when the names it has to hold
- * change or a quarter of its life is left admin.crt admin.key    CN kubernetes-admin, O
- * system:masters; ten years, so that copies of a kubeconfig stay good token.key              signs
- * ServiceAccount tokens
+ *                          change or a quarter of its life is left
+ *   admin.crt admin.key    CN kubernetes-admin, O system:masters; ten years, so that copies of a
+ *                          kubeconfig stay good
+ *   token.key              signs ServiceAccount tokens
  *
  * The folder is made aside, made durable at once, and put in place as a whole. What is missing
  * later is written whole or not at all, keys before certificates: a certificate that is there has

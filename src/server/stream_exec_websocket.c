@@ -6,8 +6,8 @@
  *   1 stdout   2 stderr   to the client
  *   3 error    to the client: how the process has ended
  *   4 resize   from the client: {"Width":80,"Height":24}
- *   255 close  from the client, v5 only: the byte that follows is the channel that has ended, which
- * is how stdin ends
+ *   255 close  from the client, v5 only: the byte that follows is the channel that has ended,
+ *              which is how stdin ends
  *
  * channel.k8s.io (and none at all) is the first version: its error channel carries text, and only
  * if something went wrong. The base64 variants are for browsers: text messages, the channel as a

@@ -4,8 +4,8 @@
  *
  *   create   defaults -> managedFields -> admission -> system fields -> validation -> store
  *   update   checks against the head -> defaults -> what may not change is put back ->
- * managedFields -> validation -> store, unless nothing has changed; or removal, if this took the
- * last finalizer from a deleted object
+ *            managedFields -> validation -> store, unless nothing has changed; or removal, if this
+ *            took the last finalizer from a deleted object
  *
  * All of that runs in one go on the loop, against the newest head, so there is nobody to lose a
  * race against: a conflict can only come from the resourceVersion that a client sends. The write
@@ -79,11 +79,18 @@ void write_on_stored(void *data, int outcome, const char *reason, Object *object
 /* What the store refuses at once. 0: queued. */
 static int refused(Write *write, int outcome)
 {
+    const Object *head;
+
     switch (outcome) {
     case 0:
         return 0;
     case STORE_E_EXISTS:
-        return status_already_exists(&write->status, &write->arena, write->kind, write->name);
+        head = store_head(write->server->store, write->kind, write->ns, write->name);
+        status_already_exists(&write->status, &write->arena, write->kind, write->name);
+        if (head && object_meta(head)->deletion_timestamp.set)
+            write->status.message =
+                arena_printf(&write->arena, "object is being deleted: %s", write->status.message);
+        return write->status.reason;
     case STORE_E_MISSING:
         return status_not_found(&write->status, &write->arena, write->kind, write->name);
     case STORE_E_CONFLICT:
@@ -273,12 +280,10 @@ void write_create(Write *write)
 
 /* ---- update ---- */
 
-static int check_identity(Write *write)
+/* Does the object say what the URL says? */
+static int check_name(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
-    const ObjectMeta *before = object_meta(write->before);
-    int64_t revision;
-    int r;
 
     if (str_empty(meta->name))
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
@@ -289,7 +294,17 @@ static int check_identity(Write *write)
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                           "the name of the object (%s) does not match the name on the URL (%s)",
                           meta->name, write->name);
-    r = check_namespace(write, meta);
+    return check_namespace(write, meta);
+}
+
+static int check_identity(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    int64_t revision;
+    int r;
+
+    r = check_name(write);
     if (r)
         return r;
     if (!str_empty(meta->uid) && !str_equal(meta->uid, before->uid))
@@ -495,7 +510,9 @@ void write_update(Write *write)
     Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
     const ObjectMeta *meta = object_meta(write->object);
 
-    if (head) {
+    if (check_name(write)) {
+        write_finish(write);
+    } else if (head) {
         write->before = object_ref(head);
         write_update_from(write);
     } else if ((write->kind->flags & KIND_CREATE_ON_UPDATE) && !write->subresource &&

@@ -3,8 +3,9 @@
  * DIR/state.db: the durable state in SQLite.
  *
  *   objects(id, key, revision, value)   current objects: JSON under Kubernetes' own keys
- *   log(first, changes)                 the newest changes, one row a transaction; `first` is its
- * lowest revision meta(name, value)                   cluster id
+ *   log(first, changes)                 the newest changes, one row a transaction; `first` is the
+ *                                       lowest revision in it
+ *   meta(name, value)                   cluster id
  *
  * The id of an object is the revision that created it, and the store tells it with each change, so
  * there is no index on the key: it would be a page written anew for each object created, wherever
