@@ -28,8 +28,8 @@ typedef struct Config {
     bool help, version;
 } Config;
 
-/* 0, or negative with a message for the user. Strings are argv's, the environment's or constants.
- */
+/* 0, or negative with a message for the user. Strings are argv's, the environment's or
+ * constants. */
 int config_read(int argc, char **argv, Config *ret, Err *reterr);
 void config_print_help(FILE *to);
 

@@ -82,8 +82,8 @@ const KindRules rules_config_map = {
 
 /* ---- Secret ---- */
 
-/* stringData is a way of writing data; it is never stored. Both maps are sorted: this is a merge.
- */
+/* stringData is a way of writing data; it is never stored. Both maps are sorted: this is a
+ * merge. */
 static void complete_secret(Arena *arena, void *value)
 {
     Secret *secret = value;

@@ -464,8 +464,8 @@ const char *selector_unknown_field(const Selector *selector, const Kind *kind)
     return NULL;
 }
 
-/* The text of a dotted path through structs; scalars only. room is for what has no text of its own.
- */
+/* The text of a dotted path through structs; scalars only. room is for what has no text of its
+ * own. */
 static const char *path_value(const Type *type, const void *value, const char *path, char room[24])
 {
     size_t n = strcspn(path, ".");

@@ -48,8 +48,8 @@ bool selector_matches_labels(const Selector *selector, const StringMap *labels);
 /* Fields of this kind: metadata.name and metadata.namespace always, besides what the kind serves
  * (spec.nodeName, status.phase, involvedObject.*, type...). */
 bool selector_matches_fields(const Selector *selector, const Object *object);
-/* NULL if every field is known for the kind, else the unknown one: `field label not supported: x`.
- */
+/* NULL if every field is known for the kind, else the unknown one: `field label not supported:
+ * x`. */
 const char *selector_unknown_field(const Selector *selector, const Kind *kind);
 /* The value that a selector demands for the key by equality, or NULL: for looking up by name
  * instead of walking. */

@@ -105,8 +105,8 @@ void complete_pod_spec(Arena *arena, PodSpec *spec);
 
 /* ---- objects ---- */
 
-/* name, namespace, labels, annotations, ownerReferences, finalizers; on update what may not change.
- */
+/* name, namespace, labels, annotations, ownerReferences, finalizers; on update what may not
+ * change. */
 void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const ObjectMeta *before,
                           const char *path, Causes *causes);
 /* The table walk. `before` may be NULL; path NULL: the object itself. */

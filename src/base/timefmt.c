@@ -93,8 +93,8 @@ void timefmt_nanos(int64_t seconds, int32_t nanos, char buf[static TIMEFMT_MAX])
 
 void timefmt_offset(int64_t seconds, int offset_seconds, char buf[static TIMEFMT_MAX])
 {
-    /* Local mean times of old had seconds; RFC 3339 has none, and the text must mean the same time.
-     */
+    /* Local mean times of old had seconds; RFC 3339 has none, and the text must mean the same
+     * time. */
     int offset = offset_seconds / 60 * 60, minutes = abs(offset) / 60;
     int n = print_civil(seconds + offset, buf);
 

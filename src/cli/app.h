@@ -41,8 +41,7 @@ typedef struct App {
 } App;
 
 void app_stop(App *app);
-/* helper_dir and image_dir: beside the program in a build folder, else where they are installed.
- */
+/* helper_dir and image_dir: beside the program in a build folder, else where they are installed. */
 void app_find_files(App *app, const char *program);
 /* The calls that commands make. */
 void app_call_services(void *app, HttpRequest *request);

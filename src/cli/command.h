@@ -96,8 +96,8 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret);
 void options_print_help(FILE *out, unsigned groups);
 /* The port of --listen, and its address; 0 or err. */
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
-/* argv for another command with the same options: program, command, options..., NULL; in the arena.
- */
+/* argv for another command with the same options: program, command, options..., NULL; in the
+ * arena. */
 const char **options_argv(Options *options, const char *program, const char *command,
                           const char *extra);
 

@@ -164,8 +164,8 @@ static const char *absolute(Arena *arena, const char *path)
     return arena_printf(arena, "%s/%s", folder, path);
 }
 
-/* A short name that differs between run folders, so that two servers never share links or tables.
- */
+/* A short name that differs between run folders, so that two servers never share links or
+ * tables. */
 static const char *instance_of(Arena *arena, const char *run)
 {
     uint64_t hash = UINT64_C(14695981039346656037);

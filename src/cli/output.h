@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects as kubectl prints them with -o yaml and -o json: keys in order, managedFields left out.
- */
+/* Objects as kubectl prints them with -o yaml and -o json: keys in order, managedFields left
+ * out. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 

@@ -145,8 +145,8 @@ void table_printer_deinit(TablePrinter *printer)
     *printer = (TablePrinter){.style = printer->style};
 }
 
-/* New columns are kept: the tables of a watch have them only in the first. True: headers are due.
- */
+/* New columns are kept: the tables of a watch have them only in the first. True: headers are
+ * due. */
 static bool take_columns(TablePrinter *printer, yyjson_val *table)
 {
     yyjson_val *columns = yyjson_obj_get(table, "columnDefinitions");

@@ -65,8 +65,8 @@ Scalar scalar_of_json(Arena *arena, yyjson_val *json);
 const char *element_of_json(Arena *arena, const Field *list, yyjson_val *item, Element *ret);
 void element_of_value(Arena *arena, const Field *list, const void *item, Element *ret);
 
-/* Where in the type a walk stands: in a struct, in a list or map, or beyond what the table knows.
- */
+/* Where in the type a walk stands: in a struct, in a list or map, or beyond what the table
+ * knows. */
 typedef struct Schema {
     const Type *type;
     const Field *container;

@@ -251,8 +251,8 @@ static int decode_int(Decoder *d, const Step *step, const Field *field, yyjson_v
     return 0;
 }
 
-/* The rest of the text and the piece of the layout where it stops to be a time, for Go's message.
- */
+/* The rest of the text and the piece of the layout where it stops to be a time, for Go's
+ * message. */
 static const char *time_error(Arena *arena, const char *s)
 {
     static const char *const layout[] = {"2006", "-", "01", "-", "02", "T",

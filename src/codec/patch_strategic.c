@@ -242,8 +242,8 @@ static void sort_items(Merge *m, Items items, const Positions *order, const char
         items.v[i] = placed[i].item;
 }
 
-/* Items that `order` names in its order; the others woven in by their place in the list as it was.
- */
+/* Items that `order` names in its order; the others woven in by their place in the list as it
+ * was. */
 static Items order_items(Merge *m, Items merged, Items order, Items before, const char *merge_key)
 {
     _positions_ Positions wanted = {STRMAP_INIT}, was = {STRMAP_INIT};

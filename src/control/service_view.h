@@ -21,8 +21,8 @@ typedef struct ServiceEntry {
 
 typedef struct ServiceView {
     StrMap entries; /* key -> ServiceEntry */
-    /* An entry has changed; with neither service nor slices it goes after this call. May be NULL.
-     */
+    /* An entry has changed; with neither service nor slices it goes after this call. May be
+     * NULL. */
     void (*on_change)(void *data, ServiceEntry *entry);
     void *data;
 } ServiceView;

@@ -323,8 +323,8 @@ static bool revision_is_live(const View *view, const char *name)
     return false;
 }
 
-/* Keeps revisionHistoryLimit revisions besides those that a pod or the status names; the oldest go.
- */
+/* Keeps revisionHistoryLimit revisions besides those that a pod or the status names; the oldest
+ * go. */
 static void truncate_history(View *view)
 {
     int64_t limit =

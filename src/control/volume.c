@@ -398,8 +398,8 @@ static bool is_default_class(const Object *object)
     return str_equal(string_map_get(&object_meta(object)->annotations, DEFAULT_CLASS), "true");
 }
 
-/* A claim that names no class at all gets the default one; the newest, if several claim to be it.
- */
+/* A claim that names no class at all gets the default one; the newest, if several claim to be
+ * it. */
 static bool assign_default_class(Reconcile *reconcile, const Object *object)
 {
     ObjectList classes =

@@ -164,8 +164,8 @@ static const char *endpoint_host(const Endpoint *endpoint, char room[static 64])
 typedef void (*OnEndpoint)(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
                            const Endpoint *endpoint, void *data);
 
-/* All endpoints, the first one another each time, so that clients that take the first are spread.
- */
+/* All endpoints, the first one another each time, so that clients that take the first are
+ * spread. */
 static void each_endpoint(Answer *answer, const ServiceEntry *entry, OnEndpoint each, void *data)
 {
     for (size_t s = 0; s < entry->slices.n; s++) {

@@ -426,8 +426,8 @@ static int open_socket(const HttpCall *call)
     return fd < 0 ? -errno : fd;
 }
 
-/* On a thread of the pool: a socket belongs to the namespace that its thread is in when it is made.
- */
+/* On a thread of the pool: a socket belongs to the namespace that its thread is in when it is
+ * made. */
 static void open_in_namespace(uv_work_t *work)
 {
     HttpCall *call = work->data;

@@ -113,8 +113,8 @@ uint16_t http_server_port(const HttpServer *server);
  * connection is gone or after grace_ns. */
 void http_server_drain(HttpServer *server, int64_t grace_ns, void (*done)(void *), void *data);
 HttpServer *http_server_free(HttpServer *server); /* closes all at once */
-/* New certificates for new connections; the old context is released when its last connection goes.
- */
+/* New certificates for new connections; the old context is released when its last connection
+ * goes. */
 void http_server_set_tls(HttpServer *server, struct ssl_ctx_st *tls);
 
 /* A connection without a socket, for wire tests and fuzzing: bytes in, bytes out. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Percent-encoding and queries (RFC 3986; "+" is a blank in a query, as browsers and Go have it).
- */
+/* Percent-encoding and queries (RFC 3986; "+" is a blank in a query, as browsers and Go have
+ * it). */
 #include "http/http.h"
 
 static int hex_digit(char c)

@@ -42,8 +42,8 @@ static bool store_has_layer(const ImageStore *store, const char *diff_id, int64_
     return str_to_int64(text, 0, INT64_MAX, ret_size) == 0;
 }
 
-/* Two paths may hold the same layer, and two images the same path: one NewLayer for each diff id.
- */
+/* Two paths may hold the same layer, and two images the same path: one NewLayer for each diff
+ * id. */
 static int collect_layers(Import *import, Err *reterr)
 {
     for (size_t i = 0; i < import->plan.n; i++) {

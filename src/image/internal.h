@@ -73,8 +73,8 @@ int image_config_decode(Bytes json, Arena *arena, Image *ret, Err *reterr);
 /* The diff ids. */
 int image_config_layers(Bytes json, Arena *arena, StringArray *ret, Err *reterr);
 
-/* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its start.
- */
+/* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its
+ * start. */
 typedef struct Source Source;
 /* Called for each file: read its data through the archive. Positive: stop. */
 typedef int (*SourceEach)(void *data, const char *path, struct archive *archive, int64_t size,

@@ -120,8 +120,8 @@ static void add_name(Planner *p, PlannedImage *image, const char *name)
     image->names.v = v;
 }
 
-/* Config and layers: what both formats end in. paths, blobs: one for each layer; blobs may be NULL.
- */
+/* Config and layers: what both formats end in. paths, blobs: one for each layer; blobs may be
+ * NULL. */
 static int complete_image(Planner *p, PlannedImage *image, Bytes config, const StringArray *paths,
                           const char *const *blobs)
 {

@@ -3,8 +3,8 @@
 
 #include "net/nft.h"
 
-/* Marks what has to be masqueraded on its way out: a bit that neither kube-proxy nor Docker uses.
- */
+/* Marks what has to be masqueraded on its way out: a bit that neither kube-proxy nor Docker
+ * uses. */
 #define MARK_MASQUERADE "0x00200000"
 
 static void print_name(const NftTable *table, StrBuf *out)

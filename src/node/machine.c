@@ -824,8 +824,8 @@ void machine_restore_exited(Machine *m, size_t container, int attempt, const cha
     instance_set(&c->now, id, end);
     c->started_ns = end->started_ns;
     c->ready = c->kind == CONTAINER_INIT && end->exit_code == 0;
-    /* How far the back-off had come is not kept: it follows from the count, if the end is recent.
-     */
+    /* How far the back-off had come is not kept: it follows from the count, if the end is
+     * recent. */
     for (int i = 0; i < attempt && i < 6; i++)
         backoff_next(c, end->finished_ns, end->finished_ns);
 }

@@ -133,8 +133,8 @@ void machine_probed(Machine *machine, size_t container, MachineProbe probe, uint
 void machine_hooked(Machine *machine, size_t container, MachineHook hook, uint64_t serial, bool ok,
                     const char *message);
 void machine_torn_down(Machine *machine);
-/* Something outside that a start waits for may be there now (an image, a ConfigMap): try at once.
- */
+/* Something outside that a start waits for may be there now (an image, a ConfigMap): try at
+ * once. */
 void machine_kick(Machine *machine);
 
 /* What is. */

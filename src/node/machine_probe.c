@@ -77,8 +77,8 @@ static void probe_begin(ProbeState *state, bool adopted)
         return;
     state->running = true;
     state->run = 0;
-    /* The first period is for starting up: unless a delay was asked for, its failures do not count.
-     */
+    /* The first period is for starting up: unless a delay was asked for, its failures do not
+     * count. */
     state->counted = !adopted && probe->initial_delay_seconds == 0;
     state->counted_ns = clock_mono_ns(c->machine->clock);
     state->fast_ns = FAST_FIRST;
@@ -131,8 +131,8 @@ void probes_stop(MachineContainer *c)
     }
 }
 
-/* A single result counts towards the thresholds? In the fast phase only one failure a period does.
- */
+/* A single result counts towards the thresholds? In the fast phase only one failure a period
+ * does. */
 static bool probe_counts(ProbeState *state, const Probe *probe, bool ok)
 {
     int64_t now = clock_mono_ns(state->container->machine->clock);

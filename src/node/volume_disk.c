@@ -37,8 +37,8 @@ static void disk_close(Disk *disk)
         .lock = -1 \
     }
 
-/* Names are PersistentVolume names (DNS subdomains), so they hold no slash; checked all the same.
- */
+/* Names are PersistentVolume names (DNS subdomains), so they hold no slash; checked all the
+ * same. */
 static int check_name(const char *name, Err *reterr)
 {
     if (str_empty(name) || strchr(name, '/') || *name == '.')

@@ -26,8 +26,8 @@ bool spdy_wanted(const HttpRequest *request);
  * names none at all. NULL: nothing fits, answered with 403. */
 const char *spdy_negotiate(Call *call, const char *const *ours);
 
-/* protocol: of a WebSocket; NULL: the upgrade to SPDY itself. NULL: there was nothing to upgrade.
- */
+/* protocol: of a WebSocket; NULL: the upgrade to SPDY itself. NULL: there was nothing to
+ * upgrade. */
 SpdyLink *spdy_link_new(Call *call, const char *protocol, const SpdyLinkHandler *handler,
                         void *data);
 Spdy *spdy_link_spdy(SpdyLink *link);

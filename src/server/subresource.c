@@ -162,8 +162,8 @@ void subresource_eviction(Call *call)
 
 /* ---- scale ---- */
 
-/* spec.replicas and its like: found by name, since any kind may have them. NULL: the kind has none.
- */
+/* spec.replicas and its like: found by name, since any kind may have them. NULL: the kind has
+ * none. */
 static void *member_at(const Object *object, const Field *of, const char *name, const Field **ret)
 {
     const TypeName *found = of ? type_find(of->type, name, strlen(name)) : NULL;

@@ -28,8 +28,8 @@ typedef struct StoreEngineOps {
     /* Calls each once a current object, in any order. *revision: the newest one used. */
     int (*load)(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record), void *data,
                 uint64_t *revision, Err *reterr);
-    /* The kept log, oldest first. *oldest: changes up to and including this revision are not in it.
-     */
+    /* The kept log, oldest first. *oldest: changes up to and including this revision are not in
+     * it. */
     int (*load_log)(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record),
                     void *data, uint64_t *oldest, Err *reterr);
     /* All or nothing, durable on return. 0, ENGINE_E_NO_SPACE or ENGINE_E_FAILED (*reterr says

@@ -52,8 +52,8 @@ StoreEntry *index_find(const Index *index, const char *key);
 StoreEntry *index_put(Index *index, const char *key); /* finds or makes it */
 void index_remove(Index *index, StoreEntry *entry);   /* frees it */
 
-/* To the first entry whose key is not less (after == false), or greater (after == true) than key.
- */
+/* To the first entry whose key is not less (after == false), or greater (after == true) than
+ * key. */
 IndexCursor index_seek(Index *index, const char *key, bool after);
 static inline StoreEntry *index_at(const Index *index, const IndexCursor *cursor)
 {

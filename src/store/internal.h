@@ -29,8 +29,8 @@ typedef struct Change {
     size_t bytes;   /* what it is counted as in the window */
 } Change;
 
-/* The newest changes, in a ring that grows up to its limits: `max` changes, WINDOW_BYTES_MAX bytes.
- */
+/* The newest changes, in a ring that grows up to its limits: `max` changes, WINDOW_BYTES_MAX
+ * bytes. */
 typedef struct Window {
     Change *changes;
     size_t at, n, cap; /* cap is a power of two */

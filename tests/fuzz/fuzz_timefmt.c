@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times as foreign programs write them: what is taken is printed so that it reads back as the same.
- */
+/* Times as foreign programs write them: what is taken is printed so that it reads back as the
+ * same. */
 #include "base/timefmt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -56,8 +56,8 @@ int api_call(Api *api, const char *method, const char *path, const char *type, c
 void api_run(Api *api, const ApiCase *cases, size_t n);
 /* The loop, the store and the connection, until nothing is left to do. */
 void api_settle(Api *api);
-/* Compact JSON at the pointer of the newest answer; NULL where there is nothing. The caller frees.
- */
+/* Compact JSON at the pointer of the newest answer; NULL where there is nothing. The caller
+ * frees. */
 char *api_json(Api *api, const char *pointer);
 /* Begins a streaming request; what comes is taken by api_lines. */
 HttpLoopback *api_stream(Api *api, const char *path, const char *headers);

@@ -41,8 +41,8 @@ static inline void world_template(World *world, char letter)
     template->spec.containers.v[0].image = arena_printf(&world->arena, "app:%c", letter);
 }
 
-/* Revisions up to `letter` exist; the set's template is that of `letter`, and A is the current one.
- */
+/* Revisions up to `letter` exist; the set's template is that of `letter`, and A is the current
+ * one. */
 static inline void world_init(World *world, int32_t replicas, char letter)
 {
     StatefulSet *set = &world->set;
