@@ -23,11 +23,12 @@
 #define ERR_TRACE(r) error_trace((r), __FILE__, __LINE__, __func__)
 #define ERR_FOLD(r) error_fold((r), __FILE__, __LINE__, __func__)
 
-int error_origin(int r, const char *file, int line,
-                 const char *func);                                   /* r < 0 starts a new trace */
-int error_trace(int r, const char *file, int line, const char *func); /* returns r; notes r < 0 */
-int error_fold(int r, const char *file, int line,
-               const char *func); /* r > 0 becomes -ENOTRECOVERABLE */
+/* A negative r starts a new trace. */
+int error_origin(int r, const char *file, int line, const char *func);
+/* Notes a negative r. */
+int error_trace(int r, const char *file, int line, const char *func);
+/* A positive r becomes -ENOTRECOVERABLE. */
+int error_fold(int r, const char *file, int line, const char *func);
 
 /* The trace of the newest fatal error on this thread, one line; forgets it. For the boundaries. */
 void error_trace_take(char *buf, size_t size);
