@@ -14,9 +14,8 @@ extern const ControllerOps budget_controller;       /* what disruption budgets a
 extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */
 extern const ControllerOps claim_protect_controller; /* claims in use outlive their deletion */
 extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpoints of Services */
-extern const ControllerOps
-    namespace_controller;                      /* what every namespace has; empties those that go */
-extern const ControllerOps garbage_controller; /* owner references */
+extern const ControllerOps namespace_controller; /* furnishes namespaces; empties those that go */
+extern const ControllerOps garbage_controller;   /* owner references */
 extern const ControllerOps event_expiry_controller;  /* forgets old Events */
 extern const ControllerOps load_balancer_controller; /* addresses for LoadBalancer Services */
 extern const ControllerOps scheduler_controller;     /* gives pods to the node */
