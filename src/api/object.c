@@ -77,18 +77,28 @@ Bytes object_json(Object *object)
     }
     strbuf_reserve(&text, 1024);
     json_encode(object->kind->type, object->value, object->kind->json_prefix, &text);
+    strbuf_add_char(&text, '\n');
     meta->resource_version = before;
     if (!object->sealed) {
         /* It may still change: the text is good for this call only, so it lives with the object's
          * arena. */
         Bytes copy = arena_bytes(&object->arena, strbuf_bytes(&text));
 
+        copy.n--;
         strbuf_deinit(&text);
         return copy;
     }
-    object->json.n = text.n;
+    object->json.n = text.n - 1;
     object->json.p = (uint8_t *)strbuf_take(&text);
     return object->json;
+}
+
+Bytes object_json_line(Object *object)
+{
+    Bytes json = object_json(object);
+
+    json.n++;
+    return json;
 }
 
 void object_store_json(const Object *object, StrBuf *out)

@@ -43,6 +43,8 @@ static inline ObjectMeta *object_meta(const Object *object)
 /* The whole object as JSON with kind, apiVersion and resourceVersion; kept until the object goes.
  */
 Bytes object_json(Object *object);
+/* The same with the newline that ends an answer; it always stands behind the text. */
+Bytes object_json_line(Object *object);
 void object_drop_json(Object *object);
 /* The JSON that the store holds: no resourceVersion. */
 void object_store_json(const Object *object, StrBuf *out);

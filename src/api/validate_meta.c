@@ -140,6 +140,8 @@ static void validate_finalizers(const StringArray *finalizers, const Path *path,
 
         if (faults.n)
             faults_add(faults, path_text(path, causes), finalizers->v[i], causes);
+    }
+    for (size_t i = 0; i < finalizers->n; i++) {
         if (!strchr(finalizers->v[i], '/') && !name_is_one_of(finalizers->v[i], standard))
             fail_invalid(causes, PATH_INDEX(path, i), finalizers->v[i],
                          "name is neither a standard finalizer name nor is it fully qualified");

@@ -124,7 +124,7 @@ typedef struct Query {
         *continue_, *limit;
     const char *timeout_seconds, *include_object, *field_manager, *field_validation, *grace_period,
         *propagation;
-    const char *dry_run, *force, *send_initial, *bookmarks, *watch, *orphan;
+    const char *dry_run, *force, *send_initial, *bookmarks, *watch, *orphan, *pretty;
 } Query;
 
 struct Call {
@@ -172,6 +172,8 @@ void respond_request_status(HttpRequest *request, const ApiStatus *status);
 void respond_object(Call *call, int code, Object *object);
 /* An answer made as JSON text (owned by the caller), re-encoded as YAML where asked. */
 void respond_json(Call *call, int code, Bytes json);
+void respond_json_taken(Call *call, int code, StrBuf *text); /* the same, without a copy */
+void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text); /* takes it */
 void respond_not_acceptable(Call *call);
 void respond_warnings(HttpRequest *request, const StringArray *warnings);
 const char *content_type_of(const Call *call);

@@ -276,14 +276,6 @@ static const char *list_metadata(const ListWalk *walk, uint64_t revision)
                         revision, make_continue(arena, walk->last, revision), remaining);
 }
 
-static void respond_owned(Call *call, const char *type, StrBuf *text)
-{
-    size_t n = text->n;
-    char *owned = strbuf_take(text);
-
-    http_respond_shared(call->request, 200, type, (Bytes){(const uint8_t *)owned, n}, free, owned);
-}
-
 static void finish_protobuf(ListWalk *walk, uint64_t revision)
 {
     _strbuf_ StrBuf meta = STRBUF_INIT, raw = STRBUF_INIT;
@@ -302,7 +294,7 @@ static void finish_protobuf(ListWalk *walk, uint64_t revision)
     strbuf_add(&raw, strbuf_string(&meta), meta.n);
     strbuf_add(&raw, strbuf_string(&walk->out), walk->out.n);
     protobuf_encode_envelope(kind->api_version, kind->list_kind, strbuf_bytes(&raw), &text);
-    respond_owned(walk->call, "application/vnd.kubernetes.protobuf", &text);
+    respond_text(walk->call->request, 200, "application/vnd.kubernetes.protobuf", &text);
 }
 
 static void begin_list(const ListWalk *walk, uint64_t revision, StrBuf *text)
@@ -344,12 +336,7 @@ static void finish_list(ListWalk *walk, uint64_t revision)
         table_end(&text);
     else
         strbuf_add_string(&text, "]}");
-    if (call->accept.type == TYPE_YAML) {
-        respond_json(call, 200, strbuf_bytes(&text));
-        strbuf_deinit(&text);
-    } else {
-        respond_owned(call, "application/json", &text);
-    }
+    respond_json_taken(call, 200, &text);
 }
 
 void read_list(Call *call)

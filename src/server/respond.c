@@ -30,6 +30,7 @@ static void query_set(void *data, const char *name, const char *value)
         {"allowWatchBookmarks", offsetof(Query, bookmarks)},
         {"watch", offsetof(Query, watch)},
         {"orphanDependents", offsetof(Query, orphan)},
+        {"pretty", offsetof(Query, pretty)},
     };
     Call *call = data;
 
@@ -152,27 +153,82 @@ void respond_not_acceptable(Call *call)
                                 .kind = ""});
 }
 
+/* ---- JSON ---- */
+
+/* A text that is given away, as an answer. */
+void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text)
+{
+    size_t n = text->n;
+    char *owned = strbuf_take(text);
+
+    http_respond_shared(request, code, type, (Bytes){(const uint8_t *)owned, n}, free, owned);
+}
+
+/* People read what curl and browsers show, so those get lines unless they say otherwise. */
+static bool wants_lines(const Call *call)
+{
+    static const char *const readers[] = {"curl", "Wget", "Mozilla/5.0"};
+    const char *agent = http_header(call->request, "user-agent");
+
+    if (call->query.pretty)
+        return query_true(call->query.pretty);
+    for (size_t i = 0; agent && i < ARRAY_LEN(readers); i++)
+        if (strncmp(agent, readers[i], strlen(readers[i])) == 0)
+            return true;
+    return false;
+}
+
+static void respond_json_text(Call *call, int code, Bytes json)
+{
+    StrBuf text = STRBUF_INIT;
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+
+    if (wants_lines(call) && json_parse(call->arena, json, &doc, &report) == 0) {
+        size_t n;
+        char *lines = yyjson_write(
+            doc, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE, &n);
+
+        strbuf_add(&text, lines, n);
+        free(lines);
+    } else {
+        strbuf_reserve(&text, json.n + 2);
+        strbuf_add(&text, json.p, json.n);
+    }
+    strbuf_add_char(&text, '\n');
+    respond_text(call->request, code, "application/json", &text);
+}
+
 /* ---- errors ---- */
+
+static void add_retry(HttpRequest *request, const ApiStatus *status)
+{
+    if (status->retry_after)
+        http_add_header(request, "retry-after",
+                        arena_printf(&request->arena, "%d", status->retry_after));
+}
 
 void respond_request_status(HttpRequest *request, const ApiStatus *status)
 {
     StrBuf text = STRBUF_INIT;
-    char *owned;
-    size_t n;
 
     status_json(status, &text);
-    if (status->retry_after)
-        http_add_header(request, "retry-after",
-                        arena_printf(&request->arena, "%d", status->retry_after));
-    n = text.n;
-    owned = strbuf_take(&text);
-    http_respond_shared(request, status_code(status), "application/json",
-                        (Bytes){(const uint8_t *)owned, n}, free, owned);
+    strbuf_add_char(&text, '\n');
+    add_retry(request, status);
+    respond_text(request, status_code(status), "application/json", &text);
 }
 
 void respond_status(Call *call, const ApiStatus *status)
 {
-    respond_request_status(call->request, status);
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (!wants_lines(call)) {
+        respond_request_status(call->request, status);
+        return;
+    }
+    status_json(status, &text);
+    add_retry(call->request, status);
+    respond_json_text(call, status_code(status), strbuf_bytes(&text));
 }
 
 void respond_warnings(HttpRequest *request, const StringArray *warnings)
@@ -216,7 +272,18 @@ void respond_json(Call *call, int code, Bytes json)
     if (call->accept.type == TYPE_YAML)
         respond_yaml(call, code, json);
     else
-        http_respond(call->request, code, "application/json", json);
+        respond_json_text(call, code, json);
+}
+
+void respond_json_taken(Call *call, int code, StrBuf *text)
+{
+    if (call->accept.type == TYPE_YAML || wants_lines(call)) {
+        respond_json(call, code, strbuf_bytes(text));
+        strbuf_deinit(text);
+    } else {
+        strbuf_add_char(text, '\n');
+        respond_text(call->request, code, "application/json", text);
+    }
 }
 
 static void respond_protobuf(Call *call, int code, Object *object)
@@ -254,11 +321,10 @@ void respond_object(Call *call, int code, Object *object)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (_likely_(call->accept.as == AS_OBJECT && call->accept.type == TYPE_JSON)) {
-        Bytes json = object_json(object);
-
-        http_respond_shared(call->request, code, "application/json", json, release_object,
-                            object_ref(object));
+    if (_likely_(call->accept.as == AS_OBJECT && call->accept.type == TYPE_JSON &&
+                 !wants_lines(call))) {
+        http_respond_shared(call->request, code, "application/json", object_json_line(object),
+                            release_object, object_ref(object));
     } else if (call->accept.as == AS_TABLE) {
         respond_table(call, code, object);
     } else if (call->accept.as == AS_PARTIAL) {

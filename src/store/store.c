@@ -152,11 +152,11 @@ static void set_json(Object *object, Bytes text)
     n = strlen(part);
     n += uint64_print(object->revision, part + n);
     part[n++] = '"';
-    json = mem_resize(NULL, text.n + n + 1);
+    json = mem_resize(NULL, text.n + n + 2);
     memcpy(json, text.p, at);
     memcpy(json + at, part, n);
     memcpy(json + at + n, text.p + at, text.n - at);
-    json[text.n + n] = 0;
+    memcpy(json + text.n + n, "\n", 2); /* for object_json_line */
     object->json = (Bytes){json, text.n + n};
 }
 

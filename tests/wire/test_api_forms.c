@@ -107,6 +107,49 @@ static void answers_take_the_form_that_is_asked_for(void **state)
     assert_int_equal(api->status, 406);
 }
 
+static void call_by(Api *api, const char *path, const char *agent)
+{
+    _free_ char *header = mem_printf("User-Agent: %s\r\n", agent);
+
+    api_call_on(api, api->admin, "GET", path, header, NULL, 0);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) >= strlen(end) && str_equal(text + strlen(text) - strlen(end), end);
+}
+
+static void json_ends_in_a_newline(void **state)
+{
+    static const char *const paths[] = {CM, CM "/a", CM "/nope", "/version", "/apis", "/api/v1"};
+    Api *api = *state;
+
+    api_call(api, "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}");
+    assert_true(ends_with(api->body, "\"data\":{\"k\":\"v\"}}\n"));
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        call_by(api, paths[i], "kubectl/v1.36");
+        assert_true(ends_with(api->body, "}\n"));
+        assert_null(strstr(api->body, "\n  \""));
+    }
+}
+
+static void people_get_lines(void **state)
+{
+    Api *api = *state;
+
+    api_call(api, "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}");
+    call_by(api, CM "/a", "curl/8.0");
+    assert_true(ends_with(api->body, "  \"data\": {\n    \"k\": \"v\"\n  }\n}\n"));
+    call_by(api, CM, "Mozilla/5.0 (X11)");
+    assert_non_null(strstr(api->body, "\n  \"items\": [\n"));
+    call_by(api, CM "/nope", "Wget/1.21");
+    assert_non_null(strstr(api->body, "\n  \"reason\": \"NotFound\",\n"));
+    call_by(api, CM "/a?pretty=false", "curl/8.0");
+    assert_null(strstr(api->body, "\n  "));
+    call_by(api, CM "/a?pretty=true", "kubectl/v1.36");
+    assert_non_null(strstr(api->body, "\n  \"kind\": \"ConfigMap\",\n"));
+}
+
 static void discovery_comes_in_both_forms(void **state)
 {
     Api *api = *state;
@@ -153,6 +196,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(apply_keeps_count_of_who_set_what),
         TEST(answers_take_the_form_that_is_asked_for),
+        TEST(json_ends_in_a_newline),
+        TEST(people_get_lines),
         TEST(discovery_comes_in_both_forms),
         TEST(protobuf_bodies_are_read),
     };

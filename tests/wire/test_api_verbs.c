@@ -73,6 +73,8 @@ static const ApiCase update_cases[] = {
      {{"/message", "\"Operation cannot be fulfilled on configmaps \\\"a\\\": the object has been modified; please apply your changes to the latest version and try again\""}}},
     {"the name has to be the path's", "PUT", CM "/a", NULL, "{\"metadata\":{\"name\":\"b\"}}", 400,
      {{"/message", "\"the name of the object (b) does not match the name on the URL (a)\""}}},
+    {"also where there is none", "PUT", CM "/zz", NULL, "{\"metadata\":{\"name\":\"b\"}}", 400,
+     {{"/message", "\"the name of the object (b) does not match the name on the URL (zz)\""}}},
     {"a missing one cannot be replaced", "PUT", CM "/zz", NULL, "{\"metadata\":{\"name\":\"zz\"}}", 404, {{"/message", "\"configmaps \\\"zz\\\" not found\""}}},
     {"a merge patch", "PATCH", CM "/a", MERGE, "{\"data\":{\"b\":\"3\"}}", 200, {{"/data", "{\"a\":\"2\",\"b\":\"3\"}"}}},
     {"null removes", "PATCH", CM "/a", MERGE, "{\"data\":{\"a\":null}}", 200, {{"/data", "{\"b\":\"3\"}"}}},
@@ -86,6 +88,10 @@ static const ApiCase update_cases[] = {
     {"a patch with an old version", "PATCH", CM "/a", MERGE, "{\"metadata\":{\"resourceVersion\":\"1\"},\"data\":{\"q\":\"r\"}}", 409, {{0}}},
     {"deletion says what went", "DELETE", CM "/a", NULL, NULL, 200, {{"/status", "\"Success\""}, {"/details/name", "\"a\""}, {"/details/kind", "\"configmaps\""}}},
     {"and then it is gone", "DELETE", CM "/a", NULL, NULL, 404, {{0}}},
+    {"one that is held", "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\",\"finalizers\":[\"x.y/z\"]}}", 201, {{0}}},
+    {"stays when it is deleted", "DELETE", CM "/a", NULL, NULL, 200, {{0}}},
+    {"and so does its name", "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"}}", 409,
+     {{"/message", "\"object is being deleted: configmaps \\\"a\\\" already exists\""}}},
 };
 
 static const ApiCase path_cases[] = {

@@ -99,13 +99,17 @@ static void the_json_of_an_object_has_its_revision(Fixture *fixture)
 {
     _object_ Object *object = make_config_map("a", "say \"uid\":\"uid-of-a\"");
     _free_ char *spliced = NULL;
+    Bytes line;
 
     string_map_put(&object->arena, &object_meta(object)->labels, "app", "x");
     store_create(fixture->store, object, NULL, NULL);
     fixture_run(fixture);
     spliced = mem_strndup((const char *)object->json.p, object->json.n);
     object_drop_json(object);
-    assert_string_equal(spliced, (const char *)object_json(object).p);
+    assert_int_equal(object_json_line(object).p[object_json(object).n], '\n');
+    line = object_json_line(object);
+    assert_int_equal(line.n, strlen(spliced) + 1);
+    assert_memory_equal(spliced, line.p, line.n - 1);
     assert_non_null(strstr(spliced, "\"resourceVersion\":\"1\""));
 }
 
