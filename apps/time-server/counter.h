@@ -12,10 +12,10 @@
  *   quoted  one line a visit: "Visits:\n2022-11-29T10:45:36+03:00 - 172.17.0.1\n", with the quotes,
  *           and with two characters for each \n
  *
- * text and binary are written to .NAME.tmp, which then takes the place of the file, so a reader
- * gets the old count or the new one. A log grows by one write; a last line without its end is what
- * a kill or a power cut left of a visit that nobody was told about: it does not count, and goes
- * with the next addition. A lock on .NAME.lock, in the same folder, keeps other processes away.
+ * A reader of text and binary gets the old count or the new one, never a mixture: counter_whole.c
+ * says how. A log grows by one write; a last line without its end is what a kill or a power cut
+ * left of a visit that nobody was told about: it does not count, and goes with the next addition. A
+ * lock on .NAME.lock, in the same folder, keeps other processes away.
  */
 #ifndef TIME_SERVER_COUNTER_H
 #define TIME_SERVER_COUNTER_H

@@ -1,130 +1,114 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/timefmt.h"
-#include "counter_log.h"
+/*
+ * Files with a line a visit: log and quoted. They grow by one write for all that wait; the size
+ * tells whether somebody else has changed the file since, and only then is it read again.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
 
-typedef enum Match { MATCH_WHOLE, MATCH_PART, MATCH_NONE } Match;
+#include "base/file.h"
+#include "counter_internal.h"
 
-/* A line under the reader's finger: what is left of it. */
-typedef struct Finger {
-    const char *p, *end;
-} Finger;
-
-/* As far as stop; the text may end first. */
-static Match match_literal(Finger *at, const char *text, char stop)
+static int log_read(Counter *counter, int fd, Err *reterr)
 {
-    for (; *text != stop; text++, at->p++) {
-        if (at->p == at->end)
-            return MATCH_PART;
-        if (*at->p != *text)
-            return MATCH_NONE;
+    LogScan scan = {0};
+    char piece[4096];
+    ssize_t n;
+
+    while ((n = read(fd, piece, sizeof(piece))) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return counter_failed("read", counter->file, errno, reterr);
+        if (!log_scan(&scan, &counter->format->log, piece, (size_t)n))
+            return counter_broken(counter, reterr);
     }
-    return MATCH_WHOLE;
+    if (!log_scan_end(&scan, &counter->format->log))
+        return counter_broken(counter, reterr);
+    counter->seen.good = scan.good;
+    counter->seen.size = scan.good + (int64_t)scan.rest_n;
+    counter->seen.count = scan.count;
+    return 0;
 }
 
-static Match match_time(Finger *at)
+/* Reads it only if it is not as we left it. */
+static int log_look(Counter *counter, int fd, Err *reterr)
 {
-    static const char letters[] = "0123456789-:.+TZ";
-    char text[TIMEFMT_MAX];
-    int64_t seconds;
-    int32_t nanos;
-    size_t n = 0;
+    struct stat st;
+    int r;
 
-    for (; at->p < at->end && *at->p && strchr(letters, *at->p); at->p++) {
-        if (n + 1 == sizeof(text))
-            return MATCH_NONE;
-        text[n++] = *at->p;
+    if (fstat(fd, &st) < 0)
+        return counter_failed("read", counter->file, errno, reterr);
+    if (counter->seen.size == st.st_size && counter->seen.inode == st.st_ino &&
+        counter->seen.device == st.st_dev)
+        return 0;
+    counter->seen.size = -1;
+    r = log_read(counter, fd, reterr);
+    if (r)
+        return r;
+    counter->seen.inode = st.st_ino;
+    counter->seen.device = st.st_dev;
+    return 0;
+}
+
+int log_load(Counter *counter, uint64_t *ret, Err *reterr)
+{
+    _close_fd_ int fd = open(counter->file, O_RDONLY | O_CLOEXEC);
+    int r;
+
+    *ret = 0;
+    if (fd < 0 && errno == ENOENT && file_exists(counter->folder))
+        return 0;
+    if (fd < 0)
+        return counter_failed("read", counter->file, errno, reterr);
+    r = log_look(counter, fd, reterr);
+    *ret = counter->seen.count;
+    return r;
+}
+
+static int log_append(Counter *counter, int fd, const StrBuf *text, bool durable)
+{
+    int code = 0;
+
+    /* What is left of a visit that was cut short. */
+    if (counter->seen.size > counter->seen.good && ftruncate(fd, counter->seen.good) < 0)
+        return errno;
+    code = counter_write(fd, text->p, text->n);
+    if (code == 0 && durable)
+        code = counter_sync(fd);
+    /* A new file needs its name on disk too. */
+    if (code == 0 && durable && counter->seen.good == 0)
+        code = counter_sync_folder(counter);
+    return code;
+}
+
+int log_add(Counter *counter, const Visit *visits, size_t n, bool durable, uint64_t *ret,
+            Err *reterr)
+{
+    const LogFormat *log = &counter->format->log;
+    _close_fd_ int fd = open(counter->file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    int code, r;
+
+    if (fd < 0)
+        return counter_failed("open", counter->file, errno, reterr);
+    r = log_look(counter, fd, reterr);
+    if (r)
+        return r;
+    if (counter->seen.good == 0)
+        strbuf_add_string(&text, log->header);
+    for (size_t i = 0; i < n; i++)
+        log_print(&text, log, &visits[i]);
+    code = log_append(counter, fd, &text, durable);
+    if (code) {
+        /* Nobody will be told of these visits; where even this fails, they count later. */
+        (void)!ftruncate(fd, counter->seen.good);
+        counter->seen.size = -1;
+        return counter_failed("write", counter->file, code, reterr);
     }
-    if (at->p == at->end)
-        return MATCH_PART;
-    text[n] = 0;
-    return timefmt_parse(text, &seconds, &nanos) ? MATCH_NONE : MATCH_WHOLE;
-}
-
-static Match match_caller(Finger *at)
-{
-    static const char letters[] =
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:%-_";
-    const char *begin = at->p;
-
-    while (at->p < at->end && *at->p && strchr(letters, *at->p))
-        at->p++;
-    if (at->p > begin)
-        return MATCH_WHOLE;
-    return at->p == at->end ? MATCH_PART : MATCH_NONE;
-}
-
-static Match match_line(const LogFormat *format, const char *p, size_t n)
-{
-    Finger at = {p, p + n};
-    Match match = match_literal(&at, format->before, 0);
-
-    if (match == MATCH_WHOLE)
-        match = match_time(&at);
-    if (match == MATCH_WHOLE)
-        match = match_literal(&at, " - ", 0);
-    if (match == MATCH_WHOLE)
-        match = match_caller(&at);
-    if (match == MATCH_WHOLE)
-        match = match_literal(&at, format->after, '\n');
-    return match == MATCH_WHOLE && at.p < at.end ? MATCH_NONE : match;
-}
-
-static Match match(const LogScan *scan, const LogFormat *format, const char *p, size_t n)
-{
-    Finger at = {p, p + n};
-    Match found;
-
-    if (scan->header || !*format->header)
-        return match_line(format, p, n);
-    found = match_literal(&at, format->header, '\n');
-    return found == MATCH_WHOLE && at.p < at.end ? MATCH_NONE : found;
-}
-
-static bool scan_line(LogScan *scan, const LogFormat *format, const char *p, size_t n)
-{
-    if (match(scan, format, p, n) != MATCH_WHOLE)
-        return false;
-    scan->count += scan->header || !*format->header;
-    scan->header = true;
-    scan->good += (int64_t)n + 1;
-    return true;
-}
-
-bool log_scan(LogScan *scan, const LogFormat *format, const char *p, size_t n)
-{
-    const char *end = p + n;
-
-    while (p < end) {
-        const char *line_end = memchr(p, '\n', (size_t)(end - p));
-        size_t more = (size_t)((line_end ? line_end : end) - p);
-
-        if (!line_end || scan->rest_n) {
-            if (more > sizeof(scan->rest) - scan->rest_n)
-                return false;
-            memcpy(scan->rest + scan->rest_n, p, more);
-            scan->rest_n += more;
-            if (!line_end)
-                return true;
-            if (!scan_line(scan, format, scan->rest, scan->rest_n))
-                return false;
-            scan->rest_n = 0;
-        } else if (!scan_line(scan, format, p, more)) {
-            return false;
-        }
-        p = line_end + 1;
-    }
-    return true;
-}
-
-bool log_scan_end(const LogScan *scan, const LogFormat *format)
-{
-    return !scan->rest_n || match(scan, format, scan->rest, scan->rest_n) != MATCH_NONE;
-}
-
-void log_print(StrBuf *buf, const LogFormat *format, const Visit *visit)
-{
-    char when[TIMEFMT_MAX];
-
-    timefmt_offset(visit->seconds, visit->offset, when);
-    strbuf_printf(buf, "%s%s - %s%s", format->before, when, visit->caller, format->after);
+    counter->seen.good += (int64_t)text.n;
+    counter->seen.size = counter->seen.good;
+    counter->seen.count += n;
+    *ret = counter->seen.count;
+    return 0;
 }

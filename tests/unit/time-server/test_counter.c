@@ -3,7 +3,9 @@
 #include "app_testing.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "counter.h"
 
@@ -251,6 +253,114 @@ static void a_folder_that_is_gone_may_come_back(void **state)
     counter_free(counter);
 }
 
+/* ---- in place or replaced ---- */
+
+static ino_t inode_of(const char *name)
+{
+    struct stat st;
+
+    assert_int_equal(stat(at(name), &st), 0);
+    return st.st_ino;
+}
+
+/* With a descriptor on what is there before, so that its inode cannot come back. */
+static bool is_replaced_by(Counter *counter, size_t n, uint64_t expected)
+{
+    _close_fd_ int before = open(at("visits"), O_PATH | O_CLOEXEC);
+    ino_t inode = inode_of("visits");
+
+    assert_int_equal(add(counter, n), expected);
+    return inode_of("visits") != inode;
+}
+
+static void a_count_as_long_as_the_old_one_is_overwritten_in_place(void **state)
+{
+    Counter *counter = new_counter("text"), *binary;
+
+    assert_int_equal(add(counter, 7), 7);
+    assert_false(is_replaced_by(counter, 2, 9));
+    assert_file("visits", "9");
+    assert_true(is_replaced_by(counter, 1, 10));
+    assert_false(is_replaced_by(counter, 1, 11));
+    assert_file("visits", "11");
+    counter_free(counter);
+
+    binary = new_counter("binary");
+    put_file("visits", "\xff", 1);
+    assert_true(is_replaced_by(binary, 1, 256));
+    assert_false(is_replaced_by(binary, 1, 257));
+    counter_free(binary);
+}
+
+static void a_file_of_somebody_else_or_with_a_second_name_is_replaced(void **state)
+{
+    Counter *counter = new_counter("text");
+
+    put_text("visits", "20");
+    assert_true(is_replaced_by(counter, 1, 21));
+    assert_false(is_replaced_by(counter, 1, 22));
+    assert_int_equal(link(at("visits"), at("kept")), 0);
+    assert_true(is_replaced_by(counter, 1, 23));
+    assert_file("kept", "22");
+    assert_false(is_replaced_by(counter, 1, 24));
+    unlink(at("visits"));
+    assert_int_equal(symlink("kept", at("visits")), 0);
+    assert_int_equal(add(counter, 1), 23);
+    assert_file("kept", "22");
+    counter_free(counter);
+}
+
+static void who_has_it_open_keeps_what_was_there(void **state)
+{
+    Counter *counter = new_counter("text");
+    char text[8] = {0};
+    int reader;
+
+    assert_int_equal(add(counter, 5), 5);
+    reader = open(at("visits"), O_RDONLY | O_CLOEXEC);
+    assert_true(is_replaced_by(counter, 1, 6));
+    assert_int_equal(pread(reader, text, sizeof(text), 0), 1);
+    assert_string_equal(text, "5");
+    close(reader);
+    assert_false(is_replaced_by(counter, 1, 7));
+    counter_free(counter);
+}
+
+static void read_until_killed(Counter *counter)
+{
+    uint64_t last = 0, count;
+
+    while (counter_load(counter, &count, NULL) == 0 && count >= last && count % 3331 == 0)
+        last = count;
+    _exit(1);
+}
+
+/* Steps of 3331 alter all low digits at once, so a mixture of two counts is no multiple of it. */
+static void a_reader_never_sees_a_mixture(void **state)
+{
+    static const char *const formats[] = {"text", "binary"};
+
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        Counter *counter = new_counter(formats[i]);
+        uint64_t count, sum = 0;
+        pid_t reader;
+        int status;
+
+        unlink(at("visits"));
+        assert_int_equal(counter_add(counter, NULL, 3331, false, &count, NULL), 0);
+        reader = fork();
+        if (reader == 0)
+            read_until_killed(counter);
+        for (int k = 0; k < 20000; k++, sum++)
+            assert_int_equal(counter_add(counter, NULL, 3331, false, &count, NULL), 0);
+        assert_int_equal(waitpid(reader, &status, WNOHANG), 0); /* it found nothing amiss */
+        kill(reader, SIGKILL);
+        waitpid(reader, &status, 0);
+        assert_true(count == 3331 * (sum + 1));
+        counter_free(counter);
+    }
+}
+
 /* Every step fails once: nothing counts, and nothing is left that reads as more. */
 static void an_addition_that_fails_counts_nothing(void **state)
 {
@@ -286,6 +396,31 @@ static void an_addition_that_fails_counts_nothing(void **state)
 #endif
 }
 
+static void an_overwriting_that_fails_counts_nothing(void **state)
+{
+#ifdef FAULT_POINTS
+    static const char *const points[] = {"counter.write", "counter.sync"};
+    Counter *counter = new_counter("text");
+    uint64_t count;
+
+    assert_int_equal(add(counter, 5), 5);
+    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+        Err err = ERR_INIT;
+
+        fault_arm(points[i], 1);
+        assert_int_equal(counter_add(counter, &(Visit){0}, 1, true, &count, &err),
+                         COUNTER_E_FAILED);
+        fault_arm("", 0);
+        assert_non_null(strstr(err.message, "cannot write"));
+        assert_file("visits", "5");
+    }
+    assert_int_equal(add(counter, 1), 6);
+    counter_free(counter);
+#else
+    skip();
+#endif
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -300,7 +435,12 @@ int main(void)
         TEST(a_count_set_by_hand_goes_on_from_there),
         TEST(a_second_process_is_refused),
         TEST(a_folder_that_is_gone_may_come_back),
+        TEST(a_count_as_long_as_the_old_one_is_overwritten_in_place),
+        TEST(a_file_of_somebody_else_or_with_a_second_name_is_replaced),
+        TEST(who_has_it_open_keeps_what_was_there),
+        TEST(a_reader_never_sees_a_mixture),
         TEST(an_addition_that_fails_counts_nothing),
+        TEST(an_overwriting_that_fails_counts_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

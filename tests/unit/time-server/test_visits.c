@@ -142,10 +142,10 @@ static void a_failed_write_counts_nothing_and_it_recovers_by_itself(void **state
     static const char *const points[] = {"counter.write", "counter.sync", "counter.rename"};
     Fixture *f = *state;
 
-    put_text("visits", "5");
     open_visits(f);
     for (size_t i = 0; i < ARRAY_LEN(points); i++) {
         f->told = f->refused = 0;
+        put_text("visits", "5"); /* another's, so it is replaced */
         fault_arm(points[i], 1);
         add(f, 1);
         turn(f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The formats of a count that are logs: see counter.h. */
-#ifndef TIME_SERVER_COUNTER_LOG_H
-#define TIME_SERVER_COUNTER_LOG_H
+/* One visit a line: how such a file is read, piece by piece, and how a line is written. See
+ * counter.h. */
+#ifndef TIME_SERVER_LOG_FORMAT_H
+#define TIME_SERVER_LOG_FORMAT_H
 
 #include "base/strbuf.h"
 #include "counter.h"
