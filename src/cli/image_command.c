@@ -52,6 +52,17 @@ static int ask(const Options *options, const char *method, const char *path, Str
     return err_set(reterr, 0, "%s", strbuf_string(ret));
 }
 
+/* As people write it: "docker.io/library/web:1" is web:1. */
+static const char *short_name(const char *name)
+{
+    static const char *const prefixes[] = {"docker.io/library/", "docker.io/"};
+
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        if (str_starts_with(name, prefixes[i]))
+            return name + strlen(prefixes[i]);
+    return name;
+}
+
 /* Imports the archive, and says what came in. */
 static int import_one(Options *options, const char *file, const char *done, Err *reterr)
 {
@@ -81,12 +92,9 @@ static int import_one(Options *options, const char *file, const char *done, Err 
         for (size_t i = 0; i < list.n; i++)
             strbuf_printf(&names, "%s\n", list.v[i]);
     }
-    for (char *line = names.p ? names.p : (char *)(uintptr_t) "", *end; *line; line = end + 1) {
-        end = strchr(line, '\n');
-        if (!end)
-            break;
-        printf("%.*s %s\n", (int)(end - line), line, done);
-    }
+    for (char *at = names.p, *line; (line = strsep(&at, "\n"));)
+        if (*line)
+            printf("%s %s\n", short_name(line), done);
     return 0;
 }
 
@@ -216,7 +224,7 @@ static int list(Options *options, Err *reterr)
         if (!end)
             break;
         *tab = *second = *end = 0;
-        print_row(line, tab + 1, second + 1);
+        print_row(short_name(line), tab + 1, second + 1);
         line = end + 1;
     }
     return 0;
@@ -241,7 +249,7 @@ static int remove_one(Options *options, const char *name, Err *reterr)
         strbuf_printf(&answer, "%s removed\n", name);
     }
     if (r == 0)
-        fputs(strbuf_string(&answer), stdout);
+        fputs(short_name(strbuf_string(&answer)), stdout);
     return r;
 }
 

@@ -4,6 +4,7 @@
  * it is ready: the child writes a byte to a pipe, or the pipe closes because it died, and then the
  * end of its log says why.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -253,6 +254,24 @@ int command_status(const char *program, Options *options)
 
 /* ---- reset ---- */
 
+/* A folder that is a mount itself, such as a disk for the data, stays and is emptied. */
+static int remove_folder(const char *path, Err *reterr)
+{
+    int r = file_remove_tree(path);
+    struct dirent *entry;
+    DIR *folder;
+    bool empty = true;
+
+    if (r >= 0)
+        return 0;
+    folder = r == -EXDEV ? opendir(path) : NULL;
+    while (folder && (entry = readdir(folder)))
+        empty = empty && (str_equal(entry->d_name, ".") || str_equal(entry->d_name, ".."));
+    if (folder)
+        closedir(folder);
+    return folder && empty ? 0 : err_set(reterr, -r, "cannot remove %s", path);
+}
+
 int command_reset(const char *program, Options *options)
 {
     Err err = ERR_INIT;
@@ -276,16 +295,8 @@ int command_reset(const char *program, Options *options)
         r = net_remove_all(options->instance, options->run, &err);
     if (r < 0)
         return fail(&err);
-    r = file_remove_tree(options->run);
-    if (r < 0) {
-        err_set(&err, -r, "cannot remove %s", options->run);
+    if (remove_folder(options->run, &err) < 0 || remove_folder(options->data, &err) < 0)
         return fail(&err);
-    }
-    r = file_remove_tree(options->data);
-    if (r < 0) {
-        err_set(&err, -r, "cannot remove %s", options->data);
-        return fail(&err);
-    }
     if (kubeconfig_remove(options->kubeconfig, CONTEXT, &err) < 0)
         return fail(&err);
     printf("All of stead's state is removed.\n");
