@@ -180,7 +180,7 @@ int file_mkdir_all(const char *path, mode_t mode)
         if (*at != '/' && !last)
             continue;
         *at = 0;
-        if (mkdir(part, mode) < 0 && errno != EEXIST)
+        if (FAULT_CALL("file.mkdir", mkdir(part, mode)) < 0 && errno != EEXIST)
             return ERR_ORIGIN(-errno);
         if (!last)
             *at = '/';
@@ -294,7 +294,7 @@ int file_remove_tree(const char *path)
     _close_fd_ int top = -1;
     bool folder;
     unsigned moved = 0;
-    int r = look_at(AT_FDCWD, path, &folder);
+    int r = FAULT_POINT("file.remove") ? -EIO : look_at(AT_FDCWD, path, &folder);
 
     if (r < 0)
         return r == -ENOENT ? 0 : ERR_TRACE(r);

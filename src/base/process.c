@@ -173,10 +173,14 @@ static int spawn(Process *p, uv_loop_t *loop, const ProcessOptions *options)
         .stdio = stdio,
         .stdio_count = 3,
     };
+    int r;
 
-    if (FAULT_POINT("process.spawn"))
+    if (FAULT_POINT_OF("process.spawn", options->argv))
         return UV_EAGAIN;
-    return uv_spawn(loop, &p->process, &o);
+    r = uv_spawn(loop, &p->process, &o);
+    if (r == 0 && FAULT_POINT_OF("process.spawned", options->argv))
+        uv_process_kill(&p->process, SIGKILL);
+    return r;
 }
 
 void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessDone done,

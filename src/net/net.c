@@ -48,7 +48,7 @@ typedef struct ServiceState {
 struct Net {
     uv_loop_t *loop;
     char *instance, *bridge, *netns_dir;
-    char *pod_cidr_text;
+    char *pod_cidr_text, *service_cidr_text;
     Cidr4 pod_cidr, service_cidr;
     char gateway[16];
     unsigned bridge_index;
@@ -223,6 +223,7 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
     net->bridge = mem_strdup(options->instance);
     net->netns_dir = mem_printf("%s/netns", options->run_dir);
     net->pod_cidr_text = mem_strdup(options->pod_cidr);
+    net->service_cidr_text = mem_strdup(options->service_cidr);
     net->on_error = options->on_error;
     net->on_error_data = options->on_error_data;
     net->next = 2;
@@ -293,6 +294,7 @@ static void on_closed(uv_handle_t *handle)
     free(net->bridge);
     free(net->netns_dir);
     free(net->pod_cidr_text);
+    free(net->service_cidr_text);
     free(net->taken);
     free(net);
 }
@@ -425,7 +427,7 @@ static void pod_add_work(uv_work_t *work)
         return;
     }
     mac_of(job->address, mac);
-    fd = open(job->netns, O_RDONLY | O_CLOEXEC);
+    fd = FAULT_CALL("net.pod.open", open(job->netns, O_RDONLY | O_CLOEXEC));
     r = fd < 0 ? ERR_ORIGIN(-errno)
                : link_create_veth(job->link, job->net->bridge_index, "eth0", mac, fd);
     if (r == -EEXIST) {
@@ -503,7 +505,7 @@ static void pod_remove_work(uv_work_t *work)
 
     if (r == 0)
         r = netns_remove(job->netns);
-    if (r == 0 && unlink(job->address_file) < 0 && errno != ENOENT)
+    if (r == 0 && FAULT_CALL("net.pod.forget", unlink(job->address_file)) < 0 && errno != ENOENT)
         r = ERR_ORIGIN(-errno);
     if (r < 0)
         job->r = err_set(&job->err, -r, "cannot remove the network namespace %s", job->netns);
@@ -562,8 +564,9 @@ static Service *service_copy(const NetServicePort *from)
 static bool service_equal(const NetServicePort *a, const NetServicePort *b)
 {
     if (!str_equal(a->protocol, b->protocol) || a->port != b->port ||
-        a->node_port != b->node_port || a->affinity_seconds != b->affinity_seconds ||
-        a->n_addresses != b->n_addresses || a->n_endpoints != b->n_endpoints)
+        a->host_port != b->host_port || a->node_port != b->node_port ||
+        a->affinity_seconds != b->affinity_seconds || a->n_addresses != b->n_addresses ||
+        a->n_endpoints != b->n_endpoints)
         return false;
     for (size_t i = 0; i < a->n_addresses; i++)
         if (!str_equal(a->addresses[i], b->addresses[i]))
@@ -641,8 +644,10 @@ void net_service_sync_done(Net *net)
 
 static void print_transaction(Net *net, StrBuf *out)
 {
-    NftTable table = {
-        .instance = net->instance, .bridge = net->bridge, .pod_cidr = net->pod_cidr_text};
+    NftTable table = {.instance = net->instance,
+                      .bridge = net->bridge,
+                      .pod_cidr = net->pod_cidr_text,
+                      .service_cidr = net->service_cidr_text};
 
     if (net->rebuild) {
         nft_print_table(&table, out);

@@ -35,9 +35,9 @@ int netns_create(const char *path)
     file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
     if (home < 0 || file < 0)
         return ERR_ORIGIN(-errno);
-    if (FAULT_POINT("netns.create") || unshare(CLONE_NEWNET) < 0)
-        return ERR_ORIGIN(errno ? -errno : -EIO);
-    if (mount(OWN_NAMESPACE, path, NULL, MS_BIND, NULL) < 0)
+    if (FAULT_CALL("netns.create", unshare(CLONE_NEWNET)) < 0)
+        return ERR_ORIGIN(-errno);
+    if (FAULT_CALL("netns.mount", mount(OWN_NAMESPACE, path, NULL, MS_BIND, NULL)) < 0)
         r = ERR_ORIGIN(-errno);
     come_back(home);
     if (r < 0)
@@ -48,9 +48,9 @@ int netns_create(const char *path)
 int netns_remove(const char *path)
 {
     /* Crashes between steps may have stacked two mounts. */
-    while (umount2(path, MNT_DETACH) == 0)
+    while (FAULT_CALL("netns.unmount", umount2(path, MNT_DETACH)) == 0)
         ;
-    return unlink(path) < 0 && errno != ENOENT ? ERR_ORIGIN(-errno) : 0;
+    return FAULT_CALL("netns.unlink", unlink(path)) < 0 && errno != ENOENT ? ERR_ORIGIN(-errno) : 0;
 }
 
 int netns_run(const char *path, int (*f)(void *data), void *data)
@@ -59,7 +59,7 @@ int netns_run(const char *path, int (*f)(void *data), void *data)
     _close_fd_ int there = open(path, O_RDONLY | O_CLOEXEC);
     int r;
 
-    if (home < 0 || there < 0 || setns(there, CLONE_NEWNET) < 0)
+    if (home < 0 || there < 0 || FAULT_CALL("netns.enter", setns(there, CLONE_NEWNET)) < 0)
         return ERR_ORIGIN(-errno);
     r = f(data);
     come_back(home);

@@ -450,8 +450,12 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
     if (start->tty)
         argv[n++] = "-t";
     task->conmon.data = task;
+    if (FAULT_POINT("node.conmon.spawn"))
+        return UV_EAGAIN;
     r = uv_spawn(task->runtime->loop, &task->conmon, &options);
     task->has_process = true; /* also after a failure, the handle wants to be closed */
+    if (r == 0 && FAULT_POINT("node.conmon.spawned"))
+        uv_process_kill(&task->conmon, SIGKILL);
     return r;
 }
 

@@ -82,6 +82,7 @@ static int plan_volumes(AgentPod *pod, Arena *arena, PodVolume **ret, size_t *re
         .pod_data = pod->data,
         .pod_run = pod->run,
         .root_ca_pem = agent->options.root_ca_pem,
+        .images = agent->options.images,
         .now_ns = clock_wall_ns(agent->options.clock),
         .make_token = agent->options.make_token,
         .make_token_data = agent->options.make_token_data,
@@ -121,9 +122,10 @@ static int pin_ipc(const char *path, Err *reterr)
         return err_set(reterr, errno, "cannot make %s", path);
     if (here.st_dev == there.st_dev)
         return 0; /* held already */
-    if (unshare(CLONE_NEWIPC) < 0)
+    if (FAULT_CALL("node.ipc.unshare", unshare(CLONE_NEWIPC)) < 0)
         return err_set(reterr, errno, "cannot make an IPC namespace");
-    if (mount("/proc/thread-self/ns/ipc", path, NULL, MS_BIND, NULL) < 0)
+    if (FAULT_CALL("node.ipc.mount", mount("/proc/thread-self/ns/ipc", path, NULL, MS_BIND, NULL)) <
+        0)
         r = err_set(reterr, errno, "cannot hold the IPC namespace");
     ASSERT(setns(own, CLONE_NEWIPC) == 0);
     return r;
@@ -139,7 +141,8 @@ static int make_shm(const char *path, Err *reterr)
         return err_set(reterr, -r, "cannot make %s", path);
     if (stat(path, &here) == 0 && stat(parent, &up) == 0 && here.st_dev != up.st_dev)
         return 0;
-    if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m") < 0)
+    if (FAULT_CALL("node.shm.mount", mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                                           "mode=1777,size=64m")) < 0)
         return err_set(reterr, errno, "cannot mount /dev/shm");
     return 0;
 }
@@ -249,6 +252,7 @@ static void prepare_step_done(AgentPod *pod)
     }
     log_debug("node", "pod %s/%s: sandbox is ready, %s", pod->ns, pod->name, str_or(pod->ip, ""));
     refresh_schedule(pod);
+    host_ports_add(pod);
     machine_prepared(pod->machine, pod->ip);
 }
 
@@ -342,6 +346,7 @@ void sandbox_prepare(AgentPod *pod)
     NodeAgent *agent = pod->agent;
     const PodSpec *spec = spec_of(pod);
     const PodStatus *status = &((const Pod *)pod->object->value)->status;
+    const char *hostname;
     SandboxWork *w;
     Err err = ERR_INIT;
 
@@ -350,6 +355,13 @@ void sandbox_prepare(AgentPod *pod)
     pod->prepare_reason = NULL;
     pod->preparing = 1;
     w = work_new(pod);
+    if (spec->host_users && !*spec->host_users) {
+        err_set(&err, 0,
+                "can't set `spec.hostUsers: false`, runtime does not support user namespaces");
+        note_error(pod, "FailedCreatePodSandBox", &err);
+    }
+    if (pod_kernel_hostname(pod->object, agent->options.domain, &w->arena, &hostname, &err) < 0)
+        note_error(pod, "FailedCreatePodSandBox", &err);
     if (plan_volumes(pod, &w->arena, &w->volumes, &w->n_volumes, &err) < 0) {
         w->n_volumes = 0;
         note_error(pod, "FailedMount", &err);
@@ -543,6 +555,7 @@ void sandbox_teardown(AgentPod *pod)
             return;
     timer_stop(pod->agent->options.clock, &pod->refresh);
     pod->tearing_down = true;
+    host_ports_remove(pod);
     w = work_new(pod);
     w->cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
     uv_queue_work(pod->agent->options.loop, &w->work, teardown_work, teardown_done);

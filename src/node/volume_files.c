@@ -10,6 +10,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "node/overlay.h"
 #include "node/volume_disk.h"
 #include "node/volumes.h"
 
@@ -67,8 +68,9 @@ int mounts_below_remove(const char *folder, Err *reterr)
         return errno == ENOENT ? 0 : err_set(reterr, errno, "cannot find %s", folder);
     n = mounts_below(real, &v);
     while (n-- > 0) {
-        if (umount2(v[n], UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT &&
-            umount2(v[n], UMOUNT_NOFOLLOW | MNT_DETACH) < 0)
+        if (FAULT_CALL("node.unmount", umount2(v[n], UMOUNT_NOFOLLOW)) < 0 && errno != EINVAL &&
+            errno != ENOENT &&
+            FAULT_CALL("node.unmount.detach", umount2(v[n], UMOUNT_NOFOLLOW | MNT_DETACH)) < 0)
             r = err_set(reterr, errno, "cannot unmount %s", v[n]);
         free(v[n]);
     }
@@ -172,7 +174,8 @@ static int write_one(const char *folder, const VolumeFile *file, int64_t group, 
     r = file_mkdir_for(path, 0755);
     if (r < 0)
         return err_set(reterr, -r, "cannot make the folder of %s", file->path);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = FAULT_CALL("node.files.open",
+                    open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (fd < 0)
         return err_set(reterr, errno, "cannot write %s", file->path);
     while (at < file->data.n) {
@@ -258,7 +261,8 @@ int volume_write_files(const PodVolume *volume, int64_t group, Err *reterr)
             return r;
     }
     unlink(next);
-    if (symlink(strrchr(folder, '/') + 1, next) < 0 || rename(next, data) < 0)
+    if (symlink(strrchr(folder, '/') + 1, next) < 0 ||
+        FAULT_CALL("node.files.rename", rename(next, data)) < 0)
         return err_set(reterr, errno, "cannot switch the data of volume %s", volume->name);
     r = link_names(volume, reterr);
     if (r < 0)
@@ -280,19 +284,23 @@ static int setup_host(const PodVolume *v, Err *reterr)
         mode_t mode;
     } types[] = {
         {"Directory", "directory", S_IFDIR},      {"File", "file", S_IFREG},
-        {"Socket", "socket", S_IFSOCK},           {"CharDevice", "character device", S_IFCHR},
+        {"Socket", "socket file", S_IFSOCK},      {"CharDevice", "character device", S_IFCHR},
         {"BlockDevice", "block device", S_IFBLK},
     };
     struct stat st;
     int r;
 
     if (str_equal(v->host_type, "DirectoryOrCreate")) {
+        if (stat(v->path, &st) == 0 && !S_ISDIR(st.st_mode))
+            return err_set(reterr, 0, "hostPath type check failed: %s is not a directory", v->path);
         r = file_mkdir_all(v->path, 0755);
         return r < 0 ? err_set(reterr, -r, "cannot make %s", v->path) : 0;
     }
     if (str_equal(v->host_type, "FileOrCreate")) {
-        _close_fd_ int fd = open(v->path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+        _close_fd_ int fd = open(v->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
 
+        if (stat(v->path, &st) == 0 && !S_ISREG(st.st_mode))
+            return err_set(reterr, 0, "hostPath type check failed: %s is not a file", v->path);
         return fd < 0 ? err_set(reterr, errno, "cannot make %s", v->path) : 0;
     }
     if (str_empty(v->host_type)) { /* no check; a missing one becomes a folder, as everywhere */
@@ -331,9 +339,19 @@ static int setup_memory(const PodVolume *v, Err *reterr)
         return r;
     if (v->size)
         snprintf(options, sizeof(options), "mode=1777,size=%" PRId64, v->size);
-    if (mount("tmpfs", v->path, "tmpfs", 0, options) < 0)
+    if (FAULT_CALL("node.memory.mount", mount("tmpfs", v->path, "tmpfs", 0, options)) < 0)
         return err_set(reterr, errno, "cannot mount a tmpfs");
     return 0;
+}
+
+static int setup_image(const PodVolume *v, Err *reterr)
+{
+    int r = setup_folder(v->path, 0755, reterr);
+
+    if (r < 0 || !v->layers.n || is_mounted(v->path))
+        return r;
+    r = overlay_mount(&v->layers, NULL, NULL, v->path);
+    return r < 0 ? err_set(reterr, -r, "cannot mount the image") : 0;
 }
 
 int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mismatch, Arena *arena,
@@ -366,6 +384,7 @@ int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mism
         }
         break;
     case VOLUME_IMAGE:
+        r = setup_image(v, reterr);
         break;
     }
     if (r < 0 || !v->owned || v->read_only)
@@ -440,7 +459,7 @@ int volume_sub_path(const char *volume_path, const char *sub_path, const char *p
     if (r < 0)
         return err_set(reterr, -r, "failed to prepare subPath %s", sub_path);
     snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
-    if (mount(source, pin, NULL, MS_BIND | MS_REC, NULL) < 0)
+    if (FAULT_CALL("node.sub_path.mount", mount(source, pin, NULL, MS_BIND | MS_REC, NULL)) < 0)
         return err_set(reterr, errno, "failed to bind subPath %s", sub_path);
     return 0;
 }
