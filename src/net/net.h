@@ -68,6 +68,9 @@ typedef struct NetServicePort {
     const NetEndpoint *endpoints; /* none: refuse at once */
     size_t n_endpoints;
     int affinity_seconds; /* client IP affinity; 0: none */
+    /* Of a pod, not of a service: it has places of its own in the table and comes last, so that it
+     * never meets a service's port. Its one port is node_port, or addresses and port. */
+    bool host_port;
 } NetServicePort;
 
 /* Replaces what the key had; spread is even over the endpoints. Both take effect within the same

@@ -54,12 +54,16 @@ void nft_print_table(const NftTable *table, StrBuf *out)
         " {\n"
         " map services { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
         " map nodeports { type inet_proto . inet_service : verdict; }\n"
+        " map hostaddresses { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
+        " map hostports { type inet_proto . inet_service : verdict; }\n"
         " set nobody { type ipv4_addr . inet_proto . inet_service; }\n"
         " set nobody-nodeports { type inet_proto . inet_service; }\n"
         " set hairpin { type ipv4_addr . ipv4_addr; }\n"
         " chain find {\n"
         "  ip daddr . meta l4proto . th dport vmap @services\n"
         "  fib daddr type local meta l4proto . th dport vmap @nodeports\n"
+        "  ip daddr . meta l4proto . th dport vmap @hostaddresses\n"
+        "  %s%s fib daddr type local meta l4proto . th dport vmap @hostports\n"
         " }\n"
         " chain refuse {\n"
         "  meta l4proto tcp reject with tcp reset\n"
@@ -86,19 +90,24 @@ void nft_print_table(const NftTable *table, StrBuf *out)
         "  ip saddr %s oifname != \"%s\" masquerade\n"
         " }\n"
         "}\n",
-        table->bridge, table->pod_cidr, table->bridge);
+        table->service_cidr ? "ip daddr != " : "", str_or(table->service_cidr, ""), table->bridge,
+        table->pod_cidr, table->bridge);
 }
 
 static void print_elements(const NftTable *table, const char *verb, const NetServicePort *port,
                            StrBuf *out)
 {
     bool somebody = port->n_endpoints > 0;
+    const char *by_address = port->host_port ? "hostaddresses" : somebody ? "services" : "nobody";
+    const char *by_port = port->host_port ? "hostports"
+                          : somebody      ? "nodeports"
+                                          : "nobody-nodeports";
 
     for (size_t i = 0; i < port->n_addresses; i++) {
         strbuf_printf(out, "%s element ", verb);
         print_name(table, out);
-        strbuf_printf(out, " %s { %s . %s . %u", somebody ? "services" : "nobody",
-                      port->addresses[i], protocol_of(port), port->port);
+        strbuf_printf(out, " %s { %s . %s . %u", by_address, port->addresses[i], protocol_of(port),
+                      port->port);
         if (somebody) {
             strbuf_add_string(out, " : goto ");
             print_chain(port, out);
@@ -109,8 +118,7 @@ static void print_elements(const NftTable *table, const char *verb, const NetSer
         return;
     strbuf_printf(out, "%s element ", verb);
     print_name(table, out);
-    strbuf_printf(out, " %s { %s . %u", somebody ? "nodeports" : "nobody-nodeports",
-                  protocol_of(port), port->node_port);
+    strbuf_printf(out, " %s { %s . %u", by_port, protocol_of(port), port->node_port);
     if (somebody) {
         strbuf_add_string(out, " : goto ");
         print_chain(port, out);

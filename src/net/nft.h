@@ -10,6 +10,7 @@
  *   map services   address . protocol . port -> goto its chain
  *   map nodeports  protocol . port           -> goto its chain, for every address of this machine
  *   set nobody, nobody-nodeports             -> refused at once
+ *   map hostaddresses, hostports             like the two maps, for ports of pods on the machine
  *   set hairpin    pod . pod                 -> a pod that reached itself by a service: masquerade
  */
 #ifndef NET_NFT_H
@@ -22,6 +23,7 @@ typedef struct NftTable {
     const char *instance;
     const char *bridge;
     const char *pod_cidr;
+    const char *service_cidr; /* no port of a pod on the machine is found there; NULL: none */
 } NftTable;
 
 /* The table anew, without services: one transaction together with what follows. */
