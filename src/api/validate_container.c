@@ -561,6 +561,9 @@ static void validate_security(const PodCheck *check, const SecurityContext *secu
         str_empty(security->seccomp_profile->localhost_profile))
         fail_required(causes, PATH(PATH(path, "seccompProfile"), "localhostProfile"),
                       "must be set when seccomp type is Localhost");
+    else if (security->seccomp_profile && str_equal(security->seccomp_profile->type, "Localhost"))
+        validate_relative_path(security->seccomp_profile->localhost_profile,
+                               PATH(PATH(path, "seccompProfile"), "localhostProfile"), causes);
     if (no_escalation && security->privileged && *security->privileged)
         fail_invalid(causes, path, "",
                      "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");

@@ -61,6 +61,9 @@ static void validate_security(const PodSpec *spec, const Path *path, Causes *cau
         str_empty(security->seccomp_profile->localhost_profile))
         fail_required(causes, PATH(PATH(path, "seccompProfile"), "localhostProfile"),
                       "must be set when seccomp type is Localhost");
+    else if (security->seccomp_profile && str_equal(security->seccomp_profile->type, "Localhost"))
+        validate_relative_path(security->seccomp_profile->localhost_profile,
+                               PATH(PATH(path, "seccompProfile"), "localhostProfile"), causes);
 }
 
 static void bad_list(Causes *causes, const Path *path, const char *json, const PodDNSConfig *dns,
