@@ -11,10 +11,12 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "node/container_spec.h"
+#include "node/overlay.h"
+#include "node/seccomp.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CPU_PERIOD 100000
-#define MOUNT_OPTIONS_MAX 4000 /* a page, less what the kernel adds */
+#define PROFILE_LIMIT (1 << 20)
 
 /* ---- on the loop ---- */
 
@@ -102,8 +104,25 @@ static void spec_resources(AgentContainer *c, ContainerSpec *s, const Container 
     s->oci.oom_score_adj = score;
 }
 
-static void spec_security(ContainerSpec *s, const PodSpec *pod, const Container *container,
-                          const Image *image)
+/* Profiles of type Localhost lie in DATA/seccomp. */
+static void spec_seccomp(ContainerSpec *s, const AgentPod *pod, const PodSecurityContext *all,
+                         const SecurityContext *own)
+{
+    const SeccompProfile *profile = own && own->seccomp_profile ? own->seccomp_profile
+                                    : all                       ? all->seccomp_profile
+                                                                : NULL;
+
+    if (!profile || s->oci.privileged)
+        return;
+    if (str_equal(profile->type, "RuntimeDefault"))
+        s->oci.seccomp = "";
+    else if (str_equal(profile->type, "Localhost"))
+        s->seccomp_file = arena_printf(&s->arena, "%s/seccomp/%s", pod->agent->options.data_dir,
+                                       str_or(profile->localhost_profile, ""));
+}
+
+static void spec_security(ContainerSpec *s, const AgentPod *agent_pod, const PodSpec *pod,
+                          const Container *container, const Image *image)
 {
     const SecurityContext *own = container->security_context;
     const PodSecurityContext *all = pod->security_context;
@@ -136,8 +155,10 @@ static void spec_security(ContainerSpec *s, const PodSpec *pod, const Container 
             map->v[map->n++] = (StringEntry){all->sysctls.v[i].name, all->sysctls.v[i].value};
         s->oci.sysctls = map;
     }
-    if (!own)
+    if (!own) {
+        spec_seccomp(s, agent_pod, all, own);
         return;
+    }
     s->oci.privileged = own->privileged && *own->privileged;
     s->oci.read_only_root = own->read_only_root_filesystem && *own->read_only_root_filesystem;
     s->oci.no_new_privileges = own->allow_privilege_escalation && !*own->allow_privilege_escalation;
@@ -146,6 +167,7 @@ static void spec_security(ContainerSpec *s, const PodSpec *pod, const Container 
         s->oci.cap_add = own->capabilities->add;
         s->oci.cap_drop = own->capabilities->drop;
     }
+    spec_seccomp(s, agent_pod, all, own);
 }
 
 static void add_mount(ContainerSpec *s, const char *destination, const char *source,
@@ -176,10 +198,14 @@ static const char *mount_options(Arena *arena, const VolumeMount *mount, const P
     const char *propagation = str_equal(mount->mount_propagation, "Bidirectional")     ? "rshared"
                               : str_equal(mount->mount_propagation, "HostToContainer") ? "rslave"
                                                                                        : "rprivate";
-    bool files = volume->form == VOLUME_FILES; /* written by us alone */
+    /* written by us alone */
+    bool ours = volume->form == VOLUME_FILES || volume->form == VOLUME_IMAGE;
+    bool deep = mount->read_only && !str_empty(mount->recursive_read_only) &&
+                !str_equal(mount->recursive_read_only, "Disabled");
 
-    return arena_printf(arena, "rbind,%s,%s", propagation,
-                        mount->read_only || volume->read_only || files ? "ro" : "rw");
+    return arena_printf(arena, "rbind,%s,%s%s%s", propagation,
+                        mount->read_only || volume->read_only || ours ? "ro" : "rw",
+                        deep ? ",rro" : "", volume->form == VOLUME_IMAGE ? ",noexec" : "");
 }
 
 static int spec_volume_mounts(AgentContainer *c, ContainerSpec *s, const Container *container,
@@ -286,7 +312,7 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
     AgentPod *pod = c->pod;
     const PodSpec *pod_spec = &((const Pod *)pod->object->value)->spec;
     ContainerSpec *s = mem_new_type(ContainerSpec);
-    const char *hostname = pod_hostname(pod->object, &s->arena);
+    const char *hostname;
     PodFacts facts;
     int r;
 
@@ -299,9 +325,11 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
     for (size_t i = 0; i < image->layers.n; i++)
         s->layers.v[s->layers.n++] = arena_strdup(&s->arena, image->layers.v[i]);
     agent_pod_facts(pod, &facts);
-    r = pod_env(&facts, &s->arena, container, &s->env, reterr);
+    r = pod_kernel_hostname(pod->object, facts.domain, &s->arena, &hostname, reterr);
+    if (r >= 0)
+        r = pod_env(&facts, &s->arena, container, &s->env, reterr);
     if (r >= 0) {
-        spec_security(s, pod_spec, container, image);
+        spec_security(s, pod, pod_spec, container, image);
         spec_args(s, container, image);
         spec_env(s, image, hostname, container->tty);
         spec_resources(c, s, container);
@@ -338,34 +366,9 @@ ContainerSpec *container_spec_free(ContainerSpec *s)
 
 /* ---- on the pool ---- */
 
-/* Many layers do not fit into the options of mount(2): each is told on its own (Linux 6.5 and
- * newer). */
-static int mount_overlay_new(const ContainerSpec *s, const char *upper, const char *work,
-                             const char *target)
-{
-    _close_fd_ int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-    _close_fd_ int mount_fd = -1;
-
-    if (fs < 0)
-        return -errno;
-    for (size_t i = s->layers.n; i-- > 0;)
-        if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "lowerdir+", s->layers.v[i], 0) < 0)
-            return -errno;
-    if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
-        syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "workdir", work, 0) < 0 ||
-        syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return -errno;
-    mount_fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-    if (mount_fd < 0 ||
-        syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return -errno;
-    return 0;
-}
-
 static int mount_root(ContainerSpec *s, Err *reterr)
 {
     _free_ char *upper = mem_printf("%s/upper", s->root), *work = mem_printf("%s/work", s->root);
-    _strbuf_ StrBuf options = STRBUF_INIT;
     int r;
 
     (void)mounts_below_remove(s->root, NULL);
@@ -383,16 +386,8 @@ static int mount_root(ContainerSpec *s, Err *reterr)
             return err_set(reterr, errno, "cannot mount the root folder");
         return 0;
     }
-    strbuf_add_string(&options, "lowerdir=");
-    for (size_t i = s->layers.n; i-- > 0;)
-        strbuf_printf(&options, "%s%s", s->layers.v[i], i ? ":" : "");
-    strbuf_printf(&options, ",upperdir=%s,workdir=%s", upper, work);
-    if (FAULT_POINT("node.container.mount"))
-        r = -EIO;
-    else if (options.n > MOUNT_OPTIONS_MAX)
-        r = mount_overlay_new(s, upper, work, s->oci.root);
-    else
-        r = mount("overlay", s->oci.root, "overlay", 0, options.p) < 0 ? -errno : 0;
+    r = FAULT_POINT("node.container.mount") ? -EIO
+                                            : overlay_mount(&s->layers, upper, work, s->oci.root);
     return r < 0 ? err_set(reterr, -r, "cannot mount the root folder") : 0;
 }
 
@@ -483,6 +478,25 @@ static int write_small(const char *folder, const char *name, const char *text, m
     return r < 0 ? err_set(reterr, -r, "cannot write %s", path) : 0;
 }
 
+/* Read each time: a corrected profile is taken at the next try. */
+static int read_seccomp(ContainerSpec *s, Err *reterr)
+{
+    _free_ char *text = NULL;
+    size_t n;
+    int r;
+
+    if (!s->seccomp_file)
+        return 0;
+    r = file_read(s->seccomp_file, PROFILE_LIMIT, &text, &n);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot load seccomp profile \"%s\"", s->seccomp_file);
+    r = seccomp_parse(text, n, NULL, NULL, reterr);
+    if (r < 0)
+        return err_wrap(reterr, "cannot load seccomp profile \"%s\"", s->seccomp_file);
+    s->oci.seccomp = arena_strndup(&s->arena, text, n);
+    return 0;
+}
+
 int container_spec_prepare(ContainerSpec *s, Err *reterr)
 {
     _strbuf_ StrBuf json = STRBUF_INIT;
@@ -497,6 +511,8 @@ int container_spec_prepare(ContainerSpec *s, Err *reterr)
     if (r < 0)
         return r;
     r = prepare_user(s, reterr);
+    if (r >= 0)
+        r = read_seccomp(s, reterr);
     for (size_t i = 0; i < s->n_sub_paths && r >= 0; i++) {
         r = volume_sub_path(s->sub_paths[i].volume_path, s->sub_paths[i].sub_path,
                             s->sub_paths[i].pin, reterr);

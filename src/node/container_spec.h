@@ -33,6 +33,7 @@ typedef struct ContainerSpec {
     size_t n_extra_groups;
     bool strict_groups;
     const char *pod_text;
+    const char *seccomp_file; /* NULL: none is to be read */
     EnvList env;
     bool config_error; /* prepare failed because of what the pod asks for */
 } ContainerSpec;

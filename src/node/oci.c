@@ -3,16 +3,19 @@
  * config.json for crun: the standard mounts, masks and capabilities that containers get under
  * Kubernetes everywhere, so that an image finds here what it finds there.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <yyjson.h>
 
 #include "base/file.h"
 #include "node/oci.h"
+#include "node/seccomp.h"
 
 #define PASSWD_LIMIT (1 << 20)
 
@@ -234,10 +237,8 @@ static void add_mounts(Builder *b, yyjson_mut_val *root)
     add_mount(b, mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
     add_mount(b, mounts, "/dev/pts", "devpts", "devpts",
               "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
-    if (!spec->ipc_ns || *spec->ipc_ns)
-        add_mount(b, mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-    else
-        add_mount(b, mounts, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,nosuid,noexec,nodev");
+    /* Of the IPC namespace that we are in, which may be the host's. */
+    add_mount(b, mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
     /* The sysfs of a network namespace that we are not in cannot be mounted: the host's is shown
      * then. */
     if (own_network)
@@ -296,30 +297,66 @@ static void add_resources(Builder *b, yyjson_mut_val *linux_part)
     yyjson_mut_obj_add_val(b->doc, linux_part, "resources", resources);
 }
 
+static void add_device(Builder *b, yyjson_mut_val *devices, const char *path, const struct stat *st)
+{
+    yyjson_mut_val *device = yyjson_mut_obj(b->doc);
+
+    yyjson_mut_obj_add_strcpy(b->doc, device, "path", path);
+    yyjson_mut_obj_add_str(b->doc, device, "type", S_ISCHR(st->st_mode) ? "c" : "b");
+    yyjson_mut_obj_add_uint(b->doc, device, "major", major(st->st_rdev));
+    yyjson_mut_obj_add_uint(b->doc, device, "minor", minor(st->st_rdev));
+    yyjson_mut_obj_add_uint(b->doc, device, "fileMode", st->st_mode & 0777);
+    yyjson_mut_obj_add_uint(b->doc, device, "uid", st->st_uid);
+    yyjson_mut_obj_add_uint(b->doc, device, "gid", st->st_gid);
+    yyjson_mut_arr_add_val(devices, device);
+}
+
+/* All of the host's, but what a container has of its own: terminals, shared memory, queues. */
+static void add_devices_below(Builder *b, yyjson_mut_val *devices, const char *folder, int depth)
+{
+    static const char *const own[] = {"/dev/pts",    "/dev/shm",     "/dev/fd",      "/dev/mqueue",
+                                      "/dev/ptmx",   "/dev/console", "/dev/full",    "/dev/null",
+                                      "/dev/random", "/dev/tty",     "/dev/urandom", "/dev/zero"};
+    DIR *dir = opendir(folder);
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *path = mem_printf("%s/%s", folder, entry->d_name);
+        struct stat st;
+        bool skip = entry->d_name[0] == '.';
+
+        for (size_t i = 0; i < ARRAY_LEN(own); i++)
+            skip = skip || strcmp(path, own[i]) == 0;
+        if (skip || lstat(path, &st) < 0)
+            continue;
+        if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+            add_device(b, devices, path, &st);
+        else if (S_ISDIR(st.st_mode) && depth < 8)
+            add_devices_below(b, devices, path, depth + 1);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 static void add_host_devices(Builder *b, yyjson_mut_val *linux_part)
 {
-    static const char *const paths[] = {"/dev/fuse", "/dev/kmsg", "/dev/loop-control",
-                                        "/dev/net/tun", "/dev/kvm"};
     yyjson_mut_val *devices = yyjson_mut_arr(b->doc);
 
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-        struct stat st;
-        yyjson_mut_val *device;
-
-        if (stat(paths[i], &st) < 0 || !S_ISCHR(st.st_mode))
-            continue;
-        device = yyjson_mut_obj(b->doc);
-        yyjson_mut_obj_add_str(b->doc, device, "path", paths[i]);
-        yyjson_mut_obj_add_str(b->doc, device, "type", "c");
-        yyjson_mut_obj_add_uint(b->doc, device, "major", (st.st_rdev >> 8) & 0xfff);
-        yyjson_mut_obj_add_uint(b->doc, device, "minor",
-                                (st.st_rdev & 0xff) | ((st.st_rdev >> 12) & 0xfff00));
-        yyjson_mut_obj_add_uint(b->doc, device, "fileMode", st.st_mode & 0777);
-        yyjson_mut_obj_add_uint(b->doc, device, "uid", 0);
-        yyjson_mut_obj_add_uint(b->doc, device, "gid", 0);
-        yyjson_mut_arr_add_val(devices, device);
-    }
+    add_devices_below(b, devices, "/dev", 0);
     yyjson_mut_obj_add_val(b->doc, linux_part, "devices", devices);
+}
+
+static void add_seccomp(Builder *b, yyjson_mut_val *linux_part)
+{
+    const char *text = b->spec->seccomp;
+    yyjson_mut_val *profile = NULL;
+
+    if (!text)
+        return;
+    if (*text)
+        ASSERT(seccomp_parse(text, strlen(text), b->doc, &profile, NULL) == 0);
+    else
+        profile = seccomp_default(b->doc, spec_capabilities(b->spec));
+    yyjson_mut_obj_add_val(b->doc, linux_part, "seccomp", profile);
 }
 
 static void add_linux(Builder *b, yyjson_mut_val *root)
@@ -343,6 +380,7 @@ static void add_linux(Builder *b, yyjson_mut_val *root)
                                yyjson_mut_strcpy(b->doc, str_or(spec->sysctls->v[i].value, "")));
         yyjson_mut_obj_add_val(b->doc, part, "sysctl", sysctl);
     }
+    add_seccomp(b, part);
     if (spec->privileged) {
         add_host_devices(b, part);
     } else if (!spec->unmask_proc) {

@@ -49,6 +49,9 @@ typedef struct OciSpec {
     bool has_oom_score_adj;
     int oom_score_adj;
     const StringMap *sysctls; /* NULL: none */
+    /* NULL: no filter; "": the default profile; else one as JSON, which seccomp_parse has checked
+     */
+    const char *seccomp;
 } OciSpec;
 
 /* Capabilities that a container has when nothing is said, and all that this kernel and process
