@@ -7,8 +7,10 @@
 #include <arpa/inet.h>
 
 #include "base/log.h"
+#include "http/grpc.h"
 #include "http/http.h"
 #include "node/agent.h"
+#include "node/grpc_health.h"
 
 #define OUTPUT_LIMIT 10240
 #define EXEC_NAME "exec"
@@ -18,6 +20,7 @@ typedef struct Attempt {
     AgentPod *pod;
     ExecStream *exec; /* what is under way, if it is that */
     HttpCall *call;
+    GrpcCall *grpc;
     size_t container;
     bool is_hook;
     int which; /* MachineProbe or MachineHook */
@@ -211,6 +214,65 @@ static void attempt_http(Attempt *a, const HTTPGetAction *action)
     a->call = http_call(a->pod->agent->options.loop, &request, NULL, on_response, a);
 }
 
+/* ---- gRPC ---- */
+
+static char *grpc_text(const Attempt *a, const GrpcReply *reply)
+{
+    int64_t seconds = a->timeout_ns / NS_PER_SEC;
+    char number[24];
+    uint64_t status;
+
+    if (!reply->connected && reply->error == -ETIMEDOUT)
+        return mem_printf("timeout: failed to connect service \"%s\" within %" PRId64 "s: %s",
+                          a->target, seconds, reply->text);
+    if (!reply->connected)
+        return mem_printf("error: failed to connect service at \"%s\": %s", a->target, reply->text);
+    if (reply->error == -ETIMEDOUT || reply->status == GRPC_DEADLINE_EXCEEDED)
+        return mem_printf("timeout: health rpc did not complete within %" PRId64 "s", seconds);
+    if (reply->status == GRPC_UNIMPLEMENTED)
+        return mem_printf("error: this server does not implement the grpc health protocol "
+                          "(grpc.health.v1.Health): %s",
+                          reply->text);
+    if (reply->status != GRPC_OK)
+        return mem_printf("error: health rpc probe failed: rpc error: code = %s desc = %s",
+                          grpc_status_name(reply->status), reply->text);
+    if (grpc_health_response(reply->message, &status))
+        return mem_strdup("error: health rpc probe failed: rpc error: code = Internal desc = the "
+                          "response is malformed");
+    if (status == HEALTH_SERVING)
+        return NULL;
+    return mem_printf("service unhealthy (responded with \"%s\")",
+                      grpc_health_name(status, number));
+}
+
+static void on_grpc_reply(void *data, const GrpcReply *reply)
+{
+    Attempt *a = data;
+    _free_ char *text = grpc_text(a, reply);
+
+    a->grpc = NULL;
+    attempt_done(a, !text, str_or(text, "service healthy"));
+    attempt_free(a);
+}
+
+static void attempt_grpc(Attempt *a, const GRPCAction *action)
+{
+    const char *address = str_or(a->pod->ip, "127.0.0.1");
+    _strbuf_ StrBuf message = STRBUF_INIT;
+    GrpcRequest request = {
+        .address = address,
+        .port = (uint16_t)action->port,
+        .method = GRPC_HEALTH_CHECK,
+        .user_agent = "kube-probe/1.36",
+        .timeout_ns = a->timeout_ns,
+    };
+
+    grpc_health_request(action->service, &message);
+    request.message = strbuf_bytes(&message);
+    a->target = mem_printf(strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, action->port);
+    a->grpc = grpc_call(a->pod->agent->options.loop, &request, on_grpc_reply, a);
+}
+
 /* ---- TCP, sleep ---- */
 
 static void on_attempt_closed(uv_handle_t *handle)
@@ -325,7 +387,7 @@ void probe_run(AgentPod *pod, size_t container, MachineProbe which, uint64_t ser
     else if (handler->tcp_socket)
         attempt_tcp(a, handler->tcp_socket->host, port_number(a, &handler->tcp_socket->port));
     else if (handler->grpc)
-        attempt_tcp(a, NULL, handler->grpc->port);
+        attempt_grpc(a, handler->grpc);
     else
         fail_later(a, "missing probe handler");
 }
@@ -359,6 +421,9 @@ void attempts_cancel(NodeAgent *agent)
             attempt_free(a);
         } else if (a->call) {
             http_call_cancel(a->call);
+            attempt_free(a);
+        } else if (a->grpc) {
+            grpc_call_cancel(a->grpc);
             attempt_free(a);
         } else if (a->handles) {
             handles_close(a);
