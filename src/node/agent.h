@@ -42,6 +42,7 @@ typedef struct AgentContainer {
     const char *image, *image_id; /* in image_arena */
     Arena image_arena;
     const char *stop_signal;
+    LinuxContainerUser *user; /* of the newest instance, in image_arena; NULL: not known */
     bool starting;            /* being prepared on the pool */
     bool signalled;           /* told to go while starting */
     uv_fs_event_t *log_watch; /* until the log has grown; see log_watch_start */
@@ -81,7 +82,8 @@ struct NodeAgent {
     NodeOptions options; /* strings are our own */
     Runtime *runtime;
     EventRecorder *events;
-    StrMap pods; /* by uid */
+    StrMap pods;       /* by uid */
+    StrMap host_ports; /* name of the port -> uid of the pod that has it */
     ClientWatch *pod_watch, *config_watch, *secret_watch, *volume_watch;
     PodStreams streams;
     VEC(LogStream *) logs;
@@ -126,6 +128,11 @@ void agent_report_init(AgentPod *pod);
 void sandbox_prepare(AgentPod *pod);
 void sandbox_teardown(AgentPod *pod);
 void sandbox_refresh(AgentPod *pod);
+void sandbox_end_pause(const char *run); /* init of the shared PID namespace */
+
+/* host_ports.c */
+void host_ports_add(AgentPod *pod); /* its address is known */
+void host_ports_remove(AgentPod *pod);
 
 /* container.c */
 void container_begin(AgentPod *pod, size_t index, int attempt);

@@ -336,6 +336,24 @@ typedef struct Preparation {
     int failed;
 } Preparation;
 
+/* The first of its groups is its own one, as the kernel tells them. */
+static LinuxContainerUser *container_user(const ContainerSpec *spec, Arena *arena)
+{
+    LinuxContainerUser *user = arena_new(arena, LinuxContainerUser);
+    int64_t *groups = arena_new_n(arena, int64_t, spec->oci.n_groups + 1);
+    size_t n = 0;
+
+    groups[n++] = spec->oci.gid;
+    for (size_t i = 0; i < spec->oci.n_groups; i++)
+        if (spec->oci.groups[i] != spec->oci.gid)
+            groups[n++] = spec->oci.groups[i];
+    user->uid = spec->oci.uid;
+    user->gid = spec->oci.gid;
+    user->supplemental_groups.v = groups;
+    user->supplemental_groups.n = n;
+    return user;
+}
+
 static void prepare_work(uv_work_t *work)
 {
     Preparation *p = CONTAINER_OF(work, Preparation, work);
@@ -358,6 +376,7 @@ static void prepare_done(uv_work_t *work, int status)
         start.standard_in = p->spec->standard_in;
         start.stdin_once = p->spec->stdin_once;
         start.tty = p->spec->oci.tty;
+        c->user = p->failed < 0 ? NULL : container_user(p->spec, &c->image_arena);
     }
     if (pod->machine && p->failed < 0) {
         if (p->spec)
@@ -387,6 +406,7 @@ static int find_image(AgentContainer *c, const Container *spec, Image *ret, Err 
     Err err = ERR_INIT;
     int r;
 
+    c->user = NULL;
     arena_clear(&c->image_arena);
     if (!image_normalize(&c->image_arena, spec->image)) {
         *ret_reason = "InvalidImageName";

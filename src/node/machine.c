@@ -879,7 +879,7 @@ void machine_run(Machine *m)
     for (size_t i = 0; i < m->n; i++)
         if (m->v[i]->stage == CONTAINER_RUNNING)
             probes_start(m->v[i], true);
-    if (pod->spec.active_deadline_seconds) {
+    if (pod->spec.active_deadline_seconds && m->stage < MACHINE_STOPPING) {
         int64_t end = (m->start_time.seconds + *pod->spec.active_deadline_seconds) * NS_PER_SEC;
 
         timer_start(m->clock, &m->deadline, MAX_OF(end - clock_wall_ns(m->clock), 0));

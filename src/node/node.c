@@ -378,6 +378,9 @@ NodeAgent *node_stop(NodeAgent *agent)
     STRMAP_EACH(&agent->pods, slot)
     agent_pod_unref(slot->value);
     strmap_deinit(&agent->pods);
+    STRMAP_EACH(&agent->host_ports, slot)
+    free(slot->value);
+    strmap_deinit(&agent->host_ports);
     VEC_DEINIT(&agent->logs);
     VEC_DEINIT(&agent->execs);
     VEC_DEINIT(&agent->forwards);

@@ -2,6 +2,7 @@
 /* One pod on this node: its machine and what carries the machine's actions out. */
 #include "base/file.h"
 #include "base/log.h"
+#include "node/admit.h"
 #include "node/agent.h"
 
 const ObjectMeta *agent_pod_meta(const AgentPod *pod)
@@ -24,6 +25,8 @@ void agent_pod_facts(AgentPod *pod, PodFacts *ret)
         .api_address = agent->options.api_address,
         .api_port = agent->options.api_port,
         .node_resources = agent->allocatable,
+        .volumes = pod->volumes,
+        .n_volumes = pod->n_volumes,
     };
 }
 
@@ -147,6 +150,35 @@ static int64_t deletion_grace(const ObjectMeta *meta)
            NS_PER_SEC;
 }
 
+/* May it run here? One that was let in before this process began stays. */
+static void pod_check_admission(AgentPod *pod)
+{
+    NodeAgent *agent = pod->agent;
+    VEC(const Pod *) others = VEC_INIT;
+    _free_ char *text = NULL;
+    const char *reason;
+    Err err = ERR_INIT;
+
+    if (machine_stage(pod->machine) != MACHINE_PREPARING ||
+        agent_pod_meta(pod)->deletion_timestamp.set)
+        return;
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *other = slot->value;
+
+        /* What has ended holds nothing any more, nor does what was deleted by force. */
+        if (other->machine && !other->object_gone &&
+            machine_stage(other->machine) < MACHINE_TEARDOWN)
+            VEC_PUSH(&others, other->object->value);
+    }
+    if (pod_admit(pod->object->value, others.v, others.n, &reason, &err) < 0) {
+        agent_pod_event(pod, SIZE_MAX, "Warning", reason, err.message);
+        text = mem_printf("Pod was rejected: %s", err.message);
+        machine_fail(pod->machine, reason, text);
+    }
+    VEC_DEINIT(&others);
+}
+
 AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
@@ -167,6 +199,8 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
     pod->machine = machine_new(object, agent->options.clock, &machine_ops, pod);
     pod_restore(pod);
     agent_pod_ref(pod);
+    if (!pod_was_here(pod))
+        pod_check_admission(pod);
     machine_run(pod->machine);
     if (meta->deletion_timestamp.set)
         machine_delete(pod->machine, deletion_grace(meta));

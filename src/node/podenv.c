@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Environment, downward API, hosts and resolv.conf. See podenv.h. */
 #include <ctype.h>
+#include <limits.h>
 
 #include "api/quantity.h"
 #include "base/file.h"
+#include "node/env_file.h"
 #include "node/podenv.h"
+#include "node/resolvconf.h"
+#include "node/volumes.h"
 
 /* ---- lists of variables ---- */
 
@@ -215,6 +219,29 @@ static int add_from(const PodFacts *facts, const EnvFromSource *from, EnvList *e
     return 0;
 }
 
+static int value_from_file(const PodFacts *facts, const FileKeySelector *ref, Arena *arena,
+                           const char **ret, Err *reterr)
+{
+    const PodVolume *volume = NULL;
+    _free_ char *text = NULL;
+
+    for (size_t i = 0; i < facts->n_volumes; i++)
+        if (str_equal(facts->volumes[i].name, ref->volume_name))
+            volume = &facts->volumes[i];
+    if (!volume)
+        return err_set(reterr, 0, "cannot find the volume \"%s\" referenced by FileKeyRef",
+                       ref->volume_name);
+    if (env_file_read(volume->path, ref->path, &text) < 0 ||
+        env_file_find(text, ref->key, arena, ret, NULL) < 0)
+        return err_set(reterr, 0, "couldn't parse env file");
+    if (str_empty(*ret) && !(ref->optional && *ref->optional))
+        return err_set(reterr, 0, "environment variable key \"%s\" not found in file \"%s\"",
+                       ref->key, ref->path);
+    if (str_empty(*ret))
+        *ret = NULL;
+    return 0;
+}
+
 /* *ret NULL: an optional one that is not there. */
 static int value_from(const PodFacts *facts, const Container *container, const EnvVarSource *from,
                       EnvList *env, const char **ret, Err *reterr)
@@ -235,6 +262,8 @@ static int value_from(const PodFacts *facts, const Container *container, const E
                            from->resource_field_ref->container_name);
         return pod_resource(facts, env->arena, other, from->resource_field_ref, ret, reterr);
     }
+    if (from->file_key_ref)
+        return value_from_file(facts, from->file_key_ref, env->arena, ret, reterr);
     if (from->config_map_key_ref) {
         const ConfigMapKeySelector *ref = from->config_map_key_ref;
         bool optional = ref->optional && *ref->optional;
@@ -395,10 +424,28 @@ const char *pod_host_domain(const Object *pod, const char *domain, Arena *arena)
 {
     const PodSpec *spec = &((const Pod *)pod->value)->spec;
 
-    if (str_empty(spec->subdomain))
+    if (str_empty(spec->subdomain) || !str_empty(spec->hostname_override))
         return NULL;
     return arena_printf(arena, "%s.%s.svc.%s", spec->subdomain, object_meta(pod)->namespace,
                         domain);
+}
+
+int pod_kernel_hostname(const Object *pod, const char *domain, Arena *arena, const char **ret,
+                        Err *reterr)
+{
+    const PodSpec *spec = &((const Pod *)pod->value)->spec;
+    const char *rest = pod_host_domain(pod, domain, arena);
+
+    *ret = pod_hostname(pod, arena);
+    if (!spec->set_hostname_as_fqdn || !*spec->set_hostname_as_fqdn || !rest)
+        return 0;
+    *ret = arena_printf(arena, "%s.%s", *ret, rest);
+    if (strlen(*ret) > HOST_NAME_MAX)
+        return err_set(reterr, 0,
+                       "failed to construct FQDN from Pod hostname and cluster domain, FQDN %s is "
+                       "too long (%d characters is the max, %zu characters requested)",
+                       *ret, HOST_NAME_MAX, strlen(*ret));
+    return 0;
 }
 
 void pod_hosts_file(const PodFacts *facts, StrBuf *out)
@@ -440,48 +487,64 @@ void pod_hosts_file(const PodFacts *facts, StrBuf *out)
     }
 }
 
-static void add_dns_config(const PodSpec *spec, StrBuf *servers, StrBuf *searches, StrBuf *options)
+/* The machine's own. systemd-resolved listens on a loopback address that no pod reaches, and keeps
+ * the real servers beside it. */
+static void read_host_conf(ResolvConf *conf)
 {
-    const PodDNSConfig *config = spec->dns_config;
+    static const char *const paths[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
 
-    for (size_t i = 0; config && i < config->nameservers.n; i++)
-        strbuf_printf(servers, "nameserver %s\n", config->nameservers.v[i]);
-    for (size_t i = 0; config && i < config->searches.n; i++)
-        strbuf_printf(searches, " %s", config->searches.v[i]);
-    for (size_t i = 0; config && i < config->options.n; i++) {
-        strbuf_printf(options, " %s", config->options.v[i].name);
-        if (!str_empty(config->options.v[i].value))
-            strbuf_printf(options, ":%s", config->options.v[i].value);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        _free_ char *text = NULL;
+        bool loopback = true;
+        size_t n;
+
+        if (file_read(paths[i], 1 << 16, &text, &n) < 0)
+            return;
+        conf->servers.n = conf->searches.n = conf->options.n = 0;
+        resolv_conf_read(conf, text);
+        for (size_t k = 0; k < conf->servers.n; k++)
+            loopback = loopback && str_starts_with(conf->servers.v[k], "127.");
+        if (!loopback)
+            return;
     }
+}
+
+static void add_cluster_conf(const PodFacts *facts, ResolvConf *conf)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    ResolvConf host = *conf;
+    const char *ns = object_meta(facts->pod)->namespace;
+
+    *conf = (ResolvConf){0};
+    resolv_conf_add_server(conf, facts->dns_ip);
+    resolv_conf_add_search(conf, arena_printf(&arena, "%s.svc.%s", ns, facts->domain));
+    resolv_conf_add_search(conf, arena_printf(&arena, "svc.%s", facts->domain));
+    resolv_conf_add_search(conf, facts->domain);
+    for (size_t i = 0; i < host.searches.n; i++)
+        if (strcmp(host.searches.v[i], ".") != 0)
+            resolv_conf_add_search(conf, host.searches.v[i]);
+    resolv_conf_set_option(conf, "ndots", "5");
+    resolv_conf_deinit(&host);
 }
 
 void pod_resolv_conf(const PodFacts *facts, StrBuf *out)
 {
     const PodSpec *spec = &((const Pod *)facts->pod->value)->spec;
-    const char *policy = str_or(spec->dns_policy, "ClusterFirst"),
-               *ns = object_meta(facts->pod)->namespace;
-    _strbuf_ StrBuf servers = STRBUF_INIT, searches = STRBUF_INIT, options = STRBUF_INIT;
-    bool cluster = str_equal(policy, "ClusterFirstWithHostNet") ||
-                   (str_equal(policy, "ClusterFirst") && !spec->host_network);
+    const char *policy = str_or(spec->dns_policy, "ClusterFirst");
+    const PodDNSConfig *config = spec->dns_config;
+    ResolvConf conf = {0};
 
-    if (cluster) {
-        strbuf_printf(&servers, "nameserver %s\n", facts->dns_ip);
-        strbuf_printf(&searches, " %s.svc.%s svc.%s %s", ns, facts->domain, facts->domain,
-                      facts->domain);
-        strbuf_add_string(&options, " ndots:5");
-    } else if (!str_equal(policy, "None")) {
-        _free_ char *host = NULL;
-        size_t n;
-
-        if (file_read("/etc/resolv.conf", 1 << 16, &host, &n) == 0)
-            strbuf_add(out, host, n);
-        if (!spec->dns_config)
-            return;
-    }
-    add_dns_config(spec, &servers, &searches, &options);
-    strbuf_add_string(out, strbuf_string(&servers));
-    if (searches.n)
-        strbuf_printf(out, "search%s\n", strbuf_string(&searches));
-    if (options.n)
-        strbuf_printf(out, "options%s\n", strbuf_string(&options));
+    if (!str_equal(policy, "None"))
+        read_host_conf(&conf);
+    if (str_equal(policy, "ClusterFirstWithHostNet") ||
+        (str_equal(policy, "ClusterFirst") && !spec->host_network))
+        add_cluster_conf(facts, &conf);
+    for (size_t i = 0; config && i < config->nameservers.n; i++)
+        resolv_conf_add_server(&conf, config->nameservers.v[i]);
+    for (size_t i = 0; config && i < config->searches.n; i++)
+        resolv_conf_add_search(&conf, config->searches.v[i]);
+    for (size_t i = 0; config && i < config->options.n; i++)
+        resolv_conf_set_option(&conf, config->options.v[i].name, config->options.v[i].value);
+    resolv_conf_print(&conf, out);
+    resolv_conf_deinit(&conf);
 }

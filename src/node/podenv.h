@@ -19,7 +19,9 @@ typedef struct PodFacts {
     const char *dns_ip;
     const char *api_address; /* of the kubernetes Service */
     uint16_t api_port;
-    StringMap node_resources; /* allocatable: limits that are not set */
+    StringMap node_resources;        /* allocatable: limits that are not set */
+    const struct PodVolume *volumes; /* once they are there */
+    size_t n_volumes;
 } PodFacts;
 
 typedef struct EnvList {
@@ -43,6 +45,9 @@ int pod_resource(const PodFacts *facts, Arena *arena, const Container *container
                  const ResourceFieldSelector *selector, const char **ret, Err *reterr);
 const Container *pod_find_container(const PodSpec *spec, const char *name);
 const char *pod_hostname(const Object *pod, Arena *arena);
+/* What the kernel is told: the name, or with setHostnameAsFQDN the whole one. */
+int pod_kernel_hostname(const Object *pod, const char *domain, Arena *arena, const char **ret,
+                        Err *reterr);
 /* "web-0.web.default.svc.cluster.local" without its first label, or NULL. */
 const char *pod_host_domain(const Object *pod, const char *domain, Arena *arena);
 void pod_hosts_file(const PodFacts *facts, StrBuf *out);

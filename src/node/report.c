@@ -70,6 +70,28 @@ static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *st
     status->conditions.n = n;
 }
 
+/* Whom the containers run as: known since they were started, or told before. */
+static void add_users(AgentPod *pod, Arena *arena, const ContainerStatusArray *before,
+                      ContainerStatusArray *after)
+{
+    for (size_t i = 0; i < after->n; i++) {
+        ContainerStatus *status = &after->v[i];
+        size_t at = machine_find(pod->machine, status->name);
+        const LinuxContainerUser *user = at < pod->n_containers ? pod->containers[at]->user : NULL;
+
+        if (str_empty(status->container_id))
+            continue;
+        for (size_t k = 0; k < before->n && !user; k++)
+            if (str_equal(before->v[k].container_id, status->container_id) && before->v[k].user)
+                user = before->v[k].user->linux_;
+        if (!user)
+            continue;
+        status->user = arena_new(arena, ContainerUser);
+        status->user->linux_ = arena_new(arena, LinuxContainerUser);
+        type_copy(&type_LinuxContainerUser, arena, status->user->linux_, user);
+    }
+}
+
 static void on_reported(void *data, const ApiStatus *status, Object *object)
 {
     AgentPod *pod = data;
@@ -114,6 +136,10 @@ static void on_report_timer(Timer *timer)
     before = &OBJECT_AS(Pod, copy)->status;
     machine_status(pod->machine, &copy->arena, before, agent->host_ip, &status);
     keep_conditions(&copy->arena, before, &status);
+    add_users(pod, &copy->arena, &before->init_container_statuses, &status.init_container_statuses);
+    add_users(pod, &copy->arena, &before->container_statuses, &status.container_statuses);
+    add_users(pod, &copy->arena, &before->ephemeral_container_statuses,
+              &status.ephemeral_container_statuses);
     status.resource_claim_statuses = before->resource_claim_statuses;
     if (type_equal(&type_PodStatus, before, &status)) {
         if (pod->final)

@@ -180,6 +180,74 @@ static bool sandbox_is_ours(const AgentPod *pod)
     return file_read(path, 128, &text, &n) == 0 && str_equal(text, boot);
 }
 
+bool pod_was_here(const AgentPod *pod)
+{
+    _free_ char *path = mem_printf("%s/sandbox", pod->run);
+
+    return file_exists(path);
+}
+
+/* ---- before the first pod is restored ---- */
+
+/* Let go by `crun start`? It says so by taking its fifo away. The server that did it may have died
+ * before it wrote that down. */
+static bool was_started(NodeAgent *agent, const char *id, const char *bundle)
+{
+    _free_ char *started = mem_printf("%s/started", bundle), *pid = mem_printf("%s/pid", bundle);
+    _free_ char *status = mem_printf("%s/crun/%s/status", agent->options.run_dir, id);
+    _free_ char *fifo = mem_printf("%s/crun/%s/exec.fifo", agent->options.run_dir, id);
+    char text[32];
+
+    if (file_exists(started))
+        return true;
+    if (!file_exists(pid) || !file_exists(status) || file_exists(fifo))
+        return false;
+    snprintf(text, sizeof(text), "%" PRId64, clock_wall_ns(agent->options.clock));
+    return file_replace(started, text, strlen(text), 0600) == 0;
+}
+
+static StrayFate decide(void *data, const char *id, const char *bundle)
+{
+    _free_ char *exit_file = mem_printf("%s/exit", bundle), *own = read_id(bundle);
+    _free_ char *id_file = mem_printf("%s/id", bundle);
+
+    if (str_equal(own, id) && (file_exists(exit_file) || was_started(data, id, bundle)))
+        return STRAY_STAYS;
+    if (str_equal(own, id))
+        unlink(id_file); /* this attempt never was */
+    return STRAY_ENDS;
+}
+
+void restore_begin(NodeAgent *agent)
+{
+    _free_ char *root = mem_printf("%s/crun", agent->options.run_dir);
+
+    strays_end(root, decide, agent);
+}
+
+/* What the runtime knows of containers that no pod has taken over. */
+void restore_end(NodeAgent *agent)
+{
+    _free_ char *root = mem_printf("%s/crun", agent->options.run_dir);
+    StrMap taken = STRMAP_INIT;
+    DIR *dir = opendir(root);
+
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *pod = slot->value;
+
+        for (size_t i = 0; i < pod->n_containers; i++)
+            if (pod->containers[i]->task)
+                strmap_put(&taken, pod->containers[i]->id, pod);
+    }
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (entry->d_name[0] != '.' && !strmap_get(&taken, entry->d_name))
+            runtime_delete(agent->runtime, entry->d_name, NULL, NULL);
+    if (dir)
+        closedir(dir);
+    strmap_deinit(&taken);
+}
+
 void pod_restore(AgentPod *pod)
 {
     const PodStatus *status = &((const Pod *)pod->object->value)->status;

@@ -204,13 +204,15 @@ static int write_files(AgentPod *pod, Err *reterr)
     _strbuf_ StrBuf hosts = STRBUF_INIT, resolv = STRBUF_INIT, hostname = STRBUF_INIT;
     _arena_ Arena arena = ARENA_INIT;
     _free_ char *boot = node_boot_id(), *path = mem_printf("%s/hosts", pod->run);
+    const char *name;
     PodFacts facts;
     int r = 0;
 
     agent_pod_facts(pod, &facts);
     pod_hosts_file(&facts, &hosts);
     pod_resolv_conf(&facts, &resolv);
-    strbuf_printf(&hostname, "%s\n", pod_hostname(pod->object, &arena));
+    if (pod_kernel_hostname(pod->object, facts.domain, &arena, &name, NULL) == 0)
+        strbuf_printf(&hostname, "%s\n", name);
     if (!file_exists(path)) {
         r = write_file(pod, "resolv.conf", strbuf_string(&resolv), resolv.n);
         if (r >= 0)
@@ -449,26 +451,7 @@ void sandbox_refresh(AgentPod *pod)
 
 /* ---- ending ---- */
 
-/* The pod's own cgroup, in every hierarchy there is; crun removed those of the containers. */
-static void remove_cgroups(const char *cgroup)
-{
-    DIR *dir = opendir("/sys/fs/cgroup");
-    _free_ char *unified = mem_printf("/sys/fs/cgroup%s", cgroup);
-
-    rmdir(unified);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        _free_ char *path = NULL;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        path = mem_printf("/sys/fs/cgroup/%s%s", entry->d_name, cgroup);
-        rmdir(path);
-    }
-    if (dir)
-        closedir(dir);
-}
-
-static void end_pause(const char *run)
+void sandbox_end_pause(const char *run)
 {
     _free_ char *path = mem_printf("%s/pid.init", run), *text = NULL;
     int64_t pid;
@@ -482,7 +465,7 @@ static void teardown_work(uv_work_t *work)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
 
-    end_pause(w->run);
+    sandbox_end_pause(w->run);
     w->failed = mounts_below_remove(w->run, &w->error);
     if (w->failed >= 0)
         w->failed = mounts_below_remove(w->data, &w->error);
@@ -493,7 +476,7 @@ static void teardown_work(uv_work_t *work)
         if (w->failed < 0)
             err_set(&w->error, -w->failed, "cannot remove the pod's folders");
     }
-    remove_cgroups(w->cgroup);
+    cgroup_remove(w->cgroup);
 }
 
 static void on_teardown_retry(Timer *timer)
@@ -513,14 +496,25 @@ static void torn_down(AgentPod *pod)
     agent_shutdown_check(agent);
 }
 
+static void teardown_later(AgentPod *pod, const char *why)
+{
+    agent_pod_event(pod, SIZE_MAX, "Warning", "FailedKillPod", why);
+    pod->tearing_down = false;
+    pod->refresh.on_fire = on_teardown_retry;
+    pod->refresh.data = pod;
+    timer_start(pod->agent->options.clock, &pod->refresh, NS_PER_SEC);
+}
+
 static void on_network_removed(void *data, const Err *err)
 {
     AgentPod *pod = data;
 
-    if (err)
-        log_warn("node", "pod %s/%s: %s", pod->ns, pod->name, err->message);
-    pod->network = false;
-    torn_down(pod);
+    if (err && pod->machine) {
+        teardown_later(pod, err->message);
+    } else {
+        pod->network = false;
+        torn_down(pod);
+    }
     agent_pod_unref(pod);
 }
 
@@ -530,11 +524,7 @@ static void teardown_done(uv_work_t *work, int status)
     AgentPod *pod = w->pod;
 
     if (w->failed < 0 && pod->machine) {
-        agent_pod_event(pod, SIZE_MAX, "Warning", "FailedKillPod", w->error.message);
-        pod->tearing_down = false;
-        pod->refresh.on_fire = on_teardown_retry;
-        pod->refresh.data = pod;
-        timer_start(pod->agent->options.clock, &pod->refresh, NS_PER_SEC);
+        teardown_later(pod, w->error.message);
     } else if (pod->network) {
         net_pod_remove(pod->agent->options.net, pod->uid, on_network_removed, agent_pod_ref(pod));
     } else {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planning: what each kind of volume is to hold. See volumes.h. */
 #include "api/quantity.h"
+#include "image/image.h"
 #include "node/volumes.h"
 
 #define TOKEN_LIFETIME 3600
@@ -67,8 +68,11 @@ static int add_keyed(VolumePlanner *p, PodVolume *v, const KeyedData *data,
         if (keyed_get(data, item->key, &bytes))
             add_file(p, v, item->path, bytes, item->mode ? *item->mode : mode);
         else if (!optional)
-            return err_set(reterr, 0, "%s references non-existent %s key: %s", data->what,
-                           str_equal(data->what, "configmap") ? "config" : "secret", item->key);
+            return err_set(reterr, 0, "%s: %s",
+                           str_equal(data->what, "configmap")
+                               ? "configmap references non-existent config key"
+                               : "references non-existent secret key",
+                           item->key);
     }
     if (items->v)
         return 0;
@@ -162,6 +166,41 @@ static int add_token(VolumePlanner *p, PodVolume *v, const ServiceAccountTokenPr
 
 /* ---- kinds ---- */
 
+static int64_t memory_in(const StringMap *map)
+{
+    const char *text = string_map_get(map, "memory");
+
+    return text ? quantity_value(text) : 0;
+}
+
+/* What its containers may use together; 0: one of them has no limit. */
+static int64_t pod_memory_limit(const PodSpec *spec)
+{
+    int64_t all = 0;
+
+    for (size_t i = 0; i < spec->containers.n; i++) {
+        int64_t one = memory_in(&spec->containers.v[i].resources.limits);
+
+        if (!one)
+            return 0;
+        all += one;
+    }
+    return all;
+}
+
+/* A tmpfs is no larger than it can be used: by its own limit, the pod's, the node's. */
+static int64_t memory_size(const VolumePlanner *p, int64_t wanted)
+{
+    const PodSpec *spec = &((const Pod *)p->facts->pod->value)->spec;
+    const int64_t limits[] = {wanted, pod_memory_limit(spec), memory_in(&p->facts->node_resources)};
+    int64_t size = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (limits[i] > 0 && (!size || limits[i] < size))
+            size = limits[i];
+    return size;
+}
+
 static int plan_empty_dir(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr)
 {
     const EmptyDirVolumeSource *s = source;
@@ -169,6 +208,7 @@ static int plan_empty_dir(VolumePlanner *p, const void *source, PodVolume *v, Er
     v->size = str_empty(s->size_limit) ? 0 : quantity_value(s->size_limit);
     v->owned = true;
     if (str_equal(s->medium, "Memory")) {
+        v->size = memory_size(p, v->size);
         v->form = VOLUME_MEMORY;
         v->path = arena_printf(p->arena, "%s/volumes/%s", p->pod_run, v->name);
     } else {
@@ -317,6 +357,30 @@ static int plan_ephemeral(VolumePlanner *p, const void *source, PodVolume *v, Er
     return plan_claim_named(p, name, false, v, reterr);
 }
 
+static int plan_image(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr)
+{
+    const ImageVolumeSource *s = source;
+    Image image;
+    int r;
+
+    v->form = VOLUME_IMAGE;
+    v->read_only = true;
+    v->path = arena_printf(p->arena, "%s/volumes/%s", p->pod_run, v->name);
+    if (!p->images || !image_normalize(p->arena, str_or(s->reference, "")))
+        return err_set(reterr, 0, "couldn't parse image name \"%s\": invalid reference format",
+                       str_or(s->reference, ""));
+    r = image_find(p->images, s->reference, p->arena, &image, reterr);
+    if (r == IMAGE_E_MISSING)
+        return err_set(reterr, 0,
+                       "image \"%s\" is not on this machine: import it with \"stead image import "
+                       "FILE\"",
+                       s->reference);
+    if (r < 0)
+        return r;
+    v->layers = image.layers;
+    return 0;
+}
+
 static const struct {
     const char *name;
     size_t offset;
@@ -330,6 +394,7 @@ static const struct {
     {"projected", offsetof(VolumeSource, projected), plan_projected},
     {"persistentVolumeClaim", offsetof(VolumeSource, persistent_volume_claim), plan_claim},
     {"ephemeral", offsetof(VolumeSource, ephemeral), plan_ephemeral},
+    {"image", offsetof(VolumeSource, image), plan_image},
 };
 
 size_t volume_kind_count(void)

@@ -41,6 +41,7 @@ typedef struct PodVolume {
     size_t n_files, cap_files;
     int64_t refresh_ns; /* tokens: wall time at which it wants to be planned anew; 0: never */
     bool owned;         /* fsGroup is applied */
+    StringArray layers; /* of IMAGE */
     int outcome;        /* of CLAIM, set by volume_setup: see volume_disk.h */
 } PodVolume;
 
@@ -51,6 +52,7 @@ typedef struct VolumePlanner {
     const char *pod_data; /* DATA/pods/<uid> */
     const char *pod_run;  /* RUN/pods/<uid> */
     const char *root_ca_pem;
+    struct ImageStore *images;
     int64_t now_ns; /* wall */
     char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
                         const char *audience, int64_t lifetime_seconds);
