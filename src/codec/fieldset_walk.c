@@ -186,7 +186,7 @@ static FieldSet *tree_members(TreeWalk *w, Schema schema, yyjson_val *object, bo
 
         if (root && !name && (str_equal(text, "apiVersion") || str_equal(text, "kind")))
             continue;
-        strbuf_printf(&w->path, ".%s", text);
+        strbuf_printf(&w->path, ".%s", str_or(text, ""));
         if (schema.container && schema.container->value == VALUE_STRUCT) {
             children = tree_thing(w, (Schema){.type = schema.container->type}, value, &member);
         } else if (schema.container) {
