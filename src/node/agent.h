@@ -97,7 +97,8 @@ struct NodeAgent {
     unsigned busy;     /* calls under way that come back to the agent itself */
     ListNode attempts; /* probes and hooks under way */
     Timer volume_retry;
-    bool stopping; /* watches are off */
+    int64_t volume_retry_at; /* mono */
+    bool stopping;           /* watches are off */
     void (*shutdown_done)(void *data);
     void *shutdown_data;
     bool shutting_down;
@@ -159,12 +160,18 @@ void agent_volumes_release(AgentPod *pod); /* the pod is torn down */
 void agent_volumes_sweep(NodeAgent *agent);
 
 /* restore.c */
+void restore_begin(NodeAgent *agent); /* before the pods are heard of */
+void restore_end(NodeAgent *agent);   /* when all that are there were restored */
 void pod_restore(AgentPod *pod);
 bool pod_was_here(const AgentPod *pod); /* its sandbox was made, by this process or one before */
 
 /* streams.c */
 extern const PodStreamsOps node_streams_ops;
 void agent_logs_finish(NodeAgent *agent, const char *path);
+
+/* remove.c */
+/* "/stead-x/pod...": in every hierarchy there is, with all below and what still runs there. */
+void cgroup_remove(const char *cgroup);
 
 /* node_object.c */
 void node_object_register(NodeAgent *agent);

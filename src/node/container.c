@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "node/agent.h"
 #include "node/container_spec.h"
+#include "node/strays.h"
 
 #define TERMINATION_LIMIT 4096
 #define FALLBACK_BYTES 2048
@@ -24,6 +25,8 @@
 #define LOG_LIMIT (10 << 20)
 #define LOG_KEEP 5
 #define LOG_CHECK (10 * NS_PER_SEC)
+#define DELETE_RETRY (NS_PER_SEC / 2)
+#define DELETE_TRIES 10
 
 AgentContainer *container_at(AgentPod *pod, size_t index)
 {
@@ -129,7 +132,12 @@ void container_free(AgentContainer *c)
 typedef struct Cleanup {
     uv_work_t work;
     AgentPod *pod;
-    char *root;
+    char *id, *root;
+    int tries;
+    Timer retry;
+    AgentContainer *ended; /* its end is told when nothing of it runs any more; NULL: it was told */
+    MachineEnd end;
+    char *message;
 } Cleanup;
 
 static void cleanup_work(uv_work_t *work)
@@ -145,7 +153,9 @@ static void cleanup_done(uv_work_t *work, int status)
     Cleanup *cleanup = CONTAINER_OF(work, Cleanup, work);
     AgentPod *pod = cleanup->pod;
 
+    free(cleanup->id);
     free(cleanup->root);
+    free(cleanup->message);
     free(cleanup);
     pod->deleting--;
     if (pod->teardown_wanted)
@@ -153,20 +163,42 @@ static void cleanup_done(uv_work_t *work, int status)
     agent_pod_unref(pod);
 }
 
+static void on_deleted(void *data, const Err *err);
+
+static void on_delete_retry(Timer *timer)
+{
+    Cleanup *cleanup = timer->data;
+
+    runtime_delete(cleanup->pod->agent->runtime, cleanup->id, on_deleted, cleanup);
+}
+
 static void on_deleted(void *data, const Err *err)
 {
     Cleanup *cleanup = data;
+    AgentPod *pod = cleanup->pod;
+    AgentContainer *ended = TAKE_PTR(cleanup->ended);
 
+    if (err && ++cleanup->tries < DELETE_TRIES && !pod->agent->stopping) {
+        log_warn("node", "pod %s/%s: %s", pod->ns, pod->name, err->message);
+        cleanup->ended = ended;
+        cleanup->retry.on_fire = on_delete_retry;
+        cleanup->retry.data = cleanup;
+        timer_start(pod->agent->options.clock, &cleanup->retry, DELETE_RETRY);
+        return;
+    }
+    if (ended && pod->machine)
+        machine_exited(pod->machine, ended->index, &cleanup->end);
     uv_queue_work(cleanup->pod->agent->options.loop, &cleanup->work, cleanup_work, cleanup_done);
 }
 
 /* The runtime's remains and the root folder of this attempt; the bundle stays for what it tells. */
-static void container_cleanup(AgentContainer *c, int attempt)
+static Cleanup *container_cleanup(AgentContainer *c, int attempt)
 {
     AgentPod *pod = c->pod;
     Cleanup *cleanup = mem_new_type(Cleanup);
 
     cleanup->pod = agent_pod_ref(pod);
+    cleanup->id = mem_strdup(c->id);
     cleanup->root = mem_printf("%s/root/%s/%d", pod->data,
                                machine_container(pod->machine, c->index)->name, attempt);
     pod->deleting++;
@@ -185,6 +217,7 @@ static void container_cleanup(AgentContainer *c, int attempt)
             unlink(rotated);
         }
     }
+    return cleanup;
 }
 
 char *container_end_message(const Container *spec, const char *bundle, const char *log,
@@ -206,6 +239,14 @@ char *container_end_message(const Container *spec, const char *bundle, const cha
     return text;
 }
 
+/* Without a PID namespace of its own, a container's processes outlive its first one. */
+static bool shares_processes(const AgentPod *pod)
+{
+    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+
+    return spec->host_pid || (spec->share_process_namespace && *spec->share_process_namespace);
+}
+
 static void on_exited(void *data, const RuntimeExit *end)
 {
     AgentContainer *c = data;
@@ -218,6 +259,7 @@ static void on_exited(void *data, const RuntimeExit *end)
         .reason = end->lost ? "ContainerStatusUnknown" : NULL,
     };
     _free_ char *message = NULL;
+    Cleanup *cleanup;
 
     c->task = NULL;
     log_watch_stop(c);
@@ -228,8 +270,16 @@ static void on_exited(void *data, const RuntimeExit *end)
     result.message =
         end->lost ? "The container could not be located when the pod was terminated" : message;
     agent_logs_finish(pod->agent, c->log);
-    container_cleanup(c, machine_attempt(pod->machine, c->index));
-    machine_exited(pod->machine, c->index, &result);
+    cleanup = container_cleanup(c, machine_attempt(pod->machine, c->index));
+    if (!end->lost && !shares_processes(pod)) {
+        machine_exited(pod->machine, c->index, &result);
+        return;
+    }
+    /* Something of it may still run: it holds ports and files that the next one needs. */
+    cleanup->ended = c;
+    cleanup->message = result.message ? mem_strdup(result.message) : NULL;
+    cleanup->end = result;
+    cleanup->end.message = cleanup->message;
 }
 
 static void on_created(void *data)
@@ -261,6 +311,11 @@ static void on_failed(void *data, bool created, const char *message)
     bool program = !created && message && strstr(message, "executable file");
 
     c->task = NULL;
+    if (!created) { /* of conmon and the runtime, whichever failed, the other may still be at it */
+        _free_ char *root = mem_printf("%s/crun", pod->agent->options.run_dir);
+
+        strays_end_of(root, c->id);
+    }
     if (!pod->machine)
         return;
     container_cleanup(c, machine_attempt(pod->machine, c->index));

@@ -137,7 +137,7 @@ static void on_volume(void *data, const WatchEvent *event)
 typedef struct Orphan {
     uv_work_t work;
     NodeAgent *agent;
-    char *uid, *run, *data;
+    char *uid, *run, *data, *cgroup;
     int deleting;
 } Orphan;
 
@@ -145,6 +145,8 @@ static void orphan_work(uv_work_t *work)
 {
     Orphan *orphan = CONTAINER_OF(work, Orphan, work);
 
+    sandbox_end_pause(orphan->run);
+    cgroup_remove(orphan->cgroup);
     if (mounts_below_remove(orphan->run, NULL) >= 0)
         (void)file_remove_tree(orphan->run);
     if (mounts_below_remove(orphan->data, NULL) >= 0)
@@ -160,6 +162,7 @@ static void orphan_done(uv_work_t *work, int status)
     free(orphan->uid);
     free(orphan->run);
     free(orphan->data);
+    free(orphan->cgroup);
     free(orphan);
 }
 
@@ -219,6 +222,7 @@ static void orphan_pod(void *data, const char *path, const char *name)
     orphan->uid = mem_strdup(name);
     orphan->run = mem_printf("%s/pods/%s", agent->options.run_dir, name);
     orphan->data = mem_printf("%s/pods/%s", agent->options.data_dir, name);
+    orphan->cgroup = mem_printf("%s/pod%s", agent->cgroup, name);
     containers = mem_printf("%s/c", orphan->run);
     orphan->deleting = 1;
     agent->busy++;
@@ -235,6 +239,17 @@ static void orphan_data(void *data, const char *path, const char *name)
         orphan_pod(data, path, name);
 }
 
+/* The network goes last, when the pod's folders are gone. */
+static void orphan_network(void *data, const char *path, const char *name)
+{
+    NodeAgent *agent = data;
+    _free_ char *uid = mem_strndup(name, strcspn(name, "."));
+    _free_ char *run = mem_printf("%s/pods/%s", agent->options.run_dir, uid);
+
+    if (!strmap_get(&agent->pods, uid) && !file_exists(run))
+        net_pod_remove(agent->options.net, uid, NULL, NULL);
+}
+
 static void orphan_log(void *data, const char *path, const char *name)
 {
     NodeAgent *agent = data;
@@ -249,9 +264,11 @@ static void remove_orphans(NodeAgent *agent)
     _free_ char *run = mem_printf("%s/pods", agent->options.run_dir);
     _free_ char *data = mem_printf("%s/pods", agent->options.data_dir);
     _free_ char *logs = mem_printf("%s/logs/pods", agent->options.data_dir);
+    _free_ char *networks = mem_printf("%s/netns", agent->options.run_dir);
 
     each_entry(run, orphan_pod, agent);
     each_entry(data, orphan_data, agent);
+    each_entry(networks, orphan_network, agent);
     each_entry(logs, orphan_log, agent);
 }
 
@@ -331,8 +348,10 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
                                        agent->options.name);
     node_object_register(agent);
     agent_volumes_sweep(agent);
+    restore_begin(agent);
     start_watches(agent);
     remove_orphans(agent);
+    restore_end(agent);
     *ret = agent;
     return 0;
 }

@@ -5,16 +5,12 @@
  * name.
  */
 #include <dirent.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/file.h"
 #include "node/agent.h"
+#include "node/strays.h"
 #include "node/volume_disk.h"
-
-#define END_TIMEOUT_MS 5000
 
 static void each_folder(const char *path, void (*each)(const char *path))
 {
@@ -43,33 +39,15 @@ static int64_t pid_in(const char *path)
     return pid;
 }
 
-/* Kills and waits for the end. */
-static void end_process(int64_t pid)
-{
-    int fd = pid ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
-    struct pollfd end = {.fd = fd, .events = POLLIN};
-
-    if (fd < 0)
-        return;
-    (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-    (void)poll(&end, 1, END_TIMEOUT_MS);
-    close(fd);
-}
-
 static void end_bundle(const char *bundle)
 {
-    _free_ char *id_file = mem_printf("%s/id", bundle), *id = NULL,
-                *pid_file = mem_printf("%s/pid", bundle);
+    _free_ char *id_file = mem_printf("%s/id", bundle), *id = NULL;
     size_t n;
-    int conmon;
 
     if (file_read(id_file, 128, &id, &n) < 0)
         return;
-    conmon = runtime_conmon_pid(id, bundle);
-    if (!conmon)
-        return; /* it ended; the pid may be another's now */
-    end_process(pid_in(pid_file));
-    end_process(conmon);
+    strays_end_init(id, bundle);
+    process_end(runtime_conmon_pid(id, bundle));
 }
 
 static void end_container(const char *path)
@@ -82,42 +60,35 @@ static void end_pod(const char *path)
     _free_ char *containers = mem_printf("%s/c", path), *init = mem_printf("%s/pid.init", path);
 
     each_folder(containers, end_container);
-    end_process(pid_in(init));
+    process_end(pid_in(init));
 }
 
-/* Of a server that was killed while it started a container, crun may be left without a conmon that
- * knows it; it holds mounts. It is known by the root folder on its command line. */
-static void end_strays(const char *run_dir)
+static void end_members(const char *path)
 {
-    _free_ char *root = mem_printf("--root=%s/crun", run_dir);
-    DIR *dir = opendir("/proc");
+    _free_ char *file = mem_printf("%s/cgroup.procs", path), *text = NULL;
+    size_t n;
 
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        _free_ char *path = mem_printf("/proc/%s/cmdline", entry->d_name), *line = NULL;
+    if (file_read(file, 1 << 20, &text, &n) < 0)
+        return;
+    for (char *at = text, *line; (line = strsep(&at, "\n"));) {
         int64_t pid;
-        size_t n;
 
-        if (str_to_int64(entry->d_name, 2, INT32_MAX, &pid) != 0 ||
-            file_read(path, 64 * 1024, &line, &n) < 0)
-            continue;
-        for (size_t at = 0; at < n; at += strlen(line + at) + 1)
-            if (str_equal(line + at, root)) {
-                end_process(pid);
-                break;
-            }
+        if (str_to_int64(line, 2, INT32_MAX, &pid) == 0)
+            process_end(pid);
     }
-    if (dir)
-        closedir(dir);
 }
 
-/* Deepest first; what still holds processes (not ours) is left. */
+/* Deepest first. */
 static void remove_cgroup_tree(const char *path)
 {
     each_folder(path, remove_cgroup_tree);
-    rmdir(path);
+    if (rmdir(path) < 0 && errno == EBUSY) {
+        end_members(path);
+        rmdir(path);
+    }
 }
 
-static void remove_cgroups(const char *cgroup)
+void cgroup_remove(const char *cgroup)
 {
     DIR *dir = opendir("/sys/fs/cgroup");
     _free_ char *unified = mem_printf("/sys/fs/cgroup%s", cgroup);
@@ -145,8 +116,8 @@ int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
     size_t n;
     int r;
 
+    strays_end(crun, NULL, NULL); /* first: they would make what is ended here */
     each_folder(pods, end_pod);
-    end_strays(run_dir);
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         r = mounts_below_remove(folders[i], reterr);
         if (r < 0)
@@ -162,7 +133,7 @@ int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
     }
     if (file_read(cgroup_file, 128, &cgroup, &n) == 0 && str_starts_with(cgroup, "/stead-") &&
         !strchr(cgroup + 1, '/'))
-        remove_cgroups(cgroup);
+        cgroup_remove(cgroup);
     unlink(cgroup_file);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "node/agent.h"
 #include "node/container_spec.h"
+#include "node/strays.h"
 
 static const ContainerStatus *find_status(const PodStatus *status, const char *name)
 {
@@ -122,20 +123,6 @@ static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus 
     }
 }
 
-/* Created, but this process died before it was started: it must not run beside the next one. */
-static void end_unstarted(AgentPod *pod, const char *id, const char *bundle)
-{
-    _free_ char *path = mem_printf("%s/pid", bundle), *text = NULL;
-    int64_t pid;
-    size_t n;
-
-    if (!runtime_conmon_pid(id, bundle))
-        return;
-    if (file_read(path, 32, &text, &n) == 0 && str_to_int64(text, 2, INT32_MAX, &pid) == 0)
-        kill((pid_t)pid, SIGKILL);
-    runtime_delete(pod->agent->runtime, id, NULL, NULL);
-}
-
 static void restore_container(AgentPod *pod, size_t index, bool sandbox)
 {
     const PodStatus *api = &((const Pod *)pod->object->value)->status;
@@ -148,13 +135,14 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
     RuntimeExit running;
     MachineEnd end;
 
+    if (id && !runtime_conmon_pid(id, bundle))
+        strays_end_init(id, bundle); /* it must not run beside the next one */
     if (id && runtime_conmon_pid(id, bundle) && runtime_read_exit(bundle, &running) &&
         running.lost && running.started_ns && container_adopt(pod, index, attempt, id)) {
         machine_restore_running(pod->machine, index, attempt, id, running.started_ns,
                                 status && status->started && *status->started,
                                 status && status->ready);
-    } else if (id && (end_unstarted(pod, id, bundle),
-                      end_from_bundle(pod, index, attempt, &end, &ended_id, &message))) {
+    } else if (id && end_from_bundle(pod, index, attempt, &end, &ended_id, &message)) {
         bool again = !str_equal(((const Pod *)pod->object->value)->spec.restart_policy, "Never");
 
         container_paths(container_at(pod, index), attempt, id);

@@ -226,6 +226,8 @@ static void task_exited(RuntimeTask *task)
 
     if (!runtime_read_exit(task->bundle, &end))
         end = (RuntimeExit){.exit_code = 137, .lost = true, .finished_ns = wall_ns()};
+    if (end.lost && task->pidfd >= 0) /* without conmon nobody would hear of its end */
+        (void)syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0);
     task_end(task);
     if (events.on_exit)
         events.on_exit(data, &end);

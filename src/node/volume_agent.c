@@ -15,6 +15,7 @@
 
 #define VOLUME_FINALIZER "stead.dev/volume"
 #define GROW_RETRY_NS (30 * NS_PER_SEC)
+#define REMOVE_RETRY_NS NS_PER_SEC
 
 typedef struct VolumeWork {
     uv_work_t work;
@@ -129,12 +130,16 @@ static void on_retry(Timer *timer)
     agent_volumes_check(timer->data);
 }
 
-static void retry_later(NodeAgent *agent)
+static void retry_later(NodeAgent *agent, int64_t delay_ns)
 {
+    int64_t at = clock_mono_ns(agent->options.clock) + delay_ns;
+
     agent->volume_retry.on_fire = on_retry;
     agent->volume_retry.data = agent;
-    if (!agent->volume_retry.active)
-        timer_start(agent->options.clock, &agent->volume_retry, GROW_RETRY_NS);
+    if (agent->volume_retry.active && agent->volume_retry_at <= at)
+        return;
+    agent->volume_retry_at = at;
+    timer_start(agent->options.clock, &agent->volume_retry, delay_ns);
 }
 
 static void on_claim_told(void *data, const ApiStatus *status, Object *object)
@@ -145,7 +150,7 @@ static void on_claim_told(void *data, const ApiStatus *status, Object *object)
     if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND || agent->stopping)
         return;
     log_warn("node", "telling a claim its size: %s", str_or(status->message, "refused"));
-    retry_later(agent);
+    retry_later(agent, GROW_RETRY_NS);
 }
 
 static void drop_conditions(PersistentVolumeClaimStatus *status)
@@ -227,7 +232,7 @@ static void grow_done(uv_work_t *work, int status)
     if (volume && claim_of(agent, volume)) {
         event_record(agent->events, claim_of(agent, volume), "Warning", "VolumeResizeFailed",
                      "NodeExpandVolume failed: %s", w->error.message);
-        retry_later(agent);
+        retry_later(agent, GROW_RETRY_NS);
     }
     work_free(w);
 }
@@ -292,11 +297,16 @@ static void removal_done(uv_work_t *work, int status)
     NodeAgent *agent = w->agent;
     Object *volume = NULL;
 
-    if (w->result < 0)
-        log_warn("node", "%s", w->error.message);
-    else if (!agent->stopping)
+    if (!agent->stopping)
         find_volume(agent, w->name, &volume);
-    if (volume && object_meta(volume)->deletion_timestamp.set) {
+    if (w->result < 0) {
+        log_warn("node", "%s", w->error.message);
+        if (volume) {
+            event_record(agent->events, volume, "Warning", "VolumeFailedDelete", "%s",
+                         w->error.message);
+            retry_later(agent, REMOVE_RETRY_NS);
+        }
+    } else if (volume && object_meta(volume)->deletion_timestamp.set) {
         _object_ Object *copy = object_copy(volume);
         StringArray *finalizers = &object_meta(copy)->finalizers;
         size_t kept = 0;

@@ -274,7 +274,7 @@ def traces(world):
             if str(world.dir) in path.read_text():
                 lines.append(f"loop device of {path.read_text().strip()}")
     links = world.run("ip", "-o", "link").stdout
-    lines += ["link " + name for name in re.findall(rf"^\d+: ({world.instance}v?[^:@]*)", links, re.M)]
+    lines += ["link " + name for name in re.findall(rf"^\d+: ({world.instance}v[^:@]*)", links, re.M)]
     for folder in ("run/pods", "run/netns", "run/crun", "data/pods", "data/volumes", "data/logs/pods"):
         lines += [f"file {folder}/{path.name}" for path in (world.dir / folder).glob("*")]
     for top in cgroups(world):
@@ -287,6 +287,7 @@ def traces(world):
 def all_traces(world):
     """The same after a reset, when the bridge, the cgroup, the table and the folders have to be gone, too."""
     lines = traces(world) + [f"cgroup {path}" for path in cgroups(world)]
+    lines += [line for line in world.run("ip", "-o", "link").stdout.splitlines() if world.instance in line]
     lines += [line for line in world.run("nft", "list", "tables").stdout.splitlines() if world.instance in line]
     lines += [str(path) for path in (world.data, world.run_dir) if path.exists()]
-    return lines + [f"process {name}" for name in count(world)]
+    return lines

@@ -2,7 +2,9 @@
 /*
  * stead-pause PIN ID: init of a PID namespace that a pod's containers share. It makes the
  * namespace, holds it by a bind mount at PIN, writes its pid to PIN.init, and stays to reap
- * orphans. ID only shows in process lists. Made a second time, it leaves what is there.
+ * orphans. ID only shows in process lists. Made a second time, it leaves what is there if that
+ * lives. The init ends by itself if it is not let stay: so none is left over when this program is
+ * killed in the middle.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,19 +24,33 @@ static int fail(const char *what)
     return 1;
 }
 
-static int is_held(const char *pin)
+/* Is a namespace pinned there, and is the init alive that makes it usable? */
+static int is_held(const char *pin, const char *init_file)
 {
-    struct stat here, there;
+    struct stat pinned, alive;
+    char path[64], text[32];
+    int fd = open(init_file, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-    return stat("/proc/self/ns/pid", &here) == 0 && stat(pin, &there) == 0 &&
-           here.st_dev == there.st_dev;
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return 0;
+    text[n] = 0;
+    snprintf(path, sizeof(path), "/proc/%.20s/ns/pid", text);
+    return stat(path, &alive) == 0 && stat(pin, &pinned) == 0 && alive.st_dev == pinned.st_dev &&
+           alive.st_ino == pinned.st_ino;
 }
 
-static void stay(void)
+static void stay(int may_stay)
 {
     sigset_t all;
     int null = open("/dev/null", O_RDWR);
+    char yes;
 
+    if (read(may_stay, &yes, 1) != 1)
+        _exit(1);
+    close(may_stay);
     setsid();
     for (int i = 0; i < 3; i++)
         dup2(null, i);
@@ -56,20 +72,28 @@ static void stay(void)
 int main(int argc, char **argv)
 {
     char path[64], file[4096], text[32];
-    int fd;
+    int fd, may_stay[2];
     pid_t pid;
 
     if (argc < 2)
         return 2;
-    if (is_held(argv[1]))
+    snprintf(file, sizeof(file), "%s.init", argv[1]);
+    if (is_held(argv[1], file))
         return 0;
+    while (umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) == 0) /* one that is dead */
+        ;
+    if (pipe(may_stay) < 0)
+        return fail("cannot make a pipe");
     if (unshare(CLONE_NEWPID) < 0)
         return fail("cannot make a PID namespace");
     pid = fork();
     if (pid < 0)
         return fail("cannot fork");
-    if (pid == 0)
-        stay();
+    if (pid == 0) {
+        close(may_stay[1]);
+        stay(may_stay[0]);
+    }
+    close(may_stay[0]);
     fd = open(argv[1], O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail(argv[1]);
@@ -79,12 +103,13 @@ int main(int argc, char **argv)
         kill(pid, SIGKILL);
         return fail("cannot hold the PID namespace");
     }
-    snprintf(file, sizeof(file), "%s.init", argv[1]);
     snprintf(text, sizeof(text), "%d", pid);
     fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, strlen(text)) < 0) {
         kill(pid, SIGKILL);
         return fail(file);
     }
+    if (write(may_stay[1], "", 1) < 0)
+        return fail("cannot let the init stay");
     return 0;
 }
