@@ -7,8 +7,6 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
 from world import ROOT, Failed
 
 CHART = ROOT / "charts" / "time-server"
@@ -34,6 +32,7 @@ HELMS = find_helms()
 
 def need(client):
     if client.startswith("helm") and client not in HELMS:
+        import pytest  # here, since benchmarks use this file without it
         pytest.skip(f"no {client} on this machine: not in PATH, ~/.cache/stead-tests/bin or ~/.cache/stead-peers/bin")
 
 
