@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <time.h>
-
 #include "base/file.h"
 #include "base/strbuf.h"
-#include "base/timefmt.h"
 #include "page_html.h"
 #include "pages.h"
 
@@ -99,39 +96,39 @@ static void fill_in(StrBuf *buf, const char *template, const Value *values)
     strbuf_add_string(buf, template);
 }
 
-typedef struct Now {
-    int64_t ns;
-    struct tm local;
-    char text[TIMEFMT_MAX];
-} Now;
-
-static Now read_clock(const Pages *pages)
+/* The calendar changes once a second, however many ask. */
+static const PagesNow *read_clock(Pages *pages)
 {
-    Now now = {.ns = clock_wall_ns(pages->clock)};
-    time_t seconds = (time_t)(now.ns / NS_PER_SEC);
+    PagesNow *now = &pages->now;
+    time_t seconds;
 
-    localtime_r(&seconds, &now.local);
-    timefmt_offset(seconds, (int)now.local.tm_gmtoff, now.text);
+    now->ns = clock_wall_ns(pages->clock);
+    seconds = (time_t)(now->ns / NS_PER_SEC);
+    if (seconds == now->seconds && now->text[0])
+        return now;
+    now->seconds = seconds;
+    localtime_r(&seconds, &now->local);
+    timefmt_offset(seconds, (int)now->local.tm_gmtoff, now->text);
     return now;
 }
 
 static void show_html(Pages *pages, HttpRequest *request, uint64_t count)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
-    Now now = read_clock(pages);
+    const PagesNow *now = read_clock(pages);
     char visits[24], milliseconds[24], offset[12], clock[12], day[48];
     const Value values[] = {
-        {"visits", visits}, {"milliseconds", milliseconds},
-        {"offset", offset}, {"zone", pages->config->zone},
-        {"time", now.text}, {"clock", clock},
-        {"day", day},       {"host", pages->host},
+        {"visits", visits},  {"milliseconds", milliseconds},
+        {"offset", offset},  {"zone", pages->config->zone},
+        {"time", now->text}, {"clock", clock},
+        {"day", day},        {"host", pages->host},
     };
 
     snprintf(visits, sizeof(visits), "%" PRIu64, count);
-    snprintf(milliseconds, sizeof(milliseconds), "%" PRId64, now.ns / NS_PER_MS);
-    snprintf(offset, sizeof(offset), "%ld", now.local.tm_gmtoff);
-    strftime(clock, sizeof(clock), "%H:%M:%S", &now.local);
-    strftime(day, sizeof(day), "%A, %-d %B %Y", &now.local);
+    snprintf(milliseconds, sizeof(milliseconds), "%" PRId64, now->ns / NS_PER_MS);
+    snprintf(offset, sizeof(offset), "%ld", now->local.tm_gmtoff);
+    strftime(clock, sizeof(clock), "%H:%M:%S", &now->local);
+    strftime(day, sizeof(day), "%A, %-d %B %Y", &now->local);
     strbuf_reserve(&text, sizeof(page_html) + 512);
     fill_in(&text, page_html, values);
     http_add_header(request, "content-security-policy", CONTENT_POLICY);
@@ -148,7 +145,8 @@ static void show_page(Pages *pages, HttpRequest *request, uint64_t count)
         show_html(pages, request, count);
         return;
     }
-    strbuf_printf(&text, "%s %s\nVisits: %" PRIu64 "\n%s\n", read_clock(pages).text,
+    strbuf_reserve(&text, 256);
+    strbuf_printf(&text, "%s %s\nVisits: %" PRIu64 "\n%s\n", read_clock(pages)->text,
                   pages->config->zone, count, pages->host);
     answer(pages, request, 200, PLAIN, strbuf_bytes(&text));
 }
@@ -187,8 +185,8 @@ static Pending *wait_for_count(Pages *pages, HttpRequest *request,
 
 static void on_page(Pages *pages, HttpRequest *request)
 {
-    Now now = read_clock(pages);
-    Visit visit = {.seconds = now.ns / NS_PER_SEC, .offset = (int)now.local.tm_gmtoff};
+    const PagesNow *now = read_clock(pages);
+    Visit visit = {.seconds = now->seconds, .offset = (int)now->local.tm_gmtoff};
 
     if (str_equal(request->method, "HEAD")) { /* looks, but is no visit */
         visits_ask(pages->visits, on_counted, wait_for_count(pages, request, show_page));

@@ -3,19 +3,30 @@
 #ifndef TIME_SERVER_PAGES_H
 #define TIME_SERVER_PAGES_H
 
+#include <time.h>
+
 #include "base/clock.h"
+#include "base/timefmt.h"
 #include "config.h"
 #include "http/http.h"
 #include "visits.h"
 
 enum { PAGES_PATHS = 7, PAGES_CODES = 4 };
 
+typedef struct PagesNow {
+    int64_t ns; /* wall */
+    int64_t seconds;
+    struct tm local;
+    char text[TIMEFMT_MAX];
+} PagesNow;
+
 typedef struct Pages {
     const Config *config;
     Visits *visits;
     Clock *clock;
-    const char *host;                           /* which replica this is: its host name */
-    int64_t started_ns;                         /* wall */
+    const char *host;   /* which replica this is: its host name */
+    int64_t started_ns; /* wall */
+    PagesNow now;
     uint64_t answers[PAGES_PATHS][PAGES_CODES]; /* for /metrics */
 } Pages;
 
