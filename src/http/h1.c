@@ -386,7 +386,11 @@ static void begun(Request *request)
     bool has_body = !request->is_head && request->status != 204 && request->status != 304;
 
     strbuf_reserve(&head, 256);
-    strbuf_printf(&head, "HTTP/1.1 %03d %s\r\n", request->status, status_text(request->status));
+    strbuf_add(&head, "HTTP/1.1 ", 9);
+    strbuf_add_int64(&head, request->status);
+    strbuf_add_char(&head, ' ');
+    strbuf_add_string(&head, status_text(request->status));
+    strbuf_add(&head, "\r\n", 2);
     if (request->content_type)
         add_header(&head, "Content-Type", request->content_type);
     if (request->raw) {
