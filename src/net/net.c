@@ -417,7 +417,10 @@ static void pod_add_work(uv_work_t *work)
 
     if (job->r < 0)
         return;
-    if (job->existing && netns_exists(job->netns) && link_index(job->link, &link) == 0)
+    /* All of it may be there, or the process before died in the middle: what is inside is said
+     * again. */
+    if (job->existing && netns_exists(job->netns) && link_index(job->link, &link) == 0 &&
+        link_set_hairpin(link) == 0 && netns_run(job->netns, pod_inside, job) == 0)
         return;
     r = file_replace(job->address_file, job->address, strlen(job->address), 0600);
     if (r == 0)
