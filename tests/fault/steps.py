@@ -72,6 +72,15 @@ class Machine:
     def reset(self):
         self.world.stead("reset", "--yes")
 
+    def must_live(self):
+        raise AssertionError("the server died\n" + self.log()[-3000:])
+
+    def renew(self):
+        """After a failure: nothing of it shall be mistaken for the next one's."""
+        self.close()
+        self.__init__()
+        self.up()
+
     def close(self):
         if self.process and self.process.poll() is None:
             self.kill()
@@ -175,6 +184,7 @@ class Life:
     def become_ready(self):
         pod = self.machine.wait("pods", self.name, is_ready)
         self.address = pod["status"]["podIP"]
+        return pod
 
     def visit(self):
         """By the pod's address and the service's, as soon as the service is there for it."""
@@ -231,6 +241,19 @@ class Life:
                     assert self.machine.died(), "the server broke a connection off"
                     if not on_death():
                         return
+
+
+class MachineWithPod(Machine):
+    def up(self):
+        super().up()
+        if not hasattr(self, "life"):
+            self.life = Life(self, "steady")
+            for step in self.life.steps[:3]:
+                step()
+
+    def renew(self):
+        del self.life
+        super().renew()
 
 
 # ---- what is there ----

@@ -6,6 +6,7 @@ passed: the step fails (it is told, done again, and the pod becomes ready), the 
 goes on, and leaves nothing double), the server dies there and all is reset (nothing stays behind)."""
 import os
 import re
+import time
 
 import pytest
 
@@ -35,14 +36,15 @@ def cases(machine):
 def fails(machine, number, point, n):
     said = len(machine.log())
     machine.plan.arm(point, n, kill=False)
-    steps.Life(machine, f"f{number}").run(lambda: pytest.fail("the server died"))
+    steps.Life(machine, f"f{number}").run(machine.must_live)
     fired = machine.plan.fired()
     quiet(machine)
     _, events = machine.call("GET", steps.NAMESPACE + "/events")
     told = [event["message"] for event in events["items"] if event["type"] == "Warning"]
     told += [line for line in machine.log()[said:].splitlines() if re.search(r" (warn|error)", line, re.I)]
     machine.call("DELETE", steps.NAMESPACE + "/events")
-    return fired, told
+    assert told or not fired or point.startswith(SILENT), "nobody was told"
+    return fired
 
 
 def dies(machine, number, point, n):
@@ -83,31 +85,94 @@ def machine():
     made.close()
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
-def test_any_step_may_fail_or_be_the_last(machine, shard):
-    found = cases(machine)
-    if not found:
-        pytest.skip("built without fault points")
-    mine = list(enumerate(found))[shard::SHARDS]
-    counts = {"failed": 0, "died": 0, "reset": 0}
-    wrong = []
-    for number, (point, n) in mine:
-        for what, run in (("failed", fails), ("died", dies), ("reset", is_reset)):
+def try_all(machine, found, ways):
+    """Runs each way for each case; what went wrong with one does not keep the others from being tried."""
+    wrong, counts, begin = [], dict.fromkeys((way.__name__ for way in ways), 0), time.monotonic()
+    for number, (point, n) in found:
+        for way in ways:
             try:
-                done = run(machine, number, point, n)
-                if what == "failed":
-                    done, told = done
-                    if done and not told and not point.startswith(SILENT):
-                        wrong.append(f"{point} {n}: nobody was told")
-                counts[what] += bool(done)
+                counts[way.__name__] += bool(way(machine, number, point, n))
             except AssertionError as error:
-                wrong.append(f"{point} {n} {what}: {error}")
+                wrong.append(f"{point} {n}: {way.__name__}: {error}")
                 print(wrong[-1], flush=True)
-                machine.close()
-                machine.__init__()
-                machine.up()
-    print(f"{len(mine)} cases of {len(found)}: {counts}")
+                machine.renew()
+    print(f"{len(found)} cases: {counts} in {time.monotonic() - begin:.0f} s")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def machine():
+    made = steps.Machine()
+    made.up()
+    yield made
+    made.close()
+
+
+def needs_points(machine):
+    if not machine.plan.passed():
+        pytest.skip("built without fault points")
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_any_step_for_a_pod_may_fail_or_be_the_last(machine, shard):
+    needs_points(machine)
+    try_all(machine, list(enumerate(cases(machine)))[shard::SHARDS], (fails, dies, is_reset))
+
+
+# ---- the server's own start, while a pod runs ----
+
+def start_with(machine, point, n, kill):
+    """Whether the fault happened. The server is there after it, and the pod was not disturbed."""
+    machine.kill()
+    machine.plan.arm(point, n, kill)
+    if not machine.start():
+        machine.process.wait(timeout=steps.LIMIT)
+        assert kill or machine.process.returncode == 1, machine.log()[-3000:]
+        assert machine.plan.fired(), machine.log()[-3000:]
+        machine.up()
+    try:
+        machine.life.visit()
+    except steps.Gone:
+        assert kill and machine.died()
+        machine.up()
+        machine.life.visit()
+    fired = machine.plan.fired()
+    machine.plan.disarm()
+    pod = machine.life.become_ready()
+    assert [c["restartCount"] for c in pod["status"]["containerStatuses"]] == [0]
+    return fired
+
+
+def start_fails(machine, number, point, n):
+    return start_with(machine, point, n, kill=False)
+
+
+def start_dies(machine, number, point, n):
+    return start_with(machine, point, n, kill=True)
+
+
+@pytest.fixture
+def machine_with_pod():
+    made = steps.MachineWithPod()
+    made.up()
+    yield made
+    made.close()
+
+
+def test_any_step_of_a_start_may_fail_or_be_the_last(machine_with_pod):
+    machine = machine_with_pod
+    needs_points(machine)
+    for _ in range(2):
+        machine.kill()
+        machine.plan.clear()
+        machine.up()
+        machine.life.visit()
+    found = list(enumerate((point, n) for point, times in sorted(machine.plan.passed().items())
+                           if not point.startswith(steps.ELSEWHERE) and point.startswith(ONLY)
+                           for n in range(1, times + 1)))
+    try_all(machine, found, (start_fails, start_dies))
+    machine.life.run(lambda: False)
+    quiet(machine)
 
 
 # Failures that are got over at once, within the step itself, so that there is nothing to tell.
