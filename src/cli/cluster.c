@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <netdb.h>
 #include <signal.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -133,6 +134,27 @@ typedef struct Waiting {
     bool enough;
 } Waiting;
 
+/* 299 - "text": what the server wants people to know, such as that a kind is deprecated. */
+static void pass_warning(Cluster *cluster, const char *header)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    const char *at = strchr(header, '"'), **said;
+
+    for (at = at ? at + 1 : ""; *at && *at != '"'; at++) {
+        at += *at == '\\' && at[1];
+        strbuf_add_char(&text, *at);
+    }
+    for (size_t i = 0; i < cluster->warned.n; i++)
+        if (str_equal(cluster->warned.v[i], strbuf_string(&text)))
+            return;
+    fprintf(stderr, "Warning: %s\n", strbuf_string(&text));
+    said = arena_new_n(cluster->arena, const char *, cluster->warned.n + 1);
+    if (cluster->warned.n)
+        memcpy(said, cluster->warned.v, cluster->warned.n * sizeof(*said));
+    said[cluster->warned.n++] = arena_strdup(cluster->arena, strbuf_string(&text));
+    cluster->warned.v = said;
+}
+
 static void on_done(void *data, const HttpClientResponse *response)
 {
     Waiting *waiting = data;
@@ -142,6 +164,9 @@ static void on_done(void *data, const HttpClientResponse *response)
     snprintf(waiting->text, sizeof(waiting->text), "%s", str_or(response->error_text, ""));
     waiting->reply->status = response->status;
     waiting->reply->body = arena_bytes(waiting->cluster->arena, response->body);
+    for (size_t i = 0; i < response->n_headers; i++)
+        if (strcasecmp(response->headers[i].name, "warning") == 0)
+            pass_warning(waiting->cluster, response->headers[i].value);
 }
 
 static void on_piece(void *data, int status, Bytes piece)

@@ -32,6 +32,7 @@ typedef struct Cluster {
     struct ssl_ctx_st *tls;
     uv_loop_t loop;
     Resources *resources; /* what discovery said; resources.h */
+    StringArray warned;   /* by the server; each is said once */
 } Cluster;
 
 #define CLUSTER_JSON "application/json"

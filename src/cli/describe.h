@@ -33,10 +33,34 @@ typedef struct Description {
     const Target *target;
     yyjson_val *object;
     StrBuf out;
+    bool no_events; /* the kind has no such section */
 } Description;
 
+/* Parts that need the cluster. */
+void describe_controller(Description *d);  /* "Controlled By:" */
+void describe_pods_status(Description *d); /* "Pods Status:" */
+/* "10.42.0.5:8080,10.42.0.6:8080 + 3 more..." of a port of a service. */
+void describe_endpoints(Description *d, const char *service, const char *port_name);
+void describe_access_modes(StrBuf *out, yyjson_val *modes); /* "RWO,RWX" */
+
 void describe_pod(Description *d);
-void describe_set(Description *d); /* of pods: StatefulSet, Deployment... */
+void describe_set(Description *d); /* StatefulSet */
+void describe_replica_set(Description *d);
+void describe_deployment(Description *d);
+void describe_job(Description *d);
+void describe_budget(Description *d);
+void describe_config_map(Description *d);
+void describe_secret(Description *d);
+void describe_service_account(Description *d);
+void describe_namespace(Description *d);
+void describe_node(Description *d);
+void describe_volume(Description *d);
+void describe_storage_class(Description *d);
+void describe_role(Description *d);
+void describe_binding(Description *d);
+void describe_ingress(Description *d);
+void describe_slice(Description *d);
+void describe_endpoints_object(Description *d);
 void describe_service(Description *d);
 void describe_claim(Description *d);
 void describe_other(Description *d);

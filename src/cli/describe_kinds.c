@@ -2,40 +2,7 @@
 /* What is said of each kind, in kubectl's order. */
 #include <ctype.h>
 
-#include "cli/describe.h"
-
-static yyjson_val *at(const Description *d, const char *pointer)
-{
-    return yyjson_ptr_get(d->object, pointer);
-}
-
-static const char *text(const Description *d, const char *pointer)
-{
-    return json_text(d->object, pointer);
-}
-
-static void line(Description *d, const char *label, const char *value)
-{
-    strbuf_printf(&d->out, "%s:\t%s\n", label, value);
-}
-
-static void line_if(Description *d, const char *label, const char *value)
-{
-    if (*value)
-        line(d, label, value);
-}
-
-static void name_and_namespace(Description *d)
-{
-    line(d, "Name", text(d, "/metadata/name"));
-    line(d, "Namespace", text(d, "/metadata/namespace"));
-}
-
-static void labels_and_annotations(Description *d)
-{
-    describe_labels(&d->out, "Labels", at(d, "/metadata/labels"));
-    describe_annotations(&d->out, "Annotations", at(d, "/metadata/annotations"));
-}
+#include "cli/describe_line.h"
 
 /* ---- volumes, tolerations, templates ---- */
 
@@ -165,7 +132,7 @@ void describe_template(StrBuf *out, yyjson_val *template)
 
 /* ---- pods ---- */
 
-static void controlled_by(Description *d)
+void describe_controller(Description *d)
 {
     yyjson_val *owner;
     size_t i, n;
@@ -217,7 +184,7 @@ void describe_pod(Description *d)
     strbuf_printf(&d->out, "IPs:%s\n", yyjson_arr_size(at(d, "/status/podIPs")) ? "" : "\t<none>");
     yyjson_arr_foreach(at(d, "/status/podIPs"), i, n, item)
         strbuf_printf(&d->out, "  IP:\t%s\n", json_text(item, "/ip"));
-    controlled_by(d);
+    describe_controller(d);
     if (yyjson_arr_size(at(d, "/spec/initContainers")))
         describe_containers(&d->out, "Init Containers", at(d, "/spec/initContainers"),
                             at(d, "/status/initContainerStatuses"), d->object, false);
@@ -236,7 +203,7 @@ void describe_pod(Description *d)
 /* ---- sets ---- */
 
 /* "2 Running / 0 Waiting / 0 Succeeded / 0 Failed" of the pods that belong to it. */
-static void pods_status(Description *d)
+void describe_pods_status(Description *d)
 {
     static const char *const phases[] = {"Running", "Pending", "Succeeded", "Failed"};
     _strbuf_ StrBuf path = STRBUF_INIT;
@@ -296,16 +263,14 @@ void describe_set(Description *d)
     line_if(d, "Update Strategy", text(d, "/spec/updateStrategy/type"));
     if (partition)
         strbuf_printf(&d->out, "  Partition:\t%" PRId64 "\n", yyjson_get_sint(partition));
-    line_if(d, "StrategyType", text(d, "/spec/strategy/type"));
-    pods_status(d);
+    describe_pods_status(d);
     describe_template(&d->out, at(d, "/spec/template"));
     claim_templates(d);
 }
 
 /* ---- services ---- */
 
-/* "10.42.0.5:8080,10.42.0.6:8080 + 3 more..." of the port's name. */
-static void endpoints(Description *d, const char *port_name)
+void describe_endpoints(Description *d, const char *service, const char *port_name)
 {
     _strbuf_ StrBuf path = STRBUF_INIT;
     yyjson_val *slice, *port, *endpoint, *address;
@@ -314,9 +279,7 @@ static void endpoints(Description *d, const char *port_name)
 
     resource_path(&path, resources_find(d->cluster, "endpointslices"), d->target->ns, NULL, NULL);
     cluster_add_query(&path, "labelSelector",
-                      arena_printf(d->cluster->arena, "kubernetes.io/service-name=%s",
-                                   text(d, "/metadata/name")));
-    strbuf_add_string(&d->out, "Endpoints:\t");
+                      arena_printf(d->cluster->arena, "kubernetes.io/service-name=%s", service));
     if (cluster_call(d->cluster, &(ClusterCall){.path = path.p}, &reply))
         reply.json = NULL;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, slice)
@@ -343,7 +306,6 @@ static void endpoints(Description *d, const char *port_name)
     }
     if (count > 3)
         strbuf_printf(&d->out, " + %zu more...", count - 3);
-    strbuf_add_string(&d->out, "\n");
 }
 
 static void service_port(Description *d, yyjson_val *port)
@@ -362,7 +324,9 @@ static void service_port(Description *d, yyjson_val *port)
     if (node_port)
         strbuf_printf(&d->out, "NodePort:\t%s\t%" PRId64 "/%s\n", str_or(name, "<unset>"),
                       node_port, protocol);
-    endpoints(d, name);
+    strbuf_add_string(&d->out, "Endpoints:\t");
+    describe_endpoints(d, text(d, "/metadata/name"), name);
+    strbuf_add_char(&d->out, '\n');
 }
 
 static void joined(Description *d, const char *label, const char *pointer, const char *otherwise)
@@ -444,13 +408,6 @@ static void used_by(Description *d)
 
 void describe_claim(Description *d)
 {
-    static const char *const short_modes[][2] = {{"ReadWriteOnce", "RWO"},
-                                                 {"ReadOnlyMany", "ROX"},
-                                                 {"ReadWriteMany", "RWX"},
-                                                 {"ReadWriteOncePod", "RWOP"}};
-    yyjson_val *mode;
-    size_t i, n;
-
     name_and_namespace(d);
     line(d, "StorageClass", text(d, "/spec/storageClassName"));
     line(d, "Status", text(d, "/status/phase"));
@@ -460,12 +417,7 @@ void describe_claim(Description *d)
     describe_list(&d->out, at(d, "/metadata/finalizers"), " ");
     strbuf_printf(&d->out, "]\nCapacity:\t%s\nAccess Modes:\t",
                   text(d, "/status/capacity/storage"));
-    yyjson_arr_foreach(at(d, "/status/accessModes"), i, n, mode)
-    {
-        for (size_t j = 0; j < ARRAY_LEN(short_modes); j++)
-            if (yyjson_equals_str(mode, short_modes[j][0]))
-                strbuf_printf(&d->out, "%s%s", i ? "," : "", short_modes[j][1]);
-    }
+    describe_access_modes(&d->out, at(d, "/status/accessModes"));
     strbuf_printf(&d->out, "\nVolumeMode:\t%s\n", text(d, "/spec/volumeMode"));
     used_by(d);
 }
@@ -475,6 +427,13 @@ void describe_claim(Description *d)
 /* "storageClassName" -> "Storage Class Name" */
 static void add_label(StrBuf *out, const char *name)
 {
+    static const char *const special[][2] = {{"apiVersion", "API Version"}, {"uid", "UID"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(special); i++)
+        if (str_equal(name, special[i][0])) {
+            strbuf_add_string(out, special[i][1]);
+            return;
+        }
     for (const char *c = name; *c; c++)
         if (!isalpha((unsigned char)*c) && *c != '-') {
             strbuf_add_string(out, name);

@@ -19,5 +19,7 @@ int events_get(Cluster *cluster, const EventFilter *filter, EventList *ret,
 void event_interval(StrBuf *out, yyjson_val *event);
 /* "5m": since a time text; "<unknown>" */
 void time_since(StrBuf *out, const char *time);
+/* "5m": so long */
+void time_span(StrBuf *out, int64_t seconds);
 
 #endif

@@ -26,6 +26,11 @@ void time_since(StrBuf *out, const char *text)
     print_age(out, time, now_ns());
 }
 
+void time_span(StrBuf *out, int64_t seconds)
+{
+    print_age(out, (Time){.set = true}, seconds * NS_PER_SEC);
+}
+
 void event_interval(StrBuf *out, yyjson_val *event)
 {
     const char *first = str_or(json_text(event, "/eventTime"), json_text(event, "/firstTimestamp"));

@@ -254,22 +254,31 @@ int command_status(const char *program, Options *options)
 
 /* ---- reset ---- */
 
-/* A folder that is a mount itself, such as a disk for the data, stays and is emptied. */
+/* What lies in a folder; it stays itself if it is a mount, such as a disk for the data. */
+static int remove_content(const char *path)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    int r = folder ? 0 : -errno;
+
+    while (r >= 0 && (entry = readdir(folder))) {
+        _free_ char *child = mem_printf("%s/%s", path, entry->d_name);
+
+        if (!str_equal(entry->d_name, ".") && !str_equal(entry->d_name, ".."))
+            r = file_remove_tree(child);
+    }
+    if (folder)
+        closedir(folder);
+    return r >= 0 && rmdir(path) < 0 && errno != EBUSY ? -errno : r;
+}
+
 static int remove_folder(const char *path, Err *reterr)
 {
     int r = file_remove_tree(path);
-    struct dirent *entry;
-    DIR *folder;
-    bool empty = true;
 
-    if (r >= 0)
-        return 0;
-    folder = r == -EXDEV ? opendir(path) : NULL;
-    while (folder && (entry = readdir(folder)))
-        empty = empty && (str_equal(entry->d_name, ".") || str_equal(entry->d_name, ".."));
-    if (folder)
-        closedir(folder);
-    return folder && empty ? 0 : err_set(reterr, -r, "cannot remove %s", path);
+    if (r == -EXDEV)
+        r = remove_content(path);
+    return r < 0 ? err_set(reterr, -r, "cannot remove %s", path) : 0;
 }
 
 int command_reset(const char *program, Options *options)
