@@ -56,9 +56,10 @@ FLAG_WORDS = {  # attribute: field flag
     "retainkeys": "FIELD_PATCH_RETAIN_KEYS",
     "union": "FIELD_UNION_MEMBER",
     "deprecated": "FIELD_DEPRECATED",
+    "listed": "FIELD_LISTED",
 }
 LIST_KINDS = {"atomic": "LIST_ATOMIC", "set": "LIST_SET", "map": "LIST_MAP"}
-VALUED_WORDS = {"map", "merge", "default", "min", "max", "enum", "format", "go"}
+VALUED_WORDS = {"map", "merge", "default", "min", "max", "enum", "known", "format", "go"}
 KIND_FLAGS = {
     "generation": "KIND_HAS_GENERATION",
     "create-on-update": "KIND_CREATE_ON_UPDATE",
@@ -241,8 +242,8 @@ def check_attributes(field):
         raise place.error("a set is of scalars")
     if "map" in attrs and scalar:
         raise place.error("map= is for lists of structs")
-    if "inline" in attrs and (scalar or field.shape != "ONE"):
-        raise place.error("inline is for a plain struct")
+    if "inline" in attrs and field.shape != "LIST" and (scalar or field.shape != "ONE"):
+        raise place.error("inline is for a plain struct, or for the list that a type is")
     for word in ("min", "max"):
         if word in attrs:
             try:
@@ -301,7 +302,7 @@ def parse_column(words, doc, place):
         raise place.error(f"not a column type: {kind!r}")
     if words[3] != "-" and not words[3].startswith("."):
         raise place.error('a column\'s path begins with "." or is "-"')
-    return Column(words[1].strip('"'), kind, form, "" if words[3] == "-" else words[3], len(words) - 4, doc)
+    return Column(words[1].strip('"').replace("_", " "), kind, form, "" if words[3] == "-" else words[3], len(words) - 4, doc)
 
 
 def parse_kind_line(kind, words, doc, place):
@@ -486,7 +487,10 @@ def flatten(schema, type_):
     def walk(owner, path, depth):
         for index, field in enumerate(owner.fields):
             here = path + field.c_name
-            if "inline" in field.attrs:
+            if "inline" in field.attrs and field.shape == "LIST":
+                if len(owner.fields) > 1:
+                    raise field.place.error("a type that is a list has no other fields")
+            elif "inline" in field.attrs:
                 walk(schema.types[field.base], here + ".", depth + 1)
             else:
                 rows.append((field.json, here, depth, owner, index))
@@ -618,6 +622,8 @@ def field_rows(type_, field):
         rows.append(("keys", string_list(attrs["map"].split(","))))
     if "enum" in attrs:
         rows.append(("enum_values", string_list(attrs["enum"].split("|"))))
+    if "known" in attrs:
+        rows.append(("known_values", string_list(attrs["known"].split("|"))))
     if attrs.get("merge"):
         rows.append(("patch_key", c_string(attrs["merge"])))
     if "default" in attrs:

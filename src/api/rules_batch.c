@@ -5,7 +5,7 @@
  */
 #include "api/object.h"
 #include "api/print.h"
-#include "api/rules.h"
+#include "api/rules_batch.h"
 #include "api/selector.h"
 
 #define UID_LABEL "batch.kubernetes.io/controller-uid"
@@ -31,21 +31,14 @@ static bool is_indexed(const JobSpec *spec)
     return str_equal(spec->completion_mode, "Indexed");
 }
 
-static void job_complete(Arena *arena, void *value)
+static void complete_spec(Arena *arena, JobSpec *spec)
 {
-    Job *job = value;
-    JobSpec *spec = &job->spec;
-
     if (!spec->completions && !spec->parallelism)
         spec->completions = arena_int32(arena, 1);
     if (!spec->parallelism)
         spec->parallelism = arena_int32(arena, 1);
     if (!spec->backoff_limit)
         spec->backoff_limit = arena_int32(arena, spec->backoff_limit_per_index ? INT32_MAX : 6);
-    if (!job->metadata.labels.n && spec->template.metadata.labels.n)
-        for (size_t i = 0; i < spec->template.metadata.labels.n; i++)
-            string_map_put(arena, &job->metadata.labels, spec->template.metadata.labels.v[i].key,
-                           spec->template.metadata.labels.v[i].value);
     if (!spec->completion_mode)
         spec->completion_mode = "NonIndexed";
     if (!spec->suspend)
@@ -55,6 +48,16 @@ static void job_complete(Arena *arena, void *value)
     if (!spec->manual_selector)
         spec->manual_selector = arena_bool(arena, false);
     complete_pod_spec(arena, &spec->template.spec);
+}
+
+static void job_complete(Arena *arena, void *value)
+{
+    Job *job = value;
+    const StringMap *labels = &job->spec.template.metadata.labels;
+
+    for (size_t i = 0, had = job->metadata.labels.n; !had && i < labels->n; i++)
+        string_map_put(arena, &job->metadata.labels, labels->v[i].key, labels->v[i].value);
+    complete_spec(arena, &job->spec);
 }
 
 static void put_missing(Arena *arena, StringMap *map, const char *key, const char *value)
@@ -179,7 +182,7 @@ static void check_mode(const JobSpec *spec, Causes *causes)
         causes_required(causes, "spec.backoffLimitPerIndex", "when maxFailedIndexes is specified");
     if (is_indexed(spec)) {
         check_indexed(spec, causes);
-    } else if (!str_equal(spec->completion_mode, "NonIndexed")) {
+    } else if (spec->completion_mode && !str_equal(spec->completion_mode, "NonIndexed")) {
         causes_not_supported(causes, "spec.completionMode", spec->completion_mode, modes);
     } else {
         if (spec->backoff_limit_per_index)
@@ -431,7 +434,7 @@ static void check_policies(const JobSpec *spec, Causes *causes)
         check_failure_policy(spec, causes);
     if (spec->success_policy)
         check_success_policy(spec, causes);
-    if (sorted(spec->pod_replacement_policy, allowed))
+    if (spec->pod_replacement_policy && sorted(spec->pod_replacement_policy, allowed))
         causes_not_supported(causes, "spec.podReplacementPolicy", spec->pod_replacement_policy,
                              allowed);
 }
@@ -533,16 +536,43 @@ static void check_changes(const Job *job, const Job *before, Causes *causes)
         check_unchanged(job, before, fixed[i], causes);
 }
 
+static void check_manager(const char *name, Causes *causes)
+{
+    static const char path[] = "spec.managedBy";
+    const char *slash = strchr(name, '/');
+    enum { MAX = 63 };
+
+    if (strlen(name) > MAX)
+        causes_add(causes, CAUSE_TOO_LONG, path, "", "may not be more than 63 bytes");
+    if (!*name) {
+        causes_required(causes, path, "");
+    } else if (!slash || slash == name || !slash[1]) {
+        causes_invalid_string(causes, path, name,
+                              "must be a domain-prefixed path (such as \"acme.io/foo\")");
+    } else {
+        const char *host = arena_strndup(causes->arena, name, (size_t)(slash - name));
+
+        faults_add(check_dns_subdomain(host), path, host, causes);
+    }
+}
+
+void job_validate_spec(const JobSpec *spec, Causes *causes)
+{
+    if (spec->managed_by)
+        check_manager(spec->managed_by, causes);
+    check_mode(spec, causes);
+    check_policies(spec, causes);
+    validate_pod_template_spec(&spec->template, "spec.template", causes);
+    check_restart_policy(spec, causes);
+}
+
 static void job_validate(const void *value, const void *before, Causes *causes)
 {
     const Job *job = value;
     const JobSpec *spec = &job->spec;
 
     check_generated(job, causes);
-    check_mode(spec, causes);
-    check_policies(spec, causes);
-    validate_pod_template_spec(&spec->template, "spec.template", causes);
-    check_restart_policy(spec, causes);
+    job_validate_spec(spec, causes);
     check_selector(spec, causes);
     check_host_names(job, causes);
     if (before)

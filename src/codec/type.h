@@ -134,6 +134,7 @@ typedef enum FieldFlag {
     FIELD_PATCH_RETAIN_KEYS = 1 << 7, /* patchStrategy retainKeys */
     FIELD_UNION_MEMBER = 1 << 8,      /* of a "one of" struct such as VolumeSource */
     FIELD_DEPRECATED = 1 << 9,
+    FIELD_LISTED = 1 << 10, /* required as OpenAPI has it; the kind's rules check it, or nobody */
 } FieldFlag;
 
 /* Text formats that validation knows by name. */
@@ -165,9 +166,11 @@ struct Field {
     int64_t min, max;        /* of numbers; of lengths for strings and lists */
     const Type *type;        /* for STRUCT: the type of the thing, an element or a map's value */
     const char *const *keys; /* LIST_MAP: NULL-ended JSON names */
-    const char *const *enum_values; /* NULL-ended; NULL: any */
-    const char *patch_key;          /* strategic merge key */
-    const char *default_json;       /* what an absent field becomes, as JSON; NULL: none */
+    const char *const *enum_values;  /* NULL-ended; NULL: any */
+    const char *const *known_values; /* the same for OpenAPI alone: others are no error, or are one
+                                        of the kind's rules */
+    const char *patch_key;           /* strategic merge key */
+    const char *default_json;        /* what an absent field becomes, as JSON; NULL: none */
     const char *doc;
 };
 

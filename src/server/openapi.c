@@ -74,6 +74,14 @@ static void add_ref(Printer *p, const char *openapi, bool wrap)
         strbuf_printf(p->out, "\"$ref\":\"%s%s\"", refs_prefix(p), openapi);
 }
 
+static const Kind *kind_of(const Type *type)
+{
+    for (size_t i = 0; i < kind_count(); i++)
+        if (kind_at(i)->type == type)
+            return kind_at(i);
+    return NULL;
+}
+
 static void want(Printer *p, const Type *type)
 {
     if (strmap_put(&p->seen, type->openapi, (void *)(uintptr_t)type))
@@ -83,9 +91,15 @@ static void want(Printer *p, const Type *type)
 
 static void add_element(Printer *p, const Field *field, bool wrap)
 {
-    if (field->value == VALUE_STRUCT) {
+    if (field->value == VALUE_STRUCT && type_is_bare(field->type)) {
+        add(p, "\"type\":\"array\",\"items\":{");
+        add_element(p, &field->type->fields[0], false);
+        add(p, "}");
+    } else if (field->value == VALUE_STRUCT) {
         want(p, field->type);
         add_ref(p, field->type->openapi, wrap);
+    } else if (str_equal(field->json, "fieldsV1")) {
+        add_ref(p, "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", wrap);
     } else if (scalars[field->value].openapi) {
         add_ref(p, scalars[field->value].openapi, wrap);
     } else {
@@ -123,6 +137,30 @@ static void add_patch(Printer *p, const Field *field)
     }
 }
 
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_enum(Printer *p, const Field *field)
+{
+    const char *const *values = field->enum_values ? field->enum_values : field->known_values;
+    VEC(const char *) sorted = {0};
+
+    if (!values || p->v2)
+        return;
+    for (size_t i = 0; values[i]; i++)
+        VEC_PUSH(&sorted, values[i]);
+    qsort(sorted.v, sorted.n, sizeof(*sorted.v), compare_words);
+    add(p, ",\"enum\":[");
+    for (size_t i = 0; i < sorted.n; i++) {
+        add(p, i ? "," : "");
+        add_quoted(p, sorted.v[i]);
+    }
+    add(p, "]");
+    VEC_DEINIT(&sorted);
+}
+
 static void add_field(Printer *p, const Field *field)
 {
     strbuf_printf(p->out, "\"%s\":{", field->json);
@@ -135,6 +173,7 @@ static void add_field(Printer *p, const Field *field)
     case SHAPE_LIST:
         add(p, "\"type\":\"array\",\"items\":{");
         add_element(p, field, false);
+        add_enum(p, field);
         add(p, "}");
         break;
     case SHAPE_MAP:
@@ -147,14 +186,8 @@ static void add_field(Printer *p, const Field *field)
     }
     if (field->default_json && !p->v2)
         strbuf_printf(p->out, ",\"default\":%s", field->default_json);
-    if (field->enum_values && !p->v2 && field->shape != SHAPE_LIST) {
-        add(p, ",\"enum\":[");
-        for (size_t i = 0; field->enum_values[i]; i++) {
-            add(p, i ? "," : "");
-            add_quoted(p, field->enum_values[i]);
-        }
-        add(p, "]");
-    }
+    if (field->shape != SHAPE_LIST)
+        add_enum(p, field);
     add_list_kind(p, field);
     add_patch(p, field);
     if ((field->flags & FIELD_ATOMIC_STRUCT) && field->shape != SHAPE_LIST)
@@ -185,7 +218,7 @@ static void collect_required(Printer *p, const Type *type, bool *first)
 
         if (field->flags & FIELD_INLINE) {
             collect_required(p, field->type, first);
-        } else if (field->flags & FIELD_REQUIRED) {
+        } else if (field->flags & (FIELD_REQUIRED | FIELD_LISTED)) {
             add(p, *first ? ",\"required\":[" : ",");
             *first = false;
             add_quoted(p, field->json);
@@ -272,7 +305,7 @@ static void add_types(Printer *p, const char *group, const char *version)
     want(p, &type_DeleteOptions);
     for (size_t i = 0; i < p->queue.n; i++) {
         add(p, ",");
-        add_type(p, p->queue.v[i], NULL);
+        add_type(p, p->queue.v[i], kind_of(p->queue.v[i]));
     }
     for (size_t i = 0; i < ARRAY_LEN(scalars); i++) {
         if (!scalars[i].openapi)
@@ -280,7 +313,8 @@ static void add_types(Printer *p, const char *group, const char *version)
         strbuf_printf(p->out, ",\"%s\":{%s}", scalars[i].openapi,
                       p->v2 ? scalars[i].v2 : scalars[i].v3);
     }
-    strbuf_printf(p->out, ",\"io.k8s.apimachinery.pkg.apis.meta.v1.Patch\":{\"type\":\"object\"}");
+    add(p, ",\"io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1\":{\"type\":\"object\"}");
+    add(p, ",\"io.k8s.apimachinery.pkg.apis.meta.v1.Patch\":{\"type\":\"object\"}");
 }
 
 /* ---- paths ---- */

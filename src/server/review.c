@@ -3,17 +3,6 @@
  * is this. */
 #include "server/rbac.h"
 
-/* ["a"] as the JSON that extra values are. */
-static Bytes json_list(Arena *arena, const char *value)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    strbuf_add_char(&text, '[');
-    json_encode_string(&text, value, strlen(value));
-    strbuf_add_char(&text, ']');
-    return arena_bytes(arena, strbuf_bytes(&text));
-}
-
 static UserInfo describe(Arena *arena, const User *user)
 {
     UserInfo info = {.username = arena_strdup(arena, user->name),
@@ -24,9 +13,12 @@ static UserInfo describe(Arena *arena, const User *user)
     for (size_t i = 0; i < user->groups.n; i++)
         info.groups.v[i] = arena_strdup(arena, user->groups.v[i]);
     if (user->credential_id) {
-        info.extra.v = arena_new(arena, BytesEntry);
-        info.extra.v[0].key = "authentication.kubernetes.io/credential-id";
-        info.extra.v[0].value = json_list(arena, user->credential_id);
+        ExtraValueEntry *entry = arena_new(arena, ExtraValueEntry);
+
+        entry->key = "authentication.kubernetes.io/credential-id";
+        entry->value.items = (StringArray){arena_new(arena, const char *), 1};
+        entry->value.items.v[0] = arena_strdup(arena, user->credential_id);
+        info.extra.v = entry;
         info.extra.n = 1;
     }
     return info;

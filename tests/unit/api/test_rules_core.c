@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The core kinds against a real kube-apiserver's word.
+ * The kinds against a real kube-apiserver's word: core_*.json the core ones, more_*.json others.
  *
  * core_cases.json holds objects, and the causes with which kube-apiserver 1.36 refuses them (none:
  * it takes them). Causes are compared as sets, since their order says nothing. "before" makes a
@@ -22,6 +22,16 @@
 #include "base/timefmt.h"
 
 static const char *cases_path, *rows_path, *defaults_path;
+
+/* Of the object's apiVersion, v1 where it has none. */
+static const Kind *kind_of(yyjson_val *one)
+{
+    const char *version =
+        yyjson_get_str(yyjson_obj_get(yyjson_obj_get(one, "object"), "apiVersion"));
+
+    return kind_find_api_version(version ? version : "v1",
+                                 yyjson_get_str(yyjson_obj_get(one, "kind")));
+}
 
 static void *value_of(Arena *arena, const Kind *kind, yyjson_val *json)
 {
@@ -76,7 +86,7 @@ static bool case_holds(yyjson_val *one)
 {
     _arena_ Arena arena = ARENA_INIT;
     Causes causes = {.arena = &arena};
-    const Kind *kind = kind_find("", "v1", yyjson_get_str(yyjson_obj_get(one, "kind")));
+    const Kind *kind = kind_of(one);
     yyjson_val *old = yyjson_obj_get(one, "before"), *status = yyjson_obj_get(one, "status");
     void *value, *before = NULL;
     const char *expected, *found;
@@ -167,7 +177,7 @@ static bool row_holds(yyjson_val *one)
 {
     _arena_ Arena arena = ARENA_INIT;
     _strbuf_ StrBuf row = STRBUF_INIT;
-    const Kind *kind = kind_find("", "v1", yyjson_get_str(yyjson_obj_get(one, "kind")));
+    const Kind *kind = kind_of(one);
     yyjson_val *status = yyjson_obj_get(one, "status");
     yyjson_doc *found;
     ObjectMeta *meta;
@@ -224,7 +234,7 @@ static bool defaults_hold(yyjson_val *one)
 {
     _arena_ Arena arena = ARENA_INIT;
     _strbuf_ StrBuf json = STRBUF_INIT;
-    const Kind *kind = kind_find("", "v1", yyjson_get_str(yyjson_obj_get(one, "kind")));
+    const Kind *kind = kind_of(one);
     yyjson_mut_doc *found = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *tree, *stored = yyjson_val_mut_copy(found, yyjson_obj_get(one, "stored"));
     char *expected_json, *found_json;
