@@ -447,6 +447,7 @@ static void prepare_done(uv_work_t *work, int status)
         machine_start_failed(pod->machine, c->index, "ContainerCreating", "the pod is going",
                              false);
     } else if (pod->machine) {
+        runtime_expect(pod->agent->runtime); /* once more: what began may be over soon */
         c->task = runtime_start(pod->agent->runtime, &start, &runtime_events, c);
     }
     container_spec_free(p->spec);
@@ -534,4 +535,5 @@ void container_begin(AgentPod *pod, size_t index, int attempt)
     c->starting = true;
     agent_pod_ref(pod);
     uv_queue_work(pod->agent->options.loop, &p->work, prepare_work, prepare_done);
+    runtime_expect(pod->agent->runtime);
 }

@@ -59,6 +59,8 @@ typedef struct RuntimeEvents {
 Runtime *runtime_new(const RuntimeOptions *options);
 Runtime *runtime_free(Runtime *runtime);
 
+/* A container is about to be started: what its start would wait for begins now (cgroup.h). */
+void runtime_expect(Runtime *runtime);
 /* Creates and starts; events come later, from the loop. */
 RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const RuntimeEvents *events,
                            void *data);

@@ -8,20 +8,31 @@
  * namespace gets mounts from outside (slave), so that crun sees the root folders that the node
  * mounts, but nothing it does goes back.
  *
+ * crun runs only from a file that nobody can write to, since a container could reach it (that was
+ * CVE-2019-5736), and to get one it mounts itself read-only and starts anew. So it is given a
+ * sealed copy in memory to begin with: 2 ms instead of 8, and nothing to be left behind in /tmp.
+ *
  * CRUN in the environment names another runtime than the one in PATH.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #define UNIFIED "/sys/fs/cgroup/unified"
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U /* Linux 6.3: older ones let everything be executed */
+#endif
 
 static int hide_unified(void)
 {
@@ -40,6 +51,66 @@ static int hide_unified(void)
     return 0;
 }
 
+static int open_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    char file[4096];
+
+    if (strchr(name, '/'))
+        return open(name, O_RDONLY | O_CLOEXEC);
+    for (const char *at = path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"; at;) {
+        int n = (int)strcspn(at, ":"), fd;
+
+        snprintf(file, sizeof(file), "%.*s/%s", n, at, name);
+        fd = access(file, X_OK) == 0 ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd >= 0)
+            return fd;
+        at = at[n] ? at + n + 1 : NULL;
+    }
+    return -1;
+}
+
+static bool copy_program(int from, int to)
+{
+    char magic[4] = "";
+    struct stat st;
+    off_t at = 0;
+
+    /* a script is executed by its path */
+    if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || pread(from, magic, 4, 0) != 4 ||
+        memcmp(magic, "\177ELF", 4) != 0)
+        return false;
+    while (at < st.st_size)
+        if (sendfile(to, from, &at, (size_t)(st.st_size - at)) <= 0)
+            return false;
+    return fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
+}
+
+/* Comes back only if that cannot be done here. */
+static void execute_sealed(const char *name, char **argv)
+{
+    int from = open_program(name), to = -1;
+
+    if (from >= 0)
+        to = memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+    if (from >= 0 && to < 0)
+        to = memfd_create("crun", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (to >= 0 && copy_program(from, to))
+        fexecve(to, argv, environ);
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+}
+
+/* Others have their own ways. */
+static bool is_crun(const char *runtime)
+{
+    const char *slash = strrchr(runtime, '/');
+
+    return strcmp(slash ? slash + 1 : runtime, "crun") == 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *runtime = getenv("CRUN");
@@ -54,6 +125,8 @@ int main(int argc, char **argv)
     if (!runtime || !*runtime)
         runtime = "crun";
     argv[0] = (char *)(size_t)runtime;
+    if (is_crun(runtime))
+        execute_sealed(runtime, argv);
     execvp(runtime, argv);
     fprintf(stderr, "cannot execute the container runtime %s: %s\n", runtime, strerror(errno));
     return 127;
