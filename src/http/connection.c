@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* After our end of a connection: time and bytes for the peer to notice, else its kernel would drop
@@ -68,6 +69,16 @@ void conn_close_soon(HttpConnection *conn)
     conn_dirty(conn);
 }
 
+/* A server that ends waits for nobody, except where bytes that were not read would make a reset of
+ * our end. */
+static bool may_leave(const HttpConnection *conn)
+{
+    int unread;
+
+    return conn->eof || !conn->has_poll ||
+           (conn->draining && ioctl(conn->wire.fd, FIONREAD, &unread) == 0 && unread == 0);
+}
+
 /* All has left: our side ends; the peer has a moment to end its own. */
 static void linger(HttpConnection *conn)
 {
@@ -76,7 +87,7 @@ static void linger(HttpConnection *conn)
     conn->lingering = true;
     conn->close_soon = false;
     wire_shutdown(&conn->wire);
-    if (conn->eof || !conn->has_poll) {
+    if (may_leave(conn)) {
         conn_close(conn);
         return;
     }
@@ -301,6 +312,15 @@ void conn_pause(HttpConnection *conn, bool pause)
 {
     conn->paused = pause;
     update_poll(conn);
+}
+
+void conn_drain(HttpConnection *conn)
+{
+    conn->draining = true;
+    if ((conn->poll_events & UV_READABLE) && !conn->in_read)
+        read_some(conn);
+    if (!conn->closed)
+        conn->protocol->drain(conn);
 }
 
 /* ---- time ---- */

@@ -495,9 +495,13 @@ static void pull(HttpConnection *conn)
             return;
         }
     }
-    if (!list_empty(&conn->requests) || conn->h1_message)
+    if (!list_empty(&conn->requests))
         return;
-    if ((conn->eof && conn->kept.n == 0) || conn->draining)
+    if (conn->draining)
+        conn_close_soon(conn);
+    else if (conn->h1_message)
+        return;
+    else if (conn->eof && conn->kept.n == 0)
         conn_close_soon(conn);
     else
         conn_deadline(conn, conn->server->limits.idle_timeout_ns);
@@ -519,9 +523,10 @@ static void go_on(Request *request)
     conn_dirty(request->conn);
 }
 
+/* Half a head is no request yet: nobody waits for its rest. */
 static void drain(HttpConnection *conn)
 {
-    if (list_empty(&conn->requests) && !conn->h1_message)
+    if (list_empty(&conn->requests))
         conn_close_soon(conn);
 }
 

@@ -222,6 +222,8 @@ void conn_flush(HttpConnection *conn);
 void conn_deadline(HttpConnection *conn, int64_t ns); /* 0: none */
 void conn_tick(HttpConnection *conn, int64_t now_ms);
 void conn_pause(HttpConnection *conn, bool pause);
+/* Answers what has arrived until now, and ends. */
+void conn_drain(HttpConnection *conn);
 void conn_use(HttpConnection *conn, const Protocol *protocol);
 /* Room in the stage: writes the stage out if there are fewer than `want` bytes left; 0 if the
  * socket takes no more. */

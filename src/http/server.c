@@ -171,12 +171,11 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
 
 /* ---- listening ---- */
 
-static void on_incoming(uv_poll_t *poll, int status, int events)
+static void accept_incoming(Listener *listener, unsigned most)
 {
-    Listener *listener = poll->data;
     HttpServer *server = listener->server;
 
-    for (int i = 0; i < ACCEPTS_IN_A_ROW; i++) {
+    for (unsigned i = 0; i < most; i++) {
         int fd;
 
         if (server->n_connections >= server->limits.connections) {
@@ -195,6 +194,11 @@ static void on_incoming(uv_poll_t *poll, int status, int events)
         }
         conn_start(conn_new(server, fd, NULL));
     }
+}
+
+static void on_incoming(uv_poll_t *poll, int status, int events)
+{
+    accept_incoming(poll->data, ACCEPTS_IN_A_ROW);
 }
 
 static void listener_pause(Listener *listener, bool pause)
@@ -383,22 +387,41 @@ static void on_grace(uv_timer_t *timer)
     drained(server);
 }
 
+static void drain_all(HttpServer *server)
+{
+    ListNode batch;
+
+    /* What is read now may close other connections. */
+    list_init(&batch);
+    while (!list_empty(&server->connections)) {
+        ListNode *node = server->connections.next;
+
+        list_remove(node);
+        list_append(&batch, node);
+    }
+    while (!list_empty(&batch)) {
+        ListNode *node = batch.next;
+
+        list_remove(node);
+        list_append(&server->connections, node);
+        conn_drain(CONTAINER_OF(node, HttpConnection, node));
+    }
+}
+
 void http_server_drain(HttpServer *server, int64_t grace_ns, void (*done)(void *), void *data)
 {
     server->draining = true;
     server->drained = done;
     server->drained_data = data;
-    while (!list_empty(&server->listeners))
-        listener_close(CONTAINER_OF(server->listeners.next, Listener, node));
+    while (!list_empty(&server->listeners)) {
+        Listener *listener = CONTAINER_OF(server->listeners.next, Listener, node);
+
+        accept_incoming(listener, server->limits.connections); /* who came before the end */
+        listener_close(listener);
+    }
     uv_ref((uv_handle_t *)&server->grace);
     uv_timer_start(&server->grace, on_grace, (uint64_t)(grace_ns / 1000000), 0);
-    LIST_EACH_SAFE(&server->connections, node)
-    {
-        HttpConnection *conn = CONTAINER_OF(node, HttpConnection, node);
-
-        conn->draining = true;
-        conn->protocol->drain(conn);
-    }
+    drain_all(server);
     if (server->n_connections == 0)
         uv_timer_start(&server->grace, on_grace, 0, 0);
 }

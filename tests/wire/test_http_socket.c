@@ -636,6 +636,57 @@ static void drain_answers_then_closes(void **state)
     assert_int_equal(f->error, -ECONNREFUSED);
 }
 
+/* What it said lies in the socket, or in the queue of those not yet accepted. */
+static void drain_answers_who_came_before_it(void **state)
+{
+    enum { N = 100 };
+    Fixture *f = *state;
+    int fds[N];
+
+    serve(f, "127.0.0.1:0");
+    for (size_t i = 0; i < N; i++) {
+        fds[i] = open_connection(f);
+        say(fds[i], "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    http_server_drain(f->t.server, INT64_C(20000000000), on_drained, f);
+    while (!f->drained)
+        uv_run(&f->t.loop, UV_RUN_ONCE);
+    for (size_t i = 0; i < N; i++) {
+        assert_true(read_to_end(f, fds[i]) > 0);
+        close(fds[i]);
+    }
+}
+
+static void drain_waits_for_no_client_that_has_its_answer(void **state)
+{
+    static const char *const said[] = {
+        "",                                             /* nothing */
+        "GET /hel",                                     /* half a head */
+        "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n",       /* idle after its answer */
+        "GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /h", /* half a head behind an answer */
+    };
+    Fixture *f = *state;
+    int fds[ARRAY_LEN(said)];
+    int64_t begin;
+
+    serve(f, "127.0.0.1:0");
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        fds[i] = open_connection(f);
+        say(fds[i], said[i]);
+    }
+    while (f->t.closed < 2)
+        uv_run(&f->t.loop, UV_RUN_ONCE);
+    begin = (int64_t)uv_hrtime();
+    http_server_drain(f->t.server, INT64_C(20000000000), on_drained, f);
+    while (!f->drained)
+        uv_run(&f->t.loop, UV_RUN_ONCE);
+    assert_true((int64_t)uv_hrtime() - begin < 1000 * 1000000);
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        assert_int_equal(read_to_end(f, fds[i]) > 0, i >= 2);
+        close(fds[i]);
+    }
+}
+
 static void drain_does_not_wait_longer_than_told(void **state)
 {
     Fixture *f = *state;
@@ -720,6 +771,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_much_for_a_reader_that_does_not_read_ends_it, begin,
                                         end),
         cmocka_unit_test_setup_teardown(drain_answers_then_closes, begin, end),
+        cmocka_unit_test_setup_teardown(drain_answers_who_came_before_it, begin, end),
+        cmocka_unit_test_setup_teardown(drain_waits_for_no_client_that_has_its_answer, begin, end),
         cmocka_unit_test_setup_teardown(drain_does_not_wait_longer_than_told, begin, end),
         cmocka_unit_test_setup_teardown(new_certificates_serve_new_connections, begin, end),
         cmocka_unit_test_setup_teardown(bad_certificates_are_told_to_people, begin, end),
