@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """stead's own commands do what kubectl's do, and print the same, byte for byte but for ages."""
+import json
 import os
 import pty
 import re
@@ -55,7 +56,8 @@ def ageless(text):
     "po,sts,svc,pvc", "po", "po -o wide", "sts -o wide", "svc -o wide", "no", "-A po,no,ns,sc,pv", "all",
     "po/time-server-0 sts/time-server", "po time-server-1 time-server-0", "po -l app=time-server --no-headers",
     "po -l none=such", "cm -A", "po --show-labels", "po,svc -o name", "sts/time-server -o yaml", "sts -o json",
-    "po,svc -o yaml", "po nope", "po time-server-0 nope", "-A no", "storageclasses.storage.k8s.io", "pvc --no-headers",
+    "po,svc -o yaml", "po nope", "po time-server-0 nope", "-A no", "storageclasses.storage.k8s.io", "pvc --no-headers", "ep", "endpointslice,ev -A",
+    "deployment.v1.apps", "-A all -o wide", "po,nope", "po --ignore-not-found nope", "svc kubernetes -o json",
 ])
 def test_get_prints_what_kubectl_prints(s, args):
     ours = s.run("get", *args.split(), check=False)
@@ -65,11 +67,41 @@ def test_get_prints_what_kubectl_prints(s, args):
     assert ours.stderr == theirs.stderr
 
 
-@pytest.mark.parametrize("args", ["pod time-server-1", "sts time-server", "pvc persistent-time-server-0"])
-def test_describe_prints_what_kubectl_prints(s, args):
-    def lines(text):
-        return ageless(text.split("Events:")[0])
-    assert lines(s("describe", *args.split())) == lines(s.world.out("describe", *args.split()))
+@pytest.fixture(scope="module")
+def kinds(s):
+    """One object of most kinds."""
+    k = s.world.out
+    k("create", "deployment", "page", "--image=time-server:latest", "--port=5000")
+    k("patch", "deployment", "page", "-p", json.dumps({"spec": {"template": {"spec": {"containers": [
+        {"name": "time-server", "imagePullPolicy": "IfNotPresent",
+         "resources": {"requests": {"cpu": "50m", "memory": "16Mi"}, "limits": {"memory": "32M"}}}]}}}}))
+    k("expose", "deployment", "page", "--port=80", "--target-port=5000")
+    k("create", "job", "once", "--image=mine:1", "--", "true")
+    k("create", "configmap", "words", "--from-literal=a=1", "--from-literal=b=two\nlines")
+    k("create", "secret", "generic", "hidden", "--from-literal=password=secret")
+    k("create", "poddisruptionbudget", "page", "--selector=app=page", "--min-available=1")
+    k("create", "role", "reader", "--verb=get,list", "--resource=pods,deployments.apps,deployments.apps/scale")
+    k("create", "role", "one", "--verb=get", "--resource=configmaps", "--resource-name=words")
+    k("create", "rolebinding", "reader", "--role=reader", "--serviceaccount=default:default", "--user=ann")
+    k("rollout", "status", "deployment/page", "--timeout=60s")
+    return s
+
+
+@pytest.mark.parametrize("args", [
+    "pod time-server-1", "sts time-server", "pvc persistent-time-server-0", "cm words", "secret hidden", "node", "pv",
+    "deploy page", "rs", "svc page", "job once", "pdb", "role", "rolebinding", "clusterrole view", "sa default", "ns",
+    "sc standard", "ep page", "endpointslice", "controllerrevision", "pod time-server", "pod/time-server", "pod nope",
+    "po,sts", "cm -A", "po -l app=page", "nope x", "po -n kube-public",
+])
+def test_describe_prints_what_kubectl_prints(kinds, args):
+    def settled(text):
+        # what changes by itself from one moment to the next
+        return re.sub(r"Resource Version: .*", "", ageless(text))
+    ours = kinds.run("describe", *args.split(), check=False)
+    theirs = kinds.world.kubectl("describe", *args.split(), check=False)
+    assert ours.returncode == theirs.returncode
+    assert settled(ours.stdout) == settled(theirs.stdout)
+    assert ours.stderr == theirs.stderr
 
 
 def test_get_watch_goes_on_in_the_same_columns(s):
