@@ -6,7 +6,9 @@
  */
 #include <malloc.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -256,6 +258,26 @@ static int start(App *app, Err *reterr)
     return r;
 }
 
+/* systemd's way to hear of it: a datagram to the socket it names. */
+static void tell_systemd(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    const char *path = getenv("NOTIFY_SOCKET"), text[] = "READY=1";
+    size_t n = path ? strlen(path) : 0;
+    _close_fd_ int fd = -1;
+
+    if (n < 2 || n >= sizeof(to.sun_path))
+        return;
+    memcpy(to.sun_path, path, n);
+    if (*path == '@') /* an abstract one */
+        to.sun_path[0] = 0;
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || sendto(fd, text, sizeof(text) - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
+                         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+        log_warn("server", "systemd was not told of readiness: %s", strerror(errno));
+    unsetenv("NOTIFY_SOCKET");
+}
+
 static void say_ready(App *app)
 {
     int64_t fd;
@@ -263,6 +285,7 @@ static void say_ready(App *app)
     server_set_ready(app->server, true);
     log_info("server", "ready on https://%s:%u after %" PRId64 " ms", app->listen_address,
              app->port, (clock_mono_ns(app->clock) - app->started_ns) / NS_PER_MS);
+    tell_systemd();
     if (!app->options->ready_fd || str_to_int64(app->options->ready_fd, 3, INT_MAX, &fd))
         return;
     if (write((int)fd, "1", 1) < 0)
