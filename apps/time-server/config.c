@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <sys/stat.h>
 
 #include "config.h"
+
+/* "", "10.0.0.7" or "[::1]". */
+static bool is_address(const char *text, size_t n)
+{
+    char address[INET6_ADDRSTRLEN];
+    uint8_t bytes[16];
+    bool bracketed = n >= 2 && text[0] == '[' && text[n - 1] == ']';
+
+    if (n >= sizeof(address))
+        return false;
+    snprintf(address, sizeof(address), "%.*s", (int)n - 2 * bracketed, text + bracketed);
+    return n == 0 || inet_pton(bracketed ? AF_INET6 : AF_INET, address, bytes) == 1;
+}
 
 static int read_listen(Config *config, const char *value, Err *reterr)
 {
@@ -11,8 +25,11 @@ static int read_listen(Config *config, const char *value, Err *reterr)
     config->listen = value;
     if (str_starts_with(value, "unix:/"))
         return 0;
-    if (!colon || str_to_int64(colon + 1, 0, 65535, &port))
-        return err_set(reterr, 0, "give an address and a port, such as 0.0.0.0:5000 or :5000");
+    if (!colon || str_to_int64(colon + 1, 0, 65535, &port) ||
+        !is_address(value, (size_t)(colon - value)))
+        return err_set(reterr, 0,
+                       "give an IP address and a port, such as 0.0.0.0:5000, [::1]:5000 "
+                       "or :5000");
     return 0;
 }
 
@@ -79,24 +96,26 @@ typedef struct Setting {
 
 /* clang-format off */
 static const Setting settings[] = {
-    {"--listen",          "TIME_SERVER_LISTEN",          ":5000",  read_listen,  "ADDR:PORT", "where to answer"},
+    {"--listen",          "TIME_SERVER_LISTEN",          ":5000",  read_listen,  "ADDR:PORT", "where to answer; also [ADDR]:PORT, :PORT or unix:/PATH"},
     {"--file",            "TIME_SERVER_FILE",            "visits", read_file,    "FILE",      "what keeps the visits"},
     {"--format",          "TIME_SERVER_FORMAT",          "text",   read_format,  "FORMAT",    "of the file: text, log, quoted or binary"},
     {"--zone",            "TIME_SERVER_ZONE",            "UTC",    read_zone,    "ZONE",      "of the time, such as Europe/Moscow"},
-    {"--trusted-proxies", "TIME_SERVER_TRUSTED_PROXIES", "",       read_trusted, "NETWORKS",  "whose X-Forwarded-For counts: 10.0.0.0/8,::1"},
-    {"--sync",            "TIME_SERVER_SYNC",            "always", read_sync,    "WHEN",      "visits go to the disk: always (before they are told), interval or never"},
+    {"--trusted-proxies", "TIME_SERVER_TRUSTED_PROXIES", "",       read_trusted, "NETWORKS",  "whose X-Forwarded-For counts, such as 10.0.0.0/8,::1"},
+    {"--sync",            "TIME_SERVER_SYNC",            "always", read_sync,    "WHEN",      "a visit goes to the disk: always (before it is told), interval (every second), never"},
 };
 /* clang-format on */
 
 void config_print_help(FILE *to)
 {
     fprintf(to, "time-server shows the time and counts its visits.\n\n"
-                "Usage: time-server [OPTIONS]\n\nOptions, each also by its variable:\n");
+                "Usage: time-server [OPTION]...\n\n"
+                "Each option can also be given by its variable; the option wins.\n\n");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const Setting *s = &settings[i];
 
-        fprintf(to, "  %s=%s\n      %s\n      (%s, otherwise \"%s\")\n", s->flag, s->argument,
-                s->doc, s->environment, s->otherwise);
+        fprintf(to, "  %s=%s\n      %s\n      (%s, otherwise %s%s%s)\n", s->flag, s->argument,
+                s->doc, s->environment, *s->otherwise ? "\"" : "",
+                *s->otherwise ? s->otherwise : "none", *s->otherwise ? "\"" : "");
     }
     fprintf(to, "  --help, --version\n");
 }

@@ -53,12 +53,28 @@ static void a_flag_wins_over_the_environment(void **state)
     unsetenv("TIME_SERVER_PORT");
 }
 
+static void every_form_of_an_address_is_taken(void **state)
+{
+    static const char *const good[] = {":0", "10.0.0.7:5000", "[::1]:65535", "unix:/run/x"};
+    Config config;
+    Err err;
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_int_equal(READ("--listen", good[i]), 0);
+        assert_string_equal(config.listen, good[i]);
+    }
+}
+
 static void a_wrong_value_is_named(void **state)
 {
     static const struct {
         const char *flag, *says;
     } cases[] = {
-        {"--listen=5000", "--listen=5000: give an address"},
+        {"--listen=5000", "--listen=5000: give an IP address and a port"},
+        {"--listen=localhost:5000", "--listen=localhost:5000: give an IP address"},
+        {"--listen=::1:5000", "--listen=::1:5000: give an IP address"},
+        {"--listen=[::1:5000", "--listen=[::1:5000: give an IP address"},
+        {"--listen=[10.0.0.7]:5000", "--listen=[10.0.0.7]:5000: give an IP address"},
         {"--listen=:66000", "--listen=:66000: "},
         {"--listen=:", "--listen=:: "},
         {"--file=", "--file=: give the path"},
@@ -173,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_flags_all_has_a_value),
         cmocka_unit_test(a_flag_wins_over_the_environment),
+        cmocka_unit_test(every_form_of_an_address_is_taken),
         cmocka_unit_test(a_wrong_value_is_named),
         cmocka_unit_test(help_and_version_ask_for_nothing_else),
         cmocka_unit_test(the_caller_is_the_peer_unless_a_trusted_proxy_says_otherwise),
