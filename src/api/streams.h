@@ -8,6 +8,7 @@
 
 #include "api/object.h"
 #include "api/status.h"
+#include "base/strbuf.h"
 
 typedef struct PodStreams PodStreams;
 typedef struct LogStream LogStream;
@@ -79,6 +80,10 @@ typedef struct PodStreamsOps {
     void (*forward_end)(ForwardStream *stream);                 /* the client sends no more */
     void (*forward_pause)(ForwardStream *stream, bool pause);
     void (*forward_close)(ForwardStream *stream); /* no on_close after this */
+
+    /* What the node says of itself, under kubelet's paths ("/stats/summary"); false: it knows no
+     * such path. */
+    bool (*node)(PodStreams *streams, const char *path, const char **ret_type, StrBuf *out);
 } PodStreamsOps;
 
 struct PodStreams {

@@ -165,6 +165,10 @@ void restore_end(NodeAgent *agent);   /* when all that are there were restored *
 void pod_restore(AgentPod *pod);
 bool pod_was_here(const AgentPod *pod); /* its sandbox was made, by this process or one before */
 
+/* stats.c */
+/* False: nothing is known under this path. */
+bool agent_answer(NodeAgent *agent, const char *path, const char **ret_type, StrBuf *out);
+
 /* streams.c */
 extern const PodStreamsOps node_streams_ops;
 void agent_logs_finish(NodeAgent *agent, const char *path);

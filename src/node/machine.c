@@ -936,6 +936,11 @@ const char *machine_container_id(const Machine *m, size_t container)
     return m->v[container]->id;
 }
 
+int64_t machine_started_ns(const Machine *m, size_t container)
+{
+    return m->v[container]->started_ns;
+}
+
 bool machine_has_run(const Machine *m, size_t container)
 {
     return m->v[container]->ever;

@@ -145,6 +145,7 @@ ContainerKind machine_kind(const Machine *machine, size_t container);
 ContainerStage machine_container_stage(const Machine *machine, size_t container);
 int machine_attempt(const Machine *machine, size_t container);
 const char *machine_container_id(const Machine *machine, size_t container);
+int64_t machine_started_ns(const Machine *m, size_t container); /* wall, of the newest one */
 /* "waiting to start: ContainerCreating" and the like for a container without a log; NULL: it has
  * run. */
 const char *machine_waiting_reason(const Machine *machine, size_t container);

@@ -60,7 +60,10 @@ static void mount_statuses(Arena *arena, const Container *spec, ContainerStatus 
         v[i].mount_path = arena_strdup(arena, mount->mount_path);
         v[i].read_only = mount->read_only;
         if (mount->read_only)
-            v[i].recursive_read_only = "Disabled";
+            v[i].recursive_read_only = str_empty(mount->recursive_read_only) ||
+                                               str_equal(mount->recursive_read_only, "Disabled")
+                                           ? "Disabled"
+                                           : "Enabled";
     }
     status->volume_mounts.v = v;
     status->volume_mounts.n = spec->volume_mounts.n;

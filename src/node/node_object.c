@@ -205,6 +205,21 @@ static char *find_host_ip(NodeAgent *agent)
     return found ? found : mem_strdup(str_or(gateway, "127.0.0.1"));
 }
 
+/* What crun does for us, and what it does not. */
+static void fill_features(Arena *arena, NodeStatus *status)
+{
+    NodeRuntimeHandler *handler = arena_new(arena, NodeRuntimeHandler);
+
+    handler->name = "";
+    handler->features = arena_new(arena, NodeRuntimeHandlerFeatures);
+    handler->features->recursive_read_only_mounts = arena_bool(arena, true);
+    handler->features->user_namespaces = arena_bool(arena, false);
+    status->runtime_handlers.v = handler;
+    status->runtime_handlers.n = 1;
+    status->features = arena_new(arena, NodeFeatures);
+    status->features->supplemental_groups_policy = arena_bool(arena, true);
+}
+
 static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before,
                         NodeStatus *status)
 {
@@ -214,6 +229,7 @@ static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before
     status->allocatable = status->capacity;
     fill_info(arena, &status->node_info);
     fill_conditions(agent, arena, before, status);
+    fill_features(arena, status);
     status->addresses.v = arena_new_n(arena, NodeAddress, 2);
     status->addresses.n = 2;
     status->addresses.v[0] = (NodeAddress){"InternalIP", arena_strdup(arena, agent->host_ip)};

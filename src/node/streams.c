@@ -176,6 +176,11 @@ static int streams_forward(PodStreams *streams, const Object *object, uint16_t p
     return STATUS_OK;
 }
 
+static bool streams_node(PodStreams *streams, const char *path, const char **ret_type, StrBuf *out)
+{
+    return agent_answer(agent_of(streams), path, ret_type, out);
+}
+
 const PodStreamsOps node_streams_ops = {
     .logs = streams_logs,
     .log_resume = log_stream_resume,
@@ -191,4 +196,5 @@ const PodStreamsOps node_streams_ops = {
     .forward_end = forward_stream_end,
     .forward_pause = forward_stream_pause,
     .forward_close = forward_stream_close,
+    .node = streams_node,
 };

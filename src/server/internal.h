@@ -154,6 +154,7 @@ struct Subresource {
     void (*create)(Call *call);
     void (*update)(Call *call);
     void (*patch)(Call *call);
+    bool rest; /* the path may go on */
 };
 
 /* NULL-kind ended. */
@@ -226,6 +227,7 @@ void subresource_binding(Call *call);
 void subresource_eviction(Call *call);
 void subresource_token(Call *call);
 void subresource_log(Call *call);
+void subresource_node_proxy(Call *call);
 void subresource_exec(Call *call);
 void subresource_portforward(Call *call);
 void subresource_attach(Call *call);

@@ -42,6 +42,8 @@ const Subresource subresources[] = {
      .verbs = verbs_get, .get = subresource_log},
     {.plural = "pods", .group = "", .name = "portforward", .kind_group = "", .kind_version = "v1", .kind = "PodPortForwardOptions",
      .verbs = verbs_create_get, .get = subresource_portforward, .create = subresource_portforward},
+    {.plural = "nodes", .group = "", .name = "proxy", .kind_group = "", .kind_version = "v1", .kind = "NodeProxyOptions",
+     .verbs = verbs_get, .get = subresource_node_proxy, .rest = true},
     {.flag = KIND_HAS_SCALE, .name = "scale", .kind_group = "autoscaling", .kind_version = "v1", .kind = "Scale",
      .verbs = verbs_get_patch_update, .get = subresource_scale_get, .update = subresource_scale_update,
      .patch = subresource_scale_patch},
@@ -218,6 +220,14 @@ static bool is_subresource(const Kind *kind, const char *name)
     return false;
 }
 
+static bool path_goes_on(const Kind *kind, const char *name)
+{
+    for (const Subresource *sub = subresources; sub->name; sub++)
+        if (sub->rest && str_equal(sub->name, name) && subresource_of(sub, kind))
+            return true;
+    return false;
+}
+
 /* What comes behind group and version: [namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE[/REST]]]. */
 static bool route_resource(Server *server, const char *group, const char *version, char **v,
                            size_t n, Route *ret)
@@ -237,7 +247,8 @@ static bool route_resource(Server *server, const char *group, const char *versio
     ret->name = n > 1 ? v[1] : NULL;
     ret->subresource = n > 2 ? v[2] : NULL;
     ret->rest = n > 3 ? v[3] : NULL;
-    return !(ret->name && !ret->ns && (ret->kind->flags & KIND_NAMESPACED)) && n <= 3;
+    return !(ret->name && !ret->ns && (ret->kind->flags & KIND_NAMESPACED)) &&
+           (n <= 3 || path_goes_on(ret->kind, ret->subresource));
 }
 
 typedef struct Action {
@@ -349,7 +360,8 @@ static bool may(Call *call, const Attributes *attributes)
 static bool carries_bytes(const Subresource *sub)
 {
     return sub && (sub->get == subresource_log || sub->get == subresource_exec ||
-                   sub->get == subresource_attach || sub->get == subresource_portforward);
+                   sub->get == subresource_attach || sub->get == subresource_portforward ||
+                   sub->get == subresource_node_proxy);
 }
 
 static void run_action(Call *call, const Action *action)
@@ -392,7 +404,7 @@ static void dispatch_resource(Call *call)
         for (const Subresource *sub = subresources; sub->name && !call->sub; sub++)
             if (str_equal(sub->name, route->subresource) && subresource_of(sub, route->kind))
                 call->sub = sub;
-        if (!call->sub || route->rest) {
+        if (!call->sub || (route->rest && !call->sub->rest)) {
             attributes.verb = "get";
             if (may(call, &attributes))
                 answer_not_found(call);
