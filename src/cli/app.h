@@ -29,6 +29,8 @@ typedef struct App {
     Store *store;
     Net *net;
     Pki *pki;
+    const char *names[8]; /* that the server's certificate has to hold; NULL-ended */
+    Timer renewal;        /* of that certificate */
     Server *server;
     HttpServer *http;
     Control *control;
@@ -43,6 +45,10 @@ typedef struct App {
 void app_stop(App *app);
 /* helper_dir and image_dir: beside the program in a build folder, else where they are installed. */
 void app_find_files(App *app, const char *program);
+/* certificate.c: the server's certificate, for new connections. */
+int app_use_certificate(App *app, struct ssl_ctx_st **ret, Err *reterr);
+void app_watch_certificate(App *app); /* renews it in time */
+
 /* The calls that commands make. */
 void app_call_services(void *app, HttpRequest *request);
 int app_open_socket(App *app, Err *reterr);

@@ -52,6 +52,7 @@ typedef struct Options {
     const char *load_balancer_cidr;
     const char *dns_ip;
     const char *domain;
+    const char *certificate_life; /* seconds that the server's certificate is good for */
     const char *node_name;
     const char *instance; /* names links, tables and cgroups; at most 6 characters */
     const char *token_file;

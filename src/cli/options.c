@@ -41,6 +41,7 @@ static const OptionRow rows[] = {
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "static tokens: token,user,uid,\"group,...\""},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},
+    {0,   "--certificate-life", "SECONDS", TEXT(certificate_life), OPTIONS_SERVER, "how long the server's certificate is good for (a year)"},
     {0,   "--no-network",   NULL,        SWITCH(no_network), OPTIONS_SERVER, "the API alone: no pods, no links"},
     {0,   "--yes",          NULL,        SWITCH(yes),        OPTIONS_RESET,  "really do it"},
     {0,   "--url",          NULL,        SWITCH(url),        OPTIONS_SERVICE, "only the address"},

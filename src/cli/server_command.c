@@ -19,6 +19,8 @@
 #include "cli/kubeconfig.h"
 
 #define STORE_WINDOW 10000
+#define CERTIFICATE_SECONDS (INT64_C(365) * 86400)
+#define YEARS_10 (INT64_C(3650) * 86400)
 #define IDLE_NS (INT64_C(90) * NS_PER_SEC) /* a connection without a request */
 #define DRAIN_NS (INT64_C(2) * NS_PER_SEC)
 
@@ -93,8 +95,14 @@ static int open_api(App *app, Err *reterr)
     Options *o = app->options;
     const char *service = first_address(&o->arena, o->service_cidr, reterr);
     const char *gateway = app->net ? net_gateway(app->net) : NULL;
-    const char *addresses[] = {
-        app->listen_address, "127.0.0.1", "localhost", o->node_name, service, gateway, NULL};
+    const char *addresses[] = {app->listen_address,
+                               "127.0.0.1",
+                               "localhost",
+                               o->node_name,
+                               service,
+                               gateway,
+                               arena_printf(&o->arena, "kubernetes.default.svc.%s", o->domain)};
+    int64_t lifetime = CERTIFICATE_SECONDS;
     _free_ char *pki_dir = mem_printf("%s/pki", o->data);
     ServerOptions options;
     HttpServerOptions http = {.limits = http_limits_default};
@@ -102,7 +110,13 @@ static int open_api(App *app, Err *reterr)
 
     if (!service)
         return -EINVAL;
-    r = pki_open(pki_dir, addresses, app->clock, &app->pki, reterr);
+    if (o->certificate_life && str_to_int64(o->certificate_life, 4, YEARS_10, &lifetime))
+        return err_set(reterr, 0, "--certificate-life %s: give seconds", o->certificate_life);
+    static_assert(ARRAY_LEN(addresses) < ARRAY_LEN(app->names), "room for the end");
+    for (size_t i = 0, n = 0; i < ARRAY_LEN(addresses); i++)
+        if (addresses[i])
+            app->names[n++] = addresses[i];
+    r = pki_open_for(pki_dir, app->names, lifetime, app->clock, &app->pki, reterr);
     if (r < 0)
         return r;
     options = (ServerOptions){.loop = &app->loop,
@@ -118,13 +132,14 @@ static int open_api(App *app, Err *reterr)
     r = server_new(&options, &app->server, reterr);
     if (r < 0)
         return r;
-    r = http_tls_server(app->pki->server_pem, app->pki->server_key_pem, app->pki->ca_pem, &http.tls,
-                        reterr);
+    r = app_use_certificate(app, &http.tls, reterr);
     if (r < 0)
         return r;
     http.limits.idle_timeout_ns = IDLE_NS;
     http.handler = server_http_handler(app->server);
     app->http = http_server_new(&app->loop, &http);
+    http_tls_free(http.tls);
+    app_watch_certificate(app);
     return http_server_listen(app->http, o->listen, reterr);
 }
 
@@ -315,6 +330,7 @@ void app_stop(App *app)
     if (app->stopping)
         return;
     app->stopping = true;
+    timer_stop(app->clock, &app->renewal);
     if (app->server) {
         server_set_ready(app->server, false);
         server_set_streams(app->server, NULL);

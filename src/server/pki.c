@@ -30,7 +30,7 @@
 #define DAY INT64_C(86400)
 #define YEARS_10 (3650 * DAY)
 #define YEAR (365 * DAY)
-#define RENEW_BEFORE (90 * DAY)
+#define RENEW_BEFORE(lifetime) ((lifetime) / 4)
 #define FILE_MAX ((size_t)64 * 1024)
 
 static void pkeyp(EVP_PKEY **p)
@@ -131,8 +131,8 @@ static bool fill_certificate(X509 *certificate, EVP_PKEY *key, X509 *issuer,
     BN_free(number);
     return ok && X509_set_version(certificate, X509_VERSION_3) &&
            X509_time_adj_ex(X509_getm_notBefore(certificate), 0, -3600, &now) &&
-           X509_time_adj_ex(X509_getm_notAfter(certificate), (int)(options->lifetime / DAY), 0,
-                            &now) &&
+           X509_time_adj_ex(X509_getm_notAfter(certificate), (int)(options->lifetime / DAY),
+                            (long)(options->lifetime % DAY), &now) &&
            X509_set_pubkey(certificate, key) &&
            add_name(X509_get_subject_name(certificate), "O", options->organization) &&
            add_name(X509_get_subject_name(certificate), "CN", options->common_name) &&
@@ -212,7 +212,8 @@ static int open_key(const Folder *dir, const char *name, char **ret_pem, EVP_PKE
 static bool certificate_fits(X509 *certificate, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
                              const CertificateOptions *options)
 {
-    time_t late = (time_t)(options->now + (options->is_server ? RENEW_BEFORE : DAY));
+    time_t late =
+        (time_t)(options->now + (options->is_server ? RENEW_BEFORE(options->lifetime) : DAY));
 
     return X509_check_private_key(certificate, key) == 1 &&
            X509_cmp_time(X509_get0_notAfter(certificate), &late) > 0 &&
@@ -310,14 +311,35 @@ static char *server_names(const char *const *addresses)
     return strbuf_take(&text);
 }
 
+static int open_server_certificate(const Folder *dir, const char *const *addresses, int64_t now,
+                                   EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, Pki *pki, Err *reterr)
+{
+    _cleanup_(certp)
+    X509 *certificate = NULL;
+    _free_ char *names = server_names(addresses), *pem = NULL;
+    int r = open_certificate(dir, "server.crt", key, ca, ca_key,
+                             &(CertificateOptions){.common_name = "kube-apiserver",
+                                                   .alternative_names = names,
+                                                   .is_server = true,
+                                                   .now = now,
+                                                   .lifetime = pki->server_lifetime},
+                             &pem, &certificate, reterr);
+
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = !str_equal(pem, pki->server_pem);
+    free(pki->server_pem);
+    pki->server_pem = TAKE_PTR(pem);
+    return r;
+}
+
 static int open_all(const Folder *dir, const char *const *addresses, int64_t now, Pki *pki,
                     Err *reterr)
 {
     _cleanup_(pkeyp)
     EVP_PKEY *ca_key = NULL, *server_key = NULL, *admin_key = NULL, *token_key = NULL;
     _cleanup_(certp)
-    X509 *ca = NULL, *server = NULL, *admin = NULL;
-    _free_ char *names = server_names(addresses);
+    X509 *ca = NULL, *admin = NULL;
     int r;
 
     r = open_key(dir, "ca.key", &pki->ca_key_pem, &ca_key, reterr);
@@ -333,13 +355,7 @@ static int open_all(const Folder *dir, const char *const *addresses, int64_t now
     r = open_key(dir, "server.key", &pki->server_key_pem, &server_key, reterr);
     if (r < 0)
         return ERR_TRACE(r);
-    r = open_certificate(dir, "server.crt", server_key, ca, ca_key,
-                         &(CertificateOptions){.common_name = "kube-apiserver",
-                                               .alternative_names = names,
-                                               .is_server = true,
-                                               .now = now,
-                                               .lifetime = YEAR},
-                         &pki->server_pem, &server, reterr);
+    r = open_server_certificate(dir, addresses, now, server_key, ca, ca_key, pki, reterr);
     if (r < 0)
         return ERR_TRACE(r);
     r = open_key(dir, "admin.key", &pki->admin_key_pem, &admin_key, reterr);
@@ -378,10 +394,17 @@ static int make_folder(const char *dir, const char *const *addresses, int64_t no
 
 int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr)
 {
+    return pki_open_for(dir, addresses, YEAR, clock, ret, reterr);
+}
+
+int pki_open_for(const char *dir, const char *const *addresses, int64_t server_lifetime,
+                 Clock *clock, Pki **ret, Err *reterr)
+{
     int64_t now = clock_wall_ns(clock) / NS_PER_SEC;
     Pki *pki = mem_new_type(Pki);
     int r;
 
+    pki->server_lifetime = server_lifetime;
     if (file_exists(dir))
         r = open_all(&(Folder){dir, false}, addresses, now, pki, reterr);
     else
@@ -392,6 +415,30 @@ int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **
     }
     *ret = pki;
     return 0;
+}
+
+int64_t pki_renew_at(const Pki *pki)
+{
+    _cleanup_(certp)
+    X509 *certificate = certificate_from_pem(pki->server_pem);
+    struct tm end;
+
+    if (!certificate || !ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end))
+        return 0;
+    return timegm(&end) - RENEW_BEFORE(pki->server_lifetime);
+}
+
+int pki_renew(Pki *pki, const char *dir, const char *const *addresses, Clock *clock, Err *reterr)
+{
+    _cleanup_(pkeyp)
+    EVP_PKEY *ca_key = key_from_pem(pki->ca_key_pem), *key = key_from_pem(pki->server_key_pem);
+    _cleanup_(certp)
+    X509 *ca = certificate_from_pem(pki->ca_pem);
+
+    if (!ca_key || !key || !ca)
+        return err_set(reterr, 0, "the keys in %s are unreadable", dir);
+    return open_server_certificate(&(Folder){dir, false}, addresses,
+                                   clock_wall_ns(clock) / NS_PER_SEC, key, ca, ca_key, pki, reterr);
 }
 
 Pki *pki_free(Pki *pki)

@@ -25,11 +25,20 @@ typedef struct Pki {
                             addresses */
     char *admin_pem, *admin_key_pem; /* CN kubernetes-admin, O system:masters */
     char *token_key_pem;             /* ES256: ServiceAccount tokens */
+    int64_t server_lifetime;         /* seconds that a new server certificate is good for */
 } Pki;
 
 /* addresses: NULL-ended, IPs and names that the server's certificate has to hold; renewed when they
  * change or run out. */
 int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr);
+/* The same, with a lifetime other than a year. */
+int pki_open_for(const char *dir, const char *const *addresses, int64_t server_lifetime,
+                 Clock *clock, Pki **ret, Err *reterr);
+/* Wall time, in seconds, from which pki_renew has something to do: a quarter of the server
+ * certificate's life is left. */
+int64_t pki_renew_at(const Pki *pki);
+/* 1: there is a new server certificate, in the folder and in server_pem. */
+int pki_renew(Pki *pki, const char *dir, const char *const *addresses, Clock *clock, Err *reterr);
 Pki *pki_free(Pki *pki);
 
 typedef struct ServerOptions {

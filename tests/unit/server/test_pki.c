@@ -103,6 +103,30 @@ static void a_server_certificate_is_renewed_in_time(void **state)
     pki_free(third);
 }
 
+static void a_server_certificate_is_renewed_while_it_runs(void **state)
+{
+    Fixture *f = *state;
+    const char *addresses[] = {"10.0.0.1", NULL};
+    int64_t now = clock_wall_ns(f->clock) / NS_PER_SEC;
+    _free_ char *before = NULL;
+    Err err = ERR_INIT;
+    Pki *pki, *again;
+
+    assert_int_equal(pki_open_for(f->dir, addresses, 8000, f->clock, &pki, &err), 0);
+    before = mem_strdup(pki->server_pem);
+    assert_int_equal(pki_renew_at(pki), now + 6000);
+    assert_int_equal(pki_renew(pki, f->dir, addresses, f->clock, &err), 0);
+    assert_string_equal(before, pki->server_pem);
+    clock_fake_advance(f->clock, 6001 * NS_PER_SEC);
+    assert_int_equal(pki_renew(pki, f->dir, addresses, f->clock, &err), 1);
+    assert_string_not_equal(before, pki->server_pem);
+    assert_int_equal(pki_renew_at(pki), now + 6001 + 6000);
+    assert_int_equal(pki_open_for(f->dir, addresses, 8000, f->clock, &again, &err), 0);
+    assert_string_equal(again->server_pem, pki->server_pem);
+    pki_free(pki);
+    pki_free(again);
+}
+
 static void a_file_that_holds_no_key_is_an_error(void **state)
 {
     Fixture *f = *state;
@@ -124,6 +148,7 @@ int main(void)
         TEST(keys_are_for_the_owner_alone),
         TEST(a_new_address_makes_a_new_server_certificate),
         TEST(a_server_certificate_is_renewed_in_time),
+        TEST(a_server_certificate_is_renewed_while_it_runs),
         TEST(a_file_that_holds_no_key_is_an_error),
     };
 
