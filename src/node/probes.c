@@ -27,7 +27,8 @@ typedef struct Attempt {
     uint64_t serial;
     int64_t timeout_ns;
     bool over;
-    char *target; /* for messages: URL or address */
+    char *target;        /* for messages: URL or address */
+    const char *address; /* of a URL, with the port */
     StrBuf output;
     Arena arena;
     uv_tcp_t tcp;
@@ -130,8 +131,12 @@ static void on_response(void *data, const HttpClientResponse *response)
 
         attempt_done(a, false, text);
     } else if (response->error) {
+        bool dialling = response->error == -ECONNREFUSED || response->error == -EHOSTUNREACH ||
+                        response->error == -ENETUNREACH;
         _free_ char *text =
-            mem_printf("Get \"%s\": %s", a->target, str_or(response->error_text, "failed"));
+            mem_printf("Get \"%s\": %s%s%s%s", a->target, dialling ? "dial tcp " : "",
+                       dialling ? a->address : "", dialling ? ": connect: " : "",
+                       str_or(response->error_text, "failed"));
 
         attempt_done(a, false, text);
     } else if (response->status < 200 || response->status >= 400) {
@@ -206,6 +211,7 @@ static void attempt_http(Attempt *a, const HTTPGetAction *action)
             (HttpHeader){"user-agent", a->is_hook ? "kube-lifecycle/1.36" : "kube-probe/1.36"};
     if (!accept_named)
         headers[request.n_headers++] = (HttpHeader){"accept", "*/*"};
+    a->address = arena_printf(&a->arena, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, port);
     a->target = mem_printf("%s://%s:%d%s", https ? "https" : "http", address, port, request.path);
     if (port < 1 || (https && !(request.tls = probe_tls(a->pod->agent)))) {
         fail_later(a, "invalid port number");

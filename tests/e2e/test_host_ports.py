@@ -11,12 +11,12 @@ def serve(name, *ports, **more):
 
 def ask(shared, address, port, wait=20):
     """What the pod says; its listener comes back a moment after each answer."""
-    return shared.run("sh", "-c", f"i=0; until nc -w 2 {address} {port} < /dev/null 2>/dev/null | grep from; do "
+    return shared.run("sh", "-c", f"i=0; until busybox nc -w 2 {address} {port} < /dev/null 2>/dev/null | grep from; do "
                       f"i=$((i+1)); [ $i -lt {wait * 10} ] || exit 1; sleep 0.1; done").stdout
 
 
 def refuses(shared, address, port):
-    return shared.run("nc", "-z", "-w", "2", address, str(port), check=False).returncode != 0
+    return shared.run("busybox", "nc", "-w", "2", address, str(port), stdin="", check=False).returncode != 0
 
 
 def test_a_port_of_the_machine_leads_to_the_pod(shared, pods):
@@ -37,13 +37,33 @@ def test_a_port_may_be_of_one_address_only(shared, pods):
     assert refuses(shared, pods.field("local", ".status.hostIP"), 9091)
 
 
+RECEIVE = """
+import socket
+receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+receiver.bind(("0.0.0.0", 8081))
+receiver.settimeout(60)
+print("listening", flush=True)
+data, peer = receiver.recvfrom(100)
+receiver.sendto(b"got " + data, peer)
+"""
+SEND = """
+import socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.settimeout(60)
+sender.sendto(b"hello", ("127.0.0.1", 9092))
+print(sender.recv(100).decode())
+"""
+
+
 def test_datagrams_have_ports_of_their_own(shared, pods):
-    pods.start(pod("udp", "nc -u -l -p 8081 > /tmp/got & " + ENDLESS,
-                   c_ports=[{"containerPort": 8081, "hostPort": 9092, "protocol": "UDP"}]))
+    pods.run("udp", c_ports=[{"containerPort": 8081, "hostPort": 9092, "protocol": "UDP"}])
     pods.start(serve("tcp", {"containerPort": 8080, "hostPort": 9092}))
     assert ask(shared, "127.0.0.1", 9092) == "from tcp\n"
-    shared.run("sh", "-c", "echo hello | timeout 2 nc -u -w 1 127.0.0.1 9092", check=False)
-    pods.until("udp", "grep -q hello /tmp/got")
+    uid = pods.field("udp", ".metadata.uid")
+    receiver = shared.start("nsenter", f"--net={shared.run_dir}/netns/{uid}", "python3", "-c", RECEIVE)
+    assert receiver.stdout.readline() == "listening\n"
+    assert shared.run("python3", "-c", SEND).stdout == "got hello\n"
+    shared.stop(receiver)
 
 
 def test_a_port_is_given_once(shared, pods):

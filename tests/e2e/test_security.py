@@ -146,6 +146,21 @@ def test_a_read_only_root_still_has_its_volumes(shared, pods):
     assert pods.sh("frozen", "touch /e/x /dev/termination-log && echo fine") == "fine\n"
 
 
+def test_mounts_below_a_read_only_one_are_read_only_where_asked(shared, pods):
+    below = shared.dir / "tree" / "below"
+    below.mkdir(parents=True)
+    shared.run("mount", "-t", "tmpfs", "none", below)
+    volume = [{"name": "t", "hostPath": {"path": str(below.parent)}}]
+    pods.run("flat", volumes=volume, c_volumeMounts=[{"name": "t", "mountPath": "/t", "readOnly": True}])
+    pods.run("deep", volumes=volume, c_volumeMounts=[{"name": "t", "mountPath": "/t", "readOnly": True,
+                                                      "recursiveReadOnly": "Enabled"}])
+    assert pods.sh("flat", "touch /t/below/x && ! touch /t/x 2> /dev/null && echo flat") == "flat\n"
+    assert pods.sh("deep", "! touch /t/below/y 2> /dev/null && ! touch /t/x 2> /dev/null && echo deep") == "deep\n"
+    assert pods.field("deep", ".status.containerStatuses[0].volumeMounts[?(@.name=='t')].recursiveReadOnly") == "Enabled"
+    shared.kubectl("delete", "pod", "flat", "deep", "--timeout=60s")
+    shared.run("umount", below)
+
+
 # ---- namespaces and kernel settings ----
 
 def test_safe_sysctls_are_set(shared, pods):
