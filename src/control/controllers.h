@@ -8,7 +8,9 @@
 extern const ControllerOps statefulset_controller;
 extern const ControllerOps replicaset_controller;
 extern const ControllerOps deployment_controller;
+extern const ControllerOps daemonset_controller;
 extern const ControllerOps job_controller;
+extern const ControllerOps cronjob_controller;
 extern const ControllerOps cluster_role_controller; /* roles put together from others */
 extern const ControllerOps budget_controller;       /* what disruption budgets allow */
 extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */

@@ -26,4 +26,9 @@ typedef struct ScheduleInput {
  * being bound, which is a matter of milliseconds and nothing to tell of yet. */
 const char *schedule_check(const ScheduleInput *input, bool *ret_soon);
 
+/* Parts of it, for daemons: do the pod's nodeSelector and affinity want this node, and does it
+ * tolerate all of the node's taints of this effect? */
+bool schedule_node_is_wanted(const Pod *pod, const Node *node);
+bool schedule_tolerates(const Pod *pod, const Node *node, const char *effect);
+
 #endif

@@ -214,9 +214,9 @@ static bool term_holds(const NodeSelectorTerm *term, const Node *node)
     return true;
 }
 
-static bool affinity_holds(const ScheduleInput *in)
+static bool affinity_holds(const Pod *pod, const Node *node)
 {
-    const Affinity *affinity = in->pod->spec.affinity;
+    const Affinity *affinity = pod->spec.affinity;
     const NodeSelector *required;
 
     if (!affinity || !affinity->node_affinity)
@@ -225,22 +225,36 @@ static bool affinity_holds(const ScheduleInput *in)
     if (!required)
         return true;
     for (size_t i = 0; i < required->node_selector_terms.n; i++)
-        if (term_holds(&required->node_selector_terms.v[i], in->node))
+        if (term_holds(&required->node_selector_terms.v[i], node))
             return true;
     return false;
 }
 
-static void filter_node_selector(const ScheduleInput *in, Reasons *reasons)
+bool schedule_node_is_wanted(const Pod *pod, const Node *node)
 {
-    const StringMap *selector = &in->pod->spec.node_selector;
-    bool fits = affinity_holds(in);
+    const StringMap *selector = &pod->spec.node_selector;
+    bool fits = affinity_holds(pod, node);
 
     for (size_t i = 0; i < selector->n; i++) {
-        const char *value = string_map_get(&in->node->metadata.labels, selector->v[i].key);
+        const char *value = string_map_get(&node->metadata.labels, selector->v[i].key);
 
         fits = fits && value && str_equal(value, selector->v[i].value);
     }
-    if (!fits)
+    return fits;
+}
+
+bool schedule_tolerates(const Pod *pod, const Node *node, const char *effect)
+{
+    for (size_t i = 0; i < node->spec.taints.n; i++)
+        if (str_equal(node->spec.taints.v[i].effect, effect) &&
+            !is_tolerated(pod, &node->spec.taints.v[i]))
+            return false;
+    return true;
+}
+
+static void filter_node_selector(const ScheduleInput *in, Reasons *reasons)
+{
+    if (!schedule_node_is_wanted(in->pod, in->node))
         add_reason(reasons, "node(s) didn't match Pod's node affinity/selector");
 }
 

@@ -138,7 +138,12 @@ bool statefulset_claim_is_stale(const StatefulSet *set, const PersistentVolumeCl
                                 const char *pod_name, const Pod *pod);
 
 /* Revisions: data is the template as a patch, in the very bytes that Kubernetes makes. */
+Bytes template_revision_data(Arena *arena, const PodTemplateSpec *template);
 Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set);
+/* A revision of whatever `about` and `owner` are of; its label of this name says the hash. */
+ControllerRevision *revision_new(Arena *arena, const OwnerReference *owner, const ObjectMeta *about,
+                                 const StringMap *labels, const char *hash_label, Bytes data,
+                                 int64_t number, int32_t collision_count);
 const char *statefulset_revision_hash(Arena *arena, Bytes data, int32_t collision_count);
 ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *set, Bytes data,
                                              int64_t revision, int32_t collision_count);

@@ -68,10 +68,10 @@ static void write_sorted(yyjson_mut_val *value, StrBuf *out)
     }
 }
 
-Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)
+Bytes template_revision_data(Arena *arena, const PodTemplateSpec *value)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *template = json_tree(&type_PodTemplateSpec, &set->spec.template, doc);
+    yyjson_mut_val *template = json_tree(&type_PodTemplateSpec, value, doc);
     _strbuf_ StrBuf out = STRBUF_INIT;
     Bytes data;
 
@@ -82,6 +82,11 @@ Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)
     yyjson_mut_doc_free(doc);
     data = arena_bytes(arena, strbuf_bytes(&out));
     return data;
+}
+
+Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)
+{
+    return template_revision_data(arena, &set->spec.template);
 }
 
 static uint32_t fnv1(uint32_t hash, const void *p, size_t n)
@@ -109,8 +114,9 @@ const char *statefulset_revision_hash(Arena *arena, Bytes data, int32_t collisio
     return text;
 }
 
-ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *set, Bytes data,
-                                             int64_t number, int32_t collision_count)
+ControllerRevision *revision_new(Arena *arena, const OwnerReference *owner, const ObjectMeta *about,
+                                 const StringMap *labels, const char *hash_label, Bytes data,
+                                 int64_t number, int32_t collision_count)
 {
     ControllerRevision *revision = arena_new(arena, ControllerRevision);
     ObjectMeta *meta = &revision->metadata;
@@ -118,18 +124,27 @@ ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *se
 
     type_copy(&type_ObjectMeta, arena, meta,
               &(ObjectMeta){
-                  .labels = set->spec.template.metadata.labels,
-                  .annotations = set->metadata.annotations,
+                  .labels = *labels,
+                  .annotations = about->annotations,
               });
-    meta->name = arena_printf(arena, "%.223s-%s", set->metadata.name, hash);
-    meta->namespace = set->metadata.namespace;
-    string_map_put(arena, &meta->labels, REVISION_HASH_LABEL, hash);
+    meta->name = arena_printf(arena, "%.223s-%s", about->name, hash);
+    meta->namespace = about->namespace;
+    string_map_put(arena, &meta->labels, hash_label, hash);
     meta->owner_references.v = arena_new(arena, OwnerReference);
-    meta->owner_references.v[0] = statefulset_controller_ref(arena, set);
+    meta->owner_references.v[0] = *owner;
     meta->owner_references.n = 1;
     revision->data = data;
     revision->revision = number;
     return revision;
+}
+
+ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *set, Bytes data,
+                                             int64_t number, int32_t collision_count)
+{
+    OwnerReference owner = statefulset_controller_ref(arena, set);
+
+    return revision_new(arena, &owner, &set->metadata, &set->spec.template.metadata.labels,
+                        REVISION_HASH_LABEL, data, number, collision_count);
 }
 
 PodTemplateSpec *statefulset_revision_template(Arena *arena, const ControllerRevision *revision)
