@@ -8,11 +8,10 @@
 #define HTML "text/html; charset=utf-8"
 #define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
-/* The page brings all it needs, and asks nobody but us. */
-#define CONTENT_POLICY                                                                         \
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "              \
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors " \
-    "'none'"
+/* The page brings all it needs, and asks nobody but us; the nonce says what came with it. */
+#define CONTENT_POLICY                                                                      \
+    "default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; connect-src 'self'; " \
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /* A request that waits for the file. */
 typedef struct Pending {
@@ -112,26 +111,41 @@ static const PagesNow *read_clock(Pages *pages)
     return now;
 }
 
+static void add_html_headers(HttpRequest *request, const char *nonce)
+{
+    http_add_header(request, "content-security-policy",
+                    arena_printf(&request->arena, CONTENT_POLICY, nonce, nonce));
+    http_add_header(request, "x-content-type-options", "nosniff");
+    http_add_header(request, "referrer-policy", "no-referrer");
+}
+
 static void show_html(Pages *pages, HttpRequest *request, uint64_t count)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
     const PagesNow *now = read_clock(pages);
-    char visits[24], milliseconds[24], offset[12], clock[12], day[48];
+    const char *from_utc = now->text + sizeof("2022-11-29T10:45:36") - 1;
+    char visits[24], milliseconds[24], offset[12], utc[24] = "", clock[12], day[48], nonce[40];
+    uint64_t random[2];
     const Value values[] = {
-        {"visits", visits},  {"milliseconds", milliseconds},
-        {"offset", offset},  {"zone", pages->config->zone},
-        {"time", now->text}, {"clock", clock},
-        {"day", day},        {"host", pages->host},
+        {"visits", visits},    {"milliseconds", milliseconds},
+        {"offset", offset},    {"zone", pages->config->zone},
+        {"utc", utc},          {"time", now->text},
+        {"clock", clock},      {"day", day},
+        {"host", pages->host}, {"nonce", nonce},
     };
 
+    random_secret(random, sizeof(random));
+    snprintf(nonce, sizeof(nonce), "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
     snprintf(visits, sizeof(visits), "%" PRIu64, count);
     snprintf(milliseconds, sizeof(milliseconds), "%" PRId64, now->ns / NS_PER_MS);
     snprintf(offset, sizeof(offset), "%ld", now->local.tm_gmtoff);
+    if (now->local.tm_gmtoff)
+        snprintf(utc, sizeof(utc), " · UTC%.6s", from_utc);
     strftime(clock, sizeof(clock), "%H:%M:%S", &now->local);
     strftime(day, sizeof(day), "%A, %-d %B %Y", &now->local);
     strbuf_reserve(&text, sizeof(page_html) + 512);
     fill_in(&text, page_html, values);
-    http_add_header(request, "content-security-policy", CONTENT_POLICY);
+    add_html_headers(request, nonce);
     answer(pages, request, 200, HTML, strbuf_bytes(&text));
 }
 
