@@ -174,13 +174,15 @@ int file_mkdir_all(const char *path, mode_t mode)
 
     if (str_empty(path))
         return ERR_ORIGIN(-ENOENT);
+    if (FAULT_POINT("file.mkdir"))
+        return ERR_ORIGIN(-EIO);
     for (char *at = part + 1;; at++) {
         bool last = !*at;
 
         if (*at != '/' && !last)
             continue;
         *at = 0;
-        if (FAULT_CALL("file.mkdir", mkdir(part, mode)) < 0 && errno != EEXIST)
+        if (mkdir(part, mode) < 0 && errno != EEXIST)
             return ERR_ORIGIN(-errno);
         if (!last)
             *at = '/';

@@ -198,9 +198,11 @@ static void pods_read_back(Net *net)
         _free_ char *path = NULL, *key = NULL, *address = NULL;
         uint32_t a;
 
+        path = mem_printf("%s/%s", net->netns_dir, entry->d_name);
+        if (strstr(entry->d_name, ".tmp-"))
+            unlink(path); /* half written when that process died */
         if (!str_ends_with(entry->d_name, ".address"))
             continue;
-        path = mem_printf("%s/%s", net->netns_dir, entry->d_name);
         if (file_read(path, 64, &address, NULL) < 0 || ip4_parse(address, &a))
             continue;
         key = mem_strndup(entry->d_name, strlen(entry->d_name) - strlen(".address"));

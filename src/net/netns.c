@@ -48,8 +48,9 @@ int netns_create(const char *path)
 int netns_remove(const char *path)
 {
     /* Crashes between steps may have stacked two mounts. */
-    while (FAULT_CALL("netns.unmount", umount2(path, MNT_DETACH)) == 0)
-        ;
+    while (netns_exists(path))
+        if (FAULT_CALL("netns.unmount", umount2(path, MNT_DETACH)) < 0)
+            return ERR_ORIGIN(-errno);
     return FAULT_CALL("netns.unlink", unlink(path)) < 0 && errno != ENOENT ? ERR_ORIGIN(-errno) : 0;
 }
 

@@ -208,6 +208,11 @@ static void orphan_container(void *data, const char *path, const char *name)
     each_entry(path, orphan_attempt, data);
 }
 
+static bool needs_folders(const AgentPod *pod)
+{
+    return pod && pod->machine && machine_stage(pod->machine) != MACHINE_DONE;
+}
+
 static void orphan_pod(void *data, const char *path, const char *name)
 {
     NodeAgent *agent = data;
@@ -215,7 +220,7 @@ static void orphan_pod(void *data, const char *path, const char *name)
     _free_ char *containers = NULL;
     Orphan *orphan;
 
-    if (pod && pod->machine && machine_stage(pod->machine) != MACHINE_DONE)
+    if (needs_folders(pod))
         return;
     orphan = mem_new_type(Orphan);
     orphan->agent = agent;
@@ -246,7 +251,8 @@ static void orphan_network(void *data, const char *path, const char *name)
     _free_ char *uid = mem_strndup(name, strcspn(name, "."));
     _free_ char *run = mem_printf("%s/pods/%s", agent->options.run_dir, uid);
 
-    if (!strmap_get(&agent->pods, uid) && !file_exists(run))
+    if (str_ends_with(name, ".address") && !needs_folders(strmap_get(&agent->pods, uid)) &&
+        !file_exists(run))
         net_pod_remove(agent->options.net, uid, NULL, NULL);
 }
 

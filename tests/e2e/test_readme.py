@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README tells a newcomer to type, typed: every block marked `sh`, in order, in one shell, on a machine that has
+only a home of its own."""
+import re
+import subprocess
+
+import pytest
+
+from world import BUILD, KUBECTLS, NEWEST, ROOT, remove_cgroups
+
+# The default paths of this world are folders of its own, so that none of the host's is touched.
+MACHINE = """
+set -e
+cd "$HOME"
+mkdir -p over/new over/work lib bin
+mount -t overlay -o lowerdir=/var/lib,upperdir=over/new,workdir=over/work none /var/lib
+mkdir -p /var/lib/stead
+mount --bind lib /var/lib/stead
+mount -t tmpfs none /run
+ln -s "$KUBECTL" bin/kubectl
+"""
+
+
+def blocks():
+    text = (ROOT / "README.md").read_text()
+    return re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
+
+
+@pytest.fixture
+def shell(machine):
+    """Runs a script as a newcomer's shell would, and gives what it printed."""
+    environment = ["env", "-u", "KUBECONFIG", "-u", "DISPLAY", f"HOME={machine.dir}", f"KUBECTL={KUBECTLS[NEWEST]}",
+                   f"STEAD_BUILD={BUILD}", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory",
+                   "GIT_CONFIG_VALUE_0=*"]
+    machine.run(*environment, "sh", "-c", MACHINE)
+
+    def run(script, check=True):
+        return machine.run(*environment, f"PATH={machine.dir}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "bash", "-c",
+                           f"cd ~; {script}", check=check, timeout=600)
+
+    yield run
+    run(f"{BUILD}/stead down; {BUILD}/stead reset --yes", check=False)
+    remove_cgroups("stead")
+
+
+def test_what_the_readme_says_works_as_it_is_written(shell):
+    steps = blocks()
+    assert len(steps) >= 4 and "git clone" in steps[0]
+    script = "set -eo pipefail\n"
+    for number, block in enumerate(steps):
+        # here it is built already
+        block = block.replace("git clone <this repository> stead", f"git clone -q {ROOT} stead")
+        script += f"echo '=== {number}'\n{block}"
+        if number == 0:
+            script += f"ln -s {BUILD} build\n"
+    done = shell(script)
+    parts = dict(re.findall(r"^=== (\d+)\n(.*?)(?=^=== |\Z)", done.stdout, re.M | re.S))
+    assert "statefulset.apps/time-server   5/5" in parts["0"]
+    assert re.search(r"^http://\d+\.\d+\.\d+\.\d+:5000$", parts["1"], re.M)
+    assert "stead is up" in parts["1"] and "new pods have been updated" in parts["1"]
+    assert parts["2"] == "hits:1 made\n"
+    hits = re.findall(r"^hit (\d+), says (hits-[01])$", parts["3"], re.M)
+    assert len(hits) == 20
+    counts = {name: max(int(n) for n, of in hits if of == name) for name in {name for _, name in hits}}
+    assert sum(counts.values()) == 20
+    assert "All of stead's state is removed." in parts["4"]
+    assert "16Mi" in parts["3"] and "LoadBalancer" in parts["3"]
+    assert parts["3"].rstrip().splitlines()[-1] == str(counts["hits-0"])
