@@ -109,12 +109,24 @@ static void keep(Visits *visits, Batch *served)
     served->visits.n = served->visits.cap = 0;
 }
 
+static void tell(const Visits *visits, const Batch *served)
+{
+    const char *error = visits->r ? visits->work_err.message : NULL;
+    uint64_t number = visits->counted - served->n;
+
+    for (size_t i = 0; i < served->waiters.n; i++) {
+        const Waiter *waiter = &served->waiters.v[i];
+
+        number += waiter->counts;
+        waiter->done(waiter->data, waiter->counts ? number : visits->counted, error);
+    }
+}
+
 static void on_worked(uv_work_t *handle, int status)
 {
     Visits *visits = handle->data;
     Batch served = visits->served;
     bool told = visits->sync != SYNC_ALWAYS, question = served.waiters.n && !served.n;
-    uint64_t number = visits->counted - served.n;
 
     visits->served = (Batch){0};
     note_stats(visits, served.n);
@@ -123,13 +135,7 @@ static void on_worked(uv_work_t *handle, int status)
         visits->err = visits->work_err;
     if (visits->r == 0)
         visits->count = visits->counted + (told ? visits->waiting.n : 0);
-    for (size_t i = 0; i < served.waiters.n; i++) {
-        const Waiter *waiter = &served.waiters.v[i];
-
-        number += waiter->counts;
-        waiter->done(waiter->data, waiter->counts ? number : visits->counted,
-                     visits->r ? visits->work_err.message : NULL);
-    }
+    tell(visits, &served);
     if (visits->r && told)
         keep(visits, &served);
     visits->busy = false; /* not before: those who were told may come again at once */
