@@ -6,9 +6,9 @@
         build/time-server:/bin/time-server --busybox /bin/busybox
 
 SRC:DEST copies a file, or a folder with all in it; modes are kept, owners become root, times SOURCE_DATE_EPOCH or 0.
---busybox puts the static busybox at /bin/busybox with a link for each of its commands, and the few files that programs
-expect of a system: /etc/passwd, /etc/group, /tmp, /root and so on. --names-out writes the names one a line, which spares
-a reader of the archive to open it. Python's standard library is all it needs.
+--busybox puts the static busybox at /bin/busybox and under the name of each of its commands, and the few files that
+programs expect of a system: /etc/passwd, /etc/group, /tmp, /root and so on. --names-out writes the names one a line,
+which spares a reader of the archive to open it. Python's standard library is all it needs.
 """
 import argparse
 import datetime
@@ -83,10 +83,41 @@ class Layer:
         else:
             raise ValueError(source + ' is neither a file, a folder nor a link')
 
+    def another_name(self, path, file):
+        """A hard link: unlike a symbolic one it needs no inode, which is most of what unpacking costs."""
+        info = tarfile.TarInfo()
+        info.type = tarfile.LNKTYPE
+        info.mode = self.entries[file][0].mode
+        info.linkname = file
+        self.add(path, info)
+
+    def resolve(self, path):
+        """The file that a path leads to in the end, or None."""
+        for _ in range(8):
+            info, _ = self.entries.get(path, (None, b''))
+            if info is None or not info.issym():
+                return path if info is not None and info.isreg() else None
+            path = os.path.normpath(os.path.join('/', os.path.dirname(path), info.linkname)).lstrip('/')
+        return None
+
+    def share(self, folder):
+        """Below the folder, what leads to a file, or has the same bytes as another, becomes another name of it."""
+        first = {}
+        for path in sorted(path for path in self.entries if path.startswith(folder + '/')):
+            file = self.resolve(path)
+            if file is None:
+                continue
+            info, data = self.entries[file]
+            # a name that sorts later may be the file itself: the first to come with these bytes is kept
+            kept = first.setdefault((info.mode, info.uid, data), file)
+            if path != kept:
+                self.another_name(path, kept)
+
     def tar(self):
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode='w', format=tarfile.PAX_FORMAT) as tar:
-            for path in sorted(self.entries):
+            # what is linked to has to be there first
+            for path in sorted(self.entries, key=lambda path: (self.entries[path][0].islnk(), path)):
                 info, data = self.entries[path]
                 tar.addfile(info, io.BytesIO(data) if info.isreg() else None)
         return out.getvalue()
@@ -106,7 +137,7 @@ def add_busybox(layer, busybox):
     for name in sorted(set(listing.stdout.split()) - {'busybox'}):
         path = APPLET_FOLDERS.get(name, 'bin') + '/' + name
         if path not in layer.entries:
-            layer.link(path, '/bin/busybox')
+            layer.another_name(path, 'bin/busybox')
     for path, mode in (('tmp', 0o1777), ('root', 0o700), ('proc', 0o555), ('sys', 0o555), ('dev', 0o755),
                        ('var/tmp', 0o1777), ('run', 0o755), ('home', 0o755)):
         if path not in layer.entries:
@@ -181,6 +212,7 @@ def build(options):
     if options.zoneinfo:
         for name in set(os.listdir(options.zoneinfo)) - NOT_ZONES:
             layer.copy(os.path.join(options.zoneinfo, name), 'usr/share/zoneinfo/' + name)
+        layer.share('usr/share/zoneinfo')
     if options.busybox:
         add_busybox(layer, options.busybox)
     tar = layer.tar()

@@ -54,6 +54,11 @@ void image_import_async(ImageStore *store, const char *file, ImageImportDone don
  * or IMAGE_E_MISSING. */
 enum { IMAGE_E_MISSING = 1, IMAGE_E_IN_USE };
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
+/* Unpacks the built-in archive that has the name, if any and not yet: may take some 100 ms, so call
+ * it from the pool before the image is looked for. What fails shows when it is. */
+void image_bring(ImageStore *store, const char *name);
+/* By name; built-in ones that nobody used yet are listed without layers, in their archive's size.
+ */
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
                 void *data);
 /* Removes the name (or, by "sha256:...", an image that lost its name to a newer one); layers and

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "image/internal.h"
+#include "image/plan.h"
 
 #define IMPORT_BYTES_MAX (UINT64_C(64) << 30)
 #define IMPORT_ENTRIES_MAX UINT64_C(4000000)
@@ -231,79 +231,154 @@ static int fill_image(ImageStore *store, const ImageRecord *record, Arena *arena
     return 0;
 }
 
-/* 0, IMAGE_E_MISSING, or -errno. import: may bring in an archive of the program's own; *ret_path
- * then says which. */
-static int find_once(ImageStore *store, const char *name, Arena *arena, Image *ret,
-                     const char **ret_path, const char **ret_stamp, Err *reterr)
+/* Imports the archive of the program's own that has the name, unless that was done. 0 also where
+ * none has it. */
+static int bring(ImageStore *store, const char *name, Err *reterr)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const char *path = NULL, *stamp = NULL;
+    Builtin *builtin;
+    int r = 0;
+
+    uv_mutex_lock(&store->write_lock); /* another thread may be at it: then it is done after this */
+    uv_mutex_lock(&store->lock);
+    (void)find_record(store, name, &arena, &builtin);
+    if (builtin) {
+        path = arena_strdup(&arena, builtin->path);
+        stamp = arena_strdup(&arena, builtin->stamp);
+    }
+    uv_mutex_unlock(&store->lock);
+    if (path)
+        r = image_import_locked(store, path, stamp, NULL, NULL, reterr);
+    uv_mutex_unlock(&store->write_lock);
+    return ERR_TRACE(r);
+}
+
+/* 0, IMAGE_E_MISSING, or -errno; *ret_bring: an archive of the program's own has it, or a newer
+ * one. */
+static int find_once(ImageStore *store, const char *name, Arena *arena, Image *ret, bool *ret_bring,
+                     Err *reterr)
 {
     Builtin *builtin;
     ImageRecord *record;
     int r = IMAGE_E_MISSING;
 
-    *ret_path = *ret_stamp = NULL;
     uv_mutex_lock(&store->lock);
     record = find_record(store, name, arena, &builtin);
-    if (builtin) {
-        *ret_path = arena_strdup(arena, builtin->path);
-        *ret_stamp = arena_strdup(arena, builtin->stamp);
-    }
+    *ret_bring = builtin != NULL;
     if (record)
         r = fill_image(store, record, arena, ret, reterr);
     uv_mutex_unlock(&store->lock);
     return r;
 }
 
+void image_bring(ImageStore *store, const char *name)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Builtin *builtin;
+
+    uv_mutex_lock(&store->lock);
+    (void)find_record(store, name, &arena, &builtin);
+    uv_mutex_unlock(&store->lock);
+    if (builtin)
+        (void)bring(store, name, NULL);
+}
+
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
 {
-    const char *path, *stamp;
-    int r = find_once(store, name, arena, ret, &path, &stamp, reterr);
+    bool wanted;
+    int r = find_once(store, name, arena, ret, &wanted, reterr);
 
-    if (path) {
-        uv_mutex_lock(&store->write_lock);
-        /* Another thread may have been faster. */
-        r = find_once(store, name, arena, ret, &path, &stamp, reterr);
-        if (path)
-            r = image_import_locked(store, path, stamp, NULL, NULL, reterr);
-        uv_mutex_unlock(&store->write_lock);
+    if (wanted) {
+        r = bring(store, name, reterr);
         if (r < 0)
             return ERR_TRACE(r);
-        r = find_once(store, name, arena, ret, &path, &stamp, reterr);
+        r = find_once(store, name, arena, ret, &wanted, reterr);
     }
     if (r == IMAGE_E_MISSING)
         err_set(reterr, 0, "there is no image %s on this machine", name);
     return r;
 }
 
-static int compare_names(const void *a, const void *b)
+/* ---- list ---- */
+
+typedef struct Listed {
+    const char *name;
+    const PlannedImage *planned; /* in an archive, not imported yet */
+    int64_t size;
+} Listed;
+
+typedef VEC(Listed) ListedVec;
+
+static int compare_listed(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(((const Listed *)a)->name, ((const Listed *)b)->name);
+}
+
+static bool has_record(ImageStore *store, const char *name)
+{
+    bool has;
+
+    uv_mutex_lock(&store->lock);
+    has = strmap_get(&store->records, name) != NULL;
+    uv_mutex_unlock(&store->lock);
+    return has;
+}
+
+/* What the program brings along is there, though it is unpacked only when it is used. */
+static void list_builtin(ImageStore *store, const Builtin *builtin, Arena *arena, ListedVec *all)
+{
+    struct stat st;
+    Plan plan = {0};
+
+    if (stat(builtin->path, &st) < 0 || plan_archive(builtin->path, arena, &plan, NULL) < 0)
+        return;
+    for (size_t i = 0; i < plan.n; i++)
+        for (size_t j = 0; j < plan.images[i].names.n; j++)
+            if (!has_record(store, plan.images[i].names.v[j]))
+                VEC_PUSH(all, ((Listed){plan.images[i].names.v[j], &plan.images[i], st.st_size}));
+}
+
+static int fill_planned(const Listed *listed, Arena *arena, Image *ret)
+{
+    int r = image_config_decode(listed->planned->config, arena, ret, NULL);
+
+    ret->name = listed->name;
+    ret->id = listed->planned->id;
+    ret->digest = str_or(listed->planned->digest, "");
+    ret->size = listed->size;
+    return ERR_TRACE(r);
 }
 
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
                 void *data)
 {
-    StringArray names = {0};
+    ListedVec all = VEC_INIT;
 
+    for (size_t i = 0; i < store->builtins.n; i++)
+        list_builtin(store, &store->builtins.v[i], arena, &all);
     uv_mutex_lock(&store->lock);
-    names.v = arena_new_n(arena, const char *, store->records.n + 1);
     STRMAP_EACH(&store->records, slot)
-    names.v[names.n++] = arena_strdup(arena, slot->key);
+    VEC_PUSH(&all, ((Listed){arena_strdup(arena, slot->key), NULL, 0}));
     uv_mutex_unlock(&store->lock);
-    if (names.n > 0)
-        qsort(names.v, names.n, sizeof(*names.v), compare_names);
-    for (size_t i = 0; i < names.n; i++) {
+    if (all.n > 0)
+        qsort(all.v, all.n, sizeof(*all.v), compare_listed);
+    for (size_t i = 0; i < all.n; i++) {
         const ImageRecord *record;
-        Image image;
+        Image image = {0};
         int r = -ENOENT;
 
         uv_mutex_lock(&store->lock);
-        record = strmap_get(&store->records, names.v[i]);
-        if (record)
+        record = strmap_get(&store->records, all.v[i].name);
+        if (record && !all.v[i].planned)
             r = fill_image(store, record, arena, &image, NULL);
         uv_mutex_unlock(&store->lock);
+        if (all.v[i].planned)
+            r = fill_planned(&all.v[i], arena, &image);
         if (r >= 0)
             each(data, &image);
     }
+    VEC_DEINIT(&all);
 }
 
 /* ---- remove ---- */

@@ -29,6 +29,7 @@ typedef struct SandboxWork {
     Arena arena;
     PodVolume *volumes;
     size_t n_volumes;
+    StringArray images;
     const char *reason;
     Err error;
     int failed;
@@ -66,6 +67,19 @@ static void work_free(SandboxWork *w)
     free(w->data_dir);
     free(w->cgroup);
     free(w);
+}
+
+/* Names of what its containers are made of. */
+static void list_images(SandboxWork *w, const PodSpec *spec)
+{
+    w->images.v =
+        arena_new_n(&w->arena, const char *, spec->init_containers.n + spec->containers.n);
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        w->images.v[w->images.n++] =
+            arena_strdup(&w->arena, str_or(spec->init_containers.v[i].image, ""));
+    for (size_t i = 0; i < spec->containers.n; i++)
+        w->images.v[w->images.n++] =
+            arena_strdup(&w->arena, str_or(spec->containers.v[i].image, ""));
 }
 
 /* ---- volumes, on the loop ---- */
@@ -153,6 +167,8 @@ static void prepare_work(uv_work_t *work)
     _free_ char *shm = mem_printf("%s/shm", w->run), *ipc = mem_printf("%s/ipc", w->run);
     int r;
 
+    for (size_t i = 0; i < w->images.n; i++) /* unpacking would keep the loop from its work */
+        image_bring(w->pod->agent->options.images, w->images.v[i]);
     w->reason = "FailedCreatePodSandBox";
     r = FAULT_POINT("node.sandbox.folders") ? -EIO : file_mkdir_all(w->run, 0755);
     if (r >= 0)
@@ -357,6 +373,7 @@ void sandbox_prepare(AgentPod *pod)
     pod->prepare_reason = NULL;
     pod->preparing = 1;
     w = work_new(pod);
+    list_images(w, spec);
     if (spec->host_users && !*spec->host_users) {
         err_set(&err, 0,
                 "can't set `spec.hostUsers: false`, runtime does not support user namespaces");

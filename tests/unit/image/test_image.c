@@ -449,6 +449,37 @@ static void a_builtin_archive_is_imported_on_first_use(void **state)
     assert_int_equal(find_outcome(fixture, "elsewhere"), IMAGE_E_MISSING);
 }
 
+static void note_listed(void *data, const Image *image)
+{
+    strbuf_printf(data, "%s %zu %d;", image->name, image->layers.n, image->size > 0);
+}
+
+static void a_builtin_archive_is_listed_before_its_first_use(void **state)
+{
+    Fixture *fixture = *state;
+    const char *archive = arena_printf(&fixture->arena, "%s/time-server.tar", fixture->builtin);
+    _strbuf_ StrBuf before = STRBUF_INIT, after = STRBUF_INIT;
+
+    make_docker_archive(archive, "time-server:latest", simple, 1, TAR_GZIP);
+    make_docker_archive(fixture->file, "app", simple, 1, TAR_PLAIN);
+    image_store_close(fixture->store);
+    open_store(fixture);
+    import(fixture);
+    image_list(fixture->store, &fixture->arena, note_listed, &before);
+    assert_string_equal(
+        strbuf_string(&before),
+        "docker.io/library/app:latest 1 1;docker.io/library/time-server:latest 0 1;");
+    assert_int_equal(count(fixture, "names"), 1);
+    image_bring(fixture->store, "nowhere");
+    assert_int_equal(count(fixture, "names"), 1);
+    image_bring(fixture->store, "time-server");
+    assert_int_equal(count(fixture, "names"), 2);
+    image_list(fixture->store, &fixture->arena, note_listed, &after);
+    assert_string_equal(
+        strbuf_string(&after),
+        "docker.io/library/app:latest 1 1;docker.io/library/time-server:latest 1 1;");
+}
+
 static void on_imported(void *data, const StringArray *names, const Err *err)
 {
     *(char **)data = mem_strdup(names ? names->v[0] : err->message);
@@ -525,6 +556,7 @@ int main(void)
         TEST(a_wrong_digest_is_refused),
         TEST(shared_layers_go_with_their_last_image),
         TEST(a_builtin_archive_is_imported_on_first_use),
+        TEST(a_builtin_archive_is_listed_before_its_first_use),
         TEST(an_import_can_run_beside_the_loop),
         TEST(a_crash_leaves_the_old_or_the_new),
         TEST(the_list_is_sorted),
