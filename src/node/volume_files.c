@@ -403,14 +403,16 @@ static int open_beneath(int dir, const char *path, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-/* Opens a sub path, making missing folders one by one; each step stays inside the volume. */
+/* Opens a sub path, making missing folders one by one; each step stays inside the volume. Who may
+ * write to the volume may write to them: they have its mode. */
 static int open_sub_path(const char *volume_path, const char *sub_path)
 {
     _close_fd_ int root = open(volume_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     _strbuf_ StrBuf done = STRBUF_INIT;
+    struct stat st;
     int fd;
 
-    if (root < 0)
+    if (root < 0 || fstat(root, &st) < 0)
         return -errno;
     if (!path_is_inside(sub_path))
         return -EINVAL;
@@ -426,7 +428,7 @@ static int open_sub_path(const char *volume_path, const char *sub_path)
         if (parent < 0)
             return parent;
         if (n && mkdirat(parent, name, 0777) == 0)
-            (void)fchmodat(parent, name, 0777 & ~022, 0);
+            (void)fchmodat(parent, name, st.st_mode & 0777, 0);
         if (n)
             strbuf_printf(&done, "%s%s", done.n ? "/" : "", name);
         at += n + (at[n] == '/');
