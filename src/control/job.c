@@ -17,6 +17,7 @@ typedef struct Sync {
     JobPlan plan;
     PodResult result;
     unsigned passes;
+    bool told; /* the status was written after a failure */
 } Sync;
 
 static void plan(Reconcile *reconcile);
@@ -53,6 +54,22 @@ static void write_status(Reconcile *reconcile)
     type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status, sync);
     reconcile_then(reconcile, plan);
+}
+
+/* After a failure: what the status says is true all the same. */
+static void write_last_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    if (sync->plan.status_changed && !sync->told) {
+        Object *copy = object_copy(sync->object);
+
+        sync->told = true;
+        type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status,
+                         sync);
+    }
+    reconcile_then(reconcile, reconcile_end);
 }
 
 static void expire(Reconcile *reconcile)
@@ -106,7 +123,7 @@ static void plan(Reconcile *reconcile)
     job_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
     if (reconcile->failed || sync->passes++ == PASSES_MAX) {
-        reconcile_end(reconcile);
+        write_last_status(reconcile);
     } else if (sync->plan.actions.n) {
         pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
         reconcile_then(reconcile, plan);

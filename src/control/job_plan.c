@@ -135,6 +135,13 @@ static void wait_until(JobSync *sync, int64_t ns)
 
 /* ---- counting ---- */
 
+/* Was the pod ended because the job was about to? Then it says nothing of its index, nor, where the
+ * job succeeded, of the job. */
+static bool was_called_off(const JobSync *sync, const Pod *pod, const char *ending)
+{
+    return pod_is_terminating(pod) && true_condition(&sync->job->status, ending);
+}
+
 static void count_failure(JobSync *sync, const Pod *pod)
 {
     const UncountedTerminatedPods *noted = sync->job->status.uncounted_terminated_pods;
@@ -143,13 +150,14 @@ static void count_failure(JobSync *sync, const Pod *pod)
     FailureAction action = job_failure_action(sync->arena, sync->spec, pod, &why);
 
     if (job_has_limit_per_index(sync->spec) && index != NO_INDEX &&
+        !was_called_off(sync, pod, "FailureTarget") &&
         (action == FAILURE_OF_INDEX ||
          (action != FAILURE_IGNORED &&
           job_index_failures(pod) + 1 > *sync->spec->backoff_limit_per_index)))
         index_set_add(sync->arena, &sync->failed_indexes, index);
     if (!job_tracks(pod) || (noted && uid_among(&noted->failed, pod->metadata.uid)))
         return;
-    if (action == FAILURE_IGNORED)
+    if (action == FAILURE_IGNORED || was_called_off(sync, pod, "SuccessCriteriaMet"))
         uid_add(sync->arena, &sync->counted, pod->metadata.uid);
     else
         uid_add(sync->arena, &sync->new_failed, pod->metadata.uid);
@@ -426,7 +434,9 @@ static void plan_running(JobSync *sync)
         sync->ending = new_condition(sync, "SuccessCriteriaMet", "True", "CompletionsReached",
                                      "Reached expected number of succeeded pods");
     if (sync->ending) {
-        for (size_t i = 0; i < sync->n_active; i++)
+        /* First it stands in the status why, so that what is ended now is not taken for failed. */
+        for (size_t i = 0;
+             i < sync->n_active && true_condition(&sync->job->status, sync->ending->type); i++)
             job_delete(sync, sync->active[i], false);
     } else if (!going) {
         job_manage(sync);

@@ -228,6 +228,21 @@ static void reset_status(Write *write)
         memset(field_at(write->object->value, kind->status), 0, field_size(kind->status));
 }
 
+/* In what a refusal says, generateName stands for the name. */
+static void forget_name(Write *write)
+{
+    Arena *arena = &write->arena;
+    const char *prefix = object_meta(write->object)->generate_name,
+               *message = write->status.message;
+    const char *at = message ? strstr(message, write->name) : NULL;
+
+    if (at)
+        write->status.message = arena_printf(arena, "%.*s%s%s", (int)(at - message), message,
+                                             prefix, at + strlen(write->name));
+    if (str_equal(write->status.name, write->name))
+        write->status.name = arena_strdup(arena, prefix);
+}
+
 static int create_steps(Write *write)
 {
     Server *server = write->server;
@@ -251,6 +266,8 @@ static int create_steps(Write *write)
     if (generated)
         generate_name(write);
     r = admission_create(write);
+    if (r && generated) /* the name was never given, and repetitions read the same */
+        forget_name(write);
     if (r)
         return r;
     fill_system_fields(write);

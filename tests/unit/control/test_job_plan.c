@@ -195,9 +195,11 @@ static void too_many_failures_end_the_job(void **state)
     world_init(&world, 2, 2);
     *world.job.spec.backoff_limit = 0;
     add_pods(&world, "af b+");
-    assert_string_equal(run(&world), "delete:b");
+    assert_string_equal(run(&world), "");
     assert_string_equal(reason(&world, "FailureTarget"), "BackoffLimitExceeded");
     assert_null(world.plan.finished); /* b still runs */
+    world.job.status = world.plan.status;
+    assert_string_equal(run(&world), "release:a delete:b");
     arena_clear(&world.arena);
 }
 
@@ -222,8 +224,32 @@ static void the_deadline_ends_the_job(void **state)
     run(&world);
     assert_int_equal(world.plan.again_after_ns, 50 * INT64_C(1000000000));
     *world.job.spec.active_deadline_seconds = 100;
-    assert_string_equal(run(&world), "delete:a");
+    assert_string_equal(run(&world), "");
     assert_string_equal(reason(&world, "FailureTarget"), "DeadlineExceeded");
+    world.job.status = world.plan.status;
+    assert_string_equal(run(&world), "delete:a");
+    arena_clear(&world.arena);
+}
+
+static void what_the_job_called_off_did_not_fail(void **state)
+{
+    static JobCondition failing = {.type = "FailureTarget", .status = "True"},
+                        succeeding = {.type = "SuccessCriteriaMet", .status = "True"};
+    World world;
+
+    world_init(&world, 3, 3);
+    world.job.spec.completion_mode = "Indexed";
+    world.job.spec.backoff_limit_per_index = arena_int32(&world.arena, 0);
+    world.job.status.failed_indexes = "1";
+    world.job.status.conditions = (JobConditionArray){&failing, 1};
+    add_pods(&world, "a+0");
+    ((Pod *)(uintptr_t)world.pods[0])->metadata.deletion_timestamp.set = true;
+    run(&world);
+    assert_string_equal(world.plan.status.failed_indexes, "1");
+    assert_int_equal(world.plan.status.uncounted_terminated_pods->failed.n, 1);
+    world.job.status.conditions = (JobConditionArray){&succeeding, 1};
+    assert_string_equal(run(&world), "release:a");
+    assert_int_equal(world.plan.status.uncounted_terminated_pods->failed.n, 0);
     arena_clear(&world.arena);
 }
 
@@ -275,6 +301,7 @@ int main(void)
         cmocka_unit_test(too_many_failures_end_the_job),
         cmocka_unit_test(a_failure_makes_the_job_wait),
         cmocka_unit_test(the_deadline_ends_the_job),
+        cmocka_unit_test(what_the_job_called_off_did_not_fail),
         cmocka_unit_test(a_finished_job_expires),
         cmocka_unit_test(index_sets_are_written_as_ranges),
     };
