@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A log of visits as somebody's editor may have left it: read in pieces of any size, it says the
  * same. */
-#include "counter_log.h"
+#include "log_format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

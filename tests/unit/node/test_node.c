@@ -49,6 +49,10 @@ const char *image_normalize(Arena *arena, const char *name)
     return arena_strdup(arena, name);
 }
 
+void image_bring(ImageStore *store, const char *name)
+{
+}
+
 /* ---- the world ---- */
 
 typedef struct World {
