@@ -90,6 +90,7 @@ struct NodeAgent {
     VEC(ExecStream *) execs;
     VEC(ForwardStream *) forwards;
     char *host_ip, *cgroup;
+    char *runtime_version; /* "crun://1.8.1"; NULL: not asked yet */
     StringMap allocatable;
     Arena arena;
     struct ssl_ctx_st *probe_tls;

@@ -414,6 +414,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     if (agent->probe_tls)
         http_tls_free(agent->probe_tls);
     free(agent->host_ip);
+    free(agent->runtime_version);
     free(agent->cgroup);
     arena_clear(&agent->arena);
     free(agent);

@@ -13,6 +13,7 @@
 #include "api/quantity.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "node/agent.h"
 
 #define LEASE_NAMESPACE "kube-node-lease"
@@ -99,7 +100,8 @@ static void canonical(Arena *arena, StringMap *map)
     }
 }
 
-static void fill_info(Arena *arena, NodeSystemInfo *info)
+static void fill_info(NodeAgent *agent, Arena *arena, const NodeSystemInfo *before,
+                      NodeSystemInfo *info)
 {
     struct utsname name;
     _free_ char *boot = node_boot_id();
@@ -112,7 +114,11 @@ static void fill_info(Arena *arena, NodeSystemInfo *info)
     info->boot_id = arena_strdup(arena, boot);
     info->kernel_version = arena_strdup(arena, name.release);
     info->os_image = os_image(arena);
-    info->container_runtime_version = "crun://1.8";
+    /* What was told before stays until crun has answered. */
+    info->container_runtime_version =
+        arena_strdup(arena, agent->runtime_version
+                                ? agent->runtime_version
+                                : str_or(before->container_runtime_version, "crun://unknown"));
     info->kubelet_version = KUBELET_VERSION;
     info->kube_proxy_version = "";
     info->operating_system = "linux";
@@ -227,7 +233,7 @@ static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before
     fill_resources(agent, arena, status);
     canonical(arena, &status->capacity);
     status->allocatable = status->capacity;
-    fill_info(arena, &status->node_info);
+    fill_info(agent, arena, &before->node_info, &status->node_info);
     fill_conditions(agent, arena, before, status);
     fill_features(arena, status);
     status->addresses.v = arena_new_n(arena, NodeAddress, 2);
@@ -258,11 +264,21 @@ static void fill_labels(NodeAgent *agent, Arena *arena, ObjectMeta *meta)
     string_map_put(arena, &meta->labels, "kubernetes.io/os", "linux");
 }
 
+static void write_status(NodeAgent *agent, Object *node);
+
 static void on_written(void *data, const ApiStatus *status, Object *object)
 {
-    ((NodeAgent *)data)->busy--;
-    if (status->reason != STATUS_OK)
+    NodeAgent *agent = data;
+    Object *newest;
+
+    agent->busy--;
+    if (status->reason == STATUS_CONFLICT && !agent->stopping) {
+        newest = client_get(agent->options.client, &kind_node, NULL, agent->options.name);
+        if (newest)
+            write_status(agent, newest);
+    } else if (status->reason != STATUS_OK) {
         log_warn("node", "Node object: %s", str_or(status->message, "refused"));
+    }
 }
 
 static void write_status(NodeAgent *agent, Object *node)
@@ -307,6 +323,35 @@ static void create_lease(NodeAgent *agent, const Object *node)
     client_create(agent->options.client, lease, NULL, on_written, agent);
 }
 
+/* "crun version 1.8.1\n..." */
+static void on_version(void *data, const ProcessResult *result)
+{
+    static const char *const before = "crun version ";
+    NodeAgent *agent = data;
+    _free_ char *text = mem_strndup((const char *)result->out.p, result->out.n);
+    Object *node;
+
+    agent->busy--;
+    if (agent->stopping || result->error || result->exit_status || !str_starts_with(text, before))
+        return;
+    text[strcspn(text, "\n")] = 0;
+    free(agent->runtime_version);
+    agent->runtime_version = mem_printf("crun://%s", text + strlen(before));
+    node =
+        client_get(agent->options.client, kind_find("", "v1", "Node"), NULL, agent->options.name);
+    if (node)
+        write_status(agent, node);
+}
+
+static void ask_version(NodeAgent *agent)
+{
+    static const char *const argv[] = {"crun", "--version", NULL};
+    ProcessOptions options = {.argv = argv, .timeout_ns = 10 * NS_PER_SEC};
+
+    agent->busy++;
+    process_run(agent->options.loop, &options, on_version, agent, NULL);
+}
+
 static void on_created(void *data, const ApiStatus *status, Object *object)
 {
     NodeAgent *agent = data;
@@ -326,6 +371,7 @@ void node_object_register(NodeAgent *agent)
 
     if (!agent->host_ip)
         agent->host_ip = find_host_ip(agent);
+    ask_version(agent);
     fill_status(agent, &agent->arena, &none, &status);
     agent->allocatable = status.allocatable;
     if (node) {

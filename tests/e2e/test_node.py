@@ -50,6 +50,9 @@ def test_it_is_described_with_what_it_can_do(shared):
     node = shared.get("nodes")["items"][0]
     assert node["status"]["features"] == {"supplementalGroupsPolicy": True}
     assert node["status"]["runtimeHandlers"] == [{"name": "", "features": {"recursiveReadOnlyMounts": True, "userNamespaces": False}}]
+    version = shared.run("crun", "--version").stdout.split()[2]
+    shared.kubectl("wait", f"--for=jsonpath={{.status.nodeInfo.containerRuntimeVersion}}=crun://{version}", "node", "--all",
+                   "--timeout=60s")
     text = shared.out("describe", "node")
     for part in ("HolderIdentity:", "KubeletReady", "InternalIP:", "Container Runtime Version:", "Allocated resources:"):
         assert part in text
