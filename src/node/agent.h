@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/process.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "node/exec.h"
@@ -131,6 +132,9 @@ void sandbox_prepare(AgentPod *pod);
 void sandbox_teardown(AgentPod *pod);
 void sandbox_refresh(AgentPod *pod);
 void sandbox_end_pause(const char *run); /* init of the shared PID namespace */
+bool sandbox_shares_processes(const AgentPod *pod);
+/* Makes a shared PID namespace anew if its init is gone. False: it need not; done is not called. */
+bool sandbox_renew_init(AgentPod *pod, ProcessDone done, void *data);
 
 /* host_ports.c */
 void host_ports_add(AgentPod *pod); /* its address is known */

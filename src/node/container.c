@@ -242,9 +242,7 @@ char *container_end_message(const Container *spec, const char *bundle, const cha
 /* Without a PID namespace of its own, a container's processes outlive its first one. */
 static bool shares_processes(const AgentPod *pod)
 {
-    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
-
-    return spec->host_pid || (spec->share_process_namespace && *spec->share_process_namespace);
+    return ((const Pod *)pod->object->value)->spec.host_pid || sandbox_shares_processes(pod);
 }
 
 static void on_exited(void *data, const RuntimeExit *end)
@@ -413,7 +411,7 @@ static void prepare_work(uv_work_t *work)
 {
     Preparation *p = CONTAINER_OF(work, Preparation, work);
 
-    if (p->spec)
+    if (p->spec && p->failed >= 0)
         p->failed = container_spec_prepare(p->spec, &p->error);
 }
 
@@ -453,6 +451,16 @@ static void prepare_done(uv_work_t *work, int status)
     container_spec_free(p->spec);
     free(p);
     agent_pod_unref(pod);
+}
+
+static void on_init_renewed(void *data, const ProcessResult *result)
+{
+    Preparation *p = data;
+
+    if (result->error || result->signal || result->exit_status)
+        p->failed = err_set(&p->error, -result->error, "cannot make a PID namespace: %.*s",
+                            (int)MIN_OF(result->err.n, 300), (const char *)result->err.p);
+    uv_queue_work(p->container->pod->agent->options.loop, &p->work, prepare_work, prepare_done);
 }
 
 static int find_image(AgentContainer *c, const Container *spec, Image *ret, Err *reterr,
@@ -534,6 +542,7 @@ void container_begin(AgentPod *pod, size_t index, int attempt)
     p->reason = reason;
     c->starting = true;
     agent_pod_ref(pod);
-    uv_queue_work(pod->agent->options.loop, &p->work, prepare_work, prepare_done);
+    if (r < 0 || !sandbox_renew_init(pod, on_init_renewed, p))
+        uv_queue_work(pod->agent->options.loop, &p->work, prepare_work, prepare_done);
     runtime_expect(pod->agent->runtime);
 }

@@ -337,9 +337,12 @@ static bool task_let_go(const RuntimeTask *task)
 
     if (!file_exists(status))
         return false;
-    fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    fd = FAULT_CALL("node.let_go.open", open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (fd < 0 || FAULT_CALL("node.let_go.write", write(fd, "", 1)) != 1)
+        return false;
     /* A fifo that stays is taken for a container that waits, and that one is ended: no harm. */
-    return fd >= 0 && write(fd, "", 1) == 1 && unlink(fifo) == 0;
+    (void)FAULT_CALL("node.let_go.unlink", unlink(fifo));
+    return true;
 }
 
 static void task_created(RuntimeTask *task, int64_t pid)
@@ -662,7 +665,7 @@ static void on_deleted(void *data, const ProcessResult *result)
         err_set(&err, -result->error, "cannot run the runtime");
     } else if (result->timed_out) {
         err_set(&err, 0, "the runtime did not delete container %s in time", deletion->id);
-    } else if (result->exit_status != 0) {
+    } else if (result->signal || result->exit_status != 0) {
         _free_ char *message = runtime_message(result->err);
 
         failed = !strstr(message, "does not exist") && !strstr(message, "No such file");

@@ -306,15 +306,52 @@ static void on_pause_started(void *data, const ProcessResult *result)
 }
 
 /* stead-pause makes the namespace, pins it at RUN/pods/<uid>/pid, and stays as its init. */
-static void prepare_pid_namespace(AgentPod *pod)
+static void run_pause(AgentPod *pod, ProcessDone done, void *data)
 {
     _free_ char *program = mem_printf("%s/stead-pause", pod->agent->options.helper_dir);
     _free_ char *pin = mem_printf("%s/pid", pod->run);
     const char *argv[] = {program, pin, pod->uid, NULL};
     ProcessOptions options = {.argv = argv, .timeout_ns = 10 * NS_PER_SEC};
 
+    process_run(pod->agent->options.loop, &options, done, data, NULL);
+}
+
+bool sandbox_shares_processes(const AgentPod *pod)
+{
+    const PodSpec *spec = spec_of(pod);
+
+    return spec->share_process_namespace && *spec->share_process_namespace && !spec->host_pid;
+}
+
+static void prepare_pid_namespace(AgentPod *pod)
+{
     pod->preparing++;
-    process_run(pod->agent->options.loop, &options, on_pause_started, agent_pod_ref(pod), NULL);
+    run_pause(pod, on_pause_started, agent_pod_ref(pod));
+}
+
+/* Its init may have been killed, and all containers with it: nothing can be started in there. */
+static bool has_init(const AgentPod *pod)
+{
+    _free_ char *file = mem_printf("%s/pid.init", pod->run), *pin = mem_printf("%s/pid", pod->run);
+    _free_ char *text = NULL, *alive = NULL;
+    struct stat here, there;
+    size_t n;
+
+    if (file_read(file, 32, &text, &n) < 0)
+        return false;
+    alive = mem_printf("/proc/%s/ns/pid", text);
+    return stat(alive, &here) == 0 && stat(pin, &there) == 0 && here.st_dev == there.st_dev &&
+           here.st_ino == there.st_ino;
+}
+
+bool sandbox_renew_init(AgentPod *pod, ProcessDone done, void *data)
+{
+    if (!sandbox_shares_processes(pod) || has_init(pod))
+        return false;
+    agent_pod_event(pod, SIZE_MAX, "Normal", "SandboxChanged",
+                    "The process that holds the pod's PID namespace is gone; it is made anew");
+    run_pause(pod, done, data);
+    return true;
 }
 
 static void tell_of_volumes(AgentPod *pod)
@@ -340,7 +377,6 @@ static void prepare_done(uv_work_t *work, int status)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
     AgentPod *pod = w->pod;
-    const PodSpec *spec = spec_of(pod);
 
     log_debug("node", "pod %s/%s: volumes are ready", pod->ns, pod->name);
     if (w->failed < 0) {
@@ -352,7 +388,7 @@ static void prepare_done(uv_work_t *work, int status)
         pod->volumes = w->volumes;
         pod->n_volumes = w->n_volumes;
         tell_of_volumes(pod);
-        if (spec->share_process_namespace && *spec->share_process_namespace && !spec->host_pid)
+        if (sandbox_shares_processes(pod))
             prepare_pid_namespace(pod);
     }
     prepare_step_done(pod);

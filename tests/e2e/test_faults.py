@@ -255,3 +255,49 @@ def test_every_answered_visit_is_counted_through_a_hundred_kills(world):
 
     world.stead("reset", "--yes")
     assert not wait_for(lambda: left_behind(world), [])
+
+
+SHARING = """
+apiVersion: v1
+kind: Pod
+metadata: {name: sharing}
+spec:
+  shareProcessNamespace: true
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: a, image: "time-server:latest", imagePullPolicy: IfNotPresent, readinessProbe: {tcpSocket: {port: 5000}}}
+  - {name: b, image: "time-server:latest", imagePullPolicy: IfNotPresent, command: [sleep, "1000"]}
+"""
+
+
+def wait_until_restarted(world, pod, containers):
+    for i in range(containers):
+        world.kubectl("wait", f"--for=jsonpath={{.status.containerStatuses[{i}].restartCount}}=1", f"pod/{pod}",
+                      "--timeout=60s")
+    world.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s")
+
+
+def test_a_shared_process_namespace_whose_first_process_was_killed_is_made_anew(world):
+    world.apply(SHARING)
+    world.kubectl("wait", "--for=condition=Ready", "pod/sharing", "--timeout=60s")
+    [pause] = processes(world, "stead-pause")
+    worlds.kill(pause)
+    wait_until_restarted(world, "sharing", 2)
+    assert len(processes(world, "stead-pause")) == 1
+    assert world.out("exec", "sharing", "-c", "b", "--", "cat", "/proc/1/comm") == "stead-pause\n"
+    world.kubectl("delete", "pod", "sharing")
+    assert not processes(world, "stead-pause")
+
+
+def test_what_a_containers_first_process_leaves_ends_before_the_next_begins(world):
+    """In a shared process namespace nothing ends with it by itself."""
+    world.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "leaving"}, "spec": {
+        "shareProcessNamespace": True, "terminationGracePeriodSeconds": 1, "containers": [
+            {"name": "a", "image": "time-server:latest", "imagePullPolicy": "IfNotPresent",
+             "command": ["sh", "-c", "time-server & wait"], "readinessProbe": {"tcpSocket": {"port": 5000}}}]}})
+    world.kubectl("wait", "--for=condition=Ready", "pod/leaving", "--timeout=60s")
+    [app], [shell] = processes(world, "time-server"), processes(world, "sh")
+    worlds.kill(shell)
+    wait_until_restarted(world, "leaving", 1)
+    apps = processes(world, "time-server")
+    assert len(apps) == 1 and apps != [app]

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,15 +26,12 @@ static int fail(const char *what)
 }
 
 /* Is a namespace pinned there, and is the init alive that makes it usable? */
-static int is_held(const char *pin, const char *init_file)
+static int is_held(const char *pin, int init_file)
 {
     struct stat pinned, alive;
     char path[64], text[32];
-    int fd = open(init_file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    ssize_t n = pread(init_file, text, sizeof(text) - 1, 0);
 
-    if (fd >= 0)
-        close(fd);
     if (n <= 0)
         return 0;
     text[n] = 0;
@@ -42,12 +40,13 @@ static int is_held(const char *pin, const char *init_file)
            alive.st_ino == pinned.st_ino;
 }
 
-static void stay(int may_stay)
+static void stay(int may_stay, int init_file)
 {
     sigset_t all;
     int null = open("/dev/null", O_RDWR);
     char yes;
 
+    close(init_file); /* and with it the lock */
     if (read(may_stay, &yes, 1) != 1)
         _exit(1);
     close(may_stay);
@@ -72,13 +71,16 @@ static void stay(int may_stay)
 int main(int argc, char **argv)
 {
     char path[64], file[4096], text[32];
-    int fd, may_stay[2];
+    int fd, init_file, may_stay[2];
     pid_t pid;
 
     if (argc < 2)
         return 2;
     snprintf(file, sizeof(file), "%s.init", argv[1]);
-    if (is_held(argv[1], file))
+    init_file = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (init_file < 0 || flock(init_file, LOCK_EX) < 0) /* one at a time */
+        return fail(file);
+    if (is_held(argv[1], init_file))
         return 0;
     while (umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) == 0) /* one that is dead */
         ;
@@ -91,7 +93,7 @@ int main(int argc, char **argv)
         return fail("cannot fork");
     if (pid == 0) {
         close(may_stay[1]);
-        stay(may_stay[0]);
+        stay(may_stay[0], init_file);
     }
     close(may_stay[0]);
     fd = open(argv[1], O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -104,8 +106,7 @@ int main(int argc, char **argv)
         return fail("cannot hold the PID namespace");
     }
     snprintf(text, sizeof(text), "%d", pid);
-    fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) < 0) {
+    if (ftruncate(init_file, 0) < 0 || pwrite(init_file, text, strlen(text), 0) < 0) {
         kill(pid, SIGKILL);
         return fail(file);
     }
