@@ -107,10 +107,10 @@ static void run(App *app)
 
     if (error)
         log_warn("time-server", "not ready, trying again: %s", error);
-    log_info("time-server", "answering on %s, %" PRIu64 " visits in %s", app->config.listen,
-             visits_count(app->pages.visits), app->config.file);
+    log_info("time-server", "answering on %s; visits in %s: %" PRIu64, app->config.listen,
+             app->config.file, visits_count(app->pages.visits));
     uv_run(&app->loop, UV_RUN_DEFAULT);
-    log_info("time-server", "ending with %" PRIu64 " visits", visits_count(app->pages.visits));
+    log_info("time-server", "ending; visits: %" PRIu64, visits_count(app->pages.visits));
     app->pages.visits = visits_close(app->pages.visits);
     app->pages.clock = clock_free_uv(app->pages.clock);
     uv_run(&app->loop, UV_RUN_DEFAULT);

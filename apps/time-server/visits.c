@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <uv.h>
 
+#include "base/log.h"
 #include "base/vec.h"
 #include "visits.h"
 
@@ -122,6 +123,18 @@ static void tell(const Visits *visits, const Batch *served)
     }
 }
 
+/* Whoever reads the log learns why it is not ready, once for each reason. */
+static void set_error(Visits *visits, const Err *err)
+{
+    bool same = str_equal(visits->err.message, err->message);
+
+    visits->err = *err;
+    if (!same && visits_error(visits))
+        log_warn("time-server", "not ready, trying again: %s", visits_error(visits));
+    else if (!same)
+        log_info("time-server", "ready again");
+}
+
 static void on_worked(uv_work_t *handle, int status)
 {
     Visits *visits = handle->data;
@@ -132,7 +145,7 @@ static void on_worked(uv_work_t *handle, int status)
     note_stats(visits, served.n);
     /* An answer to a question is no sign that a write would work. */
     if (!question || visits->r)
-        visits->err = visits->work_err;
+        set_error(visits, &visits->work_err);
     if (visits->r == 0)
         visits->count = visits->counted + (told ? visits->waiting.n : 0);
     tell(visits, &served);
