@@ -22,6 +22,7 @@ static const Command commands[] = {
     {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},
     {"server",  "",             "run the server in the foreground",                              command_server,  0, 0, OPTIONS_LOCAL, NULL},
+    {"completion", "bash",     "what a shell needs to complete words",                          command_completion, 1, 1, 0, "source <(stead completion bash)"},
     {"version", "",             "the version of stead and of its API",                           command_version, 0, 0, OPTIONS_LOCAL, NULL},
     {"help",    "[COMMAND]",    "this text, or what a command does and takes",                   command_help,    0, 1, 0, NULL},
 };
@@ -45,18 +46,43 @@ static const Command *find_command(const char *name)
     return NULL;
 }
 
-/* The word mistyped: most letters in common at the beginning, two at least. */
+/* How many letters to add, leave out, change or swap with a neighbour, to get from one to the other;
+ * words of more than 15 letters are far from all. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t rows[16][16], n = strlen(a), m = strlen(b);
+
+    if (n > 15 || m > 15)
+        return SIZE_MAX;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (!i || !j) {
+                rows[i][j] = i + j;
+                continue;
+            }
+            rows[i][j] = MIN_OF(rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                                MIN_OF(rows[i - 1][j], rows[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                rows[i][j] = MIN_OF(rows[i][j], rows[i - 2][j - 2] + 1);
+        }
+    }
+    return rows[n][m];
+}
+
+/* The word mistyped: two mistakes at most, and fewer than half the letters; or one that it is the
+ * beginning of, or that it begins with. */
 static const Command *nearest(const char *word)
 {
     const Command *best = NULL;
-    size_t best_n = 1;
+    size_t best_n = 3;
 
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        size_t n = 0;
+        const char *name = commands[i].name;
+        size_t n = distance(word, name), length = strlen(word);
 
-        while (word[n] && commands[i].name[n] == word[n])
-            n++;
-        if (n > best_n) {
+        if (length > 2 && (str_starts_with(name, word) || str_starts_with(word, name)))
+            n = 1;
+        if (n < best_n && n * 2 < MAX_OF(length, strlen(name))) {
             best = &commands[i];
             best_n = n;
         }
@@ -64,12 +90,33 @@ static const Command *nearest(const char *word)
     return best;
 }
 
+static bool kubectl_has(const char *word)
+{
+    static const char *const verbs[] = {
+        "annotate", "api-resources", "api-versions", "attach",  "auth",      "autoscale",
+        "config",   "cordon",        "cp",           "create",  "debug",     "diff",
+        "drain",    "edit",          "explain",      "expose",  "kustomize", "label",
+        "patch",    "port-forward",  "proxy",        "replace", "run",       "set",
+        "taint",    "top",           "uncordon",     "wait",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (str_equal(verbs[i], word))
+            return true;
+    return false;
+}
+
 static int refuse_command(const char *word)
 {
     const Command *near = nearest(word);
 
-    fprintf(stderr, "stead: there is no command %s%s%s. Try 'stead help'.\n", word,
-            near ? ", did you mean " : "", near ? near->name : "");
+    if (kubectl_has(word))
+        fprintf(stderr,
+                "stead: there is no command %s; kubectl has it: kubectl %s. Try 'stead help'.\n",
+                word, word);
+    else
+        fprintf(stderr, "stead: there is no command %s%s%s. Try 'stead help'.\n", word,
+                near ? ", did you mean " : "", near ? near->name : "");
     return 2;
 }
 

@@ -120,6 +120,7 @@ int command_scale(const char *program, Options *options);
 int command_rollout(const char *program, Options *options);
 int command_events(const char *program, Options *options);
 int command_demo(const char *program, Options *options);
+int command_completion(const char *program, Options *options);
 int command_version(const char *program, Options *options);
 int command_help(const char *program, Options *options);
 
