@@ -21,7 +21,7 @@
 #define CONNECTIONS 16
 #define KILLS 25 /* of each format */
 /* From SIGTERM to the end, on a machine that has other things to do: no client is waited for. */
-#define END_NS (1 * NS_PER_SEC)
+#define END_NS (2 * NS_PER_SEC)
 
 static char home[64], file[96], address[160], socket_path[100];
 static Random chance;
