@@ -91,7 +91,8 @@ struct NodeAgent {
     VEC(ExecStream *) execs;
     VEC(ForwardStream *) forwards;
     char *host_ip, *cgroup;
-    char *runtime_version; /* "crun://1.8.1"; NULL: not asked yet */
+    bool node_writing, node_again; /* the Node object */
+    char *runtime_version;         /* "crun://1.8.1"; NULL: not asked yet */
     StringMap allocatable;
     Arena arena;
     struct ssl_ctx_st *probe_tls;

@@ -264,35 +264,45 @@ static void fill_labels(NodeAgent *agent, Arena *arena, ObjectMeta *meta)
     string_map_put(arena, &meta->labels, "kubernetes.io/os", "linux");
 }
 
-static void write_status(NodeAgent *agent, Object *node);
-
 static void on_written(void *data, const ApiStatus *status, Object *object)
 {
-    NodeAgent *agent = data;
-    Object *newest;
-
-    agent->busy--;
-    if (status->reason == STATUS_CONFLICT && !agent->stopping) {
-        newest = client_get(agent->options.client, &kind_node, NULL, agent->options.name);
-        if (newest)
-            write_status(agent, newest);
-    } else if (status->reason != STATUS_OK) {
+    ((NodeAgent *)data)->busy--;
+    if (status->reason != STATUS_OK)
         log_warn("node", "Node object: %s", str_or(status->message, "refused"));
-    }
 }
 
-static void write_status(NodeAgent *agent, Object *node)
-{
-    _object_ Object *copy = object_copy(node);
-    NodeStatus *before = &OBJECT_AS(Node, copy)->status, status;
-    WriteOptions options = {.subresource = "status"};
+static void write_status(NodeAgent *agent);
 
+static void on_status_written(void *data, const ApiStatus *status, Object *object)
+{
+    NodeAgent *agent = data;
+
+    on_written(data, status, object);
+    agent->node_writing = false;
+    if (agent->node_again && !agent->stopping)
+        write_status(agent);
+}
+
+/* One write at a time: what is known meanwhile goes with the next. */
+static void write_status(NodeAgent *agent)
+{
+    Object *node = client_get(agent->options.client, &kind_node, NULL, agent->options.name);
+    _object_ Object *copy = NULL;
+    WriteOptions options = {.subresource = "status"};
+    NodeStatus *before, status;
+
+    agent->node_again = agent->node_writing;
+    if (agent->node_writing || !node)
+        return;
+    copy = object_copy(node);
+    before = &OBJECT_AS(Node, copy)->status;
     fill_status(agent, &copy->arena, before, &status);
     if (type_equal(&type_NodeStatus, before, &status))
         return;
     *before = status;
+    agent->node_writing = true;
     agent->busy++;
-    client_update(agent->options.client, copy, &options, on_written, agent);
+    client_update(agent->options.client, copy, &options, on_status_written, agent);
 }
 
 /* The lease that `kubectl describe node` shows. It says who the node is and is never renewed: who
@@ -329,7 +339,6 @@ static void on_version(void *data, const ProcessResult *result)
     static const char *const before = "crun version ";
     NodeAgent *agent = data;
     _free_ char *text = mem_strndup((const char *)result->out.p, result->out.n);
-    Object *node;
 
     agent->busy--;
     if (agent->stopping || result->error || result->exit_status || !str_starts_with(text, before))
@@ -337,10 +346,7 @@ static void on_version(void *data, const ProcessResult *result)
     text[strcspn(text, "\n")] = 0;
     free(agent->runtime_version);
     agent->runtime_version = mem_printf("crun://%s", text + strlen(before));
-    node =
-        client_get(agent->options.client, kind_find("", "v1", "Node"), NULL, agent->options.name);
-    if (node)
-        write_status(agent, node);
+    write_status(agent);
 }
 
 static void ask_version(NodeAgent *agent)
@@ -357,9 +363,10 @@ static void on_created(void *data, const ApiStatus *status, Object *object)
     NodeAgent *agent = data;
 
     on_written(data, status, object);
+    agent->node_writing = false;
     if (status->reason != STATUS_OK || agent->stopping)
         return;
-    write_status(agent, object);
+    write_status(agent);
     create_lease(agent, object);
 }
 
@@ -380,9 +387,10 @@ void node_object_register(NodeAgent *agent)
         fill_labels(agent, &copy->arena, object_meta(copy));
         if (!type_equal(&type_ObjectMeta, object_meta(copy), object_meta(node))) {
             agent->busy++;
+            agent->node_writing = true;
             client_update(agent->options.client, copy, NULL, on_created, agent);
         } else {
-            write_status(agent, node);
+            write_status(agent);
             create_lease(agent, node);
         }
     } else {
@@ -391,6 +399,7 @@ void node_object_register(NodeAgent *agent)
         object_meta(fresh)->name = arena_strdup(&fresh->arena, agent->options.name);
         fill_labels(agent, &fresh->arena, object_meta(fresh));
         agent->busy++;
+        agent->node_writing = true;
         client_create(agent->options.client, fresh, NULL, on_created, agent);
     }
 }
