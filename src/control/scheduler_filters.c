@@ -269,25 +269,48 @@ static bool ports_clash(const ContainerPort *a, const ContainerPort *b)
            (str_equal(x, y) || str_equal(x, "0.0.0.0") || str_equal(y, "0.0.0.0"));
 }
 
+static bool has_port(const Container *container, const ContainerPort *port)
+{
+    for (size_t k = 0; k < container->ports.n; k++)
+        if (ports_clash(port, &container->ports.v[k]))
+            return true;
+    return false;
+}
+
+/* Init containers end and give theirs back, but sidecars stay. */
 static bool port_is_taken(const Pod *pod, const ContainerPort *port)
 {
+    for (size_t i = 0; i < pod->spec.init_containers.n; i++)
+        if (str_equal(pod->spec.init_containers.v[i].restart_policy, "Always") &&
+            has_port(&pod->spec.init_containers.v[i], port))
+            return true;
     for (size_t i = 0; i < pod->spec.containers.n; i++)
-        for (size_t k = 0; k < pod->spec.containers.v[i].ports.n; k++)
-            if (ports_clash(port, &pod->spec.containers.v[i].ports.v[k]))
-                return true;
+        if (has_port(&pod->spec.containers.v[i], port))
+            return true;
     return false;
+}
+
+static bool ports_are_free(const ScheduleInput *in, const Container *container)
+{
+    for (size_t k = 0; k < container->ports.n; k++)
+        for (size_t p = 0; p < in->n_placed; p++)
+            if (port_is_taken(in->placed[p], &container->ports.v[k]))
+                return false;
+    return true;
 }
 
 static void filter_ports(const ScheduleInput *in, Reasons *reasons)
 {
-    for (size_t i = 0; i < in->pod->spec.containers.n; i++)
-        for (size_t k = 0; k < in->pod->spec.containers.v[i].ports.n; k++)
-            for (size_t p = 0; p < in->n_placed; p++)
-                if (port_is_taken(in->placed[p], &in->pod->spec.containers.v[i].ports.v[k])) {
-                    add_reason(reasons,
-                               "node(s) didn't have free ports for the requested pod ports");
-                    return;
-                }
+    const PodSpec *spec = &in->pod->spec;
+    bool free = true;
+
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        if (str_equal(spec->init_containers.v[i].restart_policy, "Always"))
+            free = free && ports_are_free(in, &spec->init_containers.v[i]);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        free = free && ports_are_free(in, &spec->containers.v[i]);
+    if (!free)
+        add_reason(reasons, "node(s) didn't have free ports for the requested pod ports");
 }
 
 typedef struct Demand {
@@ -328,6 +351,14 @@ static Demand demand_of(const Pod *pod)
     all.milli_cpu = MAX_OF(all.milli_cpu, peak.milli_cpu);
     all.memory = MAX_OF(all.memory, peak.memory);
     all.storage = MAX_OF(all.storage, peak.storage);
+    if (pod->spec.resources) { /* what the pod asks for as a whole goes before its parts */
+        const StringMap *requests = &pod->spec.resources->requests;
+        const char *cpu = string_map_get(requests, "cpu");
+        const char *memory = string_map_get(requests, "memory");
+
+        all.milli_cpu = cpu ? quantity_milli(cpu) : all.milli_cpu;
+        all.memory = memory ? quantity_value(memory) : all.memory;
+    }
     return all;
 }
 

@@ -137,6 +137,9 @@ bool sandbox_shares_processes(const AgentPod *pod);
 /* Makes a shared PID namespace anew if its init is gone. False: it need not; done is not called. */
 bool sandbox_renew_init(AgentPod *pod, ProcessDone done, void *data);
 
+/* pod_limits.c */
+void pod_limits_apply(const AgentPod *pod); /* its cgroup is there */
+
 /* host_ports.c */
 void host_ports_add(AgentPod *pod); /* its address is known */
 void host_ports_remove(AgentPod *pod);

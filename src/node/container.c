@@ -285,6 +285,7 @@ static void on_created(void *data)
     AgentContainer *c = data;
 
     log_debug("node", "pod %s/%s: container %zu is created", c->pod->ns, c->pod->name, c->index);
+    pod_limits_apply(c->pod);
     if (c->pod->machine)
         machine_created(c->pod->machine, c->index, c->id, c->image, c->image_id);
 }

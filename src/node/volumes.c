@@ -176,8 +176,10 @@ static int64_t memory_in(const StringMap *map)
 /* What its containers may use together; 0: one of them has no limit. */
 static int64_t pod_memory_limit(const PodSpec *spec)
 {
-    int64_t all = 0;
+    int64_t all = spec->resources ? memory_in(&spec->resources->limits) : 0;
 
+    if (all)
+        return all;
     for (size_t i = 0; i < spec->containers.n; i++) {
         int64_t one = memory_in(&spec->containers.v[i].resources.limits);
 

@@ -104,6 +104,7 @@ def test_a_sidecar_may_have_a_port(shared, pods):
         "side", ECHO, restartPolicy="Always", ports=[{"containerPort": 8080, "hostPort": 9096}])])
     pods.start(made)
     assert ask(shared, "127.0.0.1", 9096) == "from with-side\n"
+    pods.start(serve("other-side", {"containerPort": 8080, "hostPort": 9096}), until="condition=PodScheduled=false")
 
 
 def test_the_clusters_names_stay_reachable(shared, pods):

@@ -230,3 +230,19 @@ def test_too_much_memory_is_told_as_such(pods):
              c_resources={"limits": {"memory": "32Mi"}})
     assert pods.field("oom", ".status.containerStatuses[0].state.terminated.reason") == "OOMKilled"
     assert pods.field("oom", ".status.containerStatuses[0].state.terminated.exitCode") == "137"
+
+
+def test_a_pod_may_be_limited_as_a_whole(pods):
+    pods.start(pod("whole", "tail /dev/zero", restartPolicy="Never", resources={"limits": {"memory": "32Mi", "cpu": "500m"}},
+                   volumes=[{"name": "m", "emptyDir": {"medium": "Memory"}}], c_volumeMounts=[{"name": "m", "mountPath": "/m"}]),
+               until="jsonpath={.status.phase}=Failed")
+    assert pods.field("whole", ".status.containerStatuses[0].state.terminated.reason") == "OOMKilled"
+    assert pods.field("whole", ".status.qosClass") == "Guaranteed"
+    pods.run("sized", resources={"limits": {"memory": "64Mi"}}, volumes=[{"name": "m", "emptyDir": {"medium": "Memory"}}],
+             c_volumeMounts=[{"name": "m", "mountPath": "/m"}])
+    assert pods.sh("sized", "df -Pk /m | awk 'NR>1 {print $2}'") == "65536\n"
+
+
+def test_a_pod_that_wants_too_much_as_a_whole_stays_pending(pods):
+    pods.run("huge", until="condition=PodScheduled=false", resources={"requests": {"cpu": "5000"}})
+    assert "Insufficient cpu" in pods.field("huge", ".status.conditions[?(@.type=='PodScheduled')].message")
