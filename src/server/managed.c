@@ -150,6 +150,21 @@ static void set_of(Manager *manager, FieldSet *set)
     manager->changed = true;
 }
 
+bool managed_readable(const ManagedFieldsEntryArray *fields)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    FieldSet *set;
+
+    for (size_t i = 0; i < fields->n; i++) {
+        const ManagedFieldsEntry *entry = &fields->v[i];
+
+        if ((!str_equal(entry->operation, "Apply") && !str_equal(entry->operation, "Update")) ||
+            fieldset_parse(&arena, entry->fields_v1, &set))
+            return false;
+    }
+    return fields->n > 0;
+}
+
 void managed_update(Server *server, Object *object, const Object *before, const char *manager,
                     const char *subresource)
 {
@@ -166,7 +181,7 @@ void managed_update(Server *server, Object *object, const Object *before, const 
     if (before) {
         changed = fieldset_changed(kind->type, &arena, before->value, object->value, &removed);
         removed = without_foreign(&arena, kind, removed, subresource);
-        managers_read(&arena, object_meta(before), &managers);
+        managers_read(&arena, object_meta(object), &managers);
     } else {
         changed = fieldset_of_value(kind->type, &arena, object->value);
     }
@@ -276,9 +291,10 @@ static int refuse_conflicts(Write *write, const Conflicts *conflicts)
     return STATUS_CONFLICT;
 }
 
-/* Takes from all others what the merge changes, or refuses because they own it. */
+/* Takes from all others what the merge changes, or refuses because they own it. What is `ours`
+ * already, by whatever name, is no conflict. */
 static int take_over(Write *write, Managers *managers, size_t own, const FieldSet *changed,
-                     const FieldSet *removed)
+                     const FieldSet *removed, const FieldSet *ours)
 {
     Arena *arena = &write->arena;
     Conflicts conflicts = {.arena = arena, .v = VEC_INIT};
@@ -288,8 +304,9 @@ static int take_over(Write *write, Managers *managers, size_t own, const FieldSe
         if (i == own)
             continue;
         conflicts.manager = print_manager(arena, &managers->v[i].entry);
-        fieldset_each_path(fieldset_intersect(arena, managers->v[i].set, changed), add_conflict,
-                           &conflicts);
+        fieldset_each_path(
+            fieldset_minus(arena, fieldset_intersect(arena, managers->v[i].set, changed), ours),
+            add_conflict, &conflicts);
     }
     if (conflicts.v.n)
         r = refuse_conflicts(write, &conflicts);
@@ -303,15 +320,15 @@ static int take_over(Write *write, Managers *managers, size_t own, const FieldSe
 }
 
 /* What this manager owned, does not apply any more, and nobody else owns. */
-static FieldSet *fields_to_drop(Arena *arena, const Managers *managers, size_t own,
-                                const FieldSet *applied)
+static FieldSet *fields_to_drop(const Type *type, Arena *arena, const Managers *managers,
+                                size_t own, const FieldSet *applied)
 {
-    FieldSet *drop = fieldset_minus(arena, managers->v[own].set, applied);
+    FieldSet *owned = fieldset_union(arena, applied, NULL);
 
     for (size_t i = 0; i < managers->n; i++)
         if (i != own)
-            drop = fieldset_minus(arena, drop, managers->v[i].set);
-    return drop;
+            owned = fieldset_union(arena, owned, managers->v[i].set);
+    return fieldset_given_up(type, arena, managers->v[own].set, owned);
 }
 
 static int refuse_typed(Write *write, yyjson_val *applied, const char *why)
@@ -432,7 +449,9 @@ static int apply_to(Write *write, const Object *live, yyjson_val *applied, Manag
     own = managers_find(managers, write->manager, "Apply", kind->api_version, write->subresource);
     at = (size_t)(own - managers->v);
     r = decode_merged(
-        write, merge(write, live, applied, fields_to_drop(arena, managers, at, set), doc), &object);
+        write,
+        merge(write, live, applied, fields_to_drop(kind->type, arena, managers, at, set), doc),
+        &object);
     if (r)
         return r;
     if (live) {
@@ -440,10 +459,11 @@ static int apply_to(Write *write, const Object *live, yyjson_val *applied, Manag
         changed = fieldset_intersect(
             arena, without_foreign(arena, kind, changed, write->subresource), set);
         removed = without_foreign(arena, kind, removed, write->subresource);
-        r = take_over(write, managers, at, changed, removed);
+        r = take_over(write, managers, at, changed, removed, last_applied_owns(write, live));
         if (r)
             return r;
     }
+    last_applied_refresh(write, object, applied);
     set_of(&managers->v[at], set);
     managers->v[at].acted = !live || changes_object(object, live);
     managers_write(managers, object, server_time(write->server));

@@ -460,6 +460,18 @@ static void count_generation(Write *write)
         object_meta(write->object)->generation++;
 }
 
+static bool same_but_for_managed(Object *object, const Object *before)
+{
+    ObjectMeta *meta = object_meta(object);
+    ManagedFieldsEntryArray kept = meta->managed_fields;
+    bool same;
+
+    meta->managed_fields = object_meta(before)->managed_fields;
+    same = type_equal(object->kind->type, object->value, before->value);
+    meta->managed_fields = kept;
+    return same;
+}
+
 static void update_managed(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
@@ -471,13 +483,13 @@ static void update_managed(Write *write)
     /* A client that sends an empty list wants it emptied; anything else is ours to keep. */
     if (meta->managed_fields.v && meta->managed_fields.n == 0)
         return;
-    meta->managed_fields = before->managed_fields;
-    if (str_empty(write->manager) ||
-        type_equal(object->kind->type, object->value, write->before->value)) {
+    /* One that sends another list, as kubectl does when it goes over to the server's apply, says
+     * how it was until now. */
+    if (!write->call || !str_empty(write->subresource) || !managed_readable(&meta->managed_fields))
         put_back_in(&object->arena, type_find(&type_ObjectMeta, "managedFields", 13)->field, meta,
                     before);
+    if (str_empty(write->manager) || same_but_for_managed(object, write->before))
         return;
-    }
     managed_update(write->server, object, write->before, write->manager, write->subresource);
 }
 

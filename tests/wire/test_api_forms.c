@@ -12,6 +12,7 @@
 
 #define CM "/api/v1/namespaces/t/configmaps"
 #define APPLY "application/apply-patch+yaml"
+#define JSON_PATCH "application/json-patch+json"
 #define DOC(more) \
     "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"s\"}" more "}"
 
@@ -58,6 +59,34 @@ static const ApiCase apply_cases[] = {
 static void apply_keeps_count_of_who_set_what(void **state)
 {
     api_run(*state, apply_cases, ARRAY_LEN(apply_cases));
+}
+
+/* clang-format off */
+#define LAST "kubectl.kubernetes.io/last-applied-configuration"
+#define LAST_AT "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"
+#define MOVED(data) "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"m\",\"namespace\":\"t\"},\"data\":" data "}"
+static const ApiCase move_cases[] = {
+    {"what kubectl applies itself", "POST", CM "?fieldManager=kubectl-client-side-apply", NULL,
+     "{\"metadata\":{\"name\":\"m\",\"annotations\":{\"" LAST "\":\"{\\\"apiVersion\\\":\\\"v1\\\",\\\"kind\\\":\\\"ConfigMap\\\",\\\"metadata\\\":{\\\"name\\\":\\\"m\\\"},"
+     "\\\"data\\\":{\\\"a\\\":\\\"1\\\",\\\"b\\\":\\\"2\\\"}}\"}},\"data\":{\"a\":\"1\",\"b\":\"3\"}}", 201, {{0}}},
+    {"is another's for anyone else", "PATCH", CM "/m?fieldManager=x", APPLY, MOVED("{\"a\":\"9\"}"), 409, {{0}}},
+    {"is its own when the server applies", "PATCH", CM "/m?fieldManager=kubectl", APPLY, MOVED("{\"a\":\"9\"}"), 200,
+     {{"/data", "{\"a\":\"9\",\"b\":\"3\"}"},
+      {LAST_AT, "\"{\\\"apiVersion\\\":\\\"v1\\\",\\\"data\\\":{\\\"a\\\":\\\"9\\\"},\\\"kind\\\":\\\"ConfigMap\\\",\\\"metadata\\\":{\\\"name\\\":\\\"m\\\",\\\"namespace\\\":\\\"t\\\"}}\\n\""}}},
+    {"but not what was changed since", "PATCH", CM "/m?fieldManager=kubectl", APPLY, MOVED("{\"b\":\"9\"}"), 409,
+     {{"/details/causes/0/field", "\".data.b\""}}},
+    {"it may say that all of it is its own now", "PATCH", CM "/m?fieldManager=kubectl", JSON_PATCH,
+     "[{\"op\":\"replace\",\"path\":\"/metadata/managedFields\",\"value\":[{\"manager\":\"kubectl\",\"operation\":\"Apply\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\","
+     "\"fieldsV1\":{\"f:data\":{\".\":{},\"f:a\":{},\"f:b\":{}}}}]}]", 200, {{"/metadata/managedFields/1", NULL}, {"/metadata/managedFields/0/operation", "\"Apply\""}}},
+    {"and what it leaves out then goes, alone", "PATCH", CM "/m?fieldManager=kubectl", APPLY, MOVED("{\"a\":\"9\"}"), 200, {{"/data", "{\"a\":\"9\"}"}}},
+    {"a list that nobody can read is not taken", "PATCH", CM "/m?fieldManager=kubectl", JSON_PATCH,
+     "[{\"op\":\"replace\",\"path\":\"/metadata/managedFields\",\"value\":[{\"manager\":\"z\",\"operation\":\"Guess\"}]}]", 200, {{"/metadata/managedFields/0/manager", "\"kubectl\""}}},
+};
+/* clang-format on */
+
+static void kubectl_goes_over_to_the_servers_apply(void **state)
+{
+    api_run(*state, move_cases, ARRAY_LEN(move_cases));
 }
 
 static void call_as(Api *api, const char *path, const char *accept)
@@ -195,6 +224,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(apply_keeps_count_of_who_set_what),
+        TEST(kubectl_goes_over_to_the_servers_apply),
         TEST(answers_take_the_form_that_is_asked_for),
         TEST(json_ends_in_a_newline),
         TEST(people_get_lines),
