@@ -20,8 +20,8 @@
  *   WAITING -> STARTING -> RUNNING -> STOPPING -> EXITED -> (WAITING for back-off) -> STARTING ...
  *
  * Restarts: the first at once, then 10 s after the end, 20 s, ... 5 min; anew after 10 min without
- * one. Probes: the first at once, then again after 20 ms, 40 ms... up to the period, until the
- * first success; then every period. In that fast phase one failure a period counts, from the end of
+ * one. Probes: the first at once, then again after 2 ms, 3 ms, 4.5 ms... (those that run a program
+ * after 20 ms, 30 ms...) up to the period, until the first success; then every period. In that fast phase one failure a period counts, from the end of
  * the first period on, so that thresholds last as long as they do under Kubernetes.
  */
 #ifndef NODE_MACHINE_H

@@ -283,10 +283,10 @@ static void readiness_is_tried_fast_until_the_first_success_then_every_period(vo
     clock_fake_advance(w.clock, 0);
     assert_int_equal(w.probes, 1); /* at once */
     probed(&w, MACHINE_READINESS, false);
-    clock_fake_advance(w.clock, 20 * NS_PER_MS);
+    clock_fake_advance(w.clock, 2 * NS_PER_MS);
     assert_int_equal(w.probes, 2);
     probed(&w, MACHINE_READINESS, false);
-    clock_fake_advance(w.clock, 40 * NS_PER_MS);
+    clock_fake_advance(w.clock, 3 * NS_PER_MS);
     assert_int_equal(w.probes, 3);
     probed(&w, MACHINE_READINESS, true);
     assert_true(condition(status(&w), "Ready"));
@@ -298,6 +298,27 @@ static void readiness_is_tried_fast_until_the_first_success_then_every_period(vo
         probed(&w, MACHINE_READINESS, false);
     }
     assert_false(condition(status(&w), "Ready"));
+    end(&w);
+}
+
+static void a_probe_that_runs_a_program_is_tried_less_fast(void **state)
+{
+    World w = {0};
+
+    begin(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",\"readinessProbe\":{\"exec\":{"
+              "\"command\":[\"true\"]}}}]}");
+    machine_prepared(w.machine, "10.42.0.2");
+    started(&w, 0);
+    clock_fake_advance(w.clock, 0);
+    assert_int_equal(w.probes, 1);
+    probed(&w, MACHINE_READINESS, false);
+    clock_fake_advance(w.clock, 20 * NS_PER_MS - 1);
+    assert_int_equal(w.probes, 1);
+    clock_fake_advance(w.clock, 1);
+    assert_int_equal(w.probes, 2);
+    probed(&w, MACHINE_READINESS, false);
+    clock_fake_advance(w.clock, 30 * NS_PER_MS);
+    assert_int_equal(w.probes, 3);
     end(&w);
 }
 
@@ -398,6 +419,7 @@ int main(void)
         cmocka_unit_test(restarts_come_at_once_then_after_10_s_20_s_and_up_to_5_min),
         cmocka_unit_test(policies_decide_the_phase),
         cmocka_unit_test(readiness_is_tried_fast_until_the_first_success_then_every_period),
+        cmocka_unit_test(a_probe_that_runs_a_program_is_tried_less_fast),
         cmocka_unit_test(a_failing_liveness_probe_takes_its_threshold_then_restarts),
         cmocka_unit_test(deletion_runs_the_hook_then_term_then_kill),
         cmocka_unit_test(a_missing_image_backs_off_and_a_kick_tries_again),
