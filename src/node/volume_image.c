@@ -20,6 +20,7 @@
 #include "base/strbuf.h"
 #include "node/volume_image.h"
 #include "node/volume_loop.h"
+#include "node/volume_template.h"
 
 #define MIB ((int64_t)1024 * 1024)
 #define MACHINE_ROOM (4 * MIB) /* what is left to the machine in any case */
@@ -211,7 +212,8 @@ static int format(const char *path, const ImageShape *shape, int lock, Err *rete
                           journal,
                           "-O",
                           "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,"
-                          "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
+                          "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum,"
+                          "metadata_csum_seed",
                           "-E",
                           "nodiscard,lazy_itable_init=0,lazy_journal_init=1,"
                           "assume_storage_prezeroed=1",
@@ -222,6 +224,21 @@ static int format(const char *path, const ImageShape *shape, int lock, Err *rete
     snprintf(ratio, sizeof(ratio), "%u", shape->bytes_per_inode);
     snprintf(journal, sizeof(journal), "size=%" PRId64, shape->journal / MIB);
     return run_program(argv, lock, reterr);
+}
+
+/* The file is zeros yet. */
+static int fill(int fd, const char *path, const ImageShape *shape, int lock, Err *reterr)
+{
+    int r = volume_template_write(fd, shape);
+
+    if (r < 0)
+        return err_set(reterr, -r, "cannot write %s", path);
+    if (r != TEMPLATE_E_NONE)
+        return 0;
+    r = format(path, shape, lock, reterr);
+    if (r >= 0)
+        volume_template_keep(fd, shape);
+    return r;
 }
 
 int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr)
@@ -239,7 +256,7 @@ int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr)
         return err_set(reterr, errno, "cannot make %s", new);
     r = take_room(fd, shape.bytes, reterr);
     if (r >= 0)
-        r = format(new, &shape, lock, reterr);
+        r = fill(fd, new, &shape, lock, reterr);
     if (r >= 0 && (FAULT_POINT("node.volume.rename") ? (errno = EIO, -1) : rename(new, image)) < 0)
         r = err_set(reterr, errno, "cannot rename %s", new);
     if (r < 0)

@@ -24,6 +24,7 @@
 #include "node/volume_image.h"
 #include "node/volume_loop.h"
 #include "node/volume_quota.h"
+#include "node/volume_template.h"
 #include "node/volumes.h"
 
 #define MIB ((int64_t)1024 * 1024)
@@ -358,28 +359,33 @@ static void any_step_may_fail_and_be_repeated(void **state)
     Case *c = *state;
 
     need_loops();
-    for (uint64_t n = 1;; n++) {
-        int r;
+    for (int again = 0; again < 2; again++) {
+        for (uint64_t n = 1;; n++) {
+            int r;
 
-        fault_arm("node.volume.", n);
-        r = life(c, MIB);
-        if (fault_count() < n) {
-            assert_int_equal(r, 0);
-            assert_true(n > 5 || n == 1); /* 1: built without fault points */
-            break;
+            if (!again) /* with mke2fs; the second time from what it wrote */
+                volume_template_forget();
+            fault_arm("node.volume.", n);
+            r = life(c, MIB);
+            if (fault_count() < n) {
+                assert_int_equal(r, 0);
+                assert_true(n > 5 || n == 1); /* 1: built without fault points */
+                break;
+            }
+            check_after_fault(c);
         }
-        check_after_fault(c);
     }
 }
 
-static void any_step_may_be_the_last_of_a_process(void **state)
+static void check_last_steps(Case *c, bool again)
 {
-    Case *c = *state;
-
-    need_loops();
     for (uint64_t n = 1;; n++) {
-        pid_t pid = fork();
+        pid_t pid;
         int status;
+
+        if (!again)
+            volume_template_forget();
+        pid = fork();
 
         if (pid == 0) {
             char text[64];
@@ -403,15 +409,80 @@ static void any_step_may_be_the_last_of_a_process(void **state)
     }
 }
 
-/* ---- project quota: on an ext4 that has it, mounted for the purpose ---- */
-
-static bool mount_with_quota(const Case *c)
+static void any_step_may_be_the_last_of_a_process(void **state)
 {
-    _free_ char *command =
-        mem_printf("truncate -s 64M %s/fs && mke2fs -q -F -t ext4 -O project,quota "
-                   "-E quotatype=prjquota %s/fs 2>/dev/null && mkdir %s/d && "
-                   "mount -o loop,prjquota %s/fs %s/d",
-                   c->dir, c->dir, c->dir, c->dir, c->dir);
+    need_loops();
+    check_last_steps(*state, false);
+    check_last_steps(*state, true);
+}
+
+/* ---- a size that was seen before ---- */
+
+static int run(const char *program, const char *option, const char *file)
+{
+    const char *argv[] = {program, option, file, NULL};
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+
+        dup2(null, 1);
+        dup2(null, 2);
+
+        execvp(argv[0], (char **)(uintptr_t)argv);
+        _exit(127);
+    }
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void check_second_image(Case *c, int64_t size)
+{
+    ImageShape shape = volume_image_shape(size, NULL);
+    _free_ char *first = mem_printf("%s/first", c->dir), *second = mem_printf("%s/second", c->dir);
+    _free_ char *one = mem_printf("%s/image", first), *two = mem_printf("%s/image", second);
+    uint8_t ids[2][16];
+    int fd;
+
+    assert_int_equal(file_mkdir_all(first, 0700), 0);
+    assert_int_equal(file_mkdir_all(second, 0700), 0);
+    assert_int_equal(volume_image_make(first, size, -1, NULL), 0);
+    assert_int_equal(volume_image_make(second, size, -1, NULL), 0);
+    assert_int_equal(run("e2fsck", "-fn", two), 0);
+    for (int i = 0; i < 2; i++) {
+        fd = open(i ? two : one, O_RDWR | O_CLOEXEC);
+        assert_int_equal(pread(fd, ids[i], 16, 1024 + 0x68), 16);
+        if (i) { /* the same again, into a file that is there */
+            assert_int_equal(ftruncate(fd, 0), 0);
+            assert_int_equal(ftruncate(fd, shape.bytes), 0);
+            assert_int_equal(volume_template_write(fd, &shape), 0);
+            assert_int_equal(run("e2fsck", "-fn", two), 0);
+        }
+        close(fd);
+    }
+    assert_memory_not_equal(ids[0], ids[1], 16);
+    assert_int_equal(file_remove_tree(first), 0);
+    assert_int_equal(file_remove_tree(second), 0);
+}
+
+static void second_image_of_a_size_is_whole_and_has_its_own_id(void **state)
+{
+    Case *c = *state;
+
+    need_loops();
+    check_second_image(c, MIB);
+    check_second_image(c, 10 * MIB);
+    check_second_image(c, 64 * MIB);
+    check_second_image(c, 300 * MIB); /* with backups of the superblock */
+}
+
+/* ---- project quota: on a file system that has it, mounted for the purpose ---- */
+
+static bool mount_with_quota(const Case *c, const char *make_fs)
+{
+    _free_ char *command = mem_printf("truncate -s 320M %s/fs && %s %s/fs 2>/dev/null && "
+                                      "mkdir %s/d && mount -o loop,prjquota %s/fs %s/d",
+                                      c->dir, make_fs, c->dir, c->dir, c->dir, c->dir);
     const char *argv[] = {"sh", "-c", command, NULL};
     pid_t pid = fork();
     int status;
@@ -423,17 +494,32 @@ static bool mount_with_quota(const Case *c)
     return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
-static void project_quota_is_taken_where_it_is(void **state)
+/* Writes until it is refused, as somebody without CAP_SYS_RESOURCE, which stands above quotas. */
+static int64_t fill(const char *path)
 {
-    Case *c = *state, inner = {0};
-    _free_ char *data = NULL, *image = NULL, *path = NULL;
     static char block[65536];
-    int64_t total, written = 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), failed;
+    int64_t written = 0;
     ssize_t n;
-    int fd;
+
+    assert_int_equal(seteuid(65534), 0);
+    while ((n = write(fd, block, sizeof(block))) > 0)
+        written += n;
+    failed = errno;
+    assert_int_equal(seteuid(0), 0);
+    close(fd);
+    assert_true(failed == EDQUOT || failed == ENOSPC);
+    return written;
+}
+
+static void check_quota(Case *c, const char *make_fs)
+{
+    _free_ char *data = NULL, *image = NULL, *path = NULL;
+    Case inner = {0};
+    int64_t total, written;
 
     need_loops();
-    if (!mount_with_quota(c))
+    if (!mount_with_quota(c, make_fs))
         skip();
     snprintf(inner.dir, sizeof(inner.dir), "%.60s/d", c->dir);
     make(&inner, MIB, 0);
@@ -443,17 +529,23 @@ static void project_quota_is_taken_where_it_is(void **state)
     assert_true(total < MIB + 8192);
     data = path_of(&inner, "data");
     path = mem_printf("%s/big", data);
-    fd = open(path, O_WRONLY | O_CREAT, 0600);
-    while ((n = write(fd, block, sizeof(block))) > 0)
-        written += n;
-    close(fd);
-    assert_true(errno == EDQUOT || errno == ENOSPC);
+    written = fill(path);
     assert_true(written >= MIB && written < MIB + 65536);
     make(&inner, 4 * MIB, 0); /* grows at once */
     assert_true(room(&inner, NULL) >= 3 * MIB - 65536);
     assert_int_equal(volume_disk_reserve(inner.dir, NAME, 400 * MIB, NULL), -ENOSPC);
     assert_int_equal(volume_disk_remove(inner.dir, NAME, NULL), 0);
     assert_int_equal(umount2(inner.dir, 0), 0);
+}
+
+static void project_quota_is_taken_on_ext4(void **state)
+{
+    check_quota(*state, "mke2fs -q -F -t ext4 -O project,quota -E quotatype=prjquota");
+}
+
+static void project_quota_is_taken_on_xfs(void **state)
+{
+    check_quota(*state, "mkfs.xfs -q");
 }
 
 #define REAL(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -473,7 +565,9 @@ int main(void)
         REAL(kept_volume_stays_and_unseen_one_is_swept),
         REAL(any_step_may_fail_and_be_repeated),
         REAL(any_step_may_be_the_last_of_a_process),
-        REAL(project_quota_is_taken_where_it_is),
+        REAL(second_image_of_a_size_is_whole_and_has_its_own_id),
+        REAL(project_quota_is_taken_on_ext4),
+        REAL(project_quota_is_taken_on_xfs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
