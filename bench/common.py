@@ -123,7 +123,7 @@ class Results:
         for name, row in self.rows.items():
             ours, theirs = (statistics.median(row[who]) if row[who] else None for who in ("Stead", "Peer"))
             ratio = "-"
-            if ours and theirs:
+            if ours and theirs and ours > 0 and theirs > 0:
                 ratio = f"{ours / theirs if row['unit'] == '/s' else theirs / ours:.1f} x"
             print(f"| {name} | {show(ours, row['unit'])} | {show(theirs, row['unit'])} | {ratio} | {row['target']} |")
 
@@ -131,5 +131,6 @@ class Results:
 def show(value, unit):
     if value is None:
         return "-"
-    digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 3 if value < 1 else 2
+    size = abs(value)
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 3 if size < 1 else 2
     return f"{value:,.{digits}f}{unit if unit.startswith('/') else ' ' + unit}".rstrip()
