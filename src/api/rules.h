@@ -47,4 +47,9 @@ static inline void rules_warn(Arena *arena, StringArray *warnings, const char *t
     warnings->v = v;
 }
 
+/* What kubectl should tell of a pod's spec, or of a template at the path; and of a name that host
+ * names are made from. */
+void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringArray *warnings);
+void rules_warn_name(Arena *arena, const char *name, StringArray *warnings);
+
 #endif

@@ -630,9 +630,18 @@ static void job_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, job->spec.selector, "<none>");
 }
 
+static void job_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    const Job *object = value;
+
+    rules_warn_name(arena, object->metadata.name, warnings);
+    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+}
+
 const KindRules rules_job = {
     .complete = job_complete,
     .prepare = job_prepare,
     .validate = job_validate,
+    .warn = job_warn,
     .print = job_print,
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of Pods and Bindings: defaults that look at other fields, what a new pod starts with, and
  * what may still change. */
+#include "api/quantity.h"
+#include "api/rules.h"
 #include "api/rules_core.h"
 #include "codec/quantity.h"
 
@@ -361,61 +363,121 @@ static void validate_pod_status(const void *value, const void *before, Causes *c
 
 /* ---- warnings ---- */
 
-static void add_warning(Arena *arena, StringArray *warnings, const char *text)
+static void warn_amounts(Arena *arena, const StringMap *amounts, const char *path,
+                         StringArray *warnings)
 {
-    const char **v = arena_new_n(arena, const char *, warnings->n + 1);
+    static const char *const bytes[] = {"memory", "ephemeral-storage"};
 
-    if (warnings->n)
-        memcpy(v, warnings->v, warnings->n * sizeof(*v));
-    v[warnings->n++] = text;
-    warnings->v = v;
+    for (size_t i = 0; i < ARRAY_LEN(bytes); i++) {
+        const char *amount = string_map_get(amounts, bytes[i]);
+
+        if (amount && quantity_milli(amount) % 1000 != 0)
+            rules_warn(arena, warnings,
+                       arena_printf(arena,
+                                    "%s[%s]: fractional byte value \"%s\" is invalid, must be an "
+                                    "integer",
+                                    path, bytes[i], amount));
+    }
 }
 
-static void warn_container(Arena *arena, const Container *container, const char *list, size_t at,
+static void warn_port(Arena *arena, const ContainerPortArray *ports, size_t at, const char *path,
+                      StringArray *warnings)
+{
+    const ContainerPort *port = &ports->v[at];
+
+    if (!str_empty(port->host_ip) && !port->host_port)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s.ports[%zu]: hostIP set without hostPort: {Name:%s HostPort:0 "
+                                "ContainerPort:%d Protocol:%s HostIP:%s}",
+                                path, at, str_or(port->name, ""), port->container_port,
+                                str_or(port->protocol, ""), port->host_ip));
+    for (size_t j = 0; j < at; j++)
+        if (port->container_port == ports->v[j].container_port &&
+            str_equal(port->protocol, ports->v[j].protocol)) {
+            rules_warn(arena, warnings,
+                       arena_printf(arena,
+                                    "%s.ports[%zu]: duplicate port definition with %s.ports[%zu]",
+                                    path, at, path, j));
+            break;
+        }
+}
+
+static void warn_container(Arena *arena, const Container *container, const char *path,
                            StringArray *warnings)
 {
     for (size_t i = 0; i < container->ports.n; i++)
-        for (size_t j = 0; j < i; j++)
-            if (container->ports.v[i].container_port == container->ports.v[j].container_port &&
-                str_equal(container->ports.v[i].protocol, container->ports.v[j].protocol)) {
-                add_warning(arena, warnings,
-                            arena_printf(arena,
-                                         "spec.%s[%zu].ports[%zu]: duplicate port definition with "
-                                         "spec.%s[%zu].ports[%zu]",
-                                         list, at, i, list, at, j));
-                break;
-            }
+        warn_port(arena, &container->ports, i, path, warnings);
+    warn_amounts(arena, &container->resources.limits,
+                 arena_printf(arena, "%s.resources.limits", path), warnings);
+    warn_amounts(arena, &container->resources.requests,
+                 arena_printf(arena, "%s.resources.requests", path), warnings);
     for (size_t i = 0; i < container->env.n; i++)
         for (size_t j = 0; j < i; j++)
             if (str_equal(container->env.v[i].name, container->env.v[j].name)) {
-                add_warning(arena, warnings,
-                            arena_printf(arena,
-                                         "spec.%s[%zu].env[%zu]: hides previous definition of "
-                                         "\"%s\", which may be dropped when using apply",
-                                         list, at, i, container->env.v[i].name));
+                rules_warn(arena, warnings,
+                           arena_printf(arena,
+                                        "%s.env[%zu]: hides previous definition of \"%s\", which "
+                                        "may be dropped when using apply",
+                                        path, i, container->env.v[i].name));
                 break;
             }
+}
+
+void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringArray *warnings)
+{
+    for (size_t i = 0; i < spec->volumes.n; i++) {
+        const VolumeSource *source = &spec->volumes.v[i].volume_source;
+
+        if (source->git_repo)
+            rules_warn(arena, warnings,
+                       arena_printf(arena,
+                                    "%s.volumes[%zu].gitRepo: deprecated in v1.11, and disabled by "
+                                    "default in v1.33+",
+                                    path, i));
+    }
+    for (size_t i = 0; i < spec->image_pull_secrets.n; i++)
+        if (str_empty(spec->image_pull_secrets.v[i].name))
+            rules_warn(arena, warnings,
+                       arena_printf(arena, "%s.imagePullSecrets[%zu].name: invalid empty name \"\"",
+                                    path, i));
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        warn_container(arena, &spec->init_containers.v[i],
+                       arena_printf(arena, "%s.initContainers[%zu]", path, i), warnings);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        warn_container(arena, &spec->containers.v[i],
+                       arena_printf(arena, "%s.containers[%zu]", path, i), warnings);
+    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s.terminationGracePeriodSeconds: must be >= 0; negative values "
+                                "are invalid and will be treated as 1",
+                                path));
+}
+
+void rules_warn_name(Arena *arena, const char *name, StringArray *warnings)
+{
+    Faults faults = check_dns_label(str_or(name, ""));
+    const char *list = "";
+
+    for (size_t i = 0; i < faults.n; i++)
+        list = arena_printf(arena, "%s%s%s", list, i ? " " : "", faults.v[i]);
+    if (faults.n)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "metadata.name: this is used in Pod names and hostnames, which can "
+                                "result in surprising behavior; a DNS label is recommended: [%s]",
+                                strchr(name, '.') && check_dns_subdomain(name).n == 0
+                                    ? "must not contain dots"
+                                    : list));
 }
 
 static void warn_pod(Arena *arena, const void *value, StringArray *warnings)
 {
-    const PodSpec *spec = &((const Pod *)value)->spec;
+    const Pod *pod = value;
 
-    for (size_t i = 0; i < spec->init_containers.n; i++)
-        warn_container(arena, &spec->init_containers.v[i], "initContainers", i, warnings);
-    for (size_t i = 0; i < spec->containers.n; i++)
-        warn_container(arena, &spec->containers.v[i], "containers", i, warnings);
-    for (size_t i = 0; i < spec->volumes.n; i++)
-        if (spec->volumes.v[i].volume_source.git_repo)
-            add_warning(arena, warnings,
-                        arena_printf(arena,
-                                     "spec.volumes[%zu].gitRepo: deprecated in v1.11, and "
-                                     "disabled by default in v1.33+",
-                                     i));
-    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
-        add_warning(arena, warnings,
-                    "spec.terminationGracePeriodSeconds: must be >= 0; negative values are "
-                    "invalid and will be treated as 1");
+    rules_warn_name(arena, pod->metadata.name, warnings);
+    rules_warn_pod(arena, &pod->spec, "spec", warnings);
 }
 
 const KindRules rules_pod = {

@@ -138,9 +138,19 @@ static void cron_job_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, spec->job_template.spec.selector, "<none>");
 }
 
+static void cron_job_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    const CronJob *object = value;
+
+    rules_warn_name(arena, object->metadata.name, warnings);
+    rules_warn_pod(arena, &object->spec.job_template.spec.template.spec,
+                   "spec.jobTemplate.spec.template.spec", warnings);
+}
+
 const KindRules rules_cron_job = {
     .complete = cron_job_complete,
     .prepare = cron_job_prepare,
     .validate = cron_job_validate,
+    .warn = cron_job_warn,
     .print = cron_job_print,
 };

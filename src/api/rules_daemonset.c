@@ -183,10 +183,17 @@ static void daemon_set_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, set->spec.selector, "<none>");
 }
 
+static void daemon_set_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    rules_warn_pod(arena, &((const DaemonSet *)value)->spec.template.spec, "spec.template.spec",
+                   warnings);
+}
+
 const KindRules rules_daemon_set = {
     .complete = daemon_set_complete,
     .prepare = daemon_set_prepare,
     .validate = daemon_set_validate,
     .validate_status = daemon_set_validate_status,
+    .warn = daemon_set_warn,
     .print = daemon_set_print,
 };

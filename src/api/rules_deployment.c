@@ -177,10 +177,19 @@ static void deployment_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, deployment->spec.selector, "");
 }
 
+static void deployment_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    const Deployment *object = value;
+
+    rules_warn_name(arena, object->metadata.name, warnings);
+    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+}
+
 const KindRules rules_deployment = {
     .complete = deployment_complete,
     .validate = deployment_validate,
     .validate_status = deployment_validate_status,
+    .warn = deployment_warn,
     .print = deployment_print,
 };
 
@@ -226,9 +235,18 @@ static void replica_set_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, set->spec.selector, "<none>");
 }
 
+static void replica_set_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    const ReplicaSet *object = value;
+
+    rules_warn_name(arena, object->metadata.name, warnings);
+    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+}
+
 const KindRules rules_replica_set = {
     .complete = replica_set_complete,
     .validate = replica_set_validate,
     .validate_status = replica_set_validate_status,
+    .warn = replica_set_warn,
     .print = replica_set_print,
 };

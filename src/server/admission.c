@@ -213,6 +213,8 @@ int admission_update(Write *write)
 {
     if (write->kind == &kind_service && !write->subresource)
         return service_allocate(write);
+    if (write->kind == &kind_pod && !write->subresource)
+        return tolerations_admit(write);
     if (write->kind == &kind_role || write->kind == &kind_role_binding ||
         write->kind == &kind_cluster_role || write->kind == &kind_cluster_role_binding)
         return rbac_admit(write);

@@ -354,8 +354,7 @@ static void keep_system_fields(Write *write)
     meta->resource_version = arena_strdup(arena, before->resource_version);
     meta->generation = before->generation;
     meta->self_link = NULL;
-    if (!meta->creation_timestamp.set)
-        meta->creation_timestamp = before->creation_timestamp;
+    meta->creation_timestamp = before->creation_timestamp;
     meta->deletion_timestamp = before->deletion_timestamp;
     meta->deletion_grace_period_seconds =
         before->deletion_grace_period_seconds

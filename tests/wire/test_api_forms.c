@@ -162,6 +162,45 @@ static void json_ends_in_a_newline(void **state)
     }
 }
 
+static void what_may_be_a_mistake_is_told(void **state)
+{
+#define TEMPLATE                                                                          \
+    "{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\"," \
+    "\"image\":\"i\","                                                                    \
+    "\"env\":[{\"name\":\"X\",\"value\":\"1\"},{\"name\":\"X\",\"value\":\"2\"}],"        \
+    "\"resources\":{\"limits\":{\"memory\":\"100m\"}}}]}}"
+    static const struct {
+        const char *path, *body, *warning;
+    } cases[] = {
+        {"/apis/apps/v1/namespaces/t/deployments",
+         "{\"metadata\":{\"name\":\"a.b\"},\"spec\":{\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
+         "\"template\":" TEMPLATE "}}",
+         "a DNS label is recommended: [must not contain dots]"},
+        {"/apis/apps/v1/namespaces/t/daemonsets",
+         "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
+         "\"template\":" TEMPLATE "}}",
+         "spec.template.spec.containers[0].resources.limits[memory]: fractional byte value"},
+        {"/apis/batch/v1/namespaces/t/cronjobs",
+         "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"schedule\":\"@daily\",\"jobTemplate\":{"
+         "\"spec\":{"
+         "\"template\":{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"c\","
+         "\"image\":"
+         "\"i\",\"env\":[{\"name\":\"X\"},{\"name\":\"X\"}]}]}}}}}}",
+         "spec.jobTemplate.spec.template.spec.containers[0].env[1]: hides previous definition"},
+        {"/apis/networking.k8s.io/v1/namespaces/t/networkpolicies",
+         "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"podSelector\":{}}}",
+         "stead keeps NetworkPolicies but does not filter"},
+    };
+    Api *api = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        api_call(api, "POST", cases[i].path, NULL, cases[i].body);
+        assert_int_equal(api->status, 201);
+        assert_non_null(strcasestr(api->head, "warning: 299 - "));
+        assert_non_null(strstr(api->head, cases[i].warning));
+    }
+}
+
 static void people_get_lines(void **state)
 {
     Api *api = *state;
@@ -223,13 +262,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(apply_keeps_count_of_who_set_what),
-        TEST(kubectl_goes_over_to_the_servers_apply),
-        TEST(answers_take_the_form_that_is_asked_for),
-        TEST(json_ends_in_a_newline),
-        TEST(people_get_lines),
-        TEST(discovery_comes_in_both_forms),
-        TEST(protobuf_bodies_are_read),
+        TEST(apply_keeps_count_of_who_set_what),       TEST(kubectl_goes_over_to_the_servers_apply),
+        TEST(answers_take_the_form_that_is_asked_for), TEST(json_ends_in_a_newline),
+        TEST(what_may_be_a_mistake_is_told),           TEST(people_get_lines),
+        TEST(discovery_comes_in_both_forms),           TEST(protobuf_bodies_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
