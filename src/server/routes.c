@@ -132,6 +132,16 @@ static void answer_issuer(Call *call)
                                    "\"id_token_signing_alg_values_supported\":[\"ES256\"]}"));
 }
 
+/* Nobody can make one here, so there are none. Helm asks before it says that it does not know a kind,
+ * and gives up with another message where there is no answer. */
+static void answer_definitions(Call *call)
+{
+    respond_json(call, 200,
+                 bytes_from_string("{\"kind\":\"CustomResourceDefinitionList\",\"apiVersion\":"
+                                   "\"apiextensions.k8s.io/v1\",\"metadata\":{"
+                                   "\"resourceVersion\":\"1\"},\"items\":[]}"));
+}
+
 static void answer_root(Call *call);
 
 static const struct {
@@ -142,6 +152,7 @@ static const struct {
     {"/.well-known/openid-configuration", answer_issuer},
     {"/api", discovery_versions},
     {"/apis", discovery_groups},
+    {"/apis/apiextensions.k8s.io/v1/customresourcedefinitions", answer_definitions},
     {"/healthz", answer_health},
     {"/healthz/ping", answer_health},
     {"/livez", answer_health},
