@@ -251,3 +251,102 @@ def test_release_secrets_are_of_helms_type(helm4, world):
     assert secret["type"] == "helm.sh/release.v1"
     assert secret["metadata"]["labels"]["owner"] == "helm"
     assert json.dumps(secret["data"])
+
+
+# ---- broken charts ----
+
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "plain"}, "data": {"a": "{{ .Values.a }}"}}
+
+
+def test_a_template_that_is_wrong_says_where_and_leaves_nothing(helm, world):
+    for text, said in (("a: {{ .Values.x | nosuch }}", 'function "nosuch" not defined'),
+                       ("a: {{ required \"give a.b\" .Values.ab }}", "give a.b"),
+                       ("a: {{ .Values.x.y.z }}", "nil pointer evaluating"),
+                       ("a: [", "error converting YAML to JSON"),
+                       ("apiVersion: v1\nkind: Nope\nmetadata: {name: x}", 'no matches for kind "Nope" in version "v1"')):
+        assert said in helm.fails("install", "broken", write_chart(world, t=text)), text
+        assert helm.json("list", "-a" if helm.client == "helm3" else "--failed") == []
+    assert names(world, "secrets") == []
+
+
+def test_an_object_that_is_refused_fails_the_release_in_the_servers_words(helm, world):
+    bad = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "bad"},
+           "spec": {"replicas": -1, "serviceName": "bad", "selector": {"matchLabels": {"a": "b"}},
+                    "template": {"metadata": {"labels": {"a": "c"}}, "spec": {"containers": [
+                        {"name": "c", "image": "x"}]}}}}
+    said = helm.fails("install", "bad", write_chart(world, t=bad))
+    assert 'StatefulSet.apps "bad" is invalid' in said
+    assert "spec.replicas: Invalid value: -1: must be greater than or equal to 0" in said
+    assert "`selector` does not match template `labels`" in said
+    assert [h["status"] for h in helm.json("history", "bad")] == ["failed"]
+    # a field that does not exist
+    chart = write_chart(world, t={"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"}, "dat": {}})
+    if helm.client == "helm3":  # leaves it at the server's warning
+        assert 'unknown field "dat"' in helm("install", "odd", chart).stderr
+    else:
+        said = helm.fails("install", "odd", chart)
+        assert "dat" in said and ("unknown field" in said or "field not declared in schema" in said), said
+
+
+def test_hooks_run_at_each_step_of_a_release(helm, world):
+    def note(step):
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+            "name": step, "annotations": {"helm.sh/hook": step, "helm.sh/hook-delete-policy": "before-hook-creation"}}}
+
+    steps = ["pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback", "pre-delete", "post-delete"]
+    chart = write_chart(world, map=MAP, **{step: note(step) for step in steps})
+
+    def made():
+        return [n for n in names(world, "configmaps") if n in steps]
+
+    helm("install", "steps", chart, "--set", "a=1")
+    assert made() == []
+    helm("upgrade", "steps", chart, "--set", "a=2")
+    assert made() == ["post-upgrade", "pre-upgrade"]
+    assert world.get("cm", "plain")["data"] == {"a": "2"}
+    helm("rollback", "steps", "1")
+    assert made() == ["post-rollback", "post-upgrade", "pre-rollback", "pre-upgrade"]
+    assert world.get("cm", "plain")["data"] == {"a": "1"}
+    assert "pre-delete" in helm.out("get", "hooks", "steps")
+    helm("uninstall", "steps", "--keep-history")
+    assert made() == sorted(steps)
+    assert helm.json("history", "steps")[-1]["status"] == "uninstalled"
+    helm("uninstall", "steps")
+    assert "release: not found" in helm.fails("history", "steps")
+
+
+def test_a_hook_that_fails_goes_if_its_policy_says_so(helm, world):
+    chart = write_chart(world, bad=pod("bad", "false", hook="pre-upgrade", hook_delete_policy="hook-failed"), map=MAP)
+    helm("install", "page", chart, "--set", "a=1")
+    said = helm.fails("upgrade", "page", chart, "--set", "a=2", "--timeout", "30s")
+    assert "pre-upgrade hooks failed" in said
+    world.kubectl("wait", "--for=delete", "pod/bad", "--timeout=30s")
+    assert world.get("cm", "plain")["data"] == {"a": "1"}
+    assert [(h["revision"], h["status"]) for h in helm.json("history", "page")] == [(1, "deployed"), (2, "failed")]
+
+
+def test_a_failed_test_is_told(helm, world):
+    chart = write_chart(world, bad=pod("bad-test", "sh", "-c", "echo why; exit 1", hook="test"), map=MAP)
+    helm("install", "page", chart, "--set", "a=1")
+    done = helm("test", "page", "--logs", "--timeout", "30s", check=False)
+    assert done.returncode == 1 and "Phase:          Failed" in done.stdout
+    assert "bad-test failed" in done.stderr or "why" in done.stdout, done
+
+
+def test_upgrade_installs_what_is_not_there_when_asked(helm, world):
+    chart = write_chart(world, map=MAP)
+    assert "has no deployed releases" in helm.fails("upgrade", "page", chart, "--set", "a=1")
+    for n in range(4):
+        helm("upgrade", "--install", "page", chart, "--set", f"a={n}", "--history-max", "2")
+    assert world.get("cm", "plain")["data"] == {"a": "3"}
+    assert [h["revision"] for h in helm.json("history", "page")] == [3, 4]
+    assert len(names(world, "secrets")) == 2
+
+
+def test_a_release_takes_over_what_it_is_told_to(helm4, world):
+    world.kubectl("create", "configmap", "plain", "--from-literal=a=0")
+    chart = write_chart(world, map=MAP)
+    assert "cannot be imported" in helm4.fails("install", "page", chart, "--set", "a=1")
+    helm4("install", "page", chart, "--set", "a=1", "--take-ownership", "--force-conflicts")
+    assert world.get("cm", "plain")["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    assert world.get("cm", "plain")["data"] == {"a": "1"}

@@ -16,6 +16,10 @@ class Transcript:
                                           for w in map(str, words)))
         self.lines += [line.rstrip() for line in output.rstrip("\n").split("\n") if output]
 
+    def line(self, command, output):
+        """A line for a shell, as it is."""
+        self.lines += [*("$ " + command).split("\n"), *output.rstrip("\n").split("\n")]
+
     def note(self, done, words):
         self.show(words, done.stdout + done.stderr)
         return done

@@ -113,6 +113,14 @@ class World:
     def kubectl(self, *args, version=None, **more):
         return self.run(KUBECTLS[version or NEWEST], "--cache-dir", self.dir / "cache", *args, **more)
 
+    def shell(self, line, **more):
+        """A line as people type it, `kubectl` and pipes in it."""
+        tools = self.dir / "tools"
+        if not tools.exists():
+            tools.mkdir()
+            (tools / "kubectl").symlink_to(KUBECTLS[NEWEST])
+        return self.run("env", f"PATH={tools}:/usr/local/bin:/usr/bin:/bin", "sh", "-c", line, **more)
+
     def out(self, *args, **more):
         return self.kubectl(*args, **more).stdout
 
