@@ -2,8 +2,8 @@
 /*
  * New file systems without mke2fs. What it writes into an image of some shape is little (30 KB of
  * 10 MiB) and the same each time, but for ids. So what the last few shapes came to is kept, and the
- * next image of a shape is written from that, with ids of its own: 1 ms instead of 15 for a replica
- * after the first.
+ * next image of a shape is written from that, with ids of its own: some writes and one sync instead
+ * of a program with three.
  */
 #ifndef NODE_VOLUME_TEMPLATE_H
 #define NODE_VOLUME_TEMPLATE_H
