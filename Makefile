@@ -5,7 +5,7 @@ all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
 	@scripts/test
-asan:           ## unit, wire, sim and corpus tests under ASan and UBSan, in build-asan/
+asan:           ## unit, wire, sim, corpus and fault tests under ASan and UBSan, in build-asan/
 	@scripts/test --sanitize-only
 fuzz:           ## libFuzzer targets in build-fuzz/ (needs clang)
 	@CC=clang scripts/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false

@@ -51,7 +51,8 @@ struct RuntimeTask {
     uv_process_t conmon; /* the short-lived first process */
     uv_pipe_t sync_pipe;
     uv_poll_t conmon_poll;
-    bool has_process, has_sync, has_poll;
+    uv_timer_t limit; /* of the creation */
+    bool has_process, has_sync, has_poll, has_limit;
     int closing;    /* handles whose close callback is to come */
     Process *start; /* crun start */
 };
@@ -197,6 +198,7 @@ static void task_end(RuntimeTask *task)
     task_close_handle(task, (uv_handle_t *)&task->conmon, &task->has_process);
     task_close_handle(task, (uv_handle_t *)&task->sync_pipe, &task->has_sync);
     task_close_handle(task, (uv_handle_t *)&task->conmon_poll, &task->has_poll);
+    task_close_handle(task, (uv_handle_t *)&task->limit, &task->has_limit);
     task->closing--;
     task_release(task); /* unless `crun start` is under way: on_start_done does it then */
 }
@@ -409,7 +411,15 @@ static void on_sync_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     uv_read_stop(stream);
     task_close_handle(task, (uv_handle_t *)&task->sync_pipe, &task->has_sync);
+    task_close_handle(task, (uv_handle_t *)&task->limit, &task->has_limit);
     task_parse_sync(task);
+}
+
+/* conmon waits for ever if the runtime is killed in the middle: what that had begun holds the pipe
+ * that conmon reads. */
+static void on_limit(uv_timer_t *timer)
+{
+    task_fail(timer->data, false, "the container was not created in time");
 }
 
 static void on_conmon_parent_exit(uv_process_t *process, int64_t status, int signal)
@@ -573,6 +583,10 @@ RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const Ru
         task_fail_later(task, message);
         return task;
     }
+    task->limit.data = task;
+    uv_timer_init(runtime->loop, &task->limit);
+    uv_timer_start(&task->limit, on_limit, START_TIMEOUT_NS / 1000000, 0);
+    task->has_limit = true;
     uv_read_start((uv_stream_t *)&task->sync_pipe, on_sync_alloc, on_sync_read);
     return task;
 }

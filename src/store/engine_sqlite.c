@@ -25,6 +25,8 @@
  * is tried first, since it allows the room of the WAL to be used again.
  */
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <sys/file.h>
 
@@ -40,6 +42,8 @@
 #define FREE_PAGES_WORTH 1024    /* quiet: give back room of that many pages */
 #define LOG_BYTES_MAX (8u << 20) /* the log is bounded in bytes as well */
 #define LOG_TRIM_EVERY 32        /* rows above the limit before some are dropped */
+#define LOCK_ATTEMPTS 200
+#define LOCK_PAUSE_MS 10
 
 typedef struct LogRow {
     uint64_t first;
@@ -504,25 +508,42 @@ static void sqlite_closep(SqliteEngine **sqlite)
         sqlite_close(&(*sqlite)->engine);
 }
 
+/* A process that was killed while it began a program may have left a child that still has all its
+ * descriptors, until it executes that program. */
+static int lock_when_free(int fd, char text[static 32])
+{
+    int64_t pid;
+    int r;
+
+    for (int i = 0; (r = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK; i++) {
+        ssize_t n = pread(fd, text, 31, 0);
+
+        text[n > 0 ? n : 0] = 0;
+        text[strspn(text, "0123456789")] = 0;
+        if (i == LOCK_ATTEMPTS || str_to_int64(text, 1, INT32_MAX, &pid) != 0 ||
+            kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            return -EWOULDBLOCK;
+        (void)poll(NULL, 0, LOCK_PAUSE_MS);
+    }
+    return r < 0 ? -errno : 0;
+}
+
 /* The lock goes with the process, however it ends; the pid in the file is for people. */
 static int take_lock(SqliteEngine *sqlite, Err *reterr)
 {
     _free_ char *path = mem_printf("%s/lock", sqlite->dir);
     char text[32] = {0};
-    int n;
+    int n, r;
 
     sqlite->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (sqlite->lock_fd < 0)
         return err_set(reterr, errno, "open %s", path);
-    if (flock(sqlite->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return err_set(reterr, errno, "lock %s", path);
-        if (pread(sqlite->lock_fd, text, sizeof(text) - 1, 0) < 0)
-            text[0] = 0;
-        text[strspn(text, "0123456789")] = 0;
+    r = lock_when_free(sqlite->lock_fd, text);
+    if (r == -EWOULDBLOCK)
         return err_set(reterr, 0, "%s is in use by another process (pid %s)", sqlite->dir,
-                       str_or(text, "unknown"));
-    }
+                       *text ? text : "unknown");
+    if (r < 0)
+        return err_set(reterr, -r, "lock %s", path);
     n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
     if (ftruncate(sqlite->lock_fd, 0) < 0 || pwrite(sqlite->lock_fd, text, (size_t)n, 0) != n) {
         /* A full disk must not keep the server from starting: the lock itself holds. */

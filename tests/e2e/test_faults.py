@@ -180,6 +180,20 @@ def running(world):
     return {name: len(processes(world, name)) for name in names}
 
 
+def all_processes(world):
+    """For a person to read."""
+    lines = []
+    for pid in worlds.descendants(int(world.init)):
+        with contextlib.suppress(OSError):
+            line = pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            parent = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]
+            bundle = re.search(r"-b (\S+)", line)
+            files = [f"{f.name}={f.read_text()[:20]!r}" for f in pathlib.Path(bundle[1]).glob("*")
+                     if f.is_file() and f.name != "config.json"] if bundle else []
+            lines.append(f"{parent} > {pid} {line[:200]} {' '.join(files)}")
+    return "\n".join(lines)
+
+
 def owners(world):
     """{pod: its claim's identity and volume}"""
     claims = world.get("pvc")["items"]
@@ -246,7 +260,7 @@ def test_every_answered_visit_is_counted_through_a_hundred_kills(world):
     assert sorted(pod["metadata"]["name"] for pod in pods) == names
     assert owners(world) == owned
     once = {"conmon": REPLICAS, "crun": 0, "stead-runtime": 0, "sh": REPLICAS, "time-server": REPLICAS}
-    assert wait_for(lambda: running(world), once) == once
+    assert wait_for(lambda: running(world), once) == once, all_processes(world)
     links = re.findall(rf"{world.instance}v\w+", world.run("ip", "-o", "link").stdout)
     assert len(links) == REPLICAS, links
     uids = {pod["metadata"]["uid"] for pod in pods}
