@@ -143,6 +143,46 @@ def test_a_deleted_deployment_takes_everything_along(ns):
     assert ns.get("rs")["items"] == []
 
 
+def test_a_daemon_set_runs_one_pod_and_rolls(ns):
+    labels = {"app": "agent"}
+    agent = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"},
+             "spec": {"selector": {"matchLabels": labels}, "template": {
+                 "metadata": {"labels": labels},
+                 "spec": {"terminationGracePeriodSeconds": 0, "containers": [container("main", "exec sleep 1000")]}}}}
+    ns.apply(agent)
+    assert "successfully rolled out" in ns.out("rollout", "status", "daemonset/agent", "--timeout=60s")
+    assert ns.out("get", "ds", "--no-headers").split()[:7] == ["agent", "1", "1", "1", "1", "1", "<none>"]
+    first = ns.out("get", "pods", "-o", "name")
+    ns.kubectl("set", "env", "daemonset/agent", "VERSION=2")
+    ns.out("rollout", "status", "daemonset/agent", "--timeout=60s")
+    assert ns.out("get", "pods", "-o", "name") != first
+    ns.kubectl("rollout", "undo", "daemonset/agent")
+    ns.out("rollout", "status", "daemonset/agent", "--timeout=60s")
+    assert ns.out("rollout", "history", "daemonset/agent").splitlines()[-2].split()[0] == "3"
+    ns.kubectl("delete", "daemonset", "agent")
+    ns.kubectl("wait", "--for=delete", "pod", "-l", "app=agent", "--timeout=60s")
+
+
+def test_a_cron_job_makes_jobs(ns):
+    ns.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "tick"},
+              "spec": {"schedule": "@every 1s", "jobTemplate": {"spec": job("x", "true")["spec"]}}})
+    ns.kubectl("wait", "--for=jsonpath={.status.lastSuccessfulTime}", "cronjob/tick", "--timeout=60s")
+    made = ns.get("jobs")["items"][0]
+    assert made["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
+    assert "Created job tick-" in ns.out("describe", "cronjob", "tick")
+    ns.kubectl("patch", "cronjob", "tick", "-p", '{"spec":{"suspend":true}}')
+    ns.kubectl("create", "job", "--from=cronjob/tick", "by-hand")
+    ns.kubectl("wait", "--for=condition=complete", "job/by-hand", "--timeout=60s")
+    ns.kubectl("delete", "cronjob", "tick")
+    ns.kubectl("wait", "--for=delete", f"job/{made['metadata']['name']}", "--timeout=60s")
+
+
+def test_what_is_kept_only_says_so(ns):
+    done = ns.kubectl("create", "ingress", "web", "--rule=example.org/*=web:80")
+    assert "stead keeps Ingresses but has no controller" in done.stderr
+    assert ns.out("get", "ingress", "--no-headers").split()[:4] == ["web", "<none>", "example.org", "80"]
+
+
 # ---- jobs ----
 
 def conditions(job_object):
