@@ -16,7 +16,7 @@
  *                at all. At 9 and 99 and 999 the file is replaced.
  *              - Nobody reads meanwhile: the kernel grants a write lease (fcntl(2)) only on a file
  *                that no other descriptor has open, and lets whoever opens it then wait until the
- *                lease is given back, here after two system calls.
+ *                lease is given back, here after three system calls.
  *              - The file is the one that we have put there, so its name is on the disk, and it
  *                has no second name, by which somebody may keep an old count.
  *              Else, and on file systems without leases, the file is replaced.
