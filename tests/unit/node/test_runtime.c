@@ -199,6 +199,28 @@ static void a_container_ends_by_signal(void **state)
     assert_int_equal(c->end.exit_code, 137);
 }
 
+static void a_started_container_is_known_as_started(void **state)
+{
+    Case *c = *state;
+    _free_ char *fifo = mem_printf("%s/crun/%s/exec.fifo", c->dir, c->id);
+    _free_ char *started = mem_printf("%s/started", c->bundle);
+
+    if (!c->runtime)
+        skip();
+    runtime_expect(c->runtime);
+    runtime_expect(c->runtime); /* while the first is under way */
+    start(c, "exec busybox sleep 1000");
+    run_until(c, &c->created);
+    run_until(c, &c->started);
+    assert_int_equal(c->failed, 0);
+    assert_true(file_exists(started));
+    assert_false(file_exists(fifo)); /* what crun and the node go by */
+    assert_int_equal(runtime_signal(c->task, SIGKILL), 0);
+    run_until(c, &c->exited);
+    assert_int_equal(c->end.exit_code, 137);
+    assert_false(c->end.lost);
+}
+
 static void a_missing_program_is_said_so(void **state)
 {
     Case *c = *state;
@@ -238,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_container_runs_logs_and_tells_its_exit_code, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_container_ends_by_signal, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_started_container_is_known_as_started, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_program_is_said_so, setup, teardown),
         cmocka_unit_test_setup_teardown(a_running_container_is_adopted_and_its_end_heard, setup,
                                         teardown),
