@@ -147,8 +147,9 @@ static int look_for_room(const Disk *disk, int64_t size, Err *reterr)
 {
     struct statfs fs;
 
-    if (statfs(disk->data, &fs) < 0)
-        return err_set(reterr, errno, "cannot look at %s", disk->data);
+    /* the folder above: with a quota the data themselves only know of their own room */
+    if (statfs(disk->folder, &fs) < 0)
+        return err_set(reterr, errno, "cannot look at %s", disk->folder);
     if (FAULT_POINT("node.volume.room") ||
         (double)fs.f_bavail * (double)fs.f_bsize < (double)(size - MAX_OF(disk->size, 0)))
         return err_set(reterr, ENOSPC, "the machine has no room for %" PRId64 " bytes", size);
