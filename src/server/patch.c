@@ -87,16 +87,19 @@ static int refuse_patch(Write *write, int outcome, const char *why)
                       str_or(why, "the patch cannot be applied"));
 }
 
-static int check_shape(Write *write, PatchType type, const yyjson_val *patch)
+static int check_shape(Write *write, PatchType type, const yyjson_val *value)
 {
-    const char *what = yyjson_get_type_desc((yyjson_val *)(uintptr_t)patch);
+    yyjson_val *patch = (yyjson_val *)(uintptr_t)value;
+    const char *what = yyjson_is_num(patch)    ? "number"
+                       : yyjson_is_bool(patch) ? "bool"
+                                               : yyjson_get_type_desc(patch);
 
-    if (type == PATCH_JSON && !yyjson_is_arr((yyjson_val *)(uintptr_t)patch))
+    if (type == PATCH_JSON && !yyjson_is_arr(patch))
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                           "error decoding patch: json: cannot unmarshal %s into Go value of type "
                           "[]handlers.jsonPatchOp",
                           what);
-    if (type != PATCH_JSON && !yyjson_is_obj((yyjson_val *)(uintptr_t)patch))
+    if (type != PATCH_JSON && !yyjson_is_obj(patch))
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                           "error decoding patch: json: cannot unmarshal %s into Go value of type "
                           "map[string]interface {}",

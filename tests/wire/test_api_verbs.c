@@ -87,6 +87,8 @@ static const ApiCase update_cases[] = {
     {"a strategic patch", "PATCH", CM "/a", "application/strategic-merge-patch+json", "{\"metadata\":{\"labels\":{\"x\":\"y\"}}}", 200, {{"/metadata/labels", "{\"x\":\"y\"}"}}},
     {"a patch that is none", "PATCH", CM "/a", MERGE, "[]", 400,
      {{"/message", "\"error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}\""}}},
+    {"a number is none either", "PATCH", CM "/a", MERGE, "5", 400,
+     {{"/message", "\"error decoding patch: json: cannot unmarshal number into Go value of type map[string]interface {}\""}}},
     {"a patch of an unknown kind", "PATCH", CM "/a", "application/json", "{}", 415, {{"/message", "\"415: Unsupported Media Type\""}, {"/details", "{}"}}},
     {"a patch with an old version", "PATCH", CM "/a", MERGE, "{\"metadata\":{\"resourceVersion\":\"1\"},\"data\":{\"q\":\"r\"}}", 409, {{0}}},
     {"deletion says what went", "DELETE", CM "/a", NULL, NULL, 200, {{"/status", "\"Success\""}, {"/details/name", "\"a\""}, {"/details/kind", "\"configmaps\""}}},
