@@ -48,11 +48,10 @@ struct RuntimeTask {
     int pidfd;        /* of the container's init, -1 before it is created */
     int conmon_fd;
     StrBuf sync;
-    uv_process_t conmon; /* the short-lived first process */
     uv_pipe_t sync_pipe;
     uv_poll_t conmon_poll;
     uv_timer_t limit; /* of the creation */
-    bool has_process, has_sync, has_poll, has_limit;
+    bool has_sync, has_poll, has_limit;
     int closing;    /* handles whose close callback is to come */
     Process *start; /* crun start */
 };
@@ -195,7 +194,6 @@ static void task_end(RuntimeTask *task)
 {
     task->state = TASK_OVER;
     task->closing++; /* held while closing begins */
-    task_close_handle(task, (uv_handle_t *)&task->conmon, &task->has_process);
     task_close_handle(task, (uv_handle_t *)&task->sync_pipe, &task->has_sync);
     task_close_handle(task, (uv_handle_t *)&task->conmon_poll, &task->has_poll);
     task_close_handle(task, (uv_handle_t *)&task->limit, &task->has_limit);
@@ -422,14 +420,18 @@ static void on_limit(uv_timer_t *timer)
     task_fail(timer->data, false, "the container was not created in time");
 }
 
-static void on_conmon_parent_exit(uv_process_t *process, int64_t status, int signal)
+static void on_first_closed(uv_handle_t *handle)
 {
-    RuntimeTask *task = process->data;
-
-    task_close_handle(task, (uv_handle_t *)&task->conmon, &task->has_process);
+    free(handle);
 }
 
-/* Spawns conmon; the write end of the pipe is its descriptor 3. */
+static void on_first_exit(uv_process_t *process, int64_t status, int signal)
+{
+    uv_close((uv_handle_t *)process, on_first_closed);
+}
+
+/* Spawns conmon; the write end of the pipe is its descriptor 3. The first process goes on as
+ * another and ends; it is waited for whatever becomes of the task, since nobody else can. */
 static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
 {
     _free_ char *pid = mem_printf("%s/pid", start->bundle);
@@ -476,7 +478,7 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
         {.flags = UV_INHERIT_FD, .data.fd = fd},
     };
     uv_process_options_t options = {
-        .exit_cb = on_conmon_parent_exit,
+        .exit_cb = on_first_exit,
         .file = "conmon",
         .args = (char **)(size_t)argv,
         .env = env,
@@ -484,6 +486,7 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
         .stdio_count = 4,
         .stdio = stdio,
     };
+    uv_process_t *first;
     size_t n = 0;
     int r;
 
@@ -495,13 +498,14 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
         argv[n++] = "--leave-stdin-open";
     if (start->tty)
         argv[n++] = "-t";
-    task->conmon.data = task;
     if (FAULT_POINT("node.conmon.spawn"))
         return UV_EAGAIN;
-    r = uv_spawn(task->runtime->loop, &task->conmon, &options);
-    task->has_process = true; /* also after a failure, the handle wants to be closed */
-    if (r == 0 && FAULT_POINT("node.conmon.spawned"))
-        uv_process_kill(&task->conmon, SIGKILL);
+    first = mem_new_type(uv_process_t);
+    r = uv_spawn(task->runtime->loop, first, &options);
+    if (r < 0) /* also after a failure, the handle wants to be closed */
+        on_first_exit(first, 0, 0);
+    else if (FAULT_POINT("node.conmon.spawned"))
+        uv_process_kill(first, SIGKILL);
     return r;
 }
 
