@@ -29,7 +29,7 @@ def test_a_replicated_cache_installs_and_upgrades(helm, world):
     assert len(base64.b64decode(password)) == 10
     # the container has its rights, its files and its password, and no more
     inside = world.out("exec", "my-cache-replica-1", "-c", "cache", "--", "sh", "-c",
-                       "id -u; id -G; touch /x 2>&1; cat /opt/cache/etc/cache.conf | wc -l; stat -c %a /health/*.sh; "
+                       "id -u; id -G; touch /x 2>&1; cat /opt/cache/etc/cache.conf | wc -l; stat -Lc %a /health/*.sh; "
                        "grep cache.local /etc/hosts; echo $CACHE_PASSWORD; ls /var/run/secrets 2>&1 | wc -l").splitlines()
     assert inside[0] == "1001" and inside[1].split() == ["1001"]
     assert "Read-only file system" in inside[2] and inside[3] == "1"

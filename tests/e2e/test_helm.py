@@ -282,7 +282,7 @@ def test_an_object_that_is_refused_fails_the_release_in_the_servers_words(helm, 
     # a field that does not exist
     chart = write_chart(world, t={"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"}, "dat": {}})
     if helm.client == "helm3":  # leaves it at the server's warning
-        assert 'unknown field "dat"' in helm("install", "odd", chart).stderr
+        assert "unknown field" in helm("install", "odd", chart).stderr
     else:
         said = helm.fails("install", "odd", chart)
         assert "dat" in said and ("unknown field" in said or "field not declared in schema" in said), said
