@@ -154,10 +154,15 @@ void subresource_eviction(Call *call)
     Write *write = start(call, on_success);
     _object_ Object *eviction = NULL;
 
-    if (decode(call, &kind_eviction, &eviction, write))
+    if (decode(call, &kind_eviction, &eviction, write)) {
         write_finish(write);
-    else
+    } else if (!str_equal(object_meta(eviction)->name, write->name)) {
+        status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                   "name in URL does not match name in Eviction object");
+        write_finish(write);
+    } else {
         write_eviction(write, eviction);
+    }
 }
 
 /* ---- scale ---- */

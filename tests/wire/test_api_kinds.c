@@ -71,6 +71,8 @@ static const ApiCase pod_cases[] = {
     {"goes at once", "DELETE", POD "/q", NULL, NULL, 200, {{"/kind", "\"Pod\""}}},
     {"really", "GET", POD "/q", NULL, NULL, 404, {{0}}},
     {"a third", "POST", POD, NULL, "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201, {{0}}},
+    {"is not evicted under another's name", "POST", POD "/r/eviction", NULL, "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"q\"}}", 400,
+     {{"/message", "\"name in URL does not match name in Eviction object\""}}},
     {"is evicted", "POST", POD "/r/eviction", NULL, "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"r\",\"namespace\":\"t\"}}", 201, {{"/status", "\"Success\""}}},
     {"and gone", "GET", POD "/r", NULL, NULL, 404, {{0}}},
     {"an unknown priority class", "POST", POD, NULL, "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"priorityClassName\":\"foo\",\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 403,
