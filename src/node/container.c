@@ -301,20 +301,20 @@ static void on_started(void *data, int64_t started_ns)
     machine_started(c->pod->machine, c->index, started_ns);
 }
 
-static void on_failed(void *data, bool created, const char *message)
+/* A start that failed, until what may still be at it was ended. */
+typedef struct Failure {
+    uv_work_t work;
+    AgentContainer *container;
+    char *message, *id, *root;
+} Failure;
+
+static void tell_failure(AgentContainer *c, bool created, const char *message)
 {
-    AgentContainer *c = data;
     AgentPod *pod = c->pod;
     /* crun looks for the program when it creates; elsewhere that is found when the container
      * starts, and clients know it by that: the instance counts as one that ended. */
     bool program = !created && message && strstr(message, "executable file");
 
-    c->task = NULL;
-    if (!created) { /* of conmon and the runtime, whichever failed, the other may still be at it */
-        _free_ char *root = mem_printf("%s/crun", pod->agent->options.run_dir);
-
-        strays_end_of(root, c->id);
-    }
     if (!pod->machine)
         return;
     container_cleanup(c, machine_attempt(pod->machine, c->index));
@@ -323,6 +323,49 @@ static void on_failed(void *data, bool created, const char *message)
     machine_start_failed(pod->machine, c->index,
                          created || program ? "RunContainerError" : "CreateContainerError", message,
                          created || program);
+}
+
+static void failure_work(uv_work_t *work)
+{
+    Failure *failure = CONTAINER_OF(work, Failure, work);
+
+    strays_end_of(failure->root, failure->id);
+}
+
+static void failure_done(uv_work_t *work, int status)
+{
+    Failure *failure = CONTAINER_OF(work, Failure, work);
+    AgentContainer *c = failure->container;
+    AgentPod *pod = c->pod;
+
+    c->starting = false;
+    tell_failure(c, false, failure->message);
+    free(failure->message);
+    free(failure->id);
+    free(failure->root);
+    free(failure);
+    agent_pod_unref(pod);
+}
+
+static void on_failed(void *data, bool created, const char *message)
+{
+    AgentContainer *c = data;
+    Failure *failure;
+
+    c->task = NULL;
+    if (created) {
+        tell_failure(c, true, message);
+        return;
+    }
+    /* Of conmon and the runtime, whichever failed, the other may go on. */
+    failure = mem_new_type(Failure);
+    failure->container = c;
+    failure->message = mem_strdup(str_or(message, ""));
+    failure->id = mem_strdup(c->id);
+    failure->root = mem_printf("%s/crun", c->pod->agent->options.run_dir);
+    c->starting = true;
+    agent_pod_ref(c->pod);
+    uv_queue_work(c->pod->agent->options.loop, &failure->work, failure_work, failure_done);
 }
 
 static const RuntimeEvents runtime_events = {on_created, on_started, on_failed, on_exited};

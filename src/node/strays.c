@@ -9,8 +9,8 @@
 #include "base/vec.h"
 #include "node/strays.h"
 
-#define END_TIMEOUT_MS 5000
-#define ROUNDS 20 /* what is killed may just have made another */
+#define END_TIMEOUT_MS 2000
+#define ROUNDS 10 /* what is killed may just have made another */
 
 void process_end(int64_t pid)
 {
