@@ -17,7 +17,7 @@ static const char script[] =
     ";;\n"
     "        scale) words=$(stead get sts,deploy -o name 2> /dev/null) ;;\n"
     "        rollout)\n"
-    "            words='status undo restart history pause resume'\n"
+    "            words='status undo restart history'\n"
     "            [ \"$COMP_CWORD\" -eq 2 ] ||\n"
     "                words=$(stead get sts,deploy -o name 2> /dev/null) ;;\n"
     "        get | describe | delete)\n"

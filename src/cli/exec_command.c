@@ -288,10 +288,11 @@ static int run(Exec *exec)
     const char *container;
     yyjson_val *pod;
     Target target;
+    size_t of;
 
     if (cluster_open(o, &exec->cluster) ||
         target_parse(&exec->cluster, o->words[0], "pods", &target) ||
-        target_pod(&exec->cluster, &target, &pod))
+        target_pod(&exec->cluster, &target, &pod, &of))
         return 1;
     container = pod_container(pod, o->container, o->quiet);
     if (!container)

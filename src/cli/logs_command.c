@@ -103,10 +103,13 @@ static int add_named(Logs *logs)
     const Options *o = logs->options;
     Target target;
     yyjson_val *pod;
+    size_t of;
 
     if (target_parse(&logs->cluster, o->words[0], "pods", &target) ||
-        target_pod(&logs->cluster, &target, &pod))
+        target_pod(&logs->cluster, &target, &pod, &of))
         return 1;
+    if (of > 1)
+        fprintf(stderr, "Found %zu pods, using pod/%s\n", of, json_text(pod, "/metadata/name"));
     return add_pod(logs, pod);
 }
 

@@ -287,6 +287,10 @@ static int set_switch(const OptionRow *row, Options *o, const char *value)
 {
     bool *at = (bool *)((char *)o + row->offset), on = !value || str_equal(value, "true");
 
+    if (value && row->offset == offsetof(Options, dry_run)) { /* kubectl's words */
+        on = on || str_equal(value, "server") || str_equal(value, "client");
+        value = on ? NULL : str_equal(value, "none") ? "false" : value;
+    }
     if (!on && !str_equal(value, "false")) {
         fprintf(stderr, "stead: %s=%s: say %s or %s=false\n", row->name, value, row->name,
                 row->name);

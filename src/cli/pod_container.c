@@ -33,7 +33,7 @@ const char *pod_container(yyjson_val *pod, const char *wanted, bool quiet)
         add_names(&names, pod, "/spec/ephemeralContainers", " (ephem)", str_or(wanted, annotated));
     found |= add_names(&names, pod, "/spec/initContainers", " (init)", str_or(wanted, annotated));
     if (wanted && !found) {
-        fprintf(stderr, "error: container %s not found in pod %s. It has: %s\n", wanted,
+        fprintf(stderr, "error: container %s is not valid for pod %s out of: %s\n", wanted,
                 json_text(pod, "/metadata/name"), strbuf_string(&names));
         return NULL;
     }

@@ -55,8 +55,8 @@ int target_parse(Cluster *cluster, const char *word, const char *kind, Target *r
 /* GET of the target: 0, or 1 after a message. */
 int target_get(Cluster *cluster, const Target *target, ClusterReply *ret);
 /* Its pod: the pod itself, or the first one (ready ones before others, then by name) that its
- * selector finds; 0, or 1 after a message. */
-int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret);
+ * selector finds, and of how many it is; 0, or 1 after a message. */
+int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret, size_t *ret_of);
 /* spec.selector of a workload or service as "a=b,c=d"; "": none. */
 const char *object_selector(Arena *arena, yyjson_val *object);
 

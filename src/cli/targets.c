@@ -161,7 +161,7 @@ static bool is_ready(yyjson_val *pod)
     return false;
 }
 
-int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret)
+int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret, size_t *ret_of)
 {
     _strbuf_ StrBuf path = STRBUF_INIT;
     yyjson_val *pod, *best = NULL;
@@ -172,6 +172,7 @@ int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret)
     if (target_get(cluster, target, &reply))
         return 1;
     *ret = reply.json;
+    *ret_of = 1;
     if (str_equal(target->resource->plural, "pods") && !*target->resource->group)
         return 0;
     selector = object_selector(cluster->arena, reply.json);
@@ -195,5 +196,6 @@ int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret)
         return 1;
     }
     *ret = best;
+    *ret_of = n;
     return 0;
 }

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import time
 
 import pytest
@@ -102,6 +103,28 @@ def test_describe_prints_what_kubectl_prints(kinds, args):
     assert ours.returncode == theirs.returncode
     assert settled(ours.stdout) == settled(theirs.stdout)
     assert ours.stderr == theirs.stderr
+
+
+@pytest.mark.parametrize("args", [
+    "logs time-server-0 --tail=1", "logs sts/time-server --tail=1", "logs time-server-0 -c nope", "logs time-server-0 -p",
+    "exec time-server-0 -c nope -- true", "exec nope -- true", "exec time-server-0 -- nosuchcommand",
+    "exec sts/time-server -- sh -c exit\\ 3", "rollout history sts/time-server", "rollout status sts/nope",
+    "rollout status pod/time-server-0", "scale sts/nope --replicas=1", "scale sts/time-server --replicas=5",
+    "delete pod nope", "delete nosuch x", "delete -f /nope", "delete cm -l no=such", "apply -f /nope",
+    "events --for pod/time-server-0",
+])
+def test_other_commands_say_what_kubectl_says(s, args):
+    ours = s.run(*shlex.split(args), check=False)
+    theirs = s.world.kubectl(*shlex.split(args), check=False)
+    assert (ours.returncode, ageless(ours.stdout), ours.stderr) == (theirs.returncode, ageless(theirs.stdout), theirs.stderr)
+
+
+def test_a_dry_run_is_asked_for_in_kubectls_words(s):
+    for how in ("--dry-run", "--dry-run=server", "--dry-run=client"):
+        out = s("apply", "-f", "-", how, stdin='{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"never"}}')
+        assert out == "configmap/never created (server dry run)\n"
+    assert s("get", "cm", "never", "--ignore-not-found") == ""
+    assert s.run("apply", "-f", "-", "--dry-run=maybe", check=False, stdin="").returncode == 2
 
 
 def test_get_watch_goes_on_in_the_same_columns(s):
@@ -210,3 +233,33 @@ def test_a_demo_starts_stead_and_shows_what_is_there(machine):
     assert "stead is up" in out and "app-python: 3 of 3 ready" in out
     assert "statefulset.apps/app-python   3/3" in out
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("word,said", [
+    ("dwon", "did you mean down"), ("lgos", "did you mean logs"), ("describ", "did you mean describe"),
+    ("rollouts", "did you mean rollout"), ("create", "kubectl has it: kubectl create"),
+    ("port-forward", "kubectl port-forward"), ("xyzzy", "there is no command xyzzy. Try 'stead help'"),
+])
+def test_a_word_that_is_no_command_gets_the_one_that_was_meant(s, word, said):
+    done = s.world.run(BUILD / "stead", word, check=False)
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_bash_completes_commands_options_kinds_and_names(s):
+    w = s.world
+    tools = w.dir / "completing"
+    tools.mkdir()
+    (tools / "stead").write_text(f'#!/bin/sh\ncase $1 in get) exec {BUILD}/stead "$@" --data {w.data} --run {w.run_dir} '
+                                 f'--kubeconfig {w.kubeconfig};; esac\nexec {BUILD}/stead "$@"\n')
+    (tools / "stead").chmod(0o755)
+
+    def complete(*words):
+        line = " ".join(f"'{word}'" for word in words)
+        return w.run("env", f"PATH={tools}:/usr/bin:/bin", "bash", "-c", f"source <(stead completion bash); COMP_WORDS=({line}); "
+                     f"COMP_CWORD={len(words) - 1}; _stead; printf '%s\\n' \"${{COMPREPLY[@]}}\"").stdout.split()
+
+    assert complete("stead", "ro") == ["rollout"]
+    assert complete("stead", "get", "stat") == ["statefulsets"]
+    assert "--selector" in complete("stead", "get", "--s") and "-n" in complete("stead", "get", "-n")
+    assert complete("stead", "logs", "time-server-0") == ["time-server-0"]
+    assert complete("stead", "rollout", "status", "statefulset") == ["statefulset.apps/time-server"]
