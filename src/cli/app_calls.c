@@ -238,25 +238,55 @@ static void call_image_config(void *data, HttpRequest *request)
 typedef struct ImageUse {
     Arena *arena;
     ImageStore *images;
-    const char *id;
+    Image image; /* the one to go */
     const char *pod;
 } ImageUse;
+
+/* By the name that a pod asks for, or as a container says what it was made of: the name may belong
+ * to a newer image by now. */
+static bool is_of(const ImageUse *use, const char *reference, const char *made_of)
+{
+    Image image;
+
+    if (!str_empty(made_of) &&
+        (str_equal(made_of, use->image.id) ||
+         (!str_empty(use->image.digest) && str_ends_with(made_of, use->image.digest))))
+        return true;
+    return !str_empty(reference) &&
+           image_find(use->images, reference, use->arena, &image, NULL) == 0 &&
+           str_equal(image.id, use->image.id);
+}
+
+static bool uses(const ImageUse *use, const ContainerArray *containers,
+                 const ContainerStatusArray *statuses)
+{
+    for (size_t i = 0; i < containers->n; i++)
+        if (is_of(use, containers->v[i].image, NULL))
+            return true;
+    for (size_t i = 0; i < statuses->n; i++)
+        if (is_of(use, NULL, statuses->v[i].image_id))
+            return true;
+    return false;
+}
 
 static bool look_for_use(void *data, Object *object)
 {
     const Pod *pod = OBJECT_AS(Pod, object);
+    const PodSpec *spec = &pod->spec;
+    const PodStatus *status = &pod->status;
     ImageUse *use = data;
+    bool found = uses(use, &spec->containers, &status->container_statuses) ||
+                 uses(use, &spec->init_containers, &status->init_container_statuses) ||
+                 uses(use, &(ContainerArray){0}, &status->ephemeral_container_statuses);
 
-    for (size_t i = 0; i < pod->spec.containers.n; i++) {
-        Image image;
+    for (size_t i = 0; !found && i < spec->volumes.n; i++) {
+        const ImageVolumeSource *source = spec->volumes.v[i].volume_source.image;
 
-        if (image_find(use->images, pod->spec.containers.v[i].image, use->arena, &image, NULL) ==
-                0 &&
-            str_equal(image.id, use->id))
-            use->pod =
-                arena_printf(use->arena, "%s/%s", pod->metadata.namespace, pod->metadata.name);
+        found = source && is_of(use, source->reference, NULL);
     }
-    return !use->pod;
+    if (found)
+        use->pod = arena_printf(use->arena, "%s/%s", pod->metadata.namespace, pod->metadata.name);
+    return !found;
 }
 
 static void call_image_remove(void *data, HttpRequest *request)
@@ -266,18 +296,16 @@ static void call_image_remove(void *data, HttpRequest *request)
     App *app = data;
     ImageUse use = {.arena = &request->arena, .images = app->images};
     Err err = ERR_INIT;
-    Image image;
 
     if (!name || !app->images) {
         http_respond(request, 400, "text/plain", BYTES_LITERAL("no image given\n"));
         return;
     }
-    if (image_find(app->images, name, &request->arena, &image, &err)) {
+    if (image_find(app->images, name, &request->arena, &use.image, &err)) {
         err_set(&err, 0, "there is no image %s", name);
         answer_error(request, &err);
         return;
     }
-    use.id = image.id;
     client_list(server_client(app->server, "system:status"), &kind_pod, NULL, look_for_use, &use);
     if (use.pod) {
         err_set(&err, 0, "%s is in use by pod %s", name, use.pod);
@@ -288,7 +316,7 @@ static void call_image_remove(void *data, HttpRequest *request)
         answer_error(request, &err);
         return;
     }
-    strbuf_printf(&text, "%s removed\n", image.name);
+    strbuf_printf(&text, "%s removed\n", use.image.name);
     answer(request, 200, &text);
 }
 

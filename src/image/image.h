@@ -52,7 +52,7 @@ void image_import_async(ImageStore *store, const char *file, ImageImportDone don
 /* image_find may import a built-in archive: it is safe to call from the pool, too. "localhost/x"
  * and "x" find each other. By name (short ones are completed as Docker does), name@digest or id. 0,
  * or IMAGE_E_MISSING. */
-enum { IMAGE_E_MISSING = 1, IMAGE_E_IN_USE };
+enum { IMAGE_E_MISSING = 1, IMAGE_E_BUSY };
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
 /* Unpacks the built-in archive that has the name, if any and not yet: may take some 100 ms, so call
  * it from the pool before the image is looked for. What fails shows when it is. */
@@ -62,13 +62,10 @@ void image_bring(ImageStore *store, const char *name);
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
                 void *data);
 /* Removes the name (or, by "sha256:...", an image that lost its name to a newer one); layers and
- * blobs that nothing else uses go too. 0, IMAGE_E_MISSING, or IMAGE_E_IN_USE: a container uses it,
- * or an import is under way. */
+ * blobs that nothing else uses go too. What containers use is for the caller to know. 0,
+ * IMAGE_E_MISSING, or IMAGE_E_BUSY: an import is under way. */
 int image_remove(ImageStore *store, const char *name, Err *reterr);
 
-/* Who knows which images containers were made of: images it answers true for are not removed. */
-typedef bool (*ImageInUse)(void *data, const char *id);
-void image_store_set_in_use(ImageStore *store, ImageInUse in_use, void *data);
 /* What one import may unpack: 64 GiB and 4 million files unless set. */
 void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries);
 

@@ -59,8 +59,6 @@ struct ImageStore {
     VEC(Builtin) builtins;
     uv_mutex_t lock;       /* guards records, builtins, next_tmp; held briefly */
     uv_mutex_t write_lock; /* one import or removal at a time; taken before lock */
-    ImageInUse in_use;     /* may be NULL */
-    void *in_use_data;
 };
 
 /* name.c: podman calls local images "localhost/x", docker calls them "docker.io/library/x": the

@@ -383,19 +383,6 @@ void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const 
 
 /* ---- remove ---- */
 
-/* Another name has the image, too: containers keep it. With the lock held. */
-static bool has_other_name(ImageStore *store, const ImageRecord *record)
-{
-    STRMAP_EACH(&store->records, slot)
-    {
-        const ImageRecord *other = slot->value;
-
-        if (other != record && strcmp(other->id, record->id) == 0)
-            return true;
-    }
-    return false;
-}
-
 static int remove_record(ImageStore *store, const char *name, Arena *arena, Err *reterr)
 {
     _free_ char *path = NULL;
@@ -407,9 +394,6 @@ static int remove_record(ImageStore *store, const char *name, Arena *arena, Err 
     record = find_record(store, name, arena, &builtin);
     if (!record)
         r = IMAGE_E_MISSING;
-    else if (store->in_use && !has_other_name(store, record) &&
-             store->in_use(store->in_use_data, record->id))
-        r = IMAGE_E_IN_USE;
     if (r == 0) {
         path = image_record_path(store, record->name);
         if (unlink(path) < 0 && errno != ENOENT)
@@ -428,7 +412,7 @@ int image_remove(ImageStore *store, const char *name, Err *reterr)
 
     if (uv_mutex_trylock(&store->write_lock) != 0) {
         err_set(reterr, 0, "an import is under way; try again when it is done");
-        return IMAGE_E_IN_USE;
+        return IMAGE_E_BUSY;
     }
     r = remove_record(store, name, &arena, reterr);
     if (r == 0)
@@ -436,8 +420,6 @@ int image_remove(ImageStore *store, const char *name, Err *reterr)
     uv_mutex_unlock(&store->write_lock);
     if (r == IMAGE_E_MISSING)
         err_set(reterr, 0, "there is no image %s on this machine", name);
-    else if (r == IMAGE_E_IN_USE)
-        err_set(reterr, 0, "a container uses the image %s", name);
     return r;
 }
 
@@ -498,12 +480,6 @@ void image_import_async(ImageStore *store, const char *file, ImageImportDone don
 }
 
 /* ---- open and close ---- */
-
-void image_store_set_in_use(ImageStore *store, ImageInUse in_use, void *data)
-{
-    store->in_use = in_use;
-    store->in_use_data = data;
-}
 
 void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries)
 {

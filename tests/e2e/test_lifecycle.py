@@ -182,10 +182,15 @@ def test_images_are_imported_listed_and_removed(world, tmp_path):
     assert "mine:1" in world.stead("image", "import", archive).stdout
     listed = world.stead("image", "ls").stdout
     assert re.search(r"mine\s+1\b", listed), listed
-    world.kubectl("run", "shell", "--image=mine:1", "--image-pull-policy=Never", "--restart=Never", "--command", "--",
-                  "sh", "-c", "echo ran")
+    container = {"image": "mine:1", "imagePullPolicy": "Never"}
+    world.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "shell"}, "spec": {
+        "restartPolicy": "Never",
+        "initContainers": [{**container, "name": "first", "command": ["true"]}],
+        "containers": [{**container, "name": "shell", "command": ["sh", "-c", "echo ran"]}]}})
     world.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/shell", "--timeout=60s")
     assert world.out("logs", "shell") == "ran\n"
+    used = world.stead("image", "rm", "mine:1", check=False)
+    assert used.returncode == 1 and "mine:1 is in use by pod default/shell" in used.stderr
     world.kubectl("delete", "pod", "shell")
     world.stead("image", "rm", "mine:1")
     assert "mine" not in world.stead("image", "ls").stdout
