@@ -177,6 +177,8 @@ static void plan(Reconcile *reconcile)
     gather_revisions(reconcile, &input);
     daemonset_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = left_ns > 0 ? left_ns : sync->plan.again_after_ns;
+    if (sync->passes == PASSES_MAX) /* let others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
     if (reconcile->failed || sync->result.failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
     } else if (write_revisions(reconcile, &sync->plan)) {

@@ -122,6 +122,8 @@ static void plan(Reconcile *reconcile)
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     job_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
+    if (sync->passes == PASSES_MAX) /* let others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
     if (reconcile->failed || sync->passes++ == PASSES_MAX) {
         write_last_status(reconcile);
     } else if (sync->plan.actions.n) {

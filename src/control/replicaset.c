@@ -52,6 +52,8 @@ static void plan(Reconcile *reconcile)
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     replicaset_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
+    if (sync->plan.actions.n && sync->passes == PASSES_MAX) /* others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
     if (!sync->plan.actions.n || sync->result.failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
         return;
