@@ -177,6 +177,8 @@ static void plan(Reconcile *reconcile)
     gather(reconcile, object->value, &input);
     deployment_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
+    if (sync->plan.n && sync->passes == PASSES_MAX) /* others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
     if (!sync->plan.n || reconcile->failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
         return;
