@@ -106,7 +106,8 @@ static void on_reported(void *data, const ApiStatus *status, Object *object)
             log_warn("node", "status of pod %s/%s: %s", pod->ns, pod->name,
                      str_or(status->message, "refused"));
         pod->report_again = false;
-        timer_start(pod->agent->options.clock, &pod->report, conflict ? 0 : NS_PER_SEC);
+        /* Not at once: the write that was in the way has to come through the loop first. */
+        timer_start(pod->agent->options.clock, &pod->report, conflict ? NS_PER_MS : NS_PER_SEC);
     } else if (pod->report_again || pod->final) {
         pod->report_again = false;
         agent_report(pod);
