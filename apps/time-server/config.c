@@ -49,7 +49,7 @@ static int read_file(Config *config, const char *value, Err *reterr)
 static int read_format(Config *config, const char *value, Err *reterr)
 {
     config->format = counter_format(value);
-    return config->format ? 0 : err_set(reterr, 0, "give text, log, quoted or binary");
+    return config->format ? 0 : err_set(reterr, 0, "give text, line, log, quoted or binary");
 }
 
 /* glibc takes any nonsense for UTC, so look for the file of the zone. */
@@ -98,7 +98,7 @@ typedef struct Setting {
 static const Setting settings[] = {
     {"--listen",          "TIME_SERVER_LISTEN",          ":5000",  read_listen,  "ADDR:PORT", "where to answer; also [ADDR]:PORT, :PORT or unix:/PATH"},
     {"--file",            "TIME_SERVER_FILE",            "visits", read_file,    "FILE",      "what keeps the visits"},
-    {"--format",          "TIME_SERVER_FORMAT",          "text",   read_format,  "FORMAT",    "of the file: text, log, quoted or binary"},
+    {"--format",          "TIME_SERVER_FORMAT",          "text",   read_format,  "FORMAT",    "of the file: text, line, log, quoted or binary"},
     {"--zone",            "TIME_SERVER_ZONE",            "UTC",    read_zone,    "ZONE",      "of the time, such as Europe/Moscow"},
     {"--trusted-proxies", "TIME_SERVER_TRUSTED_PROXIES", "",       read_trusted, "NETWORKS",  "whose X-Forwarded-For counts, such as 10.0.0.0/8,::1"},
     {"--sync",            "TIME_SERVER_SYNC",            "always", read_sync,    "WHEN",      "a visit goes to the disk: always (before it is told), interval (every second), never"},

@@ -10,6 +10,7 @@
 /* clang-format off */
 static const CounterFormat formats[] = {
     {"text",   whole_load, whole_add, .parse = whole_parse_text,   .print = whole_print_text},
+    {"line",   whole_load, whole_add, .parse = whole_parse_text,   .print = whole_print_line},
     {"binary", whole_load, whole_add, .parse = whole_parse_binary, .print = whole_print_binary},
     {"log",    log_load,   log_add,   .log = {"Visits:\n", "", "\n"}},
     {"quoted", log_load,   log_add,   .log = {"", "\"Visits:\\n", "\\n\"\n"}},

@@ -6,16 +6,17 @@
  * hand goes on from there, and one that does not parse is never written over. Formats:
  *
  *   text    "57\n" or "57"; written without the end of line
+ *   line    "57\n" or "57"; written with the end of line
  *   binary  one little-endian integer of 1 to 8 bytes; written with 8
  *   log     a line "Visits:", then one a visit: "2022-11-29T10:45:36+03:00 - 172.17.0.1"; the count
  *           is the number of those
  *   quoted  one line a visit: "Visits:\n2022-11-29T10:45:36+03:00 - 172.17.0.1\n", with the quotes,
  *           and with two characters for each \n
  *
- * A reader of text and binary gets the old count or the new one, never a mixture: counter_whole.c
- * says how. A log grows by one write; a last line without its end is what a kill or a power cut
- * left of a visit that nobody was told about: it does not count, and goes with the next addition. A
- * lock on .NAME.lock, in the same folder, keeps other processes away.
+ * A reader of text, line and binary gets the old count or the new one, never a mixture of both:
+ * counter_whole.c explains how. A log grows by one write. A last line without its end is what a kill
+ * or a power cut left of a visit that was never answered: it does not count, and the next addition
+ * removes it. A lock on .NAME.lock, in the same folder, keeps other processes away.
  */
 #ifndef TIME_SERVER_COUNTER_H
 #define TIME_SERVER_COUNTER_H

@@ -57,6 +57,7 @@ int whole_add(Counter *counter, const Visit *visits, size_t n, bool durable, uin
               Err *reterr);
 bool whole_parse_text(const char *p, size_t n, uint64_t *ret);
 size_t whole_print_text(uint64_t count, char buf[static COUNT_MAX]);
+size_t whole_print_line(uint64_t count, char buf[static COUNT_MAX]);
 bool whole_parse_binary(const char *p, size_t n, uint64_t *ret);
 size_t whole_print_binary(uint64_t count, char buf[static COUNT_MAX]);
 

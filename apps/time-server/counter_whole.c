@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that are the count and nothing else: text and binary.
+ * Files that are the count and nothing else: text, line and binary.
  *
  * A new count is put in place in one of two ways.
  *
@@ -47,6 +47,11 @@ bool whole_parse_text(const char *p, size_t n, uint64_t *ret)
 size_t whole_print_text(uint64_t count, char buf[static COUNT_MAX])
 {
     return (size_t)snprintf(buf, COUNT_MAX, "%" PRIu64, count);
+}
+
+size_t whole_print_line(uint64_t count, char buf[static COUNT_MAX])
+{
+    return (size_t)snprintf(buf, COUNT_MAX, "%" PRIu64 "\n", count);
 }
 
 bool whole_parse_binary(const char *p, size_t n, uint64_t *ret)

@@ -81,7 +81,7 @@ static void a_wrong_value_is_named(void **state)
         {"--file=/tmp/", "--file=/tmp/: give the path"},
         {"--file=/tmp", "--file=/tmp: that is no file"},
         {"--file=/dev/null", "that is no file"},
-        {"--format=json", "--format=json: give text, log, quoted or binary"},
+        {"--format=json", "--format=json: give text, line, log, quoted or binary"},
         {"--zone=Mars/Olympus", "--zone=Mars/Olympus: there is no such time zone"},
         {"--zone=../../etc/passwd", "give the name of a zone"},
         {"--zone=/etc/localtime", "give the name of a zone"},

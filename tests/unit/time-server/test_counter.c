@@ -76,6 +76,9 @@ static void text_is_a_number_and_nothing_else(void **state)
     GOOD("text", "0", 0);
     GOOD("text", "57", 57);
     GOOD("text", "57\n", 57);
+    GOOD("line", "57", 57);
+    GOOD("line", "57\n", 57);
+    BAD("line", "57\n\n");
     GOOD("text", "18446744073709551614", UINT64_MAX - 1);
     BAD("text", "");
     BAD("text", "\n");
@@ -170,6 +173,7 @@ static void what_is_added_is_there_in_each_format(void **state)
         size_t n;
     } cases[] = {
         {"text", "3", 1},
+        {"line", "3\n", 2},
         {"binary", "\3\0\0\0\0\0\0\0", 8},
         {"log", "Visits:\n" LINE "\n" LINE "\n2022-11-29T10:45:37+03:00 - 172.17.0.2\n",
          8 + 3 * 39},
@@ -365,7 +369,7 @@ static void a_reader_never_sees_a_mixture(void **state)
 static void an_addition_that_fails_counts_nothing(void **state)
 {
 #ifdef FAULT_POINTS
-    static const char *const formats[] = {"text", "binary", "log", "quoted"};
+    static const char *const formats[] = {"text", "line", "binary", "log", "quoted"};
 
     for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
         Counter *counter = new_counter(formats[i]);
