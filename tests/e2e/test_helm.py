@@ -116,9 +116,46 @@ def test_everything_the_chart_can_make_is_accepted(helm4, world):
     world.kubectl("wait", "--for=delete", "pvc", "--all", "--timeout=30s")
 
 
+def test_the_chart_takes_what_a_user_adds(helm4, world):
+    """No claims, ordinals of one's own, init containers and volumes of one's own, a budget by minAvailable."""
+    added = world.dir / "added.yaml"
+    added.write_text("""
+replicaCount: 2
+persistence: {enabled: false}
+ordinals: {start: 5}
+minReadySeconds: 1
+visits: {format: line}
+podDisruptionBudget: {enabled: true, minAvailable: 50%}
+initContainers:
+- name: greet
+  image: time-server:latest
+  imagePullPolicy: IfNotPresent
+  command: [sh, -c, echo hello > /shared/greeting]
+  volumeMounts: [{name: shared, mountPath: /shared}]
+volumes: [{name: shared, emptyDir: {}}]
+volumeMounts: [{name: shared, mountPath: /shared, readOnly: true}]
+""")
+    notes = helm4.out("install", "page", CHART, "-f", added, "--wait", "--timeout", "60s")
+    assert "That is an emptyDir" in notes and "pod/page-time-server-5 -- cat" in notes
+    assert names(world, "pods") == ["page-time-server-5", "page-time-server-6"]
+    assert names(world, "pvc") == []
+    budget = world.get("pdb", "page-time-server")["spec"]
+    assert budget["minAvailable"] == "50%" and "maxUnavailable" not in budget
+    assert world.get("sts", "page-time-server")["spec"]["minReadySeconds"] == 1
+    pods = ["page-time-server-5", "page-time-server-6"]
+    for pod in pods:
+        world.kubectl("exec", pod, "--", "wget", "-q", "-T", "5", "-O", "/dev/null", "http://127.0.0.1:5000/")
+    # with an end of line the counts of several replicas do not run together
+    assert "".join(world.out("exec", pod, "--", "cat", "/shared/greeting", "persistent/visits") for pod in pods) == "hello\n1\n" * 2
+    # the busybox in the image says what is wrong with a name, with a time-out too
+    done = world.kubectl("exec", pods[0], "--", "wget", "-T", "5", "-O", "-", "http://no.such.name.invalid/", check=False)
+    assert done.returncode == 1 and "bad address 'no.such.name.invalid'" in done.stderr
+    helm4("uninstall", "page", "--wait")
+
+
 def test_wrong_values_are_refused_with_their_names(helm, world):
     said = helm.fails("install", "page", CHART, "--set", "visits.format=base64")
-    assert "visits" in said and "format" in said and "'text', 'log', 'quoted', 'binary'" in said.replace('"', "'")
+    assert "visits" in said and "format" in said and "'text', 'line', 'log', 'quoted', 'binary'" in said.replace('"', "'")
     said = helm.fails("install", "page", CHART, "--set", "replicas=3")
     assert "replicas" in said
     assert names(world, "sts") == [] and helm.json("list") == []
