@@ -276,15 +276,23 @@ int selector_parse_fields(Arena *arena, const char *text, Selector **ret, const 
     return 0;
 }
 
-static SelectorOp op_from_api(const char *op)
+/* Positive: no operator that there is. */
+static int op_from_api(const char *op, SelectorOp *ret)
 {
-    if (str_equal(op, "NotIn"))
-        return SELECTOR_NOT_IN;
-    if (str_equal(op, "Exists"))
-        return SELECTOR_EXISTS;
-    if (str_equal(op, "DoesNotExist"))
-        return SELECTOR_NOT_EXISTS;
-    return SELECTOR_IN;
+    static const struct {
+        const char *name;
+        SelectorOp op;
+    } names[] = {{"In", SELECTOR_IN},
+                 {"NotIn", SELECTOR_NOT_IN},
+                 {"Exists", SELECTOR_EXISTS},
+                 {"DoesNotExist", SELECTOR_NOT_EXISTS}};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_equal(names[i].name, op)) {
+            *ret = names[i].op;
+            return 0;
+        }
+    return 1;
 }
 
 static void require_map(Arena *arena, Selector *selector, const StringMap *map)
@@ -315,8 +323,9 @@ Selector *selector_from_api(Arena *arena, const struct LabelSelector *api)
         const LabelSelectorRequirement *from = &api->match_expressions.v[i];
         Requirement *r = &selector->v[selector->n++];
 
-        r->key = arena_strdup(arena, from->key);
-        r->op = op_from_api(from->operator);
+        r->key = arena_strdup(arena, str_or(from->key, ""));
+        if (op_from_api(from->operator, & r->op))
+            selector->nothing = true;
         r->values.v = arena_new_n(arena, const char *, from->values.n + 1);
         r->values.n = from->values.n;
         for (size_t k = 0; k < from->values.n; k++)

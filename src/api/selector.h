@@ -36,7 +36,8 @@ struct LabelSelector;
 /* "a=b,c in (d,e),!f"; 0 or a positive outcome with *reterr in kube-apiserver's words. */
 int selector_parse_labels(Arena *arena, const char *text, Selector **ret, const char **reterr);
 int selector_parse_fields(Arena *arena, const char *text, Selector **ret, const char **reterr);
-/* From the API type; NULL selects nothing, an empty one everything. */
+/* From the API type; NULL selects nothing, an empty one everything. It need not be valid, since
+ * objects are matched before they are validated: an operator that does not exist selects nothing. */
 Selector *selector_from_api(Arena *arena, const struct LabelSelector *api);
 /* From a plain map, as Services have. */
 Selector *selector_from_map(Arena *arena, const StringMap *map);

@@ -306,6 +306,10 @@ static void check_field(const Type *type, const Field *field, const void *at, co
 static void walk(const Type *type, const void *value, const void *before, const Path *path,
                  Causes *causes)
 {
+    if (type_is_bare(type)) {
+        check_list(&type->fields[0], field_at(value, &type->fields[0]), path, causes);
+        return;
+    }
     for (size_t i = 0; i < type->n_fields; i++) {
         const Field *field = &type->fields[i];
         const void *old = before ? field_at(before, field) : NULL;

@@ -6,7 +6,8 @@
  * chain of steps on the C stack, so that it costs nothing until a message needs it: type errors
  * name the struct and the fields to the value (no indices), field errors the whole path.
  *
- * null is the same as absent, except in lists and maps, where it is an empty element.
+ * null is the same as absent, except in lists and maps, where it is an empty element
+ * (type_thing_init).
  */
 #include "codec/json.h"
 
@@ -389,7 +390,9 @@ static int decode_list(Decoder *d, const Step *up, const Field *field, yyjson_va
     yyjson_arr_foreach(json, i, n, element)
     {
         step.index = i;
-        if (!yyjson_is_null(element)) {
+        if (yyjson_is_null(element)) {
+            type_thing_init(field, at);
+        } else {
             r = decode_thing(d, &step, field, element, at);
             if (r)
                 return r;
@@ -474,7 +477,9 @@ static int decode_map(Decoder *d, const Step *up, const Field *field, yyjson_val
         if (r)
             return r;
         step.key = entry_key(at);
-        if (!yyjson_is_null(value)) {
+        if (yyjson_is_null(value)) {
+            type_thing_init(field, at + TYPE_ENTRY_VALUE);
+        } else {
             r = decode_thing(d, &step, field, value, at + TYPE_ENTRY_VALUE);
             if (r)
                 return r;

@@ -274,8 +274,7 @@ static int decode_int_or_string(Reader *up, Bytes bytes, IntOrString *v)
     }
     if (v->is_string)
         v->number = 0;
-    else
-        v->string = NULL;
+    v->string = v->is_string ? str_or(v->string, "") : NULL;
     return x;
 }
 
@@ -369,6 +368,7 @@ static int decode_entry(Reader *up, const Field *field, const WireField *entry, 
         return wrong_wire(up, field, entry);
     at = list_push(up, list, value_size(field));
     *(const char **)(void *)at = "";
+    type_thing_init(field, at + TYPE_ENTRY_VALUE);
     x = descend(up, entry->bytes, &r);
     while (x == 0 && r.p < r.end) {
         x = read_field(&r, &wire);

@@ -55,6 +55,58 @@ const TypeName *type_find(const Type *type, const char *json, size_t length)
     return NULL;
 }
 
+void type_thing_init(const Field *field, void *at)
+{
+    if (field->value == VALUE_STRING)
+        *(const char **)at = "";
+    else if (field->value == VALUE_QUANTITY)
+        *(const char **)at = "0";
+}
+
+/* ---- soundness ---- */
+
+static bool thing_sound(const Field *field, const void *at)
+{
+    switch (field->value) {
+    case VALUE_STRING:
+    case VALUE_QUANTITY:
+        return *(const char *const *)at != NULL;
+    case VALUE_INT_OR_STRING:
+        return !((const IntOrString *)at)->is_string || ((const IntOrString *)at)->string;
+    case VALUE_STRUCT:
+        return type_sound(field->type, at);
+    default:
+        return true;
+    }
+}
+
+static bool field_sound(const Field *field, const void *at)
+{
+    const List *list = at;
+    size_t size = value_size(field), skip = field->shape == SHAPE_MAP ? TYPE_ENTRY_VALUE : 0;
+    const char *element;
+
+    if (type_is_pointer(field))
+        return !*(const void *const *)at || thing_sound(field, *(const void *const *)at);
+    if (field->shape < SHAPE_LIST)
+        return field->value == VALUE_STRING || field->value == VALUE_QUANTITY ||
+               thing_sound(field, at);
+    element = list->v;
+    for (size_t i = 0; i < list->n; i++, element += size)
+        if ((skip && !*(const char *const *)(const void *)element) ||
+            !thing_sound(field, element + skip))
+            return false;
+    return true;
+}
+
+bool type_sound(const Type *type, const void *value)
+{
+    for (const Field *field = type->fields, *end = field + type->n_fields; field < end; field++)
+        if (!field_sound(field, field_at(value, field)))
+            return false;
+    return true;
+}
+
 /* ---- copy ---- */
 
 static void thing_copy(const Field *field, Arena *arena, void *to, const void *from)

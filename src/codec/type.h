@@ -26,6 +26,12 @@
  *   MAP       struct { Entry *v; size_t n; }, Entry { const char *key; T value; }; sorted by key,
  *             keys unique
  *
+ * A text or quantity that is an element of a list or the value of a map entry is never NULL, and
+ * neither is the string of an IntOrString whose is_string is set. Clients may send null in these
+ * places; decoders turn it into what Go makes of it ("" and "0", type_thing_init), so that users of
+ * a list need no check. A plain or optional text that was not sent stays NULL: whoever reads one
+ * outside of str_equal(), str_empty() and str_or() has to expect that.
+ *
  * List and Map below have the layout of all of these.
  */
 #ifndef CODEC_TYPE_H
@@ -201,6 +207,13 @@ typedef struct TypeName {
 /* The name's entry, or NULL. */
 const TypeName *type_find(const Type *type, const char *json, size_t length);
 size_t value_size(const Field *field); /* of one element, map entry or the thing itself */
+
+/* Makes an element or the value of a map entry, whose memory is zeroed, what it is when it is null
+ * or left out: a text is "", a quantity "0", everything else its zero. */
+void type_thing_init(const Field *field, void *at);
+
+/* Does the value keep the rule above: no NULL text in a list, a map or an IntOrString? */
+bool type_sound(const Type *type, const void *value);
 
 /* Where the value stands in a map's entry, after the key. */
 #define TYPE_ENTRY_VALUE 8

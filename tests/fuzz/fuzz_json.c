@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(report.error);
         return 0;
     }
+    ASSERT(type_sound(&type_Pod, &pod));
     json_encode(&type_Pod, &pod, NULL, &text);
     ASSERT(json_parse(&arena, strbuf_bytes(&text), &doc, NULL) == 0);
     ASSERT(json_decode(&type_Pod, &arena, yyjson_doc_get_root(doc), 0, NULL, &again, &report) == 0);

@@ -20,6 +20,7 @@ static void check(const Type *type, Bytes raw)
         ASSERT(error);
         return;
     }
+    ASSERT(type_sound(type, value));
     protobuf_encode(type, value, &wire);
     ASSERT(protobuf_decode(type, &arena, strbuf_bytes(&wire), again, &error) == 0);
     ASSERT(type_equal(type, value, again));

@@ -172,6 +172,7 @@ static void check(const Kind *kind, uint64_t seed)
     assert_int_equal(json_decode(type, &arena, yyjson_doc_get_root(doc), DECODE_CHECK_FIELDS, NULL,
                                  read, &report),
                      0);
+    assert_true(type_sound(type, read));
     assert_string_equal(encode(&arena, type, read), json);
     type_copy(type, &arena, copy, read);
     assert_true(type_equal(type, copy, read));

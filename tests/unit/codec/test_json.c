@@ -70,6 +70,12 @@ static void what_is_read_is_written(void **state)
         {"{\"data\":{\"k\":\"AAEC/w==\",\"e\":\"\",\"n\":null}}",
          "{\"metadata\":{},\"spec\":{\"containers\":null},\"data\":{\"e\":\"\",\"k\":\"AAEC/"
          "w==\",\"n\":null}}"},
+        {"{\"metadata\":{\"finalizers\":[null,\"f\"]},\"spec\":{\"containers\":[{\"args\":[null],"
+         "\"limits\":{\"cpu\":null}}],\"numbers\":[null],\"extra\":{\"k\":[null],\"n\":null}}}",
+         "{\"metadata\":{\"finalizers\":[\"\",\"f\"]},\"spec\":{\"containers\":[{\"name\":\"\","
+         "\"args\":"
+         "[\"\"],\"limits\":{\"cpu\":\"0\"}}],\"numbers\":[0],\"extra\":{\"k\":[\"\"],\"n\":null}}"
+         "}"},
         {"{\"raw\": {\"a\" : [1, 2.50, 1e3, -7, \"<x>\", null, true]} }",
          "{\"metadata\":{},\"spec\":{\"containers\":null},\"raw\":{\"a\":[1,2.5,1000,-7,"
          "\"\\u003cx\\u003e\",null,true]}}"},
@@ -92,6 +98,7 @@ static void what_is_read_is_written(void **state)
 
         assert_int_equal(
             decode(&arena, cases[i].in, DECODE_CHECK_FIELDS, &sample, &report) & ~JSON_E_FIELD, 0);
+        assert_true(type_sound(&sample_type, &sample));
         assert_string_equal(encode(&arena, &sample), cases[i].out);
     }
 }

@@ -101,6 +101,13 @@ static void the_wire_is_read(void **state)
                        "b\x12\x01"
                        "3"),
          0, "{\"metadata\":{\"labels\":{\"a\":\"1\",\"b\":\"3\"}},\"spec\":{\"containers\":null}}"},
+        /* an entry without a value, one without a key, and an int-or-string without its string */
+        {BYTES_LITERAL("\x0a\x07\x5a\x03\x0a\x01"
+                       "b\x5a\x00\x12\x04\x62\x02\x08\x01"),
+         0,
+         "{\"metadata\":{\"labels\":{\"\":\"\",\"b\":\"\"}},\"spec\":{\"containers\":null,"
+         "\"surge\":"
+         "\"\"}}"},
         {BYTES_LITERAL("\x0a"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
         {BYTES_LITERAL("\x0a\x05\x0a"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
         {BYTES_LITERAL("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), PROTOBUF_E_MALFORMED,
@@ -126,8 +133,10 @@ static void the_wire_is_read(void **state)
 
         assert_int_equal(protobuf_decode(&sample_type, &arena, cases[i].in, &sample, &error),
                          cases[i].r);
-        if (cases[i].r == 0)
+        if (cases[i].r == 0) {
+            assert_true(type_sound(&sample_type, &sample));
             json_encode(&sample_type, &sample, NULL, &out);
+        }
         assert_string_equal(cases[i].r ? error : out.p, cases[i].out);
     }
 }
