@@ -9,7 +9,8 @@
  * Folders of a pod:
  *   RUN/pods/<uid>/            sandbox (boot id), hosts, resolv.conf, shm, ipc, volumes/, sub/, exec/
  *   RUN/pods/<uid>/c/<container>/<attempt>/
- *                              the bundle (runtime.h), with `id` and `termination-log` besides
+ *                              the bundle (runtime.h), with `id`, `image` (as the spec named it)
+ *                              and `termination-log` besides
  *   DATA/pods/<uid>/           volumes/ (emptyDir), root/<container>/<attempt>/{upper,work,root}
  *   DATA/logs/pods/<ns>_<name>_<uid>/<container>/<attempt>.log
  */
@@ -18,6 +19,7 @@
 
 #include <uv.h>
 
+#include "base/follow.h"
 #include "base/list.h"
 #include "base/process.h"
 #include "base/strmap.h"
@@ -28,6 +30,7 @@
 #include "node/machine.h"
 #include "node/node.h"
 #include "node/oci.h"
+#include "node/pod_inputs.h"
 #include "node/podenv.h"
 #include "node/runtime.h"
 #include "node/volumes.h"
@@ -67,16 +70,17 @@ struct AgentPod {
     Arena arena;  /* of volumes */
     PodVolume *volumes;
     size_t n_volumes;
-    bool volumes_ready;
-    Timer refresh; /* tokens */
-    bool refreshing;
+    StrMap tokens;     /* that its volumes hold (volumes.h) */
+    Follow files;      /* content of volumes; preparing counts as a pass */
+    Timer token_timer; /* until the first token has to be renewed */
     /* ending */
+    Timer teardown_retry;
     bool teardown_wanted, tearing_down;
     int deleting;     /* containers whose remains the runtime is removing */
     bool object_gone; /* the API knows it no more */
     /* reporting */
-    Timer report;
-    bool reporting, report_again, deleting_object, final;
+    Follow report;
+    bool final; /* the last status is due, then the object's deletion */
 };
 
 struct NodeAgent {
@@ -85,14 +89,15 @@ struct NodeAgent {
     EventRecorder *events;
     StrMap pods;       /* by uid */
     StrMap host_ports; /* name of the port -> uid of the pod that has it */
-    ClientWatch *pod_watch, *config_watch, *secret_watch, *volume_watch;
+    ClientWatch *pod_watch, *volume_watch, *input_watches[POD_INPUTS];
     PodStreams streams;
     VEC(LogStream *) logs;
     VEC(ExecStream *) execs;
     VEC(ForwardStream *) forwards;
     char *host_ip, *cgroup;
-    bool node_writing, node_again; /* the Node object */
-    char *runtime_version;         /* "crun://1.8.1"; NULL: not asked yet */
+    Follow node_status;    /* the Node object */
+    bool registered;       /* it was there, with our labels */
+    char *runtime_version; /* "crun://1.8.1"; NULL: not asked yet */
     StringMap allocatable;
     Arena arena;
     struct ssl_ctx_st *probe_tls;
@@ -119,8 +124,7 @@ void agent_pod_facts(AgentPod *pod, PodFacts *ret);
 const ObjectMeta *agent_pod_meta(const AgentPod *pod);
 void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
                      const char *message);
-void agent_pod_content_changed(AgentPod *pod); /* a ConfigMap or Secret it uses */
-void agent_pod_gone(AgentPod *pod);            /* node.c: out of the table */
+void agent_pod_gone(AgentPod *pod); /* node.c: out of the table */
 
 void agent_shutdown_check(NodeAgent *agent); /* has the last pod come down? */
 
@@ -131,7 +135,7 @@ void agent_report_init(AgentPod *pod);
 /* sandbox.c */
 void sandbox_prepare(AgentPod *pod);
 void sandbox_teardown(AgentPod *pod);
-void sandbox_refresh(AgentPod *pod);
+void sandbox_init(AgentPod *pod);
 void sandbox_end_pause(const char *run); /* init of the shared PID namespace */
 bool sandbox_shares_processes(const AgentPod *pod);
 /* Makes a shared PID namespace anew if its init is gone. False: it need not; done is not called. */

@@ -317,6 +317,7 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
     int r;
 
     s->name = arena_strdup(&s->arena, container->name);
+    s->image = arena_strdup(&s->arena, str_or(container->image, ""));
     s->id = arena_strdup(&s->arena, c->id);
     s->bundle = arena_strdup(&s->arena, c->bundle);
     s->root = arena_printf(&s->arena, "%s/root/%s/%d", pod->data, container->name, attempt);
@@ -522,6 +523,8 @@ int container_spec_prepare(ContainerSpec *s, Err *reterr)
     }
     if (r >= 0)
         r = write_small(s->bundle, "termination-log", "", 0666, reterr);
+    if (r >= 0)
+        r = write_small(s->bundle, "image", s->image, 0600, reterr);
     if (r >= 0)
         r = write_small(s->bundle, "id", s->id, 0600, reterr);
     if (r < 0)

@@ -18,6 +18,7 @@ typedef struct SpecMount {
 typedef struct ContainerSpec {
     Arena arena;
     const char *name, *id, *bundle, *root; /* root: folder of upper, work, root */
+    const char *image;                     /* as the pod names it */
     StringArray layers;
     OciSpec oci;
     OciMount *mounts;

@@ -97,7 +97,7 @@ bool container_should_restart(const MachineContainer *c, int exit_code)
 
     if (c->kind == CONTAINER_EPHEMERAL)
         return false;
-    if (c->kind == CONTAINER_SIDECAR)
+    if (c->kind == CONTAINER_SIDECAR || c->replacing)
         return true;
     for (size_t i = 0; i < c->spec->restart_policy_rules.n; i++)
         if (rule_matches(&c->spec->restart_policy_rules.v[i], exit_code))
@@ -124,11 +124,22 @@ static int64_t pod_grace(const Machine *m)
 
 /* ---- starting ---- */
 
+/* Does the spec name another image than the newest start was made from? */
+static bool is_outdated(const MachineContainer *c)
+{
+    return c->start_image && !str_equal(c->start_image, c->spec->image);
+}
+
 static void container_start(MachineContainer *c)
 {
     Machine *m = c->machine;
 
     timer_stop(m->clock, &c->retry);
+    if (is_outdated(c)) /* back-offs belong to what failed before */
+        c->pull_backoff_ns = 0;
+    set_text(&c->start_image, c->spec->image);
+    c->start_inputs = m->inputs;
+    c->replacing = false;
     c->retry_backoff = 0;
     c->stage = CONTAINER_STARTING;
     c->started = false;
@@ -171,6 +182,8 @@ static void container_restart(MachineContainer *c)
     Machine *m = c->machine;
     int64_t now = clock_wall_ns(m->clock), since = c->now.set ? c->now.finished_ns : now;
 
+    if (is_outdated(c))
+        c->backoff_ns = 0;
     if (in_backoff_since(c, since, now)) {
         _free_ char *pod = pod_text(m), *delay = duration_text(c->backoff_ns);
         _free_ char *text = mem_printf("back-off %s restarting failed container=%s pod=%s", delay,
@@ -306,6 +319,22 @@ void container_stop(MachineContainer *c, int64_t grace_ns, const char *message)
     changed(m);
 }
 
+/* Ends a running container whose image is no longer the one that the spec names, so that it starts
+ * again with that one, whatever its restart policy. Kubernetes leaves init containers alone, and
+ * sidecars until they are started. */
+static void container_replace(MachineContainer *c)
+{
+    bool sidecar = c->kind == CONTAINER_SIDECAR;
+    _free_ char *text = mem_printf(sidecar ? "Init container %s definition changed"
+                                           : "Container %s definition changed, will be restarted",
+                                   c->spec->name);
+
+    if (sidecar ? !c->started : c->kind != CONTAINER_REGULAR)
+        return;
+    c->replacing = true;
+    container_stop(c, pod_grace(c->machine), text);
+}
+
 static void stop_one(MachineContainer *c)
 {
     _free_ char *text = mem_printf("Stopping container %s", c->spec->name);
@@ -354,17 +383,33 @@ static void machine_stop(Machine *m)
 
 /* ---- what comes next ---- */
 
+/* A new image is tried at once, whatever back-off the one before has earned. */
+static bool may_start(const MachineContainer *c)
+{
+    return c->stage == CONTAINER_WAITING && (!c->retry.active || is_outdated(c));
+}
+
+static void container_start_anew(MachineContainer *c)
+{
+    if (is_outdated(c))
+        c->backoff_ns = 0;
+    container_start(c);
+}
+
 /* An init container's turn. True: it is through, the next one may come. */
 static bool advance_init(MachineContainer *c)
 {
     Machine *m = c->machine;
 
-    if (c->stage == CONTAINER_WAITING && !c->retry.active) {
-        container_start(c);
+    if (may_start(c)) {
+        container_start_anew(c);
         return false;
     }
-    if (c->kind == CONTAINER_SIDECAR)
+    if (c->kind == CONTAINER_SIDECAR) {
+        if (c->stage == CONTAINER_RUNNING && is_outdated(c))
+            container_replace(c);
         return c->started || m->initialized;
+    }
     if (c->stage != CONTAINER_EXITED)
         return false;
     if (c->now.exit_code == 0)
@@ -382,9 +427,10 @@ static void advance_ended(MachineContainer *c)
 {
     if (c->stage == CONTAINER_EXITED && container_should_restart(c, c->now.exit_code))
         container_restart(c);
-    else if (c->stage == CONTAINER_WAITING && !c->retry.active &&
-             (c->kind != CONTAINER_EPHEMERAL || !c->ever))
-        container_start(c);
+    else if (may_start(c) && (c->kind != CONTAINER_EPHEMERAL || !c->ever))
+        container_start_anew(c);
+    else if (c->stage == CONTAINER_RUNNING && is_outdated(c))
+        container_replace(c);
 }
 
 static bool regular_done(const Machine *m)
@@ -408,6 +454,8 @@ void machine_advance(Machine *m)
     }
     if (m->stage != MACHINE_ACTIVE)
         return;
+    for (size_t i = m->n_init + m->n_regular; i < m->n; i++)
+        advance_ended(m->v[i]); /* who debugs need not wait for the init containers */
     for (size_t i = 0; i < m->n_init && m->stage == MACHINE_ACTIVE; i++) {
         MachineContainer *c = m->v[i];
 
@@ -427,7 +475,7 @@ void machine_advance(Machine *m)
         m->initialized = true;
         changed(m);
     }
-    for (size_t i = m->n_init; i < m->n && m->stage == MACHINE_ACTIVE; i++)
+    for (size_t i = m->n_init; i < m->n_init + m->n_regular && m->stage == MACHINE_ACTIVE; i++)
         advance_ended(m->v[i]);
     if (m->stage == MACHINE_ACTIVE && regular_done(m)) {
         m->finished = true;
@@ -449,12 +497,18 @@ void machine_prepared(Machine *m, const char *pod_ip)
     }
 }
 
+static void machine_prepare(Machine *m)
+{
+    m->prepare_inputs = m->inputs;
+    m->ops->prepare(m->data);
+}
+
 static void on_prepare_retry(Timer *timer)
 {
     Machine *m = timer->data;
 
     if (m->stage == MACHINE_PREPARING)
-        m->ops->prepare(m->data);
+        machine_prepare(m);
 }
 
 void machine_prepare_failed(Machine *m, const char *reason, const char *message)
@@ -462,6 +516,10 @@ void machine_prepare_failed(Machine *m, const char *reason, const char *message)
     if (m->stage != MACHINE_PREPARING)
         return;
     m->ops->event(m->data, SIZE_MAX, "Warning", reason, message);
+    if (m->prepare_inputs != m->inputs) { /* it may have looked too early */
+        timer_start(m->clock, &m->prepare_retry, 0);
+        return;
+    }
     m->prepare_backoff = m->prepare_backoff ? MIN_OF(m->prepare_backoff * 2, PREPARE_BACKOFF_MAX)
                                             : PREPARE_BACKOFF_FIRST;
     timer_start(m->clock, &m->prepare_retry, m->prepare_backoff);
@@ -552,7 +610,10 @@ void machine_start_failed(Machine *m, size_t container, const char *reason, cons
             c->attempt--; /* it never came to be */
         machine_event(c, "Warning", "Failed", "Error: %s", waits_for_image(c) ? reason : message);
         container_waits(c, reason, message);
-        if (m->stage == MACHINE_ACTIVE && str_equal(reason, "ErrImagePull")) {
+        if (m->stage == MACHINE_ACTIVE && c->start_inputs != m->inputs) {
+            c->retry_at = clock_mono_ns(m->clock); /* it may have looked too early */
+            timer_start(m->clock, &c->retry, 0);
+        } else if (m->stage == MACHINE_ACTIVE && str_equal(reason, "ErrImagePull")) {
             pull_failed(c, message);
         } else if (m->stage == MACHINE_ACTIVE) {
             c->retry_at = clock_mono_ns(m->clock) + CONFIG_RETRY;
@@ -671,11 +732,23 @@ static void on_deadline(Timer *timer)
                  "Pod was active on the node longer than the specified deadline");
 }
 
+/* The deadline may be set, or come nearer, while the pod runs. */
+static void deadline_arm(Machine *m)
+{
+    const int64_t *seconds = machine_spec(m)->spec.active_deadline_seconds;
+    int64_t end = seconds ? (m->start_time.seconds + *seconds) * NS_PER_SEC : 0;
+
+    timer_stop(m->clock, &m->deadline);
+    if (seconds && m->stage < MACHINE_STOPPING)
+        timer_start(m->clock, &m->deadline, MAX_OF(end - clock_wall_ns(m->clock), 0));
+}
+
 void machine_kick(Machine *m)
 {
+    m->inputs++;
     if (m->stage == MACHINE_PREPARING && m->prepare_retry.active) {
         timer_stop(m->clock, &m->prepare_retry);
-        m->ops->prepare(m->data);
+        machine_prepare(m);
         return;
     }
     for (size_t i = 0; i < m->n && m->stage == MACHINE_ACTIVE; i++) {
@@ -784,6 +857,7 @@ Machine *machine_free(Machine *m)
         free(c->id);
         free(c->image);
         free(c->image_id);
+        free(c->start_image);
         free(c->pull_error);
         free(c->end_message);
         free(c);
@@ -860,6 +934,11 @@ void machine_restore_finished(Machine *m, const char *phase, const char *reason,
     set_text(&m->forced_message, message);
 }
 
+void machine_restore_start_image(Machine *m, size_t container, const char *image)
+{
+    set_text(&m->v[container]->start_image, image);
+}
+
 /* Was any container beyond the init phase alive or through? Then that phase is over. */
 static void find_initialized(Machine *m)
 {
@@ -870,8 +949,6 @@ static void find_initialized(Machine *m)
 
 void machine_run(Machine *m)
 {
-    const Pod *pod = machine_spec(m);
-
     m->running = true;
     if (m->stage == MACHINE_DONE)
         return;
@@ -879,13 +956,9 @@ void machine_run(Machine *m)
     for (size_t i = 0; i < m->n; i++)
         if (m->v[i]->stage == CONTAINER_RUNNING)
             probes_start(m->v[i], true);
-    if (pod->spec.active_deadline_seconds && m->stage < MACHINE_STOPPING) {
-        int64_t end = (m->start_time.seconds + *pod->spec.active_deadline_seconds) * NS_PER_SEC;
-
-        timer_start(m->clock, &m->deadline, MAX_OF(end - clock_wall_ns(m->clock), 0));
-    }
+    deadline_arm(m);
     if (m->stage == MACHINE_PREPARING)
-        m->ops->prepare(m->data);
+        machine_prepare(m);
     changed(m);
 }
 
@@ -896,6 +969,9 @@ void machine_update(Machine *m, Object *pod)
     m->pod = object_ref(pod);
     take_containers(m);
     object_unref(old);
+    if (!m->running)
+        return;
+    deadline_arm(m);
     machine_advance(m);
 }
 

@@ -104,6 +104,9 @@ void machine_restore_last(Machine *machine, size_t container, const char *id,
                           const MachineEnd *end);
 void machine_restore_image(Machine *machine, size_t container, const char *image,
                            const char *image_id);
+/* The image that the spec named when it was started: a running container is replaced if that
+ * changes. */
+void machine_restore_start_image(Machine *machine, size_t container, const char *image);
 /* A finished pod (Succeeded, Failed) has nothing to run any more. */
 void machine_restore_finished(Machine *machine, const char *phase, const char *reason,
                               const char *message);
@@ -133,8 +136,9 @@ void machine_probed(Machine *machine, size_t container, MachineProbe probe, uint
 void machine_hooked(Machine *machine, size_t container, MachineHook hook, uint64_t serial, bool ok,
                     const char *message);
 void machine_torn_down(Machine *machine);
-/* Something outside that a start waits for may be there now (an image, a ConfigMap): try at
- * once. */
+/* Something outside that a start waits for may be there now (an image, a ConfigMap): what waits
+ * tries at once, and what is under way tries once more if it fails, since it may have looked too
+ * early. */
 void machine_kick(Machine *machine);
 
 /* What is. */

@@ -47,6 +47,9 @@ typedef struct MachineContainer {
     char *id;           /* of the newest instance */
     int64_t started_ns; /* wall, of the newest instance */
     char *image, *image_id;
+    char *start_image;      /* what the spec named when the newest start began; NULL: not known */
+    uint64_t start_inputs;  /* Machine.inputs at that time */
+    bool replacing;         /* ended since the spec names another image: it starts again */
     int64_t backoff_ns;     /* 0: none yet */
     int64_t backoff_update; /* wall: when it was last made longer */
     Timer retry;
@@ -81,6 +84,8 @@ struct Machine {
     char *pod_ip;
     Time start_time;
     int64_t stop_grace_ns;
+    uint64_t inputs;         /* how often machine_kick was called */
+    uint64_t prepare_inputs; /* `inputs` when the newest preparation began */
     Timer prepare_retry, deadline;
     int64_t prepare_backoff;
     bool running; /* machine_run was called */

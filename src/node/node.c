@@ -41,7 +41,7 @@ void agent_pod_gone(AgentPod *pod)
         return;
     strmap_remove(&agent->pods, pod->uid);
     (void)file_remove_tree(pod->logs);
-    timer_stop(agent->options.clock, &pod->report);
+    follow_stop(&pod->report);
     agent_pod_unref(pod);
     agent_volumes_check(agent); /* one may have waited for this pod to let go of it */
     agent_shutdown_check(agent);
@@ -70,37 +70,38 @@ static void on_pod(void *data, const WatchEvent *event)
     strmap_put(&agent->pods, pod->uid, pod);
 }
 
-static void content_changed(NodeAgent *agent, const WatchEvent *event, const char *kind)
+/* An object that pods may be made from is another one now, is there, or is gone. */
+static void input_changed(NodeAgent *agent, const PodInput *input, const WatchEvent *event)
 {
     const ObjectMeta *meta;
 
-    if (event->type == WATCH_BOOKMARK || event->type == WATCH_DELETED)
+    if (event->type == WATCH_BOOKMARK)
         return;
     meta = object_meta(event->object);
     STRMAP_EACH(&agent->pods, slot)
     {
         AgentPod *pod = slot->value;
-        const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
-        bool uses = false;
+        unsigned uses = 0;
 
-        if (!str_equal(pod->ns, meta->namespace) || !pod->machine)
-            continue;
-        for (size_t i = 0; i < spec->volumes.n; i++)
-            uses = uses || volume_uses(&spec->volumes.v[i], kind, meta->name);
-        if (uses)
-            sandbox_refresh(pod);
-        machine_kick(pod->machine); /* a variable may wait for it */
+        if (pod->machine && (str_empty(meta->namespace) || str_equal(pod->ns, meta->namespace)))
+            uses = input->uses(pod->object->value, event->object);
+        if (uses & POD_USES_FILES)
+            follow_changed(&pod->files);
+        if (uses & POD_USES_START)
+            machine_kick(pod->machine);
     }
 }
 
-static void on_config_map(void *data, const WatchEvent *event)
-{
-    content_changed(data, event, "ConfigMap");
-}
+typedef struct InputWatch {
+    NodeAgent *agent;
+    const PodInput *input;
+} InputWatch;
 
-static void on_secret(void *data, const WatchEvent *event)
+static void on_input(void *data, const WatchEvent *event)
 {
-    content_changed(data, event, "Secret");
+    const InputWatch *watch = data;
+
+    input_changed(watch->agent, watch->input, event);
 }
 
 void node_image_added(NodeAgent *agent)
@@ -118,18 +119,8 @@ void node_image_added(NodeAgent *agent)
 
 static void on_volume(void *data, const WatchEvent *event)
 {
-    NodeAgent *agent = data;
-
-    if (event->type == WATCH_BOOKMARK || event->type == WATCH_DELETED)
-        return;
-    agent_volume_check(agent, event->object);
-    STRMAP_EACH(&agent->pods, slot)
-    {
-        AgentPod *pod = slot->value;
-
-        if (pod->machine && machine_stage(pod->machine) == MACHINE_PREPARING)
-            machine_kick(pod->machine);
-    }
+    if (event->type != WATCH_BOOKMARK && event->type != WATCH_DELETED)
+        agent_volume_check(data, event->object);
 }
 
 /* ---- what an earlier run left ---- */
@@ -316,11 +307,15 @@ static void start_watches(NodeAgent *agent)
 
     ASSERT(selector_parse_fields(&agent->arena, text, &fields, &error) == 0);
     mine.fields = fields;
+    /* What there is of these is no news to the pods that come next. */
+    for (size_t i = 0; i < POD_INPUTS; i++) {
+        InputWatch *watch = arena_new(&agent->arena, InputWatch);
+
+        *watch = (InputWatch){agent, &pod_inputs[i]};
+        agent->input_watches[i] =
+            client_watch(client, kind_find("", "v1", pod_inputs[i].kind), NULL, on_input, watch);
+    }
     agent->pod_watch = client_watch(client, kind_find("", "v1", "Pod"), &mine, on_pod, agent);
-    agent->config_watch =
-        client_watch(client, kind_find("", "v1", "ConfigMap"), NULL, on_config_map, agent);
-    agent->secret_watch =
-        client_watch(client, kind_find("", "v1", "Secret"), NULL, on_secret, agent);
     agent->volume_watch =
         client_watch(client, kind_find("", "v1", "PersistentVolume"), NULL, on_volume, agent);
 }
@@ -367,10 +362,12 @@ static void stop_watches(NodeAgent *agent)
     Client *client = agent->options.client;
 
     client_watch_stop(client, agent->pod_watch);
-    client_watch_stop(client, agent->config_watch);
-    client_watch_stop(client, agent->secret_watch);
+    for (size_t i = 0; i < POD_INPUTS; i++) {
+        client_watch_stop(client, agent->input_watches[i]);
+        agent->input_watches[i] = NULL;
+    }
     client_watch_stop(client, agent->volume_watch);
-    agent->pod_watch = agent->config_watch = agent->secret_watch = agent->volume_watch = NULL;
+    agent->pod_watch = agent->volume_watch = NULL;
 }
 
 NodeAgent *node_stop(NodeAgent *agent)
@@ -389,6 +386,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     agent_pod_forget(slot->value);
     attempts_cancel(agent);
     timer_stop(agent->options.clock, &agent->volume_retry);
+    follow_stop(&agent->node_status);
     /* What is under way on the pool, in the runtime and the network still points here: let it come
      * back. */
     while (uv_loop_alive(agent->options.loop)) {

@@ -264,45 +264,19 @@ static void fill_labels(NodeAgent *agent, Arena *arena, ObjectMeta *meta)
     string_map_put(arena, &meta->labels, "kubernetes.io/os", "linux");
 }
 
-static void on_written(void *data, const ApiStatus *status, Object *object)
+#define WRITE_RETRY NS_PER_SEC
+
+static bool was_written(NodeAgent *agent, const ApiStatus *status)
 {
-    ((NodeAgent *)data)->busy--;
+    agent->busy--;
     if (status->reason != STATUS_OK)
         log_warn("node", "Node object: %s", str_or(status->message, "refused"));
+    return status->reason == STATUS_OK;
 }
 
-static void write_status(NodeAgent *agent);
-
-static void on_status_written(void *data, const ApiStatus *status, Object *object)
+static void on_lease_written(void *data, const ApiStatus *status, Object *object)
 {
-    NodeAgent *agent = data;
-
-    on_written(data, status, object);
-    agent->node_writing = false;
-    if (agent->node_again && !agent->stopping)
-        write_status(agent);
-}
-
-/* One write at a time: what is known meanwhile goes with the next. */
-static void write_status(NodeAgent *agent)
-{
-    Object *node = client_get(agent->options.client, &kind_node, NULL, agent->options.name);
-    _object_ Object *copy = NULL;
-    WriteOptions options = {.subresource = "status"};
-    NodeStatus *before, status;
-
-    agent->node_again = agent->node_writing;
-    if (agent->node_writing || !node)
-        return;
-    copy = object_copy(node);
-    before = &OBJECT_AS(Node, copy)->status;
-    fill_status(agent, &copy->arena, before, &status);
-    if (type_equal(&type_NodeStatus, before, &status))
-        return;
-    *before = status;
-    agent->node_writing = true;
-    agent->busy++;
-    client_update(agent->options.client, copy, &options, on_status_written, agent);
+    (void)was_written(data, status);
 }
 
 /* The lease that `kubectl describe node` shows. It says who the node is and is never renewed: who
@@ -330,7 +304,85 @@ static void create_lease(NodeAgent *agent, const Object *node)
     spec->holder_identity = meta->name;
     spec->lease_duration_seconds = arena_int32(&lease->arena, 40);
     agent->busy++;
-    client_create(agent->options.client, lease, NULL, on_written, agent);
+    client_create(agent->options.client, lease, NULL, on_lease_written, agent);
+}
+
+/* ---- writing the object: one write at a time ---- */
+
+static void on_status_written(void *data, const ApiStatus *status, Object *object)
+{
+    NodeAgent *agent = data;
+
+    follow_end(&agent->node_status, was_written(agent, status) ? 0 : WRITE_RETRY);
+}
+
+static void write_status(NodeAgent *agent, const Object *node)
+{
+    _object_ Object *copy = object_copy(node);
+    WriteOptions options = {.subresource = "status"};
+    NodeStatus *before = &OBJECT_AS(Node, copy)->status, status;
+
+    fill_status(agent, &copy->arena, before, &status);
+    if (type_equal(&type_NodeStatus, before, &status)) {
+        follow_end(&agent->node_status, 0);
+        return;
+    }
+    *before = status;
+    agent->busy++;
+    client_update(agent->options.client, copy, &options, on_status_written, agent);
+}
+
+static void on_registered(void *data, const ApiStatus *status, Object *object)
+{
+    NodeAgent *agent = data;
+    bool ok = was_written(agent, status);
+
+    follow_end(&agent->node_status, ok ? 0 : WRITE_RETRY);
+    if (!ok || agent->stopping)
+        return;
+    agent->registered = true;
+    create_lease(agent, object);
+    follow_changed(&agent->node_status); /* its status comes next */
+}
+
+/* Makes the object, or gives the one there is our labels. False: nothing is to be written. */
+static bool write_node(NodeAgent *agent, const Object *node)
+{
+    _object_ Object *copy = node ? object_copy(node) : object_new(&kind_node);
+    ObjectMeta *meta = object_meta(copy);
+
+    if (!node)
+        meta->name = arena_strdup(&copy->arena, agent->options.name);
+    fill_labels(agent, &copy->arena, meta);
+    if (node && type_equal(&type_ObjectMeta, meta, object_meta(node)))
+        return false;
+    agent->busy++;
+    if (node)
+        client_update(agent->options.client, copy, NULL, on_registered, agent);
+    else
+        client_create(agent->options.client, copy, NULL, on_registered, agent);
+    return true;
+}
+
+/* The object is made once for each start of the agent: a user who deletes it meanwhile wants it
+ * gone, as with a kubelet. */
+static void on_node_due(void *data)
+{
+    NodeAgent *agent = data;
+    Object *node = client_get(agent->options.client, &kind_node, NULL, agent->options.name);
+
+    if (agent->stopping)
+        return;
+    follow_begin(&agent->node_status);
+    if (!agent->registered && write_node(agent, node))
+        return;
+    if (!agent->registered)
+        create_lease(agent, node);
+    agent->registered = true;
+    if (node)
+        write_status(agent, node);
+    else
+        follow_end(&agent->node_status, 0);
 }
 
 /* "crun version 1.8.1\n..." */
@@ -346,7 +398,7 @@ static void on_version(void *data, const ProcessResult *result)
     text[strcspn(text, "\n")] = 0;
     free(agent->runtime_version);
     agent->runtime_version = mem_printf("crun://%s", text + strlen(before));
-    write_status(agent);
+    follow_changed(&agent->node_status);
 }
 
 static void ask_version(NodeAgent *agent)
@@ -358,22 +410,8 @@ static void ask_version(NodeAgent *agent)
     process_run(agent->options.loop, &options, on_version, agent, NULL);
 }
 
-static void on_created(void *data, const ApiStatus *status, Object *object)
-{
-    NodeAgent *agent = data;
-
-    on_written(data, status, object);
-    agent->node_writing = false;
-    if (status->reason != STATUS_OK || agent->stopping)
-        return;
-    write_status(agent);
-    create_lease(agent, object);
-}
-
 void node_object_register(NodeAgent *agent)
 {
-    const Kind *kind = kind_find("", "v1", "Node");
-    Object *node = client_get(agent->options.client, kind, NULL, agent->options.name);
     NodeStatus none = {0}, status;
 
     if (!agent->host_ip)
@@ -381,25 +419,7 @@ void node_object_register(NodeAgent *agent)
     ask_version(agent);
     fill_status(agent, &agent->arena, &none, &status);
     agent->allocatable = status.allocatable;
-    if (node) {
-        _object_ Object *copy = object_copy(node);
-
-        fill_labels(agent, &copy->arena, object_meta(copy));
-        if (!type_equal(&type_ObjectMeta, object_meta(copy), object_meta(node))) {
-            agent->busy++;
-            agent->node_writing = true;
-            client_update(agent->options.client, copy, NULL, on_created, agent);
-        } else {
-            write_status(agent);
-            create_lease(agent, node);
-        }
-    } else {
-        _object_ Object *fresh = object_new(kind);
-
-        object_meta(fresh)->name = arena_strdup(&fresh->arena, agent->options.name);
-        fill_labels(agent, &fresh->arena, object_meta(fresh));
-        agent->busy++;
-        agent->node_writing = true;
-        client_create(agent->options.client, fresh, NULL, on_created, agent);
-    }
+    follow_init(&agent->node_status, agent->options.clock, on_node_due, agent);
+    follow_changed(&agent->node_status);
+    on_node_due(agent);
 }

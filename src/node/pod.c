@@ -120,14 +120,23 @@ AgentPod *agent_pod_ref(AgentPod *pod)
     return pod;
 }
 
+/* Nothing begins for it any more by itself. */
+static void agent_pod_stop(AgentPod *pod)
+{
+    follow_stop(&pod->report);
+    follow_stop(&pod->files);
+    timer_stop(pod->agent->options.clock, &pod->token_timer);
+    timer_stop(pod->agent->options.clock, &pod->teardown_retry);
+}
+
 AgentPod *agent_pod_unref(AgentPod *pod)
 {
     if (!pod || --pod->refs > 0)
         return NULL;
-    timer_stop(pod->agent->options.clock, &pod->report);
-    timer_stop(pod->agent->options.clock, &pod->refresh);
+    agent_pod_stop(pod);
     for (size_t i = 0; i < pod->n_containers; i++)
         container_free(pod->containers[i]);
+    pod_tokens_clear(&pod->tokens);
     free(pod->containers);
     machine_free(pod->machine);
     object_unref(pod->object);
@@ -196,6 +205,7 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
                            meta->name, meta->uid);
     log_debug("node", "pod %s/%s: begins", pod->ns, pod->name);
     agent_report_init(pod);
+    sandbox_init(pod);
     pod->machine = machine_new(object, agent->options.clock, &machine_ops, pod);
     pod_restore(pod);
     agent_pod_ref(pod);
@@ -208,24 +218,30 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
     return pod;
 }
 
+/* May volumes of the downward API show something else now? */
+static bool shows_change(const ObjectMeta *before, const ObjectMeta *now)
+{
+    const ObjectMeta a = {.labels = before->labels, .annotations = before->annotations};
+    const ObjectMeta b = {.labels = now->labels, .annotations = now->annotations};
+
+    return before->generation != now->generation || !type_equal(&type_ObjectMeta, &a, &b);
+}
+
+/* Nothing here asks what it was that changed, where it need not: the machine and the report compare
+ * what is with what is wanted, and do nothing if that is the same. */
 void agent_pod_update(AgentPod *pod, Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
-    Object *old = pod->object;
-    bool spec_changed = object_meta(old)->generation != meta->generation;
-    bool labels_changed = !type_equal(&type_ObjectMeta, object_meta(old), meta);
+    _object_ Object *old = pod->object;
 
     pod->object = object_ref(object);
-    object_unref(old);
     if (!pod->machine)
         return;
     agent_pod_ref(pod);
-    if (spec_changed || labels_changed)
-        machine_update(pod->machine, object);
-    if (labels_changed)
-        sandbox_refresh(pod); /* downward API */
-    if (spec_changed)
-        agent_report(pod);
+    machine_update(pod->machine, object);
+    if (shows_change(object_meta(old), meta))
+        follow_changed(&pod->files);
+    agent_report(pod); /* conditions of others decide readiness, too */
     if (meta->deletion_timestamp.set)
         machine_delete(pod->machine, deletion_grace(meta));
     agent_pod_unref(pod);
@@ -247,17 +263,8 @@ void agent_pod_deleted(AgentPod *pod)
 
 void agent_pod_forget(AgentPod *pod)
 {
-    timer_stop(pod->agent->options.clock, &pod->report);
-    timer_stop(pod->agent->options.clock, &pod->refresh);
+    agent_pod_stop(pod);
     for (size_t i = 0; i < pod->n_containers; i++)
         pod->containers[i]->task = runtime_forget(pod->containers[i]->task);
     pod->machine = machine_free(pod->machine);
-}
-
-void agent_pod_content_changed(AgentPod *pod)
-{
-    if (!pod->machine || machine_stage(pod->machine) >= MACHINE_STOPPING)
-        return;
-    sandbox_refresh(pod);
-    machine_kick(pod->machine);
 }

@@ -7,34 +7,32 @@
 #include "base/log.h"
 #include "node/agent.h"
 
-static void on_report_timer(Timer *timer);
-
-void agent_report_init(AgentPod *pod)
-{
-    pod->report.on_fire = on_report_timer;
-    pod->report.data = pod;
-}
+#define CONFLICT_RETRY NS_PER_MS
+#define WRITE_RETRY NS_PER_SEC
 
 void agent_report(AgentPod *pod)
 {
-    if (pod->agent->shutting_down || pod->agent->stopping || pod->object_gone)
-        return;
-    if (pod->reporting)
-        pod->report_again = true;
-    else if (!pod->report.active)
-        timer_start(pod->agent->options.clock, &pod->report, 0);
+    if (!pod->agent->shutting_down && !pod->agent->stopping && !pod->object_gone)
+        follow_changed(&pod->report);
+}
+
+/* Is the API's pod of this name still this one? */
+static bool object_is_there(AgentPod *pod)
+{
+    Object *newest = client_get(pod->agent->options.client, pod->object->kind, pod->ns, pod->name);
+
+    return newest && str_equal(object_meta(newest)->uid, pod->uid);
 }
 
 static void on_object_deleted(void *data, const ApiStatus *status, Object *object)
 {
     AgentPod *pod = data;
+    bool gone = status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
+                (status->reason == STATUS_CONFLICT && !object_is_there(pod));
 
-    pod->deleting_object = false;
-    if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
-        status->reason == STATUS_CONFLICT)
+    follow_end(&pod->report, gone ? 0 : WRITE_RETRY);
+    if (gone)
         agent_pod_deleted(pod);
-    else if (!pod->agent->stopping && !pod->object_gone)
-        timer_start(pod->agent->options.clock, &pod->report, NS_PER_SEC);
     agent_pod_unref(pod);
 }
 
@@ -43,9 +41,6 @@ static void delete_object(AgentPod *pod)
     static const int64_t now = 0;
     WriteOptions options = {.grace_seconds = &now, .precondition_uid = pod->uid};
 
-    if (pod->deleting_object)
-        return;
-    pod->deleting_object = true;
     client_delete(pod->agent->options.client, pod->object->kind, pod->ns, pod->name, &options,
                   on_object_deleted, agent_pod_ref(pod));
 }
@@ -95,45 +90,42 @@ static void add_users(AgentPod *pod, Arena *arena, const ContainerStatusArray *b
 static void on_reported(void *data, const ApiStatus *status, Object *object)
 {
     AgentPod *pod = data;
+    int64_t retry = 0;
 
-    pod->reporting = false;
     if (status->reason == STATUS_NOT_FOUND) {
-        /* The watch tells, too; here nothing is left to say. */
-    } else if (status->reason != STATUS_OK && !pod->agent->stopping && !pod->object_gone) {
-        bool conflict = status->reason == STATUS_CONFLICT;
-
-        if (!conflict)
-            log_warn("node", "status of pod %s/%s: %s", pod->ns, pod->name,
-                     str_or(status->message, "refused"));
-        pod->report_again = false;
+        retry = FOLLOW_NO_RETRY; /* the watch says so, too */
+    } else if (status->reason == STATUS_CONFLICT) {
         /* Not at once: the write that was in the way has to come through the loop first. */
-        timer_start(pod->agent->options.clock, &pod->report, conflict ? NS_PER_MS : NS_PER_SEC);
-    } else if (pod->report_again || pod->final) {
-        pod->report_again = false;
-        agent_report(pod);
+        retry = CONFLICT_RETRY;
+    } else if (status->reason != STATUS_OK) {
+        log_warn("node", "status of pod %s/%s: %s", pod->ns, pod->name,
+                 str_or(status->message, "refused"));
+        retry = WRITE_RETRY;
     }
+    follow_end(&pod->report, retry);
+    if (retry == 0 && pod->final)
+        agent_report(pod); /* now the object may go */
     agent_pod_unref(pod);
 }
 
-static void on_report_timer(Timer *timer)
+static void on_report_due(void *data)
 {
-    AgentPod *pod = timer->data;
+    AgentPod *pod = data;
     NodeAgent *agent = pod->agent;
-    Object *newest;
     _object_ Object *copy = NULL;
     WriteOptions options = {.subresource = "status"};
     PodStatus *before, status;
 
-    if (pod->reporting || pod->object_gone || agent->stopping)
+    if (pod->object_gone || agent->stopping || agent->shutting_down)
         return;
-    newest = client_get(agent->options.client, pod->object->kind, pod->ns, pod->name);
-    if (!newest || !str_equal(object_meta(newest)->uid, pod->uid)) {
+    if (!object_is_there(pod)) {
         agent_pod_deleted(pod);
         return;
     }
     if (!pod->machine)
         return;
-    copy = object_copy(newest);
+    follow_begin(&pod->report);
+    copy = object_copy(client_get(agent->options.client, pod->object->kind, pod->ns, pod->name));
     before = &OBJECT_AS(Pod, copy)->status;
     machine_status(pod->machine, &copy->arena, before, agent->host_ip, &status);
     keep_conditions(&copy->arena, before, &status);
@@ -142,12 +134,17 @@ static void on_report_timer(Timer *timer)
     add_users(pod, &copy->arena, &before->ephemeral_container_statuses,
               &status.ephemeral_container_statuses);
     status.resource_claim_statuses = before->resource_claim_statuses;
-    if (type_equal(&type_PodStatus, before, &status)) {
-        if (pod->final)
-            delete_object(pod);
-        return;
+    if (!type_equal(&type_PodStatus, before, &status)) {
+        *before = status;
+        client_update(agent->options.client, copy, &options, on_reported, agent_pod_ref(pod));
+    } else if (pod->final) {
+        delete_object(pod);
+    } else {
+        follow_end(&pod->report, 0);
     }
-    *before = status;
-    pod->reporting = true;
-    client_update(agent->options.client, copy, &options, on_reported, agent_pod_ref(pod));
+}
+
+void agent_report_init(AgentPod *pod)
+{
+    follow_init(&pod->report, pod->agent->options.clock, on_report_due, pod);
 }

@@ -60,13 +60,18 @@ static int newest_attempt(const AgentPod *pod, const char *name)
     return newest;
 }
 
-static char *read_id(const char *bundle)
+static char *read_small(const char *bundle, const char *name)
 {
-    _free_ char *path = mem_printf("%s/id", bundle);
-    char *id = NULL;
+    _free_ char *path = mem_printf("%s/%s", bundle, name);
+    char *text = NULL;
     size_t n;
 
-    return file_read(path, 128, &id, &n) == 0 ? id : NULL;
+    return file_read(path, 4096, &text, &n) == 0 ? text : NULL;
+}
+
+static char *read_id(const char *bundle)
+{
+    return read_small(bundle, "id");
 }
 
 static bool end_from_bundle(AgentPod *pod, size_t index, int attempt, MachineEnd *end,
@@ -131,7 +136,8 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
     int attempt = newest_attempt(pod, spec->name);
     _free_ char *bundle = attempt >= 0 ? container_bundle(pod, spec->name, attempt) : NULL;
     _free_ char *id = bundle ? read_id(bundle) : NULL;
-    _free_ char *ended_id = NULL, *message = NULL, *last_id = NULL, *last_message = NULL;
+    _free_ char *image = NULL, *ended_id = NULL, *message = NULL, *last_id = NULL,
+                *last_message = NULL;
     RuntimeExit running;
     MachineEnd end;
 
@@ -142,6 +148,8 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
         machine_restore_running(pod->machine, index, attempt, id, running.started_ns,
                                 status && status->started && *status->started,
                                 status && status->ready);
+        image = read_small(bundle, "image");
+        machine_restore_start_image(pod->machine, index, image);
     } else if (id && end_from_bundle(pod, index, attempt, &end, &ended_id, &message)) {
         bool again = !str_equal(((const Pod *)pod->object->value)->spec.restart_policy, "Never");
 

@@ -19,6 +19,8 @@
 #include "node/agent.h"
 #include "node/volume_disk.h"
 
+#define FILES_RETRY (30 * NS_PER_SEC)
+
 typedef struct SandboxWork {
     uv_work_t work;
     AgentPod *pod;
@@ -84,13 +86,13 @@ static void list_images(SandboxWork *w, const PodSpec *spec)
 
 /* ---- volumes, on the loop ---- */
 
-static int plan_volumes(AgentPod *pod, Arena *arena, PodVolume **ret, size_t *ret_n, Err *reterr)
+static void planner_init(VolumePlanner *planner, AgentPod *pod, Arena *arena, PodFacts *facts)
 {
     NodeAgent *agent = pod->agent;
-    const PodSpec *spec = spec_of(pod);
-    PodFacts facts;
-    VolumePlanner planner = {
-        .facts = &facts,
+
+    agent_pod_facts(pod, facts);
+    *planner = (VolumePlanner){
+        .facts = facts,
         .arena = arena,
         .data_dir = agent->options.data_dir,
         .pod_data = pod->data,
@@ -98,23 +100,36 @@ static int plan_volumes(AgentPod *pod, Arena *arena, PodVolume **ret, size_t *re
         .root_ca_pem = agent->options.root_ca_pem,
         .images = agent->options.images,
         .now_ns = clock_wall_ns(agent->options.clock),
+        .tokens = &pod->tokens,
         .make_token = agent->options.make_token,
         .make_token_data = agent->options.make_token_data,
     };
-    PodVolume *v = arena_new_n(arena, PodVolume, spec->volumes.n + 1);
+}
 
-    agent_pod_facts(pod, &facts);
+static int plan_volume(VolumePlanner *planner, const Volume *volume, PodVolume *ret, Err *reterr)
+{
+    int r = volume_plan(planner, volume, ret, reterr);
+
+    if (r < 0)
+        err_wrap(reterr, "MountVolume.SetUp failed for volume \"%s\" ", volume->name);
+    return r;
+}
+
+static int plan_volumes(AgentPod *pod, SandboxWork *w, Err *reterr)
+{
+    const PodSpec *spec = spec_of(pod);
+    VolumePlanner planner;
+    PodFacts facts;
+
+    planner_init(&planner, pod, &w->arena, &facts);
+    w->volumes = arena_new_n(&w->arena, PodVolume, spec->volumes.n + 1);
     for (size_t i = 0; i < spec->volumes.n; i++) {
-        int r = volume_plan(&planner, &spec->volumes.v[i], &v[i], reterr);
+        int r = plan_volume(&planner, &spec->volumes.v[i], &w->volumes[i], reterr);
 
-        if (r < 0) {
-            err_wrap(reterr, "MountVolume.SetUp failed for volume \"%s\" ",
-                     spec->volumes.v[i].name);
+        if (r < 0)
             return r;
-        }
     }
-    *ret = v;
-    *ret_n = spec->volumes.n;
+    w->n_volumes = spec->volumes.n;
     return 0;
 }
 
@@ -241,7 +256,7 @@ static int write_files(AgentPod *pod, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "cannot write the pod's files") : 0;
 }
 
-static void refresh_schedule(AgentPod *pod);
+static void tokens_schedule(AgentPod *pod, const PodVolume *volumes, size_t n);
 
 static void prepare_step_done(AgentPod *pod)
 {
@@ -249,14 +264,16 @@ static void prepare_step_done(AgentPod *pod)
 
     if (--pod->preparing > 0)
         return;
+    if (!pod->prepare_reason && pod->machine && !pod->teardown_wanted && write_files(pod, &err) < 0)
+        note_error(pod, "FailedCreatePodSandBox", &err);
+    /* After a failure the machine asks for all of it once more. */
+    follow_end(&pod->files, pod->prepare_reason ? FOLLOW_NO_RETRY : 0);
     if (!pod->machine)
         return;
     if (pod->teardown_wanted) {
         sandbox_teardown(pod);
         return;
     }
-    if (!pod->prepare_reason && write_files(pod, &err) < 0)
-        note_error(pod, "FailedCreatePodSandBox", &err);
     if (pod->prepare_reason) {
         const char *reason = pod->prepare_reason;
         _free_ char *text =
@@ -269,7 +286,7 @@ static void prepare_step_done(AgentPod *pod)
         return;
     }
     log_debug("node", "pod %s/%s: sandbox is ready, %s", pod->ns, pod->name, str_or(pod->ip, ""));
-    refresh_schedule(pod);
+    tokens_schedule(pod, pod->volumes, pod->n_volumes);
     host_ports_add(pod);
     machine_prepared(pod->machine, pod->ip);
 }
@@ -408,6 +425,7 @@ void sandbox_prepare(AgentPod *pod)
         return;
     pod->prepare_reason = NULL;
     pod->preparing = 1;
+    follow_begin(&pod->files);
     w = work_new(pod);
     list_images(w, spec);
     if (spec->host_users && !*spec->host_users) {
@@ -417,10 +435,8 @@ void sandbox_prepare(AgentPod *pod)
     }
     if (pod_kernel_hostname(pod->object, agent->options.domain, &w->arena, &hostname, &err) < 0)
         note_error(pod, "FailedCreatePodSandBox", &err);
-    if (plan_volumes(pod, &w->arena, &w->volumes, &w->n_volumes, &err) < 0) {
-        w->n_volumes = 0;
+    if (plan_volumes(pod, w, &err) < 0)
         note_error(pod, "FailedMount", &err);
-    }
     if (spec->host_network) {
         free(pod->ip);
         pod->ip = mem_strdup(agent->host_ip);
@@ -438,68 +454,104 @@ void sandbox_prepare(AgentPod *pod)
 
 /* ---- files that change while the pod runs ---- */
 
+static void tell_of_files(AgentPod *pod, const Err *err)
+{
+    agent_pod_event(pod, SIZE_MAX, "Warning", "FailedMount", err->message);
+}
+
+/* Each volume is for itself: one that cannot be written keeps no other from being so. */
 static void refresh_work(uv_work_t *work)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
 
-    for (size_t i = 0; i < w->n_volumes && w->failed >= 0; i++)
-        if (w->volumes[i].form == VOLUME_FILES && file_exists(w->volumes[i].path))
-            w->failed = volume_write_files(&w->volumes[i], w->fs_group, &w->error);
+    for (size_t i = 0; i < w->n_volumes; i++) {
+        Err err = ERR_INIT;
+
+        if (!file_exists(w->volumes[i].path) ||
+            volume_write_files(&w->volumes[i], w->fs_group, &err) >= 0 || w->failed < 0)
+            continue;
+        err_wrap(&err, "MountVolume.SetUp failed for volume \"%s\" ", w->volumes[i].name);
+        w->error = err;
+        w->failed = -EIO;
+    }
 }
 
 static void refresh_done(uv_work_t *work, int status)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
+    AgentPod *pod = w->pod;
 
-    w->pod->refreshing = false;
-    if (w->failed < 0)
-        log_warn("node", "pod %s/%s: %s", w->pod->ns, w->pod->name, w->error.message);
-    if (w->pod->teardown_wanted)
-        sandbox_teardown(w->pod);
+    if (w->failed < 0 && pod->machine)
+        tell_of_files(pod, &w->error);
+    follow_end(&pod->files, w->failed < 0 ? FILES_RETRY : 0);
+    if (pod->teardown_wanted)
+        sandbox_teardown(pod);
     work_free(w);
 }
 
-static void on_refresh(Timer *timer)
+static void on_tokens_due(Timer *timer)
 {
-    sandbox_refresh(timer->data);
+    follow_changed(&((AgentPod *)timer->data)->files);
 }
 
-static void refresh_schedule(AgentPod *pod)
+static void tokens_schedule(AgentPod *pod, const PodVolume *volumes, size_t n)
 {
+    Clock *clock = pod->agent->options.clock;
     int64_t due = 0;
 
-    for (size_t i = 0; i < pod->n_volumes; i++)
-        if (pod->volumes[i].refresh_ns && (!due || pod->volumes[i].refresh_ns < due))
-            due = pod->volumes[i].refresh_ns;
-    pod->refresh.on_fire = on_refresh;
-    pod->refresh.data = pod;
-    timer_stop(pod->agent->options.clock, &pod->refresh);
+    for (size_t i = 0; i < n; i++)
+        if (volumes[i].refresh_ns && (!due || volumes[i].refresh_ns < due))
+            due = volumes[i].refresh_ns;
+    timer_stop(clock, &pod->token_timer);
     if (due)
-        timer_start(pod->agent->options.clock, &pod->refresh,
-                    MAX_OF(due - clock_wall_ns(pod->agent->options.clock), NS_PER_SEC));
+        timer_start(clock, &pod->token_timer, MAX_OF(due - clock_wall_ns(clock), NS_PER_SEC));
 }
 
-void sandbox_refresh(AgentPod *pod)
+/* Plans what the pod's volumes of files are to hold now. A volume whose objects are not there keeps
+ * what it has, as under Kubernetes, and the pod is told; *reterr says why. */
+static void plan_files(AgentPod *pod, SandboxWork *w, Err *reterr)
 {
-    bool any = false;
+    const VolumeArray *all = &spec_of(pod)->volumes;
+    PodVolume *planned = arena_new_n(&w->arena, PodVolume, all->n + 1);
+    VolumePlanner planner;
+    PodFacts facts;
+    size_t n = 0;
+
+    planner_init(&planner, pod, &w->arena, &facts);
+    w->volumes = arena_new_n(&w->arena, PodVolume, all->n + 1);
+    for (size_t i = 0; i < all->n && i < pod->n_volumes; i++) {
+        Err err = ERR_INIT;
+
+        if (pod->volumes[i].form != VOLUME_FILES)
+            continue;
+        if (plan_volume(&planner, &all->v[i], &planned[n], &err) >= 0)
+            w->volumes[w->n_volumes++] = planned[n];
+        else if (str_empty(reterr->message))
+            *reterr = err;
+        n++;
+    }
+    tokens_schedule(pod, planned, n);
+}
+
+static void on_files_due(void *data)
+{
+    AgentPod *pod = data;
     SandboxWork *w;
     Err err = ERR_INIT;
 
-    for (size_t i = 0; i < pod->n_volumes; i++)
-        any = any || pod->volumes[i].form == VOLUME_FILES;
-    if (!any || pod->refreshing || pod->preparing || !pod->machine ||
-        machine_stage(pod->machine) != MACHINE_ACTIVE)
+    if (pod->preparing || !pod->machine || machine_stage(pod->machine) != MACHINE_ACTIVE)
         return;
+    follow_begin(&pod->files);
     w = work_new(pod);
-    if (plan_volumes(pod, &w->arena, &w->volumes, &w->n_volumes, &err) < 0) {
-        work_free(w); /* what is there stays */
-        return;
+    plan_files(pod, w, &err);
+    if (!str_empty(err.message))
+        tell_of_files(pod, &err);
+    if (w->n_volumes) {
+        uv_queue_work(pod->agent->options.loop, &w->work, refresh_work, refresh_done);
+    } else {
+        work_free(w);
+        follow_end(&pod->files, 0);
     }
-    for (size_t i = 0; i < pod->n_volumes && i < w->n_volumes; i++)
-        pod->volumes[i].refresh_ns = w->volumes[i].refresh_ns;
-    pod->refreshing = true;
-    refresh_schedule(pod);
-    uv_queue_work(pod->agent->options.loop, &w->work, refresh_work, refresh_done);
 }
 
 /* ---- ending ---- */
@@ -553,9 +605,7 @@ static void teardown_later(AgentPod *pod, const char *why)
 {
     agent_pod_event(pod, SIZE_MAX, "Warning", "FailedKillPod", why);
     pod->tearing_down = false;
-    pod->refresh.on_fire = on_teardown_retry;
-    pod->refresh.data = pod;
-    timer_start(pod->agent->options.clock, &pod->refresh, NS_PER_SEC);
+    timer_start(pod->agent->options.clock, &pod->teardown_retry, NS_PER_SEC);
 }
 
 static void on_network_removed(void *data, const Err *err)
@@ -591,15 +641,24 @@ void sandbox_teardown(AgentPod *pod)
 {
     SandboxWork *w;
 
-    if (pod->tearing_down || pod->preparing || pod->refreshing || pod->deleting)
+    if (pod->tearing_down || pod->preparing || pod->files.running || pod->deleting)
         return;
     for (size_t i = 0; i < pod->n_containers; i++)
         if (pod->containers[i]->starting)
             return;
-    timer_stop(pod->agent->options.clock, &pod->refresh);
+    timer_stop(pod->agent->options.clock, &pod->token_timer);
+    timer_stop(pod->agent->options.clock, &pod->teardown_retry);
     pod->tearing_down = true;
     host_ports_remove(pod);
     w = work_new(pod);
     w->cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
     uv_queue_work(pod->agent->options.loop, &w->work, teardown_work, teardown_done);
+}
+
+void sandbox_init(AgentPod *pod)
+{
+    follow_init(&pod->files, pod->agent->options.clock, on_files_due, pod);
+    pod->token_timer.on_fire = on_tokens_due;
+    pod->teardown_retry.on_fire = on_teardown_retry;
+    pod->token_timer.data = pod->teardown_retry.data = pod;
 }

@@ -192,8 +192,30 @@ static int write_one(const char *folder, const VolumeFile *file, int64_t group, 
     return 0;
 }
 
+static size_t count_files(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    size_t n = 0;
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *path = mem_printf("%s/%s", folder, entry->d_name);
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        n += entry->d_type == DT_DIR ? count_files(path) : 1;
+    }
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+/* The files that are wanted, and no others? */
 static bool same_content(const char *path, const PodVolume *volume)
 {
+    _free_ char *data = mem_printf("%s/..data", path);
+
+    if (count_files(data) != volume->n_files)
+        return false;
     for (size_t i = 0; i < volume->n_files; i++) {
         _free_ char *file = mem_printf("%s/..data/%s", path, volume->files[i].path), *text = NULL;
         size_t n;

@@ -5,6 +5,8 @@
 #include "node/volumes.h"
 
 #define TOKEN_LIFETIME 3600
+#define TOKEN_AGE_MAX (24 * 3600 * NS_PER_SEC)
+#define TOKEN_RETRY (60 * NS_PER_SEC)
 
 /* ---- files ---- */
 
@@ -141,26 +143,68 @@ static int add_downward(VolumePlanner *p, PodVolume *v, const DownwardAPIVolumeF
     return 0;
 }
 
+static void *token_free(PodToken *token)
+{
+    if (token)
+        free(token->text);
+    free(token);
+    return NULL;
+}
+
+void pod_tokens_clear(StrMap *tokens)
+{
+    STRMAP_EACH(tokens, slot)
+    token_free(slot->value);
+    strmap_deinit(tokens);
+}
+
+/* The token there is, or a new one when that is due. One that could not be renewed is good until it
+ * expires. */
+static const PodToken *current_token(VolumePlanner *p, const char *account, const char *audience,
+                                     int64_t lifetime)
+{
+    _free_ char *key = mem_printf("%s/%" PRId64 "/%s", account, lifetime, str_or(audience, ""));
+    PodToken *token = strmap_get(p->tokens, key);
+    const char *text;
+
+    if (token && p->now_ns < token->renew_ns)
+        return token;
+    text = p->make_token ? p->make_token(p->make_token_data, p->arena, p->facts->pod, account,
+                                         audience, lifetime)
+                         : NULL;
+    if (text) {
+        int64_t age = MIN_OF(lifetime * NS_PER_SEC / 10 * 8, TOKEN_AGE_MAX);
+
+        token_free(token);
+        token = mem_new_type(PodToken);
+        *token = (PodToken){mem_strdup(text), p->now_ns + age, p->now_ns + lifetime * NS_PER_SEC};
+        strmap_put(p->tokens, key, token);
+    } else if (token && p->now_ns < token->expires_ns) {
+        token->renew_ns = p->now_ns + TOKEN_RETRY;
+    } else {
+        token_free(strmap_remove(p->tokens, key));
+        token = NULL;
+    }
+    return token;
+}
+
 static int add_token(VolumePlanner *p, PodVolume *v, const ServiceAccountTokenProjection *source,
                      int32_t mode, Err *reterr)
 {
     const PodSpec *spec = &((const Pod *)p->facts->pod->value)->spec;
     int64_t lifetime = source->expiration_seconds ? *source->expiration_seconds : TOKEN_LIFETIME;
     const char *account = str_or(spec->service_account_name, "default");
-    char *token =
-        p->make_token
-            ? p->make_token(p->make_token_data, p->arena, p->facts->pod, account,
-                            str_empty(source->audience) ? NULL : source->audience, lifetime)
-            : NULL;
-    int64_t refresh = p->now_ns + lifetime * NS_PER_SEC / 10 * 8;
+    const PodToken *token =
+        current_token(p, account, str_empty(source->audience) ? NULL : source->audience, lifetime);
+    int64_t refresh = token ? token->renew_ns : p->now_ns + TOKEN_RETRY;
 
+    v->refresh_ns = v->refresh_ns ? MIN_OF(v->refresh_ns, refresh) : refresh;
     if (!token)
         return err_set(reterr, 0, "failed to fetch token: serviceaccounts \"%s\" not found",
                        account);
     /* Without fsGroup a token is for its container's user alone; which that is may differ, so it is
      * readable. */
-    add_file(p, v, source->path, bytes_from_string(token), mode);
-    v->refresh_ns = v->refresh_ns ? MIN_OF(v->refresh_ns, refresh) : refresh;
+    add_file(p, v, source->path, bytes_from_string(token->text), mode);
     return 0;
 }
 
@@ -272,26 +316,32 @@ static int plan_projected(VolumePlanner *p, const void *source, PodVolume *v, Er
 {
     const ProjectedVolumeSource *s = source;
     int32_t mode = mode_of(s->default_mode);
-    int r = 0;
+    int result = 0;
 
     files_begin(p, v);
-    for (size_t i = 0; i < s->sources.n && r >= 0; i++) {
+    for (size_t i = 0; i < s->sources.n; i++) { /* all of them: each token has its time */
         const VolumeProjection *one = &s->sources.v[i];
+        Err err = ERR_INIT;
+        int r;
 
         if (one->secret)
             r = add_secret(p, v, one->secret->local_object_reference.name, &one->secret->items,
-                           mode, one->secret->optional, reterr);
+                           mode, one->secret->optional, &err);
         else if (one->config_map)
             r = add_config_map(p, v, one->config_map->local_object_reference.name,
-                               &one->config_map->items, mode, one->config_map->optional, reterr);
+                               &one->config_map->items, mode, one->config_map->optional, &err);
         else if (one->downward_api)
-            r = add_downward(p, v, &one->downward_api->items, mode, reterr);
+            r = add_downward(p, v, &one->downward_api->items, mode, &err);
         else if (one->service_account_token)
-            r = add_token(p, v, one->service_account_token, mode, reterr);
+            r = add_token(p, v, one->service_account_token, mode, &err);
         else
-            r = err_set(reterr, 0, "this kind of projection is not known");
+            r = err_set(&err, 0, "this kind of projection is not known");
+        if (r < 0 && result >= 0) {
+            result = r;
+            *reterr = err;
+        }
     }
-    return r;
+    return result;
 }
 
 static int plan_pv_source(VolumePlanner *p, const PersistentVolume *pv, PodVolume *v, Err *reterr)
@@ -399,9 +449,9 @@ static const struct {
     {"image", offsetof(VolumeSource, image), plan_image},
 };
 
-size_t volume_kind_count(void)
+const char *volume_kind_name(size_t i)
 {
-    return ARRAY_LEN(volume_kinds);
+    return i < ARRAY_LEN(volume_kinds) ? volume_kinds[i].name : NULL;
 }
 
 int volume_plan(VolumePlanner *p, const Volume *volume, PodVolume *ret, Err *reterr)

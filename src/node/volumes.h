@@ -12,6 +12,7 @@
 #define NODE_VOLUMES_H
 
 #include "base/clock.h"
+#include "base/strmap.h"
 #include "node/podenv.h"
 
 typedef enum VolumeForm {
@@ -45,6 +46,13 @@ typedef struct PodVolume {
     int outcome;        /* of CLAIM, set by volume_setup: see volume_disk.h */
 } PodVolume;
 
+/* A token that a pod's volumes hold. It is the same in each plan until it has to be renewed, so
+ * that a change of another file in its volume does not change it. */
+typedef struct PodToken {
+    char *text;
+    int64_t renew_ns, expires_ns; /* wall */
+} PodToken;
+
 typedef struct VolumePlanner {
     const PodFacts *facts;
     Arena *arena;
@@ -54,14 +62,16 @@ typedef struct VolumePlanner {
     const char *root_ca_pem;
     struct ImageStore *images;
     int64_t now_ns; /* wall */
+    StrMap *tokens; /* of PodToken, by what was asked for; they are made and renewed here */
     char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
                         const char *audience, int64_t lifetime_seconds);
     void *make_token_data;
 } VolumePlanner;
 
 /* 0, or a message that begins as kubelet's do after "MountVolume.SetUp failed for volume "x" : ".
- */
+ * refresh_ns is set in both cases. */
 int volume_plan(VolumePlanner *planner, const Volume *volume, PodVolume *ret, Err *reterr);
+void pod_tokens_clear(StrMap *tokens);
 /* Does the volume's content come from this object? kind: "ConfigMap" or "Secret". */
 bool volume_uses(const Volume *volume, const char *kind, const char *name);
 
@@ -76,6 +86,6 @@ int volume_sub_path(const char *volume_path, const char *sub_path, const char *p
 int mounts_below_remove(const char *folder, Err *reterr);
 
 /* The names of kinds in the table, for tests. */
-size_t volume_kind_count(void);
+const char *volume_kind_name(size_t i); /* NULL: there are no more */
 
 #endif

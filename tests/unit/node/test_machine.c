@@ -66,7 +66,7 @@ static void op_event(void *data, size_t container, const char *type, const char 
 static const MachineOps ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
                                op_teardown, op_changed, op_gone,   op_event};
 
-static void begin(World *w, const char *spec)
+static Object *pod_object(const char *spec)
 {
     _free_ char *text =
         mem_printf("{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"default\",\"uid\":\"u1\"},"
@@ -74,15 +74,21 @@ static void begin(World *w, const char *spec)
                    spec);
     yyjson_doc *doc;
     DecodeReport report = {0};
+    Object *pod = object_new(kind_find("", "v1", "Pod"));
 
-    w->clock = clock_new_fake(INT64_C(1700000000) * NS_PER_SEC);
-    w->pod = object_new(kind_find("", "v1", "Pod"));
-    assert_int_equal(json_parse(&w->pod->arena, bytes_from_string(text), &doc, &report), 0);
-    assert_int_equal(json_decode(w->pod->kind->type, &w->pod->arena, yyjson_doc_get_root(doc),
-                                 DECODE_CHECK_FIELDS, NULL, w->pod->value, &report),
+    assert_int_equal(json_parse(&pod->arena, bytes_from_string(text), &doc, &report), 0);
+    assert_int_equal(json_decode(pod->kind->type, &pod->arena, yyjson_doc_get_root(doc),
+                                 DECODE_CHECK_FIELDS, NULL, pod->value, &report),
                      0);
     assert_int_equal(report.field_errors.n, 0);
-    type_default(w->pod->kind->type, &w->pod->arena, w->pod->value);
+    type_default(pod->kind->type, &pod->arena, pod->value);
+    return pod;
+}
+
+static void begin(World *w, const char *spec)
+{
+    w->clock = clock_new_fake(INT64_C(1700000000) * NS_PER_SEC);
+    w->pod = pod_object(spec);
     w->machine = machine_new(w->pod, w->clock, &ops, w);
     machine_run(w->machine);
 }
@@ -94,6 +100,15 @@ static void end(World *w)
     clock_free_fake(w->clock);
     strbuf_deinit(&w->log);
     arena_clear(&w->arena);
+}
+
+static void update(World *w, const char *spec)
+{
+    Object *pod = pod_object(spec);
+
+    machine_update(w->machine, pod);
+    object_unref(w->pod);
+    w->pod = pod;
 }
 
 static void expect(World *w, const char *actions)
@@ -411,6 +426,137 @@ static void a_deadline_fails_the_pod(void **state)
     end(&w);
 }
 
+#define IMAGE(image, policy)                                                                       \
+    "{\"restartPolicy\":\"" policy "\",\"containers\":[{\"name\":\"app\",\"image\":\"" image "\"}" \
+    "]}"
+
+static void a_deadline_that_is_set_or_lowered_later_holds(void **state)
+{
+    static const char with[] =
+        "{\"activeDeadlineSeconds\":%d,\"containers\":[{\"name\":\"app\",\"image\":\"i\"}]}";
+    _free_ char *far = mem_printf(with, 1000), *near = mem_printf(with, 60);
+    World w = {0};
+
+    begin(&w, ONE);
+    machine_prepared(w.machine, "10.42.0.2");
+    started(&w, 0);
+    strbuf_truncate(&w.log, 0);
+    clock_fake_advance(w.clock, 20 * NS_PER_SEC);
+    update(&w, far);
+    clock_fake_advance(w.clock, 20 * NS_PER_SEC);
+    update(&w, near);
+    expect(&w, "");
+    clock_fake_advance(w.clock, 20 * NS_PER_SEC - 1);
+    expect(&w, "");
+    clock_fake_advance(w.clock, 1);
+    expect(&w, "term0 ");
+    assert_string_equal(status(&w)->reason, "DeadlineExceeded");
+    end(&w);
+}
+
+static void a_running_container_is_replaced_when_its_image_changes(void **state)
+{
+    World w = {0};
+
+    begin(&w, IMAGE("one", "Never"));
+    machine_prepared(w.machine, "10.42.0.2");
+    started(&w, 0);
+    strbuf_truncate(&w.log, 0);
+    update(&w, IMAGE("two", "Never"));
+    expect(&w, "term0 ");
+    update(&w, IMAGE("two", "Never"));
+    expect(&w, "");
+    assert_string_equal(status(&w)->phase, "Running");
+    exited(&w, 0, 143);
+    expect(&w, "start0.1 ");
+    update(&w, IMAGE("three", "Never")); /* while it starts */
+    expect(&w, "");
+    started(&w, 0);
+    expect(&w, "term0 ");
+    exited(&w, 0, 143);
+    expect(&w, "start0.2 ");
+    started(&w, 0);
+    exited(&w, 0, 0);
+    expect(&w, "teardown ");
+    end(&w);
+}
+
+static void a_new_image_waits_for_no_back_off_of_the_old_one(void **state)
+{
+    World w = {0};
+
+    begin(&w, IMAGE("one", "Always"));
+    machine_prepared(w.machine, "10.42.0.2");
+    strbuf_truncate(&w.log, 0);
+    machine_start_failed(w.machine, 0, "ErrImagePull", "no such image", false);
+    clock_fake_advance(w.clock, 5 * NS_PER_SEC);
+    expect(&w, "");
+    update(&w, IMAGE("two", "Always"));
+    expect(&w, "start0.0 ");
+    update(&w, IMAGE("three", "Always")); /* while it starts */
+    machine_start_failed(w.machine, 0, "ErrImagePull", "no such image", false);
+    expect(&w, "start0.0 ");
+    started(&w, 0);
+    exited(&w, 0, 1);
+    expect(&w, "start0.1 ");
+    started(&w, 0);
+    exited(&w, 0, 1);
+    expect(&w, "");
+    update(&w, IMAGE("four", "Always")); /* in CrashLoopBackOff */
+    expect(&w, "start0.2 ");
+    end(&w);
+}
+
+static void a_kick_during_a_start_or_a_preparation_counts_when_that_fails(void **state)
+{
+    static const char *const reasons[] = {"ErrImagePull", "CreateContainerConfigError"};
+
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+        World w = {0};
+
+        begin(&w, ONE);
+        machine_kick(w.machine);
+        machine_prepare_failed(w.machine, "FailedMount", "not there");
+        clock_fake_advance(w.clock, 0);
+        expect(&w, "prepare prepare ");
+        machine_prepare_failed(w.machine, "FailedMount", "not there");
+        clock_fake_advance(w.clock, 0);
+        expect(&w, "");
+        machine_kick(w.machine);
+        expect(&w, "prepare ");
+        machine_prepared(w.machine, "10.42.0.2");
+        expect(&w, "start0.0 ");
+        machine_kick(w.machine);
+        machine_start_failed(w.machine, 0, reasons[i], "not there", false);
+        clock_fake_advance(w.clock, 0);
+        expect(&w, "start0.0 ");
+        machine_start_failed(w.machine, 0, reasons[i], "not there", false);
+        clock_fake_advance(w.clock, 0);
+        expect(&w, "");
+        end(&w);
+    }
+}
+
+static void an_ephemeral_container_starts_beside_an_init_container(void **state)
+{
+#define INIT "\"initContainers\":[{\"name\":\"a\",\"image\":\"i\"}],"
+    World w = {0};
+
+    begin(&w, "{" INIT "\"containers\":[{\"name\":\"app\",\"image\":\"i\"}]}");
+    machine_prepared(w.machine, "10.42.0.2");
+    started(&w, 0);
+    strbuf_truncate(&w.log, 0);
+    update(&w, "{" INIT "\"containers\":[{\"name\":\"app\",\"image\":\"i\"}],"
+               "\"ephemeralContainers\":[{\"name\":\"debug\",\"image\":\"i\"}]}");
+    expect(&w, "start2.0 ");
+    started(&w, 2);
+    exited(&w, 2, 0);
+    expect(&w, "");
+    exited(&w, 0, 0);
+    expect(&w, "start1.0 ");
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +570,11 @@ int main(void)
         cmocka_unit_test(deletion_runs_the_hook_then_term_then_kill),
         cmocka_unit_test(a_missing_image_backs_off_and_a_kick_tries_again),
         cmocka_unit_test(a_deadline_fails_the_pod),
+        cmocka_unit_test(a_deadline_that_is_set_or_lowered_later_holds),
+        cmocka_unit_test(a_running_container_is_replaced_when_its_image_changes),
+        cmocka_unit_test(a_new_image_waits_for_no_back_off_of_the_old_one),
+        cmocka_unit_test(a_kick_during_a_start_or_a_preparation_counts_when_that_fails),
+        cmocka_unit_test(an_ephemeral_container_starts_beside_an_init_container),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
