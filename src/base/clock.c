@@ -3,6 +3,12 @@
  * Both clocks keep their timers in one binary heap by (due time, order of start). Timer.impl[0] is
  * the place in the heap plus one, impl[1] the order of start. The real clock arms a single uv_timer
  * for the earliest, so a quiet program has no wake-ups at all.
+ *
+ * A timer that is due at once must not become a uv_timer of 0 ms: libuv runs such a timer again
+ * and again without polling for I/O when its callback starts it anew. An idle and a check handle
+ * take its place: the loop then polls without waiting, and the timer fires after that poll. For
+ * the same reason a timer that is started while timers fire never fires in the same round, and a
+ * round that has taken ROUND_NS leaves what else is due for after the next poll.
  */
 #include <time.h>
 #include <uv.h>
@@ -72,11 +78,17 @@ static int64_t due_in(int64_t now, int64_t delay_ns)
 
 /* ---- the real one ---- */
 
+#define UV_CLOCK_HANDLES 3
+#define ROUND_NS (10 * NS_PER_MS)
+
 typedef struct UvClock {
     Clock clock;
     Heap heap;
     uv_timer_t timer;
+    uv_idle_t idle;   /* active: something is due, and the loop does not wait for I/O */
+    uv_check_t check; /* fires what is due once the loop has polled for I/O */
     int64_t armed_ns; /* 0: not armed */
+    int open_handles;
     bool firing;
 } UvClock;
 
@@ -101,6 +113,19 @@ static int64_t uv_clock_mono_ns(Clock *clock)
 }
 
 static void uv_clock_on_timer(uv_timer_t *handle);
+static void uv_clock_on_check(uv_check_t *handle);
+
+static void on_idle(uv_idle_t *handle _unused_)
+{
+}
+
+static void uv_clock_disarm(UvClock *c)
+{
+    uv_timer_stop(&c->timer);
+    uv_idle_stop(&c->idle);
+    uv_check_stop(&c->check);
+    c->armed_ns = 0;
+}
 
 static void uv_clock_arm(UvClock *c)
 {
@@ -109,35 +134,54 @@ static void uv_clock_arm(UvClock *c)
     if (c->firing)
         return;
     if (!c->heap.timers.n) {
-        uv_timer_stop(&c->timer);
-        c->armed_ns = 0;
+        uv_clock_disarm(c);
         return;
     }
     due = c->heap.timers.v[0]->due_ns;
     if (c->armed_ns == due)
         return;
+    uv_clock_disarm(c);
     c->armed_ns = due;
     /* Round up: waking a fraction of a millisecond early would only mean to wait again. */
     ms = (due - read_clock(CLOCK_MONOTONIC) + NS_PER_MS - 1) / NS_PER_MS;
+    if (ms <= 0) {
+        uv_idle_start(&c->idle, on_idle);
+        uv_check_start(&c->check, uv_clock_on_check);
+        return;
+    }
     uv_update_time(c->timer.loop);
-    uv_timer_start(&c->timer, uv_clock_on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+    uv_timer_start(&c->timer, uv_clock_on_timer, (uint64_t)ms, 0);
+}
+
+static void uv_clock_fire(UvClock *c)
+{
+    int64_t now = read_clock(CLOCK_MONOTONIC);
+    uintptr_t newest = c->heap.starts;
+
+    c->firing = true;
+    uv_clock_disarm(c);
+    while (c->heap.timers.n) {
+        Timer *timer = c->heap.timers.v[0];
+
+        if (timer->due_ns > now || (uintptr_t)timer->impl[1] > newest)
+            break;
+        heap_remove(&c->heap, timer);
+        timer->on_fire(timer);
+        if (read_clock(CLOCK_MONOTONIC) - now >= ROUND_NS)
+            break;
+    }
+    c->firing = false;
+    uv_clock_arm(c);
 }
 
 static void uv_clock_on_timer(uv_timer_t *handle)
 {
-    UvClock *c = handle->data;
-    int64_t now = read_clock(CLOCK_MONOTONIC);
+    uv_clock_fire(handle->data);
+}
 
-    c->firing = true;
-    c->armed_ns = 0;
-    while (c->heap.timers.n && c->heap.timers.v[0]->due_ns <= now) {
-        Timer *timer = c->heap.timers.v[0];
-
-        heap_remove(&c->heap, timer);
-        timer->on_fire(timer);
-    }
-    c->firing = false;
-    uv_clock_arm(c);
+static void uv_clock_on_check(uv_check_t *handle)
+{
+    uv_clock_fire(handle->data);
 }
 
 static void uv_clock_timer_start(Clock *clock, Timer *timer, int64_t delay_ns)
@@ -171,7 +215,10 @@ Clock *clock_new_uv(struct uv_loop_s *loop)
 
     c->clock.ops = &uv_clock_ops;
     uv_timer_init(loop, &c->timer);
-    c->timer.data = c;
+    uv_idle_init(loop, &c->idle);
+    uv_check_init(loop, &c->check);
+    c->timer.data = c->idle.data = c->check.data = c;
+    c->open_handles = UV_CLOCK_HANDLES;
     return &c->clock;
 }
 
@@ -179,14 +226,21 @@ static void uv_clock_closed(uv_handle_t *handle)
 {
     UvClock *c = handle->data;
 
+    if (--c->open_handles)
+        return;
     VEC_DEINIT(&c->heap.timers);
     free(c);
 }
 
 Clock *clock_free_uv(Clock *clock)
 {
-    if (clock)
-        uv_close((uv_handle_t *)&CONTAINER_OF(clock, UvClock, clock)->timer, uv_clock_closed);
+    UvClock *c = clock ? CONTAINER_OF(clock, UvClock, clock) : NULL;
+
+    if (!c)
+        return NULL;
+    uv_close((uv_handle_t *)&c->timer, uv_clock_closed);
+    uv_close((uv_handle_t *)&c->idle, uv_clock_closed);
+    uv_close((uv_handle_t *)&c->check, uv_clock_closed);
     return NULL;
 }
 

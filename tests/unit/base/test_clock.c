@@ -164,6 +164,61 @@ static void a_timer_without_delay_lets_the_loop_turn(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+typedef struct Listener {
+    Ticker ticker;
+    uv_pipe_t pipe;
+    int fired;
+    bool read;
+} Listener;
+
+static void on_again_until_read(Timer *timer)
+{
+    Listener *listener = timer->data;
+
+    if (!listener->read && ++listener->fired < 100000)
+        timer_start(listener->ticker.clock, timer, 0);
+}
+
+static void on_room(uv_handle_t *handle _unused_, size_t size _unused_, uv_buf_t *buf)
+{
+    static char room[16];
+
+    *buf = uv_buf_init(room, sizeof(room));
+}
+
+static void on_bytes(uv_stream_t *stream, ssize_t n _unused_, const uv_buf_t *buf _unused_)
+{
+    Listener *listener = stream->data;
+
+    listener->read = true;
+    uv_close((uv_handle_t *)&listener->pipe, NULL);
+}
+
+static void a_timer_without_delay_does_not_starve_sockets(void **state)
+{
+    uv_loop_t loop;
+    Listener listener = {.read = false};
+    int fds[2];
+
+    uv_loop_init(&loop);
+    listener.ticker.clock = clock_new_uv(&loop);
+    listener.ticker.timer = (Timer){.on_fire = on_again_until_read, .data = &listener};
+    assert_int_equal(pipe(fds), 0);
+    uv_pipe_init(&loop, &listener.pipe, 0);
+    listener.pipe.data = &listener;
+    uv_pipe_open(&listener.pipe, fds[0]);
+    uv_read_start((uv_stream_t *)&listener.pipe, on_room, on_bytes);
+    timer_start(listener.ticker.clock, &listener.ticker.timer, 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(listener.read);
+    assert_in_range(listener.fired, 0, 100);
+    close(fds[1]);
+    clock_free_uv(listener.ticker.clock);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 static void a_seed_gives_one_sequence_and_a_fair_one(void **state)
 {
     Random a, b;
@@ -231,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_timer_that_starts_itself_again_runs_within_one_advance),
         cmocka_unit_test(the_real_clock_fires_in_order_and_not_early),
         cmocka_unit_test(a_timer_without_delay_lets_the_loop_turn),
+        cmocka_unit_test(a_timer_without_delay_does_not_starve_sockets),
         cmocka_unit_test(a_seed_gives_one_sequence_and_a_fair_one),
         cmocka_unit_test(names_and_uuids_have_their_form),
         cmocka_unit_test(list_nodes_come_and_go),
