@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/turn.h"
 #include "cli/app.h"
 #include "cli/command.h"
 #include "cli/kubeconfig.h"
@@ -320,6 +321,7 @@ static void on_drained(void *data)
     app->net = net_close(app->net);
     app->images = image_store_close(app->images);
     app->clock = clock_free_uv(app->clock);
+    turn_watch_stop();
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
         if (app->signals[i].loop && !uv_is_closing((uv_handle_t *)&app->signals[i]))
             uv_close((uv_handle_t *)&app->signals[i], NULL);
@@ -382,6 +384,7 @@ int command_server(const char *program, Options *options)
     app->options = options;
     app_find_files(app, program);
     uv_loop_init(&app->loop);
+    turn_watch_start(&app->loop);
     app->clock = clock_new_uv(&app->loop);
     app->started_ns = clock_mono_ns(app->clock);
     app->started_wall_ns = clock_wall_ns(app->clock);

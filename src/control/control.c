@@ -8,6 +8,7 @@
  * is touched.
  */
 #include "base/strmap.h"
+#include "base/turn.h"
 #include "base/vec.h"
 #include "codec/type.h"
 #include "control/controller.h"
@@ -30,6 +31,7 @@ typedef struct Write {
     Reconcile *reconcile; /* NULL: the controller has stopped */
     ReconcileDone done;
     void *data;
+    uint64_t revision; /* of the object as it was read; 0: it is created */
     bool missing_is_fine;
 } Write;
 
@@ -55,11 +57,14 @@ static const ControllerOps *const CONTROLLERS[] = {
 static void on_watch_event(void *data, const WatchEvent *event)
 {
     KindWatch *watch = data;
+    TurnWork work;
 
     if (event->type == WATCH_BOOKMARK)
         return;
+    turn_work_begin(&work, "watch event of", watch->kind->plural, object_meta(event->object)->name);
     for (size_t i = 0; i < watch->handlers.n; i++)
         watch->handlers.v[i].on_event(watch->handlers.v[i].controller, event);
+    turn_work_end(&work);
 }
 
 void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event)
@@ -139,6 +144,7 @@ static void process(void *data, const char *key)
 {
     Controller *controller = data;
     Reconcile *reconcile = mem_new_type(Reconcile);
+    TurnWork work;
     char *slash;
 
     reconcile->controller = controller;
@@ -150,7 +156,9 @@ static void process(void *data, const char *key)
         slash ? arena_strndup(&reconcile->arena, key, (size_t)(slash - reconcile->key)) : "";
     reconcile->name = slash ? slash + 1 : reconcile->key;
     list_append(&controller->reconciles, &reconcile->node);
+    turn_work_begin(&work, "reconcile", controller->ops->name, key);
     controller->ops->reconcile(reconcile);
+    turn_work_end(&work);
 }
 
 static void reconcile_free(Reconcile *reconcile)
@@ -163,11 +171,12 @@ static void reconcile_free(Reconcile *reconcile)
 
 void reconcile_end(Reconcile *reconcile)
 {
+    WorkResult result = reconcile->failed     ? WORK_FAILED
+                        : reconcile->progress ? WORK_PROGRESS
+                                              : WORK_DONE;
+
     ASSERT(reconcile->pending == 0);
-    if (!reconcile->failed && reconcile->again_after_ns >= 0)
-        workqueue_add_after(reconcile->controller->queue, reconcile->key,
-                            reconcile->again_after_ns);
-    workqueue_done(reconcile->controller->queue, reconcile->key, !reconcile->failed);
+    workqueue_done(reconcile->controller->queue, reconcile->key, result, reconcile->again_after_ns);
     reconcile_free(reconcile);
 }
 
@@ -180,23 +189,18 @@ void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *))
     }
 }
 
-static void on_written(void *data, const ApiStatus *status, Object *object)
+static void carry_on(Reconcile *reconcile, Write *write, const ApiStatus *status, Object *object)
 {
-    Write *write = data;
-    Reconcile *reconcile = write->reconcile;
     void (*then)(Reconcile *);
 
-    list_remove(&write->node);
-    if (!reconcile) {
-        free(write);
-        return;
-    }
+    /* A write that is answered with the revision it began with has changed nothing. */
+    if (status->reason == STATUS_OK && (!object || object->revision != write->revision))
+        reconcile->progress = true;
     if (write->done)
         write->done(reconcile, write->data, status, object);
     else if (status->reason != STATUS_OK &&
              !(write->missing_is_fine && status->reason == STATUS_NOT_FOUND))
         reconcile->failed = true;
-    free(write);
     reconcile->pending--;
     then = reconcile->then;
     if (reconcile->pending == 0 && then) {
@@ -205,11 +209,27 @@ static void on_written(void *data, const ApiStatus *status, Object *object)
     }
 }
 
-static Write *write_new(Reconcile *reconcile, ReconcileDone done, void *data)
+static void on_written(void *data, const ApiStatus *status, Object *object)
+{
+    Write *write = data;
+    Reconcile *reconcile = write->reconcile;
+    TurnWork work;
+
+    list_remove(&write->node);
+    if (reconcile) {
+        turn_work_begin(&work, "reconcile", reconcile->controller->ops->name, reconcile->key);
+        carry_on(reconcile, write, status, object);
+        turn_work_end(&work);
+    }
+    free(write);
+}
+
+static Write *write_new(Reconcile *reconcile, const Object *of, ReconcileDone done, void *data)
 {
     Write *write = mem_new_type(Write);
 
     write->reconcile = reconcile;
+    write->revision = of ? of->revision : 0;
     write->done = done;
     write->data = data;
     list_append(&reconcile->controller->control->writes, &write->node);
@@ -225,7 +245,7 @@ void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t si
 
     if (options->reserve_volume)
         options->reserve_volume(options->reserve_volume_data, name, size, on_written,
-                                write_new(reconcile, done, data));
+                                write_new(reconcile, NULL, done, data));
     else
         done(reconcile, data, &ok, NULL);
 }
@@ -233,14 +253,16 @@ void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t si
 void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data)
 {
-    client_create(reconcile->client, object, options, on_written, write_new(reconcile, done, data));
+    client_create(reconcile->client, object, options, on_written,
+                  write_new(reconcile, NULL, done, data));
     object_unref(object);
 }
 
 void reconcile_update(Reconcile *reconcile, Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data)
 {
-    client_update(reconcile->client, object, options, on_written, write_new(reconcile, done, data));
+    client_update(reconcile->client, object, options, on_written,
+                  write_new(reconcile, object, done, data));
     object_unref(object);
 }
 
@@ -250,7 +272,7 @@ void reconcile_patch(Reconcile *reconcile, const Object *of, PatchType type, Byt
     const ObjectMeta *meta = object_meta(of);
 
     client_patch(reconcile->client, of->kind, meta->namespace, meta->name, type, patch, options,
-                 on_written, write_new(reconcile, done, data));
+                 on_written, write_new(reconcile, of, done, data));
 }
 
 void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOptions *options,
@@ -258,7 +280,7 @@ void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOpt
 {
     const ObjectMeta *meta = object_meta(object);
     WriteOptions with_uid = options ? *options : (WriteOptions){0};
-    Write *write = write_new(reconcile, done, data);
+    Write *write = write_new(reconcile, object, done, data);
 
     write->missing_is_fine = true;
     with_uid.precondition_uid = meta->uid;

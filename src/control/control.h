@@ -44,13 +44,21 @@ typedef struct WorkQueueOps {
     void (*process)(void *data, const char *key); /* must end in workqueue_done, now or later */
 } WorkQueueOps;
 
+typedef enum WorkResult {
+    WORK_FAILED,   /* again after 5 ms, 10 ms, ... up to 1000 s */
+    WORK_DONE,     /* forgets the failures */
+    WORK_PROGRESS, /* and the requeues: the run has changed something in the cluster */
+} WorkResult;
+
 WorkQueue *workqueue_new(Clock *clock, Random *random, const WorkQueueOps *ops, void *data);
 WorkQueue *workqueue_free(WorkQueue *queue);
+/* As soon as possible; from inside of process(), after the back-off for requeues. */
 void workqueue_add(WorkQueue *queue, const char *key);
-void workqueue_add_after(WorkQueue *queue, const char *key,
-                         int64_t delay_ns); /* keeps the earlier of two */
-/* ok: forget the back-off. Not ok: again after 5 ms, 10 ms, ... up to 1000 s. */
-void workqueue_done(WorkQueue *queue, const char *key, bool ok);
+/* Of two delays the earlier one counts. */
+void workqueue_add_after(WorkQueue *queue, const char *key, int64_t delay_ns);
+/* again_after_ns: requeue the key unless it has failed; negative: an event will. A key that asks to
+ * run again at once, without progress, is backed off as a failure is. */
+void workqueue_done(WorkQueue *queue, const char *key, WorkResult result, int64_t again_after_ns);
 
 /* Events (the API kind), folded: the same reason, object and message count up instead of piling up;
  * spam is limited. */

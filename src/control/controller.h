@@ -49,6 +49,7 @@ struct Reconcile {
     Arena arena;
     unsigned pending; /* writes not answered yet */
     bool failed;
+    bool progress;          /* a write has changed something */
     int64_t again_after_ns; /* once it has ended well; negative: when something wakes it */
     void (*then)(Reconcile *reconcile);
     void *data; /* of the reconcile, in its arena */

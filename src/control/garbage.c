@@ -17,6 +17,8 @@
 
 #define FOREGROUND "foregroundDeletion"
 #define ORPHAN "orphan"
+/* References looked at in one search for a circle. */
+#define SEARCH_MAX 10000
 
 typedef struct Dependent {
     const Kind *kind;
@@ -185,7 +187,73 @@ static const OwnerReference *ref_to(const ObjectMeta *meta, const char *uid)
     return NULL;
 }
 
-/* The owner may go when nobody blocks it; until then its dependents are asked to go. */
+static bool waits_for_dependents(const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    return meta->deletion_timestamp.set && meta_has_finalizer(meta, FOREGROUND);
+}
+
+static bool blocks(const ObjectMeta *dependent, const char *uid)
+{
+    for (size_t i = 0; i < dependent->owner_references.n; i++) {
+        const OwnerReference *ref = &dependent->owner_references.v[i];
+
+        if (str_equal(ref->uid, uid) && ref->block_owner_deletion && *ref->block_owner_deletion)
+            return true;
+    }
+    return false;
+}
+
+/* The search for a circle: from a dependent that waits to those that it waits for. */
+typedef struct Search {
+    Reconcile *reconcile;
+    const char *target; /* the uid of the owner that is asked about */
+    StrMap seen;        /* uids */
+    VEC(const char *) open;
+    size_t steps;
+    bool found;
+} Search;
+
+static void search_from(Search *search, const char *uid)
+{
+    Garbage *garbage = search->reconcile->controller->data;
+    Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+
+    for (size_t i = 0; dependents && i < dependents->list.n && !search->found; i++) {
+        Object *object = dependent_object(search->reconcile->client, &dependents->list.v[i]);
+        const ObjectMeta *meta = object ? object_meta(object) : NULL;
+
+        search->found = ++search->steps > SEARCH_MAX;
+        if (!meta || !blocks(meta, uid) || !waits_for_dependents(object))
+            continue;
+        search->found |= str_equal(meta->uid, search->target);
+        if (strmap_get(&search->seen, meta->uid))
+            continue;
+        strmap_put(&search->seen, meta->uid, search);
+        VEC_PUSH(&search->open, meta->uid);
+    }
+}
+
+/* Whether `dependent`, which waits for its own dependents, waits for the owner by that. Objects do
+ * not change during the search, so their uids can be used in place. A graph that is too large to be
+ * searched counts as a circle: then the owner goes before its dependent, nothing more. */
+static bool is_circle(Reconcile *reconcile, const char *owner, const Object *dependent)
+{
+    Search search = {.reconcile = reconcile, .target = owner};
+
+    if (str_equal(object_meta(dependent)->uid, owner))
+        return true;
+    VEC_PUSH(&search.open, object_meta(dependent)->uid);
+    while (search.open.n && !search.found)
+        search_from(&search, search.open.v[--search.open.n]);
+    strmap_deinit(&search.seen);
+    VEC_DEINIT(&search.open);
+    return search.found;
+}
+
+/* The owner may go when no dependent blocks it. Dependents that are not deleted yet are asked to
+ * go; those that are deleted already will wake the owner when they have changed or gone. */
 static void wait_for_dependents(Reconcile *reconcile, const Object *owner)
 {
     Garbage *garbage = reconcile->controller->data;
@@ -194,14 +262,18 @@ static void wait_for_dependents(Reconcile *reconcile, const Object *owner)
     bool blocked = false;
 
     for (size_t i = 0; dependents && i < dependents->list.n; i++) {
-        Object *object = dependent_object(reconcile->client, &dependents->list.v[i]);
-        const OwnerReference *ref = object ? ref_to(object_meta(object), uid) : NULL;
+        const Dependent *d = &dependents->list.v[i];
+        Object *object = dependent_object(reconcile->client, d);
 
-        blocked = blocked || (ref && ref->block_owner_deletion && *ref->block_owner_deletion);
+        if (!object || !blocks(object_meta(object), uid))
+            continue;
+        if (!object_meta(object)->deletion_timestamp.set)
+            enqueue(reconcile->controller, d->kind, d->ns, d->name);
+        else if (!blocked && waits_for_dependents(object) && is_circle(reconcile, uid, object))
+            continue;
+        blocked = true;
     }
-    if (blocked)
-        enqueue_dependents(reconcile->controller, uid);
-    else
+    if (!blocked)
         drop_finalizer(reconcile, owner, FOREGROUND);
 }
 

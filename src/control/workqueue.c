@@ -3,11 +3,22 @@
  * A queue of keys. A key is in one of these places:
  *
  *   waiting   due later, after a back-off or because something becomes due: `waiting`, by time
- *   ready     to be processed as soon as the loop comes round: `ready`, first in first out
+ *   ready     to be processed as soon as its turn comes: `ready`, first in first out
  *   busy      handed out; an add meanwhile marks it dirty, and it is ready again when it is done
+ *   cooling   nothing to do, but its requeues are remembered for a while: `cooling`, by time
  *
- * and is forgotten when it is done, not dirty, not waiting and has not failed. One timer serves
- * all.
+ * and is forgotten when it is in none of them and has not failed. One timer serves all.
+ *
+ * Two rules keep the queue from taking the loop for itself:
+ *
+ * - One turn of the loop processes at most KEYS_PER_TURN keys and stops after TURN_NS. The rest
+ *   waits until the loop has polled for I/O (the clock does not fire a timer that was started
+ *   while timers fire, see base/clock.c).
+ * - Whatever is added from inside of process() is a requeue: a controller has asked for it, no
+ *   change in the cluster has. The first requeue of a key is immediate; each further one doubles
+ *   the delay, until a run of the key makes progress or an event adds it. This holds for a key
+ *   that requeues itself as well as for two keys that requeue each other. A requeue with a delay
+ *   of DEADLINE_NS or more is a deadline and is kept as it is.
  */
 #include "base/list.h"
 #include "base/strmap.h"
@@ -16,12 +27,16 @@
 #define BACKOFF_FIRST_NS (5 * NS_PER_MS)
 #define BACKOFF_MAX_NS (1000 * NS_PER_SEC)
 #define KEYS_PER_TURN 64
+#define TURN_NS (4 * NS_PER_MS)
+#define DEADLINE_NS NS_PER_SEC
+#define COOL_NS (30 * NS_PER_SEC)
 
 typedef struct Item {
-    ListNode node; /* in ready or waiting */
-    bool busy, ready, dirty, waiting;
+    ListNode node; /* in ready, waiting or cooling */
+    bool busy, ready, dirty, waiting, cooling;
     unsigned failures;
-    int64_t due_ns;
+    unsigned requeues; /* since the last progress or event */
+    int64_t due_ns;    /* waiting: when it becomes ready; cooling: when it is forgotten */
     char key[];
 } Item;
 
@@ -30,7 +45,8 @@ struct WorkQueue {
     const WorkQueueOps *ops;
     void *data;
     StrMap items;
-    ListNode ready, waiting;
+    ListNode ready, waiting, cooling;
+    size_t n_ready;
     Timer timer;
     bool running;
 };
@@ -65,12 +81,51 @@ static Item *item_get(WorkQueue *queue, const char *key)
     return item;
 }
 
-static void item_forget(WorkQueue *queue, Item *item)
+static void item_free(WorkQueue *queue, Item *item)
 {
-    if (item->busy || item->ready || item->waiting || item->failures)
-        return;
+    list_remove(&item->node);
     strmap_remove(&queue->items, item->key);
     free(item);
+}
+
+static void stop_cooling(Item *item)
+{
+    if (!item->cooling)
+        return;
+    list_remove(&item->node);
+    item->cooling = false;
+}
+
+/* Forgets the item, or keeps it for as long as its number of requeues still counts. */
+static void item_forget(WorkQueue *queue, Item *item)
+{
+    if (item->busy || item->ready || item->waiting || item->cooling || item->failures)
+        return;
+    if (!item->requeues) {
+        item_free(queue, item);
+        return;
+    }
+    item->cooling = true;
+    item->due_ns = clock_mono_ns(queue->clock) + COOL_NS;
+    list_append(&queue->cooling, &item->node);
+}
+
+static void forget_cooled(WorkQueue *queue)
+{
+    int64_t now = clock_mono_ns(queue->clock);
+
+    while (!list_empty(&queue->cooling)) {
+        Item *item = CONTAINER_OF(queue->cooling.next, Item, node);
+
+        if (item->due_ns > now)
+            return;
+        item_free(queue, item);
+    }
+}
+
+static int64_t backoff_ns(unsigned times)
+{
+    return MIN_OF(BACKOFF_FIRST_NS << MIN_OF(times, 30u), BACKOFF_MAX_NS);
 }
 
 static void make_ready(WorkQueue *queue, Item *item)
@@ -80,8 +135,10 @@ static void make_ready(WorkQueue *queue, Item *item)
     item->waiting = false;
     if (item->ready)
         return;
+    stop_cooling(item);
     item->ready = true;
     list_append(&queue->ready, &item->node);
+    queue->n_ready++;
 }
 
 static void make_wait(WorkQueue *queue, Item *item, int64_t delay_ns)
@@ -91,6 +148,7 @@ static void make_wait(WorkQueue *queue, Item *item, int64_t delay_ns)
 
     if (item->ready || (item->waiting && item->due_ns <= due))
         return;
+    stop_cooling(item);
     if (item->waiting) {
         list_remove(&item->node);
         after = queue->waiting.prev;
@@ -124,13 +182,21 @@ static void move_due(WorkQueue *queue)
 static void on_timer(Timer *timer)
 {
     WorkQueue *queue = timer->data;
+    int64_t end = clock_mono_ns(queue->clock) + TURN_NS;
+    size_t most;
 
     queue->running = true;
+    forget_cooled(queue);
     move_due(queue);
-    for (unsigned i = 0; i < KEYS_PER_TURN && !list_empty(&queue->ready); i++) {
+    /* What becomes ready meanwhile has its turn later: a key is processed once a turn. */
+    most = MIN_OF(queue->n_ready, (size_t)KEYS_PER_TURN);
+    for (size_t i = 0; i < most; i++) {
         Item *item = CONTAINER_OF(queue->ready.next, Item, node);
 
+        if (i > 0 && clock_mono_ns(queue->clock) >= end)
+            break;
         list_remove(&item->node);
+        queue->n_ready--;
         item->ready = false;
         item->busy = true;
         queue->ops->process(queue->data, item->key);
@@ -150,6 +216,7 @@ WorkQueue *workqueue_new(Clock *clock, Random *random _unused_, const WorkQueueO
     queue->timer.data = queue;
     list_init(&queue->ready);
     list_init(&queue->waiting);
+    list_init(&queue->cooling);
     return queue;
 }
 
@@ -165,42 +232,67 @@ WorkQueue *workqueue_free(WorkQueue *queue)
     return NULL;
 }
 
-void workqueue_add(WorkQueue *queue, const char *key)
+/* By an event: what has changed since the last run is reason enough to run at once. */
+static void add_now(WorkQueue *queue, Item *item)
 {
-    Item *item = item_get(queue, key);
-
+    item->requeues = 0;
     if (item->busy)
         item->dirty = true;
     else
         make_ready(queue, item);
+}
+
+/* By a controller: what is asked for soon is delayed by the back-off. */
+static void add_again(WorkQueue *queue, Item *item, int64_t delay_ns)
+{
+    bool soon = delay_ns < DEADLINE_NS;
+
+    if (soon && item->requeues)
+        delay_ns = MAX_OF(delay_ns, backoff_ns(item->requeues - 1));
+    if (item->ready || item->dirty ||
+        (item->waiting && item->due_ns <= clock_mono_ns(queue->clock) + delay_ns))
+        return;
+    item->requeues += soon;
+    if (delay_ns > 0)
+        make_wait(queue, item, delay_ns);
+    else if (item->busy)
+        item->dirty = true;
+    else
+        make_ready(queue, item);
+}
+
+void workqueue_add(WorkQueue *queue, const char *key)
+{
+    Item *item = item_get(queue, key);
+
+    if (queue->running)
+        add_again(queue, item, 0);
+    else
+        add_now(queue, item);
     arm(queue);
 }
 
 void workqueue_add_after(WorkQueue *queue, const char *key, int64_t delay_ns)
 {
-    if (delay_ns <= 0) {
-        workqueue_add(queue, key);
-        return;
-    }
-    make_wait(queue, item_get(queue, key), delay_ns);
+    add_again(queue, item_get(queue, key), MAX_OF(delay_ns, 0));
     arm(queue);
 }
 
-void workqueue_done(WorkQueue *queue, const char *key, bool ok)
+void workqueue_done(WorkQueue *queue, const char *key, WorkResult result, int64_t again_after_ns)
 {
     Item *item = strmap_get(&queue->items, key);
 
     if (NEVER(!item || !item->busy))
         return;
+    if (result == WORK_PROGRESS)
+        item->requeues = 0;
+    if (result != WORK_FAILED && again_after_ns >= 0)
+        add_again(queue, item, again_after_ns);
     item->busy = false;
-    if (ok) {
+    if (result == WORK_FAILED)
+        make_wait(queue, item, backoff_ns(item->failures++));
+    else
         item->failures = 0;
-    } else {
-        int64_t delay = BACKOFF_FIRST_NS << MIN_OF(item->failures, 30u);
-
-        item->failures++;
-        make_wait(queue, item, MIN_OF(delay, BACKOFF_MAX_NS));
-    }
     if (item->dirty)
         make_ready(queue, item);
     item->dirty = false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request's life and the handler's functions on it. See internal.h for who frees when. */
+#include "base/turn.h"
 #include "http/internal.h"
 
 /* Free requests kept for the next ones. */
@@ -234,10 +235,13 @@ void request_dispatch(Request *request)
 {
     HttpServer *server = request->server;
     HttpRequest *pub = &request->pub;
+    TurnWork work;
 
     request->is_head = strcmp(pub->method, "HEAD") == 0;
     request->dispatched = true;
+    turn_work_begin(&work, "request", pub->method, pub->path);
     server->options.handler.on_request(server->options.handler.data, pub);
+    turn_work_end(&work);
     request->body_limit = pub->body_limit ? pub->body_limit : server->limits.body;
     if (request->finished || request->ended)
         return;
@@ -288,12 +292,17 @@ void request_body(Request *request, const uint8_t *p, size_t n)
 
 void request_body_done(Request *request)
 {
+    TurnWork work;
+
     if (request->body_done)
         return;
     request->body_done = true;
     stop_waiting(request);
-    if (!request->finished && !request->ended && request->pub.on_body)
-        request->pub.on_body(&request->pub, strbuf_bytes(&request->body));
+    if (request->finished || request->ended || !request->pub.on_body)
+        return;
+    turn_work_begin(&work, "request", request->pub.method, request->pub.path);
+    request->pub.on_body(&request->pub, strbuf_bytes(&request->body));
+    turn_work_end(&work);
 }
 
 /* ---- output ---- */

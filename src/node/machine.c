@@ -6,6 +6,7 @@
  * time: it looks at the state of all containers and does the one thing that follows. Events change
  * a container's state and then call it.
  */
+#include "base/turn.h"
 #include "node/machine_internal.h"
 
 #define PREPARE_BACKOFF_FIRST (500 * NS_PER_MS)
@@ -444,7 +445,7 @@ static bool regular_done(const Machine *m)
     return true;
 }
 
-void machine_advance(Machine *m)
+static void advance(Machine *m)
 {
     if (!m->running)
         return;
@@ -481,6 +482,16 @@ void machine_advance(Machine *m)
         m->finished = true;
         machine_stop(m);
     }
+}
+
+void machine_advance(Machine *m)
+{
+    const ObjectMeta *meta = object_meta(m->pod);
+    TurnWork work;
+
+    turn_work_begin(&work, "sync of pod", str_or(meta->namespace, ""), meta->name);
+    advance(m);
+    turn_work_end(&work);
 }
 
 /* ---- what happened ---- */
