@@ -12,14 +12,11 @@ bool file_exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-int file_read(const char *path, size_t limit, char **ret, size_t *ret_n)
+int file_read_fd(int fd, size_t limit, char **ret, size_t *ret_n)
 {
-    _close_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     _free_ char *text = NULL;
     size_t n = 0, cap = 0;
 
-    if (fd < 0)
-        return ERR_ORIGIN(-errno);
     for (;;) {
         ssize_t got;
 
@@ -45,8 +42,17 @@ int file_read(const char *path, size_t limit, char **ret, size_t *ret_n)
     return 0;
 }
 
-static int write_all(int fd, const char *p, size_t n)
+int file_read(const char *path, size_t limit, char **ret, size_t *ret_n)
 {
+    _close_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? ERR_ORIGIN(-errno) : ERR_TRACE(file_read_fd(fd, limit, ret, ret_n));
+}
+
+int file_write_fd(int fd, const void *bytes, size_t n)
+{
+    const char *p = bytes;
+
     while (n) {
         ssize_t put = write(fd, p, n);
 
@@ -96,7 +102,7 @@ static int write_aside(const char *path, const void *p, size_t n, mode_t mode, b
 
     if (fd < 0)
         return ERR_ORIGIN(-errno);
-    r = fchmod(fd, mode) < 0 ? ERR_ORIGIN(-errno) : write_all(fd, p, n);
+    r = fchmod(fd, mode) < 0 ? ERR_ORIGIN(-errno) : file_write_fd(fd, p, n);
     if (r == 0 && FAULT_POINT("file.write"))
         r = ERR_ORIGIN(-EIO);
     if (r == 0 && durable)
@@ -257,11 +263,17 @@ static int look_at(int parent, const char *name, bool *ret_folder)
     return 0;
 }
 
+/* What was opened is looked at again: the name may have come to mean a mount since look_at. */
 static int open_folder(int parent, const char *name)
 {
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _close_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct statx st;
 
-    return fd < 0 ? ERR_ORIGIN(-errno) : fd;
+    if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0)
+        return ERR_ORIGIN(-errno);
+    if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+        return ERR_ORIGIN(-EXDEV);
+    return TAKE_FD(fd);
 }
 
 static int unlink_at(int parent, const char *name, bool folder)

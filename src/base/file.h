@@ -9,6 +9,10 @@
 
 /* The whole file, NUL added behind it; -EFBIG if it has more than limit bytes. The caller frees. */
 int file_read(const char *path, size_t limit, char **ret, size_t *ret_n);
+/* The same of an open file, from where it stands. */
+int file_read_fd(int fd, size_t limit, char **ret, size_t *ret_n);
+/* All n bytes. */
+int file_write_fd(int fd, const void *bytes, size_t n);
 /* path.tmp-XXXX, fsync, rename, fsync of the folder: old or new, never half. */
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
 /* The same without fsync, for run-time state that a reboot voids anyway. */

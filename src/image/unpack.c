@@ -3,9 +3,8 @@
  * One layer, a tar made by a stranger, into a folder that overlayfs can use as a lower one.
  *
  * No entry reaches out of the folder: ".." in a name is refused, and the parent of every entry is
- * opened with openat2 and RESOLVE_IN_ROOT, so that symbolic links in the layer lead nowhere else
- * (on kernels or in sandboxes without it, parents that are links are refused). The last component
- * is never followed. Whiteouts become what overlayfs understands: ".wh.x" a character device 0/0,
+ * opened through base/beneath.h, so that symbolic links in the layer lead nowhere else. The last
+ * component is never followed. Whiteouts become what overlayfs understands: ".wh.x" a character device 0/0,
  * ".wh..wh..opq" the xattr trusted.overlay.opaque on its folder. Of the layer's own xattrs only
  * security.capability and user.* are taken: trusted.overlay.* would let it redirect lookups.
  *
@@ -15,12 +14,11 @@
  */
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "base/beneath.h"
 #include "image/internal.h"
 
 #define PIECE (64u << 10)
@@ -29,7 +27,6 @@ typedef struct Unpacker {
     int root_fd;
     int parent_fd; /* of the entry before, often the one of the next as well */
     char *parent;
-    bool no_openat2;
     ImageLimits *limits;
     int64_t size;
     Err *reterr;
@@ -94,31 +91,7 @@ static int open_inner(Unpacker *u)
 
 static int open_in_root(Unpacker *u, const char *path)
 {
-    struct open_how how = {
-        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-    };
-    _close_fd_ int fd = -1;
-
-    if (!u->no_openat2) {
-        fd = (int)syscall(SYS_openat2, u->root_fd, path, &how, sizeof(how));
-        if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
-            return fd >= 0 ? TAKE_FD(fd) : -errno;
-        u->no_openat2 = true;
-    }
-    fd = openat(u->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    for (const char *at = path; *at && fd >= 0;) {
-        size_t n = strcspn(at, "/");
-        _free_ char *name = mem_strndup(at, n);
-        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int error = errno;
-
-        close(fd);
-        fd = next;
-        errno = error;
-        at += n + (at[n] == '/');
-    }
-    return fd >= 0 ? TAKE_FD(fd) : -errno;
+    return beneath_open(u->root_fd, path, BENEATH_IN_ROOT, O_RDONLY | O_DIRECTORY, 0);
 }
 
 static int make_parents(Unpacker *u, const char *path)
@@ -361,10 +334,19 @@ static int unpack_symlink(Unpacker *u, struct archive_entry *entry, int parent, 
     return ERR_TRACE(r);
 }
 
+static int set_node(Unpacker *u, int parent, const char *name, struct archive_entry *entry)
+{
+    _close_fd_ int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int r = fd < 0 ? -errno : set_owner(u, parent, name, entry);
+
+    if (r >= 0)
+        r = beneath_chmod(fd, archive_entry_perm(entry));
+    return r < 0 ? err_set(u->reterr, -r, "set the mode of %s", name) : 0;
+}
+
 static int unpack_node(Unpacker *u, struct archive_entry *entry, int parent, const char *name)
 {
     mode_t type = archive_entry_filetype(entry);
-    int r;
 
     if (type != S_IFCHR && type != S_IFBLK && type != S_IFIFO)
         return 0; /* sockets mean nothing without their process */
@@ -372,10 +354,7 @@ static int unpack_node(Unpacker *u, struct archive_entry *entry, int parent, con
                 makedev((unsigned)archive_entry_rdevmajor(entry),
                         (unsigned)archive_entry_rdevminor(entry))) < 0)
         return err_set(u->reterr, errno, "make the device %s", name);
-    r = set_owner(u, parent, name, entry);
-    if (r >= 0 && fchmodat(parent, name, archive_entry_perm(entry), 0) < 0)
-        r = err_set(u->reterr, errno, "set the mode of %s", name);
-    return ERR_TRACE(r);
+    return ERR_TRACE(set_node(u, parent, name, entry));
 }
 
 /* A later entry replaces an earlier one of the same name; a folder stays where a folder comes. */

@@ -5,11 +5,9 @@
  * goes to the machine.
  */
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "api/quantity.h"
 #include "base/fault.h"
@@ -17,6 +15,7 @@
 #include "base/log.h"
 #include "node/agent.h"
 #include "node/container_spec.h"
+#include "node/mounts.h"
 #include "node/strays.h"
 
 #define TERMINATION_LIMIT 4096
@@ -220,17 +219,26 @@ static Cleanup *container_cleanup(AgentContainer *c, int attempt)
     return cleanup;
 }
 
+/* The last bytes of a file that its container may have made as large as it likes; NULL: none. */
+static char *read_end(const char *path, size_t limit)
+{
+    _close_fd_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    _free_ char *text = mem_new(limit + 1);
+    struct stat st;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    n = pread(fd, text, limit, MAX_OF(st.st_size - (off_t)limit, 0));
+    return n > 0 ? TAKE_PTR(text) : NULL;
+}
+
 char *container_end_message(const Container *spec, const char *bundle, const char *log,
                             int exit_code)
 {
     _free_ char *path = mem_printf("%s/termination-log", bundle);
-    char *text = NULL;
-    size_t n = 0;
+    char *text = read_end(path, TERMINATION_LIMIT);
 
-    if (file_read(path, 16 << 20, &text, &n) < 0)
-        text = NULL;
-    if (text && n > TERMINATION_LIMIT)
-        text[TERMINATION_LIMIT] = 0;
     if (str_empty(text) && exit_code != 0 &&
         str_equal(spec->termination_message_policy, "FallbackToLogsOnError")) {
         free(text);

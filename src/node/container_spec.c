@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See container_spec.h. */
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "api/quantity.h"
+#include "base/beneath.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "node/container_spec.h"
+#include "node/mounts.h"
 #include "node/overlay.h"
 #include "node/seccomp.h"
 
@@ -395,32 +395,10 @@ static int mount_root(ContainerSpec *s, Err *reterr)
 /* Folders of a path in the root, where missing; links are resolved inside the root. */
 static void make_in_root(const char *root, const char *path)
 {
-    _close_fd_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-    int at = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+    _close_fd_ int dir = beneath_root(root), made = -1;
 
-    if (at >= 0)
-        close(at);
-    if (at >= 0 || *path != '/')
-        return;
-    for (size_t n = 1;; n++) {
-        _free_ char *part = NULL, *parent = NULL;
-        char *slash;
-        int up;
-
-        n += strcspn(path + n, "/");
-        part = mem_strndup(path, n);
-        slash = strrchr(part, '/');
-        parent = mem_strndup(part, MAX_OF((size_t)(slash - part), 1));
-        up = (int)syscall(SYS_openat2, dir, parent, &how, sizeof(how));
-        if (up >= 0) {
-            if (slash[1])
-                (void)mkdirat(up, slash + 1, 0755);
-            close(up);
-        }
-        if (!path[n])
-            return;
-    }
+    if (dir >= 0 && *path == '/') /* what fails here is told better when the program starts */
+        made = beneath_make_folders(dir, path, BENEATH_IN_ROOT, 0755);
 }
 
 static int prepare_user(ContainerSpec *s, Err *reterr)

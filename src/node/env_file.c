@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See env_file.h. */
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-
-#include "base/base.h"
+#include "base/beneath.h"
 #include "node/env_file.h"
 
 #define FILE_LIMIT (64 * 1024)
@@ -78,31 +73,7 @@ int env_file_find(const char *text, const char *key, Arena *arena, const char **
 
 int env_file_read(const char *folder, const char *path, char **ret)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    _close_fd_ int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _close_fd_ int fd = -1;
-    _free_ char *text = NULL;
-    struct stat st;
-    size_t n = 0;
+    _close_fd_ int root = beneath_root(folder);
 
-    if (dir < 0)
-        return -errno;
-    fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode) || st.st_size > FILE_LIMIT)
-        return -EINVAL;
-    text = mem_new((size_t)st.st_size + 1);
-    while (n < (size_t)st.st_size) {
-        ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
-
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    *ret = TAKE_PTR(text);
-    return 0;
+    return root < 0 ? root : beneath_read(root, path, BENEATH_INSIDE, FILE_LIMIT, ret, NULL);
 }

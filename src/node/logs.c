@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+#include "base/beneath.h"
 #include "base/timefmt.h"
 #include "node/logs.h"
 
@@ -68,9 +69,44 @@ static int64_t tail_offset(int fd, int64_t size, int64_t lines)
     return 0;
 }
 
+/* The last three names of a log's path (pod, container, file) lie below a folder that a pod which
+ * collects logs may have mounted from the machine; a link that it puts there is not followed.
+ * Returns the container's folder, O_PATH. */
+static int open_log_folder(const char *path, const char **ret_name)
+{
+    const char *at = path + strlen(path), *start;
+    _free_ char *root_path = NULL, *rest = NULL;
+    _close_fd_ int root = -1;
+
+    *ret_name = NULL;
+    for (int i = 0; i < 3 && at > path; i++) {
+        do
+            at--;
+        while (at > path && *at != '/');
+        *ret_name = *ret_name ? *ret_name : at + (*at == '/');
+    }
+    start = at + (*at == '/');
+    root_path =
+        at > path ? mem_strndup(path, (size_t)(at - path)) : mem_strdup(*at == '/' ? "/" : ".");
+    root = beneath_root(root_path);
+    if (root < 0)
+        return root;
+    rest = *ret_name > start ? mem_strndup(start, (size_t)(*ret_name - start)) : mem_strdup(".");
+    return beneath_open(root, rest, BENEATH_NO_LINKS, O_PATH | O_DIRECTORY, 0);
+}
+
+static int open_log(const char *path)
+{
+    const char *name;
+    _close_fd_ int folder = open_log_folder(path, &name);
+
+    return folder < 0 ? folder
+                      : beneath_open(folder, name, BENEATH_NO_LINKS, O_RDONLY | O_NONBLOCK, 0);
+}
+
 char *log_tail_text(const char *path, size_t max_bytes, size_t max_lines)
 {
-    _close_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    _close_fd_ int fd = open_log(path);
     _strbuf_ StrBuf text = STRBUF_INIT;
     _free_ char *raw = NULL;
     struct stat st;
@@ -209,7 +245,7 @@ static bool stream_open(LogStream *s)
 
     if (s->fd >= 0)
         return true;
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    s->fd = open_log(s->path);
     if (s->fd < 0)
         return false;
     s->offset = 0;
@@ -346,15 +382,17 @@ void log_stream_on_free(LogStream *s, void (*on_free)(void *data, LogStream *str
 
 bool log_rotate(const char *path, int64_t limit, int keep)
 {
+    const char *name;
+    _close_fd_ int folder = open_log_folder(path, &name);
     struct stat st;
 
-    if (stat(path, &st) < 0 || st.st_size < limit)
+    if (folder < 0 || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size < limit)
         return false;
     for (int i = keep - 1; i > 0; i--) {
-        _free_ char *from = i > 1 ? mem_printf("%s.%d", path, i - 1) : mem_strdup(path);
-        _free_ char *to = mem_printf("%s.%d", path, i);
+        _free_ char *from = i > 1 ? mem_printf("%s.%d", name, i - 1) : mem_strdup(name);
+        _free_ char *to = mem_printf("%s.%d", name, i);
 
-        if (rename(from, to) < 0 && i == 1)
+        if (renameat(folder, from, folder, to) < 0 && i == 1)
             return false;
     }
     return true;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "http/http.h"
 #include "node/agent.h"
+#include "node/mounts.h"
 
 /* ---- pods ---- */
 

@@ -5,14 +5,13 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <yyjson.h>
 
+#include "base/beneath.h"
 #include "base/file.h"
 #include "node/oci.h"
 #include "node/seccomp.h"
@@ -451,28 +450,11 @@ int oci_exec_process(const char *config_json, size_t n, const char *const *argv,
 /* A file of the container's root, links resolved inside it. NULL: not there. */
 static char *read_in_root(const char *root, const char *path)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_IN_ROOT};
-    _close_fd_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _close_fd_ int fd = -1;
-    struct stat st;
-    char *text;
-    size_t n = 0;
+    _close_fd_ int fd = beneath_root(root);
+    char *text = NULL;
 
-    if (dir < 0)
+    if (fd < 0 || beneath_read(fd, path, BENEATH_IN_ROOT, PASSWD_LIMIT, &text, NULL) < 0)
         return NULL;
-    fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    if (st.st_size > PASSWD_LIMIT)
-        return NULL;
-    text = mem_new((size_t)st.st_size + 1);
-    while (n < (size_t)st.st_size) {
-        ssize_t got = read(fd, text + n, (size_t)st.st_size - n);
-
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-    }
     return text;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "node/agent.h"
+#include "node/mounts.h"
 #include "node/strays.h"
 #include "node/volume_disk.h"
 

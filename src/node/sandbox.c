@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "node/agent.h"
+#include "node/mounts.h"
 #include "node/volume_disk.h"
 
 #define FILES_RETRY (30 * NS_PER_SEC)

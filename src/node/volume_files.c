@@ -1,147 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making volumes on the pool: folders, tmpfs, files, ownership, sub paths, unmounting. See
- * volumes.h. */
+/* Making volumes on the pool: folders, tmpfs, files, ownership, sub paths. A pod may write to a
+ * volume while another one is being prepared with it, so everything below a volume's folder goes
+ * through base/beneath.h. See volumes.h. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "base/beneath.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "node/mounts.h"
 #include "node/overlay.h"
 #include "node/volume_disk.h"
 #include "node/volumes.h"
 
-/* ---- mounts ---- */
-
-static void unescape(char *text)
-{
-    char *to = text;
-
-    for (char *at = text; *at; at++) {
-        if (at[0] == '\\' && at[1] && at[2] && at[3]) {
-            *to++ = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0'));
-            at += 3;
-        } else {
-            *to++ = *at;
-        }
-    }
-    *to = 0;
-}
-
-/* Mount points at or below the folder, in the order of mounting. */
-static size_t mounts_below(const char *folder, char ***ret)
-{
-    FILE *file = fopen("/proc/self/mountinfo", "re");
-    VEC(char *) found = VEC_INIT;
-    size_t length = strlen(folder), cap = 0;
-    char *line = NULL;
-
-    while (file && getline(&line, &cap, file) > 0) {
-        char *at = line, *field = NULL;
-
-        for (int i = 0; i < 5; i++)
-            field = strsep(&at, " ");
-        if (!field)
-            continue;
-        unescape(field);
-        if (strncmp(field, folder, length) == 0 && (field[length] == 0 || field[length] == '/'))
-            VEC_PUSH(&found, mem_strdup(field));
-    }
-    free(line);
-    if (file)
-        fclose(file);
-    *ret = found.v;
-    return found.n;
-}
-
-int mounts_below_remove(const char *folder, Err *reterr)
-{
-    _free_ char *real = realpath(folder, NULL);
-    char **v = NULL;
-    size_t n;
-    int r = 0;
-
-    if (!real)
-        return errno == ENOENT ? 0 : err_set(reterr, errno, "cannot find %s", folder);
-    n = mounts_below(real, &v);
-    while (n-- > 0) {
-        if (FAULT_CALL("node.unmount", umount2(v[n], UMOUNT_NOFOLLOW)) < 0 && errno != EINVAL &&
-            errno != ENOENT &&
-            FAULT_CALL("node.unmount.detach", umount2(v[n], UMOUNT_NOFOLLOW | MNT_DETACH)) < 0)
-            r = err_set(reterr, errno, "cannot unmount %s", v[n]);
-        free(v[n]);
-    }
-    free(v);
-    return r;
-}
-
-static bool is_mounted(const char *path)
-{
-    _free_ char *real = realpath(path, NULL);
-    char **v = NULL;
-    size_t n = real ? mounts_below(real, &v) : 0;
-    bool found = false;
-
-    for (size_t i = 0; i < n; i++) {
-        found = found || strcmp(v[i], real) == 0;
-        free(v[i]);
-    }
-    free(v);
-    return found;
-}
-
 /* ---- ownership ---- */
 
-/* The group owns everything and may do what the owner may; new files inherit the group. Links are
- * not followed. */
-static int own(int parent, const char *name, gid_t group, bool read_only, int depth)
-{
-    struct stat st;
-    mode_t mode;
-    _close_fd_ int fd = -1;
-    DIR *dir;
-    int r = 0;
+typedef struct Ownership {
+    gid_t group;
+    bool read_only;
+} Ownership;
 
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    if (fchownat(parent, name, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    if (S_ISLNK(st.st_mode))
-        return 0;
-    mode = (st.st_mode & 07777) | (read_only ? 0440 : 0660);
-    if (S_ISDIR(st.st_mode))
+/* The group owns everything and may do what the owner may; new files inherit the group. */
+static int own(void *data, int fd, const struct statx *st)
+{
+    const Ownership *to = data;
+    mode_t mode = (st->stx_mode & 07777) | (to->read_only ? 0440 : 0660);
+    int r = beneath_chown(fd, (uid_t)-1, to->group);
+
+    if (r < 0 || S_ISLNK(st->stx_mode))
+        return r;
+    if (S_ISDIR(st->stx_mode))
         mode |= S_ISGID | 0110;
-    if (fchmodat(parent, name, mode, 0) < 0)
-        return -errno;
-    if (!S_ISDIR(st.st_mode) || depth > 200)
-        return 0;
-    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    dir = fdopendir(dup(fd));
-    for (struct dirent *entry; dir && r >= 0 && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = own(fd, entry->d_name, group, read_only, depth + 1);
-    if (dir)
-        closedir(dir);
-    return r == -ENOENT ? 0 : r;
+    return beneath_chmod(fd, mode);
 }
 
 static int apply_group(const char *path, int64_t group, bool on_mismatch, bool read_only,
                        Err *reterr)
 {
+    Ownership to = {(gid_t)group, read_only};
+    _close_fd_ int root = -1;
     struct stat st;
     int r;
 
     if (group < 0)
         return 0;
-    if (on_mismatch && stat(path, &st) == 0 && st.st_gid == (gid_t)group &&
-        (st.st_mode & 02770) == 02770)
+    root = beneath_root(path);
+    if (root < 0 || fstat(root, &st) < 0)
+        return err_set(reterr, root < 0 ? -root : errno, "cannot open %s", path);
+    if (on_mismatch && st.st_gid == (gid_t)group && (st.st_mode & 02770) == 02770)
         return 0;
-    r = own(AT_FDCWD, path, (gid_t)group, read_only, 0);
+    r = beneath_walk(root, own, &to);
     return r < 0 ? err_set(reterr, -r, "applying fsGroup %" PRId64 " to %s", group, path) : 0;
 }
 
@@ -161,30 +70,32 @@ static bool path_is_inside(const char *path)
     return true;
 }
 
-static int write_one(const char *folder, const VolumeFile *file, int64_t group, Err *reterr)
+static int make_folder_of(int folder, const char *path, mode_t mode)
 {
-    _free_ char *path = mem_printf("%s/%s", folder, file->path);
-    _close_fd_ int fd = -1;
+    const char *slash = strrchr(path, '/');
+    _free_ char *name = slash ? mem_strndup(path, (size_t)(slash - path)) : NULL;
+    _close_fd_ int fd = slash ? beneath_make_folders(folder, name, BENEATH_NO_LINKS, mode) : -1;
+
+    return slash && fd < 0 ? fd : 0;
+}
+
+static int write_one(int folder, const VolumeFile *file, int64_t group, Err *reterr)
+{
     mode_t mode = (mode_t)file->mode | (group >= 0 ? 0440 : 0);
-    size_t at = 0;
+    _close_fd_ int fd = -1;
     int r;
 
     if (!path_is_inside(file->path))
         return err_set(reterr, EINVAL, "invalid path %s", file->path);
-    r = file_mkdir_for(path, 0755);
+    r = make_folder_of(folder, file->path, group >= 0 ? 02755 : 0755);
     if (r < 0)
         return err_set(reterr, -r, "cannot make the folder of %s", file->path);
-    fd = FAULT_CALL("node.files.open",
-                    open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (fd < 0)
-        return err_set(reterr, errno, "cannot write %s", file->path);
-    while (at < file->data.n) {
-        ssize_t n = write(fd, file->data.p + at, file->data.n - at);
-
-        if (n < 0)
-            return err_set(reterr, errno, "cannot write %s", file->path);
-        at += (size_t)n;
-    }
+    fd = FAULT_POINT("node.files.open") ? -EIO
+                                        : beneath_open(folder, file->path, BENEATH_NO_LINKS,
+                                                       O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    r = fd < 0 ? fd : file_write_fd(fd, file->data.p, file->data.n);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot write %s", file->path);
     if (group >= 0 && fchown(fd, 0, (gid_t)group) < 0)
         return err_set(reterr, errno, "cannot give %s to its group", file->path);
     if (fchmod(fd, mode) < 0)
@@ -192,35 +103,25 @@ static int write_one(const char *folder, const VolumeFile *file, int64_t group, 
     return 0;
 }
 
-static size_t count_files(const char *folder)
+static int count_file(void *data, int fd, const struct statx *st)
 {
-    DIR *dir = opendir(folder);
-    size_t n = 0;
-
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        _free_ char *path = mem_printf("%s/%s", folder, entry->d_name);
-
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        n += entry->d_type == DT_DIR ? count_files(path) : 1;
-    }
-    if (dir)
-        closedir(dir);
-    return n;
+    *(size_t *)data += !S_ISDIR(st->stx_mode);
+    return 0;
 }
 
 /* The files that are wanted, and no others? */
-static bool same_content(const char *path, const PodVolume *volume)
+static bool same_content(int root, const PodVolume *volume)
 {
-    _free_ char *data = mem_printf("%s/..data", path);
+    _close_fd_ int folder = beneath_open(root, "..data", BENEATH_INSIDE, O_PATH | O_DIRECTORY, 0);
+    size_t found = 0;
 
-    if (count_files(data) != volume->n_files)
+    if (folder < 0 || beneath_walk(folder, count_file, &found) < 0 || found != volume->n_files)
         return false;
     for (size_t i = 0; i < volume->n_files; i++) {
-        _free_ char *file = mem_printf("%s/..data/%s", path, volume->files[i].path), *text = NULL;
+        _free_ char *file = mem_printf("..data/%s", volume->files[i].path), *text = NULL;
         size_t n;
 
-        if (file_read(file, 64 << 20, &text, &n) < 0)
+        if (beneath_read(root, file, BENEATH_INSIDE, 64 << 20, &text, &n) < 0)
             return false;
         if (!bytes_equal((Bytes){(uint8_t *)text, n}, volume->files[i].data))
             return false;
@@ -228,73 +129,105 @@ static bool same_content(const char *path, const PodVolume *volume)
     return true;
 }
 
-/* The first element of each path is a link to the same in ..data; links to what is gone go. */
-static int link_names(const PodVolume *volume, Err *reterr)
+static bool is_dead_link(int root, const char *name)
 {
-    DIR *dir = opendir(volume->path);
+    _close_fd_ int fd = -1;
+    struct stat st;
 
+    if (fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
+        return false;
+    fd = beneath_open(root, name, BENEATH_INSIDE, O_PATH, 0);
+    return fd == -ENOENT;
+}
+
+static void unlink_dead_links(int root)
+{
+    int fd = beneath_reopen(root, O_RDONLY | O_DIRECTORY);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (strncmp(entry->d_name, "..", 2) != 0 && is_dead_link(root, entry->d_name))
+            unlinkat(root, entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    else if (fd >= 0)
+        close(fd);
+}
+
+/* The first component of each path is a link to the same in ..data; links to what is gone go. */
+static int link_names(int root, const PodVolume *volume, Err *reterr)
+{
     for (size_t i = 0; i < volume->n_files; i++) {
         size_t n = strcspn(volume->files[i].path, "/");
         _free_ char *name = mem_strndup(volume->files[i].path, n);
-        _free_ char *link_path = mem_printf("%s/%s", volume->path, name),
-                    *target = mem_printf("..data/%s", name);
+        _free_ char *target = mem_printf("..data/%s", name);
 
-        if (symlink(target, link_path) < 0 && errno != EEXIST) {
-            if (dir)
-                closedir(dir);
+        if (symlinkat(target, root, name) < 0 && errno != EEXIST)
             return err_set(reterr, errno, "cannot link %s", name);
-        }
     }
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        _free_ char *path = mem_printf("%s/%s", volume->path, entry->d_name);
-        struct stat st;
-
-        if (strncmp(entry->d_name, "..", 2) == 0 || strcmp(entry->d_name, ".") == 0)
-            continue;
-        if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && stat(path, &st) < 0)
-            unlink(path);
-    }
-    if (dir)
-        closedir(dir);
+    unlink_dead_links(root);
     return 0;
+}
+
+/* A new folder "..<chance>" with all files; *ret_name is for the caller to free. */
+static int write_folder(int root, const PodVolume *volume, int64_t group, char **ret_name,
+                        Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/..XXXXXX", beneath_path(root).text);
+    _close_fd_ int folder = -1;
+
+    if (FAULT_POINT("node.volume.files") || !mkdtemp(path))
+        return err_set(reterr, errno ? errno : EIO, "cannot make a folder in volume %s",
+                       volume->name);
+    *ret_name = mem_strdup(strrchr(path, '/') + 1);
+    folder = openat(root, *ret_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0 || (group >= 0 && fchown(folder, 0, (gid_t)group) < 0) ||
+        fchmod(folder, group >= 0 ? 02755 : 0755) < 0)
+        return err_set(reterr, errno, "cannot prepare volume %s", volume->name);
+    for (size_t i = 0; i < volume->n_files; i++) {
+        int r = write_one(folder, &volume->files[i], group, reterr);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void remove_folder(int root, const char *name)
+{
+    _free_ char *path = mem_printf("%s/%s", beneath_path(root).text, name);
+
+    if (str_starts_with(name, "..") && name[2] && !strchr(name, '/'))
+        (void)file_remove_tree(path);
 }
 
 int volume_write_files(const PodVolume *volume, int64_t group, Err *reterr)
 {
-    _free_ char *data = mem_printf("%s/..data", volume->path),
-                *next = mem_printf("%s/..data_tmp", volume->path);
-    _free_ char *folder = mem_printf("%s/..XXXXXX", volume->path);
+    _close_fd_ int root = beneath_root(volume->path);
+    _free_ char *folder = NULL;
     char old[64] = "";
-    ssize_t n = readlink(data, old, sizeof(old) - 1);
+    ssize_t n = root < 0 ? -1 : readlinkat(root, "..data", old, sizeof(old) - 1);
     int r;
 
-    if (n > 0 && same_content(volume->path, volume))
-        return link_names(volume, reterr);
+    if (root < 0)
+        return err_set(reterr, -root, "cannot open volume %s", volume->name);
+    if (n > 0 && same_content(root, volume))
+        return link_names(root, volume, reterr);
     old[MAX_OF(n, 0)] = 0;
-    if (FAULT_POINT("node.volume.files") || !mkdtemp(folder))
-        return err_set(reterr, errno ? errno : EIO, "cannot make a folder in volume %s",
-                       volume->name);
-    if (chmod(folder, group >= 0 ? 02755 : 0755) < 0 ||
-        (group >= 0 && chown(folder, 0, (gid_t)group) < 0))
-        return err_set(reterr, errno, "cannot prepare volume %s", volume->name);
-    for (size_t i = 0; i < volume->n_files; i++) {
-        r = write_one(folder, &volume->files[i], group, reterr);
-        if (r < 0)
-            return r;
+    r = write_folder(root, volume, group, &folder, reterr);
+    if (r >= 0) {
+        unlinkat(root, "..data_tmp", 0);
+        if (symlinkat(folder, root, "..data_tmp") < 0 ||
+            FAULT_CALL("node.files.rename", renameat(root, "..data_tmp", root, "..data")) < 0)
+            r = err_set(reterr, errno, "cannot switch the data of volume %s", volume->name);
     }
-    unlink(next);
-    if (symlink(strrchr(folder, '/') + 1, next) < 0 ||
-        FAULT_CALL("node.files.rename", rename(next, data)) < 0)
-        return err_set(reterr, errno, "cannot switch the data of volume %s", volume->name);
-    r = link_names(volume, reterr);
-    if (r < 0)
+    if (r < 0) {
+        if (folder)
+            remove_folder(root, folder);
         return r;
-    if (str_starts_with(old, "..") && !strchr(old, '/')) {
-        _free_ char *gone = mem_printf("%s/%s", volume->path, old);
-
-        (void)file_remove_tree(gone);
     }
-    return 0;
+    remove_folder(root, old);
+    return link_names(root, volume, reterr);
 }
 
 /* ---- the forms ---- */
@@ -343,13 +276,14 @@ static int setup_host(const PodVolume *v, Err *reterr)
 static int setup_folder(const char *path, mode_t mode, Err *reterr)
 {
     bool fresh = !file_exists(path);
+    _close_fd_ int fd = -1;
     int r = file_mkdir_all(path, 0755);
 
     if (r < 0)
         return err_set(reterr, -r, "cannot make %s", path);
-    if (fresh && chmod(path, mode) < 0)
-        return err_set(reterr, errno, "cannot set the mode of %s", path);
-    return 0;
+    fd = beneath_root(path);
+    r = fd >= 0 && fresh ? beneath_chmod(fd, mode) : fd;
+    return r < 0 ? err_set(reterr, -r, "cannot set the mode of %s", path) : 0;
 }
 
 static int setup_memory(const PodVolume *v, Err *reterr)
@@ -357,7 +291,7 @@ static int setup_memory(const PodVolume *v, Err *reterr)
     char options[64] = "mode=1777";
     int r = setup_folder(v->path, 0777, reterr);
 
-    if (r < 0 || is_mounted(v->path))
+    if (r < 0 || mounts_has(v->path))
         return r;
     if (v->size)
         snprintf(options, sizeof(options), "mode=1777,size=%" PRId64, v->size);
@@ -370,7 +304,7 @@ static int setup_image(const PodVolume *v, Err *reterr)
 {
     int r = setup_folder(v->path, 0755, reterr);
 
-    if (r < 0 || !v->layers.n || is_mounted(v->path))
+    if (r < 0 || !v->layers.n || mounts_has(v->path))
         return r;
     r = overlay_mount(&v->layers, NULL, NULL, v->path);
     return r < 0 ? err_set(reterr, -r, "cannot mount the image") : 0;
@@ -416,74 +350,50 @@ int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mism
 
 /* ---- sub paths ---- */
 
-static int open_beneath(int dir, const char *path, int flags)
-{
-    struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-
-    return fd < 0 ? -errno : fd;
-}
-
-/* Opens a sub path, making missing folders one by one; each step stays inside the volume. Who may
- * write to the volume may write to them: they have its mode. */
+/* Opens a sub path, making missing folders. Who may write to the volume may write to them: they
+ * have its mode. */
 static int open_sub_path(const char *volume_path, const char *sub_path)
 {
-    _close_fd_ int root = open(volume_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _strbuf_ StrBuf done = STRBUF_INIT;
+    _close_fd_ int root = beneath_root(volume_path);
     struct stat st;
     int fd;
 
     if (root < 0 || fstat(root, &st) < 0)
-        return -errno;
+        return root < 0 ? root : -errno;
     if (!path_is_inside(sub_path))
         return -EINVAL;
-    fd = open_beneath(root, sub_path, O_PATH);
-    if (fd != -ENOENT)
-        return fd;
-    for (const char *at = sub_path; *at;) {
-        size_t n = strcspn(at, "/");
-        _free_ char *name = mem_strndup(at, n);
-        _close_fd_ int parent =
-            done.n ? open_beneath(root, done.p, O_PATH | O_DIRECTORY) : dup(root);
+    fd = beneath_open(root, sub_path, BENEATH_INSIDE, O_PATH, 0);
+    return fd == -ENOENT ? beneath_make_folders(root, sub_path, BENEATH_INSIDE, st.st_mode & 0777)
+                         : fd;
+}
 
-        if (parent < 0)
-            return parent;
-        if (n && mkdirat(parent, name, 0777) == 0)
-            (void)fchmodat(parent, name, st.st_mode & 0777, 0);
-        if (n)
-            strbuf_printf(&done, "%s%s", done.n ? "/" : "", name);
-        at += n + (at[n] == '/');
-    }
-    return open_beneath(root, sub_path, O_PATH);
+/* The pin, a folder or a file as the source is one. */
+static int open_pin(const char *pin, bool folder)
+{
+    int r = folder ? file_mkdir_all(pin, 0755) : file_mkdir_for(pin, 0755), fd;
+
+    if (r < 0)
+        return r;
+    fd = folder ? open(pin, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                : open(pin, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
 }
 
 int volume_sub_path(const char *volume_path, const char *sub_path, const char *pin, Err *reterr)
 {
-    _close_fd_ int fd = open_sub_path(volume_path, sub_path);
-    char source[64];
+    _close_fd_ int fd = open_sub_path(volume_path, sub_path), target = -1;
     struct stat st;
-    int r;
 
     if (fd < 0)
         return err_set(reterr, -fd, "failed to prepare subPath %s", sub_path);
     if (fstat(fd, &st) < 0)
         return err_set(reterr, errno, "failed to prepare subPath %s", sub_path);
     (void)umount2(pin, MNT_DETACH | UMOUNT_NOFOLLOW);
-    if (S_ISDIR(st.st_mode)) {
-        r = file_mkdir_all(pin, 0755);
-    } else {
-        _close_fd_ int file = -1;
-
-        r = file_mkdir_for(pin, 0755);
-        file = open(pin, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (r >= 0 && file < 0)
-            r = -errno;
-    }
-    if (r < 0)
-        return err_set(reterr, -r, "failed to prepare subPath %s", sub_path);
-    snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
-    if (FAULT_CALL("node.sub_path.mount", mount(source, pin, NULL, MS_BIND | MS_REC, NULL)) < 0)
+    target = open_pin(pin, S_ISDIR(st.st_mode));
+    if (target < 0)
+        return err_set(reterr, -target, "failed to prepare subPath %s", sub_path);
+    if (FAULT_CALL("node.sub_path.mount", mount(beneath_path(fd).text, beneath_path(target).text,
+                                                NULL, MS_BIND | MS_REC, NULL)) < 0)
         return err_set(reterr, errno, "failed to bind subPath %s", sub_path);
     return 0;
 }

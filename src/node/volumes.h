@@ -82,8 +82,6 @@ int volume_setup(PodVolume *volume, const char *data_dir, int64_t fs_group,
 int volume_write_files(const PodVolume *volume, int64_t fs_group, Err *reterr);
 /* sub_path of a volume, held by a bind mount at `pin`, so that no link in it leads out. */
 int volume_sub_path(const char *volume_path, const char *sub_path, const char *pin, Err *reterr);
-/* Unmounts everything at or below the folder. */
-int mounts_below_remove(const char *folder, Err *reterr);
 
 /* The names of kinds in the table, for tests. */
 const char *volume_kind_name(size_t i); /* NULL: there are no more */

@@ -20,6 +20,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "node/mounts.h"
 #include "node/volume_disk.h"
 #include "node/volume_image.h"
 #include "node/volume_loop.h"
