@@ -511,6 +511,13 @@ Bytes http_loopback_take(HttpLoopback *loopback)
     return strbuf_bytes(&loopback->taken);
 }
 
+void http_loopback_stall(HttpLoopback *loopback, bool stall)
+{
+    loopback->conn->wire.sink_full = stall;
+    if (!stall && wire_unsent(&loopback->conn->wire) > 0)
+        conn_dirty(loopback->conn);
+}
+
 bool http_loopback_closed(const HttpLoopback *loopback)
 {
     return loopback->conn->closed;

@@ -124,6 +124,8 @@ void http_loopback_send(HttpLoopback *loopback, Bytes bytes);
 Bytes http_loopback_take(
     HttpLoopback *loopback); /* what it answered since; valid until the next call */
 void http_loopback_eof(HttpLoopback *loopback); /* the peer ends its side */
+/* The peer reads nothing, or reads on. */
+void http_loopback_stall(HttpLoopback *loopback, bool stall);
 bool http_loopback_closed(const HttpLoopback *loopback);
 HttpLoopback *http_loopback_free(HttpLoopback *loopback);
 

@@ -40,8 +40,8 @@ static int send_some(Wire *wire, const uint8_t *p, size_t n, size_t *ret_sent)
 
     *ret_sent = 0;
     if (wire->sink) {
-        strbuf_add(wire->sink, p, n);
-        *ret_sent = n;
+        *ret_sent = wire->sink_full ? 0 : n;
+        strbuf_add(wire->sink, p, *ret_sent);
         return 0;
     }
     while (*ret_sent < n) {

@@ -27,6 +27,7 @@ typedef struct Wire {
     StrBuf unsent;
     size_t unsent_at;
     StrBuf *sink;      /* loopback: what the peer would receive */
+    bool sink_full;    /* loopback: the peer does not read */
     const uint8_t *in; /* for the BIO: read from the socket, not yet taken by TLS */
     size_t in_n;
     bool handshaken;

@@ -356,6 +356,7 @@ struct Server {
     StrMap resources; /* "apps/v1/statefulsets" -> Kind */
     ListNode local_clients, watches, writes;
     Timer bookmark_timer;
+    size_t watch_bytes;            /* in the queues of all watches */
     struct WatchLine *newest_line; /* of the newest watch event, shared by its watchers */
 };
 

@@ -5,10 +5,16 @@
  * An event that several watchers see is encoded once: the line is kept until the next event, and
  * its bytes are shared by all connections that still have to send them.
  *
- * A reader that is slow makes its watch queue events instead of bytes: references to objects that
- * are in memory anyway. The state at the start goes through the same queue, so that a list of any
- * length needs no more than one buffer. A reader that stays so far behind that LIVE_MAX events wait
- * is cut off; it will come back with a list.
+ * A reader that is slow makes its watch queue events instead of bytes: references to objects. The
+ * state at the start goes through the same queue, so that a list of any length needs no more than
+ * one buffer.
+ *
+ * What a queue holds may be gone from the store, so it is bounded. A watch is expired, that is, told
+ * 410 and ended, so that the client comes back with a list, when
+ *
+ *   - more than LIVE_MAX events or LIVE_BYTES_MAX wait, not counting the state at the start,
+ *   - nothing has left its queue for STALL_NS, whatever is in it, or
+ *   - the queues of all watches have more than ALL_BYTES_MAX and its is the largest.
  *
  * Callbacks may end the watch while it is at work (the connection breaks in the middle of a write):
  * `busy` defers the release until the outermost function returns.
@@ -16,6 +22,9 @@
 #include "server/internal.h"
 
 #define LIVE_MAX 20000
+#define LIVE_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define ALL_BYTES_MAX ((size_t)256 * 1024 * 1024)
+#define STALL_NS (60 * NS_PER_SEC)
 #define PENDING_MAX ((size_t)512 * 1024)
 #define BOOKMARK_NS (60 * NS_PER_SEC)
 #define TIMEOUT_MIN_S 1800
@@ -35,6 +44,7 @@ typedef struct WatchItem {
     Object *object; /* a reference; NULL: the bookmark after the initial events */
     WatchEventType type;
     uint64_t revision;
+    size_t bytes; /* that it counts as; 0: it came with the start */
 } WatchItem;
 
 typedef struct Watch {
@@ -52,10 +62,13 @@ typedef struct Watch {
     bool busy;   /* a function of this file is at work on it */
     bool ended;  /* the answer has been ended */
     bool closed; /* the request is gone */
-    Timer timeout;
+    Timer timeout, stall;
     VEC(WatchItem) queue;
-    size_t head;    /* of the queue: what is before it has been sent */
-    size_t initial; /* items that came with the start */
+    size_t head;       /* of the queue: what is before it has been sent */
+    size_t initial;    /* items that came with the start */
+    size_t bytes;      /* of the other ones */
+    size_t sent;       /* items that have left the queue */
+    size_t sent_stall; /* when the stall timer was started */
 } Watch;
 
 static const char *const type_names[] = {[WATCH_ADDED] = "ADDED",
@@ -178,11 +191,18 @@ static void write_event(Watch *watch, WatchEventType type, Object *object)
 
 /* ---- life ---- */
 
-static void watch_free(Watch *watch)
+static void queue_drop(Watch *watch)
 {
     for (size_t i = watch->head; i < watch->queue.n; i++)
         object_unref(watch->queue.v[i].object);
     VEC_DEINIT(&watch->queue);
+    watch->server->watch_bytes -= watch->bytes;
+    watch->head = watch->initial = watch->bytes = 0;
+}
+
+static void watch_free(Watch *watch)
+{
+    queue_drop(watch);
     free(watch);
 }
 
@@ -191,6 +211,7 @@ static void watch_close(void *data)
     Watch *watch = data;
 
     timer_stop(watch->server->clock, &watch->timeout);
+    timer_stop(watch->server->clock, &watch->stall);
     store_watch_stop(TAKE_PTR(watch->store_watch));
     list_remove(&watch->node);
     watch->closed = true;
@@ -202,8 +223,25 @@ static void watch_close(void *data)
 static void watch_end(Watch *watch)
 {
     watch->ended = true;
+    queue_drop(watch);
     store_watch_stop(TAKE_PTR(watch->store_watch));
     http_stream_end(watch->request);
+}
+
+/* Its reader is too slow: it has to begin again with a list. */
+static void watch_expire(Watch *watch)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    ApiStatus status;
+
+    status_set(
+        &status, &arena, STATUS_EXPIRED, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
+        watch->queue.n > watch->head ? watch->queue.v[watch->head].revision : watch->revision,
+        store_revision(watch->server->store));
+    queue_drop(watch);
+    write_error(watch, &status);
+    if (!watch->closed)
+        watch_end(watch);
 }
 
 static bool enter(Watch *watch)
@@ -230,11 +268,36 @@ static size_t queued(const Watch *watch)
     return watch->queue.n - watch->head;
 }
 
-static void queue_push(Watch *watch, WatchEventType type, Object *object, uint64_t revision)
+static void on_stall(Timer *timer)
 {
-    WatchItem item = {object_ref(object), type, revision};
+    Watch *watch = timer->data;
+    bool outermost = enter(watch);
+
+    if (!watch->ended && !watch->closed && queued(watch)) {
+        if (watch->sent == watch->sent_stall) {
+            watch_expire(watch);
+        } else {
+            watch->sent_stall = watch->sent;
+            timer_start(watch->server->clock, timer, STALL_NS);
+        }
+    }
+    leave(watch, outermost);
+}
+
+static void queue_push(Watch *watch, WatchEventType type, Object *object, uint64_t revision,
+                       size_t bytes)
+{
+    WatchItem item = {object_ref(object), type, revision, bytes};
 
     VEC_PUSH(&watch->queue, item);
+    watch->bytes += bytes;
+    watch->server->watch_bytes += bytes;
+    if (watch->stall.active)
+        return;
+    watch->stall.on_fire = on_stall;
+    watch->stall.data = watch;
+    watch->sent_stall = watch->sent;
+    timer_start(watch->server->clock, &watch->stall, STALL_NS);
 }
 
 /* Sends from the queue until the connection has enough. */
@@ -244,7 +307,10 @@ static void queue_run(Watch *watch)
            http_stream_pending(watch->request) < PENDING_MAX) {
         WatchItem item = watch->queue.v[watch->head++];
 
-        if (watch->initial)
+        watch->sent++;
+        watch->bytes -= item.bytes;
+        watch->server->watch_bytes -= item.bytes;
+        if (!item.bytes)
             watch->initial--;
         if (item.object)
             write_event(watch, item.type, item.object);
@@ -269,17 +335,41 @@ static void on_drain(HttpRequest *request)
     leave(watch, outermost);
 }
 
+static void expire_largest(Server *server)
+{
+    Watch *largest = NULL;
+    bool outermost;
+
+    LIST_EACH(&server->watches, node)
+    {
+        Watch *watch = CONTAINER_OF(node, Watch, node);
+
+        if (!largest || watch->bytes > largest->bytes)
+            largest = watch;
+    }
+    if (!largest)
+        return;
+    outermost = enter(largest);
+    watch_expire(largest);
+    leave(largest, outermost);
+}
+
 static void deliver(Watch *watch, WatchEventType type, Object *object, uint64_t revision)
 {
+    size_t bytes;
+
     if (!queued(watch) && http_stream_pending(watch->request) < PENDING_MAX) {
         write_event(watch, type, object);
         return;
     }
-    if (queued(watch) - watch->initial >= LIVE_MAX) {
-        watch_end(watch);
+    bytes = sizeof(*object) + object->arena.total + object->json.n;
+    if (queued(watch) - watch->initial >= LIVE_MAX || watch->bytes + bytes > LIVE_BYTES_MAX) {
+        watch_expire(watch);
         return;
     }
-    queue_push(watch, type, object, revision);
+    queue_push(watch, type, object, revision, bytes);
+    if (watch->server->watch_bytes > ALL_BYTES_MAX)
+        expire_largest(watch->server);
 }
 
 /* ---- events ---- */
@@ -430,7 +520,7 @@ static bool each_initial(void *data, Object *object)
     Watch *watch = data;
 
     if (read_matches(object, NULL, watch->labels, watch->fields)) {
-        queue_push(watch, WATCH_ADDED, object, object->revision);
+        queue_push(watch, WATCH_ADDED, object, object->revision, 0);
         watch->initial++;
     }
     return true;
@@ -452,9 +542,7 @@ static void queue_initial(Watch *watch)
     }
     watch->revision = watch->after = store_revision(store);
     if (watch->initial_bookmark) {
-        WatchItem item = {NULL, WATCH_BOOKMARK, watch->revision};
-
-        VEC_PUSH(&watch->queue, item);
+        queue_push(watch, WATCH_BOOKMARK, NULL, watch->revision, 0);
         watch->initial++;
     }
 }

@@ -8,6 +8,7 @@
 
 #include "api_harness.h"
 #include "base/strbuf.h"
+#include "server/internal.h"
 
 #define CM "/api/v1/namespaces/t/configmaps"
 #define MERGE "application/merge-patch+json"
@@ -260,6 +261,96 @@ static void many_objects_reach_a_slow_reader_in_order(void **state)
     http_loopback_free(stream);
 }
 
+/* ---- a reader that does not read ---- */
+
+static void put_big(Api *api, size_t n, const char *label)
+{
+    _strbuf_ StrBuf body = STRBUF_INIT;
+
+    strbuf_printf(&body,
+                  "{\"metadata\":{\"name\":\"big\",\"labels\":{\"k\":\"%s\"}},\"data\":{\"a\":\"",
+                  label);
+    for (size_t i = 0; i < n; i++)
+        strbuf_add_char(&body, 'x');
+    strbuf_add_string(&body, "\"}}");
+    assert_int_equal(api_call(api, "PUT", CM "/big", NULL, body.p), 200);
+}
+
+/* What a stalled reader finds when it reads again. */
+static void expect_expired(Api *api, HttpLoopback *stream, size_t most)
+{
+    _free_ char *lines = NULL;
+    bool found;
+
+    http_loopback_stall(stream, false);
+    lines = api_lines(api, stream);
+    found = strstr(lines, "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\"") &&
+            strstr(lines, "\"reason\":\"Expired\"") && strstr(lines, "\"code\":410}");
+    assert_true(found);
+    assert_true(strlen(lines) <= most);
+}
+
+static void a_reader_that_does_not_read_costs_bounded_memory(void **state)
+{
+    Api *api = *state;
+    HttpLoopback *stream;
+    size_t most = 0;
+
+    create(api, "big", "1");
+    stream = api_stream(api, CM "?watch=1", NULL);
+    expect(api, stream, "ADDED big");
+    http_loopback_stall(stream, true);
+    for (int i = 0; i < 60; i++) {
+        char text[16];
+
+        snprintf(text, sizeof(text), "v%d", i);
+        put_big(api, 900 * 1000, text);
+        most = MAX_OF(most, api->server->watch_bytes);
+    }
+    assert_in_range(most, 900 * 1000, 4 << 20);
+    assert_int_equal(api->server->watch_bytes, 0);
+    expect_expired(api, stream, 3 << 20);
+    http_loopback_free(stream);
+}
+
+static void many_small_events_are_bounded_as_well(void **state)
+{
+    Api *api = *state;
+    HttpLoopback *stream;
+
+    create(api, "big", "1");
+    stream = api_stream(api, CM "?watch=1", NULL);
+    expect(api, stream, "ADDED big");
+    http_loopback_stall(stream, true);
+    for (int i = 0; i < 700; i++) {
+        char text[16];
+
+        snprintf(text, sizeof(text), "v%d", i);
+        put_big(api, 10 * 1000, text);
+        assert_true(api->server->watch_bytes <= 4 << 20);
+    }
+    expect_expired(api, stream, 2 << 20);
+    http_loopback_free(stream);
+}
+
+static void a_stalled_reader_is_let_go_after_a_minute(void **state)
+{
+    Api *api = *state;
+    HttpLoopback *stream;
+
+    create(api, "big", "1");
+    stream = api_stream(api, CM "?watch=1", NULL);
+    expect(api, stream, "ADDED big");
+    http_loopback_stall(stream, true);
+    for (int i = 0; i < 3; i++)
+        put_big(api, 900 * 1000, i ? "b" : "c");
+    assert_true(api->server->watch_bytes > 0);
+    clock_fake_advance(api->clock, 121 * NS_PER_SEC);
+    assert_int_equal(api->server->watch_bytes, 0);
+    expect_expired(api, stream, 2 << 20);
+    http_loopback_free(stream);
+}
+
 /* ---- in the process ---- */
 
 static void note(void *data, const WatchEvent *event)
@@ -332,6 +423,9 @@ int main(void)
         TEST(a_version_that_is_too_old_is_expired),
         TEST(a_watch_of_tables_names_the_columns_once),
         TEST(many_objects_reach_a_slow_reader_in_order),
+        TEST(a_reader_that_does_not_read_costs_bounded_memory),
+        TEST(many_small_events_are_bounded_as_well),
+        TEST(a_stalled_reader_is_let_go_after_a_minute),
         TEST(a_client_in_the_process_sees_the_same),
         TEST(a_client_in_the_process_writes_the_same_way),
     };
