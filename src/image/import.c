@@ -12,27 +12,36 @@
 #include "base/file.h"
 #include "image/plan.h"
 
-typedef struct NewLayer {
+/* A layer on top of certain others: the same tar on top of different ones is two of these. */
+typedef struct NewLayer NewLayer;
+struct NewLayer {
     const char *diff_id, *blob; /* of the plan */
+    char key[DIGEST_TEXT];      /* the chain id */
+    const char *name;           /* of its folder in the store: the key */
+    NewLayer *below;            /* NULL: the lowest */
+    NewLayer *next_same;        /* of the same diff id */
     char *tmp; /* where it is being unpacked; NULL: the store has it, or not come to yet */
-    bool done;
+    StrMap implied;
+    bool done, settled;
     int64_t size;
-} NewLayer;
+};
 
 typedef struct Import {
     ImageStore *store;
     const char *file;
     Plan plan;
-    StrMap by_path;    /* path in the archive -> NewLayer */
-    StrMap by_diff_id; /* -> NewLayer */
-    VEC(NewLayer *) layers;
+    StrMap by_path;         /* path in the archive -> the first NewLayer of its diff id */
+    StrMap by_diff_id;      /* -> the same */
+    StrMap by_key;          /* -> NewLayer */
+    VEC(NewLayer *) layers; /* each after the one below it */
     ImageLimits limits;
+    bool again; /* another pass over the archive has layers to unpack */
 } Import;
 
-static bool store_has_layer(const ImageStore *store, const char *diff_id, int64_t *ret_size)
+static bool store_has_layer(const ImageStore *store, const char *key, int64_t *ret_size)
 {
-    _free_ char *path = image_layer_path(store, diff_id), *text = NULL;
-    _free_ char *size_path = image_layer_size_path(store, diff_id);
+    _free_ char *path = image_layer_path(store, key), *text = NULL;
+    _free_ char *size_path = image_layer_size_path(store, key);
     size_t n;
 
     *ret_size = 0;
@@ -42,33 +51,75 @@ static bool store_has_layer(const ImageStore *store, const char *diff_id, int64_
     return str_to_int64(text, 0, INT64_MAX, ret_size) == 0;
 }
 
-/* Two paths may hold the same layer, and two images the same path: one NewLayer for each diff
- * id. */
-static int collect_layers(Import *import, Err *reterr)
+/* As the OCI image specification defines it. */
+static void make_chain_id(const NewLayer *below, const char *diff_id, char ret[static DIGEST_TEXT])
 {
-    for (size_t i = 0; i < import->plan.n; i++) {
-        const PlannedImage *image = &import->plan.images[i];
+    _free_ char *text = below ? mem_printf("%s %s", below->key, diff_id) : NULL;
 
-        for (size_t j = 0; j < image->n_layers; j++) {
-            const PlannedLayer *planned = &image->layers[j];
-            NewLayer *layer = strmap_get(&import->by_diff_id, planned->diff_id);
-            NewLayer *at_path = strmap_get(&import->by_path, planned->path);
+    if (text)
+        digest_of(bytes_from_string(text), ret);
+    else
+        snprintf(ret, DIGEST_TEXT, "%s", diff_id);
+}
 
-            if (at_path && at_path != layer)
-                return err_set(reterr, 0, "%s: %s is said to be two different layers", import->file,
-                               planned->path);
-            if (!layer) {
-                layer = mem_new_type(NewLayer);
-                layer->diff_id = planned->diff_id;
-                layer->done = store_has_layer(import->store, layer->diff_id, &layer->size);
-                strmap_put(&import->by_diff_id, layer->diff_id, layer);
-                VEC_PUSH(&import->layers, layer);
-            }
-            layer->blob = planned->blob ? planned->blob : layer->blob;
-            strmap_put(&import->by_path, planned->path, layer);
-        }
+static NewLayer *layer_of(Import *import, const char *diff_id, NewLayer *below)
+{
+    char key[DIGEST_TEXT];
+    NewLayer *layer;
+
+    make_chain_id(below, diff_id, key);
+    layer = strmap_get(&import->by_key, key);
+    if (layer)
+        return layer;
+    layer = mem_new_type(NewLayer);
+    layer->diff_id = diff_id;
+    layer->below = below;
+    memcpy(layer->key, key, sizeof(key));
+    layer->name = layer->key;
+    layer->done = layer->settled = store_has_layer(import->store, key, &layer->size);
+    layer->next_same = strmap_get(&import->by_diff_id, diff_id);
+    strmap_put(&import->by_diff_id, diff_id, layer);
+    strmap_put(&import->by_key, key, layer);
+    VEC_PUSH(&import->layers, layer);
+    return layer;
+}
+
+static int collect_image(Import *import, const PlannedImage *image, Err *reterr)
+{
+    NewLayer *layer = NULL;
+
+    for (size_t i = 0; i < image->n_layers; i++) {
+        const PlannedLayer *planned = &image->layers[i];
+        const char *diff_id = strmap_get(&import->by_path, planned->path);
+
+        if (diff_id && strcmp(diff_id, planned->diff_id) != 0)
+            return err_set(reterr, 0, "%s: %s is said to be two different layers", import->file,
+                           planned->path);
+        layer = layer_of(import, planned->diff_id, layer);
+        layer->blob = planned->blob ? planned->blob : layer->blob;
+        if (!diff_id)
+            strmap_put(&import->by_path, planned->path, (void *)planned->diff_id);
     }
     return 0;
+}
+
+/* Two paths may hold the same layer, and two images the same path. */
+static int collect_layers(Import *import, Err *reterr)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < import->plan.n && r >= 0; i++)
+        r = collect_image(import, &import->plan.images[i], reterr);
+    return ERR_TRACE(r);
+}
+
+static NewLayer *next_undone(Import *import, const char *diff_id)
+{
+    NewLayer *layer = diff_id ? strmap_get(&import->by_diff_id, diff_id) : NULL;
+
+    while (layer && layer->done)
+        layer = layer->next_same;
+    return layer;
 }
 
 static int check_layer(const NewLayer *layer, const UnpackedLayer *unpacked, Err *reterr)
@@ -86,12 +137,12 @@ static int on_archive_file(void *data, const char *path, struct archive *archive
                            Err *reterr)
 {
     Import *import = data;
-    NewLayer *layer = strmap_get(&import->by_path, path);
+    NewLayer *layer = next_undone(import, strmap_get(&import->by_path, path));
     UnpackedLayer unpacked = {0};
     _close_fd_ int fd = -1;
     int r;
 
-    if (!layer || layer->done)
+    if (!layer)
         return 0;
     layer->tmp = image_tmp_path(import->store);
     if (mkdir(layer->tmp, 0755) < 0)
@@ -100,12 +151,89 @@ static int on_archive_file(void *data, const char *path, struct archive *archive
     if (fd < 0 || fchmod(fd, 0755) < 0) /* whatever the umask */
         return err_set(reterr, errno, "open %s", layer->tmp);
     r = layer_unpack(archive, fd, &import->limits, &unpacked, reterr);
+    layer->implied = unpacked.implied;
     if (r >= 0)
         r = check_layer(layer, &unpacked, reterr);
     if (r < 0)
         return err_wrap(reterr, "%s: %s", import->file, path);
     layer->size = unpacked.size;
     layer->done = true;
+    import->again = import->again || next_undone(import, layer->diff_id);
+    return 0;
+}
+
+/* Once, but for a layer that images have on top of different ones. */
+static int unpack_layers(Import *import, Err *reterr)
+{
+    int r;
+
+    do {
+        import->again = false;
+        r = source_each(import->file, on_archive_file, import, reterr);
+    } while (r >= 0 && import->again);
+    return ERR_TRACE(r);
+}
+
+/* ---- folders that layers do not list ---- */
+
+static int open_layer(Import *import, const NewLayer *layer)
+{
+    _free_ char *path = layer->tmp ? NULL : image_layer_path(import->store, layer->name);
+    int fd = open(path ? path : layer->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static int settle_layer(Import *import, NewLayer *layer, Err *reterr)
+{
+    _close_fd_ int root = open_layer(import, layer);
+    int below[LAYERS_MAX], r = root;
+    size_t n = 0;
+
+    for (const NewLayer *at = layer->below; at && r >= 0 && n < LAYERS_MAX; at = at->below) {
+        r = open_layer(import, at);
+        if (r >= 0)
+            below[n++] = r;
+    }
+    for (size_t i = 0; i < n / 2; i++) { /* lowest first */
+        int fd = below[i];
+
+        below[i] = below[n - 1 - i];
+        below[n - 1 - i] = fd;
+    }
+    r = r < 0 ? err_set(reterr, -r, "open a layer")
+              : layer_settle(root, &layer->implied, below, n, reterr);
+    for (size_t i = 0; i < n; i++)
+        close(below[i]);
+    layer->settled = true;
+    return ERR_TRACE(r);
+}
+
+/* Those below come first, since they may have taken over something themselves. */
+static int settle_layers(Import *import, Err *reterr)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < import->layers.n && r >= 0; i++)
+        if (!import->layers.v[i]->settled && import->layers.v[i]->implied.n)
+            r = settle_layer(import, import->layers.v[i], reterr);
+    return ERR_TRACE(r);
+}
+
+/* An older version named layers by their diff ids. One of its layers is good enough as the base of
+ * an image that does not bring it along. */
+static int check_complete(Import *import, Err *reterr)
+{
+    for (size_t i = 0; i < import->layers.n; i++) {
+        NewLayer *layer = import->layers.v[i];
+
+        if (layer->done)
+            continue;
+        if (!store_has_layer(import->store, layer->diff_id, &layer->size))
+            return err_set(reterr, 0, "%s: the layer %s is missing", import->file, layer->diff_id);
+        layer->name = layer->diff_id;
+        layer->done = true;
+    }
     return 0;
 }
 
@@ -122,8 +250,8 @@ static int sync_store(Import *import, Err *reterr)
 /* The size file first: a layer without one is not there. */
 static int publish_layer(Import *import, NewLayer *layer, Err *reterr)
 {
-    _free_ char *path = image_layer_path(import->store, layer->diff_id);
-    _free_ char *size_path = image_layer_size_path(import->store, layer->diff_id);
+    _free_ char *path = image_layer_path(import->store, layer->name);
+    _free_ char *size_path = image_layer_size_path(import->store, layer->name);
     char text[32];
     int n = snprintf(text, sizeof(text), "%" PRId64 "\n", layer->size), r;
 
@@ -157,16 +285,16 @@ static ImageRecord *make_record(Import *import, const PlannedImage *image, const
                                 const char *stamp)
 {
     ImageRecord *record = mem_new_type(ImageRecord);
+    NewLayer *layer = NULL;
 
     record->name = mem_strdup(name);
     record->id = mem_strdup(image->id);
     record->digest = mem_strdup(str_or(image->digest, ""));
     record->stamp = mem_strdup(stamp);
     for (size_t i = 0; i < image->n_layers; i++) {
-        const NewLayer *layer = strmap_get(&import->by_diff_id, image->layers[i].diff_id);
-
+        layer = layer_of(import, image->layers[i].diff_id, layer);
         record->size += layer->size;
-        VEC_PUSH(&record->layers, mem_strdup(image->layers[i].diff_id));
+        VEC_PUSH(&record->layers, mem_strdup(layer->name));
     }
     return record;
 }
@@ -228,13 +356,8 @@ static int publish_image(Import *import, const PlannedImage *image, const char *
 
 static int publish(Import *import, const char *stamp, Err *reterr)
 {
-    int r = 0;
+    int r = sync_store(import, reterr);
 
-    for (size_t i = 0; i < import->layers.n; i++)
-        if (!import->layers.v[i]->done)
-            return err_set(reterr, 0, "%s: the layer %s is missing", import->file,
-                           import->layers.v[i]->diff_id);
-    r = sync_store(import, reterr);
     for (size_t i = 0; i < import->layers.n && r >= 0; i++)
         r = publish_layer(import, import->layers.v[i], reterr);
     for (size_t i = 0; i < import->plan.n && r >= 0; i++)
@@ -265,9 +388,11 @@ static void import_deinit(Import *import)
         if (layer->tmp)
             file_remove_tree(layer->tmp);
         free(layer->tmp);
+        strmap_deinit(&layer->implied);
         free(layer);
     }
     VEC_DEINIT(&import->layers);
+    strmap_deinit(&import->by_key);
     strmap_deinit(&import->by_path);
     strmap_deinit(&import->by_diff_id);
 }
@@ -298,7 +423,11 @@ int image_import_locked(ImageStore *store, const char *file, const char *stamp,
     if (r >= 0)
         r = collect_layers(&import, reterr);
     if (r >= 0)
-        r = source_each(file, on_archive_file, &import, reterr);
+        r = unpack_layers(&import, reterr);
+    if (r >= 0)
+        r = check_complete(&import, reterr);
+    if (r >= 0)
+        r = settle_layers(&import, reterr);
     if (r >= 0)
         r = publish(&import, stamp, reterr);
     if (r >= 0 && ret_names)

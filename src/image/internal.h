@@ -3,8 +3,9 @@
  * What the files of the image store share.
  *
  *   DIR/blobs/sha256-HEX    configs and manifests
- *   DIR/layers/HEX/         one unpacked layer, by the digest of its uncompressed tar (diff id): an
- *                           overlay lower folder
+ *   DIR/layers/HEX/         one unpacked layer, an overlay lower folder, by the chain id that OCI
+ *                           defines: the digest of its uncompressed tar (diff id) and of those
+ *                           below it, since folders that it does not list look as they do below
  *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
  *   DIR/tmp/                being made; emptied at start
  *
@@ -40,7 +41,7 @@ typedef struct ImageRecord {
     char *id, *digest; /* of the config; of the manifest ("" unknown) */
     char *stamp;       /* of the built-in archive that it came from, or "" */
     int64_t size;
-    VEC(char *) layers; /* diff ids, lowest first */
+    VEC(char *) layers; /* names of their folders (chain ids), lowest first */
 } ImageRecord;
 
 /* An archive that belongs to the program. */
@@ -88,10 +89,15 @@ typedef struct UnpackedLayer {
     int64_t size;
     char blob[DIGEST_TEXT];    /* of the bytes in the archive */
     char diff_id[DIGEST_TEXT]; /* of the tar */
+    StrMap implied;            /* folders that it has without listing them, by path; "": its root */
 } UnpackedLayer;
 /* The data of the current entry, a tar (plain, gzip, zstd), into the empty folder at root_fd. */
 int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
                  Err *reterr);
+
+/* settle.c: gives the folders that a layer implies what those below it have. below: the folders of
+ * the layers below, lowest first. */
+int layer_settle(int root, const StrMap *implied, const int *below, size_t n, Err *reterr);
 
 /* records.c */
 ImageRecord *image_record_free(ImageRecord *record);
@@ -113,8 +119,8 @@ int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *r
 const char *image_architecture(void);
 
 /* store.c */
-char *image_layer_path(const ImageStore *store, const char *diff_id);
-char *image_layer_size_path(const ImageStore *store, const char *diff_id);
+char *image_layer_path(const ImageStore *store, const char *key);
+char *image_layer_size_path(const ImageStore *store, const char *key);
 char *image_blob_path(const ImageStore *store, const char *digest);
 char *image_tmp_path(ImageStore *store);
 

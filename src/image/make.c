@@ -226,7 +226,8 @@ static int add_program(Layer *layer, const ImageRecipe *recipe, int fd, struct s
                        "with -static (Go: CGO_ENABLED=0), or name a --base that has it",
                        recipe->source, loader);
     st->st_mode |= 0111;
-    for (size_t i = 0; i < ARRAY_LEN(folders) && r >= 0; i++)
+    /* with a base, the folders are what they are there */
+    for (size_t i = 0; i < ARRAY_LEN(folders) && r >= 0 && !recipe->base.n; i++)
         r = add_header(layer, make_entry(layer, &folder, folders[i]), folders[i], reterr);
     return r < 0 ? r : add_file(layer, fd, st, path, reterr);
 }

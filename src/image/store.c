@@ -9,14 +9,14 @@
 #define IMPORT_BYTES_MAX (UINT64_C(64) << 30)
 #define IMPORT_ENTRIES_MAX UINT64_C(4000000)
 
-char *image_layer_path(const ImageStore *store, const char *diff_id)
+char *image_layer_path(const ImageStore *store, const char *key)
 {
-    return mem_printf("%s/layers/%s", store->dir, digest_hex(diff_id));
+    return mem_printf("%s/layers/%s", store->dir, digest_hex(key));
 }
 
-char *image_layer_size_path(const ImageStore *store, const char *diff_id)
+char *image_layer_size_path(const ImageStore *store, const char *key)
 {
-    return mem_printf("%s/layers/%s.size", store->dir, digest_hex(diff_id));
+    return mem_printf("%s/layers/%s.size", store->dir, digest_hex(key));
 }
 
 char *image_blob_path(const ImageStore *store, const char *digest)

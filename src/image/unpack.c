@@ -27,6 +27,7 @@ typedef struct Unpacker {
     int root_fd;
     int parent_fd; /* of the entry before, often the one of the next as well */
     char *parent;
+    StrMap *implied;
     ImageLimits *limits;
     int64_t size;
     Err *reterr;
@@ -94,29 +95,23 @@ static int open_in_root(Unpacker *u, const char *path)
     return beneath_open(u->root_fd, path, BENEATH_IN_ROOT, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/* Makes what is missing of the path, one folder after the other. */
 static int make_parents(Unpacker *u, const char *path)
 {
-    for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {
-        const char *end = strchr(slash + 1, '/');
-        _free_ char *whole = end ? mem_strndup(path, (size_t)(end - path)) : mem_strdup(path);
-        char *last = strrchr(whole, '/');
-        _close_fd_ int fd = -1, parent = -1;
+    for (const char *end = path + strcspn(path, "/");; end += 1 + strcspn(end + 1, "/")) {
+        _free_ char *whole = mem_strndup(path, (size_t)(end - path));
+        _close_fd_ int fd = open_in_root(u, whole), made = -1;
 
-        fd = open_in_root(u, whole);
-        if (fd >= 0)
-            continue;
-        if (fd != -ENOENT)
-            return err_set(u->reterr, -fd, "layer folder %s", whole);
-        if (last)
-            *last = 0;
-        parent = open_in_root(u, last ? whole : ".");
-        if (parent < 0)
-            return err_set(u->reterr, -parent, "layer folder %s", whole);
-        if (mkdirat(parent, last ? last + 1 : whole, 0755) < 0 ||
-            fchmodat(parent, last ? last + 1 : whole, 0755, 0) < 0) /* whatever the umask */
-            return err_set(u->reterr, errno, "make the layer folder %s", path);
+        if (fd == -ENOENT) {
+            made = beneath_make_folders(u->root_fd, whole, BENEATH_IN_ROOT, 0755);
+            if (made >= 0)
+                strmap_put(u->implied, whole, u);
+        }
+        if (fd < 0 && made < 0)
+            return err_set(u->reterr, fd == -ENOENT ? -made : -fd, "layer folder %s", whole);
+        if (!*end)
+            return 0;
     }
-    return 0;
 }
 
 /* Splits path; opens (and makes) its folder. *ret_fd is borrowed. */
@@ -159,6 +154,22 @@ static void forget_parent(Unpacker *u)
 
 #define WHITEOUT ".wh."
 
+static int mark_opaque(Unpacker *u, int fd)
+{
+    if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+        return err_set(u->reterr, errno, "mark a layer folder as opaque");
+    return 0;
+}
+
+/* The name is there in this layer: if it is a folder, that of the layers below does not show
+ * through it. */
+static int hide_below(Unpacker *u, int parent, const char *name)
+{
+    _close_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? 0 : mark_opaque(u, fd);
+}
+
 /* True if it was one (and is done, or *r says why not). */
 static bool unpack_whiteout(Unpacker *u, int parent, const char *name, int *r)
 {
@@ -166,8 +177,7 @@ static bool unpack_whiteout(Unpacker *u, int parent, const char *name, int *r)
     if (!str_starts_with(name, WHITEOUT))
         return false;
     if (strcmp(name, ".wh..wh..opq") == 0) {
-        if (fsetxattr(parent, "trusted.overlay.opaque", "y", 1, 0) < 0)
-            *r = err_set(u->reterr, errno, "mark a layer folder as opaque");
+        *r = mark_opaque(u, parent);
         return true;
     }
     name += strlen(WHITEOUT);
@@ -178,8 +188,9 @@ static bool unpack_whiteout(Unpacker *u, int parent, const char *name, int *r)
         return true;
     }
     /* What the same layer has put there stays: a whiteout is about the layers below. */
-    if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST)
-        *r = err_set(u->reterr, errno, "make the whiteout of %s", name);
+    if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
+        *r = errno == EEXIST ? hide_below(u, parent, name)
+                             : err_set(u->reterr, errno, "make the whiteout of %s", name);
     return true;
 }
 
@@ -357,7 +368,13 @@ static int unpack_node(Unpacker *u, struct archive_entry *entry, int parent, con
     return ERR_TRACE(set_node(u, parent, name, entry));
 }
 
-/* A later entry replaces an earlier one of the same name; a folder stays where a folder comes. */
+static bool is_whiteout(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
+
+/* A later entry replaces an earlier one of the same name; a folder stays where a folder comes. One
+ * that takes the place of a whiteout hides what is below as the whiteout did. */
 static int make_room(Unpacker *u, int parent, const char *name, bool folder)
 {
     struct stat st;
@@ -368,7 +385,11 @@ static int make_room(Unpacker *u, int parent, const char *name, bool folder)
         return 0;
     if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) < 0)
         return err_set(u->reterr, errno, "replace %s", name);
-    return 0;
+    if (!folder || !is_whiteout(&st))
+        return 0;
+    if (mkdirat(parent, name, 0700) < 0)
+        return err_set(u->reterr, errno, "make the folder %s", name);
+    return ERR_TRACE(hide_below(u, parent, name));
 }
 
 static int unpack_entry(Unpacker *u, struct archive *tar, struct archive_entry *entry)
@@ -381,7 +402,8 @@ static int unpack_entry(Unpacker *u, struct archive *tar, struct archive_entry *
     if (!path)
         return err_set(u->reterr, 0, "the layer's entry \"%.200s\" leads out of it",
                        given ? given : "(unreadable name)");
-    if (!*path) /* the root folder itself */
+    strmap_remove(u->implied, path); /* the layer says itself what is there */
+    if (!*path)                      /* the root folder itself */
         return type == S_IFDIR ? ERR_TRACE(set_all(u, u->root_fd, ".", u->root_fd, entry)) : 0;
     r = open_parent(u, path, &parent, &name);
     if (r < 0)
@@ -458,6 +480,7 @@ int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, Unpacke
     Unpacker u = {
         .root_fd = root_fd,
         .parent_fd = -1,
+        .implied = &ret->implied,
         .limits = limits,
         .reterr = reterr,
         .outer = from,
@@ -466,6 +489,7 @@ int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, Unpacke
     };
     int r;
 
+    strmap_put(u.implied, "", &u);
     digest_init(&u.blob);
     digest_init(&u.tar);
     r = open_inner(&u);

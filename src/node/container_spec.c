@@ -367,6 +367,21 @@ ContainerSpec *container_spec_free(ContainerSpec *s)
 
 /* ---- on the pool ---- */
 
+/* "/" of a container is the upper folder: it has owner and mode of the image's. */
+static int copy_folder_mode(const char *from, const char *to)
+{
+    _close_fd_ int source = beneath_root(from), fd = beneath_root(to);
+    struct stat st;
+    int r;
+
+    if (source < 0 || fd < 0)
+        return source < 0 ? source : fd;
+    if (fstat(source, &st) < 0)
+        return -errno;
+    r = beneath_chown(fd, st.st_uid, st.st_gid);
+    return r < 0 ? r : beneath_chmod(fd, st.st_mode & 07777);
+}
+
 static int mount_root(ContainerSpec *s, Err *reterr)
 {
     _free_ char *upper = mem_printf("%s/upper", s->root), *work = mem_printf("%s/work", s->root);
@@ -380,6 +395,8 @@ static int mount_root(ContainerSpec *s, Err *reterr)
         r = file_mkdir_all(work, 0700);
     if (r >= 0)
         r = file_mkdir_all(s->oci.root, 0755);
+    if (r >= 0 && s->layers.n)
+        r = copy_folder_mode(s->layers.v[s->layers.n - 1], upper);
     if (r < 0)
         return err_set(reterr, -r, "cannot make the root folder");
     if (!s->layers.n) {

@@ -298,6 +298,219 @@ static const char *descriptor(Arena *arena, const char *digest, const char *more
 }
 
 /* index -> nested index (two platforms) -> manifest -> config, layer */
+/* ---- folders that a layer does not list ---- */
+
+typedef struct LayerTar {
+    TarEntry entries[8];
+    size_t n;
+} LayerTar;
+
+/* docker save's form with these layers; `order` says in which order they lie in the archive. */
+static void make_layered_archive(const char *file, const LayerTar *layers, size_t n,
+                                 const size_t *order)
+{
+    Archive archive = {0};
+    _strbuf_ StrBuf diff_ids = STRBUF_INIT, paths = STRBUF_INIT;
+    char id[DIGEST_TEXT], diff_id[DIGEST_TEXT];
+    const char *config;
+
+    for (size_t i = 0; i < n; i++) {
+        _strbuf_ StrBuf tar = make_tar(layers[i].entries, layers[i].n, TAR_PLAIN);
+
+        digest_of(strbuf_bytes(&tar), diff_id);
+        strbuf_printf(&diff_ids, "%s\"%s\"", i ? "," : "", diff_id);
+        strbuf_printf(&paths, "%s\"%zu.tar\"", i ? "," : "", i);
+    }
+    for (size_t i = 0; i < n; i++) {
+        _strbuf_ StrBuf tar = make_tar(layers[order[i]].entries, layers[order[i]].n, TAR_PLAIN);
+
+        archive_add(&archive, arena_printf(&archive.arena, "%zu.tar", order[i]),
+                    strbuf_bytes(&tar));
+    }
+    config = make_config(&archive.arena, diff_ids.p, "x");
+    digest_of(bytes_from_string(config), id);
+    archive_add(&archive, arena_printf(&archive.arena, "%s.json", digest_hex(id)),
+                bytes_from_string(config));
+    archive_add(
+        &archive, "manifest.json",
+        bytes_from_string(arena_printf(
+            &archive.arena, "[{\"Config\":\"%s.json\",\"RepoTags\":[\"layered\"],\"Layers\":[%s]}]",
+            digest_hex(id), paths.p)));
+    archive_save(&archive, file, TAR_PLAIN);
+    arena_clear(&archive.arena);
+}
+
+#define FOLDER(name, bits, owner)                                                    \
+    {                                                                                \
+        .path = (name), .mode = S_IFDIR | (bits), .uid = (owner), .gid = (owner) + 1 \
+    }
+
+/* One row for each way in which a lower layer decides, or does not, what an unlisted folder of an
+ * upper one looks like. */
+static void a_folder_that_is_not_listed_looks_as_below(void **state)
+{
+    static const struct {
+        const char *what;
+        LayerTar layers[3];
+        size_t n, layer;
+        const char *path;
+        mode_t mode;
+        uid_t uid;
+    } rows[] = {
+        {"the layer below lists it",
+         {{{FOLDER("var", 01777, 7)}, 1}, {{{"var/x", .data = "x"}}, 1}},
+         2,
+         1,
+         "var",
+         01777,
+         7},
+        {"two layers below",
+         {{{FOLDER("var", 0700, 7)}, 1}, {{{"etc/y"}}, 1}, {{{"var/x"}}, 1}},
+         3,
+         2,
+         "var",
+         0700,
+         7},
+        {"the nearest counts",
+         {{{FOLDER("var", 0700, 7)}, 1}, {{FOLDER("var", 0750, 8)}, 1}, {{{"var/x"}}, 1}},
+         3,
+         2,
+         "var",
+         0750,
+         8},
+        {"through another that does not list it",
+         {{{FOLDER("var", 0700, 7)}, 1}, {{{"var/y"}}, 1}, {{{"var/x"}}, 1}},
+         3,
+         2,
+         "var",
+         0700,
+         7},
+        {"deeper",
+         {{{FOLDER("a", 0701, 1), FOLDER("a/b", 0702, 2)}, 2}, {{{"a/b/x"}}, 1}},
+         2,
+         1,
+         "a/b",
+         0702,
+         2},
+        {"nothing is below",
+         {{{FOLDER("var", 0700, 7)}, 1}, {{{"opt/x"}}, 1}},
+         2,
+         1,
+         "opt",
+         0755,
+         0},
+        {"it lists it itself, later",
+         {{{FOLDER("var", 0700, 7)}, 1}, {{{"var/x"}, FOLDER("var", 0711, 9)}, 2}},
+         2,
+         1,
+         "var",
+         0711,
+         9},
+        {"a file is below",
+         {{{{"var", .data = "file"}}, 1}, {{{"var/x"}}, 1}},
+         2,
+         1,
+         "var",
+         0755,
+         0},
+        {"removed in between",
+         {{{FOLDER("var", 0700, 7)}, 1}, {{{".wh.var"}}, 1}, {{{"var/x"}}, 1}},
+         3,
+         2,
+         "var",
+         0755,
+         0},
+        {"emptied above it in between",
+         {{{FOLDER("a", 0701, 1), FOLDER("a/b", 0702, 2)}, 2},
+          {{{"a/.wh..wh..opq"}}, 1},
+          {{{"a/b/x"}}, 1}},
+         3,
+         2,
+         "a/b",
+         0755,
+         0},
+        {"emptied itself in between",
+         {{{FOLDER("a", 0701, 1)}, 1}, {{{"a/.wh..wh..opq"}}, 1}, {{{"a/x"}}, 1}},
+         3,
+         2,
+         "a",
+         0701,
+         1},
+        {"emptied by the layer itself, above it",
+         {{{FOLDER("a", 0701, 1), FOLDER("a/b", 0702, 2)}, 2},
+          {{{"a/.wh..wh..opq"}, {"a/b/x"}}, 2}},
+         2,
+         1,
+         "a/b",
+         0755,
+         0},
+        {"the root", {{{FOLDER(".", 0711, 5)}, 1}, {{{"x"}}, 1}}, 2, 1, ".", 0711, 5},
+    };
+    Fixture *fixture = *state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows) * 2; i++) {
+        size_t row = i / 2, order[3] = {0, 1, 2};
+        struct stat st;
+
+        for (size_t j = 0; i % 2 && j < rows[row].n; j++)
+            order[j] = rows[row].n - 1 - j;
+        make_layered_archive(fixture->file, rows[row].layers, rows[row].n, order);
+        assert_string_equal(import(fixture), "docker.io/library/layered:latest");
+        st = stat_in(&(Image[]){find(fixture, "layered")}[0], rows[row].layer, rows[row].path);
+        if ((st.st_mode & 07777) != rows[row].mode || st.st_uid != rows[row].uid)
+            fail_msg("%s: %o of %u", rows[row].what, st.st_mode, st.st_uid);
+        assert_int_equal(image_remove(fixture->store, "layered", NULL), 0);
+        assert_int_equal(count(fixture, "layers"), 0);
+    }
+}
+
+/* The same layer on top of two bases, in one archive, is one thing on each. */
+static void a_layer_is_kept_once_for_each_base(void **state)
+{
+    static const LayerTar rows[][2] = {{{{FOLDER("var", 0700, 7)}, 1}, {{{"var/x"}}, 1}},
+                                       {{{FOLDER("var", 0750, 8)}, 1}, {{{"var/x"}}, 1}}};
+    Fixture *fixture = *state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < 2; i++) {
+        Image image;
+
+        make_layered_archive(fixture->file, rows[i], 2, (size_t[]){0, 1});
+        assert_string_equal(import(fixture), "docker.io/library/layered:latest");
+        image = find(fixture, "layered");
+        assert_int_equal(stat_in(&image, 1, "var").st_uid, 7 + i);
+    }
+    assert_int_equal(count(fixture, "layers"), 8); /* and their sizes; the first lost its name */
+}
+
+/* What a layer removes and makes anew shows nothing of what was there. */
+static void a_folder_in_place_of_a_whiteout_hides_what_is_below(void **state)
+{
+    static const LayerTar rows[][2] = {
+        {{{FOLDER("a", 0700, 7), {"a/old"}}, 2}, {{{".wh.a"}, FOLDER("a", 0755, 0)}, 2}},
+        {{{FOLDER("a", 0700, 7), {"a/old"}}, 2}, {{FOLDER("a", 0755, 0), {".wh.a"}}, 2}}};
+    Fixture *fixture = *state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char value = 0;
+        Image image;
+
+        make_layered_archive(fixture->file, rows[i], 2, (size_t[]){0, 1});
+        assert_string_equal(import(fixture), "docker.io/library/layered:latest");
+        image = find(fixture, "layered");
+        assert_true(S_ISDIR(stat_in(&image, 1, "a").st_mode));
+        assert_int_equal(lgetxattr(arena_printf(&fixture->arena, "%s/a", image.layers.v[1]),
+                                   "trusted.overlay.opaque", &value, 1),
+                         1);
+        assert_int_equal(value, 'y');
+    }
+}
+
 static void make_oci_archive(Fixture *fixture, const char *annotations, bool wrong_layer)
 {
     _strbuf_ StrBuf plain = make_tar(simple, 1, TAR_PLAIN), layer = make_tar(simple, 1, TAR_ZSTD);
@@ -543,6 +756,9 @@ int main(void)
         TEST(everything_in_a_layer_arrives),
         TEST(a_layer_cannot_reach_out),
         TEST(sizes_are_limited),
+        TEST(a_folder_that_is_not_listed_looks_as_below),
+        TEST(a_layer_is_kept_once_for_each_base),
+        TEST(a_folder_in_place_of_a_whiteout_hides_what_is_below),
         TEST(damaged_files_are_refused),
         TEST(an_oci_layout_becomes_an_image),
         TEST(a_wrong_digest_is_refused),

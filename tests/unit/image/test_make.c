@@ -210,6 +210,27 @@ static void a_program_becomes_an_image_if_it_needs_nothing(void **state)
     assert_non_null(strstr(said, "web is not static: it needs /lib64/ld.so.2, which"));
 }
 
+static void a_program_leaves_the_folders_of_its_base_alone(void **state)
+{
+    Fixture *f = *state;
+    ImageRecipe recipe = {.name = "base:1", .source = f->root};
+    struct stat st;
+    Image image;
+
+    write_file(f, "usr/bin/other", "below", 0755);
+    assert_int_equal(chmod(at(f, "usr/bin"), 0711), 0);
+    assert_int_equal(chown(at(f, "usr/bin"), 7, 8), 0);
+    assert_string_equal(make(f, &recipe, &image), "");
+    write_program(f, "web", NULL);
+    recipe = (ImageRecipe){.name = "top:1", .source = at(f, "web")};
+    assert_int_equal(image_read_config(f->store, "base:1", &f->arena, &recipe.base, NULL), 0);
+    assert_string_equal(make(f, &recipe, &image), "");
+    st = stat_in(f, &image, 1, "usr/bin");
+    assert_int_equal(st.st_mode, S_IFDIR | 0711);
+    assert_int_equal(st.st_uid, 7);
+    assert_int_equal(st.st_gid, 8);
+}
+
 static void what_cannot_be_packed_is_named(void **state)
 {
     Fixture *f = *state;
@@ -230,6 +251,7 @@ int main(void)
         TEST(an_image_stands_on_another),
         TEST(a_base_that_went_away_is_missed),
         TEST(a_program_becomes_an_image_if_it_needs_nothing),
+        TEST(a_program_leaves_the_folders_of_its_base_alone),
         TEST(what_cannot_be_packed_is_named),
     };
 

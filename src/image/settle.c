@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The folders that a layer has without listing them. A tar may hold "var/lib/app/data" and no entry
+ * for "var"; other runtimes unpack it onto the layers below, where "var" is there with an owner and
+ * a mode, and leaves it as it is. Here a layer is unpacked on its own, and the "var" in it would
+ * hide the one below. So those folders take what belongs to the folder of the same name that an
+ * overlay of the layers below would show.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include "base/beneath.h"
+#include "image/internal.h"
+
+static bool is_opaque(int fd)
+{
+    char value;
+
+    return fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+}
+
+/* LOOK_NONE: neither this layer nor those below it show a folder there. */
+typedef enum Look { LOOK_FOUND, LOOK_BELOW, LOOK_NONE } Look;
+
+/* A folder in one layer: what it hides with a file, a whiteout or an opaque folder ends the search. */
+static Look look_in_layer(int root, const char *path, struct stat *ret)
+{
+    _close_fd_ int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool opaque = false;
+
+    for (const char *at = path; *at && fd >= 0;) {
+        size_t n = strcspn(at, "/");
+        _free_ char *name = mem_strndup(at, n);
+        int next;
+
+        opaque = opaque || is_opaque(fd);
+        next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
+            return errno == ENOENT && !opaque ? LOOK_BELOW : LOOK_NONE;
+        close(fd);
+        fd = next;
+        at += n + (at[n] == '/');
+    }
+    return fd >= 0 && fstat(fd, ret) == 0 ? LOOK_FOUND : LOOK_NONE;
+}
+
+/* Does the layer itself say that nothing from below shows at this path? */
+static bool is_cut_off(int root, const char *path)
+{
+    for (const char *slash = *path ? path : NULL; slash; slash = strchr(slash + 1, '/')) {
+        _free_ char *parent = slash > path ? mem_strndup(path, (size_t)(slash - path)) : NULL;
+        _close_fd_ int fd =
+            beneath_open(root, parent ? parent : ".", BENEATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
+
+        if (fd >= 0 && is_opaque(fd))
+            return true;
+    }
+    return false;
+}
+
+static bool find_below(const int *below, size_t n, const char *path, struct stat *ret)
+{
+    Look look = LOOK_BELOW;
+
+    for (size_t i = n; i-- > 0 && look == LOOK_BELOW;)
+        look = look_in_layer(below[i], path, ret);
+    return look == LOOK_FOUND;
+}
+
+static int settle_folder(int root, const char *path, const struct stat *st)
+{
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, st->st_mtim};
+    _close_fd_ int fd =
+        beneath_open(root, *path ? path : ".", BENEATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
+
+    if (fd < 0) /* a later entry of the layer has put something else in its place */
+        return 0;
+    if (fchown(fd, st->st_uid, st->st_gid) < 0 && (errno != EPERM || geteuid() == 0))
+        return -errno;
+    if (fchmod(fd, st->st_mode & 07777) < 0)
+        return -errno;
+    (void)!futimens(fd, times);
+    return 0;
+}
+
+int layer_settle(int root, const StrMap *implied, const int *below, size_t n, Err *reterr)
+{
+    STRMAP_EACH(implied, slot)
+    {
+        struct stat st;
+        int r = 0;
+
+        if (!is_cut_off(root, slot->key) && find_below(below, n, slot->key, &st))
+            r = settle_folder(root, slot->key, &st);
+        if (r < 0)
+            return err_set(reterr, -r, "set the owner and mode of %s", slot->key);
+    }
+    return 0;
+}
