@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import sys
+import zlib
 from dataclasses import dataclass, field as datafield
 
 # ---- what the words mean ----
@@ -576,9 +577,11 @@ def print_containers(schema):
     return out, late
 
 
-def print_header(schema):
+def print_header(schema, mark):
     out = [NOTICE, "#ifndef API_GENERATED_H\n#define API_GENERATED_H\n"]
     out += ['#include "api/kind.h"', '#include "codec/type.h"\n']
+    out += ["/* Changes with the schema: what was stored under another one is read with care. */",
+            f"#define SCHEMA_MARK UINT32_C({mark:#010x})\n"]
     out += [f"typedef struct {name} {name};" for name in sorted(schema.types)] + [""]
     arrays, entries = print_containers(schema)
     out += arrays
@@ -718,7 +721,9 @@ def main():
             with open(name, encoding="utf-8") as file:
                 texts.append((name, file.readlines()))
         schema = parse(texts)
-        header, source = print_header(schema), print_source(schema)
+        # what is stored was encoded by this schema, or has to be looked at again
+        mark = zlib.crc32("".join("".join(lines) for _, lines in texts).encode())
+        header, source = print_header(schema, mark), print_source(schema)
     except SchemaError as error:
         sys.exit(f"{error}")
     for name, text in ((options.header, header), (options.source, source)):

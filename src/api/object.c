@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Objects and their JSON. The JSON text is made at most once a version: resourceVersion is the last
- * thing known about an object, so the text is made after the store has given it.
- */
+/* Making objects, and what many ask of them. Their texts are in object_text.c. */
 #include "api/object.h"
-#include "codec/json.h"
 
 /* Room for what the usual object holds besides its struct: most need no second block. */
 #define CONTENT 512
@@ -30,7 +26,7 @@ Object *object_copy(const Object *object)
     /* What fitted before fits again: one block, unless the caller adds a lot. */
     o->arena = ARENA_INIT_SIZE(MAX_OF(object->arena.total, (size_t)CONTENT));
     o->value = arena_alloc(&o->arena, object->kind->type->size);
-    type_copy(object->kind->type, &o->arena, o->value, object->value);
+    type_copy(object->kind->type, &o->arena, o->value, object_value(object));
     return o;
 }
 
@@ -39,76 +35,6 @@ Object *object_ref(Object *object)
     if (object)
         object->refs++;
     return object;
-}
-
-Object *object_unref(Object *object)
-{
-    if (!object)
-        return NULL;
-    ASSERT(object->refs > 0);
-    if (--object->refs)
-        return NULL;
-    object_drop_json(object);
-    arena_clear(&object->arena);
-    free(object);
-    return NULL;
-}
-
-void object_drop_json(Object *object)
-{
-    free((void *)(uintptr_t)object->json.p);
-    object->json = BYTES_NULL;
-}
-
-Bytes object_json(Object *object)
-{
-    ObjectMeta *meta;
-    const char *before;
-    StrBuf text = STRBUF_INIT;
-    char revision[24];
-
-    if (_likely_(object->json.p))
-        return object->json;
-    meta = object_meta(object);
-    before = meta->resource_version;
-    if (object->revision) {
-        snprintf(revision, sizeof(revision), "%" PRIu64, object->revision);
-        meta->resource_version = revision;
-    }
-    strbuf_reserve(&text, 1024);
-    json_encode(object->kind->type, object->value, object->kind->json_prefix, &text);
-    strbuf_add_char(&text, '\n');
-    meta->resource_version = before;
-    if (!object->sealed) {
-        /* It may still change: the text is good for this call only, so it lives with the object's
-         * arena. */
-        Bytes copy = arena_bytes(&object->arena, strbuf_bytes(&text));
-
-        copy.n--;
-        strbuf_deinit(&text);
-        return copy;
-    }
-    object->json.n = text.n - 1;
-    object->json.p = (uint8_t *)strbuf_take(&text);
-    return object->json;
-}
-
-Bytes object_json_line(Object *object)
-{
-    Bytes json = object_json(object);
-
-    json.n++;
-    return json;
-}
-
-void object_store_json(const Object *object, StrBuf *out)
-{
-    ObjectMeta *meta = object_meta(object);
-    const char *before = meta->resource_version;
-
-    meta->resource_version = NULL;
-    json_encode(object->kind->type, object->value, object->kind->json_prefix, out);
-    meta->resource_version = before;
 }
 
 char *object_key(const Kind *kind, const char *ns, const char *name, Arena *arena)
@@ -121,7 +47,7 @@ char *object_key(const Kind *kind, const char *ns, const char *name, Arena *aren
 void *object_as(const Object *object, const Type *type)
 {
     ASSERT(object->kind->type == type);
-    return object->value;
+    return object_value(object);
 }
 
 const OwnerReference *meta_controller(const ObjectMeta *meta)

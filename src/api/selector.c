@@ -511,7 +511,7 @@ bool selector_matches_fields(const Selector *selector, const Object *object)
     char room[24];
 
     for (size_t i = 0; selector && i < selector->n; i++)
-        if (!requirement_holds(&selector->v[i], path_value(object->kind->type, object->value,
+        if (!requirement_holds(&selector->v[i], path_value(object->kind->type, object_value(object),
                                                            selector->v[i].key, room)))
             return false;
     return !selector || !selector->nothing;

@@ -68,17 +68,15 @@ int read_revision(Call *call, const char *text, uint64_t *ret, ApiStatus *reterr
 bool read_matches(const Object *object, const char *ns, const Selector *labels,
                   const Selector *fields)
 {
-    const ObjectMeta *meta = object_meta(object);
-
-    return (str_empty(ns) || str_equal(meta->namespace, ns)) &&
-           (!labels || selector_matches_labels(labels, &meta->labels)) &&
+    return (str_empty(ns) || str_equal(object_meta(object)->namespace, ns)) &&
+           (!labels || selector_matches_labels(labels, &object_meta(object)->labels)) &&
            (!fields || selector_matches_fields(fields, object));
 }
 
 void read_get(Call *call)
 {
     const Route *route = &call->route;
-    Object *object = store_get(call->server->store, route->kind, route->ns, route->name);
+    Object *object = store_peek(call->server->store, route->kind, route->ns, route->name);
     uint64_t revision;
     ApiStatus status;
 
@@ -117,7 +115,7 @@ static void add_protobuf_item(StrBuf *out, Object *object)
 
     snprintf(revision, sizeof(revision), "%" PRIu64, object->revision);
     meta->resource_version = revision;
-    protobuf_encode(object->kind->type, object->value, &raw);
+    protobuf_encode(object->kind->type, object_value(object), &raw);
     meta->resource_version = before;
     strbuf_add_char(out, 0x12);
     for (n = raw.n; n > 0x7f; n >>= 7)
@@ -140,10 +138,8 @@ static void add_item(ListWalk *walk, Object *object)
         table_row(&walk->out, object, call->query.include_object, call->accept.as_version,
                   walk->now_ns);
     } else if (call->accept.as == AS_OBJECT) {
-        Bytes json = object_json(object);
-
         strbuf_add_char(&walk->out, '{');
-        strbuf_add(&walk->out, json.p + walk->skip, json.n - walk->skip);
+        object_add_json(object, walk->skip, &walk->out);
     } else {
         partial_object(&walk->out, object, call->accept.as_version, true);
     }
@@ -360,12 +356,12 @@ void read_list(Call *call)
         begin_list(&walk, store_revision(store), &walk.out);
     name = walk.fields ? selector_exact(walk.fields, "metadata.name") : NULL;
     if (name && (route->ns || !(route->kind->flags & KIND_NAMESPACED))) {
-        Object *object = store_get(store, route->kind, route->ns, name);
+        Object *object = store_peek(store, route->kind, route->ns, name);
 
         if (object)
             each_object(&walk, object);
     } else {
-        store_list(store, route->kind, route->ns, after, each_object, &walk);
+        store_walk(store, route->kind, route->ns, after, each_object, &walk);
     }
     finish_list(&walk, store_revision(store));
     strbuf_deinit(&walk.out);

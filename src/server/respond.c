@@ -297,7 +297,7 @@ static void respond_protobuf(Call *call, int code, Object *object)
         snprintf(revision, sizeof(revision), "%" PRIu64, object->revision);
         meta->resource_version = revision;
     }
-    protobuf_encode(object->kind->type, object->value, &raw);
+    protobuf_encode(object->kind->type, object_value(object), &raw);
     meta->resource_version = before;
     protobuf_encode_envelope(object->kind->api_version, object->kind->kind, strbuf_bytes(&raw),
                              &text);

@@ -42,7 +42,7 @@ static void add_cell(StrBuf *out, const Column *column, const Object *object, in
 
     if (str_empty(path) || str_equal(path, "-"))
         path = str_equal(column->name, "Age") ? ".metadata.creationTimestamp" : ".metadata.name";
-    field = find_field(object->kind->type, object->value, path, &at);
+    field = find_field(object->kind->type, object_value(object), path, &at);
     if (field && field->value == VALUE_TIME && field->shape <= SHAPE_OPTIONAL &&
         (str_equal(column->type, "date") || str_equal(column->name, "Age"))) {
         strbuf_add_char(out, '"');
@@ -116,7 +116,7 @@ void table_row(StrBuf *out, Object *object, const char *include, const char *ver
 
     strbuf_add_string(out, "{\"cells\":[");
     if (object->kind->n_columns && rules && rules->print) {
-        rules->print(object->value, now_ns, out);
+        rules->print(object_value(object), now_ns, out);
     } else {
         for (size_t i = 0; i < n; i++) {
             if (i)

@@ -5,7 +5,7 @@
  * An event that several watchers see is encoded once: the line is kept until the next event, and
  * its bytes are shared by all connections that still have to send them.
  *
- * A reader that is slow makes its watch queue events instead of bytes: references to objects. The
+ * A reader that is slow makes its watch queue events instead of bytes: objects, kept at rest. The
  * state at the start goes through the same queue, so that a list of any length needs no more than
  * one buffer.
  *
@@ -41,7 +41,7 @@ struct WatchLine {
 };
 
 typedef struct WatchItem {
-    Object *object; /* a reference; NULL: the bookmark after the initial events */
+    Object *object; /* kept; NULL: the bookmark after the initial events */
     WatchEventType type;
     uint64_t revision;
     size_t bytes; /* that it counts as; 0: it came with the start */
@@ -194,7 +194,7 @@ static void write_event(Watch *watch, WatchEventType type, Object *object)
 static void queue_drop(Watch *watch)
 {
     for (size_t i = watch->head; i < watch->queue.n; i++)
-        object_unref(watch->queue.v[i].object);
+        object_unkeep(watch->queue.v[i].object);
     VEC_DEINIT(&watch->queue);
     watch->server->watch_bytes -= watch->bytes;
     watch->head = watch->initial = watch->bytes = 0;
@@ -287,7 +287,7 @@ static void on_stall(Timer *timer)
 static void queue_push(Watch *watch, WatchEventType type, Object *object, uint64_t revision,
                        size_t bytes)
 {
-    WatchItem item = {object_ref(object), type, revision, bytes};
+    WatchItem item = {object_keep(object), type, revision, bytes};
 
     VEC_PUSH(&watch->queue, item);
     watch->bytes += bytes;
@@ -316,7 +316,7 @@ static void queue_run(Watch *watch)
             write_event(watch, item.type, item.object);
         else
             write_bookmark(watch, item.revision, true);
-        object_unref(item.object);
+        object_unkeep(item.object);
     }
     if (!queued(watch))
         watch->queue.n = watch->head = 0;
@@ -533,12 +533,12 @@ static void queue_initial(Watch *watch)
     const char *name = watch->fields ? selector_exact(watch->fields, "metadata.name") : NULL;
 
     if (name && (watch->ns || !(route->kind->flags & KIND_NAMESPACED))) {
-        Object *object = store_get(store, route->kind, watch->ns, name);
+        Object *object = store_peek(store, route->kind, watch->ns, name);
 
         if (object)
             each_initial(watch, object);
     } else {
-        store_list(store, route->kind, watch->ns, NULL, each_initial, watch);
+        store_walk(store, route->kind, watch->ns, NULL, each_initial, watch);
     }
     watch->revision = watch->after = store_revision(store);
     if (watch->initial_bookmark) {

@@ -15,6 +15,7 @@
  */
 #include "store/internal.h"
 
+#define COOLED_IN_A_ROW 512                 /* objects looked at in one turn of the loop */
 #define QUIET_NS (2 * UINT64_C(1000000000)) /* before the engine may tidy up */
 
 void write_list_push(WriteList *list, Write *write)
@@ -57,12 +58,10 @@ static void commit_batch(StoreEngine *engine, Batch *batch)
     if (batch->writes.n > ARRAY_LEN(few))
         records = mem_new(batch->writes.n * sizeof(*records));
     for (const Write *write = batch->writes.first; write; write = write->next) {
-        Bytes value = {write->value, write->value_length};
-
         records[n++] = (StoreRecord){
             .key = write->key,
-            .value = write->deletion ? BYTES_NULL : value,
-            .last = write->deletion ? value : BYTES_NULL,
+            .value = write->deletion ? BYTES_NULL : write->value,
+            .last = write->deletion ? write->value : BYTES_NULL,
             .revision = write->revision,
             .id = write->id,
             .created = write->created,
@@ -225,6 +224,22 @@ static void on_async(uv_async_t *async)
         deliver_done(handles->store);
 }
 
+/* Between other callbacks of the loop, so nobody has borrowed anything. */
+static void on_cool(uv_idle_t *idle)
+{
+    StoreHandles *handles = idle->data;
+    ObjectPool *pool = &handles->store->pool;
+
+    if (!object_pool_cool(pool, pool->limit - pool->limit / 8, COOLED_IN_A_ROW))
+        uv_idle_stop(idle);
+}
+
+void commit_cool(Store *store)
+{
+    if (store->handles && !uv_is_active((uv_handle_t *)&store->handles->cool))
+        uv_idle_start(&store->handles->cool, on_cool);
+}
+
 void commit_schedule(Store *store)
 {
     if (!store->handles)
@@ -263,8 +278,9 @@ int commit_start(Store *store, struct uv_loop_s *loop)
         return 0;
     store->handles = mem_new_type(StoreHandles);
     store->handles->store = store;
-    store->handles->open = 2;
-    store->handles->async.data = store->handles->idle.data = store->handles;
+    store->handles->open = 3;
+    store->handles->async.data = store->handles->idle.data = store->handles->cool.data =
+        store->handles;
     r = uv_async_init(loop, &store->handles->async, on_async);
     if (r < 0) {
         free(TAKE_PTR(store->handles));
@@ -272,6 +288,7 @@ int commit_start(Store *store, struct uv_loop_s *loop)
     }
     uv_unref((uv_handle_t *)&store->handles->async);
     uv_idle_init(loop, &store->handles->idle);
+    uv_idle_init(loop, &store->handles->cool);
     if (store->engine->synchronous)
         return 0;
     r = uv_thread_create(&store->thread, run_thread, store);
@@ -311,6 +328,7 @@ void commit_stop(Store *store)
         store->handles->store = NULL;
         uv_close((uv_handle_t *)&store->handles->async, on_handle_closed);
         uv_close((uv_handle_t *)&store->handles->idle, on_handle_closed);
+        uv_close((uv_handle_t *)&store->handles->cool, on_handle_closed);
     }
     uv_cond_destroy(&store->idle);
     uv_cond_destroy(&store->wake);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What makes the state durable: SQLite, memory (tests, simulator), later etcd. An engine knows keys
- * and JSON, no kinds. load and the log are read once at start, on the loop; commit is called on the
+ * and bytes, no kinds. load and the log are read once at start, on the loop; commit is called on the
  * store thread, one call at a time. The memory engine has `synchronous` set: the store then commits
  * on the loop, in the next turn (store_flush_now in the simulator), without a thread.
  */
@@ -15,17 +15,17 @@ typedef struct StoreEngine StoreEngine;
 
 typedef struct StoreRecord {
     const char *key; /* "/registry/pods/default/web-0" */
-    Bytes value; /* JSON without resourceVersion; p == NULL: deleted (in a commit and in the log) */
-    Bytes last;  /* of a deletion: the last version, kept in the log for watchers */
+    Bytes value;     /* packed (texts.c); p == NULL: deleted (in a commit and in the log) */
+    Bytes last;      /* of a deletion: the last version, kept in the log for watchers */
     uint64_t revision;
-    uint64_t id;  /* the revision that created the key; not in the log */
+    uint64_t id;  /* the revision that created the key; of a dictionary -1, -2...; not in the log */
     bool created; /* in the log: this change created the key */
 } StoreRecord;
 
 enum { ENGINE_E_NO_SPACE = 1, ENGINE_E_FAILED };
 
 typedef struct StoreEngineOps {
-    /* Calls each once a current object, in any order. *revision: the newest one used. */
+    /* Calls each once a current object: dictionaries first, else in any order. *revision: the newest one used. */
     int (*load)(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record), void *data,
                 uint64_t *revision, Err *reterr);
     /* The kept log, oldest first. *oldest: changes up to and including this revision are not in

@@ -106,13 +106,15 @@ static int memory_load(StoreEngine *engine, int (*each)(void *data, const StoreR
     MemoryState *state = CONTAINER_OF(engine, MemoryEngine, engine)->state;
 
     *revision = state->revision;
-    STRMAP_EACH(&state->objects, slot)
-    {
-        StoreRecord record = record_view(slot->value);
-        int r = each(data, &record);
+    for (int dictionaries = 1; dictionaries >= 0; dictionaries--) {
+        STRMAP_EACH(&state->objects, slot)
+        {
+            StoreRecord record = record_view(slot->value);
+            int r = ((int64_t)record.id < 0) == dictionaries ? each(data, &record) : 0;
 
-        if (r < 0)
-            return ERR_TRACE(r);
+            if (r < 0)
+                return ERR_TRACE(r);
+        }
     }
     return 0;
 }

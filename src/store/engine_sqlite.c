@@ -2,7 +2,8 @@
 /*
  * DIR/state.db: the durable state in SQLite.
  *
- *   objects(id, key, revision, value)   current objects: JSON under Kubernetes' own keys
+ *   objects(id, key, revision, value)   current objects: packed JSON (texts.c) under Kubernetes' own
+ *                                       keys; dictionaries have ids below 0
  *   log(first, changes)                 the newest changes, one row a transaction; `first` is the
  *                                       lowest revision in it
  *   meta(name, value)                   cluster id
@@ -36,7 +37,8 @@
 #include "base/vec.h"
 #include "store/engine.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION_JSON 2    /* the same with JSON that is not packed */
 #define WAL_PAGES_MAX 4096       /* 16 MiB: the bound of the WAL file */
 #define WAL_PAGES_WORTH 256      /* quiet: smaller ones are left for later */
 #define FREE_PAGES_WORTH 1024    /* quiet: give back room of that many pages */
@@ -650,6 +652,16 @@ static int make_database(SqliteEngine *sqlite, const char *path, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "make %s", path) : 0;
 }
 
+/* What is there is read as it is (load.c); older programs must not read what comes now. A full disk
+ * must not keep the server from starting: the next start tries again. */
+static void take_over(SqliteEngine *sqlite)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "PRAGMA user_version = %d", SCHEMA_VERSION);
+    (void)query(sqlite, text, NULL, NULL, NULL);
+}
+
 static int open_database(SqliteEngine *sqlite, Err *reterr)
 {
     _free_ char *path = mem_printf("%s/state.db", sqlite->dir);
@@ -660,7 +672,9 @@ static int open_database(SqliteEngine *sqlite, Err *reterr)
         r = open_file(sqlite, path, 0, reterr);
     if (r >= 0)
         r = set_up(sqlite, &version, reterr);
-    if (r >= 0 && version != SCHEMA_VERSION)
+    if (r >= 0 && version == SCHEMA_VERSION_JSON)
+        take_over(sqlite);
+    else if (r >= 0 && version != SCHEMA_VERSION)
         r = err_set(reterr, 0, "%s has version %" PRId64 "; this program reads version %d", path,
                     version, SCHEMA_VERSION);
     if (r < 0)

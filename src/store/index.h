@@ -15,7 +15,7 @@
 #include "base/vec.h"
 
 typedef struct StoreEntry {
-    Object *committed;       /* referenced; NULL: not there */
+    Object *committed;       /* kept; NULL: not there */
     Object *head;            /* borrowed from the newest queued write, or the same as committed */
     struct StoreEntry *next; /* of the same bucket */
     uint32_t queued;         /* writes of this key that are not committed yet */

@@ -18,14 +18,18 @@ typedef struct StoreKind {
     Index index;
     size_t committed; /* objects that are there */
     ListNode watches; /* of StoreWatch.node */
+    /* texts.c */
+    PackDictionary *dictionary; /* the newest of the kind, of store->dictionaries; NULL: none */
+    bool dictionary_saved;
+    uint32_t unlike, patience; /* texts that it does not resemble; how many before a new one */
 } StoreKind;
 
 /* A change that is committed, as watchers hear of it. */
 typedef struct Change {
     WatchEventType type;
     uint64_t revision;
-    Object *object; /* referenced */
-    Object *before; /* referenced; NULL: none, or unknown */
+    Object *object; /* kept */
+    Object *before; /* kept; NULL: none, or unknown */
     size_t bytes;   /* what it is counted as in the window */
 } Change;
 
@@ -46,19 +50,18 @@ struct StoreWatch {
     void *data;
 };
 
-/* A queued write. Key and value lie behind it. */
+/* A queued write. The key lies behind it. */
 typedef struct Write {
     struct Write *next;
     StoreDone done;
     void *data;
     StoreKind *of;
-    StoreEntry *entry;
-    Object *object; /* referenced: the new version; of a deletion the last one */
+    StoreEntry *entry; /* NULL: no object but a dictionary of the kind (texts.c) */
+    Object *object;    /* referenced: the new version; of a deletion the last one */
     uint64_t revision, id;
     bool deletion, created;
-    size_t value_length;
     char *key;
-    uint8_t *value;
+    Bytes value; /* packed, of the object */
 } Write;
 
 typedef struct WriteList {
@@ -78,6 +81,7 @@ typedef struct Batch {
 typedef struct StoreHandles {
     uv_async_t async;
     uv_idle_t idle;
+    uv_idle_t cool;
     Store *store; /* NULL: closed */
     int open;
 } StoreHandles;
@@ -95,6 +99,8 @@ struct Store {
     VEC(StoreWatch *) stopped; /* to be freed when depth is 0 */
     StrBuf key, text;          /* scratch */
     StoreStats stats;
+    ObjectPool pool;
+    VEC(PackDictionary *) dictionaries; /* by id - 1; NULL: not there */
 
     uv_thread_t thread;
     bool has_thread;
@@ -124,6 +130,7 @@ Write *write_free(Write *write);
 int commit_start(Store *store, struct uv_loop_s *loop);
 void commit_stop(Store *store);     /* answers all that is queued first */
 void commit_schedule(Store *store); /* something was queued */
+void commit_cool(Store *store);     /* the pool is full */
 
 /* watch.c */
 void window_init(Window *window, size_t max, uint64_t oldest);
@@ -134,5 +141,16 @@ void watch_leave(Store *store); /* --depth; frees what was stopped meanwhile */
 
 /* load.c */
 int store_load(Store *store, Err *reterr);
+
+/* texts.c */
+/* Packs a sealed object; may queue a dictionary first. */
+void texts_pack(Store *store, StoreKind *of, Object *object);
+/* The commit of a dictionary failed. */
+void texts_not_saved(Write *write);
+/* A record that is a dictionary: takes it, and returns true. */
+bool texts_load(Store *store, const StoreRecord *record);
+/* As packed_read. */
+Packed *texts_read(Store *store, Bytes value);
+void texts_deinit(Store *store);
 
 #endif

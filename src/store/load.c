@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Start: from the engine's keys and texts to objects, and from its log to the window, so that
- * watches go on over a restart. Keys of no known kind stay in the engine, untouched.
+ * Start: from the engine's keys and packed texts to objects at rest, and from its log to the window,
+ * so that watches go on over a restart. Nothing is unpacked, so a start takes a moment however much
+ * there is. Keys of no known kind stay in the engine, untouched.
+ *
+ * Databases of version 2 have JSON without resourceVersion in place of packed texts; it is decoded
+ * and packed here, and stays as it is in the engine until the object changes.
  */
 #include "base/strmap.h"
 #include "codec/json.h"
@@ -46,6 +50,7 @@ static int refuse(Loader *loader, const char *key, const char *why)
                    str_or(why, "it is damaged"));
 }
 
+/* JSON, as version 2 wrote it. */
 static int decode(Loader *loader, const Kind *kind, const char *key, Bytes text, uint64_t revision,
                   Object **ret)
 {
@@ -62,8 +67,29 @@ static int decode(Loader *loader, const Kind *kind, const char *key, Bytes text,
     object->revision = revision;
     object_meta(object)->resource_version = arena_printf(&object->arena, "%" PRIu64, revision);
     object->sealed = true;
+    object_pack(object, store_kind(loader->store, kind)->dictionary, &loader->store->text);
     *ret = TAKE_PTR(object);
     return 0;
+}
+
+static int read_object(Loader *loader, const Kind *kind, const char *key, Bytes value,
+                       uint64_t revision, Object **ret)
+{
+    Err err = ERR_INIT;
+    Packed *packed;
+    int r = 0;
+
+    if (value.n > 0 && value.p[0] == '{') {
+        r = decode(loader, kind, key, value, revision, ret);
+    } else {
+        packed = texts_read(loader->store, value);
+        *ret = packed ? object_from_packed(kind, packed, revision, &err) : NULL;
+        if (!*ret)
+            return refuse(loader, key, err.message);
+    }
+    if (r >= 0)
+        object_pool_add(&loader->store->pool, *ret);
+    return ERR_TRACE(r);
 }
 
 static int load_object(void *data, const StoreRecord *record)
@@ -75,9 +101,11 @@ static int load_object(void *data, const StoreRecord *record)
     Object *object;
     int r;
 
-    if (!kind)
+    if (!kind) {
+        (void)texts_load(loader->store, record);
         return 0;
-    r = decode(loader, kind, record->key, record->value, record->revision, &object);
+    }
+    r = read_object(loader, kind, record->key, record->value, record->revision, &object);
     if (r < 0)
         return ERR_TRACE(r);
     object->created = record->id;
@@ -87,6 +115,7 @@ static int load_object(void *data, const StoreRecord *record)
         object_unref(object);
         return refuse(loader, record->key, "it is there twice");
     }
+    object->still = 1;
     entry->committed = entry->head = object;
     of->committed++;
     return 0;
@@ -107,15 +136,16 @@ static int load_change(void *data, const StoreRecord *record)
         return 0;
     entry = index_find(&store_kind(loader->store, kind)->index, match_kind(kind, record->key));
     if (entry && entry->committed->revision == record->revision) {
-        object = object_ref(entry->committed);
+        object = object_keep(entry->committed);
     } else {
-        int r = decode(loader, kind, record->key, text, record->revision, &object);
+        int r = read_object(loader, kind, record->key, text, record->revision, &object);
 
         if (r < 0)
             return ERR_TRACE(r);
+        object->still = 1;
     }
     before = deletion ? strmap_remove(&loader->newest, record->key)
-                      : strmap_put(&loader->newest, record->key, object_ref(object));
+                      : strmap_put(&loader->newest, record->key, object_keep(object));
     change = (Change){
         .type = deletion          ? WATCH_DELETED
                 : record->created ? WATCH_ADDED
@@ -140,7 +170,7 @@ int store_load(Store *store, Err *reterr)
     store->next_revision = store->revision;
     r = store->engine->ops->load_log(store->engine, load_change, &loader, &oldest, reterr);
     STRMAP_EACH(&loader.newest, slot)
-    object_unref(slot->value);
+    object_unkeep(slot->value);
     strmap_deinit(&loader.newest);
     if (r < 0)
         return ERR_TRACE(r);

@@ -4,11 +4,14 @@
  *
  * Every key has an entry with what is committed and its head. A write is checked against the head,
  * becomes the head, and is queued; `queued` counts such writes, so that an entry stays while
- * something is on its way. The text of an object is made once, when it is queued: the engine gets
- * it as it is, and object_json() gets it with the resourceVersion put in.
+ * something is on its way. The text of an object is made and packed once, when it is queued: the
+ * object keeps it, and the engine gets the same bytes.
  */
 #include "api/kind.h"
 #include "store/internal.h"
+
+/* What objects may take beside their packed texts, but for those that are held. */
+#define POOL_BYTES_MAX (48u << 20)
 
 StoreKind *store_kind(Store *store, const Kind *kind)
 {
@@ -59,7 +62,23 @@ static StoreEntry *find_entry(Store *store, const Kind *kind, const char *ns, co
     return index_find(&of->index, store_format_key(store, ns, name));
 }
 
+static Object *awake(Object *object)
+{
+    if (object) {
+        (void)object_value(object);
+        object->used = true;
+    }
+    return object;
+}
+
 Object *store_get(Store *store, const Kind *kind, const char *ns, const char *name)
+{
+    StoreEntry *entry = find_entry(store, kind, ns, name);
+
+    return entry ? awake(entry->committed) : NULL;
+}
+
+Object *store_peek(Store *store, const Kind *kind, const char *ns, const char *name)
 {
     StoreEntry *entry = find_entry(store, kind, ns, name);
 
@@ -70,7 +89,7 @@ Object *store_head(Store *store, const Kind *kind, const char *ns, const char *n
 {
     StoreEntry *entry = find_entry(store, kind, ns, name);
 
-    return entry ? entry->head : NULL;
+    return entry ? awake(entry->head) : NULL;
 }
 
 static IndexCursor seek_list(Store *store, StoreKind *of, const char *prefix, const char *after)
@@ -80,7 +99,7 @@ static IndexCursor seek_list(Store *store, StoreKind *of, const char *prefix, co
     return index_seek(&of->index, prefix, false);
 }
 
-void store_list(Store *store, const Kind *kind, const char *ns, const char *after,
+void store_walk(Store *store, const Kind *kind, const char *ns, const char *after,
                 bool (*each)(void *data, Object *object), void *data)
 {
     bool one_namespace = !str_empty(ns) && (kind->flags & KIND_NAMESPACED);
@@ -97,6 +116,27 @@ void store_list(Store *store, const Kind *kind, const char *ns, const char *afte
             break;
         index_next(&of->index, &cursor, entry);
     }
+}
+
+typedef struct Lister {
+    bool (*each)(void *data, Object *object);
+    void *data;
+} Lister;
+
+static bool each_awake(void *data, Object *object)
+{
+    const Lister *lister = data;
+
+    (void)object_value(object);
+    return lister->each(lister->data, object);
+}
+
+void store_list(Store *store, const Kind *kind, const char *ns, const char *after,
+                bool (*each)(void *data, Object *object), void *data)
+{
+    Lister lister = {each, data};
+
+    store_walk(store, kind, ns, after, each_awake, &lister);
 }
 
 size_t store_size(Store *store, const Kind *kind)
@@ -121,45 +161,6 @@ void store_stats(const Store *store, StoreStats *ret)
 
 /* ---- queueing ---- */
 
-/* Where resourceVersion belongs in the store's text: behind the uid, which is in the metadata that
- * begins the object. Nothing before it can look like it, as quotes within strings are escaped. 0:
- * no uid. */
-static size_t find_splice(Bytes text, const ObjectMeta *meta)
-{
-    char mark[80];
-    const uint8_t *at;
-    size_t n;
-
-    n = str_empty(meta->uid) ? 0 : strlen(meta->uid);
-    if (n == 0 || n + 8 > sizeof(mark))
-        return 0;
-    memcpy(mark, "\"uid\":\"", 7);
-    memcpy(mark + 7, meta->uid, n);
-    mark[7 + n] = '"';
-    n += 8;
-    at = memmem(text.p, text.n, mark, n);
-    return at ? (size_t)(at - text.p) + n : 0;
-}
-
-static void set_json(Object *object, Bytes text)
-{
-    size_t at = find_splice(text, object_meta(object)), n;
-    char part[48] = ",\"resourceVersion\":\"";
-    uint8_t *json;
-
-    if (at == 0 || object->json.p)
-        return;
-    n = strlen(part);
-    n += uint64_print(object->revision, part + n);
-    part[n++] = '"';
-    json = mem_resize(NULL, text.n + n + 2);
-    memcpy(json, text.p, at);
-    memcpy(json + at, part, n);
-    memcpy(json + at + n, text.p + at, text.n - at);
-    memcpy(json + text.n + n, "\n", 2); /* for object_json_line */
-    object->json = (Bytes){json, text.n + n};
-}
-
 static void seal(Object *object, uint64_t revision)
 {
     char text[21];
@@ -177,19 +178,18 @@ static Write *write_new(Store *store, StoreKind *of, StoreEntry *entry, Object *
     size_t prefix = strlen(of->kind->store_prefix), key = strlen(entry->key);
     Write *write;
 
-    strbuf_truncate(&store->text, 0);
-    object_store_json(object, &store->text);
     seal(object, ++store->next_revision);
-    set_json(object, strbuf_bytes(&store->text));
-    write = mem_resize(NULL, sizeof(*write) + prefix + key + 1 + store->text.n + 1);
-    *write = (Write){
-        .of = of, .entry = entry, .object = object_ref(object), .revision = object->revision};
+    texts_pack(store, of, object);
+    object_pool_add(&store->pool, object);
+    write = mem_resize(NULL, sizeof(*write) + prefix + key + 1);
+    *write = (Write){.of = of,
+                     .entry = entry,
+                     .object = object_ref(object),
+                     .revision = object->revision,
+                     .value = packed_bytes(object->packed)};
     write->key = (char *)(write + 1);
     memcpy(write->key, of->kind->store_prefix, prefix);
     memcpy(write->key + prefix, entry->key, key + 1);
-    write->value = (uint8_t *)write->key + prefix + key + 1;
-    write->value_length = store->text.n;
-    memcpy(write->value, strbuf_string(&store->text), store->text.n + 1);
     if (store->text.cap > (1u << 18))
         strbuf_deinit(&store->text);
     return write;
@@ -278,12 +278,12 @@ static void apply(Store *store, Write *write)
                 : before        ? WATCH_MODIFIED
                                 : WATCH_ADDED,
         .revision = write->revision,
-        .object = object_ref(write->object),
+        .object = object_keep(write->object),
         .before = before,
     };
 
     if (!write->deletion)
-        entry->committed = object_ref(write->object);
+        entry->committed = object_keep(write->object);
     write->of->committed += (size_t) !!entry->committed - (size_t) !!before;
     entry->queued--;
     settle_entry(write->of, entry);
@@ -303,10 +303,17 @@ void store_deliver(Store *store, Batch *batch)
     store->depth++;
     for (Write *write = batch->writes.first, *next; write; write = next) {
         next = write->next;
-        apply(store, write);
+        if (write->entry)
+            apply(store, write);
+        else
+            store->waiting--;
         write_free(write);
     }
     free(batch);
+    /* They can go to rest now. */
+    store->pool.in_vain = 0;
+    if (store->pool.bytes > store->pool.limit)
+        commit_cool(store);
     watch_leave(store);
 }
 
@@ -316,6 +323,10 @@ void store_roll_back(Store *store, Batch *batch)
     /* Nothing else is queued, so an entry's count reaches 0 at its last write. */
     for (Write *write = batch->writes.first; write; write = write->next) {
         store->waiting--;
+        if (!write->entry) {
+            texts_not_saved(write);
+            continue;
+        }
         write->entry->queued--;
         settle_entry(write->of, write->entry);
     }
@@ -332,11 +343,24 @@ void store_answer_refused(Store *store, Batch *batch)
     free(batch);
 }
 
+/* ---- objects at rest ---- */
+
+static void on_pool_full(ObjectPool *pool)
+{
+    commit_cool(CONTAINER_OF(pool, Store, pool));
+}
+
+void store_rest(Store *store)
+{
+    store->pool.in_vain = 0;
+    (void)object_pool_cool(&store->pool, 0, SIZE_MAX);
+}
+
 /* ---- open and close ---- */
 
 static void forget(StoreEntry *entry)
 {
-    object_unref(entry->committed);
+    object_unkeep(entry->committed);
 }
 
 static void store_free(Store *store)
@@ -352,6 +376,8 @@ static void store_free(Store *store)
         index_deinit(&of->index);
         free(of);
     }
+    object_pool_deinit(&store->pool);
+    texts_deinit(store);
     VEC_DEINIT(&store->kinds);
     VEC_DEINIT(&store->stopped);
     strbuf_deinit(&store->key);
@@ -365,6 +391,7 @@ int store_open(struct uv_loop_s *loop, StoreEngine *engine, size_t window, Store
     int r;
 
     store->engine = engine;
+    object_pool_init(&store->pool, POOL_BYTES_MAX, on_pool_full);
     window_init(&store->window, window, 0);
     r = store_load(store, reterr);
     if (r < 0) {

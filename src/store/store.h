@@ -44,13 +44,18 @@ Store *store_close(Store *store);
 uint64_t store_revision(const Store *store); /* newest committed */
 uint64_t store_oldest(const Store *store);   /* watches can start after this one */
 
-/* Committed state; borrowed until the loop runs again. */
+/* Committed state; borrowed until the loop runs again, as all that comes out of the store. */
 Object *store_get(Store *store, const Kind *kind, const char *ns, const char *name);
+/* The same, but possibly at rest (api/object.h): for those who want nothing but its JSON. */
+Object *store_peek(Store *store, const Kind *kind, const char *ns, const char *name);
 /* The newest version, queued or committed: what a write has to be based on. */
 Object *store_head(Store *store, const Kind *kind, const char *ns, const char *name);
 /* In order of key. ns NULL or "": all. Starts behind `after` ("ns/name", NULL: from the start), for
  * limit+continue. */
 void store_list(Store *store, const Kind *kind, const char *ns, const char *after,
+                bool (*each)(void *data, Object *object), void *data);
+/* The same with objects possibly at rest. */
+void store_walk(Store *store, const Kind *kind, const char *ns, const char *after,
                 bool (*each)(void *data, Object *object), void *data);
 size_t store_size(Store *store, const Kind *kind);
 
@@ -75,6 +80,10 @@ void store_watch_stop(StoreWatch *watch);
 
 /* Commits what is queued now, and answers: for synchronous engines (tests, simulator). */
 void store_flush_now(Store *store);
+
+/* Sends to rest what can go, whatever the limit: for tests and the simulator. Not within a
+ * callback. */
+void store_rest(Store *store);
 
 /* For /metrics and tests. */
 typedef struct StoreStats {

@@ -22,8 +22,8 @@ static void window_drop(Window *window)
 
     window->bytes -= change->bytes;
     window->oldest = change->revision;
-    object_unref(change->object);
-    object_unref(change->before);
+    object_unkeep(change->object);
+    object_unkeep(change->before);
     window->at = (window->at + 1) & (window->cap - 1);
     window->n--;
 }
@@ -55,7 +55,8 @@ void window_push(Window *window, Change change)
         window_drop(window);
     if (window->n == window->cap)
         window_grow(window);
-    change.bytes = sizeof(change) + change.object->arena.total + change.object->json.n;
+    /* What it takes at rest; the pool takes care of the remainder. */
+    change.bytes = sizeof(change) + sizeof(*change.object) + change.object->packed->n;
     window->changes[(window->at + window->n++) & (window->cap - 1)] = change;
     window->bytes += change.bytes;
 }
@@ -85,6 +86,9 @@ static void tell_one(StoreWatch *watch, const Change *change)
         .revision = change->revision,
     };
 
+    (void)object_value(change->object);
+    if (change->before)
+        (void)object_value(change->before);
     watch->seen = change->revision;
     watch->on_event(watch->data, &event);
 }

@@ -328,7 +328,8 @@ void sim_stop(World *world)
 void sim_turn(World *world, int64_t advance_ns)
 {
     store_flush_now(world->store);
-    sim_check_state(world); /* what controllers are about to act on */
+    store_rest(world->store); /* whoever still holds what was borrowed is found out */
+    sim_check_state(world);   /* what controllers are about to act on */
     clock_fake_advance(world->clock, advance_ns);
     store_flush_now(world->store);
 }

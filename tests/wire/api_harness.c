@@ -78,6 +78,7 @@ void api_settle(Api *api)
 {
     for (int i = 0; i < 4; i++) {
         store_flush_now(api->store);
+        store_rest(api->store); /* whoever still holds what was borrowed is found out */
         uv_run(&api->loop, UV_RUN_NOWAIT);
     }
 }

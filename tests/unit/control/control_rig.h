@@ -34,6 +34,7 @@ static inline void settle(Rig *rig)
 {
     for (int i = 0; i < 40; i++) {
         store_flush_now(rig->store);
+        store_rest(rig->store);
         clock_fake_advance(rig->clock, 20 * NS_PER_MS);
     }
 }

@@ -3,6 +3,7 @@
  * The SQLite engine against the world: a second process, SIGKILL, a full disk. Each victim is a
  * child process, so that nothing of it (a mount, a lock) is left behind.
  */
+#include "base/clock.h"
 #include "store_fixture.h"
 
 #include <sched.h>
@@ -169,15 +170,24 @@ static void on_full_disk_done(void *data, int outcome, const char *reason, Objec
         disk->other++;
 }
 
+/* Text that cannot be packed into less than three quarters. */
+static void make_noise(Random *random, char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        text[i] = (char)('0' + random_below(random, 64));
+}
+
 static void fill(FullDisk *disk, uv_loop_t *loop, const char *prefix, int n)
 {
     _free_ char *datum = mem_new(16384);
     char name[32];
+    Random random;
 
-    memset(datum, 'x', 16383);
+    random_seed(&random, 1);
     for (int i = 0; i < n; i++) {
         _object_ Object *object = NULL;
 
+        make_noise(&random, datum, 16383);
         snprintf(name, sizeof(name), "%s-%d", prefix, i);
         object = make_config_map(name, datum);
         store_create(disk->store, object, on_full_disk_done, disk);

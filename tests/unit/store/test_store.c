@@ -104,7 +104,7 @@ static void the_json_of_an_object_has_its_revision(Fixture *fixture)
     string_map_put(&object->arena, &object_meta(object)->labels, "app", "x");
     store_create(fixture->store, object, NULL, NULL);
     fixture_run(fixture);
-    spliced = mem_strndup((const char *)object->json.p, object->json.n);
+    spliced = mem_strndup((const char *)object_json(object).p, object_json(object).n);
     object_drop_json(object);
     assert_int_equal(object_json_line(object).p[object_json(object).n], '\n');
     line = object_json_line(object);
