@@ -40,6 +40,8 @@ typedef enum OptionGroup {
     OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,
 } OptionGroup;
 
+#define EXTERNAL_RANGES_MAX 64
+
 /* All options of all commands; every path, range and port is one, so that many servers can run
  * side by side. */
 typedef struct Options {
@@ -51,6 +53,7 @@ typedef struct Options {
     const char *service_cidr;
     const char *load_balancer_cidr;
     const char *dns_ip;
+    const char *external_ips; /* ranges that Services may take external IPs from; NULL: none */
     const char *domain;
     const char *certificate_life; /* seconds that the server's certificate is good for */
     const char *node_name;

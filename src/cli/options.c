@@ -34,6 +34,7 @@ static const OptionRow rows[] = {
     {0,   "--pod-cidr",     "RANGE",     TEXT(pod_cidr),     OPTIONS_SERVER, "addresses of pods (10.42.0.0/24)"},
     {0,   "--service-cidr", "RANGE",     TEXT(service_cidr), OPTIONS_SERVER, "addresses of services (10.96.0.0/12)"},
     {0,   "--lb-cidr",      "RANGE",     TEXT(load_balancer_cidr), OPTIONS_SERVER, "addresses of load balancers (10.43.0.0/24)"},
+    {0,   "--external-ips", "RANGES",    TEXT(external_ips), OPTIONS_SERVER, "where externalIPs of Services may lie: 192.0.2.0/24,... (nowhere)"},
     {0,   "--dns-ip",       "ADDR",      TEXT(dns_ip),       OPTIONS_SERVER, "where names are answered (10.96.0.10)"},
     {0,   "--domain",       "NAME",      TEXT(domain),       OPTIONS_SERVER, "the cluster's domain (cluster.local)"},
     {0,   "--node-name",    "NAME",      TEXT(node_name),    OPTIONS_SERVER, "the node's name (the host's)"},
@@ -214,7 +215,8 @@ static int check_addresses(const Options *o)
     char address[64];
     uint16_t port;
     uint32_t ip;
-    Cidr4 cidr;
+    Cidr4 cidr, external[EXTERNAL_RANGES_MAX];
+    size_t n;
 
     if (options_listen(o, address, &port, &err) < 0) {
         fprintf(stderr, "stead: %s\n", err.message);
@@ -225,6 +227,12 @@ static int check_addresses(const Options *o)
             continue;
         fprintf(stderr, "stead: %s %s: give an IPv4 range such as %s\n", ranges[i].name,
                 ranges[i].value, ranges[i].example);
+        return 2;
+    }
+    if (o->external_ips && cidr4_parse_list(o->external_ips, EXTERNAL_RANGES_MAX, external, &n)) {
+        fprintf(stderr,
+                "stead: --external-ips %s: give IPv4 ranges such as 192.0.2.0/24,198.51.100.7/32\n",
+                o->external_ips);
         return 2;
     }
     if (ip4_parse(o->dns_ip, &ip)) {

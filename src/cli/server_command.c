@@ -189,6 +189,25 @@ static void start_control(App *app)
     app->control = control_start(&options);
 }
 
+/* The ranges were checked when the command began. */
+static void start_proxy(App *app)
+{
+    const Options *o = app->options;
+    Cidr4 external[EXTERNAL_RANGES_MAX];
+    ServiceProxyOptions options = {.client = server_client(app->server, "system:kube-proxy"),
+                                   .net = app->net,
+                                   .clock = app->clock,
+                                   .random = &app->random,
+                                   .node_name = o->node_name,
+                                   .external = external};
+
+    (void)cidr4_parse(o->pod_cidr, &options.pods);
+    (void)cidr4_parse(o->service_cidr, &options.services);
+    (void)cidr4_parse(o->load_balancer_cidr, &options.load_balancers);
+    (void)cidr4_parse_list(o->external_ips, ARRAY_LEN(external), external, &options.n_external);
+    app->proxy = service_proxy_start(&options);
+}
+
 static int start_node(App *app, Err *reterr)
 {
     const Options *o = app->options;
@@ -225,7 +244,7 @@ static int start_node(App *app, Err *reterr)
                          reterr);
     if (r < 0)
         return r;
-    app->proxy = service_proxy_start(server_client(app->server, "system:kube-proxy"), app->net);
+    start_proxy(app);
     r = node_start(&node, &app->node, reterr);
     if (r < 0)
         return r;

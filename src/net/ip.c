@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 
 #include "net/net.h"
 
@@ -53,4 +54,40 @@ int cidr4_parse(const char *text, Cidr4 *ret)
 bool cidr4_contains(Cidr4 cidr, uint32_t address)
 {
     return (address & mask_of(cidr.bits)) == cidr.base;
+}
+
+int cidr4_parse_list(const char *text, size_t max, Cidr4 *ret, size_t *ret_n)
+{
+    size_t n = 0;
+
+    for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        char one[20];
+        int length = snprintf(one, sizeof(one), "%.*s", (int)strcspn(at, ","), at);
+
+        if (length >= (int)sizeof(one) || n == max || cidr4_parse(one, &ret[n]))
+            return 1;
+        n++;
+    }
+    *ret_n = n;
+    return 0;
+}
+
+bool cidr4_overlap(Cidr4 a, Cidr4 b)
+{
+    return a.bits <= b.bits ? cidr4_contains(a, b.base) : cidr4_contains(b, a.base);
+}
+
+bool ip4_is_local(uint32_t address)
+{
+    struct ifaddrs *all = NULL;
+    bool found = false;
+
+    if (getifaddrs(&all) < 0)
+        return false;
+    for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next)
+        found = i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+                ntohl(((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr.s_addr) ==
+                    address;
+    freeifaddrs(all);
+    return found;
 }

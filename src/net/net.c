@@ -21,7 +21,6 @@
 #include "base/arena.h"
 #include "base/fault.h"
 #include "base/file.h"
-#include "base/list.h"
 #include "base/process.h"
 #include "base/strmap.h"
 #include "base/vec.h"
@@ -29,21 +28,11 @@
 #include "net/netlink.h"
 #include "net/netns.h"
 #include "net/nft.h"
+#include "net/table.h"
 
+/* The count of an address that was added once, see Net.addresses. */
+#define ONCE ((void *)(uintptr_t)1)
 #define NFT_TIMEOUT_NS INT64_C(30000000000)
-#define NFT_RETRY_MS 1000
-
-/* A deep copy of a NetServicePort, in one arena. */
-typedef struct Service {
-    Arena arena;
-    NetServicePort port;
-} Service;
-
-typedef struct ServiceState {
-    Service *wished;  /* NULL: shall go */
-    Service *applied; /* what the table holds; NULL: nothing */
-    bool dirty;
-} ServiceState;
 
 struct Net {
     uv_loop_t *loop;
@@ -57,19 +46,10 @@ struct Net {
     uint8_t *taken; /* a bit an address */
     uint32_t next;  /* where the search for a free one starts */
 
-    StrMap addresses;     /* wanted on the bridge: ours and load balancers'; no values that mean
-                             anything */
-    StrMap services;      /* key -> ServiceState */
-    VEC(char *) hairpins; /* added since the last transaction */
-    bool synced, flushing, dirty, rebuild;
-    uv_check_t flush; /* runs once after the events of a loop turn */
-    uv_idle_t awake;  /* keeps that turn from waiting */
-    uv_timer_t retry;
-    StrBuf script;
-    void (*on_error)(void *data, const Err *err);
-    void *on_error_data;
+    StrMap addresses; /* wanted on the bridge, ours and load balancers'; how often each was added */
+    Table *table;     /* NULL: closing */
+    size_t jobs;      /* on the pool; the last one frees a Net that was closed meanwhile */
     bool closing;
-    int handles;
 };
 
 /* ---- addresses of pods ---- */
@@ -181,9 +161,9 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
                       gateway);
     if (r < 0)
         return err_set(reterr, -r, "cannot set up addresses on %s", net->bridge);
-    strmap_put(&net->addresses, net->gateway, net);
+    strmap_put(&net->addresses, net->gateway, ONCE);
     if (options->dns_ip)
-        strmap_put(&net->addresses, options->dns_ip, net);
+        strmap_put(&net->addresses, options->dns_ip, ONCE);
     return bridge_settings(net, reterr);
 }
 
@@ -212,12 +192,12 @@ static void pods_read_back(Net *net)
     closedir(folder);
 }
 
-static void on_flush(uv_check_t *check);
-static void on_awake(uv_idle_t *idle);
+static void run_nft(void *data, Bytes script, NftDone done, void *done_data);
 
 int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *reterr)
 {
     Net *net = mem_new_type(Net);
+    TableOptions table;
     int r;
 
     net->loop = loop;
@@ -226,15 +206,16 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
     net->netns_dir = mem_printf("%s/netns", options->run_dir);
     net->pod_cidr_text = mem_strdup(options->pod_cidr);
     net->service_cidr_text = mem_strdup(options->service_cidr);
-    net->on_error = options->on_error;
-    net->on_error_data = options->on_error_data;
     net->next = 2;
-    uv_check_init(loop, &net->flush);
-    uv_idle_init(loop, &net->awake);
-    uv_timer_init(loop, &net->retry);
-    net->handles = 3;
-    net->flush.data = net->awake.data = net->retry.data = net;
-    uv_unref((uv_handle_t *)&net->flush);
+    table = (TableOptions){.names = {.instance = net->instance,
+                                     .bridge = net->bridge,
+                                     .pod_cidr = net->pod_cidr_text,
+                                     .service_cidr = net->service_cidr_text},
+                           .run = run_nft,
+                           .run_data = net,
+                           .on_error = options->on_error,
+                           .on_error_data = options->on_error_data};
+    net->table = table_new(loop, &table);
     if (strlen(options->instance) > 6)
         r = err_set(reterr, 0, "the instance name %s has more than 6 characters",
                     options->instance);
@@ -260,38 +241,12 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
     return 0;
 }
 
-static Service *service_free(Service *service)
+static void net_free(Net *net)
 {
-    if (service)
-        arena_clear(&service->arena);
-    free(service);
-    return NULL;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    Net *net = handle->data;
-
-    if (--net->handles)
-        return;
     STRMAP_EACH(&net->pods, slot)
     free(slot->value);
     strmap_deinit(&net->pods);
-    STRMAP_EACH(&net->services, slot)
-    {
-        ServiceState *state = slot->value;
-
-        if (state->applied != state->wished)
-            service_free(state->applied);
-        service_free(state->wished);
-        free(state);
-    }
-    strmap_deinit(&net->services);
     strmap_deinit(&net->addresses);
-    for (size_t i = 0; i < net->hairpins.n; i++)
-        free(net->hairpins.v[i]);
-    VEC_DEINIT(&net->hairpins);
-    strbuf_deinit(&net->script);
     free(net->instance);
     free(net->bridge);
     free(net->netns_dir);
@@ -305,12 +260,10 @@ Net *net_close(Net *net)
 {
     if (!net || net->closing)
         return NULL;
+    net->table = table_close(net->table);
     net->closing = true;
-    if (net->flushing)
-        return NULL; /* the transaction under way comes back here */
-    uv_close((uv_handle_t *)&net->flush, on_closed);
-    uv_close((uv_handle_t *)&net->awake, on_closed);
-    uv_close((uv_handle_t *)&net->retry, on_closed);
+    if (!net->jobs)
+        net_free(net);
     return NULL;
 }
 
@@ -345,6 +298,7 @@ static PodJob *pod_job_new(Net *net, const char *key, void *data)
         hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
     job->work.data = job;
     job->net = net;
+    net->jobs++;
     job->key = mem_strdup(key);
     job->netns = mem_printf("%s/%s", net->netns_dir, key);
     job->address_file = mem_printf("%s/%s.address", net->netns_dir, key);
@@ -356,6 +310,10 @@ static PodJob *pod_job_new(Net *net, const char *key, void *data)
 
 static void pod_job_free(PodJob *job)
 {
+    Net *net = job->net;
+
+    if (--net->jobs == 0 && net->closing)
+        net_free(net);
     free(job->key);
     free(job->hostname);
     free(job->netns);
@@ -467,15 +425,6 @@ static void pod_add_done(uv_work_t *work, int status)
     pod_job_free(job);
 }
 
-static void mark_dirty(Net *net)
-{
-    net->dirty = true;
-    if (!net->synced || net->flushing || net->closing)
-        return;
-    uv_check_start(&net->flush, on_flush);
-    uv_idle_start(&net->awake, on_awake);
-}
-
 void net_pod_add(Net *net, const char *key, const char *hostname, const char *address,
                  NetPodDone done, void *data)
 {
@@ -498,8 +447,7 @@ void net_pod_add(Net *net, const char *key, const char *hostname, const char *ad
     }
     if (!known)
         strmap_put(&net->pods, key, mem_strdup(job->address));
-    VEC_PUSH(&net->hairpins, mem_strdup(job->address));
-    mark_dirty(net);
+    table_pod_add(net->table, job->address);
     uv_queue_work(net->loop, &job->work, pod_add_work, pod_add_done);
 }
 
@@ -524,8 +472,11 @@ static void pod_remove_done(uv_work_t *work, int status)
     if (job->r == 0) {
         char *address = strmap_remove(&job->net->pods, job->key);
 
-        if (address)
+        if (address) {
             address_mark(job->net, address, false);
+            if (job->net->table)
+                table_pod_remove(job->net->table, address);
+        }
         free(address);
     }
     if (job->removed)
@@ -543,73 +494,19 @@ void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Er
 
 /* ---- services ---- */
 
-static Service *service_copy(const NetServicePort *from)
+void net_service_on_problem(Net *net, NetProblem on_problem, void *data)
 {
-    Service *service = mem_new_type(Service);
-    Arena *arena = &service->arena;
-    NetServicePort *to = &service->port;
-    const char **addresses;
-    NetEndpoint *endpoints;
-
-    *to = *from;
-    to->key = arena_strdup(arena, from->key);
-    to->protocol = arena_strdup(arena, from->protocol);
-    addresses = arena_new_n(arena, const char *, from->n_addresses + 1);
-    for (size_t i = 0; i < from->n_addresses; i++)
-        addresses[i] = arena_strdup(arena, from->addresses[i]);
-    endpoints = arena_new_n(arena, NetEndpoint, from->n_endpoints + 1);
-    for (size_t i = 0; i < from->n_endpoints; i++)
-        endpoints[i] =
-            (NetEndpoint){arena_strdup(arena, from->endpoints[i].address), from->endpoints[i].port};
-    to->addresses = addresses;
-    to->endpoints = endpoints;
-    return service;
-}
-
-static bool service_equal(const NetServicePort *a, const NetServicePort *b)
-{
-    if (!str_equal(a->protocol, b->protocol) || a->port != b->port ||
-        a->host_port != b->host_port || a->node_port != b->node_port ||
-        a->affinity_seconds != b->affinity_seconds || a->n_addresses != b->n_addresses ||
-        a->n_endpoints != b->n_endpoints)
-        return false;
-    for (size_t i = 0; i < a->n_addresses; i++)
-        if (!str_equal(a->addresses[i], b->addresses[i]))
-            return false;
-    for (size_t i = 0; i < a->n_endpoints; i++)
-        if (!str_equal(a->endpoints[i].address, b->endpoints[i].address) ||
-            a->endpoints[i].port != b->endpoints[i].port)
-            return false;
-    return true;
-}
-
-static void service_wish(Net *net, const char *key, const NetServicePort *port)
-{
-    ServiceState *state = strmap_get(&net->services, key);
-
-    if (!state) {
-        if (!port)
-            return;
-        state = mem_new_type(ServiceState);
-        strmap_put(&net->services, key, state);
-    }
-    if (port && state->wished && service_equal(&state->wished->port, port))
-        return;
-    if (state->wished != state->applied)
-        service_free(state->wished);
-    state->wished = port ? service_copy(port) : NULL;
-    state->dirty = true;
-    mark_dirty(net);
+    table_on_problem(net->table, on_problem, data);
 }
 
 void net_service_set(Net *net, const NetServicePort *port)
 {
-    service_wish(net, port->key, port);
+    table_set(net->table, port);
 }
 
 void net_service_remove(Net *net, const char *key)
 {
-    service_wish(net, key, NULL);
+    table_remove(net->table, key);
 }
 
 typedef struct Strays {
@@ -642,127 +539,52 @@ static void remove_strays(Net *net)
 void net_service_sync_done(Net *net)
 {
     remove_strays(net);
-    net->synced = true;
-    net->rebuild = true;
-    mark_dirty(net);
+    table_start(net->table);
 }
 
-static void print_transaction(Net *net, StrBuf *out)
-{
-    NftTable table = {.instance = net->instance,
-                      .bridge = net->bridge,
-                      .pod_cidr = net->pod_cidr_text,
-                      .service_cidr = net->service_cidr_text};
-
-    if (net->rebuild) {
-        nft_print_table(&table, out);
-        STRMAP_EACH(&net->pods, slot)
-        nft_print_hairpin(&table, slot->value, true, out);
-    } else {
-        for (size_t i = 0; i < net->hairpins.n; i++)
-            nft_print_hairpin(&table, net->hairpins.v[i], true, out);
-    }
-    /* All deletions first: an address or port may move from one service to another. */
-    STRMAP_EACH(&net->services, slot)
-    {
-        ServiceState *state = slot->value;
-
-        if (state->dirty && state->applied && !net->rebuild)
-            nft_print_service_delete(&table, &state->applied->port, out);
-    }
-    STRMAP_EACH(&net->services, slot)
-    {
-        ServiceState *state = slot->value;
-
-        if (state->wished && (state->dirty || net->rebuild))
-            nft_print_service_add(&table, &state->wished->port, out);
-    }
-}
-
-/* The transaction holds: what was wished when it was written is what the table has. */
-static void settle(Net *net)
-{
-    VEC(char *) gone = VEC_INIT;
-
-    STRMAP_EACH(&net->services, slot)
-    {
-        ServiceState *state = slot->value;
-
-        if (state->applied != state->wished)
-            service_free(state->applied);
-        state->applied = state->wished;
-        state->dirty = false;
-        if (!state->applied)
-            VEC_PUSH(&gone, slot->key);
-    }
-    for (size_t i = 0; i < gone.n; i++)
-        free(strmap_remove(&net->services, gone.v[i]));
-    VEC_DEINIT(&gone);
-    for (size_t i = 0; i < net->hairpins.n; i++)
-        free(net->hairpins.v[i]);
-    net->hairpins.n = 0;
-    net->rebuild = false;
-}
-
-static void on_retry(uv_timer_t *timer)
-{
-    mark_dirty(timer->data);
-}
+/* A run of nft under way. */
+typedef struct NftRun {
+    NftDone done;
+    void *data;
+} NftRun;
 
 static void on_nft_done(void *data, const ProcessResult *result)
 {
-    Net *net = data;
+    _free_ NftRun *nft = data;
+    Err err = ERR_INIT;
 
-    net->flushing = false;
-    if (result->error || result->signal || result->exit_status) {
-        Err err = ERR_INIT;
-
-        if (result->error)
-            err_set(&err, -result->error, "cannot run nft");
-        else
-            err_set(&err, 0, "nft refused a transaction: %.300s", (const char *)result->err.p);
-        if (net->on_error)
-            net->on_error(net->on_error_data, &err);
-        /* What the kernel holds is no longer sure: build the whole table anew. */
-        net->rebuild = true;
-        if (!net->closing)
-            uv_timer_start(&net->retry, on_retry, NFT_RETRY_MS, 0);
-    }
-    if (net->closing) {
-        net->closing = false;
-        net_close(net);
-    } else if (net->dirty && !(result->error || result->signal || result->exit_status)) {
-        mark_dirty(net);
-    }
+    if (result->error)
+        err_set(&err, -result->error, "cannot run nft");
+    else if (result->signal)
+        err_set(&err, 0, "nft was ended by signal %d%s", result->signal,
+                result->timed_out ? ", since it took too long" : "");
+    else if (result->exit_status)
+        err_set(&err, 0, "%.400s",
+                result->err.n ? (const char *)result->err.p : "it did not say why");
+    nft->done(nft->data,
+              result->error || result->signal ? NFT_UNKNOWN
+              : result->exit_status           ? NFT_REFUSED
+                                              : NFT_DONE,
+              err.message);
 }
 
-static void on_awake(uv_idle_t *idle)
-{
-    (void)idle;
-}
-
-static void on_flush(uv_check_t *check)
+static void run_nft(void *data, Bytes script, NftDone done, void *done_data)
 {
     static const char *const argv[] = {"nft", "-f", "-", NULL};
-    Net *net = check->data;
-    ProcessOptions options = {.argv = argv, .timeout_ns = NFT_TIMEOUT_NS};
+    ProcessOptions options = {.argv = argv, .timeout_ns = NFT_TIMEOUT_NS, .input = script};
+    NftRun *nft = mem_new_type(NftRun);
+    Net *net = data;
 
-    uv_check_stop(&net->flush);
-    uv_idle_stop(&net->awake);
-    if (net->flushing || !net->dirty || net->closing)
-        return;
-    net->dirty = false;
-    strbuf_truncate(&net->script, 0);
-    print_transaction(net, &net->script);
-    settle(net);
-    if (!net->script.n)
-        return;
-    options.input = strbuf_bytes(&net->script);
-    net->flushing = true;
-    process_run(net->loop, &options, on_nft_done, net, NULL);
+    *nft = (NftRun){done, done_data};
+    process_run(net->loop, &options, on_nft_done, nft, NULL);
 }
 
 /* ---- addresses of load balancers ---- */
+
+static uintptr_t times_added(const Net *net, const char *address)
+{
+    return (uintptr_t)strmap_get(&net->addresses, address);
+}
 
 int net_address_add(Net *net, const char *address, Err *reterr)
 {
@@ -772,18 +594,24 @@ int net_address_add(Net *net, const char *address, Err *reterr)
     if (ip4_parse(address, &a))
         return err_set(reterr, 0, "%s is no IPv4 address", address);
     r = address_add(net->bridge_index, a, 32);
-    if (r == 0)
-        strmap_put(&net->addresses, address, net);
-    return r < 0 ? err_set(reterr, -r, "cannot put %s on %s", address, net->bridge) : 0;
+    if (r < 0)
+        return err_set(reterr, -r, "cannot put %s on %s", address, net->bridge);
+    strmap_put(&net->addresses, address, (void *)(times_added(net, address) + 1));
+    return 0;
 }
 
 int net_address_remove(Net *net, const char *address, Err *reterr)
 {
+    uintptr_t times = times_added(net, address);
     uint32_t a;
     int r;
 
     if (ip4_parse(address, &a))
         return err_set(reterr, 0, "%s is no IPv4 address", address);
+    if (times > 1) {
+        strmap_put(&net->addresses, address, (void *)(times - 1));
+        return 0;
+    }
     r = address_delete(net->bridge_index, a, 32);
     strmap_remove(&net->addresses, address);
     return r < 0 ? err_set(reterr, -r, "cannot take %s off %s", address, net->bridge) : 0;

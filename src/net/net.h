@@ -17,6 +17,8 @@
 struct uv_loop_s;
 
 typedef struct Net Net;
+/* What of a service port (`key`, see below) is left out, and why. */
+typedef void (*NetProblem)(void *data, const char *key, const char *text);
 
 typedef struct NetOptions {
     const char
@@ -73,6 +75,10 @@ typedef struct NetServicePort {
     bool host_port;
 } NetServicePort;
 
+/* One port's fault never keeps the others from what they ask for: what cannot be expressed is left
+ * out, and so is an address and port that another service asked for first, until that one lets go
+ * of it. on_problem hears of each; NULL: nobody. */
+void net_service_on_problem(Net *net, NetProblem on_problem, void *data);
 /* Replaces what the key had; spread is even over the endpoints. Both take effect within the same
  * loop turn's transaction. */
 void net_service_set(Net *net, const NetServicePort *port);
@@ -80,7 +86,8 @@ void net_service_remove(Net *net, const char *key);
 /* At start, after the first full set of services is known: removes maps and addresses of services
  * that are no more. */
 void net_service_sync_done(Net *net);
-/* Addresses for LoadBalancer services: put on the bridge so that the machine answers for them. */
+/* Addresses for LoadBalancer services: put on the bridge so that the machine answers for them. Each
+ * address stays as long as it was added more often than removed. */
 int net_address_add(Net *net, const char *address, Err *reterr);
 int net_address_remove(Net *net, const char *address, Err *reterr);
 
@@ -92,7 +99,12 @@ typedef struct Cidr4 {
 int cidr4_parse(const char *text, Cidr4 *ret);
 bool cidr4_contains(Cidr4 cidr, uint32_t address);
 int ip4_parse(const char *text, uint32_t *ret);
+/* "10.0.0.0/8,192.0.2.0/24"; at most max ranges. 1: that is no list of ranges. */
+int cidr4_parse_list(const char *text, size_t max, Cidr4 *ret, size_t *ret_n);
+bool cidr4_overlap(Cidr4 a, Cidr4 b);
 void ip4_print(uint32_t address, char buf[static 16]);
 bool ip_valid(const char *text); /* v4 or v6 */
+/* One of the machine's own interfaces has it now. */
+bool ip4_is_local(uint32_t address);
 
 #endif

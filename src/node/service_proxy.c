@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/strbuf.h"
 #include "base/vec.h"
+#include "control/control.h"
 #include "control/service_view.h"
 #include "node/service_proxy.h"
 
@@ -7,11 +9,14 @@
 typedef struct Told {
     VEC(char *) keys; /* of its ports */
     char *address;    /* of its load balancer, put on the bridge; NULL: none */
+    char *complaints; /* what was left out, as it was said last */
 } Told;
 
 struct ServiceProxy {
+    ServiceProxyOptions options;
     Client *client;
     Net *net;
+    EventRecorder *events;
     ServiceView view;
     ClientWatch *services, *slices;
     bool services_known, slices_known;
@@ -25,6 +30,8 @@ static void told_free(Told *told)
         VEC_DEINIT(&told->keys);
     if (told)
         free(told->address);
+    if (told)
+        free(told->complaints);
     free(told);
 }
 
@@ -60,33 +67,120 @@ static void collect(const ServiceEntry *entry, const ServicePort *port, bool ter
     }
 }
 
-static void set_port(ServiceProxy *proxy, const ServiceEntry *entry, const char *key,
-                     const Service *service, const ServicePort *port)
+/* ---- addresses that a Service names ---- */
+
+static bool in_ranges(const Cidr4 *ranges, size_t n, uint32_t address)
 {
-    VEC(const char *) addresses = VEC_INIT;
+    for (size_t i = 0; i < n; i++)
+        if (cidr4_contains(ranges[i], address))
+            return true;
+    return false;
+}
+
+/* Why the proxy leaves an IPv4 address out, or NULL. */
+static const char *whose(const ServiceProxy *proxy, uint32_t address)
+{
+    const ServiceProxyOptions *options = &proxy->options;
+
+    if (cidr4_contains(options->services, address))
+        return "it lies in the range of Services";
+    if (cidr4_contains(options->pods, address))
+        return "it lies in the range of Pods";
+    if (!cidr4_contains(options->load_balancers, address) && ip4_is_local(address))
+        return "it is an address of this machine";
+    return NULL;
+}
+
+typedef VEC(const char *) Addresses;
+
+/* Takes the address, or adds to the complaints why not. */
+static void take_address(const ServiceProxy *proxy, const char *address, bool external,
+                         Addresses *addresses, StrBuf *complaints)
+{
+    const ServiceProxyOptions *options = &proxy->options;
+    const char *field = external ? "externalIPs" : "status.loadBalancer.ingress", *why;
+    uint32_t number;
+
+    if (ip4_parse(address, &number)) {
+        strbuf_printf(complaints, "%s%s in %s has incorrect IP version", complaints->n ? "; " : "",
+                      address, field);
+        return;
+    }
+    why = whose(proxy, number);
+    if (external && !why && !options->n_external)
+        why = "the option --external-ips allows no ranges for them";
+    else if (external && !why && !in_ranges(options->external, options->n_external, number))
+        why = "it lies outside of the ranges that the option --external-ips allows";
+    if (why)
+        strbuf_printf(complaints, "%s%s in %s is left out: %s", complaints->n ? "; " : "", address,
+                      field, why);
+    else
+        VEC_PUSH(addresses, address);
+}
+
+static void collect_addresses(const ServiceProxy *proxy, const Service *service,
+                              Addresses *addresses, StrBuf *complaints)
+{
+    const LoadBalancerStatus *status = &service->status.load_balancer;
+
+    VEC_PUSH(addresses, service->spec.cluster_ip);
+    for (size_t i = 0; i < service->spec.external_ips.n; i++)
+        take_address(proxy, service->spec.external_ips.v[i], true, addresses, complaints);
+    for (size_t i = 0; i < status->ingress.n; i++)
+        /* "Proxy": the load balancer sends to the node's port, and wants to see the traffic. */
+        if (!str_empty(status->ingress.v[i].ip) &&
+            !str_equal(status->ingress.v[i].ip_mode, "Proxy"))
+            take_address(proxy, status->ingress.v[i].ip, false, addresses, complaints);
+}
+
+/* Said once for each change. */
+static void complain(ServiceProxy *proxy, Told *told, const Object *service, StrBuf *complaints)
+{
+    const char *text = complaints->n ? strbuf_string(complaints) : NULL;
+
+    if (str_equal(text, told->complaints))
+        return;
+    free(told->complaints);
+    told->complaints = text ? mem_strdup(text) : NULL;
+    if (text)
+        event_record(proxy->events, service, "Warning",
+                     strstr(text, "incorrect IP version") ? "KubeProxyIncorrectIPVersion"
+                                                          : "AddressIgnored",
+                     "%.900s", text);
+}
+
+/* Net found that a port cannot be had as it was asked for. */
+static void on_problem(void *data, const char *key, const char *text)
+{
+    ServiceProxy *proxy = data;
+    _free_ char *name = mem_strndup(key, strcspn(key, ":"));
+    const ServiceEntry *entry = strmap_get(&proxy->view.entries, name);
+
+    if (entry && entry->service)
+        event_record(proxy->events, entry->service, "Warning", "AddressIgnored", "%s", text);
+}
+
+/* ---- ports ---- */
+
+static void set_port(ServiceProxy *proxy, const ServiceEntry *entry, const char *key,
+                     const Service *service, const ServicePort *port, const Addresses *addresses)
+{
     Targets endpoints = VEC_INIT;
     NetServicePort net = {.key = key,
                           .protocol = port->protocol,
+                          .addresses = addresses->v,
+                          .n_addresses = addresses->n,
                           .port = (uint16_t)port->port,
                           .node_port = (uint16_t)port->node_port};
 
-    VEC_PUSH(&addresses, service->spec.cluster_ip);
-    for (size_t i = 0; i < service->spec.external_ips.n; i++)
-        VEC_PUSH(&addresses, service->spec.external_ips.v[i]);
-    for (size_t i = 0; i < service->status.load_balancer.ingress.n; i++)
-        if (!str_empty(service->status.load_balancer.ingress.v[i].ip))
-            VEC_PUSH(&addresses, service->status.load_balancer.ingress.v[i].ip);
     collect(entry, port, false, &endpoints);
     if (!endpoints.n)
         collect(entry, port, true, &endpoints);
-    net.addresses = addresses.v;
-    net.n_addresses = addresses.n;
     net.endpoints = endpoints.v;
     net.n_endpoints = endpoints.n;
     if (str_equal(service->spec.session_affinity, "ClientIP"))
         net.affinity_seconds = 10800;
     net_service_set(proxy->net, &net);
-    VEC_DEINIT(&addresses);
     VEC_DEINIT(&endpoints);
 }
 
@@ -102,7 +196,11 @@ static void refresh_address(ServiceProxy *proxy, Told *told, const Service *serv
 {
     const LoadBalancerStatus *status = service ? &service->status.load_balancer : NULL;
     const char *address = status && status->ingress.n ? status->ingress.v[0].ip : NULL;
+    uint32_t number;
 
+    /* Other load balancers see to their addresses themselves. */
+    if (ip4_parse(address, &number) || !cidr4_contains(proxy->options.load_balancers, number))
+        address = NULL;
     if (str_equal(address, told->address))
         return;
     if (told->address)
@@ -114,20 +212,25 @@ static void refresh_address(ServiceProxy *proxy, Told *told, const Service *serv
 }
 
 /* Tells Net the whole of the service, and takes back what it no longer has. */
-static void refresh(void *data, ServiceEntry *entry)
+static void refresh(ServiceProxy *proxy, ServiceEntry *entry)
 {
-    ServiceProxy *proxy = data;
     const Service *service = entry->service ? OBJECT_AS(Service, entry->service) : NULL;
     Told *told = entry->data ? entry->data : (entry->data = mem_new_type(Told));
     VEC(char *) keys = VEC_INIT;
+    Addresses addresses = VEC_INIT;
+    _strbuf_ StrBuf complaints = STRBUF_INIT;
 
     refresh_address(proxy, told, service);
+    if (service && has_address(service)) {
+        collect_addresses(proxy, service, &addresses, &complaints);
+        complain(proxy, told, entry->service, &complaints);
+    }
     for (size_t i = 0; service && has_address(service) && i < service->spec.ports.n; i++) {
         const ServicePort *port = &service->spec.ports.v[i];
         char *key = mem_printf("%s:%s/%s%d", entry->key, port->name ? port->name : "",
                                port->protocol, port->port);
 
-        set_port(proxy, entry, key, service, port);
+        set_port(proxy, entry, key, service, port, &addresses);
         VEC_PUSH(&keys, key);
     }
     for (size_t i = 0; i < told->keys.n; i++) {
@@ -143,19 +246,61 @@ static void refresh(void *data, ServiceEntry *entry)
     for (size_t i = 0; i < keys.n; i++)
         VEC_PUSH(&told->keys, keys.v[i]);
     VEC_DEINIT(&keys);
+    VEC_DEINIT(&addresses);
     if (!entry->service && !entry->slices.n) {
         told_free(told);
         entry->data = NULL;
     }
 }
 
+static bool all_known(const ServiceProxy *proxy)
+{
+    return proxy->services_known && proxy->slices_known;
+}
+
+static void on_change(void *data, ServiceEntry *entry)
+{
+    if (all_known(data))
+        refresh(data, entry);
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const ServiceEntry *const *x = a, *const *y = b;
+    Time created[2] = {{0}};
+
+    if ((*x)->service && (*y)->service) {
+        created[0] = object_meta((*x)->service)->creation_timestamp;
+        created[1] = object_meta((*y)->service)->creation_timestamp;
+    }
+    if (created[0].seconds != created[1].seconds)
+        return created[0].seconds < created[1].seconds ? -1 : 1;
+    return strcmp((*x)->key, (*y)->key);
+}
+
+/* The oldest Service is told first, since who asks first for an address and port has it: so a
+ * restart gives nobody what another one had. */
+static void tell_all(ServiceProxy *proxy)
+{
+    VEC(ServiceEntry *) entries = VEC_INIT;
+
+    STRMAP_EACH(&proxy->view.entries, slot)
+    VEC_PUSH(&entries, (ServiceEntry *)slot->value);
+    if (entries.n)
+        qsort(entries.v, entries.n, sizeof(entries.v[0]), by_age);
+    for (size_t i = 0; i < entries.n; i++)
+        refresh(proxy, entries.v[i]);
+    VEC_DEINIT(&entries);
+    net_service_sync_done(proxy->net);
+}
+
 static void known(ServiceProxy *proxy, bool *what)
 {
-    bool before = proxy->services_known && proxy->slices_known;
+    bool before = all_known(proxy);
 
     *what = true;
-    if (!before && proxy->services_known && proxy->slices_known)
-        net_service_sync_done(proxy->net);
+    if (!before && all_known(proxy))
+        tell_all(proxy);
 }
 
 static void on_service(void *data, const WatchEvent *event)
@@ -178,14 +323,23 @@ static void on_slice(void *data, const WatchEvent *event)
         service_view_on_event(&proxy->view, event);
 }
 
-ServiceProxy *service_proxy_start(Client *client, Net *net)
+ServiceProxy *service_proxy_start(const ServiceProxyOptions *options)
 {
     ServiceProxy *proxy = mem_new_type(ServiceProxy);
+    Client *client = options->client;
+    Cidr4 *ranges = mem_new((options->n_external + 1) * sizeof(*ranges));
 
+    proxy->options = *options;
+    proxy->options.external = ranges;
+    if (options->n_external)
+        memcpy(ranges, options->external, options->n_external * sizeof(*ranges));
     proxy->client = client;
-    proxy->net = net;
-    proxy->view.on_change = refresh;
+    proxy->net = options->net;
+    proxy->events = event_recorder_new(client, options->clock, options->random, "kube-proxy",
+                                       options->node_name);
+    proxy->view.on_change = on_change;
     proxy->view.data = proxy;
+    net_service_on_problem(proxy->net, on_problem, proxy);
     proxy->services = client_watch(client, &kind_service, NULL, on_service, proxy);
     proxy->slices = client_watch(client, &kind_endpoint_slice, NULL, on_slice, proxy);
     return proxy;
@@ -195,11 +349,14 @@ ServiceProxy *service_proxy_stop(ServiceProxy *proxy)
 {
     if (!proxy)
         return NULL;
+    net_service_on_problem(proxy->net, NULL, NULL);
     client_watch_stop(proxy->client, proxy->services);
     client_watch_stop(proxy->client, proxy->slices);
     STRMAP_EACH(&proxy->view.entries, slot)
     told_free(((ServiceEntry *)slot->value)->data);
     service_view_deinit(&proxy->view);
+    event_recorder_free(proxy->events);
+    free((void *)(uintptr_t)proxy->options.external);
     free(proxy);
     return NULL;
 }

@@ -54,6 +54,42 @@ static void ranges_hold_what_lies_in_them(void **state)
     assert_int_equal(cidr4_parse("10.42.0.0/x", &cidr), 1);
 }
 
+static void lists_of_ranges_are_parsed_whole_or_not_at_all(void **state)
+{
+    Cidr4 ranges[2];
+    size_t n = 9;
+
+    assert_int_equal(cidr4_parse_list("10.0.0.0/8,192.0.2.7/32", 2, ranges, &n), 0);
+    assert_int_equal(n, 2);
+    assert_true(cidr4_contains(ranges[1], 0xc0000207) && !cidr4_contains(ranges[1], 0xc0000208));
+    assert_int_equal(cidr4_parse_list(NULL, 2, ranges, &n), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(cidr4_parse_list("", 2, ranges, &n), 1);
+    assert_int_equal(cidr4_parse_list("10.0.0.0/8,", 2, ranges, &n), 1);
+    assert_int_equal(cidr4_parse_list("10.0.0.0/8,1.0.0.0/8,2.0.0.0/8", 2, ranges, &n), 1);
+    assert_int_equal(cidr4_parse_list("10.0.0.0/8000000000000000000000000", 2, ranges, &n), 1);
+}
+
+static void ranges_overlap_where_one_holds_the_other(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool overlap;
+    } cases[] = {
+        {"10.42.0.0/24", "10.42.0.0/24", true},   {"10.0.0.0/8", "10.42.0.0/24", true},
+        {"10.42.0.0/24", "10.43.0.0/24", false},  {"10.96.0.0/12", "10.111.255.0/24", true},
+        {"10.96.0.0/12", "10.112.0.0/16", false}, {"0.0.0.0/0", "1.2.3.4/32", true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        Cidr4 a, b;
+
+        assert_int_equal(cidr4_parse(cases[i].a, &a) || cidr4_parse(cases[i].b, &b), 0);
+        assert_int_equal(cidr4_overlap(a, b), cases[i].overlap);
+        assert_int_equal(cidr4_overlap(b, a), cases[i].overlap);
+    }
+}
+
 static const NftTable table = {.instance = "t", .bridge = "t", .pod_cidr = "10.42.0.0/24"};
 static const char *const addresses[] = {"10.96.0.5"};
 
@@ -120,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_are_parsed_strictly),
         cmocka_unit_test(ranges_hold_what_lies_in_them),
+        cmocka_unit_test(lists_of_ranges_are_parsed_whole_or_not_at_all),
+        cmocka_unit_test(ranges_overlap_where_one_holds_the_other),
         cmocka_unit_test(a_service_with_endpoints_is_spread_over_them),
         cmocka_unit_test(a_service_with_affinity_maps_by_the_clients_address),
         cmocka_unit_test(a_service_without_endpoints_is_refused),
