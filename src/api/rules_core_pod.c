@@ -191,8 +191,12 @@ static bool containers_may_follow(const ContainerArray *now, const ContainerArra
     return false;
 }
 
-static void validate_deadline_update(const int64_t *now, const int64_t *before, Causes *causes)
+/* ---- what may change ---- */
+
+static void check_deadline(const PodSpec *spec, const PodSpec *old_spec, Causes *causes)
 {
+    const int64_t *now = spec->active_deadline_seconds, *before = old_spec->active_deadline_seconds;
+
     if (!now && before)
         causes_add(causes, CAUSE_INVALID, "spec.activeDeadlineSeconds", "null",
                    "must not update from a positive integer to nil value");
@@ -213,9 +217,22 @@ static bool toleration_is_kept(const Toleration *old, const TolerationArray *now
     return false;
 }
 
-static void validate_gates_update(const PodSchedulingGateArray *now,
-                                  const PodSchedulingGateArray *before, Causes *causes)
+static void check_tolerations(const PodSpec *now, const PodSpec *old, Causes *causes)
 {
+    for (size_t i = 0; i < old->tolerations.n; i++)
+        if (!toleration_is_kept(&old->tolerations.v[i], &now->tolerations)) {
+            causes_forbidden(causes, "spec.tolerations",
+                             "existing toleration can not be modified except its "
+                             "tolerationSeconds");
+            break;
+        }
+}
+
+static void check_gates(const PodSpec *spec, const PodSpec *old_spec, Causes *causes)
+{
+    const PodSchedulingGateArray *now = &spec->scheduling_gates,
+                                 *before = &old_spec->scheduling_gates;
+
     for (size_t i = 0; i < now->n; i++) {
         size_t j = 0;
 
@@ -230,6 +247,22 @@ static void validate_gates_update(const PodSchedulingGateArray *now,
     }
 }
 
+/* A pod that is held back by gates may still be told more narrowly where to run. */
+static void check_node_selector(const PodSpec *spec, const PodSpec *before, Causes *causes)
+{
+    const TypeName *name = type_find(&type_PodSpec, "nodeSelector", 12);
+
+    for (size_t i = 0; before->scheduling_gates.n && i < before->node_selector.n; i++)
+        if (!str_equal(string_map_get(&spec->node_selector, before->node_selector.v[i].key),
+                       before->node_selector.v[i].value)) {
+            causes_add(causes, CAUSE_INVALID, "spec.nodeSelector",
+                       validate_bad_value(name->field, &spec->node_selector, causes),
+                       "only additions to spec.nodeSelector are allowed (no mutations or "
+                       "deletions)");
+            break;
+        }
+}
+
 static ContainerArray with_images_of(const ContainerArray *now, const ContainerArray *before,
                                      Arena *arena)
 {
@@ -242,56 +275,91 @@ static ContainerArray with_images_of(const ContainerArray *now, const ContainerA
     return copy;
 }
 
-/* A pod that is held back by gates may still be told more narrowly where to run. */
-static void allow_gated_changes(PodSpec *spec, const PodSpec *before, Causes *causes)
+static void restore_images(PodSpec *spec, const PodSpec *before, Arena *arena)
 {
-    const TypeName *name = type_find(&type_PodSpec, "nodeSelector", 12);
+    spec->containers = with_images_of(&spec->containers, &before->containers, arena);
+}
 
-    for (size_t i = 0; i < before->node_selector.n; i++)
-        if (!str_equal(string_map_get(&spec->node_selector, before->node_selector.v[i].key),
-                       before->node_selector.v[i].value)) {
-            causes_add(causes, CAUSE_INVALID, "spec.nodeSelector",
-                       validate_bad_value(name->field, &spec->node_selector, causes),
-                       "only additions to spec.nodeSelector are allowed (no mutations or "
-                       "deletions)");
-            break;
-        }
-    spec->node_selector = before->node_selector;
-    if (!before->affinity && spec->affinity && !spec->affinity->pod_affinity &&
-        !spec->affinity->pod_anti_affinity)
+static void restore_init_images(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->init_containers = with_images_of(&spec->init_containers, &before->init_containers, arena);
+}
+
+static void restore_deadline(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->active_deadline_seconds = before->active_deadline_seconds;
+}
+
+static void restore_tolerations(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->tolerations = before->tolerations;
+}
+
+static void restore_grace(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    int64_t *now = spec->termination_grace_period_seconds,
+            *old = before->termination_grace_period_seconds;
+
+    if (old && *old < 0 && now && *now == 1)
+        spec->termination_grace_period_seconds = old;
+}
+
+static void restore_gates(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->scheduling_gates = before->scheduling_gates;
+}
+
+static void restore_node_selector(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    if (before->scheduling_gates.n)
+        spec->node_selector = before->node_selector;
+}
+
+static void restore_affinity(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    if (before->scheduling_gates.n && !before->affinity && spec->affinity &&
+        !spec->affinity->pod_affinity && !spec->affinity->pod_anti_affinity)
         spec->affinity = NULL;
+}
+
+/* An update is right if each field changes in its own way, and nothing is left once all of them are
+ * put back. The node's tests take from here what may change while a pod runs. */
+static const struct {
+    PodMutableField field;
+    void (*check)(const PodSpec *now, const PodSpec *before, Causes *causes);
+    void (*restore)(PodSpec *spec, const PodSpec *before, Arena *arena);
+} mutable_fields[] = {
+    {{"spec.containers[*].image", true}, NULL, restore_images},
+    {{"spec.initContainers[*].image", true}, NULL, restore_init_images},
+    {{"spec.activeDeadlineSeconds", true}, check_deadline, restore_deadline},
+    {{"spec.tolerations", true}, check_tolerations, restore_tolerations},
+    {{"spec.terminationGracePeriodSeconds", true}, NULL, restore_grace},
+    {{"spec.schedulingGates", false}, check_gates, restore_gates},
+    {{"spec.nodeSelector", false}, check_node_selector, restore_node_selector},
+    {{"spec.affinity", false}, NULL, restore_affinity},
+    {{"spec.ephemeralContainers", true}, NULL, NULL}, /* by validate_pod_ephemeral() alone */
+};
+
+const PodMutableField *pod_mutable_field(size_t i)
+{
+    return i < ARRAY_LEN(mutable_fields) ? &mutable_fields[i].field : NULL;
 }
 
 static void validate_pod_update(const Pod *pod, const Pod *before, Causes *causes)
 {
     const PodSpec *now = &pod->spec, *old = &before->spec;
-    PodSpec same = *now; /* with all that may change put back */
+    PodSpec same = *now;
 
     if (!containers_may_follow(&now->containers, &old->containers, "spec.containers", causes) ||
         !containers_may_follow(&now->init_containers, &old->init_containers, "spec.initContainers",
                                causes))
         return;
-    validate_deadline_update(now->active_deadline_seconds, old->active_deadline_seconds, causes);
-    for (size_t i = 0; i < old->tolerations.n; i++)
-        if (!toleration_is_kept(&old->tolerations.v[i], &now->tolerations)) {
-            causes_forbidden(causes, "spec.tolerations",
-                             "existing toleration can not be modified except its "
-                             "tolerationSeconds");
-            break;
-        }
-    validate_gates_update(&now->scheduling_gates, &old->scheduling_gates, causes);
-
-    same.containers = with_images_of(&now->containers, &old->containers, causes->arena);
-    same.init_containers =
-        with_images_of(&now->init_containers, &old->init_containers, causes->arena);
-    same.active_deadline_seconds = old->active_deadline_seconds;
-    same.scheduling_gates = old->scheduling_gates;
-    same.tolerations = old->tolerations;
-    if (old->termination_grace_period_seconds && *old->termination_grace_period_seconds < 0 &&
-        same.termination_grace_period_seconds && *same.termination_grace_period_seconds == 1)
-        same.termination_grace_period_seconds = old->termination_grace_period_seconds;
-    if (old->scheduling_gates.n)
-        allow_gated_changes(&same, old, causes);
+    for (size_t i = 0; i < ARRAY_LEN(mutable_fields); i++)
+        if (mutable_fields[i].check)
+            mutable_fields[i].check(now, old, causes);
+    for (size_t i = 0; i < ARRAY_LEN(mutable_fields); i++)
+        if (mutable_fields[i].restore)
+            mutable_fields[i].restore(&same, old, causes->arena);
     if (!type_equal(&type_PodSpec, &same, old))
         causes_forbidden(
             causes, "spec",

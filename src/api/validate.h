@@ -120,4 +120,11 @@ void validate_object_status(const Kind *kind, const void *value, const void *bef
 /* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
 void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
 
+/* A field of a pod's spec that may change after its creation. */
+typedef struct PodMutableField {
+    const char *path;
+    bool bound; /* also when the pod has a node */
+} PodMutableField;
+const PodMutableField *pod_mutable_field(size_t i); /* NULL: there are no more */
+
 #endif

@@ -316,6 +316,7 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
     PodFacts facts;
     int r;
 
+    s->pod = object_ref(pod->object);
     s->name = arena_strdup(&s->arena, container->name);
     s->image = arena_strdup(&s->arena, str_or(container->image, ""));
     s->id = arena_strdup(&s->arena, c->id);
@@ -359,6 +360,7 @@ ContainerSpec *container_spec_free(ContainerSpec *s)
 
     if (!s)
         return NULL;
+    object_unref(s->pod);
     arena = s->arena;
     free(s);
     arena_clear(&arena);

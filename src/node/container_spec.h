@@ -17,6 +17,7 @@ typedef struct SpecMount {
 
 typedef struct ContainerSpec {
     Arena arena;
+    Object *pod; /* texts of it are used as they are: this version stays while the spec does */
     const char *name, *id, *bundle, *root; /* root: folder of upper, work, root */
     const char *image;                     /* as the pod names it */
     StringArray layers;

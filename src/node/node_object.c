@@ -390,7 +390,7 @@ static void on_version(void *data, const ProcessResult *result)
 {
     static const char *const before = "crun version ";
     NodeAgent *agent = data;
-    _free_ char *text = mem_strndup((const char *)result->out.p, result->out.n);
+    _free_ char *text = mem_strndup(str_or((const char *)result->out.p, ""), result->out.n);
 
     agent->busy--;
     if (agent->stopping || result->error || result->exit_status || !str_starts_with(text, before))

@@ -25,6 +25,7 @@
 typedef struct SandboxWork {
     uv_work_t work;
     AgentPod *pod;
+    Object *object; /* the pod's version that was read: it stays while its texts are in use */
     char *run, *data, *data_dir, *cgroup;
     bool share_ipc;
     int64_t fs_group;
@@ -49,6 +50,7 @@ static SandboxWork *work_new(AgentPod *pod)
     SandboxWork *w = mem_new_type(SandboxWork);
 
     w->pod = agent_pod_ref(pod);
+    w->object = object_ref(pod->object);
     w->run = mem_strdup(pod->run);
     w->data = mem_strdup(pod->data);
     w->data_dir = mem_strdup(pod->agent->options.data_dir);
@@ -64,6 +66,7 @@ static SandboxWork *work_new(AgentPod *pod)
 static void work_free(SandboxWork *w)
 {
     agent_pod_unref(w->pod);
+    object_unref(w->object);
     arena_clear(&w->arena);
     free(w->run);
     free(w->data);

@@ -286,9 +286,15 @@ static void removal_work(uv_work_t *work)
 
 static void on_finalizer_removed(void *data, const ApiStatus *status, Object *object)
 {
-    if (status->reason != STATUS_OK && status->reason != STATUS_NOT_FOUND &&
-        status->reason != STATUS_CONFLICT)
-        log_warn("node", "removing a volume's finalizer: %s", str_or(status->message, "refused"));
+    NodeAgent *agent = data;
+
+    agent->busy--;
+    /* After a conflict, the version that was in the way is heard of. */
+    if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
+        status->reason == STATUS_CONFLICT || agent->stopping)
+        return;
+    log_warn("node", "removing a volume's finalizer: %s", str_or(status->message, "refused"));
+    retry_later(agent, REMOVE_RETRY_NS);
 }
 
 static void removal_done(uv_work_t *work, int status)
@@ -315,7 +321,8 @@ static void removal_done(uv_work_t *work, int status)
             if (!str_equal(finalizers->v[i], VOLUME_FINALIZER))
                 finalizers->v[kept++] = finalizers->v[i];
         finalizers->n = kept;
-        client_update(agent->options.client, copy, NULL, on_finalizer_removed, NULL);
+        agent->busy++;
+        client_update(agent->options.client, copy, NULL, on_finalizer_removed, agent);
     }
     work_free(w);
 }
