@@ -243,7 +243,7 @@ static void check_gates(const PodSpec *spec, const PodSpec *old_spec, Causes *ca
                 causes, arena_printf(causes->arena, "spec.schedulingGates[%zu].name", i),
                 arena_printf(causes->arena,
                              "only deletion is allowed, but found new scheduling gate '%s'",
-                             now->v[i].name));
+                             str_or(now->v[i].name, "")));
     }
 }
 

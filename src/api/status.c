@@ -139,6 +139,7 @@ static const char *resource_name(Arena *arena, const Kind *kind)
     return arena_printf(arena, "%s.%s", kind->plural, kind->group);
 }
 
+/* name may be NULL, as that of a reference may be. */
 static ApiStatus *about(ApiStatus *ret, Arena *arena, StatusReason reason, const Kind *kind,
                         const char *name)
 {
@@ -152,14 +153,14 @@ static ApiStatus *about(ApiStatus *ret, Arena *arena, StatusReason reason, const
 int status_not_found(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name)
 {
     about(ret, arena, STATUS_NOT_FOUND, kind, name)->message =
-        arena_printf(arena, "%s \"%s\" not found", resource_name(arena, kind), name);
+        arena_printf(arena, "%s \"%s\" not found", resource_name(arena, kind), str_or(name, ""));
     return ret->reason;
 }
 
 int status_already_exists(ApiStatus *ret, Arena *arena, const Kind *kind, const char *name)
 {
-    about(ret, arena, STATUS_ALREADY_EXISTS, kind, name)->message =
-        arena_printf(arena, "%s \"%s\" already exists", resource_name(arena, kind), name);
+    about(ret, arena, STATUS_ALREADY_EXISTS, kind, name)->message = arena_printf(
+        arena, "%s \"%s\" already exists", resource_name(arena, kind), str_or(name, ""));
     return ret->reason;
 }
 
@@ -171,7 +172,7 @@ int status_conflict(ApiStatus *ret, Arena *arena, const Kind *kind, const char *
                  "and try again";
     about(ret, arena, STATUS_CONFLICT, kind, name)->message =
         arena_printf(arena, "Operation cannot be fulfilled on %s \"%s\": %s",
-                     resource_name(arena, kind), name, detail);
+                     resource_name(arena, kind), str_or(name, ""), detail);
     return ret->reason;
 }
 

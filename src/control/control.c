@@ -87,7 +87,11 @@ void controller_watch(Controller *controller, const Kind *kind, ControllerOnEven
 
 void controller_enqueue(Controller *controller, const char *ns, const char *name)
 {
-    _free_ char *key = str_empty(ns) ? mem_strdup(name) : mem_printf("%s/%s", ns, name);
+    _free_ char *key = NULL;
+
+    if (!name)
+        return; /* a reference that names nothing, such as an empty claimRef */
+    key = str_empty(ns) ? mem_strdup(name) : mem_printf("%s/%s", ns, name);
 
     workqueue_add(controller->queue, key);
 }

@@ -59,7 +59,7 @@ struct Reconcile {
 typedef void (*ControllerOnEvent)(Controller *controller, const WatchEvent *event);
 /* In start only. One watch a kind is shared by all controllers. */
 void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event);
-/* Adds "ns/name" ("name" for ns empty) to the queue. */
+/* Adds "ns/name" ("name" for ns empty) to the queue; nothing where name is NULL. */
 void controller_enqueue(Controller *controller, const char *ns, const char *name);
 /* The object's own key: for the kind that the controller is about. */
 void controller_enqueue_self(Controller *controller, const WatchEvent *event);

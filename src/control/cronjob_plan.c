@@ -89,7 +89,7 @@ static void keep_active(const CronJobInput *input, Arena *arena, CronJobPlan *pl
 
         if (!job)
             note(plan, arena, "Normal", "MissingJob",
-                 arena_printf(arena, "Active job went missing: %s", before->v[i].name));
+                 arena_printf(arena, "Active job went missing: %s", str_or(before->v[i].name, "")));
         else if (!cronjob_job_has_ended(job))
             active->v[active->n++] = before->v[i];
     }

@@ -21,10 +21,13 @@ static int32_t replicas_of(const Deployment *deployment)
 
 int32_t deployment_max_surge(const Deployment *deployment)
 {
+    int32_t replicas = replicas_of(deployment);
+    int64_t n;
+
     if (!is_rolling(deployment))
         return 0;
-    return (int32_t)scaled_value(deployment->spec.strategy.rolling_update->max_surge,
-                                 replicas_of(deployment), true, 0);
+    n = scaled_value(deployment->spec.strategy.rolling_update->max_surge, replicas, true, 0);
+    return (int32_t)MIN_OF(n, (int64_t)INT32_MAX - replicas); /* the sum of both stays a count */
 }
 
 int32_t deployment_max_unavailable(const Deployment *deployment)
@@ -41,22 +44,23 @@ int32_t deployment_max_unavailable(const Deployment *deployment)
     return (int32_t)MIN_OF(n, replicas);
 }
 
+/* Sums over sets stop at the largest count, since each set alone may want that many. */
 int32_t rollout_wanted(const Rollout *rollout)
 {
-    int32_t n = rollout->current ? set_replicas(rollout->current) : 0;
+    int64_t n = rollout->current ? set_replicas(rollout->current) : 0;
 
     for (size_t i = 0; i < rollout->n_old; i++)
         n += set_replicas(rollout->old[i]);
-    return n;
+    return (int32_t)MIN_OF(n, (int64_t)INT32_MAX);
 }
 
 int32_t rollout_available(const Rollout *rollout)
 {
-    int32_t n = rollout->current ? rollout->current->status.available_replicas : 0;
+    int64_t n = rollout->current ? rollout->current->status.available_replicas : 0;
 
     for (size_t i = 0; i < rollout->n_old; i++)
         n += rollout->old[i]->status.available_replicas;
-    return n;
+    return (int32_t)MIN_OF(n, (int64_t)INT32_MAX);
 }
 
 void rollout_add(Rollout *rollout, DeploymentActionType type, const ReplicaSet *set, int32_t from,
@@ -143,7 +147,7 @@ static int compare_shares(const void *a, const void *b)
 static int32_t fraction(const Rollout *rollout, const ReplicaSet *set)
 {
     int64_t before = annotated(set, DEPLOYMENT_MAX);
-    int64_t now = rollout->replicas + rollout->surge;
+    int64_t now = rollout->replicas + rollout->surge, has = set_replicas(set), share;
 
     if (rollout->replicas == 0)
         return -set_replicas(set);
@@ -151,8 +155,10 @@ static int32_t fraction(const Rollout *rollout, const ReplicaSet *set)
         before = rollout->deployment->status.replicas;
     if (before <= 0)
         return 0;
+    before = MIN_OF(before, (int64_t)INT32_MAX); /* an annotation: it may say anything */
     /* rounded half away from zero; both are positive */
-    return (int32_t)((2 * set_replicas(set) * now + before) / (2 * before)) - set_replicas(set);
+    share = (2 * has * now + before) / (2 * before);
+    return (int32_t)(MIN_OF(share, (int64_t)INT32_MAX) - has);
 }
 
 static void scale_in_proportion(Rollout *rollout)
@@ -235,7 +241,7 @@ static void shrink_old(Rollout *rollout)
 {
     int32_t least = rollout->replicas - rollout->unavailable;
     int32_t pending = set_replicas(rollout->current) - rollout->current->status.available_replicas;
-    int32_t may_go = rollout_wanted(rollout) - least - pending;
+    int64_t may_go = (int64_t)rollout_wanted(rollout) - least - pending;
     int32_t spare = rollout_available(rollout) - least;
     int32_t *sizes = arena_new_n(rollout->arena, int32_t, rollout->n_old + 1);
 

@@ -91,7 +91,7 @@ const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t 
 
     if (PLAN_MUTATED(PLAN_MUTATION_SHARED_CLAIM))
         ordinal = 0;
-    return arena_printf(arena, "%s-%s-%" PRId64, name, set->metadata.name, ordinal);
+    return arena_printf(arena, "%s-%s-%" PRId64, str_or(name, ""), set->metadata.name, ordinal);
 }
 
 /* The claims' volumes come first, and replace volumes of the same name. */

@@ -388,7 +388,7 @@ static int find_bound(Call *call, const BoundObjectReference *reference, Object 
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "cannot bind token for serviceaccount \"%s\" to \"%s\" (only Pods can be "
                           "bound to)",
-                          call->route.name, reference->kind);
+                          call->route.name, str_or(reference->kind, ""));
     *ret = store_head(call->server->store, &kind_pod, call->route.ns, reference->name);
     if (!*ret)
         return status_not_found(reterr, call->arena, &kind_pod, reference->name);
