@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: what a maintainer types. Meson does the work.
-.PHONY: all check asan fuzz format bench clean help
+.PHONY: all check asan hostile fuzz format bench clean help
 all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
 	@scripts/test
 asan:           ## unit, wire, sim, corpus and fault tests under ASan and UBSan, in build-asan/
 	@scripts/test --sanitize-only
+hostile:        ## every field of every kind, wrong in every way, by every verb and in every format (an hour)
+	@scripts/hostile
 fuzz:           ## libFuzzer targets in build-fuzz/ (needs clang)
 	@CC=clang scripts/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 format:         ## format all C files
