@@ -6,6 +6,7 @@
  */
 #include <malloc.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,6 +24,8 @@
 #define CERTIFICATE_SECONDS (INT64_C(365) * 86400)
 #define YEARS_10 (INT64_C(3650) * 86400)
 #define IDLE_NS (INT64_C(90) * NS_PER_SEC) /* a connection without a request */
+#define FILES_WANTED 65536
+#define UNKNOWN_IDLE_NS (INT64_C(15) * NS_PER_SEC) /* the same, of a peer that is not known */
 #define DRAIN_NS (INT64_C(2) * NS_PER_SEC)
 
 static void log_net_error(void *data, const Err *err)
@@ -91,6 +94,26 @@ static const char *first_address(Arena *arena, const char *cidr_text, Err *reter
     return text;
 }
 
+/* Half of the descriptors are for pods, files and the connections to pods: connections must not
+ * be able to take them all. */
+static void limit_connections(HttpLimits *limits)
+{
+    struct rlimit files;
+    unsigned most = limits->connections;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = MAX_OF(files.rlim_cur, MIN_OF(files.rlim_max, (rlim_t)FILES_WANTED));
+        if (setrlimit(RLIMIT_NOFILE, &files) == 0 || getrlimit(RLIMIT_NOFILE, &files) == 0)
+            most = (unsigned)MIN_OF((rlim_t)most, files.rlim_cur / 2);
+    }
+    limits->connections = most;
+    limits->reserve = most / 4;
+    limits->per_address = most / 16;
+    limits->known_per_address = most / 4;
+    limits->idle_timeout_ns = IDLE_NS;
+    limits->unknown_idle_timeout_ns = UNKNOWN_IDLE_NS;
+}
+
 static int open_api(App *app, Err *reterr)
 {
     Options *o = app->options;
@@ -136,7 +159,7 @@ static int open_api(App *app, Err *reterr)
     r = app_use_certificate(app, &http.tls, reterr);
     if (r < 0)
         return r;
-    http.limits.idle_timeout_ns = IDLE_NS;
+    limit_connections(&http.limits);
     http.handler = server_http_handler(app->server);
     app->http = http_server_new(&app->loop, &http);
     http_tls_free(http.tls);

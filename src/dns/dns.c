@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sockets: UDP and TCP on one address. A packet is one unit of work: what is wrong with it ends
- * there. TCP clients may send several questions; answers go out in the order they are ready. A
- * quiet TCP client is let go after ten seconds.
+ * there. TCP clients may send several questions; answers are sent in the order they are ready.
+ *
+ * TCP clients are bounded: in number, in all and for each address, where the oldest one makes room
+ * for a new one; in time, since one that completes no question for ten seconds is closed; and in
+ * memory, since a client is not read while its answers wait for it to read them or while too many
+ * of its questions are with the forwarder.
  */
 #include <uv.h>
 
@@ -12,7 +16,10 @@
 
 #define MESSAGE_MAX 65535
 #define TCP_CLIENTS_MAX 128
+#define TCP_CLIENTS_OF_ADDRESS_MAX 16
 #define TCP_IDLE_MS 10000
+#define TCP_UNSENT_MAX (64 * 1024)
+#define TCP_PENDING_MAX 16
 
 struct DnsServer {
     uv_loop_t *loop;
@@ -59,6 +66,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(room, sizeof(room));
 }
 
+static uint32_t udp_address(const struct sockaddr *from)
+{
+    return from->sa_family == AF_INET ? ((const struct sockaddr_in *)from)->sin_addr.s_addr : 0;
+}
+
 static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
                    unsigned flags)
 {
@@ -80,7 +92,8 @@ static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct s
         memcpy(&question->from, from,
                from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                            : sizeof(struct sockaddr_in));
-        forwarder_ask(server->forwarder, packet, false, on_udp_forwarded, question);
+        forwarder_ask(server->forwarder, packet, false, udp_address(from), on_udp_forwarded,
+                      question);
         return;
     }
 }
@@ -95,7 +108,8 @@ typedef struct TcpClient {
     uint8_t in[MESSAGE_MAX + 2];
     size_t n;
     size_t pending; /* forwarded questions */
-    bool closing;
+    uint32_t address;
+    bool reading, running, closing;
     int handles;
 } TcpClient;
 
@@ -131,12 +145,19 @@ static void on_tcp_idle(uv_timer_t *timer)
 
 typedef struct TcpWrite {
     uv_write_t write;
+    TcpClient *client;
     uint8_t bytes[];
 } TcpWrite;
 
+static void tcp_run(TcpClient *client);
+
 static void on_tcp_written(uv_write_t *write, int status)
 {
-    free(CONTAINER_OF(write, TcpWrite, write));
+    TcpWrite *w = CONTAINER_OF(write, TcpWrite, write);
+    TcpClient *client = w->client;
+
+    free(w);
+    tcp_run(client);
 }
 
 static void tcp_answer(TcpClient *client, Bytes answer)
@@ -147,6 +168,7 @@ static void tcp_answer(TcpClient *client, Bytes answer)
     if (client->closing || !answer.n)
         return;
     w = mem_resize(NULL, sizeof(*w) + answer.n + 2);
+    w->client = client;
     w->bytes[0] = (uint8_t)(answer.n >> 8);
     w->bytes[1] = (uint8_t)answer.n;
     memcpy(w->bytes + 2, answer.p, answer.n);
@@ -161,6 +183,7 @@ static void on_tcp_forwarded(void *data, Bytes answer)
 
     client->pending--;
     tcp_answer(client, answer);
+    tcp_run(client);
     tcp_client_release(client);
 }
 
@@ -175,7 +198,8 @@ static void tcp_question(TcpClient *client, Bytes packet)
         return;
     case DNS_E_FORWARD:
         client->pending++;
-        forwarder_ask(client->server->forwarder, packet, true, on_tcp_forwarded, client);
+        forwarder_ask(client->server->forwarder, packet, true, client->address, on_tcp_forwarded,
+                      client);
         return;
     default:
         tcp_close(client);
@@ -197,17 +221,75 @@ static void on_tcp_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         tcp_close(client);
         return;
     }
-    uv_timer_again(&client->timer);
     client->n += (size_t)n;
-    while (!client->closing && client->n >= 2) {
+    tcp_run(client);
+}
+
+static bool may_ask(const TcpClient *client)
+{
+    return !client->closing && client->pending < TCP_PENDING_MAX &&
+           uv_stream_get_write_queue_size((const uv_stream_t *)&client->tcp) < TCP_UNSENT_MAX;
+}
+
+/* Takes the questions that have come, as long as the client takes its answers, and reads on if it
+ * has taken all. */
+static void tcp_run(TcpClient *client)
+{
+    bool read;
+
+    if (client->running || client->closing)
+        return;
+    client->running = true;
+    while (client->n >= 2 && may_ask(client)) {
         size_t length = (size_t)(client->in[0] << 8 | client->in[1]);
 
         if (client->n < length + 2)
             break;
+        uv_timer_again(&client->timer);
         tcp_question(client, (Bytes){client->in + 2, length});
         client->n -= length + 2;
         memmove(client->in, client->in + length + 2, client->n);
     }
+    client->running = false;
+    if (client->closing)
+        return;
+    read = may_ask(client);
+    if (read && !client->reading)
+        uv_read_start((uv_stream_t *)&client->tcp, on_tcp_alloc, on_tcp_read);
+    else if (!read && client->reading)
+        uv_read_stop((uv_stream_t *)&client->tcp);
+    client->reading = read;
+}
+
+static uint32_t tcp_address(const uv_tcp_t *tcp)
+{
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    int n = sizeof(name);
+
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&name, &n) < 0 || name.ss_family != AF_INET)
+        return 0;
+    return ((const struct sockaddr_in *)&name)->sin_addr.s_addr;
+}
+
+/* A new client always gets in: the oldest one of its address, or of all, makes room. */
+static void tcp_make_room(DnsServer *server, uint32_t address)
+{
+    TcpClient *oldest = NULL;
+    size_t n = 0;
+
+    LIST_EACH(&server->clients, node)
+    {
+        TcpClient *client = CONTAINER_OF(node, TcpClient, node);
+
+        if (client->address != address)
+            continue;
+        oldest = oldest ? oldest : client;
+        n++;
+    }
+    if (n >= TCP_CLIENTS_OF_ADDRESS_MAX)
+        tcp_close(oldest);
+    else if (server->n_clients >= TCP_CLIENTS_MAX)
+        tcp_close(CONTAINER_OF(server->clients.next, TcpClient, node));
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -223,15 +305,28 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_tcp_init(server->loop, &client->tcp);
     uv_timer_init(server->loop, &client->timer);
     client->tcp.data = client->timer.data = client;
+    if (uv_accept(listener, (uv_stream_t *)&client->tcp) == 0) {
+        int room = TCP_UNSENT_MAX;
+
+        /* What waits in the kernel is memory, too. */
+        uv_send_buffer_size((uv_handle_t *)&client->tcp, &room);
+        client->address = tcp_address(&client->tcp);
+        tcp_make_room(server, client->address);
+    }
     list_append(&server->clients, &client->node);
     server->n_clients++;
-    if (uv_accept(listener, (uv_stream_t *)&client->tcp) < 0 ||
-        server->n_clients > TCP_CLIENTS_MAX) {
-        tcp_close(client);
-        return;
-    }
     uv_timer_start(&client->timer, on_tcp_idle, TCP_IDLE_MS, TCP_IDLE_MS);
-    uv_read_start((uv_stream_t *)&client->tcp, on_tcp_alloc, on_tcp_read);
+    tcp_run(client);
+}
+
+size_t dns_server_unsent(const DnsServer *server)
+{
+    size_t n = 0;
+
+    LIST_EACH(&server->clients, node)
+    n += uv_stream_get_write_queue_size(
+        (const uv_stream_t *)&CONTAINER_OF(node, TcpClient, node)->tcp);
+    return n;
 }
 
 /* ---- start, stop ---- */

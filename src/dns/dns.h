@@ -24,6 +24,7 @@ typedef struct DnsOptions {
 int dns_server_start(struct uv_loop_s *loop, Client *client, const DnsOptions *options,
                      DnsServer **ret, Err *reterr);
 DnsServer *dns_server_stop(DnsServer *server);
+size_t dns_server_unsent(const DnsServer *server); /* bytes that TCP clients have not taken */
 
 /* Pure: a packet in, a packet out, for tests and fuzzing. */
 typedef struct DnsZone DnsZone; /* the names, kept from watch events */

@@ -29,6 +29,7 @@ typedef struct Question {
     ForwardDone done;
     void *data;
     bool tcp;
+    uint32_t source;
     unsigned tries;
     uint16_t id_before, id;
     uv_udp_t udp;
@@ -261,7 +262,17 @@ static void ask_next(Question *q)
     send_question(q, (const struct sockaddr *)&f->servers[q->tries++ % f->n_servers]);
 }
 
-void forwarder_ask(Forwarder *f, Bytes question, bool tcp, ForwardDone done, void *data)
+static bool is_too_much(const Forwarder *f, uint32_t source)
+{
+    size_t n = 0;
+
+    LIST_EACH(&f->questions, node)
+    n += CONTAINER_OF(node, Question, node)->source == source;
+    return f->n_questions > FORWARD_MAX || n > FORWARD_OF_SOURCE_MAX;
+}
+
+void forwarder_ask(Forwarder *f, Bytes question, bool tcp, uint32_t source, ForwardDone done,
+                   void *data)
 {
     Question *q;
 
@@ -275,6 +286,7 @@ void forwarder_ask(Forwarder *f, Bytes question, bool tcp, ForwardDone done, voi
     q->done = done;
     q->data = data;
     q->tcp = tcp;
+    q->source = source;
     q->n = question.n;
     q->message[0] = (uint8_t)(question.n >> 8);
     q->message[1] = (uint8_t)question.n;
@@ -287,7 +299,8 @@ void forwarder_ask(Forwarder *f, Bytes question, bool tcp, ForwardDone done, voi
     q->timer.data = q;
     q->handles = 1;
     list_append(&f->questions, &q->node);
-    if (++f->n_questions > FORWARD_MAX)
+    f->n_questions++;
+    if (is_too_much(f, source))
         finish_failed(q);
     else
         ask_next(q);

@@ -49,6 +49,7 @@ void conn_close(HttpConnection *conn)
     conn->closed = true;
     list_remove(&conn->dirty);
     list_remove(&conn->node);
+    places_leave(conn);
     LIST_EACH_SAFE(&conn->requests, node)
     request_finish(CONTAINER_OF(node, Request, node), !CONTAINER_OF(node, Request, node)->out_done);
     if (conn->has_poll) {
@@ -196,6 +197,8 @@ void conn_flush(HttpConnection *conn)
         if (conn->closed)
             return;
     }
+    if (conn->server->unsent > 0 || conn->blocked)
+        server_tick_start(conn->server);
     update_poll(conn);
 }
 
@@ -327,27 +330,75 @@ void conn_drain(HttpConnection *conn)
 
 void conn_deadline(HttpConnection *conn, int64_t ns)
 {
+    conn->idle = false;
     conn->deadline_ms = ns > 0 ? (int64_t)uv_now(conn->server->loop) + ns / 1000000 : 0;
     if (ns > 0)
         server_tick_start(conn->server);
 }
 
+/* Frames that are not requests (pings, settings) do not make a connection less idle. */
+void conn_idle(HttpConnection *conn)
+{
+    const HttpLimits *limits = &conn->server->limits;
+
+    if (conn->idle)
+        return;
+    conn_deadline(conn, !conn->known && limits->unknown_idle_timeout_ns
+                            ? limits->unknown_idle_timeout_ns
+                            : limits->idle_timeout_ns);
+    conn->idle = true;
+}
+
+/* Whether the request holds on to the connection for longer than it may. */
+static bool is_late(const Request *request, int64_t now_ms)
+{
+    int64_t stall_ms = request->server->limits.stall_timeout_ns / 1000000;
+
+    if (request->waits_body && now_ms >= request_body_deadline(request))
+        return true;
+    /* An answer without an end yet is its handler's to bound. */
+    return request->ended && request->pending > 0 && now_ms - request->out_progress_ms >= stall_ms;
+}
+
+/* The socket has taken nothing for too long, and no handler has a say in it. */
+static bool is_stuck(HttpConnection *conn, int64_t now_ms)
+{
+    if (wire_unsent(&conn->wire) == 0 || conn->out_seen != conn->wire.bytes_out) {
+        conn->out_seen = conn->wire.bytes_out;
+        conn->out_seen_ms = now_ms;
+        return false;
+    }
+    LIST_EACH(&conn->requests, node)
+    {
+        if (!CONTAINER_OF(node, Request, node)->ended)
+            return false;
+    }
+    return now_ms - conn->out_seen_ms >= conn->server->limits.stall_timeout_ns / 1000000;
+}
+
 void conn_tick(HttpConnection *conn, int64_t now_ms)
 {
-    int64_t body_ms = conn->server->limits.body_timeout_ns / 1000000;
-
-    if (conn->deadline_ms && now_ms >= conn->deadline_ms) {
+    if (is_stuck(conn, now_ms)) {
         conn_close(conn);
         return;
     }
-    if (!conn->h2 || conn->server->waiting == 0)
+    if (conn->deadline_ms && now_ms >= conn->deadline_ms) {
+        if (conn->h2 && conn->idle)
+            h2_leave(conn);
+        else
+            conn_close(conn);
+        return;
+    }
+    if (conn->server->waiting == 0 && conn->server->unsent == 0)
         return;
     LIST_EACH_SAFE(&conn->requests, node)
     {
         Request *request = CONTAINER_OF(node, Request, node);
 
-        if (request->waits_body && now_ms - request->body_progress_ms >= body_ms)
+        if (is_late(request, now_ms))
             http_abort(&request->pub);
+        if (conn->closed)
+            return;
     }
 }
 
@@ -452,6 +503,7 @@ HttpConnection *conn_new(HttpServer *server, int fd, const HttpPeer *peer)
 void conn_start(HttpConnection *conn)
 {
     set_address(conn);
+    places_take(conn);
     conn->has_poll = true;
     uv_poll_init(conn->server->loop, &conn->poll, conn->wire.fd);
     conn->poll.data = conn;

@@ -185,6 +185,7 @@ static int on_headers_complete(llhttp_t *parser)
     if (conn->closed)
         return -1;
     conn_deadline(conn, conn->server->limits.body_timeout_ns);
+    request->body_began_ms = request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
     if (request->wants_continue && !request->begun && request->pub.on_body && !request->no_body) {
         request->wants_continue = false;
         protocol_h1.go_on(request);
@@ -198,9 +199,12 @@ static int on_body(llhttp_t *parser, const char *p, size_t n)
 {
     HttpConnection *conn = conn_of(parser);
 
-    conn_deadline(conn, conn->server->limits.body_timeout_ns);
-    if (conn->h1_request)
+    if (conn->h1_request) {
+        conn->h1_request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
+        conn->h1_request->body_seen += n;
+        conn->deadline_ms = request_body_deadline(conn->h1_request);
         request_body(conn->h1_request, (const uint8_t *)p, n);
+    }
     return conn->closed ? -1 : 0;
 }
 
@@ -504,7 +508,7 @@ static void pull(HttpConnection *conn)
     else if (conn->eof && conn->kept.n == 0)
         conn_close_soon(conn);
     else
-        conn_deadline(conn, conn->server->limits.idle_timeout_ns);
+        conn_idle(conn);
 }
 
 static void more(Request *request)

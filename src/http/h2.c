@@ -18,6 +18,8 @@
 #define OUTBOUND_MAX 10000
 #define RESETS_MAX 500
 #define DROP_MAX (8 * 1024 * 1024)
+/* Time for the peer to take our last words. */
+#define LEAVE_NS (2 * INT64_C(1000000000))
 /* What no answer of ours needs. */
 #define ANSWER_HEADERS_MAX 32
 
@@ -116,7 +118,7 @@ static void head_complete(HttpConnection *conn, Request *request, bool end)
     conn->h2_head = NULL;
     if (!end) {
         request->waits_body = true;
-        request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
+        request->body_began_ms = request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
         conn->server->waiting++;
         server_tick_start(conn->server);
     }
@@ -343,6 +345,15 @@ static void pull(HttpConnection *conn)
         conn_close(conn);
     else if (is_over(conn))
         conn_close_soon(conn);
+    else if (conn->n_requests == 0 && !conn->h2_head)
+        conn_idle(conn);
+}
+
+void h2_leave(HttpConnection *conn)
+{
+    nghttp2_session_terminate_session(conn->h2, NGHTTP2_NO_ERROR);
+    conn_deadline(conn, LEAVE_NS);
+    conn_dirty(conn);
 }
 
 static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
@@ -363,10 +374,12 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
         return false;
     }
     /* A head in pieces has its time; a whole one has none. */
-    if (conn->h2_head && !conn->deadline_ms)
+    if (conn->h2_head && (!conn->deadline_ms || conn->idle))
         conn_deadline(conn, conn->server->limits.head_timeout_ns);
+    else if (!conn->h2_head && conn->n_requests > 0)
+        conn_deadline(conn, 0);
     else if (!conn->h2_head)
-        conn_deadline(conn, conn->n_requests == 0 ? conn->server->limits.idle_timeout_ns : 0);
+        conn_idle(conn);
     if (nghttp2_session_want_write(conn->h2) || is_over(conn))
         conn_dirty(conn);
     return true;

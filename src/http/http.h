@@ -10,8 +10,9 @@
  * http_respond, http_stream_end or http_abort. http_request_hold keeps it longer.
  *
  * Limits (HttpLimits) hold before anything is allocated on a peer's word: header bytes, body bytes,
- * streams per connection, connections, time for a head and for a body, and the bytes that wait for
- * a slow reader.
+ * streams per connection, connections (in all, of one address, of peers that are not known), time
+ * for a head and for a body, time for a finished answer to leave, and the bytes that wait for a slow
+ * reader.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -70,13 +71,19 @@ struct HttpRequest {
 };
 
 typedef struct HttpLimits {
-    size_t header_bytes;     /* 64 KiB */
-    size_t body;             /* 3 MiB, as kube-apiserver */
-    unsigned connections;    /* 4096 */
-    unsigned streams;        /* per h2 connection: 250 */
-    int64_t head_timeout_ns; /* 10 s */
-    int64_t body_timeout_ns; /* 60 s without progress */
-    int64_t idle_timeout_ns; /* 0: none */
+    size_t header_bytes;  /* 64 KiB */
+    size_t body;          /* 3 MiB, as kube-apiserver */
+    unsigned connections; /* 4096 */
+    /* Of places.c: 0 means no such limit, which is the default. */
+    unsigned reserve;                /* connections kept for known peers */
+    unsigned per_address;            /* connections of unknown peers from one address */
+    unsigned known_per_address;      /* connections of known peers from one address */
+    unsigned streams;                /* per h2 connection: 250 */
+    int64_t head_timeout_ns;         /* 10 s */
+    int64_t body_timeout_ns;         /* 60 s without progress, or below 8 KiB/s after as long */
+    int64_t idle_timeout_ns;         /* 0: none */
+    int64_t unknown_idle_timeout_ns; /* of unknown peers; 0: idle_timeout_ns */
+    int64_t stall_timeout_ns;        /* 60 s in which nothing of a finished answer leaves */
     size_t out_buffer; /* bytes waiting for a slow reader before on_drain style back-pressure shows:
                           1 MiB */
 } HttpLimits;
@@ -128,6 +135,9 @@ void http_loopback_eof(HttpLoopback *loopback); /* the peer ends its side */
 void http_loopback_stall(HttpLoopback *loopback, bool stall);
 bool http_loopback_closed(const HttpLoopback *loopback);
 HttpLoopback *http_loopback_free(HttpLoopback *loopback);
+
+/* The peer has authenticated itself: its connection counts as known from here on. */
+void http_request_known(HttpRequest *request);
 
 /* Keeps the request and its arena past on_close, for work that cannot be called back. */
 void http_request_hold(HttpRequest *request);

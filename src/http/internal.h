@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/strbuf.h"
+#include "base/strmap.h"
 #include "base/vec.h"
 #include "http/http.h"
 #include "http/wire.h"
@@ -36,6 +37,7 @@
 
 typedef struct Request Request;
 typedef struct Segment Segment;
+typedef struct PeerAddress PeerAddress;
 
 /* A piece of an answer. Either it owns `cap` bytes behind it, or p is held by release(holder). */
 struct Segment {
@@ -61,8 +63,8 @@ struct Request {
     int64_t content_length; /* -1: unknown */
     StrBuf body;
     size_t body_limit;
-    size_t body_seen; /* HTTP/2 */
-    int64_t body_progress_ms;
+    size_t body_seen;
+    int64_t body_began_ms, body_progress_ms;
 
     int status;
     const char *content_type;
@@ -71,7 +73,8 @@ struct Request {
     char length_text[24];
     Segment *out_first, *out_last;
     size_t pending;
-    size_t head_left; /* HTTP/1: of these, bytes of the answer's head */
+    int64_t out_progress_ms; /* when something of what is pending has last left */
+    size_t head_left;        /* HTTP/1: of these, bytes of the answer's head */
 
     bool dispatched : 1; /* the handler has seen it */
     bool too_large : 1;  /* its head */
@@ -133,8 +136,10 @@ typedef struct H1Head {
 
 struct HttpConnection {
     HttpServer *server;
-    ListNode node;  /* server->connections */
-    ListNode dirty; /* server->dirty */
+    ListNode node;                 /* server->connections */
+    ListNode dirty;                /* server->dirty */
+    ListNode of_class, of_address; /* server->unknown or known; the same of its address */
+    PeerAddress *place;            /* NULL: it has none */
     Wire wire;
     uv_poll_t poll;
     int poll_events;
@@ -146,6 +151,8 @@ struct HttpConnection {
     ListNode requests; /* HTTP/1: in order */
     unsigned n_requests;
     int64_t deadline_ms; /* uv_now; 0: none */
+    uint64_t out_seen;   /* bytes that had left when the tick last looked... */
+    int64_t out_seen_ms; /* ...and since when it is so */
     StrBuf kept;         /* bytes the protocol could not take yet */
 
     bool closed : 1;
@@ -157,6 +164,8 @@ struct HttpConnection {
     bool lingering : 1;  /* our side is shut; reading and dropping until the peer ends too */
     bool draining : 1;
     bool in_read : 1;
+    bool known : 1; /* see places.c */
+    bool idle : 1;  /* without a request; the deadline is that of an idle connection */
 
     nghttp2_session *h2;
     Request *h2_head;   /* its header block is being received */
@@ -193,7 +202,11 @@ struct HttpServer {
     SSL_CTX *tls;
     ListNode listeners, connections, dirty, graveyard, orphans, free_requests;
     unsigned n_free_requests, n_connections;
+    ListNode unknown, known; /* connections by class, oldest first */
+    StrMap addresses;        /* text -> PeerAddress */
+    unsigned n_unknown;
     unsigned waiting;    /* HTTP/2 requests whose body is still to come */
+    unsigned unsent;     /* requests with something pending */
     unsigned references; /* itself, its handles, its connections, its orphans */
     uint16_t port;
     uv_prepare_t prepare;
@@ -220,6 +233,8 @@ void conn_close_soon(HttpConnection *conn); /* when what was put has left */
 void conn_dirty(HttpConnection *conn);
 void conn_flush(HttpConnection *conn);
 void conn_deadline(HttpConnection *conn, int64_t ns); /* 0: none */
+/* Begins the time of an idle connection, unless it runs already. */
+void conn_idle(HttpConnection *conn);
 void conn_tick(HttpConnection *conn, int64_t now_ms);
 void conn_pause(HttpConnection *conn, bool pause);
 /* Answers what has arrived until now, and ends. */
@@ -236,6 +251,13 @@ static inline void conn_put(const void *p, size_t n)
     stage->n += n;
 }
 
+/* ---- places.c ---- */
+void places_take(HttpConnection *conn);
+void places_leave(HttpConnection *conn);
+/* The connection that is worth least; NULL: all are in use. */
+HttpConnection *places_least(HttpServer *server);
+void places_deinit(HttpServer *server);
+
 /* ---- request.c ---- */
 Request *request_new(HttpConnection *conn);
 void request_add_header(Request *request, const char *name, const char *value);
@@ -246,6 +268,8 @@ void request_dispatch(Request *request);
 void request_refuse(Request *request, int status, const char *text);
 void request_body(Request *request, const uint8_t *p, size_t n);
 void request_body_done(Request *request);
+/* When its body has to have come, as it is coming: uv_now. */
+int64_t request_body_deadline(const Request *request);
 /* Copies up to n bytes of what waits into the stage. The caller has made room. */
 size_t request_take(Request *request, size_t n);
 void request_append(Request *request, const void *p, size_t n);
@@ -259,6 +283,8 @@ void h1_init(HttpConnection *conn);
 /* Whether a comma-separated header has this token. */
 bool header_has_token(const char *value, const char *token);
 int h2_init(HttpConnection *conn);
+/* Tells the peer that no request will be answered any more, and closes. */
+void h2_leave(HttpConnection *conn);
 
 /* ---- tls.c ---- */
 void tls_peer(SSL *ssl, HttpPeer *peer, Arena *arena);

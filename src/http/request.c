@@ -5,6 +5,8 @@
 
 /* Free requests kept for the next ones. */
 #define FREE_REQUESTS_MAX 512
+/* A body that comes slower than this is not a slow network any more. */
+#define BODY_BYTES_PER_MS 8
 /* Segments of small writes grow up to this. */
 #define SEGMENT_ROOM 2048
 
@@ -62,6 +64,7 @@ Request *request_new(HttpConnection *conn)
     request->conn = conn;
     request->content_length = -1;
     request->answer_length = -1;
+    conn->idle = false;
     list_append(&conn->requests, &request->node);
     conn->n_requests++;
     return request;
@@ -74,6 +77,16 @@ static void segment_free(Segment *segment)
     free(segment);
 }
 
+/* Counts the requests that have something to send. */
+static void set_pending(Request *request, size_t pending)
+{
+    if (!request->pending != !pending)
+        request->server->unsent += pending ? 1u : -1u;
+    if (pending < request->pending || !request->pending)
+        request->out_progress_ms = (int64_t)uv_now(request->server->loop);
+    request->pending = pending;
+}
+
 static void drop_output(Request *request)
 {
     for (Segment *segment = request->out_first, *next; segment; segment = next) {
@@ -81,7 +94,7 @@ static void drop_output(Request *request)
         segment_free(segment);
     }
     request->out_first = request->out_last = NULL;
-    request->pending = 0;
+    set_pending(request, 0);
 }
 
 static void stop_waiting(Request *request)
@@ -290,6 +303,15 @@ void request_body(Request *request, const uint8_t *p, size_t n)
     strbuf_add(&request->body, p, n);
 }
 
+int64_t request_body_deadline(const Request *request)
+{
+    int64_t patience = request->server->limits.body_timeout_ns / 1000000;
+
+    return MIN_OF(request->body_progress_ms,
+                  request->body_began_ms + (int64_t)(request->body_seen / BODY_BYTES_PER_MS)) +
+           patience;
+}
+
 void request_body_done(Request *request)
 {
     TurnWork work;
@@ -332,7 +354,7 @@ void request_append(Request *request, const void *p, size_t n)
         if (last->cap - used >= n) {
             memcpy((uint8_t *)(last + 1) + used, p, n);
             last->n += n;
-            request->pending += n;
+            set_pending(request, request->pending + n);
             return;
         }
     }
@@ -341,7 +363,7 @@ void request_append(Request *request, const void *p, size_t n)
         append_segment(request, request->answer_length >= 0 ? n : MAX_OF(n, (size_t)SEGMENT_ROOM));
     memcpy(last + 1, p, n);
     last->n = n;
-    request->pending += n;
+    set_pending(request, request->pending + n);
 }
 
 static void append_shared(Request *request, Bytes bytes, void (*release)(void *), void *holder)
@@ -359,7 +381,7 @@ static void append_shared(Request *request, Bytes bytes, void (*release)(void *)
     segment->n = bytes.n;
     segment->release = release;
     segment->holder = holder;
-    request->pending += bytes.n;
+    set_pending(request, request->pending + bytes.n);
 }
 
 size_t request_take(Request *request, size_t n)
@@ -381,7 +403,7 @@ size_t request_take(Request *request, size_t n)
             request->out_last = NULL;
         segment_free(segment);
     }
-    request->pending -= taken;
+    set_pending(request, request->pending - taken);
     if (request->pending == 0 && taken > 0 && !request->ended)
         request->wants_drain = true;
     return taken;

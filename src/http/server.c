@@ -18,6 +18,7 @@ const HttpLimits http_limits_default = {
     .streams = 250,
     .head_timeout_ns = 10 * INT64_C(1000000000),
     .body_timeout_ns = 60 * INT64_C(1000000000),
+    .stall_timeout_ns = 60 * INT64_C(1000000000),
     .out_buffer = 1024 * 1024,
 };
 
@@ -28,6 +29,7 @@ void server_unref(HttpServer *server)
     LIST_EACH_SAFE(&server->free_requests, node)
     free(CONTAINER_OF(node, Request, node));
     http_server_set_tls(server, NULL);
+    places_deinit(server);
     free(server);
 }
 
@@ -90,14 +92,14 @@ static void on_tick(uv_timer_t *timer)
 {
     HttpServer *server = timer->data;
     int64_t now = (int64_t)uv_now(server->loop);
-    bool needed = server->waiting > 0;
+    bool needed = server->waiting > 0 || server->unsent > 0;
 
     LIST_EACH_SAFE(&server->connections, node)
     {
         HttpConnection *conn = CONTAINER_OF(node, HttpConnection, node);
 
         conn_tick(conn, now);
-        needed |= !conn->closed && conn->deadline_ms;
+        needed |= !conn->closed && (conn->deadline_ms || conn->blocked);
     }
     listeners_go_on(server);
     if (!needed)
@@ -106,7 +108,10 @@ static void on_tick(uv_timer_t *timer)
 
 void server_tick_start(HttpServer *server)
 {
-    int64_t ns = MIN_OF(server->limits.head_timeout_ns, server->limits.body_timeout_ns) / 4;
+    const HttpLimits *limits = &server->limits;
+    int64_t ns =
+        MIN_OF(MIN_OF(limits->head_timeout_ns, limits->body_timeout_ns), limits->stall_timeout_ns) /
+        4;
     uint64_t ms;
 
     if (server->closed || uv_is_active((uv_handle_t *)&server->tick))
@@ -145,9 +150,14 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
         limits->head_timeout_ns ? limits->head_timeout_ns : fallback->head_timeout_ns;
     limits->body_timeout_ns =
         limits->body_timeout_ns ? limits->body_timeout_ns : fallback->body_timeout_ns;
+    limits->stall_timeout_ns =
+        limits->stall_timeout_ns ? limits->stall_timeout_ns : fallback->stall_timeout_ns;
+    limits->reserve = MIN_OF(limits->reserve, limits->connections - 1);
     limits->out_buffer = limits->out_buffer ? limits->out_buffer : fallback->out_buffer;
     list_init(&server->listeners);
     list_init(&server->connections);
+    list_init(&server->unknown);
+    list_init(&server->known);
     list_init(&server->dirty);
     list_init(&server->graveyard);
     list_init(&server->orphans);
@@ -176,11 +186,15 @@ static void accept_incoming(Listener *listener, unsigned most)
     HttpServer *server = listener->server;
 
     for (unsigned i = 0; i < most; i++) {
+        HttpConnection *least = NULL;
         int fd;
 
         if (server->n_connections >= server->limits.connections) {
-            listener_pause(listener, true);
-            return;
+            least = places_least(server);
+            if (!least) {
+                listener_pause(listener, true);
+                return;
+            }
         }
         fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
@@ -192,6 +206,8 @@ static void accept_incoming(Listener *listener, unsigned most)
                 continue;
             return;
         }
+        if (least)
+            conn_close(least);
         conn_start(conn_new(server, fd, NULL));
     }
 }

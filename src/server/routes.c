@@ -538,6 +538,8 @@ static void on_request(void *data, HttpRequest *request)
                        &(ApiStatus){.reason = STATUS_UNAUTHORIZED, .message = "Unauthorized"});
         return;
     }
+    if (!call->user->anonymous)
+        http_request_known(request);
     if (!impersonate(call))
         return;
     if (request->path[0] != '/') {

@@ -103,6 +103,9 @@ static void on_request(void *data, HttpRequest *request)
     request->on_drain = on_drain;
     if (str_equal(request->path, "/hello")) {
         http_respond(request, 200, "text/plain", BYTES_LITERAL("hello\n"));
+    } else if (str_equal(request->path, "/known")) {
+        http_request_known(request);
+        http_respond(request, 200, "text/plain", BYTES_LITERAL("known\n"));
     } else if (str_equal(request->path, "/echo")) {
         request->on_body = on_echo;
     } else if (str_equal(request->path, "/head")) {

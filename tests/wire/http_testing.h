@@ -6,6 +6,7 @@
  *   /head   method, path, query, headers /stream  "one", "two" and the end, in three writes
  *   /later  kept in `later` until the test answers; /later-body the same with a body
  *   /ws     a WebSocket that sends back; with subprotocols "a" and "b"
+ *   /known  "known\n", to a peer that is known from then on
  *   /raw    an upgrade to "bytes" that sends back
  */
 #ifndef TESTS_WIRE_HTTP_TESTING_H
