@@ -2,11 +2,23 @@
 /*
  * The trace lives in a small buffer of the thread: an origin clears it, each trace appends "func
  * (file:line)". It is only written on failure, so success pays nothing.
+ *
+ * An Err with the code of the thread's trace is about that same error and takes the trace over;
+ * any other is the origin of an error itself.
  */
 #include "base/error.h"
 
 static _Thread_local char trace[1024];
 static _Thread_local size_t trace_n;
+static _Thread_local int trace_code; /* of the error that the trace is of */
+
+/* Paths as of the source folder, however the compiler was given them. */
+static const char *short_path(const char *file)
+{
+    while (strncmp(file, "../", 3) == 0)
+        file += 3;
+    return file;
+}
 
 static void note(const char *what, int r, const char *file, int line, const char *func)
 {
@@ -16,9 +28,10 @@ static void note(const char *what, int r, const char *file, int line, const char
         return;
     if (what)
         n = snprintf(trace + trace_n, sizeof(trace) - trace_n, "%s (%s) in %s (%s:%d)", what,
-                     strerror(-r), func, file, line);
+                     strerror(-r), func, short_path(file), line);
     else
-        n = snprintf(trace + trace_n, sizeof(trace) - trace_n, " < %s (%s:%d)", func, file, line);
+        n = snprintf(trace + trace_n, sizeof(trace) - trace_n, " < %s (%s:%d)", func,
+                     short_path(file), line);
     if (n > 0)
         trace_n = MIN_OF(trace_n + (size_t)n, sizeof(trace) - 1);
 }
@@ -28,6 +41,7 @@ int error_origin(int r, const char *file, int line, const char *func)
     if (r >= 0)
         return r;
     trace_n = 0;
+    trace_code = r;
     note("error", r, file, line, func);
     return r;
 }
@@ -44,13 +58,19 @@ int error_fold(int r, const char *file, int line, const char *func)
     if (r <= 0)
         return error_trace(r, file, line, func);
     trace_n = 0;
+    trace_code = -ENOTRECOVERABLE;
     note("unexpected outcome", -ENOTRECOVERABLE, file, line, func);
     return -ENOTRECOVERABLE;
 }
 
 void error_trace_take(char *buf, size_t size)
 {
-    snprintf(buf, size, "%s", trace_n ? trace : "no trace");
+    snprintf(buf, size, "%s", trace_n ? trace : "");
+    error_trace_forget();
+}
+
+void error_trace_forget(void)
+{
     trace[0] = 0;
     trace_n = 0;
 }
@@ -62,7 +82,8 @@ static void mark_cut(Err *err, int n)
         memcpy(err->message + sizeof(err->message) - 4, "...", 4);
 }
 
-int err_set(Err *err, int code, const char *format, ...)
+int err_set_at(Err *err, int code, const char *file, int line, const char *func, const char *format,
+               ...)
 {
     va_list args;
     int n;
@@ -70,6 +91,11 @@ int err_set(Err *err, int code, const char *format, ...)
     if (!err)
         return -(code ? code : EINVAL);
     err->code = code;
+    if (trace_n == 0 || code == 0 || trace_code != -code)
+        error_origin(-(code ? code : EINVAL), file, line, func);
+    else
+        error_trace(-code, file, line, func);
+    error_trace_take(err->trace, sizeof(err->trace));
     va_start(args, format);
     n = vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);

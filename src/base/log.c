@@ -270,25 +270,50 @@ bool log_limit_take(LogLimit *limit, int64_t now_ns, uint64_t *ret_left_out)
     return true;
 }
 
-void log_write_limited(LogLimit *limit, LogLevel level, const char *area, const char *format, ...)
+static bool may_write(LogLimit *limit, uint64_t *ret_left_out)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct timespec now;
-    uint64_t left_out = 0;
-    LogField field;
-    va_list args;
     bool allowed;
 
-    if (level > log_level_max)
-        return;
+    *ret_left_out = 0;
+    if (!limit)
+        return true;
     clock_gettime(CLOCK_MONOTONIC, &now);
     pthread_mutex_lock(&lock);
-    allowed = log_limit_take(limit, now.tv_sec * INT64_C(1000000000) + now.tv_nsec, &left_out);
+    allowed = log_limit_take(limit, now.tv_sec * INT64_C(1000000000) + now.tv_nsec, ret_left_out);
     pthread_mutex_unlock(&lock);
-    if (!allowed)
+    return allowed;
+}
+
+void log_write_limited(LogLimit *limit, LogLevel level, const char *area, const char *format, ...)
+{
+    uint64_t left_out;
+    LogField field;
+    va_list args;
+
+    if (level > log_level_max || !may_write(limit, &left_out))
         return;
     field = LOG_NUMBER("left_out", left_out);
     va_start(args, format);
     write_line(level, area, &field, left_out > 0, format, args);
     va_end(args);
+}
+
+void log_err_limited(LogLimit *limit, LogLevel level, const char *area, const Err *err,
+                     const char *format, ...)
+{
+    char sentence[1024];
+    uint64_t left_out;
+    va_list args;
+
+    if (level > log_level_max || !may_write(limit, &left_out))
+        return;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof(sentence), format, args);
+    va_end(args);
+    log_write_fields(
+        level, area,
+        (const LogField[]){LOG_TEXT("trace", err->trace), LOG_NUMBER("left_out", left_out)},
+        left_out > 0 ? 2 : 1, "%s: %s", sentence, str_or(err->message, "no reason"));
 }

@@ -22,7 +22,7 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include "base/base.h"
+#include "base/error.h"
 
 typedef enum LogLevel { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } LogLevel;
 typedef enum LogFormat { LOG_FORMAT_TEXT, LOG_FORMAT_JSON } LogFormat;
@@ -60,6 +60,10 @@ typedef struct LogLimit {
 bool log_limit_take(LogLimit *limit, int64_t now_ns, uint64_t *ret_left_out);
 void log_write_limited(LogLimit *limit, LogLevel level, const char *area, const char *format, ...)
     _printf_(4, 5);
+
+/* "sentence: the error's message", and its trace as a field. limit may be NULL. */
+void log_err_limited(LogLimit *limit, LogLevel level, const char *area, const Err *err,
+                     const char *format, ...) _printf_(5, 6);
 
 #define log_enabled(level) _unlikely_(log_level_max >= (level))
 #define log_error(area, ...) log_write(LOG_LEVEL_ERROR, area, __VA_ARGS__)

@@ -86,7 +86,7 @@ typedef struct MetricSeries {
     Metric metric;
     bool is_other; /* shared by all that found no room */
     char *labels;  /* "verb=\"GET\",code=\"200\"" */
-    double value; /* of a histogram: the sum */
+    double value;  /* of a histogram: the sum */
     uint64_t count;
     uint64_t buckets[]; /* of a histogram: observations up to each bound, above the one before it */
 } MetricSeries;

@@ -59,7 +59,7 @@ typedef struct Options {
     const char *node_name;
     const char *instance; /* names links, tables and cgroups; at most 6 characters */
     const char *token_file;
-    const char *log_level;
+    const char *log_level, *log_format;
     const char *ready_fd; /* written to once ready; for `stead up` */
     const char *ns;       /* -n, --namespace */
     const char *context;  /* --context: another cluster's */

@@ -41,6 +41,7 @@ static const OptionRow rows[] = {
     {0,   "--instance",     "NAME",      TEXT(instance),     OPTIONS_PLACE,  "short name for links and tables, 6 characters at most"},
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "static tokens: token,user,uid,\"group,...\""},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
+    {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},
     {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},
     {0,   "--certificate-life", "SECONDS", TEXT(certificate_life), OPTIONS_SERVER, "how long the server's certificate is good for (a year)"},
     {0,   "--no-network",   NULL,        SWITCH(no_network), OPTIONS_SERVER, "the API alone: no pods, no links"},
@@ -246,9 +247,32 @@ static int check_addresses(const Options *o)
     return 0;
 }
 
-static int complete(Options *o)
+static int set_log(const Options *o)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
+    static const char *const formats[] = {"text", "json"};
+    size_t level = o->log_level ? 0 : LOG_LEVEL_INFO, format = 0;
+
+    while (o->log_level && level < ARRAY_LEN(levels) && !str_equal(levels[level], o->log_level))
+        level++;
+    while (o->log_format && format < ARRAY_LEN(formats) &&
+           !str_equal(formats[format], o->log_format))
+        format++;
+    if (level == ARRAY_LEN(levels)) {
+        fprintf(stderr, "stead: --log-level %s: choose error, warn, info or debug\n", o->log_level);
+        return 2;
+    }
+    if (format == ARRAY_LEN(formats)) {
+        fprintf(stderr, "stead: --log-format %s: choose text or json\n", o->log_format);
+        return 2;
+    }
+    log_level_max = (LogLevel)level;
+    log_format = (LogFormat)format;
+    return 0;
+}
+
+static int complete(Options *o)
+{
     struct utsname host;
 
     o->data = absolute(&o->arena, o->data ? o->data : "/var/lib/stead");
@@ -267,16 +291,7 @@ static int complete(Options *o)
         o->node_name = uname(&host) == 0 ? arena_strdup(&o->arena, host.nodename) : "node";
     if (check_addresses(o))
         return 2;
-    if (!o->log_level)
-        return 0;
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-        if (str_equal(levels[i], o->log_level)) {
-            log_level_max = (LogLevel)i;
-            return 0;
-        }
-    }
-    fprintf(stderr, "stead: --log-level %s: choose error, warn, info or debug\n", o->log_level);
-    return 2;
+    return set_log(o);
 }
 
 /* The parser's place in argv. */

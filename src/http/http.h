@@ -96,8 +96,8 @@ typedef struct HttpHandler {
     /* A head that no request could be made of (400, 431, 505...) or a body too large (413), before
      * it is answered with `text`: may give a better body (such as a Status) through ret_type and
      * ret_body. Optional. */
-    void (*on_bad_request)(void *data, int status, const char *text, Arena *arena,
-                           const char **ret_type, Bytes *ret_body);
+    void (*on_bad_request)(void *data, const HttpPeer *peer, int status, const char *text,
+                           Arena *arena, const char **ret_type, Bytes *ret_body);
     void *data;
 } HttpHandler;
 
@@ -176,6 +176,10 @@ void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)
 size_t http_stream_pending(const HttpRequest *request);
 void http_stream_end(HttpRequest *request);
 void http_abort(HttpRequest *request); /* reset */
+
+/* What was answered until now: the status (0: nothing yet), and bytes of the body. */
+int http_answer_status(const HttpRequest *request);
+uint64_t http_answer_bytes(const HttpRequest *request);
 
 /* ---- an upgrade to bytes as they are (HTTP/1.1; for SPDY and the like) ---- */
 

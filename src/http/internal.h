@@ -70,6 +70,7 @@ struct Request {
     const char *content_type;
     VEC(HttpHeader) extra; /* the answer's own headers; memory of the arena */
     int64_t answer_length; /* -1: no known end */
+    uint64_t answered;     /* bytes of the body that the handler gave */
     char length_text[24];
     Segment *out_first, *out_last;
     size_t pending;

@@ -278,7 +278,8 @@ void request_refuse(Request *request, int status, const char *text)
     if (request->ended || request->finished)
         return;
     if (handler->on_bad_request && !request->begun)
-        handler->on_bad_request(handler->data, status, text, &request->pub.arena, &type, &body);
+        handler->on_bad_request(handler->data, request->pub.peer, status, text, &request->pub.arena,
+                                &type, &body);
     request->close_after = true;
     if (request->begun)
         http_abort(&request->pub);
@@ -469,6 +470,7 @@ void http_respond_shared(HttpRequest *pub, int status, const char *content_type,
     request->status = status;
     request->content_type = arena_strdup(&pub->arena, content_type);
     request->answer_length = (int64_t)body.n;
+    request->answered = body.n;
     number_text(request->length_text, body.n);
     if (status_has_body(request))
         append_shared(request, body, release, holder);
@@ -512,6 +514,7 @@ void http_stream_write_shared(HttpRequest *pub, Bytes bytes, void (*release)(voi
         http_abort(pub);
         return;
     }
+    request->answered += bytes.n;
     append_shared(request, bytes, release, holder);
     request->conn->protocol->more(request);
     conn_dirty(request->conn);
@@ -557,4 +560,14 @@ void http_abort(HttpRequest *pub)
     drop_output(request);
     request->conn->protocol->abort(request);
     conn_dirty(request->conn);
+}
+
+int http_answer_status(const HttpRequest *pub)
+{
+    return ((const Request *)pub)->status;
+}
+
+uint64_t http_answer_bytes(const HttpRequest *pub)
+{
+    return ((const Request *)pub)->answered;
 }

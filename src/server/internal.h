@@ -24,6 +24,7 @@ typedef struct User User;
 typedef struct Call Call;
 typedef struct Write Write;
 typedef struct Subresource Subresource;
+typedef struct Observer Observer;
 typedef struct TokenAuth TokenAuth;
 typedef struct ServiceAddresses ServiceAddresses;
 typedef struct LocalClient LocalClient;
@@ -127,6 +128,15 @@ typedef struct Query {
     const char *dry_run, *force, *send_initial, *bookmarks, *watch, *orphan, *pretty;
 } Query;
 
+/* When each step of a request was over (monotonic, in nanoseconds); 0: there was none. */
+typedef struct CallTimes {
+    int64_t began;   /* its head is there */
+    int64_t body;    /* its body is there */
+    int64_t handled; /* decoded, checked; answered, or queued for the store */
+    int64_t committing, committed;
+    int64_t stored; /* the loop has heard of the commit */
+} CallTimes;
+
 struct Call {
     Server *server;
     HttpRequest *request;
@@ -139,7 +149,12 @@ struct Call {
     Bytes body; /* for the duration of handle */
     void (*handle)(Call *call);
     Write *write; /* under way for this request */
-    void *stream; /* watch, log */
+    CallTimes times;
+    const char *path_label;            /* of a path of ours that is no resource */
+    struct MetricSeries *events;       /* of a watch: counts what was sent */
+    struct MetricSeries *long_running; /* counts it while it is under way; NULL: it is not meant to
+                                          last */
+    void *stream;                      /* watch, log */
     void (*stream_close)(void *stream);
 };
 
@@ -329,6 +344,27 @@ int service_allocate(Write *write);
  * NULL. */
 void service_settle(ServiceAddresses *addresses, const Object *now, const Object *before);
 
+/* ---- what an operator sees: observe.c, health.c ---- */
+
+Observer *observer_new(Server *server);
+Observer *observer_free(Observer *observer);
+void observe_begin(Call *call);
+void observe_body(Call *call);
+void observe_handled(Call *call);
+void observe_stored(Call *call);       /* in a StoreDone */
+void observe_long_running(Call *call); /* it is meant to last, from here on */
+void observe_end(Call *call);          /* its last moment: counts and logs it */
+void observe_watch_event(Call *call);
+/* A status of 500 on its way to the client: logged once, with the trace of the error. */
+void observe_fatal(const HttpRequest *request, const ApiStatus *status);
+void observe_bad_request(const HttpPeer *peer, int code, const char *text);
+void answer_metrics(Call *call);
+
+/* "/livez", "/readyz/store" and the like; false: there is no such path. */
+bool health_answer(Call *call, const char *path);
+void health_paths(const Server *server, StrBuf *out); /* JSON strings, with commas between */
+void health_start(Server *server);
+
 /* ---- tables: table.c ---- */
 
 void table_begin(StrBuf *out, const Kind *kind, const char *version, const char *metadata,
@@ -352,6 +388,9 @@ struct Server {
     StoreWatch *service_watch;
     char *external_address, *node_name;
     bool anonymous, ready;
+    ListNode health; /* of HealthPart */
+    HealthPart own_health[3];
+    Observer *observer;
     User *anonymous_user;
     StrMap resources; /* "apps/v1/statefulsets" -> Kind */
     ListNode local_clients, watches, writes;

@@ -212,6 +212,7 @@ void respond_request_status(HttpRequest *request, const ApiStatus *status)
 {
     StrBuf text = STRBUF_INIT;
 
+    observe_fatal(request, status);
     status_json(status, &text);
     strbuf_add_char(&text, '\n');
     add_retry(request, status);
@@ -226,6 +227,7 @@ void respond_status(Call *call, const ApiStatus *status)
         respond_request_status(call->request, status);
         return;
     }
+    observe_fatal(call->request, status);
     status_json(status, &text);
     add_retry(call->request, status);
     respond_json_text(call, status_code(status), strbuf_bytes(&text));

@@ -76,26 +76,6 @@ static void answer_text(Call *call, int code, const char *text)
     http_respond(call->request, code, "text/plain; charset=utf-8", bytes_from_string(text));
 }
 
-static void answer_health(Call *call)
-{
-    bool verbose = http_query(call->request, "verbose") != NULL;
-
-    if (!verbose)
-        answer_text(call, 200, "ok");
-    else
-        answer_text(call, 200,
-                    arena_printf(call->arena, "[+]ping ok\n[+]store ok\n%s check passed\n",
-                                 call->request->path + 1));
-}
-
-static void answer_ready(Call *call)
-{
-    if (call->server->ready)
-        answer_health(call);
-    else
-        answer_text(call, 500, "[+]ping ok\n[-]start failed: not finished\nreadyz check failed\n");
-}
-
 static void answer_version(Call *call)
 {
     respond_json(call, 200,
@@ -147,20 +127,17 @@ static void answer_root(Call *call);
 static const struct {
     const char *path;
     void (*handle)(Call *call);
+    bool every_method; /* as in kube-apiserver; else only GET */
 } path_routes[] = {
     {"/", answer_root},
     {"/.well-known/openid-configuration", answer_issuer},
     {"/api", discovery_versions},
     {"/apis", discovery_groups},
     {"/apis/apiextensions.k8s.io/v1/customresourcedefinitions", answer_definitions},
-    {"/healthz", answer_health},
-    {"/healthz/ping", answer_health},
-    {"/livez", answer_health},
-    {"/livez/ping", answer_health},
+    {"/metrics", answer_metrics, true},
     {"/openapi/v2", openapi_v2},
     {"/openapi/v3", openapi_v3_index},
     {"/openid/v1/jwks", answer_jwks},
-    {"/readyz", answer_ready},
     {"/version", answer_version},
 };
 
@@ -170,7 +147,8 @@ static void answer_root(Call *call)
 
     strbuf_add_string(&text, "{\"paths\":[");
     for (size_t i = 1; i < ARRAY_LEN(path_routes); i++)
-        strbuf_printf(&text, "%s\"%s\"", i > 1 ? "," : "", path_routes[i].path);
+        strbuf_printf(&text, "\"%s\",", path_routes[i].path);
+    health_paths(call->server, &text);
     strbuf_add_string(&text, "]}");
     respond_json(call, 200, strbuf_bytes(&text));
 }
@@ -326,6 +304,7 @@ static void call_on_close(HttpRequest *request)
 {
     Call *call = request->data;
 
+    observe_end(call);
     if (call->stream)
         call->stream_close(TAKE_PTR(call->stream));
     if (call->write)
@@ -338,7 +317,9 @@ static void call_on_body(HttpRequest *request, Bytes body)
     Call *call = request->data;
 
     call->body = body;
+    observe_body(call);
     call->handle(call);
+    observe_handled(call);
 }
 
 static void answer_not_found(Call *call)
@@ -391,11 +372,15 @@ static void run_action(Call *call, const Action *action)
         respond_not_acceptable(call);
         return;
     }
+    if (action->handle == watch_start || carries_bytes(call->sub))
+        observe_long_running(call);
     /* An upgrade has no body, and must be answered while the head is read. */
-    if (action->body && !carries_bytes(call->sub))
+    if (action->body && !carries_bytes(call->sub)) {
         call->request->on_body = call_on_body;
-    else
+    } else {
         action->handle(call);
+        observe_handled(call);
+    }
 }
 
 static void dispatch_resource(Call *call)
@@ -455,8 +440,11 @@ static void dispatch_path(Call *call, const Segments *segments)
         return;
     if (n > 1 && path[n - 1] == '/')
         path[--n] = 0;
-    for (size_t i = 0; get && i < ARRAY_LEN(path_routes); i++) {
-        if (str_equal(path, path_routes[i].path)) {
+    if (health_answer(call, path))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(path_routes); i++) {
+        if ((get || path_routes[i].every_method) && str_equal(path, path_routes[i].path)) {
+            call->path_label = path_routes[i].path;
             path_routes[i].handle(call);
             return;
         }
@@ -531,6 +519,7 @@ static void on_request(void *data, HttpRequest *request)
     call->arena = &request->arena;
     request->data = call;
     request->on_close = call_on_close;
+    observe_begin(call);
     call->user = authenticate(server, request);
     if (!call->user ||
         (call->user->anonymous && !server->anonymous && !path_anonymous(request->path))) {
@@ -551,13 +540,14 @@ static void on_request(void *data, HttpRequest *request)
     dispatch(call);
 }
 
-static void on_bad_request(void *data, int code, const char *text, Arena *arena,
-                           const char **ret_type, Bytes *ret_body)
+static void on_bad_request(void *data, const HttpPeer *peer, int code, const char *text,
+                           Arena *arena, const char **ret_type, Bytes *ret_body)
 {
     _strbuf_ StrBuf json = STRBUF_INIT;
     ApiStatus status = {.reason = code == 413 ? STATUS_TOO_LARGE : STATUS_BAD_REQUEST,
                         .message = text};
 
+    observe_bad_request(peer, code, text);
     status_json(&status, &json);
     *ret_type = "application/json";
     *ret_body = arena_bytes(arena, strbuf_bytes(&json));

@@ -153,6 +153,8 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
     list_init(&server->watches);
     list_init(&server->writes);
     index_resources(server);
+    health_start(server);
+    server->observer = observer_new(server);
     r = open_parts(server, options, reterr);
     if (r < 0) {
         server_free(server);
@@ -176,6 +178,7 @@ Server *server_free(Server *server)
     }
     local_clients_free(server);
     store_watch_stop(server->service_watch);
+    server->observer = observer_free(server->observer);
     watch_forget_line(server);
     token_key_free(server->token_key);
     token_auth_free(server->token_auth);

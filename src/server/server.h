@@ -12,6 +12,7 @@
 #include "api/streams.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "http/http.h"
 #include "store/store.h"
 
@@ -63,8 +64,20 @@ void server_set_streams(Server *server, PodStreams *streams);
 /* The in-process client, acting as this user ("system:kube-controller-manager"); lives as long as
  * the server. */
 Client *server_client(Server *server, const char *user);
-/* /readyz says ok from here on. */
+/* /readyz says ok from here on, as far as its parts do. */
 void server_set_ready(Server *server, bool ready);
+
+/* A part of /readyz, and with `live` also of /livez (and /healthz): what a supervisor should end
+ * the server for. Embedded in its owner. */
+typedef struct HealthPart {
+    const char *name;
+    bool live;
+    const char *(*check)(void *data); /* NULL: it is well; else a sentence for the log */
+    void *data;
+    ListNode node;
+} HealthPart;
+void server_add_health(Server *server, HealthPart *part);
+void server_remove_health(HealthPart *part); /* one that was never added is fine */
 
 /* A bound ServiceAccount token (JWT, ES256), as TokenRequest makes it. pod may be NULL. */
 char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,

@@ -179,6 +179,7 @@ static void write_event(Watch *watch, WatchEventType type, Object *object)
 {
     struct WatchLine *line;
 
+    observe_watch_event(watch->call);
     if (watch->call->accept.as != AS_OBJECT) {
         write_other(watch, type, object);
         return;

@@ -65,6 +65,8 @@ void write_on_stored(void *data, int outcome, const char *reason, Object *object
 {
     Write *write = data;
 
+    if (write->server && write->call)
+        observe_stored(write->call);
     if (outcome == STORE_E_NO_SPACE)
         status_set(&write->status, &write->arena, STATUS_NO_SPACE,
                    "the disk that holds the state is full: %s", str_or(reason, "no space left"));
@@ -96,6 +98,7 @@ static int refused(Write *write, int outcome)
     case STORE_E_CONFLICT:
         return status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
     default:
+        (void)ERR_FOLD(outcome);
         return status_set(&write->status, &write->arena, STATUS_INTERNAL_ERROR,
                           "the store refused the write (%d)", outcome);
     }

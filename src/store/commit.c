@@ -13,6 +13,9 @@
  *
  * A synchronous engine has no thread: the idle handle commits and delivers.
  */
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "store/internal.h"
 
 #define COOLED_IN_A_ROW 512                 /* objects looked at in one turn of the loop */
@@ -48,6 +51,12 @@ Write *write_free(Write *write)
     return NULL;
 }
 
+/* The clock of libuv, which also the loop's Clock tells. */
+static int64_t monotonic_ns(void)
+{
+    return (int64_t)uv_hrtime();
+}
+
 /* Runs on the store thread: touches nothing of the batch but keys and values. */
 static void commit_batch(StoreEngine *engine, Batch *batch)
 {
@@ -67,7 +76,10 @@ static void commit_batch(StoreEngine *engine, Batch *batch)
             .created = write->created,
         };
     }
-    r = engine->ops->commit(engine, records, n, &batch->err);
+    if (FAULT_POINT("store.commit"))
+        r = err_set(&batch->err, 0, "an injected fault") < 0 ? ENGINE_E_FAILED : 0;
+    else
+        r = engine->ops->commit(engine, records, n, &batch->err);
     batch->outcome = r == 0 ? 0 : r == ENGINE_E_NO_SPACE ? STORE_E_NO_SPACE : STORE_E_FAILED;
     if (records != few)
         free(records);
@@ -117,10 +129,14 @@ static void run_thread(void *data)
         Batch *batch = batch_new(&store->queue);
 
         store->busy = true;
+        batch->queued_ns = store->queue_ns;
+        batch->times.began_ns = store->committing_ns = monotonic_ns();
         uv_mutex_unlock(&store->mutex);
         commit_batch(store->engine, batch);
+        batch->times.ended_ns = monotonic_ns();
         uv_mutex_lock(&store->mutex);
         store->busy = false;
+        store->committing_ns = 0;
         store->broken = batch->outcome != 0;
         *store->done_last = batch;
         store->done_last = &batch->next;
@@ -136,6 +152,8 @@ static void hand_over(Store *store)
     if (!store->fresh.first)
         return;
     uv_mutex_lock(&store->mutex);
+    if (!store->queue.first)
+        store->queue_ns = store->fresh_ns;
     write_list_move(&store->queue, &store->fresh);
     if (!store->busy)
         uv_cond_signal(&store->wake);
@@ -153,6 +171,29 @@ static Batch *take_done(Store *store)
     return done;
 }
 
+static void count_commit(const Batch *batch)
+{
+    metric_inc(metric_single(METRIC_COMMITS));
+    metric_observe(metric_single(METRIC_COMMIT_WRITES), (double)batch->writes.n);
+    if (batch->times.began_ns == 0)
+        return;
+    metric_observe_ns(metric_single(METRIC_COMMIT_DURATION),
+                      batch->times.ended_ns - batch->times.began_ns);
+    metric_observe_ns(metric_single(METRIC_COMMIT_WAIT), batch->times.began_ns - batch->queued_ns);
+}
+
+/* A commit is a unit of work of its own: its failure is logged here, once, and not again by each of
+ * the writers that it refuses. */
+static void report_failure(const Batch *batch)
+{
+    static LogLimit limit;
+    bool full = batch->outcome == STORE_E_NO_SPACE;
+
+    metric_inc(METRIC_SERIES(METRIC_COMMIT_FAILURES, full ? "no_space" : "failed"));
+    log_err_limited(&limit, LOG_LEVEL_ERROR, "store", &batch->err, "a commit of %zu writes failed",
+                    batch->writes.n);
+}
+
 /* Everything that is queued was checked against heads that the failed commit took away. */
 static void refuse_all(Store *store, Batch *failed)
 {
@@ -163,6 +204,9 @@ static void refuse_all(Store *store, Batch *failed)
     uv_mutex_unlock(&store->mutex);
     write_list_move(&more, &store->fresh);
     write_list_move(&failed->writes, &more);
+    report_failure(failed);
+    store->times = failed->times;
+    store->failed_ns = monotonic_ns();
     store->depth++;
     store_roll_back(store, failed);
     uv_mutex_lock(&store->mutex);
@@ -173,6 +217,18 @@ static void refuse_all(Store *store, Batch *failed)
     watch_leave(store);
 }
 
+static void settle(Store *store, Batch *batch)
+{
+    if (batch->outcome != 0) {
+        refuse_all(store, batch);
+        return;
+    }
+    count_commit(batch);
+    store->times = batch->times;
+    store->failed_ns = 0;
+    store_deliver(store, batch);
+}
+
 static void deliver_done(Store *store)
 {
     Batch *batch = take_done(store);
@@ -180,10 +236,7 @@ static void deliver_done(Store *store)
     while (batch) {
         Batch *next = batch->next;
 
-        if (batch->outcome == 0)
-            store_deliver(store, batch);
-        else
-            refuse_all(store, batch);
+        settle(store, batch);
         batch = next;
     }
     if (store->handles && store->waiting == 0)
@@ -197,10 +250,7 @@ static void commit_on_loop(Store *store)
     Batch *batch = batch_new(&store->fresh);
 
     commit_batch(store->engine, batch);
-    if (batch->outcome == 0)
-        store_deliver(store, batch);
-    else
-        refuse_all(store, batch);
+    settle(store, batch);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -246,6 +296,8 @@ void commit_schedule(Store *store)
         return;
     if (store->has_thread && store->waiting == 1)
         uv_ref((uv_handle_t *)&store->handles->async);
+    if (store->fresh.n == 1)
+        store->fresh_ns = monotonic_ns();
     uv_idle_start(&store->handles->idle, on_idle);
 }
 
@@ -333,4 +385,25 @@ void commit_stop(Store *store)
     uv_cond_destroy(&store->idle);
     uv_cond_destroy(&store->wake);
     uv_mutex_destroy(&store->mutex);
+}
+
+/* ---- for those who watch over it ---- */
+
+StoreTimes store_commit_times(const Store *store)
+{
+    return store->times;
+}
+
+const char *store_trouble(Store *store, int64_t patience_ns)
+{
+    int64_t now = monotonic_ns(), since;
+
+    uv_mutex_lock(&store->mutex);
+    since = store->committing_ns;
+    uv_mutex_unlock(&store->mutex);
+    if (since && now - since > patience_ns)
+        return "a commit has not ended for a long time";
+    if (store->failed_ns && now - store->failed_ns < patience_ns)
+        return "the newest commit failed";
+    return NULL;
 }

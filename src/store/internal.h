@@ -73,7 +73,9 @@ typedef struct WriteList {
 typedef struct Batch {
     struct Batch *next;
     WriteList writes;
-    int outcome; /* 0, STORE_E_NO_SPACE, STORE_E_FAILED */
+    int outcome;       /* 0, STORE_E_NO_SPACE, STORE_E_FAILED */
+    int64_t queued_ns; /* when the first of its writes was queued; 0: unknown */
+    StoreTimes times;
     Err err;
 } Batch;
 
@@ -101,6 +103,9 @@ struct Store {
     StoreStats stats;
     ObjectPool pool;
     VEC(PackDictionary *) dictionaries; /* by id - 1; NULL: not there */
+    StoreTimes times;  /* of the commit whose writers are being answered */
+    int64_t fresh_ns;  /* when the first of `fresh` was queued */
+    int64_t failed_ns; /* when a commit failed that none has succeeded after; 0: none has */
 
     uv_thread_t thread;
     bool has_thread;
@@ -108,6 +113,8 @@ struct Store {
     uv_cond_t wake, idle; /* the thread waits on wake; store_close on idle */
     /* shared */
     WriteList queue;
+    int64_t queue_ns;      /* when the first of `queue` was queued */
+    int64_t committing_ns; /* since when the thread has been busy with a batch; 0: it is not */
     Batch *done, **done_last;
     bool busy, stop;
     bool broken; /* a commit failed: nothing more until the loop has refused what depends on it */

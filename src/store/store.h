@@ -59,6 +59,16 @@ void store_walk(Store *store, const Kind *kind, const char *ns, const char *afte
                 bool (*each)(void *data, Object *object), void *data);
 size_t store_size(Store *store, const Kind *kind);
 
+/* Within a StoreDone: when the transaction began and ended (monotonic, in nanoseconds); zeros from
+ * an engine without a thread. */
+typedef struct StoreTimes {
+    int64_t began_ns, ended_ns;
+} StoreTimes;
+StoreTimes store_commit_times(const Store *store);
+/* What is wrong with its writing: a commit has been under way for longer than this, or the newest
+ * one failed less than this ago. NULL: nothing. */
+const char *store_trouble(Store *store, int64_t patience_ns);
+
 /* Called on the loop when the write is durable (0), or failed (STORE_E_NO_SPACE, STORE_E_FAILED
  * with a reason). */
 typedef void (*StoreDone)(void *data, int outcome, const char *reason, Object *object);

@@ -100,6 +100,7 @@ WRONG = [
     (["image"], "import"),
     (["image", "imprt"], "import"),
     (["server", "--log-level", "loud"], "debug"),
+    (["server", "--log-format", "xml"], "json"),
 ]
 
 

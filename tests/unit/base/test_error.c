@@ -28,7 +28,7 @@ static void a_trace_names_every_place_on_the_way(void **state)
     assert_non_null(strstr(text, "give_below"));
     assert_non_null(strstr(text, "< give ("));
     error_trace_take(text, sizeof(text));
-    assert_string_equal(text, "no trace");
+    assert_string_equal(text, "");
 }
 
 static void success_and_outcomes_leave_no_trace(void **state)
@@ -38,7 +38,7 @@ static void success_and_outcomes_leave_no_trace(void **state)
     assert_int_equal(give(0), 0);
     assert_int_equal(give(3), 3);
     error_trace_take(text, sizeof(text));
-    assert_string_equal(text, "no trace");
+    assert_string_equal(text, "");
 }
 
 static void an_outcome_nobody_expected_becomes_fatal(void **state)
@@ -88,6 +88,33 @@ static void messages_say_what_and_get_context(void **state)
     assert_int_equal(err_wrap(&err, "a"), -EINVAL);
     assert_int_equal(err_set(NULL, EIO, "nobody listens"), -EIO);
     assert_int_equal(err_wrap(NULL, "nobody listens"), -EINVAL);
+}
+
+static int give_with_a_sentence(int code, Err *reterr)
+{
+    give(-EIO);
+    return err_set(reterr, code, "read it");
+}
+
+static void a_sentence_takes_the_trace_of_its_error_along(void **state)
+{
+    Err err = ERR_INIT;
+    char text[64];
+
+    give_with_a_sentence(EIO, &err);
+    assert_non_null(strstr(err.trace, "give_below"));
+    assert_non_null(strstr(err.trace, "< give_with_a_sentence (tests/unit/base/test_error.c:"));
+    error_trace_take(text, sizeof(text));
+    assert_string_equal(text, "");
+}
+
+static void a_sentence_about_another_error_begins_a_trace(void **state)
+{
+    Err err = ERR_INIT;
+
+    give_with_a_sentence(ENOENT, &err);
+    assert_null(strstr(err.trace, "give_below"));
+    assert_non_null(strstr(err.trace, "No such file or directory) in give_with_a_sentence"));
 }
 
 static void a_cut_message_says_so(void **state)
@@ -158,6 +185,8 @@ int main(void)
         cmocka_unit_test(a_new_error_forgets_the_old_trace),
         cmocka_unit_test(a_long_way_up_does_not_overrun),
         cmocka_unit_test(messages_say_what_and_get_context),
+        cmocka_unit_test(a_sentence_takes_the_trace_of_its_error_along),
+        cmocka_unit_test(a_sentence_about_another_error_begins_a_trace),
         cmocka_unit_test(a_cut_message_says_so),
         cmocka_unit_test(the_nth_hit_of_a_point_fails_and_no_other),
         cmocka_unit_test(the_environment_arms_too),

@@ -38,8 +38,8 @@ static const char *untrusted;
 
 static void quote_untrusted(void)
 {
-    log_write_fields(LOG_LEVEL_WARN, "test", LOG_FIELDS(LOG_TEXT("name", untrusted)),
-                     "about %s", untrusted);
+    log_write_fields(LOG_LEVEL_WARN, "test", LOG_FIELDS(LOG_TEXT("name", untrusted)), "about %s",
+                     untrusted);
 }
 
 static void write_all_kinds(void)
@@ -79,7 +79,7 @@ static void no_text_can_forge_a_line_or_move_the_cursor(void **state)
         "a\n2026-11-30T00:00:00.000000Z info  server: forged",
         "a\r\x1b[2Khidden",
         "a\x7f\x08\x08",
-        "c1 \xc2\x9b 2K",           /* U+009B: CSI in one character */
+        "c1 \xc2\x9b 2K",            /* U+009B: CSI in one character */
         "line\xe2\x80\xa8separator", /* U+2028 */
         "bidi \xe2\x80\xae\xe2\x81\xa6 override",
         "broken \xff\xc3 utf-8 \xed\xa0\x80 surrogate",
@@ -100,7 +100,8 @@ static void no_text_can_forge_a_line_or_move_the_cursor(void **state)
         }
     }
     untrusted = texts[ARRAY_LEN(texts) - 1];
-    assert_non_null(strstr(capture(quote_untrusted), "name=\"quote \\\" equals= back\\\\slash\"\n"));
+    assert_non_null(
+        strstr(capture(quote_untrusted), "name=\"quote \\\" equals= back\\\\slash\"\n"));
 }
 
 static void ordinary_characters_of_other_scripts_stay(void **state)

@@ -33,7 +33,8 @@ static void assert_not_printed(const char *line)
 static bool is_name(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!((text[i] >= 'a' && text[i] <= 'z') || text[i] == '_' || (i && text[i] >= '0' && text[i] <= '9')))
+        if (!((text[i] >= 'a' && text[i] <= 'z') || text[i] == '_' ||
+              (i && text[i] >= '0' && text[i] <= '9')))
             return false;
     return n > 0;
 }
@@ -103,7 +104,8 @@ static void label_values_are_escaped(void **state)
 
 static void a_removed_series_is_not_printed(void **state)
 {
-    MetricSeries *series = METRIC_SERIES(METRIC_PROBE_TOTAL, "Liveness", "successful", "app", "web-0", "default", "1");
+    MetricSeries *series =
+        METRIC_SERIES(METRIC_PROBE_TOTAL, "Liveness", "successful", "app", "web-0", "default", "1");
 
     metric_inc(series);
     assert_printed("pod=\"web-0\"");
@@ -161,7 +163,8 @@ static void the_process_is_described(void **state)
 {
     _free_ char *text = print();
 
-    assert_in_range((long)value_of(text, "\nprocess_resident_memory_bytes "), 100000, INT64_C(1) << 44);
+    assert_in_range((long)value_of(text, "\nprocess_resident_memory_bytes "), 100000,
+                    INT64_C(1) << 44);
     assert_in_range((long)value_of(text, "\nprocess_open_fds "), 3, 1000);
     assert_in_range((long)value_of(text, "\nprocess_start_time_seconds "), time(NULL) - 3600,
                     time(NULL) + 1);
