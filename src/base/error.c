@@ -65,7 +65,7 @@ int error_fold(int r, const char *file, int line, const char *func)
 
 void error_trace_take(char *buf, size_t size)
 {
-    snprintf(buf, size, "%s", trace_n ? trace : "");
+    snprintf(buf, size, "%.*s", (int)(size - 1), trace_n ? trace : "");
     error_trace_forget();
 }
 

@@ -32,9 +32,9 @@ typedef enum Verb {
     VERB_OTHER,
 } Verb;
 
-static const char *const verb_names[] = {"GET",   "LIST",   "WATCH",            "POST",    "PUT",
-                                         "PATCH", "APPLY",  "DELETE",           "DELETECOLLECTION",
-                                         "CONNECT", "HEAD", "OPTIONS",          "other"};
+static const char *const verb_names[] = {
+    "GET",     "LIST", "WATCH",   "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION",
+    "CONNECT", "HEAD", "OPTIONS", "other"};
 
 /* What a request is counted as. */
 typedef struct Labels {
@@ -355,8 +355,7 @@ void observe_watch_event(Call *call)
     const Kind *kind = call->route.kind;
 
     if (_unlikely_(!call->events))
-        call->events =
-            METRIC_SERIES(METRIC_WATCH_EVENTS, kind->group, kind->version, kind->plural);
+        call->events = METRIC_SERIES(METRIC_WATCH_EVENTS, kind->group, kind->version, kind->plural);
     metric_inc(call->events);
 }
 
@@ -413,9 +412,9 @@ static void collect(void *data)
     }
     metric_set(metric_single(METRIC_STORE_REVISION),
                (double)store_revision(observer->server->store));
-    metric_set(METRIC_SERIES(METRIC_BUILD_INFO, "1", API_MINOR,
-                             "v1." API_MINOR ".3+stead" STEAD_VERSION),
-               1);
+    metric_set(
+        METRIC_SERIES(METRIC_BUILD_INFO, "1", API_MINOR, "v1." API_MINOR ".3+stead" STEAD_VERSION),
+        1);
 }
 
 void answer_metrics(Call *call)

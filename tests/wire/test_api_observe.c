@@ -105,7 +105,8 @@ static void at_info_a_quiet_request_has_none(void **state)
 
 static void a_slow_request_says_what_it_waited_for(void **state)
 {
-    static const char head[] = "POST " CM " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n";
+    static const char head[] =
+        "POST " CM " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n";
     Api *api = *state;
     _free_ char *log = NULL;
 
@@ -185,9 +186,11 @@ static void health_has_parts(void **state)
     static const HealthCase cases[] = {
         {"/healthz", 200, "ok"},
         {"/livez", 200, "ok"},
-        {"/livez?verbose", 500, "[+]ping ok\n[-]part failed: reason withheld\nlivez check failed\n"},
-        {"/readyz", 500, "[+]ping ok\n[+]store ok\n[+]start ok\n[-]part failed: reason withheld\n"
-                         "readyz check failed\n"},
+        {"/livez?verbose", 500,
+         "[+]ping ok\n[-]part failed: reason withheld\nlivez check failed\n"},
+        {"/readyz", 500,
+         "[+]ping ok\n[+]store ok\n[+]start ok\n[-]part failed: reason withheld\n"
+         "readyz check failed\n"},
         {"/readyz?exclude=part", 200, "ok"},
         {"/readyz?verbose&exclude=part&exclude=ping", 200,
          "[+]ping excluded: ok\n[+]store ok\n[+]start ok\n[+]part excluded: ok\n"
@@ -204,7 +207,9 @@ static void health_has_parts(void **state)
         {"/readyzz", 404, "404 page not found\n"},
     };
     Api *api = *state;
-    HealthPart part = {.name = "part", .live = true, .check = fail_part,
+    HealthPart part = {.name = "part",
+                       .live = true,
+                       .check = fail_part,
                        .data = (void *)(uintptr_t) "it is broken"};
     _free_ char *log = NULL;
 
@@ -227,7 +232,8 @@ static void health_has_parts(void **state)
 
 static void every_method_asks_for_health(void **state)
 {
-    static const char *const paths[] = {"/healthz", "/livez", "/readyz", "/readyz/store", "/metrics"};
+    static const char *const paths[] = {"/healthz", "/livez", "/readyz", "/readyz/store",
+                                        "/metrics"};
     static const char *const methods[] = {"HEAD", "OPTIONS", "POST"};
     Api *api = *state;
 
@@ -279,9 +285,9 @@ static double metric(Api *api, const char *name)
     return at ? strtod(at + strlen(line), NULL) : 0;
 }
 
-#define REQUESTS(verb, dry, resource, sub, scope, code)                                          \
-    "apiserver_request_total{verb=\"" verb "\",dry_run=\"" dry "\",group=\"\",version=\"v1\","   \
-    "resource=\"" resource "\",subresource=\"" sub "\",scope=\"" scope                           \
+#define REQUESTS(verb, dry, resource, sub, scope, code)                                        \
+    "apiserver_request_total{verb=\"" verb "\",dry_run=\"" dry "\",group=\"\",version=\"v1\"," \
+    "resource=\"" resource "\",subresource=\"" sub "\",scope=\"" scope                         \
     "\",component=\"apiserver\",code=\"" code "\"}"
 
 static void requests_are_counted_with_kubernetes_labels(void **state)
@@ -289,15 +295,20 @@ static void requests_are_counted_with_kubernetes_labels(void **state)
     static const struct {
         const char *method, *path, *body, *name;
     } cases[] = {
-        {"POST", CM, "{\"metadata\":{\"name\":\"m\"}}", REQUESTS("POST", "", "configmaps", "", "resource", "201")},
-        {"POST", CM "?dryRun=All", "{\"metadata\":{\"name\":\"d\"}}", REQUESTS("POST", "All", "configmaps", "", "resource", "201")},
+        {"POST", CM, "{\"metadata\":{\"name\":\"m\"}}",
+         REQUESTS("POST", "", "configmaps", "", "resource", "201")},
+        {"POST", CM "?dryRun=All", "{\"metadata\":{\"name\":\"d\"}}",
+         REQUESTS("POST", "All", "configmaps", "", "resource", "201")},
         {"GET", CM "/m", NULL, REQUESTS("GET", "", "configmaps", "", "resource", "200")},
         {"GET", CM, NULL, REQUESTS("LIST", "", "configmaps", "", "namespace", "200")},
-        {"GET", "/api/v1/configmaps", NULL, REQUESTS("LIST", "", "configmaps", "", "cluster", "200")},
+        {"GET", "/api/v1/configmaps", NULL,
+         REQUESTS("LIST", "", "configmaps", "", "cluster", "200")},
         {"GET", CM "/none", NULL, REQUESTS("GET", "", "configmaps", "", "resource", "404")},
-        {"GET", "/api/v1/namespaces/t/status", NULL, REQUESTS("GET", "", "namespaces", "status", "resource", "200")},
+        {"GET", "/api/v1/namespaces/t/status", NULL,
+         REQUESTS("GET", "", "namespaces", "status", "resource", "200")},
         {"DELETE", CM "/m", NULL, REQUESTS("DELETE", "", "configmaps", "", "resource", "200")},
-        {"DELETE", CM, NULL, REQUESTS("DELETECOLLECTION", "", "configmaps", "", "namespace", "200")},
+        {"DELETE", CM, NULL,
+         REQUESTS("DELETECOLLECTION", "", "configmaps", "", "namespace", "200")},
         {"PATCH", CM "/none", "{}", REQUESTS("PATCH", "", "configmaps", "", "resource", "415")},
     };
     Api *api = *state;
@@ -362,8 +373,8 @@ static void watches_are_long_running_and_count_their_events(void **state)
 
 static void objects_pods_and_commits_are_counted(void **state)
 {
-    static const char pod[] =
-        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
+    static const char pod[] = "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":"
+                              "\"c\",\"image\":\"i\"}]}}";
     Api *api = *state;
     double pods = metric(api, "apiserver_storage_objects{resource=\"pods\"}");
     double pending = metric(api, "stead_pods{phase=\"Pending\"}");
@@ -373,7 +384,8 @@ static void objects_pods_and_commits_are_counted(void **state)
     api_call(api, "POST", "/api/v1/namespaces/t/pods", NULL, pod);
     assert_int_equal(api->status, 201);
     assert_true(metric(api, "apiserver_storage_objects{resource=\"pods\"}") == pods + 1);
-    assert_true(metric(api, "apiserver_resource_objects{group=\"\",resource=\"pods\"}") == pods + 1);
+    assert_true(metric(api, "apiserver_resource_objects{group=\"\",resource=\"pods\"}") ==
+                pods + 1);
     assert_true(metric(api, "stead_pods{phase=\"Pending\"}") == pending + 1);
     assert_true(metric(api, "stead_store_commits_total") == commits + 1);
     api_call(api, "PATCH", "/api/v1/namespaces/t/pods/p/status", "application/merge-patch+json",
@@ -383,7 +395,8 @@ static void objects_pods_and_commits_are_counted(void **state)
     api_call(api, "DELETE", "/api/v1/namespaces/t/pods/p?gracePeriodSeconds=0", NULL, NULL);
     assert_true(metric(api, "stead_pods{phase=\"Running\"}") == running);
     assert_true(metric(api, "apiserver_storage_objects{resource=\"statefulsets.apps\"}") == 0);
-    assert_non_null(strstr(api->body, "\napiserver_storage_objects{resource=\"statefulsets.apps\"} 0\n"));
+    assert_non_null(
+        strstr(api->body, "\napiserver_storage_objects{resource=\"statefulsets.apps\"} 0\n"));
 }
 
 static void metrics_are_for_those_who_may_read_them(void **state)
@@ -396,9 +409,11 @@ static void metrics_are_for_those_who_may_read_them(void **state)
     api_call_on(api, user, "GET", "/metrics", NULL, NULL, 0);
     assert_int_equal(api->status, 403);
     api_call_on(api, api->admin, "GET", "/metrics",
-                "Impersonate-User: prometheus\r\nImpersonate-Group: system:monitoring\r\n", NULL, 0);
+                "Impersonate-User: prometheus\r\nImpersonate-Group: system:monitoring\r\n", NULL,
+                0);
     assert_int_equal(api->status, 200);
-    assert_non_null(strcasestr(api->head, "content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    assert_non_null(
+        strcasestr(api->head, "content-type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     http_loopback_free(nobody);
     http_loopback_free(user);
 }
