@@ -62,7 +62,6 @@ struct Observer {
     Row *rows[BUCKETS];
     MetricSeries *inflight[2]; /* of those that read, and that change something */
     uint64_t last_id;
-    StoreWatch *pods;
     MetricCollector collector;
 };
 
@@ -359,41 +358,6 @@ void observe_watch_event(Call *call)
     metric_inc(call->events);
 }
 
-static MetricSeries *phase_series(const Object *pod)
-{
-    return METRIC_SERIES(METRIC_PODS, str_or(OBJECT_AS(Pod, pod)->status.phase, "Unknown"));
-}
-
-static void on_pod(void *data, const WatchEvent *event)
-{
-    const Object *before = event->before;
-
-    if (event->type == WATCH_BOOKMARK)
-        return;
-    if (event->type == WATCH_DELETED && !before)
-        before = event->object;
-    if (before && event->type == WATCH_MODIFIED &&
-        str_equal(OBJECT_AS(Pod, before)->status.phase,
-                  OBJECT_AS(Pod, event->object)->status.phase))
-        return;
-    if (before)
-        metric_add(phase_series(before), -1);
-    if (event->type != WATCH_DELETED)
-        metric_inc(phase_series(event->object));
-}
-
-static bool each_pod(void *data, Object *pod)
-{
-    metric_inc(phase_series(pod));
-    return true;
-}
-
-static bool each_pod_gone(void *data, Object *pod)
-{
-    metric_add(phase_series(pod), -1);
-    return true;
-}
-
 static void collect(void *data)
 {
     Observer *observer = data;
@@ -429,19 +393,14 @@ void answer_metrics(Call *call)
 
 Observer *observer_new(Server *server)
 {
-    static const char *const phases[] = {"Pending", "Running", "Succeeded", "Failed", "Unknown"};
     Observer *observer = mem_new_type(Observer);
 
     observer->server = server;
     observer->inflight[false] = METRIC_SERIES(METRIC_INFLIGHT, "readOnly");
     observer->inflight[true] = METRIC_SERIES(METRIC_INFLIGHT, "mutating");
-    for (size_t i = 0; i < ARRAY_LEN(phases); i++)
-        METRIC_SERIES(METRIC_PODS, phases[i]);
     observer->collector.collect = collect;
     observer->collector.data = observer;
     metrics_collector_add(&observer->collector);
-    store_list(server->store, &kind_pod, NULL, NULL, each_pod, NULL);
-    (void)NEVER(store_watch(server->store, &kind_pod, 0, on_pod, observer, &observer->pods) != 0);
     return observer;
 }
 
@@ -449,8 +408,6 @@ Observer *observer_free(Observer *observer)
 {
     if (!observer)
         return NULL;
-    store_watch_stop(observer->pods);
-    store_list(observer->server->store, &kind_pod, NULL, NULL, each_pod_gone, NULL);
     metrics_collector_remove(&observer->collector);
     for (size_t i = 0; i < BUCKETS; i++) {
         for (Row *row = observer->rows[i], *next; row; row = next) {

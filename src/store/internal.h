@@ -103,8 +103,8 @@ struct Store {
     StoreStats stats;
     ObjectPool pool;
     VEC(PackDictionary *) dictionaries; /* by id - 1; NULL: not there */
-    StoreTimes times;  /* of the commit whose writers are being answered */
-    int64_t fresh_ns;  /* when the first of `fresh` was queued */
+    StoreTimes times;                   /* of the commit whose writers are being answered */
+    int64_t fresh_ns;                   /* when the first of `fresh` was queued */
     int64_t failed_ns; /* when a commit failed that none has succeeded after; 0: none has */
 
     uv_thread_t thread;
