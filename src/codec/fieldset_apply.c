@@ -8,6 +8,7 @@
  */
 #include "codec/fieldset_internal.h"
 #include "codec/json.h"
+#include "codec/json_members.h"
 
 typedef struct Apply {
     yyjson_mut_doc *doc;
@@ -64,15 +65,23 @@ static MergeKind kind_of_value(Schema schema, yyjson_val *key, Schema *ret)
 static yyjson_mut_val *merge(Apply *a, MergeKind kind, Schema schema, const Field *list,
                              yyjson_val *live, yyjson_val *applied);
 
+static yyjson_val *member_of(const TextMap *index, yyjson_val *key)
+{
+    const TextMapSlot *slot = text_map_find_n(index, yyjson_get_str(key), yyjson_get_len(key));
+
+    return slot ? slot->value : NULL;
+}
+
 static yyjson_mut_val *merge_objects(Apply *a, Schema schema, yyjson_val *live, yyjson_val *applied)
 {
     yyjson_mut_val *out = yyjson_mut_obj(a->doc);
+    TextMap in_live = json_index(a->arena, live), in_applied = json_index(a->arena, applied);
     yyjson_val *key, *value;
     size_t i, n;
 
     yyjson_obj_foreach(live, i, n, key, value)
     {
-        yyjson_val *over = yyjson_obj_getn(applied, yyjson_get_str(key), yyjson_get_len(key));
+        yyjson_val *over = member_of(&in_applied, key);
         Schema below;
         MergeKind kind = kind_of_value(schema, key, &below);
 
@@ -82,7 +91,7 @@ static yyjson_mut_val *merge_objects(Apply *a, Schema schema, yyjson_val *live, 
     }
     yyjson_obj_foreach(applied, i, n, key, value)
     {
-        if (!yyjson_obj_getn(live, yyjson_get_str(key), yyjson_get_len(key)))
+        if (!member_of(&in_live, key) && member_of(&in_applied, key) == value)
             add_member(a, out, key, copy(a, value));
     }
     return out;

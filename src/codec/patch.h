@@ -21,7 +21,7 @@ enum {
 int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch, Arena *arena,
                yyjson_mut_val **ret, const char **reterr);
 /* RFC 7386 */
-int patch_merge(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch,
+int patch_merge(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch, Arena *arena,
                 yyjson_mut_val **ret);
 /* Kubernetes' strategic merge patch, with $patch, $deleteFromPrimitiveList, $setElementOrder,
  * $retainKeys; merge keys come from the type's table. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON patch and JSON merge patch.
+ * JSON patch.
  *
  * The tree that comes out is never deeper than JSON_DEPTH_MAX, so that whoever walks it may
  * recurse: what would make it deeper is refused. Copies are also limited in number, since each can
@@ -11,24 +11,31 @@
  */
 #include "codec/json.h"
 #include "codec/patch.h"
+#include "codec/patch_tree.h"
 
-enum { OPERATIONS_MAX = 10000, COPIED_VALUES_MAX = 200000 };
+enum { OPERATIONS_MAX = 10000, COPIED_VALUES_MAX = 200000, WAY_MAX = JSON_DEPTH_MAX + 2 };
 
 typedef struct JsonPatch {
-    yyjson_mut_doc *doc;
-    yyjson_mut_val *root;
+    PatchTree tree;
+    PatchNode *root;
     Arena *arena;
     const char **reterr;
     size_t copied;
 } JsonPatch;
 
-/* Where a path leads: the container and the last segment. */
+/* Where a path leads: the containers on the way, of which the last is the parent, and the last
+ * segment. */
 typedef struct Place {
     const char *path;
-    yyjson_mut_val *parent;
+    PatchNode *way[WAY_MAX];
+    unsigned depth; /* of the parent: 0 is the root */
     const char *key;
-    unsigned depth; /* of the thing itself */
 } Place;
+
+static PatchNode *parent_of(const Place *place)
+{
+    return place->way[place->depth];
+}
 
 static int fail(JsonPatch *p, int r, const char *format, ...) _printf_(3, 4);
 static int fail(JsonPatch *p, int r, const char *format, ...)
@@ -69,8 +76,8 @@ static const char *index_syntax(JsonPatch *p, const char *key)
 }
 
 /* The index of an element that is there, counted from the end where negative. */
-static int find_index(JsonPatch *p, yyjson_mut_val *list, const char *key, size_t limit,
-                      size_t *ret, const char **rettext)
+static int find_index(JsonPatch *p, const char *key, size_t limit, size_t *ret,
+                      const char **rettext)
 {
     int64_t i;
 
@@ -88,126 +95,107 @@ static int find_index(JsonPatch *p, yyjson_mut_val *list, const char *key, size_
 }
 
 /* Sets *ret to the child, NULL for a member that is not there. */
-static int child_get(JsonPatch *p, yyjson_mut_val *parent, const char *key, yyjson_mut_val **ret,
+static int child_get(JsonPatch *p, PatchNode *parent, const char *key, PatchNode **ret,
                      const char **rettext)
 {
     size_t i;
 
-    if (yyjson_mut_is_obj(parent)) {
-        *ret = yyjson_mut_obj_get(parent, key);
+    if (patch_node_is_object(parent)) {
+        *ret = patch_node_get(&p->tree, parent, key);
         return 0;
     }
-    if (find_index(p, parent, key, yyjson_mut_arr_size(parent), &i, rettext))
+    if (find_index(p, key, patch_node_length(&p->tree, parent), &i, rettext))
         return 1;
-    *ret = yyjson_mut_arr_get(parent, i);
+    *ret = patch_node_at(&p->tree, parent, i);
     return 0;
+}
+
+static bool is_container(const PatchNode *node)
+{
+    return node && (patch_node_is_object(node) || patch_node_is_array(node));
 }
 
 static bool find_place(JsonPatch *p, const char *path, Place *ret)
 {
     const char *at = strchr(path, '/');
 
-    *ret = (Place){.path = path, .parent = p->root, .depth = 1};
+    ret->path = path;
+    ret->depth = 0;
+    ret->way[0] = p->root;
     while (at) {
         const char *next = strchr(++at, '/'), *text;
-        yyjson_mut_val *child = NULL;
+        PatchNode *child = NULL;
 
         ret->key = segment(p->arena, at, next ? (size_t)(next - at) : strlen(at));
-        ret->depth++;
         if (!next)
             return true;
-        if (child_get(p, ret->parent, ret->key, &child, &text) || !yyjson_mut_is_ctn(child))
+        if (child_get(p, parent_of(ret), ret->key, &child, &text) || !is_container(child) ||
+            ret->depth + 1 == WAY_MAX)
             return false;
-        ret->parent = child;
+        ret->way[++ret->depth] = child;
         at = next;
     }
     return false;
 }
 
-/* Levels below and including this one; gives up past the limit. */
-static unsigned depth_of(yyjson_mut_val *v, unsigned limit, size_t *count)
+/* Would the document be too deep with this in its place? */
+static bool too_deep(JsonPatch *p, const Place *place, PatchNode *v)
 {
-    unsigned deepest = 0;
-    size_t i, n;
-    yyjson_mut_val *key, *child;
-
-    ++*count;
-    if (!yyjson_mut_is_ctn(v))
-        return 0;
-    if (limit == 0)
-        return 1;
-    if (yyjson_mut_is_arr(v)) {
-        yyjson_mut_arr_foreach(v, i, n, child)
-        {
-            unsigned depth = depth_of(child, limit - 1, count);
-            deepest = MAX_OF(deepest, depth);
-        }
-    } else {
-        yyjson_mut_obj_foreach(v, i, n, key, child)
-        {
-            unsigned depth = depth_of(child, limit - 1, count);
-            deepest = MAX_OF(deepest, depth);
-        }
-    }
-    return deepest + 1;
-}
-
-static bool too_deep(const Place *place, yyjson_mut_val *v, size_t *count)
-{
-    unsigned limit = place->depth > JSON_DEPTH_MAX + 1 ? 0 : JSON_DEPTH_MAX + 1 - place->depth;
-
-    return depth_of(v, limit, count) > limit;
+    return place->depth + 1 + patch_node_height(&p->tree, v) > JSON_DEPTH_MAX;
 }
 
 /* ---- members and elements ---- */
 
-static void member_set(JsonPatch *p, yyjson_mut_val *object, const char *name, yyjson_mut_val *v)
+/* The containers above learn how deep it goes below them now. */
+static void raise_way(JsonPatch *p, const Place *place, PatchNode *v)
 {
-    yyjson_mut_val *key = yyjson_mut_strcpy(p->doc, name);
+    unsigned height = patch_node_height(&p->tree, v);
 
-    if (!yyjson_mut_obj_replace(object, key, v))
-        yyjson_mut_obj_add(object, key, v);
+    for (unsigned i = 0; i <= place->depth; i++)
+        patch_node_raise(place->way[i], height + place->depth + 1 - i);
 }
 
-static int child_add(JsonPatch *p, const Place *place, yyjson_mut_val *v, const char **rettext)
+static int child_add(JsonPatch *p, const Place *place, PatchNode *v, const char **rettext)
 {
+    PatchNode *parent = parent_of(place);
     size_t n, i;
     int64_t number;
 
-    if (yyjson_mut_is_obj(place->parent)) {
-        member_set(p, place->parent, place->key, v);
+    if (patch_node_is_object(parent)) {
+        patch_node_put(&p->tree, parent, place->key, v);
+        raise_way(p, place, v);
         return 0;
     }
-    n = yyjson_mut_arr_size(place->parent);
+    n = patch_node_length(&p->tree, parent);
     if (str_equal(place->key, "-")) {
         i = n;
     } else if (read_index(place->key, &number)) {
         *rettext = arena_printf(p->arena, "value was not a proper array index: '%s': %s",
                                 place->key, index_syntax(p, place->key));
         return 1;
-    } else if (find_index(p, place->parent, place->key, n + 1, &i, rettext)) {
+    } else if (find_index(p, place->key, n + 1, &i, rettext)) {
         return 1;
     }
-    yyjson_mut_arr_insert(place->parent, v, i);
+    patch_node_insert(&p->tree, parent, i, v);
+    raise_way(p, place, v);
     return 0;
 }
 
 static int child_remove(JsonPatch *p, const Place *place, const char **rettext)
 {
+    PatchNode *parent = parent_of(place);
     size_t i;
 
-    if (yyjson_mut_is_obj(place->parent)) {
-        if (!yyjson_mut_obj_get(place->parent, place->key)) {
-            *rettext = arena_printf(p->arena, "Unable to remove nonexistent key: %s: missing value",
-                                    place->key);
-            return 1;
-        }
-        yyjson_mut_obj_remove_key(place->parent, place->key);
-        return 0;
-    }
-    if (find_index(p, place->parent, place->key, yyjson_mut_arr_size(place->parent), &i, rettext))
+    if (patch_node_is_object(parent)) {
+        if (patch_node_remove(&p->tree, parent, place->key))
+            return 0;
+        *rettext = arena_printf(p->arena, "Unable to remove nonexistent key: %s: missing value",
+                                place->key);
         return 1;
-    yyjson_mut_arr_remove(place->parent, i);
+    }
+    if (find_index(p, place->key, patch_node_length(&p->tree, parent), &i, rettext))
+        return 1;
+    patch_node_take(&p->tree, parent, i);
     return 0;
 }
 
@@ -222,25 +210,25 @@ static const char *text_member(yyjson_val *op, const char *name)
 }
 
 /* The operation's value, a copy in the document; absent is null. */
-static yyjson_mut_val *value_member(JsonPatch *p, yyjson_val *op)
+static PatchNode *value_member(JsonPatch *p, yyjson_val *op)
 {
     yyjson_val *v = yyjson_obj_get(op, "value");
 
-    return v ? yyjson_val_mut_copy(p->doc, v) : yyjson_mut_null(p->doc);
+    return patch_node_new(&p->tree,
+                          v ? yyjson_val_mut_copy(p->tree.doc, v) : yyjson_mut_null(p->tree.doc));
 }
 
 static int do_add(JsonPatch *p, yyjson_val *op, const char *path)
 {
     Place place;
     const char *text;
-    yyjson_mut_val *v = value_member(p, op);
-    size_t count = 0;
+    PatchNode *v = value_member(p, op);
 
     if (!find_place(p, path, &place))
         return fail(p, PATCH_E_CONFLICT,
                     "add operation does not apply: doc is missing path: \"%s\": missing value",
                     path);
-    if (too_deep(&place, v, &count))
+    if (too_deep(p, &place, v))
         return fail(p, PATCH_E_CONFLICT, "exceeded max depth");
     if (child_add(p, &place, v, &text))
         return fail(p, PATCH_E_CONFLICT, "error in add for path: '%s': %s", path, text);
@@ -265,11 +253,11 @@ static int do_replace(JsonPatch *p, yyjson_val *op, const char *path)
 {
     Place place;
     const char *text;
-    yyjson_mut_val *v = value_member(p, op);
-    size_t i, count = 0;
+    PatchNode *v = value_member(p, op);
+    size_t i;
 
     if (!*path) {
-        if (!yyjson_mut_is_ctn(v))
+        if (!is_container(v))
             return fail(p, PATCH_E_CONFLICT,
                         "replace operation value must be object or array: missing value");
         p->root = v;
@@ -279,17 +267,19 @@ static int do_replace(JsonPatch *p, yyjson_val *op, const char *path)
         return fail(p, PATCH_E_CONFLICT,
                     "replace operation does not apply: doc is missing path: %s: missing value",
                     path);
-    if (too_deep(&place, v, &count))
+    if (too_deep(p, &place, v))
         return fail(p, PATCH_E_CONFLICT, "exceeded max depth");
-    if (yyjson_mut_is_obj(place.parent)) {
-        member_set(p, place.parent, place.key, v);
+    if (patch_node_is_object(parent_of(&place))) {
+        (void)child_add(p, &place, v, &text);
         return 0;
     }
-    if (find_index(p, place.parent, place.key, yyjson_mut_arr_size(place.parent), &i, &text))
+    if (find_index(p, place.key, patch_node_length(&p->tree, parent_of(&place)), &i, &text))
         return fail(p, PATCH_E_CONFLICT,
                     "replace operation does not apply: doc is missing key: %s: missing value",
                     path);
-    yyjson_mut_arr_replace(place.parent, i, v);
+    patch_node_take(&p->tree, parent_of(&place), i);
+    patch_node_insert(&p->tree, parent_of(&place), i, v);
+    raise_way(p, &place, v);
     return 0;
 }
 
@@ -297,16 +287,19 @@ static int do_test(JsonPatch *p, yyjson_val *op, const char *path)
 {
     Place place;
     const char *text;
-    yyjson_mut_val *v = p->root, *expected = value_member(p, op);
+    yyjson_val *expected = yyjson_obj_get(op, "value");
+    PatchNode *v = p->root;
 
     if (*path) {
         if (!find_place(p, path, &place))
             return fail(p, PATCH_E_CONFLICT,
                         "test operation does not apply: is missing path: %s: missing value", path);
-        if (child_get(p, place.parent, place.key, &v, &text))
+        if (child_get(p, parent_of(&place), place.key, &v, &text))
             return fail(p, PATCH_E_CONFLICT, "error in test for path: '%s': %s", path, text);
     }
-    if (v ? yyjson_mut_equals(v, expected) : yyjson_mut_is_null(expected))
+    if (v && expected ? patch_node_equals(&p->tree, v, expected)
+        : v           ? patch_node_is_null(v)
+                      : !expected || yyjson_is_null(expected))
         return 0;
     return fail(p, PATCH_E_CONFLICT, "testing value %s failed: test failed", path);
 }
@@ -315,8 +308,7 @@ static int do_move(JsonPatch *p, yyjson_val *op, const char *path)
 {
     const char *from = text_member(op, "from"), *text;
     Place source, target;
-    yyjson_mut_val *v;
-    size_t count = 0;
+    PatchNode *v;
 
     if (!from)
         return fail(
@@ -326,14 +318,14 @@ static int do_move(JsonPatch *p, yyjson_val *op, const char *path)
         return fail(p, PATCH_E_CONFLICT,
                     "move operation does not apply: doc is missing from path: %s: missing value",
                     from);
-    if (child_get(p, source.parent, source.key, &v, &text) || child_remove(p, &source, &text))
+    if (child_get(p, parent_of(&source), source.key, &v, &text) || child_remove(p, &source, &text))
         return fail(p, PATCH_E_CONFLICT, "error in move for path: '%s': %s", source.key, text);
     if (!find_place(p, path, &target))
         return fail(
             p, PATCH_E_CONFLICT,
             "move operation does not apply: doc is missing destination path: %s: missing value",
             path);
-    if (too_deep(&target, v, &count))
+    if (v && too_deep(p, &target, v))
         return fail(p, PATCH_E_CONFLICT, "exceeded max depth");
     if (child_add(p, &target, v, &text))
         return fail(p, PATCH_E_CONFLICT, "error in move for path: '%s': %s", path, text);
@@ -344,7 +336,7 @@ static int do_copy(JsonPatch *p, yyjson_val *op, const char *path)
 {
     const char *from = text_member(op, "from"), *text;
     Place source, target;
-    yyjson_mut_val *v;
+    PatchNode *v;
 
     if (!from)
         return fail(
@@ -354,21 +346,22 @@ static int do_copy(JsonPatch *p, yyjson_val *op, const char *path)
         return fail(p, PATCH_E_CONFLICT,
                     "copy operation does not apply: doc is missing from path: %s: missing value",
                     from);
-    if (child_get(p, source.parent, source.key, &v, &text))
+    if (child_get(p, parent_of(&source), source.key, &v, &text))
         return fail(p, PATCH_E_CONFLICT, "error in copy for from: '%s': %s", from, text);
     if (!find_place(p, path, &target))
         return fail(
             p, PATCH_E_CONFLICT,
             "copy operation does not apply: doc is missing destination path: %s: missing value",
             path);
-    if (v && too_deep(&target, v, &p->copied))
+    if (v && too_deep(p, &target, v))
         return fail(p, PATCH_E_CONFLICT, "exceeded max depth");
-    if (p->copied > COPIED_VALUES_MAX)
+    v = v ? patch_node_copy(&p->tree, v, COPIED_VALUES_MAX, &p->copied)
+          : patch_node_new(&p->tree, yyjson_mut_null(p->tree.doc));
+    if (!v)
         return fail(p, PATCH_E_CONFLICT,
                     "Unable to complete the copy, the accumulated size increase of copy is %zu, "
                     "exceeding the limit %d",
                     p->copied, COPIED_VALUES_MAX);
-    v = v ? yyjson_mut_val_mut_copy(p->doc, v) : yyjson_mut_null(p->doc);
     if (child_add(p, &target, v, &text))
         return fail(p, PATCH_E_CONFLICT, "error while adding value during copy: %s", text);
     return 0;
@@ -399,7 +392,7 @@ static int apply_operation(JsonPatch *p, yyjson_val *op)
 int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch, Arena *arena,
                yyjson_mut_val **ret, const char **reterr)
 {
-    JsonPatch p = {.doc = doc, .root = object, .arena = arena, .reterr = reterr};
+    JsonPatch p = {.tree = {.doc = doc, .arena = arena}, .arena = arena, .reterr = reterr};
     size_t i, n;
     yyjson_val *op;
 
@@ -424,6 +417,7 @@ int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch, A
                         : yyjson_is_bool(op) ? "bool"
                                              : "number");
     }
+    p.root = patch_node_new(&p.tree, object);
     yyjson_arr_foreach(patch, i, n, op)
     {
         int r = apply_operation(&p, op);
@@ -431,72 +425,6 @@ int patch_json(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch, A
         if (r)
             return r;
     }
-    *ret = p.root;
-    return 0;
-}
-
-/* ---- merge ---- */
-
-/* A copy without members that are null; elements of lists stay. */
-static yyjson_mut_val *copy_pruned(yyjson_mut_doc *doc, yyjson_val *v)
-{
-    yyjson_mut_val *copy;
-    yyjson_val *key, *child;
-    size_t i, n;
-
-    if (yyjson_is_arr(v)) {
-        copy = yyjson_mut_arr(doc);
-        yyjson_arr_foreach(v, i, n, child) yyjson_mut_arr_append(copy, copy_pruned(doc, child));
-        return copy;
-    }
-    if (!yyjson_is_obj(v))
-        return yyjson_val_mut_copy(doc, v);
-    copy = yyjson_mut_obj(doc);
-    yyjson_obj_foreach(v, i, n, key, child)
-    {
-        if (!yyjson_is_null(child))
-            yyjson_mut_obj_add(copy, yyjson_val_mut_copy(doc, key), copy_pruned(doc, child));
-    }
-    return copy;
-}
-
-static void merge_members(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch)
-{
-    size_t i, n;
-    yyjson_val *key, *v;
-
-    yyjson_obj_foreach(patch, i, n, key, v)
-    {
-        const char *name = yyjson_get_str(key);
-        size_t length = yyjson_get_len(key);
-        yyjson_mut_val *now = yyjson_mut_obj_getn(object, name, length), *copied;
-
-        if (yyjson_is_null(v)) {
-            yyjson_mut_obj_remove_keyn(object, name, length);
-            continue;
-        }
-        if (now && yyjson_mut_is_obj(now) && yyjson_is_obj(v)) {
-            merge_members(doc, now, v);
-            continue;
-        }
-        copied = yyjson_mut_strncpy(doc, name, length);
-        if (now)
-            yyjson_mut_obj_replace(object, copied, copy_pruned(doc, v));
-        else
-            yyjson_mut_obj_add(object, copied, copy_pruned(doc, v));
-    }
-}
-
-int patch_merge(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *patch,
-                yyjson_mut_val **ret)
-{
-    if (!yyjson_is_obj(patch))
-        return PATCH_E_MALFORMED;
-    if (!yyjson_mut_is_obj(object)) {
-        *ret = copy_pruned(doc, patch);
-        return 0;
-    }
-    merge_members(doc, object, patch);
-    *ret = object;
+    *ret = patch_tree_close(&p.tree, p.root);
     return 0;
 }

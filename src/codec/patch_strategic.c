@@ -15,6 +15,7 @@
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "codec/json.h"
+#include "codec/json_members.h"
 #include "codec/patch.h"
 
 #define DIRECTIVE "$patch"
@@ -22,10 +23,15 @@
 #define ELEMENT_ORDER "$setElementOrder/"
 #define DELETE_SCALARS "$deleteFromPrimitiveList/"
 
+/* How many elements of a patch may be merged into one that another element of the same patch was
+ * merged into or has added. Each such merge looks at the whole element, however little it says. */
+enum { REPEATS_MAX = 100 };
+
 typedef struct Merge {
     yyjson_mut_doc *doc;
     Arena *arena;
     const char **reterr;
+    unsigned repeats;
 } Merge;
 
 /* Elements out of their list, so that each can go into another one. In the arena. */
@@ -42,6 +48,7 @@ typedef struct Member {
 typedef struct Members {
     Member *v;
     size_t n;
+    TextMap index; /* value: 1 + position in v */
 } Members;
 
 /* First position of each identity. */
@@ -75,14 +82,24 @@ static int compare_members(const void *a, const void *b)
     return strcmp(((const Member *)a)->name, ((const Member *)b)->name);
 }
 
+/* Of members with one name the last counts. */
 static Members members_of(Merge *m, yyjson_mut_val *object)
 {
-    Members members = {arena_new_n(m->arena, Member, yyjson_mut_obj_size(object) + 1), 0};
+    Members members = {.v = arena_new_n(m->arena, Member, yyjson_mut_obj_size(object) + 1),
+                       .index = TEXT_MAP_INIT(m->arena)};
     size_t i, n;
     yyjson_mut_val *key, *value;
 
-    yyjson_mut_obj_foreach(object, i, n, key, value) members.v[members.n++] =
-        (Member){yyjson_mut_get_str(key), value};
+    yyjson_mut_obj_foreach(object, i, n, key, value)
+    {
+        const char *name = yyjson_mut_get_str(key);
+        bool is_new;
+        TextMapSlot *slot = text_map_put_n(&members.index, name, strlen(name), &is_new);
+
+        if (is_new)
+            slot->value = (void *)(uintptr_t)++members.n;
+        members.v[(uintptr_t)slot->value - 1] = (Member){name, value};
+    }
     return members;
 }
 
@@ -311,10 +328,9 @@ static bool clean(Merge *m, yyjson_mut_val **value)
     return true;
 }
 
-static int retain_keys(Merge *m, yyjson_mut_val *original, Members *patch, yyjson_mut_val *names)
+static int retain_keys(Merge *m, JsonMembers *original, Members *patch, yyjson_mut_val *names)
 {
     _positions_ Positions kept = {STRMAP_INIT};
-    Members members;
 
     if (!yyjson_mut_is_arr(names))
         return fail(m, PATCH_E_MALFORMED, "invalid patch format of retainKeys");
@@ -327,10 +343,9 @@ static int retain_keys(Merge *m, yyjson_mut_val *original, Members *patch, yyjso
         if (position_of(m, &kept, yyjson_mut_str(m->doc, member->name), NULL) < 0)
             return fail(m, PATCH_E_MALFORMED, "invalid patch format of retainKeys");
     }
-    members = members_of(m, original);
-    for (size_t i = 0; i < members.n; i++)
-        if (position_of(m, &kept, yyjson_mut_str(m->doc, members.v[i].name), NULL) < 0)
-            yyjson_mut_obj_remove_key(original, members.v[i].name);
+    for (size_t i = 0; i < original->n; i++)
+        if (position_of(m, &kept, original->v[i].key, NULL) < 0)
+            original->v[i].value = NULL;
     return 0;
 }
 
@@ -432,6 +447,7 @@ static int merge_elements(Merge *m, const Type *type, const char *merge_key, Ite
 {
     _positions_ Positions known = {STRMAP_INIT};
     Items merged = items_new(m, original.n + patch.n);
+    bool *touched = arena_new_n(m->arena, bool, original.n + patch.n + 1);
     int r;
 
     memcpy(merged.v, original.v, original.n * sizeof(*merged.v));
@@ -444,12 +460,16 @@ static int merge_elements(Merge *m, const Type *type, const char *merge_key, Ite
             return no_merge_key(m, patch.v[i], merge_key);
         at = position_of(m, &known, patch.v[i], merge_key);
         if (at >= 0) {
+            if (touched[at] && ++m->repeats > REPEATS_MAX)
+                return fail(m, PATCH_E_MALFORMED, "too many elements with the same %s", merge_key);
+            touched[at] = true;
             r = merge_map(m, type, merged.v[at], patch.v[i], &merged.v[at]);
             if (r)
                 return r;
             continue;
         }
         position_put(m, &known, patch.v[i], merge_key, merged.n);
+        touched[merged.n] = true;
         merged.v[merged.n] = patch.v[i];
         if (clean(m, &merged.v[merged.n]))
             merged.n++;
@@ -527,30 +547,41 @@ static int check_order(Merge *m, Items patch, Items order, const char *merge_key
                 value_text(m, list_of(m, patch)), value_text(m, list_of(m, order)));
 }
 
-static void member_set(Merge *m, yyjson_mut_val *object, const char *name, yyjson_mut_val *v)
+static void member_set(Merge *m, JsonMembers *object, const char *name, yyjson_mut_val *v)
 {
-    yyjson_mut_val *key = yyjson_mut_strcpy(m->doc, name);
+    json_members_put(object, yyjson_mut_strcpy(m->doc, name), v);
+}
 
-    if (!yyjson_mut_obj_replace(object, key, v))
-        yyjson_mut_obj_add(object, key, v);
+static yyjson_mut_val *member_get(const JsonMembers *object, const char *name)
+{
+    const JsonMember *member = json_members_find(object, name, strlen(name));
+
+    return member ? member->value : NULL;
+}
+
+static void member_remove(JsonMembers *object, const char *name)
+{
+    JsonMember *member = json_members_find(object, name, strlen(name));
+
+    if (member)
+        member->value = NULL;
 }
 
 static Member *member_find(Members *members, const char *name)
 {
-    for (size_t i = 0; i < members->n; i++)
-        if (members->v[i].name && str_equal(members->v[i].name, name))
-            return &members->v[i];
-    return NULL;
+    void *at = text_map_get(&members->index, name);
+    Member *member = at ? &members->v[(uintptr_t)at - 1] : NULL;
+
+    return member && member->name ? member : NULL;
 }
 
 /* One $setElementOrder directive: merges the list it speaks of, and orders it. */
-static int merge_in_order(Merge *m, const Type *type, yyjson_mut_val *original, Members *patch,
+static int merge_in_order(Merge *m, const Type *type, JsonMembers *original, Members *patch,
                           const char *name, yyjson_mut_val *directive)
 {
     const Field *field = find_field(type, name);
     Member *member = member_find(patch, name);
-    yyjson_mut_val *before = yyjson_mut_obj_get(original, name),
-                   *wanted = member ? member->value : NULL;
+    yyjson_mut_val *before = member_get(original, name), *wanted = member ? member->value : NULL;
     const char *merge_key = field ? field->patch_key : NULL;
     Items order, merged;
     int r;
@@ -592,17 +623,17 @@ static int merge_in_order(Merge *m, const Type *type, yyjson_mut_val *original, 
     return 0;
 }
 
-static int merge_member(Merge *m, const Type *type, yyjson_mut_val *original, const Member *member)
+static int merge_member(Merge *m, const Type *type, JsonMembers *original, const Member *member)
 {
     bool deletion = str_starts_with(member->name, DELETE_SCALARS);
     const char *name = deletion ? member->name + strlen(DELETE_SCALARS) : member->name;
-    yyjson_mut_val *before = yyjson_mut_obj_get(original, name), *v = member->value;
+    yyjson_mut_val *before = member_get(original, name), *v = member->value;
     const Field *field;
     Items items;
     int r;
 
     if (yyjson_mut_is_null(v)) {
-        yyjson_mut_obj_remove_key(original, name);
+        member_remove(original, name);
         return 0;
     }
     if (deletion && (!before || !yyjson_mut_is_arr(before) || !yyjson_mut_is_arr(v)))
@@ -620,10 +651,40 @@ static int merge_member(Merge *m, const Type *type, yyjson_mut_val *original, co
             return r;
         v = list_of(m, items);
     } else if (!clean(m, &v)) {
-        yyjson_mut_obj_remove_key(original, name);
+        member_remove(original, name);
         return 0;
     }
     member_set(m, original, name, v);
+    return 0;
+}
+
+static int merge_members(Merge *m, const Type *type, JsonMembers *original, Members *patch)
+{
+    Member *retain = member_find(patch, RETAIN_KEYS);
+    int r;
+
+    if (retain) {
+        retain->name = NULL;
+        r = retain_keys(m, original, patch, retain->value);
+        if (r)
+            return r;
+    }
+    for (size_t i = 0; i < patch->n; i++) {
+        const char *name = patch->v[i].name;
+
+        if (!name || !str_starts_with(name, ELEMENT_ORDER))
+            continue;
+        patch->v[i].name = NULL;
+        r = merge_in_order(m, type, original, patch, name + strlen(ELEMENT_ORDER),
+                           patch->v[i].value);
+        if (r)
+            return r;
+    }
+    for (size_t i = 0; i < patch->n; i++) {
+        r = patch->v[i].name ? merge_member(m, type, original, &patch->v[i]) : 0;
+        if (r)
+            return r;
+    }
     return 0;
 }
 
@@ -631,8 +692,8 @@ static int merge_map(Merge *m, const Type *type, yyjson_mut_val *original, yyjso
                      yyjson_mut_val **ret)
 {
     yyjson_mut_val *directive = yyjson_mut_obj_get(patch, DIRECTIVE);
-    Members members;
-    Member *retain;
+    JsonMembers to;
+    Members from;
     int r;
 
     if (directive && yyjson_mut_equals_str(directive, "replace")) {
@@ -647,30 +708,12 @@ static int merge_map(Merge *m, const Type *type, yyjson_mut_val *original, yyjso
     if (directive)
         return fail(m, PATCH_E_MALFORMED, "unknown patch type: %s in map: %s",
                     value_text(m, directive), value_text(m, patch));
-    members = members_of(m, patch);
-    retain = member_find(&members, RETAIN_KEYS);
-    if (retain) {
-        retain->name = NULL;
-        r = retain_keys(m, original, &members, retain->value);
-        if (r)
-            return r;
-    }
-    for (size_t i = 0; i < members.n; i++) {
-        const char *name = members.v[i].name;
-
-        if (!name || !str_starts_with(name, ELEMENT_ORDER))
-            continue;
-        members.v[i].name = NULL;
-        r = merge_in_order(m, type, original, &members, name + strlen(ELEMENT_ORDER),
-                           members.v[i].value);
-        if (r)
-            return r;
-    }
-    for (size_t i = 0; i < members.n; i++) {
-        r = members.v[i].name ? merge_member(m, type, original, &members.v[i]) : 0;
-        if (r)
-            return r;
-    }
+    to = json_members(m->arena, original);
+    from = members_of(m, patch);
+    r = merge_members(m, type, &to, &from);
+    if (r)
+        return r;
+    json_members_close(&to, original);
     *ret = original;
     return 0;
 }

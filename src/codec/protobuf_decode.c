@@ -22,6 +22,7 @@ typedef struct Reader {
     Arena *arena;
     const char **reterr;
     int depth;
+    bool *maps; /* set where the thing being decoded has got entries of maps; see sort_maps */
 } Reader;
 
 /* One field on the wire: its number, and a number or a span. */
@@ -342,6 +343,42 @@ static void *list_push(Reader *r, List *list, size_t size)
     return (char *)list->v + n * size;
 }
 
+/*
+ * Maps are sorted once, when nothing can be added any more. A message that stands alone may come in
+ * any number of pieces, so its maps are sorted by whatever holds it: the element of a list, the
+ * value of a map, or the whole object, which come in one piece.
+ */
+static void sort_maps(const Type *type, void *value)
+{
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const Field *field = &type->fields[i];
+        void *at = field_at(value, field);
+        List *list = at;
+
+        if (field->shape == SHAPE_MAP && list->n > 1) {
+            json_sort_entries(list->v, &list->n, value_size(field));
+        } else if (field->shape < SHAPE_LIST && field->value == VALUE_STRUCT) {
+            if (type_is_pointer(field))
+                at = *(void **)at;
+            if (at)
+                sort_maps(field->type, at);
+        }
+    }
+}
+
+static int decode_whole(Reader *r, const Field *field, const WireField *wire, void *at)
+{
+    bool maps = false, *up = r->maps;
+    int x;
+
+    r->maps = &maps;
+    x = decode_thing(r, field, wire, at);
+    r->maps = up;
+    if (x == 0 && maps)
+        sort_maps(field->type, at);
+    return x;
+}
+
 static int decode_packed(Reader *up, const Field *field, Bytes bytes, List *list)
 {
     Reader r;
@@ -378,7 +415,7 @@ static int decode_entry(Reader *up, const Field *field, const WireField *entry, 
             x = wire.wire == WIRE_BYTES ? decode_string(&r, wire.bytes, (const char **)(void *)at)
                                         : wrong_wire(&r, field, &wire);
         else if (wire.number == 2)
-            x = decode_thing(&r, field, &wire, at + TYPE_ENTRY_VALUE);
+            x = decode_whole(&r, field, &wire, at + TYPE_ENTRY_VALUE);
     }
     return x;
 }
@@ -390,7 +427,7 @@ static int decode_field(Reader *r, const Field *field, const WireField *wire, vo
     if (field->shape == SHAPE_LIST) {
         if (wire->wire == WIRE_BYTES && wire_of(field) != WIRE_BYTES)
             return decode_packed(r, field, wire->bytes, at);
-        return decode_thing(r, field, wire, list_push(r, at, value_size(field)));
+        return decode_whole(r, field, wire, list_push(r, at, value_size(field)));
     }
     if (type_is_pointer(field)) {
         if (!*(void **)at)
@@ -416,7 +453,6 @@ static const Field *find_field(const Type *type, uint32_t number, size_t *at)
 static int decode_message(Reader *r, const Type *type, void *value)
 {
     size_t at = 0;
-    bool maps = false;
     int x;
 
     while (r->p < r->end) {
@@ -429,26 +465,23 @@ static int decode_message(Reader *r, const Type *type, void *value)
         field = find_field(type, wire.number, &at);
         if (!field)
             continue;
-        maps |= field->shape == SHAPE_MAP;
+        *r->maps |= field->shape == SHAPE_MAP;
         x = decode_field(r, field, &wire, field_at(value, field));
         if (x)
             return x;
-    }
-    for (size_t i = 0; maps && i < type->n_fields; i++) {
-        const Field *field = &type->fields[i];
-        List *list = field_at(value, field);
-
-        if (field->shape == SHAPE_MAP && list->n > 1)
-            json_sort_entries(list->v, &list->n, value_size(field));
     }
     return 0;
 }
 
 int protobuf_decode(const Type *type, Arena *arena, Bytes raw, void *value, const char **reterr)
 {
-    Reader r = {.p = raw.p, .end = raw.p + raw.n, .arena = arena, .reterr = reterr};
+    bool maps = false;
+    Reader r = {.p = raw.p, .end = raw.p + raw.n, .arena = arena, .reterr = reterr, .maps = &maps};
+    int x = decode_message(&r, type, value);
 
-    return decode_message(&r, type, value);
+    if (x == 0 && maps)
+        sort_maps(type, value);
+    return x;
 }
 
 static int decode_type_meta(Reader *up, Bytes bytes, ProtobufEnvelope *ret)

@@ -15,6 +15,7 @@
 
 #include "base/strmap.h"
 #include "codec/json.h"
+#include "codec/json_members.h"
 #include "codec/yaml_scalar.h"
 
 enum { COPIED_VALUES_MAX = 100000 };
@@ -202,26 +203,26 @@ static int read_sequence(YamlReader *r, yyjson_mut_val **ret)
 }
 
 /* Members of `from` that the mapping does not have. */
-static void merge_from(YamlReader *r, yyjson_mut_val *object, yyjson_mut_val *from)
+static void merge_from(YamlReader *r, JsonMembers *to, yyjson_mut_val *from)
 {
     size_t i, n;
     yyjson_mut_val *key, *value;
 
     yyjson_mut_obj_foreach(from, i, n, key, value)
     {
-        if (!yyjson_mut_obj_getn(object, yyjson_mut_get_str(key), yyjson_mut_get_len(key)))
-            yyjson_mut_obj_add(object, yyjson_mut_val_mut_copy(r->doc, key),
-                               yyjson_mut_val_mut_copy(r->doc, value));
+        if (!json_members_find(to, yyjson_mut_get_str(key), yyjson_mut_get_len(key)))
+            json_members_put(to, yyjson_mut_val_mut_copy(r->doc, key),
+                             yyjson_mut_val_mut_copy(r->doc, value));
     }
 }
 
-static int merge_into(YamlReader *r, yyjson_mut_val *object, yyjson_mut_val *merge)
+static int merge_into(YamlReader *r, JsonMembers *to, yyjson_mut_val *merge)
 {
     size_t i, n;
     yyjson_mut_val *from;
 
     if (yyjson_mut_is_obj(merge)) {
-        merge_from(r, object, merge);
+        merge_from(r, to, merge);
         return 0;
     }
     if (!yyjson_mut_is_arr(merge))
@@ -230,8 +231,28 @@ static int merge_into(YamlReader *r, yyjson_mut_val *object, yyjson_mut_val *mer
     {
         if (!yyjson_mut_is_obj(from))
             return yaml_error(r, 0, "map merge requires map or sequence of maps as the value");
-        merge_from(r, object, from);
+        merge_from(r, to, from);
     }
+    return 0;
+}
+
+/* Adds what the merges bring; `object` is read completely. */
+static int merge_all(YamlReader *r, yyjson_mut_val *object, yyjson_mut_val *merges)
+{
+    JsonMembers members = json_members(r->arena, object);
+    size_t i, n, before = members.n;
+    yyjson_mut_val *merge;
+
+    yyjson_mut_arr_foreach(merges, i, n, merge)
+    {
+        int x = merge_into(r, &members, merge);
+
+        if (x)
+            return x;
+    }
+    /* The mapping's own members stay as they are: one that it has twice is for the decoder. */
+    for (i = before; i < members.n; i++)
+        yyjson_mut_obj_add(object, members.v[i].key, members.v[i].value);
     return 0;
 }
 
@@ -265,8 +286,7 @@ static int read_member(YamlReader *r, const yaml_event_t *key_event, yyjson_mut_
 
 static int read_mapping(YamlReader *r, yyjson_mut_val **ret)
 {
-    yyjson_mut_val *object = yyjson_mut_obj(r->doc), *merges = yyjson_mut_arr(r->doc), *merge;
-    size_t i, n;
+    yyjson_mut_val *object = yyjson_mut_obj(r->doc), *merges = yyjson_mut_arr(r->doc);
     int x = 0;
 
     for (bool more = true; more && x == 0;) {
@@ -282,14 +302,8 @@ static int read_mapping(YamlReader *r, yyjson_mut_val **ret)
     }
     if (x)
         return x;
-    yyjson_mut_arr_foreach(merges, i, n, merge)
-    {
-        x = merge_into(r, object, merge);
-        if (x)
-            return x;
-    }
     *ret = object;
-    return 0;
+    return yyjson_mut_arr_size(merges) ? merge_all(r, object, merges) : 0;
 }
 
 static int read_node(YamlReader *r, const yaml_event_t *event, yyjson_mut_val **ret)

@@ -122,7 +122,7 @@ static int patch_tree(Write *write, PatchType type, const Object *before, yyjson
         r = patch_json(doc, tree, patch, &write->arena, &result, &why);
         break;
     case PATCH_MERGE:
-        r = patch_merge(doc, tree, patch, &result);
+        r = patch_merge(doc, tree, patch, &write->arena, &result);
         break;
     default:
         r = patch_strategic(kind->type, doc, tree, patch, &write->arena, &result, &why);

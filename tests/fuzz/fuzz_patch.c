@@ -46,7 +46,7 @@ static void check(int sort, yyjson_val *patch)
     if (sort == 0)
         r = patch_json(doc, tree, patch, &arena, &result, &error);
     else if (sort == 1)
-        r = patch_merge(doc, tree, patch, &result);
+        r = patch_merge(doc, tree, patch, &arena, &result);
     else
         r = patch_strategic(&type_Pod, doc, tree, patch, &arena, &result, &error);
     if (r) {

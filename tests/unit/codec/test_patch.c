@@ -37,7 +37,7 @@ static void run(PatchSort sort, const PatchCase *cases, size_t n)
         if (sort == JSON)
             r = patch_json(doc, tree, yyjson_doc_get_root(patch), &arena, &result, &error);
         else if (sort == MERGE)
-            r = patch_merge(doc, tree, yyjson_doc_get_root(patch), &result);
+            r = patch_merge(doc, tree, yyjson_doc_get_root(patch), &arena, &result);
         else
             r = patch_strategic(&sample_type, doc, tree, yyjson_doc_get_root(patch), &arena,
                                 &result, &error);
