@@ -10,6 +10,24 @@
 
 #include "api/generated.h"
 
+enum { WARNINGS_MAX = 512 };
+
+void warnings_add(Arena *arena, StringArray *warnings, const char *text)
+{
+    size_t n = warnings->n;
+
+    if (n == WARNINGS_MAX)
+        return;
+    if ((n & (n - 1)) == 0) { /* full at each power of two */
+        const char **v = arena_new_n(arena, const char *, MAX_OF(n * 2, (size_t)1));
+
+        if (n)
+            memcpy(v, warnings->v, n * sizeof(*v));
+        warnings->v = v;
+    }
+    warnings->v[warnings->n++] = text;
+}
+
 enum { SLOTS = 512 };
 static_assert(KIND_COUNT * 2 <= SLOTS, "the tables must stay half empty");
 

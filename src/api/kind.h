@@ -78,6 +78,10 @@ struct Kind {
     const KindRules *rules;     /* may be NULL */
 };
 
+/* Adds a warning to a list that only this function makes longer. An answer has room for 4 KiB of
+ * warnings, so those past a number that could never fit are left out. */
+void warnings_add(Arena *arena, StringArray *warnings, const char *text);
+
 /* The registry. Built-in kinds have ids from 0 to kind_count() - 1. */
 size_t kind_count(void);
 const Kind *kind_at(size_t id);

@@ -108,6 +108,26 @@ void string_map_put(Arena *arena, StringMap *map, const char *key, const char *v
     map->n++;
 }
 
+void string_map_fill(Arena *arena, StringMap *map, const StringMap *from)
+{
+    StringMap all = {.v = from->n ? arena_new_n(arena, StringEntry, map->n + from->n) : NULL};
+    size_t i = 0, j = 0;
+
+    if (from->n == 0)
+        return;
+    while (i < map->n || j < from->n) { /* both are in order */
+        int order = i == map->n ? 1 : j == from->n ? -1 : strcmp(map->v[i].key, from->v[j].key);
+
+        if (order > 0)
+            all.v[all.n++] = (StringEntry){arena_strdup(arena, from->v[j].key),
+                                           arena_strdup(arena, from->v[j].value)};
+        else
+            all.v[all.n++] = map->v[i++];
+        j += order >= 0;
+    }
+    *map = all;
+}
+
 void string_map_remove(StringMap *map, const char *key)
 {
     size_t i = lower_bound(map, key);

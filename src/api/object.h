@@ -127,5 +127,7 @@ const char *string_map_get(const StringMap *map, const char *key); /* NULL: not 
 /* Puts or replaces, keeping the order of keys. */
 void string_map_put(Arena *arena, StringMap *map, const char *key, const char *value);
 void string_map_remove(StringMap *map, const char *key);
+/* Puts all entries whose keys are not there yet. */
+void string_map_fill(Arena *arena, StringMap *map, const StringMap *from);
 
 #endif

@@ -39,12 +39,7 @@ static inline void rules_too_many(Causes *causes, const char *path, size_t n, si
 
 static inline void rules_warn(Arena *arena, StringArray *warnings, const char *text)
 {
-    const char **v = arena_new_n(arena, const char *, warnings->n + 1);
-
-    if (warnings->n)
-        memcpy(v, warnings->v, warnings->n * sizeof(*v));
-    v[warnings->n++] = text;
-    warnings->v = v;
+    warnings_add(arena, warnings, text);
 }
 
 /* What kubectl should tell of a pod's spec, or of a template at the path; and of a name that host

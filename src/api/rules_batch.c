@@ -55,8 +55,8 @@ static void job_complete(Arena *arena, void *value)
     Job *job = value;
     const StringMap *labels = &job->spec.template.metadata.labels;
 
-    for (size_t i = 0, had = job->metadata.labels.n; !had && i < labels->n; i++)
-        string_map_put(arena, &job->metadata.labels, labels->v[i].key, labels->v[i].value);
+    if (!job->metadata.labels.n)
+        string_map_fill(arena, &job->metadata.labels, labels);
     complete_spec(arena, &job->spec);
 }
 
@@ -239,7 +239,8 @@ static void check_exit_code_values(const PodFailurePolicyOnExitCodesRequirement 
 {
     const Int32Array *values = &on->values;
     const char *bad = rules_bad(&type_PodFailurePolicyOnExitCodesRequirement, on, "values", causes);
-    bool ordered = true;
+    TextMap seen = TEXT_MAP_INIT(causes->arena);
+    bool ordered = true, is_new;
 
     if (!values->n)
         rules_invalid(causes, path, bad, "at least one value is required");
@@ -248,12 +249,10 @@ static void check_exit_code_values(const PodFailurePolicyOnExitCodesRequirement 
     for (size_t i = 0; i < values->n; i++) {
         if (str_equal(on->operator, "In") && values->v[i] == 0)
             fail_invalid_int(causes, PATH_INDEX(path, i), 0, "must not be 0 for the In operator");
-        for (size_t k = 0; k < i; k++)
-            if (values->v[k] == values->v[i]) {
-                causes_add(causes, CAUSE_DUPLICATE, path_text(PATH_INDEX(path, i), causes),
-                           arena_printf(causes->arena, "%d", values->v[i]), NULL);
-                break;
-            }
+        text_map_put_n(&seen, (const char *)&values->v[i], sizeof(values->v[i]), &is_new);
+        if (!is_new)
+            causes_add(causes, CAUSE_DUPLICATE, path_text(PATH_INDEX(path, i), causes),
+                       arena_printf(causes->arena, "%d", values->v[i]), NULL);
         if (i && values->v[i - 1] > values->v[i])
             ordered = false;
     }

@@ -115,6 +115,7 @@ static void complete_node(Arena *arena, void *value)
 static void validate_taints(const TaintArray *taints, Causes *causes)
 {
     static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
+    TextMap seen = TEXT_MAP_INIT(causes->arena);
 
     for (size_t i = 0; i < taints->n; i++) {
         const Taint *taint = &taints->v[i];
@@ -127,18 +128,14 @@ static void validate_taints(const TaintArray *taints, Causes *causes)
             fail_required(causes, PATH(at, "effect"), NULL);
         else if (!name_is_one_of(taint->effect, effects))
             fail_not_supported(causes, PATH(at, "effect"), taint->effect, effects);
-        for (size_t j = 0; j < i; j++)
-            if (str_equal(taints->v[j].key, taint->key) &&
-                str_equal(taints->v[j].effect, taint->effect)) {
-                causes_add(causes, CAUSE_DUPLICATE, path_text(at, causes),
-                           arena_printf(causes->arena,
-                                        "{\"Key\":\"%s\",\"Value\":\"%s\",\"Effect\":\"%s\","
-                                        "\"TimeAdded\":null}",
-                                        str_or(taint->key, ""), str_or(taint->value, ""),
-                                        str_or(taint->effect, "")),
-                           "taints must be unique by key and effect pair");
-                break;
-            }
+        if (!text_map_add_joined(&seen, taint->key, taint->effect, NULL))
+            causes_add(causes, CAUSE_DUPLICATE, path_text(at, causes),
+                       arena_printf(causes->arena,
+                                    "{\"Key\":\"%s\",\"Value\":\"%s\",\"Effect\":\"%s\","
+                                    "\"TimeAdded\":null}",
+                                    str_or(taint->key, ""), str_or(taint->value, ""),
+                                    str_or(taint->effect, "")),
+                       "taints must be unique by key and effect pair");
     }
 }
 

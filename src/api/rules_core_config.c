@@ -24,20 +24,13 @@ static void hold_field(const Type *type, const char *json, const void *value, co
         causes_forbidden(causes, json, HELD);
 }
 
-static bool has_binary_key(const BytesMap *map, const char *key)
-{
-    for (size_t i = 0; i < map->n; i++)
-        if (str_equal(map->v[i].key, key))
-            return true;
-    return false;
-}
-
 /* ---- ConfigMap ---- */
 
 static void validate_config_map(const void *value, const void *before, Causes *causes)
 {
     const ConfigMap *map = value;
     const ConfigMap *old = before;
+    TextMap binary = TEXT_MAP_INIT(causes->arena);
     size_t total = 0;
 
     if (old && is_set(old->immutable)) {
@@ -46,12 +39,14 @@ static void validate_config_map(const void *value, const void *before, Causes *c
         hold_field(&type_ConfigMap, "data", map, old, causes);
         hold_field(&type_ConfigMap, "binaryData", map, old, causes);
     }
+    for (size_t i = 0; i < map->binary_data.n; i++)
+        text_map_add(&binary, map->binary_data.v[i].key);
     for (size_t i = 0; i < map->data.n; i++) {
         const StringEntry *entry = &map->data.v[i];
         const Path *at = PATH_KEY(PATH(NULL, "data"), entry->key);
 
         fail_faults(causes, at, entry->key, check_config_key(entry->key));
-        if (has_binary_key(&map->binary_data, entry->key))
+        if (text_map_has(&binary, entry->key))
             fail_invalid(causes, at, entry->key, "duplicate of key present in binaryData");
         total += strlen(entry->value ? entry->value : "");
     }

@@ -61,19 +61,9 @@ void complete_pod_spec(Arena *arena, PodSpec *spec)
     spec->service_account = spec->service_account_name;
 }
 
-static void requests_from_limits(Arena *arena, ResourceRequirements *resources)
-{
-    for (size_t i = 0; i < resources->limits.n; i++) {
-        const StringEntry *limit = &resources->limits.v[i];
-
-        if (!string_map_get(&resources->requests, limit->key))
-            string_map_put(arena, &resources->requests, limit->key, limit->value);
-    }
-}
-
 static void complete_pod_container(Arena *arena, const PodSpec *spec, Container *container)
 {
-    requests_from_limits(arena, &container->resources);
+    string_map_fill(arena, &container->resources.requests, &container->resources.limits);
     for (size_t i = 0; spec->host_network && i < container->ports.n; i++)
         if (!container->ports.v[i].host_port)
             container->ports.v[i].host_port = container->ports.v[i].container_port;
@@ -100,7 +90,7 @@ static void complete_pod(Arena *arena, void *value)
     for (size_t i = 0; i < spec->containers.n; i++)
         complete_pod_container(arena, spec, &spec->containers.v[i]);
     if (spec->resources)
-        requests_from_limits(arena, spec->resources);
+        string_map_fill(arena, &spec->resources->requests, &spec->resources->limits);
     if (!spec->enable_service_links)
         spec->enable_service_links = arena_bool(arena, true);
 }
@@ -205,26 +195,26 @@ static void check_deadline(const PodSpec *spec, const PodSpec *old_spec, Causes 
                            "must be less than or equal to previous value");
 }
 
-static bool toleration_is_kept(const Toleration *old, const TolerationArray *now)
+/* Adds what makes a toleration another one; false: it was there. */
+static bool toleration_add(TextMap *seen, const Toleration *toleration)
 {
-    for (size_t i = 0; i < now->n; i++) {
-        Toleration one = now->v[i];
-
-        one.toleration_seconds = old->toleration_seconds;
-        if (type_equal(&type_Toleration, &one, old))
-            return true;
-    }
-    return false;
+    return text_map_add_joined(seen, toleration->key, toleration->value,
+                               arena_printf(seen->arena, "%s %s", str_or(toleration->operator, ""),
+                                            str_or(toleration->effect, "")));
 }
 
 static void check_tolerations(const PodSpec *now, const PodSpec *old, Causes *causes)
 {
+    TextMap kept = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; i < now->tolerations.n; i++)
+        toleration_add(&kept, &now->tolerations.v[i]);
     for (size_t i = 0; i < old->tolerations.n; i++)
-        if (!toleration_is_kept(&old->tolerations.v[i], &now->tolerations)) {
+        if (toleration_add(&kept, &old->tolerations.v[i])) {
             causes_forbidden(causes, "spec.tolerations",
                              "existing toleration can not be modified except its "
                              "tolerationSeconds");
-            break;
+            return;
         }
 }
 
@@ -232,19 +222,17 @@ static void check_gates(const PodSpec *spec, const PodSpec *old_spec, Causes *ca
 {
     const PodSchedulingGateArray *now = &spec->scheduling_gates,
                                  *before = &old_spec->scheduling_gates;
+    TextMap old = TEXT_MAP_INIT(causes->arena);
 
-    for (size_t i = 0; i < now->n; i++) {
-        size_t j = 0;
-
-        while (j < before->n && !str_equal(before->v[j].name, now->v[i].name))
-            j++;
-        if (j == before->n)
+    for (size_t i = 0; i < before->n; i++)
+        text_map_add(&old, before->v[i].name);
+    for (size_t i = 0; i < now->n; i++)
+        if (!text_map_has(&old, now->v[i].name))
             causes_forbidden(
                 causes, arena_printf(causes->arena, "spec.schedulingGates[%zu].name", i),
                 arena_printf(causes->arena,
                              "only deletion is allowed, but found new scheduling gate '%s'",
                              str_or(now->v[i].name, "")));
-    }
 }
 
 /* A pod that is held back by gates may still be told more narrowly where to run. */
@@ -448,10 +436,12 @@ static void warn_amounts(Arena *arena, const StringMap *amounts, const char *pat
     }
 }
 
-static void warn_port(Arena *arena, const ContainerPortArray *ports, size_t at, const char *path,
-                      StringArray *warnings)
+static void warn_port(Arena *arena, const ContainerPort *port, size_t at, TextMap *seen,
+                      const char *path, StringArray *warnings)
 {
-    const ContainerPort *port = &ports->v[at];
+    const char *key =
+        arena_printf(arena, "%d/%s", port->container_port, str_or(port->protocol, ""));
+    size_t first;
 
     if (!str_empty(port->host_ip) && !port->host_port)
         rules_warn(arena, warnings,
@@ -460,36 +450,34 @@ static void warn_port(Arena *arena, const ContainerPortArray *ports, size_t at, 
                                 "ContainerPort:%d Protocol:%s HostIP:%s}",
                                 path, at, str_or(port->name, ""), port->container_port,
                                 str_or(port->protocol, ""), port->host_ip));
-    for (size_t j = 0; j < at; j++)
-        if (port->container_port == ports->v[j].container_port &&
-            str_equal(port->protocol, ports->v[j].protocol)) {
-            rules_warn(arena, warnings,
-                       arena_printf(arena,
-                                    "%s.ports[%zu]: duplicate port definition with %s.ports[%zu]",
-                                    path, at, path, j));
-            break;
-        }
+    text_map_put_first(seen, key, (void *)(uintptr_t)at);
+    first = (uintptr_t)text_map_get(seen, key);
+    if (first != at)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s.ports[%zu]: duplicate port definition with %s.ports[%zu]", path,
+                                at, path, first));
 }
 
 static void warn_container(Arena *arena, const Container *container, const char *path,
                            StringArray *warnings)
 {
+    TextMap ports = TEXT_MAP_INIT(arena), names = TEXT_MAP_INIT(arena);
+
     for (size_t i = 0; i < container->ports.n; i++)
-        warn_port(arena, &container->ports, i, path, warnings);
+        warn_port(arena, &container->ports.v[i], i, &ports, path, warnings);
     warn_amounts(arena, &container->resources.limits,
                  arena_printf(arena, "%s.resources.limits", path), warnings);
     warn_amounts(arena, &container->resources.requests,
                  arena_printf(arena, "%s.resources.requests", path), warnings);
     for (size_t i = 0; i < container->env.n; i++)
-        for (size_t j = 0; j < i; j++)
-            if (str_equal(container->env.v[i].name, container->env.v[j].name)) {
-                rules_warn(arena, warnings,
-                           arena_printf(arena,
-                                        "%s.env[%zu]: hides previous definition of \"%s\", which "
-                                        "may be dropped when using apply",
-                                        path, i, container->env.v[i].name));
-                break;
-            }
+        if (!text_map_add(&names, container->env.v[i].name))
+            rules_warn(
+                arena, warnings,
+                arena_printf(arena,
+                             "%s.env[%zu]: hides previous definition of \"%s\", which may be "
+                             "dropped when using apply",
+                             path, i, container->env.v[i].name));
 }
 
 void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringArray *warnings)

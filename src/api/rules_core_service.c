@@ -138,6 +138,31 @@ static void normalize_cluster_ips(Arena *arena, ServiceSpec *now, const ServiceS
         now->cluster_ips = one_string(arena, now->cluster_ip);
 }
 
+/* A port keeps the number that the port of its name had, unless another asks for it now. */
+static void keep_node_ports(Arena *arena, ServicePortArray *now, const ServicePortArray *before)
+{
+    TextMap old = TEXT_MAP_INIT(arena), taken = TEXT_MAP_INIT(arena);
+    bool is_new;
+
+    for (size_t i = 0; i < before->n; i++) {
+        const char *name = str_or(before->v[i].name, "");
+
+        text_map_put_n(&old, name, strlen(name), &is_new)->value = &before->v[i];
+    }
+    for (size_t i = 0; i < now->n; i++)
+        text_map_put_n(&taken, (const char *)arena_int32(arena, now->v[i].node_port),
+                       sizeof(int32_t), &is_new);
+    for (size_t i = 0; i < now->n; i++) {
+        const ServicePort *was = text_map_get(&old, now->v[i].name);
+
+        if (was && !now->v[i].node_port &&
+            !text_map_find_n(&taken, (const char *)&was->node_port, sizeof(was->node_port))) {
+            now->v[i].node_port = was->node_port;
+            text_map_put_n(&taken, (const char *)&was->node_port, sizeof(was->node_port), &is_new);
+        }
+    }
+}
+
 /* What was given out stays where the update says nothing. */
 static void keep_allocated(Arena *arena, Service *now, const Service *before)
 {
@@ -147,20 +172,8 @@ static void keep_allocated(Arena *arena, Service *now, const Service *before)
         if (!now->spec.cluster_ips.n)
             now->spec.cluster_ips = copy_strings(arena, &before->spec.cluster_ips);
     }
-    for (size_t i = 0; needs_node_port(before) && needs_node_port(now) && i < now->spec.ports.n;
-         i++) {
-        ServicePort *port = &now->spec.ports.v[i];
-        int32_t old = 0;
-
-        for (size_t j = 0; j < before->spec.ports.n; j++)
-            if (str_equal(before->spec.ports.v[j].name, port->name))
-                old = before->spec.ports.v[j].node_port;
-        for (size_t j = 0; j < now->spec.ports.n; j++)
-            if (now->spec.ports.v[j].node_port == old)
-                old = 0;
-        if (!port->node_port)
-            port->node_port = old;
-    }
+    if (needs_node_port(before) && needs_node_port(now))
+        keep_node_ports(arena, &now->spec.ports, &before->spec.ports);
     if (needs_health_check(before) && needs_health_check(now) && !now->spec.health_check_node_port)
         now->spec.health_check_node_port = before->spec.health_check_node_port;
 }
@@ -291,21 +304,26 @@ static void validate_service_type(const Service *service, Causes *causes)
     }
 }
 
-static void validate_service_port(const Service *service, size_t index, Causes *causes)
+/* What a port must not have in common with one before it. */
+typedef struct PortsSeen {
+    TextMap names, ports, node_ports;
+} PortsSeen;
+
+static void validate_service_port(const Service *service, size_t index, PortsSeen *seen,
+                                  Causes *causes)
 {
     const ServicePortArray *ports = &service->spec.ports;
     const ServicePort *port = &ports->v[index];
     const Path *at = PATH_INDEX(PATH(NULL, "spec.ports"), index);
+    const char *number = arena_printf(causes->arena, "%d", port->port);
+    const char *node_port = arena_printf(causes->arena, "%d", port->node_port);
 
     if (!str_empty(port->name))
         fail_faults(causes, PATH(at, "name"), port->name, check_dns_label(port->name));
     else if (ports->n > 1)
         fail_required(causes, PATH(at, "name"), NULL);
-    for (size_t i = 0; i < index && !str_empty(port->name); i++)
-        if (str_equal(ports->v[i].name, port->name)) {
-            fail_duplicate(causes, PATH(at, "name"), port->name);
-            break;
-        }
+    if (!str_empty(port->name) && !text_map_add(&seen->names, port->name))
+        fail_duplicate(causes, PATH(at, "name"), port->name);
     validate_port_number(port->port, PATH(at, "port"), causes);
     validate_port(&port->target_port, PATH(at, "targetPort"), causes);
     if (port->app_protocol)
@@ -313,20 +331,16 @@ static void validate_service_port(const Service *service, size_t index, Causes *
                     check_qualified_name(port->app_protocol));
     if (port->node_port && is_type(service, "ClusterIP"))
         fail_forbidden(causes, PATH(at, "nodePort"), "may not be used when `type` is 'ClusterIP'");
-    for (size_t i = 0; i < index; i++) {
-        if (!str_equal(ports->v[i].protocol, port->protocol))
-            continue;
-        if (port->node_port && ports->v[i].node_port == port->node_port)
-            causes_add(causes, CAUSE_DUPLICATE, path_text(PATH(at, "nodePort"), causes),
-                       arena_printf(causes->arena, "%d", port->node_port), NULL);
-        if (ports->v[i].port == port->port)
-            causes_add(causes, CAUSE_DUPLICATE, path_text(at, causes),
-                       arena_printf(causes->arena,
-                                    "{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,"
-                                    "\"Port\":%d,\"TargetPort\":0,\"NodePort\":0}",
-                                    port->protocol, port->port),
-                       NULL);
-    }
+    if (port->node_port && !text_map_add_joined(&seen->node_ports, node_port, port->protocol, NULL))
+        causes_add(causes, CAUSE_DUPLICATE, path_text(PATH(at, "nodePort"), causes), node_port,
+                   NULL);
+    if (!text_map_add_joined(&seen->ports, number, port->protocol, NULL))
+        causes_add(causes, CAUSE_DUPLICATE, path_text(at, causes),
+                   arena_printf(causes->arena,
+                                "{\"Name\":\"\",\"Protocol\":\"%s\",\"AppProtocol\":null,"
+                                "\"Port\":%d,\"TargetPort\":0,\"NodePort\":0}",
+                                port->protocol, port->port),
+                   NULL);
 }
 
 static void validate_cluster_ips(const Service *service, Causes *causes)
@@ -497,7 +511,7 @@ static void validate_service_update(const Service *service, const Service *befor
     if (old->n && !now->n)
         bad_strings(causes, "spec.clusterIPs[0]", "clusterIPs", service,
                     "primary clusterIP can not be unset");
-    for (size_t i = 0; i < old->n && i < now->n && (i == 0 || old->n == now->n); i++)
+    for (size_t i = 0; i < old->n && i < now->n && i < 2 && (i == 0 || old->n == now->n); i++)
         if (!str_equal(old->v[i], now->v[i]))
             bad_strings(causes, i ? "spec.clusterIPs[1]" : "spec.clusterIPs[0]", "clusterIPs",
                         service, fixed);
@@ -514,12 +528,15 @@ static void validate_service(const void *value, const void *before, Causes *caus
 {
     const Service *service = value;
     const ServiceSpec *spec = &service->spec;
+    PortsSeen seen = {.names = TEXT_MAP_INIT(causes->arena),
+                      .ports = TEXT_MAP_INIT(causes->arena),
+                      .node_ports = TEXT_MAP_INIT(causes->arena)};
 
     if (before)
         validate_service_update(service, before, causes);
     validate_service_type(service, causes);
     for (size_t i = 0; i < spec->ports.n; i++)
-        validate_service_port(service, i, causes);
+        validate_service_port(service, i, &seen, causes);
     if (spec->selector.n)
         validate_labels(&spec->selector, "spec.selector", causes);
     validate_session_affinity(spec, causes);

@@ -18,6 +18,7 @@
 #include "api/generated.h"
 #include "api/kind.h"
 #include "api/status.h"
+#include "base/text_map.h"
 
 typedef struct Path Path;
 struct Path {

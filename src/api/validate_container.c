@@ -129,21 +129,15 @@ void validate_resources(const ResourceRequirements *resources, const Path *path,
 static void validate_claims(const PodCheck *check, const ResourceClaimArray *claims,
                             const Path *path)
 {
-    const PodResourceClaimArray *known = &check->spec->resource_claims;
+    TextMap seen = TEXT_MAP_INIT(check->causes->arena);
 
     for (size_t i = 0; i < claims->n; i++) {
-        size_t j = 0;
+        const char *name = claims->v[i].name;
 
-        while (j < known->n && !str_equal(known->v[j].name, claims->v[i].name))
-            j++;
-        if (j == known->n && !str_empty(claims->v[i].name))
-            fail_not_found(check->causes, PATH_INDEX(path, i), claims->v[i].name);
-        for (j = 0; j < i; j++)
-            if (str_equal(claims->v[j].name, claims->v[i].name) &&
-                str_equal(claims->v[j].request, claims->v[i].request)) {
-                fail_duplicate(check->causes, PATH_INDEX(path, i), claims->v[i].name);
-                break;
-            }
+        if (!str_empty(name) && !text_map_has(check->claims, name))
+            fail_not_found(check->causes, PATH_INDEX(path, i), name);
+        if (!text_map_add_joined(&seen, name, claims->v[i].request, NULL))
+            fail_duplicate(check->causes, PATH_INDEX(path, i), name);
     }
 }
 
@@ -251,6 +245,8 @@ static void validate_env(const Container *container, const Path *path, Causes *c
 
 static void validate_ports(const ContainerPortArray *ports, const Path *path, Causes *causes)
 {
+    TextMap names = TEXT_MAP_INIT(causes->arena);
+
     for (size_t i = 0; i < ports->n; i++) {
         const ContainerPort *port = &ports->v[i];
         const Path *at = PATH_INDEX(path, i);
@@ -259,11 +255,8 @@ static void validate_ports(const ContainerPortArray *ports, const Path *path, Ca
             Faults faults = check_port_name(port->name);
 
             fail_faults(causes, PATH(at, "name"), port->name, faults);
-            for (size_t j = 0; !faults.n && j < i; j++)
-                if (str_equal(ports->v[j].name, port->name)) {
-                    fail_duplicate(causes, PATH(at, "name"), port->name);
-                    break;
-                }
+            if (!text_map_add(&names, port->name) && !faults.n)
+                fail_duplicate(causes, PATH(at, "name"), port->name);
         }
         if (!port->container_port)
             fail_required(causes, PATH(at, "containerPort"), NULL);
@@ -274,35 +267,20 @@ static void validate_ports(const ContainerPortArray *ports, const Path *path, Ca
     }
 }
 
-/* Among the first n containers and the ports before this one. */
-static bool host_port_is_taken(const ContainerArray *containers, size_t n, size_t n_ports,
-                               const ContainerPort *port)
-{
-    for (size_t i = 0; i <= n; i++) {
-        const ContainerPortArray *ports = &containers->v[i].ports;
-
-        for (size_t j = 0; j < (i == n ? n_ports : ports->n); j++)
-            if (ports->v[j].host_port == port->host_port &&
-                str_equal(ports->v[j].protocol, port->protocol) &&
-                str_equal(ports->v[j].host_ip, port->host_ip))
-                return true;
-    }
-    return false;
-}
-
-static void validate_host_ports(const PodCheck *check, const ContainerArray *containers, size_t n,
+static void validate_host_ports(const PodCheck *check, const ContainerPortArray *ports,
                                 const Path *path)
 {
-    const ContainerPortArray *ports = &containers->v[n].ports;
-
     for (size_t i = 0; i < ports->n; i++) {
         const ContainerPort *port = &ports->v[i];
         const Path *at = PATH(PATH_INDEX(PATH(path, "ports"), i), "hostPort");
 
-        if (port->host_port && host_port_is_taken(containers, n, i, port))
-            fail_duplicate(check->causes, at,
-                           arena_printf(check->causes->arena, "%s/%s/%d", port->protocol,
-                                        port->host_ip ? port->host_ip : "", port->host_port));
+        const char *key = port->host_port ? arena_printf(check->causes->arena, "%s/%s/%d",
+                                                         str_or(port->protocol, ""),
+                                                         str_or(port->host_ip, ""), port->host_port)
+                                          : NULL;
+
+        if (key && !text_map_add(check->host_ports, key))
+            fail_duplicate(check->causes, at, key);
         if (check->spec->host_network && (check->is_pod || port->host_port) &&
             port->host_port != port->container_port)
             fail_invalid_int(check->causes, at, port->host_port,
@@ -311,14 +289,6 @@ static void validate_host_ports(const PodCheck *check, const ContainerArray *con
 }
 
 /* ---- mounts ---- */
-
-static const Volume *find_volume(const PodCheck *check, const char *name)
-{
-    for (size_t i = 0; i < check->spec->volumes.n; i++)
-        if (check->volume_ok[i] && str_equal(check->spec->volumes.v[i].name, name))
-            return &check->spec->volumes.v[i];
-    return NULL;
-}
 
 static bool is_privileged(const Container *container)
 {
@@ -358,28 +328,27 @@ static void validate_mounts(const PodCheck *check, const Container *container, c
 {
     const VolumeMountArray *mounts = &container->volume_mounts;
     Causes *causes = check->causes;
+    TextMap paths = TEXT_MAP_INIT(causes->arena), devices = TEXT_MAP_INIT(causes->arena),
+            device_paths = TEXT_MAP_INIT(causes->arena);
 
+    for (size_t i = 0; i < container->volume_devices.n; i++) {
+        text_map_add(&devices, container->volume_devices.v[i].name);
+        text_map_add(&device_paths, container->volume_devices.v[i].device_path);
+    }
     for (size_t i = 0; i < mounts->n; i++) {
         const VolumeMount *mount = &mounts->v[i];
         const Path *at = PATH_INDEX(path, i);
 
-        if (!find_volume(check, mount->name))
+        if (!text_map_has(check->volumes, mount->name))
             fail_not_found(causes, PATH(at, "name"), mount->name);
-        for (size_t j = 0; j < i; j++)
-            if (str_equal(mounts->v[j].mount_path, mount->mount_path)) {
-                fail_invalid(causes, PATH(at, "mountPath"), mount->mount_path, "must be unique");
-                break;
-            }
-        for (size_t j = 0; j < container->volume_devices.n; j++) {
-            const VolumeDevice *device = &container->volume_devices.v[j];
-
-            if (str_equal(device->name, mount->name))
-                fail_invalid(causes, PATH(at, "name"), mount->name,
-                             "must not already exist in volumeDevices");
-            if (str_equal(device->device_path, mount->mount_path))
-                fail_invalid(causes, PATH(at, "mountPath"), mount->mount_path,
-                             "must not already exist as a path in volumeDevices");
-        }
+        if (!text_map_add(&paths, mount->mount_path))
+            fail_invalid(causes, PATH(at, "mountPath"), mount->mount_path, "must be unique");
+        if (text_map_has(&devices, mount->name))
+            fail_invalid(causes, PATH(at, "name"), mount->name,
+                         "must not already exist in volumeDevices");
+        if (text_map_has(&device_paths, mount->mount_path))
+            fail_invalid(causes, PATH(at, "mountPath"), mount->mount_path,
+                         "must not already exist as a path in volumeDevices");
         /* Kubernetes leaves the index out of these paths. */
         validate_relative_path(mount->sub_path, PATH(path, "subPath"), causes);
         if (!str_empty(mount->sub_path_expr) && !str_empty(mount->sub_path))
@@ -394,31 +363,29 @@ static void validate_devices(const PodCheck *check, const Container *container, 
 {
     const VolumeDeviceArray *devices = &container->volume_devices;
     Causes *causes = check->causes;
+    TextMap names = TEXT_MAP_INIT(causes->arena), paths = TEXT_MAP_INIT(causes->arena),
+            mounts = TEXT_MAP_INIT(causes->arena);
 
+    for (size_t i = 0; devices->n && i < container->volume_mounts.n; i++)
+        text_map_add(&mounts, container->volume_mounts.v[i].name);
     for (size_t i = 0; i < devices->n; i++) {
         const VolumeDevice *device = &devices->v[i];
-        const Volume *volume = find_volume(check, device->name);
+        const Volume *volume = text_map_get(check->volumes, device->name);
         const Path *at = PATH_INDEX(path, i);
-        size_t before = causes->n;
 
-        for (size_t j = 0; j < i; j++) {
-            if (str_equal(devices->v[j].name, device->name))
-                fail_invalid(causes, PATH(at, "name"), device->name, "must be unique");
-            if (str_equal(devices->v[j].device_path, device->device_path))
-                fail_invalid(causes, PATH(at, "devicePath"), device->device_path, "must be unique");
-            if (causes->n > before)
-                break;
-        }
+        if (!text_map_add(&names, device->name))
+            fail_invalid(causes, PATH(at, "name"), device->name, "must be unique");
+        if (!text_map_add(&paths, device->device_path))
+            fail_invalid(causes, PATH(at, "devicePath"), device->device_path, "must be unique");
         if (!volume)
             fail_not_found(causes, PATH(at, "name"), device->name);
         else if (!volume->volume_source.persistent_volume_claim && !volume->volume_source.ephemeral)
             fail_invalid(causes, PATH(at, "name"), device->name,
                          "can only use volume source type of PersistentVolumeClaim or Ephemeral "
                          "for block mode");
-        for (size_t j = 0; j < container->volume_mounts.n; j++)
-            if (str_equal(container->volume_mounts.v[j].name, device->name))
-                fail_invalid(causes, PATH(at, "name"), device->name,
-                             "must not already exist in volumeMounts");
+        if (text_map_has(&mounts, device->name))
+            fail_invalid(causes, PATH(at, "name"), device->name,
+                         "must not already exist in volumeMounts");
     }
 }
 
@@ -625,25 +592,14 @@ static void validate_common(const PodCheck *check, const Container *container, c
     validate_restart_rules(container, path, causes);
 }
 
-static bool name_is_taken(const ContainerArray *containers, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (str_equal(containers->v[i].name, name))
-            return true;
-    return false;
-}
-
 static void validate_init_container(const PodCheck *check, size_t index, const Path *path)
 {
     static const char text[] = "may not be set for init containers without restartPolicy=Always";
-    const ContainerArray *inits = &check->spec->init_containers;
-    const Container *container = &inits->v[index];
+    const Container *container = &check->spec->init_containers.v[index];
     Causes *causes = check->causes;
 
     validate_common(check, container, path);
-    if (!str_empty(container->name) &&
-        (name_is_taken(&check->spec->containers, check->spec->containers.n, container->name) ||
-         name_is_taken(inits, index, container->name)))
+    if (!str_empty(container->name) && !text_map_add(check->names, container->name))
         fail_duplicate(causes, PATH(path, "name"), container->name);
     if (str_equal(container->restart_policy, "Always")) {
         if (container->lifecycle)
@@ -661,31 +617,25 @@ static void validate_init_container(const PodCheck *check, size_t index, const P
         fail_forbidden(causes, PATH(path, "startupProbe"), text);
 }
 
-static void validate_ephemeral_container(const PodCheck *check, size_t index, const Path *path)
+/* names: of those before it */
+static void validate_ephemeral_container(const PodCheck *check, size_t index, TextMap *names,
+                                         const Path *path)
 {
     static const char text[] = "cannot be set for an Ephemeral Container";
     static const char *const forbidden[] = {"ports",        "resources",      "livenessProbe",
                                             "lifecycle",    "readinessProbe", "startupProbe",
                                             "resizePolicy", "restartPolicy"};
-    const EphemeralContainerArray *list = &check->spec->ephemeral_containers;
-    const EphemeralContainer *ephemeral = &list->v[index];
+    const EphemeralContainer *ephemeral = &check->spec->ephemeral_containers.v[index];
     const Container *container = (const Container *)&ephemeral->ephemeral_container_common;
-    const ContainerArray *containers = &check->spec->containers;
-    const ContainerArray *inits = &check->spec->init_containers;
     const char *target = ephemeral->target_container_name;
     Causes *causes = check->causes;
 
     validate_common(check, container, path);
-    if (name_is_taken(containers, containers->n, container->name) ||
-        name_is_taken(inits, inits->n, container->name))
+    if (text_map_has(check->names, container->name))
         fail_duplicate(causes, PATH(path, "name"), container->name);
-    for (size_t i = 0; i < index; i++)
-        if (str_equal(list->v[i].ephemeral_container_common.name, container->name)) {
-            fail_duplicate(causes, PATH(path, "name"), container->name);
-            break;
-        }
-    if (!str_empty(target) && !name_is_taken(containers, containers->n, target) &&
-        !name_is_taken(inits, inits->n, target))
+    if (!text_map_add(names, container->name))
+        fail_duplicate(causes, PATH(path, "name"), container->name);
+    if (!str_empty(target) && !text_map_has(check->names, target))
         fail_not_found(causes, PATH(path, "targetContainerName"), target);
     for (size_t i = 0; i < ARRAY_LEN(forbidden); i++) {
         const TypeName *name = type_find(&type_Container, forbidden[i], strlen(forbidden[i]));
@@ -708,22 +658,25 @@ static void validate_ephemeral_container(const PodCheck *check, size_t index, co
 void validate_containers(const PodCheck *check, const Path *path)
 {
     const ContainerArray *containers = &check->spec->containers;
+    TextMap ephemeral = TEXT_MAP_INIT(check->causes->arena);
 
     for (size_t i = 0; i < containers->n; i++) {
         const Container *container = &containers->v[i];
         const Path *at = PATH_INDEX(PATH(path, "containers"), i);
 
         validate_common(check, container, at);
-        if (!str_empty(container->name) && name_is_taken(containers, i, container->name))
+        if (!str_empty(container->name) && !text_map_add(check->names, container->name))
             fail_duplicate(check->causes, PATH(at, "name"), container->name);
         if (container->lifecycle)
             validate_lifecycle(check, container->lifecycle, PATH(at, "lifecycle"));
         validate_probes(container, at, check->causes);
     }
     for (size_t i = 0; i < containers->n; i++)
-        validate_host_ports(check, containers, i, PATH_INDEX(PATH(path, "containers"), i));
+        validate_host_ports(check, &containers->v[i].ports,
+                            PATH_INDEX(PATH(path, "containers"), i));
     for (size_t i = 0; i < check->spec->init_containers.n; i++)
         validate_init_container(check, i, PATH_INDEX(PATH(path, "initContainers"), i));
     for (size_t i = 0; i < check->spec->ephemeral_containers.n; i++)
-        validate_ephemeral_container(check, i, PATH_INDEX(PATH(path, "ephemeralContainers"), i));
+        validate_ephemeral_container(check, i, &ephemeral,
+                                     PATH_INDEX(PATH(path, "ephemeralContainers"), i));
 }

@@ -13,9 +13,9 @@ size_t validate_union(const Type *type, const void *value, const char *text, con
 /* Relative, without "..". */
 void validate_relative_path(const char *s, const Path *path, Causes *causes);
 void validate_no_backsteps(const char *s, const Path *path, Causes *causes);
-/* ok[i] tells whether volume i can be mounted. pod_name: NULL in templates. */
-void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Path *path, bool *ok,
-                      Causes *causes);
+/* Puts those that can be mounted into ret, name -> Volume. pod_name: NULL in templates. */
+void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Path *path,
+                      TextMap *ret, Causes *causes);
 void validate_access_modes(const StringArray *modes, const Path *path, Causes *causes);
 /* metadata.labels['x'] and the like; `known`: sorted, NULL-ended. */
 void validate_field_selector(const ObjectFieldSelector *selector, const char *const *known,
@@ -33,8 +33,12 @@ void validate_tolerations(const TolerationArray *tolerations, const Path *path, 
 
 typedef struct PodCheck {
     const PodSpec *spec;
-    const bool *volume_ok; /* by index in spec->volumes */
-    bool is_pod;           /* no template */
+    /* What containers may name or must not name again. */
+    TextMap *volumes;    /* name -> Volume; those that can be mounted */
+    TextMap *claims;     /* names of spec->resource_claims */
+    TextMap *names;      /* of the containers so far */
+    TextMap *host_ports; /* of the containers so far */
+    bool is_pod;         /* no template */
     Causes *causes;
 } PodCheck;
 

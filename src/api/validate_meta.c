@@ -157,9 +157,12 @@ static void validate_no_new_finalizers(const StringArray *now, const StringArray
                                        const Path *path, Causes *causes)
 {
     _strbuf_ StrBuf found = STRBUF_INIT;
+    TextMap old = TEXT_MAP_INIT(causes->arena);
 
+    for (size_t i = 0; i < before->n; i++)
+        text_map_add(&old, before->v[i]);
     for (size_t i = 0; i < now->n; i++)
-        if (!has_string(before, now->v[i]))
+        if (!text_map_has(&old, now->v[i]))
             strbuf_printf(&found, "%s\"%s\"", found.n ? ", " : "", now->v[i]);
     if (found.n)
         causes_forbidden(

@@ -31,6 +31,7 @@ static bool is_sysctl_name(const char *s)
 static void validate_security(const PodSpec *spec, const Path *path, Causes *causes)
 {
     const PodSecurityContext *security = spec->security_context;
+    TextMap sysctls = TEXT_MAP_INIT(causes->arena);
 
     if (spec->share_process_namespace && *spec->share_process_namespace && spec->host_pid)
         causes_add(causes, CAUSE_INVALID, path_text(PATH(path, "shareProcessNamespace"), causes),
@@ -51,11 +52,8 @@ static void validate_security(const PodSpec *spec, const Path *path, Causes *cau
             fail_invalid(causes, at, name,
                          "must have at most 253 characters and match regex "
                          "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
-        for (size_t j = 0; j < i; j++)
-            if (str_equal(security->sysctls.v[j].name, name)) {
-                fail_duplicate(causes, at, name);
-                break;
-            }
+        if (!text_map_add(&sysctls, name))
+            fail_duplicate(causes, at, name);
     }
     if (security->seccomp_profile && str_equal(security->seccomp_profile->type, "Localhost") &&
         str_empty(security->seccomp_profile->localhost_profile))
@@ -183,7 +181,7 @@ static void validate_host_users(const PodSpec *spec, const Path *path, Causes *c
 }
 
 static void validate_resource_claims(const PodResourceClaimArray *claims, const Path *path,
-                                     Causes *causes)
+                                     TextMap *names, Causes *causes)
 {
     for (size_t i = 0; i < claims->n; i++) {
         const PodResourceClaim *claim = &claims->v[i];
@@ -191,11 +189,8 @@ static void validate_resource_claims(const PodResourceClaimArray *claims, const 
 
         if (!str_empty(claim->name))
             fail_faults(causes, PATH(at, "name"), claim->name, check_dns_label(claim->name));
-        for (size_t j = 0; j < i; j++)
-            if (str_equal(claims->v[j].name, claim->name)) {
-                fail_duplicate(causes, PATH(at, "name"), claim->name);
-                break;
-            }
+        if (!text_map_add(names, claim->name))
+            fail_duplicate(causes, PATH(at, "name"), claim->name);
         if (claim->resource_claim_name && claim->resource_claim_template_name)
             causes_add(causes, CAUSE_INVALID, path_text(at, causes), NULL,
                        "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be "
@@ -206,40 +201,47 @@ static void validate_resource_claims(const PodResourceClaimArray *claims, const 
     }
 }
 
+/* A claim that is made for an ephemeral volume has the pod's name and the volume's. */
 static void validate_shared_claims(const PodSpec *spec, const char *pod_name, const Path *path,
                                    Causes *causes)
 {
-    for (size_t i = 0; !str_empty(pod_name) && i < spec->volumes.n; i++) {
+    TextMap made = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; !str_empty(pod_name) && i < spec->volumes.n; i++)
+        if (spec->volumes.v[i].volume_source.ephemeral)
+            text_map_add(&made, arena_printf(causes->arena, "%s-%s", pod_name,
+                                             str_or(spec->volumes.v[i].name, "")));
+    for (size_t i = 0; made.n && i < spec->volumes.n; i++) {
         const PersistentVolumeClaimVolumeSource *claim =
             spec->volumes.v[i].volume_source.persistent_volume_claim;
 
-        for (size_t j = 0; claim && j < spec->volumes.n; j++) {
-            const Volume *other = &spec->volumes.v[j];
-
-            if (other->volume_source.ephemeral &&
-                str_equal(claim->claim_name,
-                          arena_printf(causes->arena, "%s-%s", pod_name, str_or(other->name, ""))))
-                fail_invalid(
-                    causes,
-                    PATH(PATH(PATH_INDEX(PATH(path, "volumes"), i), "persistentVolumeClaim"),
-                         "claimName"),
-                    claim->claim_name,
-                    "must not reference a PVC that gets created for an ephemeral volume");
-        }
+        if (claim && text_map_has(&made, claim->claim_name))
+            fail_invalid(causes,
+                         PATH(PATH(PATH_INDEX(PATH(path, "volumes"), i), "persistentVolumeClaim"),
+                              "claimName"),
+                         claim->claim_name,
+                         "must not reference a PVC that gets created for an ephemeral volume");
     }
 }
 
 void validate_pod_spec_at(const PodSpec *spec, const ObjectMeta *pod, const Path *path,
                           Causes *causes)
 {
-    bool *volume_ok = arena_new_n(causes->arena, bool, spec->volumes.n + 1);
-    PodCheck check = {
-        .spec = spec, .volume_ok = volume_ok, .is_pod = pod != NULL, .causes = causes};
+    Arena *arena = causes->arena;
+    TextMap volumes = TEXT_MAP_INIT(arena), claims = TEXT_MAP_INIT(arena),
+            names = TEXT_MAP_INIT(arena), host_ports = TEXT_MAP_INIT(arena);
+    PodCheck check = {.spec = spec,
+                      .volumes = &volumes,
+                      .claims = &claims,
+                      .names = &names,
+                      .host_ports = &host_ports,
+                      .is_pod = pod != NULL,
+                      .causes = causes};
 
-    validate_volumes(&spec->volumes, pod ? pod->name : NULL, PATH(path, "volumes"), volume_ok,
+    validate_volumes(&spec->volumes, pod ? pod->name : NULL, PATH(path, "volumes"), &volumes,
                      causes);
     validate_shared_claims(spec, pod ? pod->name : NULL, path, causes);
-    validate_resource_claims(&spec->resource_claims, PATH(path, "resourceClaims"), causes);
+    validate_resource_claims(&spec->resource_claims, PATH(path, "resourceClaims"), &claims, causes);
     validate_containers(&check, path);
     if (spec->resources)
         validate_resources(spec->resources, PATH(path, "resources"), causes);

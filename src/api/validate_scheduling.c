@@ -87,6 +87,8 @@ static void validate_label_keys(const StringArray *keys, const LabelSelector *se
 
 static void validate_pod_term(const PodAffinityTerm *term, const Path *path, Causes *causes)
 {
+    TextMap mismatch = TEXT_MAP_INIT(causes->arena);
+
     validate_label_selector(term->label_selector, path_text(PATH(path, "labelSelector"), causes),
                             causes);
     validate_label_selector(term->namespace_selector,
@@ -98,12 +100,13 @@ static void validate_pod_term(const PodAffinityTerm *term, const Path *path, Cau
                         causes);
     validate_label_keys(&term->mismatch_label_keys, term->label_selector,
                         PATH(path, "mismatchLabelKeys"), causes);
+    for (size_t i = 0; i < term->mismatch_label_keys.n; i++)
+        text_map_add(&mismatch, term->mismatch_label_keys.v[i]);
     for (size_t i = 0; i < term->match_label_keys.n; i++)
-        for (size_t j = 0; j < term->mismatch_label_keys.n; j++)
-            if (str_equal(term->match_label_keys.v[i], term->mismatch_label_keys.v[j]))
-                fail_invalid(causes, PATH_INDEX(PATH(path, "matchLabelKeys"), i),
-                             term->match_label_keys.v[i],
-                             "exists in both matchLabelKeys and mismatchLabelKeys");
+        if (text_map_has(&mismatch, term->match_label_keys.v[i]))
+            fail_invalid(causes, PATH_INDEX(PATH(path, "matchLabelKeys"), i),
+                         term->match_label_keys.v[i],
+                         "exists in both matchLabelKeys and mismatchLabelKeys");
     fail_faults(causes, PATH(path, "topologyKey"), term->topology_key,
                 check_qualified_name(term->topology_key));
 }
@@ -185,9 +188,23 @@ void validate_tolerations(const TolerationArray *tolerations, const Path *path, 
     }
 }
 
+/* For each, whether one behind it has the same key and policy. */
+static bool *repeated_later(const TopologySpreadConstraintArray *constraints, Arena *arena)
+{
+    bool *again = arena_new_n(arena, bool, constraints->n + 1);
+    TextMap behind = TEXT_MAP_INIT(arena);
+
+    for (size_t i = constraints->n; i-- > 0;)
+        again[i] = !text_map_add_joined(&behind, constraints->v[i].topology_key,
+                                        constraints->v[i].when_unsatisfiable, NULL);
+    return again;
+}
+
 static void validate_spread(const TopologySpreadConstraintArray *constraints, const Path *path,
                             Causes *causes)
 {
+    const bool *again = repeated_later(constraints, causes->arena);
+
     for (size_t i = 0; i < constraints->n; i++) {
         const TopologySpreadConstraint *one = &constraints->v[i];
         const Path *at = PATH_INDEX(path, i);
@@ -195,14 +212,10 @@ static void validate_spread(const TopologySpreadConstraintArray *constraints, co
         if (one->max_skew <= 0)
             fail_invalid_int(causes, PATH(at, "maxSkew"), one->max_skew,
                              "must be greater than zero");
-        for (size_t j = i + 1; j < constraints->n; j++)
-            if (str_equal(one->topology_key, constraints->v[j].topology_key) &&
-                str_equal(one->when_unsatisfiable, constraints->v[j].when_unsatisfiable)) {
-                fail_duplicate(causes, PATH(at, "{topologyKey, whenUnsatisfiable}"),
-                               arena_printf(causes->arena, "{%s, %s}", one->topology_key,
-                                            one->when_unsatisfiable));
-                break;
-            }
+        if (again[i])
+            fail_duplicate(causes, PATH(at, "{topologyKey, whenUnsatisfiable}"),
+                           arena_printf(causes->arena, "{%s, %s}", one->topology_key,
+                                        one->when_unsatisfiable));
         if (one->min_domains && *one->min_domains <= 0)
             fail_invalid_int(causes, PATH(at, "minDomains"), *one->min_domains,
                              "must be greater than zero");
@@ -221,6 +234,8 @@ static void validate_spread(const TopologySpreadConstraintArray *constraints, co
 
 void validate_scheduling(const PodSpec *spec, const Path *path, Causes *causes)
 {
+    TextMap gates = TEXT_MAP_INIT(causes->arena);
+
     if (spec->node_selector.n)
         validate_labels(&spec->node_selector, path_text(PATH(path, "nodeSelector"), causes),
                         causes);
@@ -237,11 +252,8 @@ void validate_scheduling(const PodSpec *spec, const Path *path, Causes *causes)
         const Path *at = PATH_INDEX(PATH(path, "schedulingGates"), i);
 
         fail_faults(causes, at, name, check_qualified_name(name));
-        for (size_t j = 0; j < i; j++)
-            if (str_equal(spec->scheduling_gates.v[j].name, name)) {
-                fail_duplicate(causes, at, name);
-                break;
-            }
+        if (!text_map_add(&gates, name))
+            fail_duplicate(causes, at, name);
     }
     if (spec->topology_spread_constraints.n)
         validate_spread(&spec->topology_spread_constraints, PATH(path, "topologySpreadConstraints"),

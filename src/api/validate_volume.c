@@ -204,7 +204,7 @@ static void validate_downward_files(const DownwardAPIVolumeFileArray *files, con
 /* ---- projected volumes ---- */
 
 typedef struct Files {
-    StringArray seen;
+    TextMap seen;
     const Path *path; /* of the projected volume */
     Causes *causes;
 } Files;
@@ -212,20 +212,8 @@ typedef struct Files {
 /* Two sources must not make the same file. */
 static void files_add(Files *files, const char *file, const char *bad)
 {
-    const char **v;
-
-    if (str_empty(file))
-        return;
-    for (size_t i = 0; i < files->seen.n; i++)
-        if (str_equal(files->seen.v[i], file)) {
-            fail_invalid(files->causes, files->path, bad, "conflicting duplicate paths");
-            return;
-        }
-    v = arena_new_n(files->causes->arena, const char *, files->seen.n + 1);
-    if (files->seen.n)
-        memcpy(v, files->seen.v, files->seen.n * sizeof(*v));
-    v[files->seen.n++] = file;
-    files->seen.v = v;
+    if (!str_empty(file) && !text_map_add(&files->seen, file))
+        fail_invalid(files->causes, files->path, bad, "conflicting duplicate paths");
 }
 
 static void validate_keys(Files *files, const char *name, const KeyToPathArray *items,
@@ -338,7 +326,7 @@ static void validate_projection(const VolumeProjection *source, Files *files, co
 static void validate_projected(const ProjectedVolumeSource *projected, const Path *path,
                                Causes *causes)
 {
-    Files files = {.path = path, .causes = causes};
+    Files files = {.seen = TEXT_MAP_INIT(causes->arena), .path = path, .causes = causes};
 
     validate_mode(projected->default_mode, PATH(path, "defaultMode"), causes);
     for (size_t i = 0; i < projected->sources.n; i++)
@@ -420,8 +408,8 @@ static void validate_source(const Volume *volume, const char *pod_name, const Pa
         fail_required(causes, PATH(PATH(path, "image"), "reference"), NULL);
 }
 
-void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Path *path, bool *ok,
-                      Causes *causes)
+void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Path *path,
+                      TextMap *ret, Causes *causes)
 {
     for (size_t i = 0; i < volumes->n; i++) {
         const Volume *volume = &volumes->v[i];
@@ -431,12 +419,10 @@ void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Pa
         validate_source(volume, pod_name, at, causes);
         if (!str_empty(volume->name))
             fail_faults(causes, PATH(at, "name"), volume->name, check_dns_label(volume->name));
-        for (size_t j = 0; j < i; j++)
-            if (ok[j] && str_equal(volumes->v[j].name, volume->name)) {
-                fail_duplicate(causes, PATH(at, "name"), volume->name);
-                break;
-            }
-        ok[i] = causes->n == before && !str_empty(volume->name);
+        if (text_map_has(ret, volume->name))
+            fail_duplicate(causes, PATH(at, "name"), volume->name);
+        if (causes->n == before && !str_empty(volume->name))
+            text_map_put_first(ret, volume->name, (void *)(uintptr_t)volume);
     }
 }
 

@@ -39,8 +39,8 @@ static void push(JsonMembers *members, JsonMember member)
 void json_members_put(JsonMembers *members, yyjson_mut_val *key, yyjson_mut_val *value)
 {
     bool is_new;
-    TextMapSlot *slot = text_map_put_n(&members->index, yyjson_mut_get_str(key),
-                                       yyjson_mut_get_len(key), &is_new);
+    TextMapSlot *slot =
+        text_map_put_n(&members->index, yyjson_mut_get_str(key), yyjson_mut_get_len(key), &is_new);
 
     if (!is_new && member_at(members, slot)->value) {
         member_at(members, slot)->value = value;

@@ -86,8 +86,7 @@ static PatchNode *balanced(PatchNode **v, size_t n)
 
     if (n == 0)
         return NULL;
-    return with_children(v[middle], balanced(v, middle),
-                         balanced(v + middle + 1, n - middle - 1));
+    return with_children(v[middle], balanced(v, middle), balanced(v + middle + 1, n - middle - 1));
 }
 
 static uint32_t next_random(PatchTree *tree)

@@ -113,14 +113,8 @@ static int check_type(Arena *arena, const Kind *kind, const char *api_version, c
 
 static void add_warnings(Arena *arena, StringArray *warnings, const StringArray *more)
 {
-    const char **v = arena_new_n(arena, const char *, warnings->n + more->n);
-
-    if (warnings->n)
-        memcpy(v, warnings->v, warnings->n * sizeof(*v));
     for (size_t i = 0; i < more->n; i++)
-        v[warnings->n + i] = arena_strdup(arena, more->v[i]);
-    warnings->v = v;
-    warnings->n += more->n;
+        warnings_add(arena, warnings, arena_strdup(arena, more->v[i]));
 }
 
 static const char *joined(Arena *arena, const StringArray *texts)

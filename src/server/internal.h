@@ -14,6 +14,7 @@
 #include "api/validate.h"
 #include "base/list.h"
 #include "base/strmap.h"
+#include "base/text_map.h"
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "codec/fieldset.h"

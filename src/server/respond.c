@@ -233,21 +233,58 @@ void respond_status(Call *call, const ApiStatus *status)
     respond_json_text(call, status_code(status), strbuf_bytes(&text));
 }
 
+/* The first `most` characters of the text end here. */
+static const char *end_of_runes(const char *text, size_t most, size_t *ret_runes)
+{
+    size_t n = 0;
+
+    for (; *text; text++) {
+        if (((unsigned char)*text & 0xc0) == 0x80) /* goes on with a character */
+            continue;
+        if (n == most)
+            break;
+        n++;
+    }
+    *ret_runes = n;
+    return text;
+}
+
+static void add_warning(HttpRequest *request, const char *from, const char *end)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    strbuf_add_string(&text, "299 - ");
+    strbuf_add_char(&text, '"');
+    for (const char *p = from; p < end; p++) {
+        if (*p == '"' || *p == '\\')
+            strbuf_add_char(&text, '\\');
+        strbuf_add_char(&text, (unsigned char)*p < ' ' ? ' ' : *p);
+    }
+    strbuf_add_char(&text, '"');
+    http_add_header(request, "warning", arena_strdup(&request->arena, text.p));
+}
+
+/* As in kube-apiserver: each text once; where all of them are too long together, each is cut, and
+ * those come that have room. */
 void respond_warnings(HttpRequest *request, const StringArray *warnings)
 {
-    for (size_t i = 0; i < warnings->n; i++) {
-        _strbuf_ StrBuf text = STRBUF_INIT;
+    enum { ALL_RUNES = 4096, ONE_RUNES = 256 };
+    TextMap once = TEXT_MAP_INIT(&request->arena), again = TEXT_MAP_INIT(&request->arena);
+    size_t total = 0, most = SIZE_MAX, runes;
 
-        strbuf_add_string(&text, "299 - ");
-        strbuf_add_char(&text, '"');
-        for (const char *p = warnings->v[i]; *p; p++) {
-            if (*p == '"' || *p == '\\')
-                strbuf_add_char(&text, '\\');
-            strbuf_add_char(&text, (unsigned char)*p < ' ' ? ' ' : *p);
+    for (size_t i = 0; i < warnings->n; i++)
+        if (text_map_add(&once, warnings->v[i])) {
+            end_of_runes(warnings->v[i], SIZE_MAX, &runes);
+            total += runes;
         }
-        strbuf_add_char(&text, '"');
-        http_add_header(request, "warning", arena_strdup(&request->arena, text.p));
-    }
+    if (total > ALL_RUNES)
+        most = ONE_RUNES;
+    total = 0;
+    for (size_t i = 0; i < warnings->n && total < ALL_RUNES; i++)
+        if (text_map_add(&again, warnings->v[i])) {
+            add_warning(request, warnings->v[i], end_of_runes(warnings->v[i], most, &runes));
+            total += runes;
+        }
 }
 
 /* ---- objects ---- */

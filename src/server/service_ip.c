@@ -87,20 +87,27 @@ static bool take_port(ServiceAddresses *addresses, int32_t port, const char *own
     return str_equal(*slot, owner);
 }
 
-static bool holds_address(const Service *service, const char *address)
+/* Its addresses, and its ports as the bytes of the number, which no address is as short as. */
+static TextMap held_by(const Service *service, Arena *arena)
 {
-    for (size_t i = 0; service && i < service->spec.cluster_ips.n; i++)
-        if (str_equal(service->spec.cluster_ips.v[i], address))
-            return true;
-    return false;
+    TextMap held = TEXT_MAP_INIT(arena);
+    bool is_new;
+
+    if (!service)
+        return held;
+    for (size_t i = 0; i < service->spec.cluster_ips.n; i++)
+        text_map_add(&held, service->spec.cluster_ips.v[i]);
+    for (size_t i = 0; i < service->spec.ports.n; i++)
+        text_map_put_n(&held, (const char *)&service->spec.ports.v[i].node_port, sizeof(int32_t),
+                       &is_new);
+    text_map_put_n(&held, (const char *)&service->spec.health_check_node_port, sizeof(int32_t),
+                   &is_new);
+    return held;
 }
 
-static bool holds_port(const Service *service, int32_t port)
+static bool holds_port(const TextMap *held, int32_t port)
 {
-    for (size_t i = 0; service && i < service->spec.ports.n; i++)
-        if (service->spec.ports.v[i].node_port == port)
-            return true;
-    return service && service->spec.health_check_node_port == port;
+    return text_map_find_n(held, (const char *)&port, sizeof(port)) != NULL;
 }
 
 static bool real_address(const char *address)
@@ -124,18 +131,20 @@ void service_settle(ServiceAddresses *addresses, const Object *now, const Object
     const Service *was = before ? OBJECT_AS(Service, before) : NULL;
     const ObjectMeta *meta = is ? &is->metadata : was ? &was->metadata : NULL;
     _free_ char *owner = meta ? mem_printf("%s/%s", meta->namespace, meta->name) : NULL;
+    _arena_ Arena arena = ARENA_INIT;
+    TextMap held = held_by(is, &arena);
 
     for (size_t i = 0; was && i < was->spec.cluster_ips.n; i++) {
         const char *address = was->spec.cluster_ips.v[i];
 
-        if (real_address(address) && !holds_address(is, address) &&
+        if (real_address(address) && !text_map_has(&held, address) &&
             str_equal(strmap_get(&addresses->by_address, address), owner))
             free(strmap_remove(&addresses->by_address, address));
     }
     for (size_t i = 0; was && i < was->spec.ports.n; i++)
-        if (!holds_port(is, was->spec.ports.v[i].node_port))
+        if (!holds_port(&held, was->spec.ports.v[i].node_port))
             release_port(addresses, was->spec.ports.v[i].node_port, owner);
-    if (was && !holds_port(is, was->spec.health_check_node_port))
+    if (was && !holds_port(&held, was->spec.health_check_node_port))
         release_port(addresses, was->spec.health_check_node_port, owner);
     for (size_t i = 0; is && i < is->spec.cluster_ips.n; i++)
         if (real_address(is->spec.cluster_ips.v[i]))
@@ -155,6 +164,7 @@ typedef struct Allocation {
     ServiceAddresses *addresses;
     Arena *arena; /* the object's */
     const char *owner;
+    TextMap ports_before; /* port and protocol -> ServicePort */
     Causes causes;
 } Allocation;
 
@@ -258,16 +268,26 @@ static bool wants_ports(const ServiceSpec *spec)
            !(spec->allocate_load_balancer_node_ports && !*spec->allocate_load_balancer_node_ports);
 }
 
+static const char *port_key(const Allocation *a, const ServicePort *port)
+{
+    return arena_printf(&a->write->arena, "%d/%s", port->port, str_or(port->protocol, ""));
+}
+
+static void index_ports_before(Allocation *a)
+{
+    for (size_t i = 0; a->before && i < a->before->spec.ports.n; i++) {
+        ServicePort *was = &a->before->spec.ports.v[i];
+
+        text_map_put_first(&a->ports_before, port_key(a, was), was);
+    }
+}
+
 /* The port that the Service had for this one before. */
 static int32_t port_before(const Allocation *a, const ServicePort *port)
 {
-    for (size_t i = 0; a->before && i < a->before->spec.ports.n; i++) {
-        const ServicePort *was = &a->before->spec.ports.v[i];
+    const ServicePort *was = text_map_get(&a->ports_before, port_key(a, port));
 
-        if (was->port == port->port && str_equal(was->protocol, port->protocol))
-            return was->node_port;
-    }
-    return 0;
+    return was ? was->node_port : 0;
 }
 
 static int32_t pick_port(Allocation *a)
@@ -357,6 +377,7 @@ int service_allocate(Write *write)
                     .before = write->before ? OBJECT_AS(Service, write->before) : NULL,
                     .addresses = write->server->addresses,
                     .arena = &write->object->arena,
+                    .ports_before = TEXT_MAP_INIT(&write->arena),
                     .causes = {.arena = &write->arena}};
 
     a.owner = arena_printf(&write->arena, "%s/%s", write->ns, write->name);
@@ -365,6 +386,7 @@ int service_allocate(Write *write)
     write->claimed = true;
     if (!str_equal(a.service->spec.type, "ExternalName"))
         allocate_address(&a);
+    index_ports_before(&a);
     allocate_ports(&a);
     if (a.causes.n)
         return status_invalid(&write->status, &write->arena, write->kind, write->name, &a.causes);

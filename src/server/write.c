@@ -35,12 +35,7 @@ Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, c
 
 void write_warn(Write *write, const char *text)
 {
-    const char **v = arena_new_n(&write->arena, const char *, write->warnings.n + 1);
-
-    if (write->warnings.n)
-        memcpy(v, write->warnings.v, write->warnings.n * sizeof(*v));
-    v[write->warnings.n++] = arena_strdup(&write->arena, text);
-    write->warnings.v = v;
+    warnings_add(&write->arena, &write->warnings, arena_strdup(&write->arena, text));
 }
 
 void write_finish(Write *write)
