@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: what a maintainer types. Meson does the work.
-.PHONY: all check asan hostile fuzz format bench clean help
+.PHONY: all check asan growth hostile fuzz format bench clean help
 all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
@@ -9,6 +9,9 @@ asan:           ## unit, wire, sim, corpus and fault tests under ASan and UBSan,
 	@scripts/test --sanitize-only
 hostile:        ## every field of every kind, wrong in every way, by every verb and in every format (an hour)
 	@scripts/hostile
+growth:         ## counts work for inputs that double, in build-growth/
+	@STEAD_TARGETS=growth scripts/build build-growth -Dcount_work=true -Doptimization=1
+	@PATH=/usr/bin:$$PATH meson test -C build-growth --no-rebuild --print-errorlogs
 fuzz:           ## libFuzzer targets in build-fuzz/ (needs clang)
 	@CC=clang scripts/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 format:         ## format all C files
@@ -16,6 +19,6 @@ format:         ## format all C files
 bench:          ## the benchmarks, side by side where the peer is there
 	@bench/run
 clean:          ## remove the build folders
-	@rm -rf build build-asan build-fuzz
+	@rm -rf build build-asan build-fuzz build-growth
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
