@@ -40,6 +40,7 @@ typedef struct App {
     NodeAgent *node;
     ControlSocket *socket;
     bool stopping;
+    bool failed; /* before it was ready: what it made is taken back */
 } App;
 
 void app_stop(App *app);

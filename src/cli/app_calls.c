@@ -98,6 +98,15 @@ static void call_status(void *data, HttpRequest *request)
     answer(request, 200, &text);
 }
 
+static void call_options(void *data, HttpRequest *request)
+{
+    App *app = data;
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    options_print_local(app->options, &text);
+    answer(request, 200, &text);
+}
+
 /* ---- calls that are answered later ---- */
 
 typedef struct Pending {
@@ -323,6 +332,7 @@ static void call_image_remove(void *data, HttpRequest *request)
 /* clang-format off */
 static const ControlCall calls[] = {
     {"GET",    "/status", call_status},
+    {"GET",    "/options", call_options},
     {"GET",    "/services", app_call_services},
     {"POST",   "/stop",   call_stop},
     {"POST",   "/down",   call_down},

@@ -22,7 +22,7 @@ static int find_config(Cluster *cluster, Err *reterr)
 
     if (o->context)
         return kubeconfig_read(o->kubeconfig, o->context, cluster->arena, &cluster->config, reterr);
-    r = kubeconfig_read(o->kubeconfig, "stead", cluster->arena, &cluster->config, reterr);
+    r = kubeconfig_read(o->kubeconfig, o->context_name, cluster->arena, &cluster->config, reterr);
     if (r != KUBECONFIG_E_MISSING)
         return r;
     if (geteuid() == 0 && file_exists(admin))
@@ -31,9 +31,9 @@ static int find_config(Cluster *cluster, Err *reterr)
         r = kubeconfig_read(o->kubeconfig, NULL, cluster->arena, &cluster->config, reterr);
     if (r > 0)
         r = err_set(reterr, 0,
-                    "%s has no context \"stead\". Start it first: stead up. For another cluster "
-                    "say --context NAME",
-                    o->kubeconfig);
+                    "%s has no context \"%s\". Start it first: stead up. For another cluster say "
+                    "--context NAME",
+                    o->kubeconfig, o->context_name);
     return r;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "codec/type.h"
 
 /* Which options a command takes: a row of the table of options names the groups it is in. */
@@ -41,6 +42,7 @@ typedef enum OptionGroup {
 } OptionGroup;
 
 #define EXTERNAL_RANGES_MAX 64
+#define OPTIONS_MAX 96
 
 /* All options of all commands; every path, range and port is one, so that many servers can run
  * side by side. */
@@ -78,6 +80,8 @@ typedef struct Options {
     bool yes;
     bool no_network; /* API only: no pods, no links; for benchmarks and tests of the API */
     bool help;
+    const char *context_name; /* of this server in a kubeconfig: "stead", "stead-INSTANCE" */
+    bool given[OPTIONS_MAX];  /* by row of the table: the command line says it */
     const char *const *words; /* what is no option */
     size_t n_words;
     size_t n_before_dashes; /* of the words, those before "--"; SIZE_MAX: there was no "--" */
@@ -100,6 +104,14 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret);
 void options_print_help(FILE *out, unsigned groups);
 /* The port of --listen, and its address; 0 or err. */
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
+/* What a running server was started with: a line "--option value" each. */
+void options_print_local(const Options *options, StrBuf *out);
+/* Of those lines, the value of the option; NULL: it has none. */
+const char *options_local_value(Arena *arena, const char *lines, const char *option);
+/* Takes from those lines what the command line does not say; 0, or 2 after a message. */
+int options_adopt(Options *options, const char *lines);
+/* Where the command line says something else than those lines: "--listen A instead of B, ...". */
+void options_print_differences(Options *options, const char *lines, StrBuf *out);
 /* argv for another command with the same options: program, command, options..., NULL; in the
  * arena. */
 const char **options_argv(Options *options, const char *program, const char *command,

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/control_socket.h"
 #include "cli/kubeconfig.h"
+#include "cli/ranges.h"
 #include "codec/base64.h"
 #include "codec/yaml.h"
 #include "net/net.h"
@@ -26,7 +27,6 @@
 #define STOP_TIMEOUT_MS 30000
 #define DOWN_TIMEOUT_NS (INT64_C(900) * 1000000000)
 #define CALL_TIMEOUT_NS (INT64_C(10) * 1000000000)
-#define CONTEXT "stead"
 
 /* ---- up ---- */
 
@@ -119,7 +119,7 @@ static int add_context(const Options *options, Err *reterr)
     _free_ char *path = mem_printf("%s/admin.kubeconfig", options->data), *text = NULL;
     _arena_ Arena arena = ARENA_INIT;
     const char *why, *pem[3];
-    KubeconfigEntry entry = {.name = CONTEXT};
+    KubeconfigEntry entry = {.name = options->context_name};
     yyjson_doc *doc;
     size_t n;
     int r = file_read(path, 1024 * 1024, &text, &n);
@@ -156,25 +156,76 @@ static int print_status(const Options *options, Err *reterr)
     return 0;
 }
 
+/* What the running server was started with, as options_print_local prints it. */
+static int ask_options(const Options *options, StrBuf *ret, Err *reterr)
+{
+    int status = control_socket_call(options->run, "GET", "/options", CALL_TIMEOUT_NS, ret, reterr);
+
+    if (status < 0)
+        return status;
+    return status == 200 ? 0 : err_set(reterr, 0, "the server does not tell its options");
+}
+
+/* A first start that fails leaves no folders behind; the log was shown. */
+static void forget_first_start(const Options *options, bool had_data, bool had_run)
+{
+    if (!had_data)
+        (void)file_remove_tree(options->data);
+    if (!had_run)
+        (void)file_remove_tree(options->run);
+}
+
 static int bring_up(const char *program, Options *options)
 {
+    bool had_data = file_exists(options->data), had_run = file_exists(options->run);
     Err err = ERR_INIT;
 
-    if (!control_socket_alive(options->run) && spawn_server(program, options, &err) < 0)
+    if (ranges_check(options, &err) < 0)
         return fail(&err);
-    if (add_context(options, &err) < 0)
+    if (spawn_server(program, options, &err) < 0) {
+        forget_first_start(options, had_data, had_run);
         return fail(&err);
-    return 0;
+    }
+    return add_context(options, &err) < 0 ? fail(&err) : 0;
+}
+
+/* The server goes on as it is, so what was asked for must be what it is. */
+static int keep_up(Options *options)
+{
+    _strbuf_ StrBuf running = STRBUF_INIT, differences = STRBUF_INIT;
+    Err err = ERR_INIT;
+
+    if (ask_options(options, &running, &err) < 0)
+        return fail(&err);
+    options_print_differences(options, strbuf_string(&running), &differences);
+    if (differences.n) {
+        fprintf(stderr,
+                "stead: it is already up, with %s. To change that, say stead restart with these "
+                "options; for another one beside it, give a --run and a --data of its own.\n",
+                strbuf_string(&differences));
+        return 1;
+    }
+    if (options_adopt(options, strbuf_string(&running)))
+        return 1;
+    return add_context(options, &err) < 0 ? fail(&err) : 0;
+}
+
+static void say_up(const Options *options, const char *what)
+{
+    printf("%s. The context \"%s\" in %s is current.\n", what, options->context_name,
+           options->kubeconfig);
 }
 
 int command_up(const char *program, Options *options)
 {
-    bool running = control_socket_alive(options->run);
+    bool running;
 
-    if (need_root("up") || bring_up(program, options))
+    if (need_root("up"))
         return 1;
-    printf("stead %s. The context \"%s\" in %s is current.\n", running ? "is already up" : "is up",
-           CONTEXT, options->kubeconfig);
+    running = control_socket_alive(options->run);
+    if (running ? keep_up(options) : bring_up(program, options))
+        return 1;
+    say_up(options, running ? "stead is already up" : "stead is up");
     return 0;
 }
 
@@ -206,6 +257,7 @@ static int stop_server(const Options *options, const char *path, int64_t timeout
 
 int command_down(const char *program, Options *options)
 {
+    _strbuf_ StrBuf running = STRBUF_INIT;
     Err err = ERR_INIT;
 
     (void)program;
@@ -215,20 +267,33 @@ int command_down(const char *program, Options *options)
         printf("stead is not running.\n");
         return 0;
     }
-    if (stop_server(options, "/down", DOWN_TIMEOUT_NS, &err) < 0)
+    if (ask_options(options, &running, &err) < 0 ||
+        stop_server(options, "/down", DOWN_TIMEOUT_NS, &err) < 0)
         return fail(&err);
-    printf("stead is down. Its data are kept in %s.\n", options->data);
+    printf("stead is down. Its data are kept in %s.\n",
+           options_local_value(&options->arena, strbuf_string(&running), "--data"));
     return 0;
 }
 
+/* What the command line does not say stays as the running server has it. */
 int command_restart(const char *program, Options *options)
 {
+    _strbuf_ StrBuf running = STRBUF_INIT;
     Err err = ERR_INIT;
 
     if (need_root("restart"))
         return 1;
-    if (control_socket_alive(options->run) &&
-        stop_server(options, "/stop", CALL_TIMEOUT_NS, &err) < 0)
+    if (!control_socket_alive(options->run)) {
+        if (bring_up(program, options))
+            return 1;
+        say_up(options, "stead was not running; it is up now");
+        return 0;
+    }
+    if (ask_options(options, &running, &err) < 0)
+        return fail(&err);
+    if (options_adopt(options, strbuf_string(&running)))
+        return 1;
+    if (stop_server(options, "/stop", CALL_TIMEOUT_NS, &err) < 0)
         return fail(&err);
     if (bring_up(program, options))
         return 1;
@@ -281,6 +346,26 @@ static int remove_folder(const char *path, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "cannot remove %s", path) : 0;
 }
 
+/* Nothing is removed but what belongs to the server that is stopped. */
+static int stop_for_reset(Options *options, Err *reterr)
+{
+    _strbuf_ StrBuf running = STRBUF_INIT;
+    const char *data;
+    int r = ask_options(options, &running, reterr);
+
+    if (r < 0)
+        return r;
+    data = options_local_value(&options->arena, strbuf_string(&running), "--data");
+    if (!str_equal(data, options->data))
+        return err_set(reterr, 0,
+                       "the server of %s has its data in %s, not in %s; nothing is removed. If you "
+                       "mean it: stead reset --yes --run %s --data %s",
+                       options->run, data, options->data, options->run, data);
+    if (options_adopt(options, strbuf_string(&running)))
+        return err_set(reterr, 0, "the server's options cannot be read; nothing is removed");
+    return stop_server(options, "/stop", CALL_TIMEOUT_NS, reterr);
+}
+
 int command_reset(const char *program, Options *options)
 {
     Err err = ERR_INIT;
@@ -296,8 +381,7 @@ int command_reset(const char *program, Options *options)
     }
     if (need_root("reset"))
         return 1;
-    if (control_socket_alive(options->run) &&
-        stop_server(options, "/stop", CALL_TIMEOUT_NS, &err) < 0)
+    if (control_socket_alive(options->run) && stop_for_reset(options, &err) < 0)
         return fail(&err);
     r = node_remove_all(options->data, options->run, &err);
     if (r == 0)
@@ -306,7 +390,7 @@ int command_reset(const char *program, Options *options)
         return fail(&err);
     if (remove_folder(options->run, &err) < 0 || remove_folder(options->data, &err) < 0)
         return fail(&err);
-    if (kubeconfig_remove(options->kubeconfig, CONTEXT, &err) < 0)
+    if (kubeconfig_remove(options->kubeconfig, options->context_name, &err) < 0)
         return fail(&err);
     printf("All of stead's state is removed.\n");
     return 0;

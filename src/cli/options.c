@@ -21,6 +21,9 @@ typedef struct OptionRow {
     const char *doc; /* NULL: not shown */
 } OptionRow;
 
+/* Of pods, of services, of load balancers. */
+#define OPTIONS_RANGES 3
+
 #define TEXT(field) FORM_TEXT, offsetof(Options, field)
 #define SWITCH(field) FORM_SWITCH, offsetof(Options, field)
 
@@ -30,12 +33,12 @@ static const OptionRow rows[] = {
     {0,   "--run",          "DIR",       TEXT(run),          OPTIONS_PLACE,  "sockets and run-time state (/run/stead)"},
     {0,   "--listen",       "ADDR:PORT", TEXT(listen),       OPTIONS_SERVER, "where the API answers (127.0.0.1:6443)"},
     {0,   "--kubeconfig",   "FILE",      TEXT(kubeconfig),   OPTIONS_PLACE,  "where the context lies ($KUBECONFIG, ~/.kube/config)"},
-    {0,   "--context",      "NAME",      TEXT(context),      OPTIONS_CONTEXT, "talk to another cluster of the kubeconfig (stead)"},
+    {0,   "--context",      "NAME",      TEXT(context),      OPTIONS_CONTEXT, "talk to another cluster of the kubeconfig (stead, or stead-INSTANCE)"},
     {0,   "--pod-cidr",     "RANGE",     TEXT(pod_cidr),     OPTIONS_SERVER, "addresses of pods (10.42.0.0/24)"},
     {0,   "--service-cidr", "RANGE",     TEXT(service_cidr), OPTIONS_SERVER, "addresses of services (10.96.0.0/12)"},
     {0,   "--lb-cidr",      "RANGE",     TEXT(load_balancer_cidr), OPTIONS_SERVER, "addresses of load balancers (10.43.0.0/24)"},
     {0,   "--external-ips", "RANGES",    TEXT(external_ips), OPTIONS_SERVER, "where externalIPs of Services may lie: 192.0.2.0/24,... (nowhere)"},
-    {0,   "--dns-ip",       "ADDR",      TEXT(dns_ip),       OPTIONS_SERVER, "where names are answered (10.96.0.10)"},
+    {0,   "--dns-ip",       "ADDR",      TEXT(dns_ip),       OPTIONS_SERVER, "where names are answered (the tenth address of services)"},
     {0,   "--domain",       "NAME",      TEXT(domain),       OPTIONS_SERVER, "the cluster's domain (cluster.local)"},
     {0,   "--node-name",    "NAME",      TEXT(node_name),    OPTIONS_SERVER, "the node's name (the host's)"},
     {0,   "--instance",     "NAME",      TEXT(instance),     OPTIONS_PLACE,  "short name for links and tables, 6 characters at most"},
@@ -158,13 +161,50 @@ static int refuse_option(const Command *command, const char *text)
     return 2;
 }
 
+/* Takes the last component off, but not the root itself. */
+static void strip_last(StrBuf *path)
+{
+    const char *slash = strrchr(strbuf_string(path), '/');
+
+    strbuf_truncate(path, slash ? (size_t)(slash - path->p) : 0);
+}
+
+/* From the root, without "." and "..": other programs are told of it, and resolve it elsewhere. What
+ * exists is resolved with its links; the rest, which is to be made, as it is written. */
 static const char *absolute(Arena *arena, const char *path)
 {
-    char folder[PATH_MAX];
+    char folder[PATH_MAX], real[PATH_MAX];
+    _strbuf_ StrBuf out = STRBUF_INIT;
 
-    if (path[0] == '/' || !getcwd(folder, sizeof(folder)))
-        return path;
-    return arena_printf(arena, "%s/%s", folder, path);
+    if (path[0] != '/' && getcwd(folder, sizeof(folder)))
+        path = arena_printf(arena, "%s/%s", folder, path);
+    for (const char *at = path; *at;) {
+        size_t n = strcspn(at, "/");
+
+        if (n == 2 && strncmp(at, "..", 2) == 0) {
+            strip_last(&out);
+        } else if (n && !(n == 1 && *at == '.')) {
+            strbuf_printf(&out, "/%.*s", (int)n, at);
+            if (realpath(strbuf_string(&out), real)) {
+                strbuf_truncate(&out, 0);
+                strbuf_add_string(&out, str_equal(real, "/") ? "" : real);
+            }
+        }
+        at += n + (at[n] == '/');
+    }
+    return out.n ? arena_strdup(arena, strbuf_string(&out)) : "/";
+}
+
+/* 10.96.0.0/12 -> 10.96.0.10, as in every cluster. */
+static const char *tenth_address(Arena *arena, const char *cidr_text)
+{
+    char *text = arena_alloc(arena, 16);
+    Cidr4 cidr;
+
+    if (cidr4_parse(cidr_text, &cidr))
+        return "10.96.0.10"; /* the range is refused later */
+    ip4_print(cidr.base + 10, text);
+    return text;
 }
 
 /* A short name that differs between run folders, so that two servers never share links or
@@ -209,14 +249,14 @@ static int check_addresses(const Options *o)
 {
     const struct {
         const char *name, *value, *example;
-    } ranges[] = {{"--pod-cidr", o->pod_cidr, "10.42.0.0/24"},
-                  {"--service-cidr", o->service_cidr, "10.96.0.0/12"},
-                  {"--lb-cidr", o->load_balancer_cidr, "10.43.0.0/24"}};
+    } ranges[OPTIONS_RANGES] = {{"--pod-cidr", o->pod_cidr, "10.42.0.0/24"},
+                                {"--service-cidr", o->service_cidr, "10.96.0.0/12"},
+                                {"--lb-cidr", o->load_balancer_cidr, "10.43.0.0/24"}};
     Err err = ERR_INIT;
     char address[64];
     uint16_t port;
     uint32_t ip;
-    Cidr4 cidr, external[EXTERNAL_RANGES_MAX];
+    Cidr4 cidr[OPTIONS_RANGES], external[EXTERNAL_RANGES_MAX];
     size_t n;
 
     if (options_listen(o, address, &port, &err) < 0) {
@@ -224,11 +264,18 @@ static int check_addresses(const Options *o)
         return 2;
     }
     for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
-        if (cidr4_parse(ranges[i].value, &cidr) == 0)
-            continue;
-        fprintf(stderr, "stead: %s %s: give an IPv4 range such as %s\n", ranges[i].name,
-                ranges[i].value, ranges[i].example);
-        return 2;
+        if (cidr4_parse(ranges[i].value, &cidr[i])) {
+            fprintf(stderr, "stead: %s %s: give an IPv4 range such as %s\n", ranges[i].name,
+                    ranges[i].value, ranges[i].example);
+            return 2;
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (!cidr4_overlap(cidr[k], cidr[i]))
+                continue;
+            fprintf(stderr, "stead: %s %s and %s %s overlap: give ranges that do not\n",
+                    ranges[k].name, ranges[k].value, ranges[i].name, ranges[i].value);
+            return 2;
+        }
     }
     if (o->external_ips && cidr4_parse_list(o->external_ips, EXTERNAL_RANGES_MAX, external, &n)) {
         fprintf(stderr,
@@ -284,9 +331,12 @@ static int complete(Options *o)
     o->pod_cidr = o->pod_cidr ? o->pod_cidr : "10.42.0.0/24";
     o->service_cidr = o->service_cidr ? o->service_cidr : "10.96.0.0/12";
     o->load_balancer_cidr = o->load_balancer_cidr ? o->load_balancer_cidr : "10.43.0.0/24";
-    o->dns_ip = o->dns_ip ? o->dns_ip : "10.96.0.10";
+    o->dns_ip = o->dns_ip ? o->dns_ip : tenth_address(&o->arena, o->service_cidr);
     o->domain = o->domain ? o->domain : "cluster.local";
     o->instance = o->instance ? o->instance : instance_of(&o->arena, o->run);
+    o->context_name = str_equal(o->instance, "stead")
+                          ? "stead"
+                          : arena_printf(&o->arena, "stead-%s", o->instance);
     if (!o->node_name)
         o->node_name = uname(&host) == 0 ? arena_strdup(&o->arena, host.nodename) : "node";
     if (check_addresses(o))
@@ -325,6 +375,8 @@ static int set_switch(const OptionRow *row, Options *o, const char *value)
 
 static int set_option(Parse *parse, const OptionRow *row, const char *value)
 {
+    static_assert(ARRAY_LEN(rows) <= OPTIONS_MAX, "a mark for each option");
+    parse->options->given[row - rows] = true;
     if (row->form == FORM_SWITCH || row->form == FORM_OFF)
         return set_switch(row, parse->options, value);
     if (!value && parse->at + 1 >= parse->argc) {
@@ -434,6 +486,64 @@ const char **options_argv(Options *options, const char *program, const char *com
     if (extra)
         argv[n++] = extra;
     return argv;
+}
+
+/* ---- what a running server was started with ---- */
+
+/* Options of the server: its folders, ranges and so on; not where a command keeps its own files. */
+static bool is_local(const OptionRow *row)
+{
+    return row->doc && (row->groups & OPTIONS_LOCAL) && row->form == FORM_TEXT &&
+           row->offset != offsetof(Options, kubeconfig);
+}
+
+void options_print_local(const Options *options, StrBuf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *value = *(const char *const *)((const char *)options + rows[i].offset);
+
+        if (is_local(&rows[i]) && value)
+            strbuf_printf(out, "%s %s\n", rows[i].name, value);
+    }
+    strbuf_printf(out, "--no-network %s\n", options->no_network ? "true" : "false");
+}
+
+const char *options_local_value(Arena *arena, const char *lines, const char *option)
+{
+    size_t n = strlen(option);
+
+    for (const char *at = lines; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strncmp(at, option, n) == 0 && at[n] == ' ')
+            return arena_strndup(arena, at + n + 1, strcspn(at + n + 1, "\n"));
+    return NULL;
+}
+
+int options_adopt(Options *options, const char *lines)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (is_local(&rows[i]) && !options->given[i])
+            *(const char **)((char *)options + rows[i].offset) =
+                options_local_value(&options->arena, lines, rows[i].name);
+    if (str_equal(options_local_value(&options->arena, lines, "--no-network"), "true"))
+        options->no_network = true;
+    return complete(options);
+}
+
+void options_print_differences(Options *options, const char *lines, StrBuf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *running = options_local_value(&options->arena, lines, rows[i].name), *said;
+
+        if (!is_local(&rows[i]) || !options->given[i])
+            continue;
+        said = *(const char *const *)((const char *)options + rows[i].offset);
+        if (!str_equal(running, said))
+            strbuf_printf(out, "%s%s %s instead of %s", out->n ? ", " : "", rows[i].name,
+                          str_or(running, "(nothing)"), said);
+    }
+    if (options->no_network &&
+        !str_equal(options_local_value(&options->arena, lines, "--no-network"), "true"))
+        strbuf_printf(out, "%sa network instead of --no-network", out->n ? ", " : "");
 }
 
 int fail(const Err *err)

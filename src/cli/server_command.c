@@ -19,6 +19,7 @@
 #include "cli/app.h"
 #include "cli/command.h"
 #include "cli/kubeconfig.h"
+#include "cli/ranges.h"
 
 #define STORE_WINDOW 10000
 #define CERTIFICATE_SECONDS (INT64_C(365) * 86400)
@@ -73,6 +74,7 @@ static int open_net(App *app, Err *reterr)
     NetOptions options = {.instance = o->instance,
                           .pod_cidr = o->pod_cidr,
                           .service_cidr = o->service_cidr,
+                          .load_balancer_cidr = o->load_balancer_cidr,
                           .dns_ip = o->dns_ip,
                           .run_dir = o->run,
                           .on_error = log_net_error};
@@ -87,7 +89,7 @@ static const char *first_address(Arena *arena, const char *cidr_text, Err *reter
     Cidr4 cidr;
 
     if (cidr4_parse(cidr_text, &cidr)) {
-        err_set(reterr, 0, "--service-cidr %s: give an IPv4 range such as 10.96.0.0/12", cidr_text);
+        err_set(reterr, 0, "%s is no IPv4 range such as 10.96.0.0/12", cidr_text);
         return NULL;
     }
     ip4_print(cidr.base + 1, text);
@@ -118,7 +120,7 @@ static int open_api(App *app, Err *reterr)
 {
     Options *o = app->options;
     const char *service = first_address(&o->arena, o->service_cidr, reterr);
-    const char *gateway = app->net ? net_gateway(app->net) : NULL;
+    const char *gateway = o->no_network ? NULL : first_address(&o->arena, o->pod_cidr, reterr);
     const char *addresses[] = {app->listen_address,
                                "127.0.0.1",
                                "localhost",
@@ -281,7 +283,7 @@ static int write_kubeconfig(App *app, const char *path, Err *reterr)
     bool any = str_equal(app->listen_address, "0.0.0.0");
     _free_ char *url =
         mem_printf("https://%s:%u", any ? "127.0.0.1" : app->listen_address, app->port);
-    KubeconfigEntry entry = {.name = "stead",
+    KubeconfigEntry entry = {.name = app->options->context_name,
                              .server = url,
                              .ca_pem = app->pki->ca_pem,
                              .certificate_pem = app->pki->admin_pem,
@@ -293,16 +295,22 @@ static int write_kubeconfig(App *app, const char *path, Err *reterr)
 static int start(App *app, Err *reterr)
 {
     _free_ char *kubeconfig = mem_printf("%s/admin.kubeconfig", app->options->data);
-    int r = open_folders(app, reterr);
+    int r;
 
+    /* What can be refused is refused before anything is made: another server may be using it. */
+    if (control_socket_alive(app->options->run))
+        return err_set(reterr, 0, "a server is running already with --run %s", app->options->run);
+    r = ranges_check(app->options, reterr);
+    if (r == 0)
+        r = open_folders(app, reterr);
     if (r == 0)
         r = options_listen(app->options, app->listen_address, &app->port, reterr);
     if (r == 0)
         r = open_store(app, reterr);
     if (r == 0)
-        r = open_net(app, reterr);
-    if (r == 0)
         r = open_api(app, reterr);
+    if (r == 0)
+        r = open_net(app, reterr);
     if (r == 0)
         r = listen_for_pods(app, reterr);
     if (r == 0)
@@ -360,7 +368,7 @@ static void on_drained(void *data)
     app->http = http_server_free(app->http);
     app->server = server_free(app->server);
     app->store = store_close(app->store);
-    app->net = net_close(app->net);
+    app->net = app->failed ? net_abandon(app->net) : net_close(app->net);
     app->images = image_store_close(app->images);
     app->clock = clock_free_uv(app->clock);
     turn_watch_stop();
@@ -435,6 +443,7 @@ int command_server(const char *program, Options *options)
     r = start(app, &err);
     if (r < 0) {
         fail(&err);
+        app->failed = true;
         app_stop(app);
     } else {
         say_ready(app);

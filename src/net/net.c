@@ -41,6 +41,7 @@ struct Net {
     Cidr4 pod_cidr, service_cidr;
     char gateway[16];
     unsigned bridge_index;
+    bool made_bridge; /* it was not there before */
 
     StrMap pods;    /* key -> address text, malloc'ed */
     uint8_t *taken; /* a bit an address */
@@ -140,9 +141,11 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
 {
     uint8_t mac[6] = {0x0a, 0x58};
     uint32_t gateway = net->pod_cidr.base + 1, dns;
+    Cidr4 balancers;
     int r;
 
     memcpy(mac + 2, &(uint32_t){__builtin_bswap32(gateway)}, 4);
+    net->made_bridge = link_index(net->bridge, &net->bridge_index) < 0;
     r = link_create_bridge(net->bridge, mac);
     if (r == 0)
         r = link_index(net->bridge, &net->bridge_index);
@@ -159,6 +162,9 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
     if (r == 0)
         r = route_add(net->bridge_index, net->service_cidr.base, net->service_cidr.bits, 0,
                       gateway);
+    if (r == 0 && options->load_balancer_cidr &&
+        cidr4_parse(options->load_balancer_cidr, &balancers) == 0)
+        r = route_add(net->bridge_index, balancers.base, balancers.bits, 0, gateway);
     if (r < 0)
         return err_set(reterr, -r, "cannot set up addresses on %s", net->bridge);
     strmap_put(&net->addresses, net->gateway, ONCE);
@@ -232,7 +238,7 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
     else
         r = bridge_open(net, options, reterr);
     if (r < 0) {
-        net_close(net);
+        net_abandon(net);
         return r;
     }
     net->taken = mem_new(pod_count(net) / 8 + 1);
@@ -265,6 +271,14 @@ Net *net_close(Net *net)
     if (!net->jobs)
         net_free(net);
     return NULL;
+}
+
+Net *net_abandon(Net *net)
+{
+    /* The bridge takes its addresses and routes with it, and there is nothing else yet. */
+    if (net && net->made_bridge)
+        (void)link_delete(net->bridge);
+    return net_close(net);
 }
 
 const char *net_gateway(const Net *net)

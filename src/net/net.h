@@ -17,14 +17,20 @@
 struct uv_loop_s;
 
 typedef struct Net Net;
+
+typedef struct Cidr4 {
+    uint32_t base; /* host order */
+    int bits;
+} Cidr4;
 /* What of a service port (`key`, see below) is left out, and why. */
 typedef void (*NetProblem)(void *data, const char *key, const char *text);
 
 typedef struct NetOptions {
     const char
         *instance; /* at most 6 characters: names the bridge ("stead0"), veths and the nft table */
-    const char *pod_cidr;     /* "10.42.0.0/24" */
-    const char *service_cidr; /* "10.96.0.0/12" */
+    const char *pod_cidr;           /* "10.42.0.0/24" */
+    const char *service_cidr;       /* "10.96.0.0/12" */
+    const char *load_balancer_cidr; /* "10.43.0.0/24": its packets go nowhere else; NULL: none */
     const char *dns_ip;  /* "10.96.0.10": put on the bridge, so that stead's DNS can listen on it */
     const char *run_dir; /* namespaces are pinned in RUN/netns */
     /* A transaction that nft refused: it is tried again by itself; this is for the log. May be
@@ -38,6 +44,12 @@ Net *net_close(Net *net); /* leaves the kernel's state as it is */
 /* Links, namespaces, table: for `stead reset`, with no Net open. Blocking. */
 int net_remove_all(const char *instance, const char *run_dir, Err *reterr);
 const char *net_gateway(const Net *net); /* "10.42.0.1" */
+
+/* Takes back what this net_open made: call it instead of net_close where the start fails later. The
+ * links of an earlier process stay. */
+Net *net_abandon(Net *net);
+/* The routes of this network namespace; `link` is "*" where a route leads to no link. */
+int net_routes_each(void (*each)(void *data, Cidr4 to, const char *link), void *data);
 
 /* A pod's namespace, veth and address. `key` is unique (the pod's uid). done from the loop.
  * Idempotent. */
@@ -92,10 +104,6 @@ int net_address_add(Net *net, const char *address, Err *reterr);
 int net_address_remove(Net *net, const char *address, Err *reterr);
 
 /* ---- small parsers, tested on their own ---- */
-typedef struct Cidr4 {
-    uint32_t base; /* host order */
-    int bits;
-} Cidr4;
 int cidr4_parse(const char *text, Cidr4 *ret);
 bool cidr4_contains(Cidr4 cidr, uint32_t address);
 int ip4_parse(const char *text, uint32_t *ret);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine's routes, as /proc/net/route shows them: a line each, with the link's name first and
+ * destination and mask as hexadecimal numbers in network order.
+ */
+#include <arpa/inet.h>
+
+#include "base/file.h"
+#include "net/net.h"
+
+#define ROUTES_MAX (16 * 1024 * 1024) /* bytes: a full table of the internet has a million routes */
+
+int net_routes_each(void (*each)(void *data, Cidr4 to, const char *link), void *data)
+{
+    _free_ char *text = NULL;
+    int r = file_read("/proc/net/route", ROUTES_MAX, &text, NULL);
+
+    if (r < 0)
+        return ERR_TRACE(r);
+    for (char *line = strchr(text, '\n'); line && *++line; line = strchr(line, '\n')) {
+        char link[16];
+        unsigned base, mask;
+
+        if (sscanf(line, "%15s %x %*x %*x %*d %*d %*d %x", link, &base, &mask) == 3)
+            each(data, (Cidr4){ntohl(base), __builtin_popcount(mask)}, link);
+    }
+    return 0;
+}
