@@ -114,6 +114,7 @@ static void plan_volumes(AgentPod *pod)
                              .pod_run = pod->run,
                              .root_ca_pem = "none",
                              .now_ns = clock_wall_ns(pod->agent->options.clock),
+                             .tokens = &pod->tokens,
                              .make_token = make_token};
 
     agent_pod_facts(pod, &facts);
@@ -207,6 +208,7 @@ static void pod_end(AgentPod *pod)
     }
     free(pod->containers);
     object_unref(pod->object);
+    pod_tokens_clear(&pod->tokens);
     arena_clear(&pod->arena);
     free(pod->uid);
     free(pod->ns);
