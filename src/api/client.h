@@ -73,7 +73,9 @@ typedef struct ClientOps {
                      bool (*each)(void *data, Object *object), void *data);
     /* Every object there is as ADDED, then a BOOKMARK, then changes as they are committed. Events
      * come from the loop, in order of revision. The initial ones come before the call returns where
-     * they are at hand. */
+     * they are at hand and few. Many come in pieces, and changes in between: then the BOOKMARK says
+     * that all that was there has come, each object once as ADDED, in the version at the start or,
+     * if it has changed meanwhile, in a newer one. */
     ClientWatch *(*watch)(Client *client, const Kind *kind, const ListOptions *options,
                           ClientOnEvent on_event, void *data);
     void (*watch_stop)(ClientWatch *watch);

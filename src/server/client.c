@@ -24,7 +24,18 @@ struct ClientWatch {
     ClientOnEvent on_event;
     void *data;
     bool starting, stopped;
+    /* Many initial events come in pieces, from the loop: */
+    bool pieces;
+    const Kind *kind;
+    uint64_t began; /* the revision of the start */
+    StrBuf passed;  /* the key of the last object that was looked at */
+    size_t left;    /* of this piece */
+    Timer timer;
 };
+
+/* More initial events than these come in pieces. */
+#define AT_ONCE_MAX 1000
+#define PIECE 128
 
 static LocalClient *local_of(Client *client)
 {
@@ -91,6 +102,8 @@ static void client_watch_free(ClientWatch *watch)
 {
     list_remove(&watch->node);
     store_watch_stop(watch->store_watch);
+    timer_stop(watch->local->server->clock, &watch->timer);
+    strbuf_deinit(&watch->passed);
     arena_clear(&watch->arena);
     free(watch);
 }
@@ -102,21 +115,48 @@ static void local_watch_stop(ClientWatch *watch)
         client_watch_free(watch);
 }
 
+static const char *format_key(const Object *object, StrBuf *key)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    strbuf_truncate(key, 0);
+    if (object->kind->flags & KIND_NAMESPACED)
+        strbuf_printf(key, "%s/", str_or(meta->namespace, ""));
+    strbuf_add_string(key, meta->name);
+    return strbuf_string(key);
+}
+
+/* A change while the initial events are still coming. What has not been told of yet is new to the
+ * watcher, or nothing; false: nothing. Each object is told of once: see each_piece. */
+static bool adjust_early(const ClientWatch *watch, WatchEvent *event)
+{
+    _strbuf_ StrBuf key = STRBUF_INIT;
+
+    if (!event->before || event->before->revision > watch->began ||
+        strcmp(format_key(event->object, &key), strbuf_string(&watch->passed)) <= 0)
+        return true;
+    if (event->type == WATCH_DELETED)
+        return false;
+    event->type = WATCH_ADDED;
+    event->before = NULL;
+    return true;
+}
+
 static void on_store_event(void *data, const WatchEvent *event)
 {
     ClientWatch *watch = data;
     bool now, before;
     WatchEvent seen = *event;
 
-    if (watch->stopped)
+    if (watch->stopped || (watch->pieces && !adjust_early(watch, &seen)))
         return;
     now = read_matches(event->object, watch->ns, watch->labels, watch->fields);
     before = now;
-    if (event->type == WATCH_MODIFIED && event->before)
-        before = read_matches(event->before, watch->ns, watch->labels, watch->fields);
+    if (seen.type == WATCH_MODIFIED && seen.before)
+        before = read_matches(seen.before, watch->ns, watch->labels, watch->fields);
     if (!now && !before)
         return;
-    if (event->type == WATCH_MODIFIED && now != before)
+    if (seen.type == WATCH_MODIFIED && now != before)
         seen.type = now ? WATCH_ADDED : WATCH_DELETED;
     watch->on_event(watch->data, &seen);
 }
@@ -130,6 +170,47 @@ static bool each_initial(void *data, Object *object)
             watch->data,
             &(WatchEvent){.type = WATCH_ADDED, .object = object, .revision = object->revision});
     return !watch->stopped;
+}
+
+/* What is newer than the start came as a change. */
+static bool each_piece(void *data, Object *object)
+{
+    ClientWatch *watch = data;
+
+    format_key(object, &watch->passed);
+    if (object->revision <= watch->began)
+        each_initial(watch, object);
+    return !watch->stopped && --watch->left > 0;
+}
+
+static void on_piece(Timer *timer)
+{
+    ClientWatch *watch = timer->data;
+    Store *store = watch->local->server->store;
+    const char *after = watch->passed.n ? strbuf_string(&watch->passed) : NULL;
+    _free_ char *from = mem_strdup(after);
+
+    watch->left = PIECE;
+    watch->starting = true;
+    store_list(store, watch->kind, watch->ns, from, each_piece, watch);
+    if (!watch->stopped && watch->left > 0) {
+        watch->pieces = false;
+        watch->on_event(watch->data,
+                        &(WatchEvent){.type = WATCH_BOOKMARK, .revision = store_revision(store)});
+    }
+    watch->starting = false;
+    if (watch->stopped)
+        client_watch_free(watch);
+    else if (watch->pieces)
+        timer_start(watch->local->server->clock, timer, 0);
+}
+
+static void watch_in_pieces(ClientWatch *watch)
+{
+    watch->pieces = true;
+    watch->timer.on_fire = on_piece;
+    watch->timer.data = watch;
+    timer_start(watch->local->server->clock, &watch->timer, 0);
 }
 
 static ClientWatch *local_watch(Client *client, const Kind *kind, const ListOptions *options,
@@ -150,8 +231,13 @@ static ClientWatch *local_watch(Client *client, const Kind *kind, const ListOpti
     }
     list_append(&local->watches, &watch->node);
     watch->starting = true;
-    store_list(store, kind, watch->ns, NULL, each_initial, watch);
-    if (!watch->stopped)
+    watch->kind = kind;
+    watch->began = revision;
+    if (store_size(store, kind) > AT_ONCE_MAX)
+        watch_in_pieces(watch);
+    else
+        store_list(store, kind, watch->ns, NULL, each_initial, watch);
+    if (!watch->stopped && !watch->pieces)
         on_event(data, &(WatchEvent){.type = WATCH_BOOKMARK, .revision = revision});
     if (!watch->stopped)
         (void)NEVER(

@@ -189,6 +189,8 @@ void respond_request_status(HttpRequest *request, const ApiStatus *status);
 void respond_object(Call *call, int code, Object *object);
 /* An answer made as JSON text (owned by the caller), re-encoded as YAML where asked. */
 void respond_json(Call *call, int code, Bytes json);
+/* JSON for people: indented. */
+bool respond_wants_lines(const Call *call);
 void respond_json_taken(Call *call, int code, StrBuf *text); /* the same, without a copy */
 void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text); /* takes it */
 void respond_not_acceptable(Call *call);

@@ -165,7 +165,7 @@ void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text
 }
 
 /* People read what curl and browsers show, so those get lines unless they say otherwise. */
-static bool wants_lines(const Call *call)
+bool respond_wants_lines(const Call *call)
 {
     static const char *const readers[] = {"curl", "Wget", "Mozilla/5.0"};
     const char *agent = http_header(call->request, "user-agent");
@@ -184,7 +184,7 @@ static void respond_json_text(Call *call, int code, Bytes json)
     DecodeReport report = {0};
     yyjson_doc *doc;
 
-    if (wants_lines(call) && json_parse(call->arena, json, &doc, &report) == 0) {
+    if (respond_wants_lines(call) && json_parse(call->arena, json, &doc, &report) == 0) {
         size_t n;
         char *lines = yyjson_write(
             doc, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE, &n);
@@ -223,7 +223,7 @@ void respond_status(Call *call, const ApiStatus *status)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (!wants_lines(call)) {
+    if (!respond_wants_lines(call)) {
         respond_request_status(call->request, status);
         return;
     }
@@ -316,7 +316,7 @@ void respond_json(Call *call, int code, Bytes json)
 
 void respond_json_taken(Call *call, int code, StrBuf *text)
 {
-    if (call->accept.type == TYPE_YAML || wants_lines(call)) {
+    if (call->accept.type == TYPE_YAML || respond_wants_lines(call)) {
         respond_json(call, code, strbuf_bytes(text));
         strbuf_deinit(text);
     } else {
@@ -361,7 +361,7 @@ void respond_object(Call *call, int code, Object *object)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     if (_likely_(call->accept.as == AS_OBJECT && call->accept.type == TYPE_JSON &&
-                 !wants_lines(call))) {
+                 !respond_wants_lines(call))) {
         http_respond_shared(call->request, code, "application/json", object_json_line(object),
                             release_object, object_ref(object));
     } else if (call->accept.as == AS_TABLE) {

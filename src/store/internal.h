@@ -18,6 +18,7 @@ typedef struct StoreKind {
     Index index;
     size_t committed; /* objects that are there */
     ListNode watches; /* of StoreWatch.node */
+    ListNode snapshots;
     /* texts.c */
     PackDictionary *dictionary; /* the newest of the kind, of store->dictionaries; NULL: none */
     bool dictionary_saved;
@@ -145,6 +146,10 @@ void window_deinit(Window *window);
 void window_push(Window *window, Change change); /* takes its references */
 void watch_tell(Store *store, StoreKind *of, const Change *change);
 void watch_leave(Store *store); /* --depth; frees what was stopped meanwhile */
+
+/* snapshot.c */
+/* `before` is about to be replaced or removed. */
+void snapshot_note(StoreKind *of, const char *key, Object *before);
 
 /* load.c */
 int store_load(Store *store, Err *reterr);

@@ -25,6 +25,7 @@ StoreKind *store_kind(Store *store, const Kind *kind)
         of = mem_new_type(StoreKind);
         of->kind = kind;
         list_init(&of->watches);
+        list_init(&of->snapshots);
         store->kinds.v[kind->id] = of;
     }
     return of;
@@ -282,6 +283,8 @@ static void apply(Store *store, Write *write)
         .before = before,
     };
 
+    if (before && !list_empty(&write->of->snapshots))
+        snapshot_note(write->of, entry->key, before);
     if (!write->deletion)
         entry->committed = object_keep(write->object);
     write->of->committed += (size_t) !!entry->committed - (size_t) !!before;
@@ -371,7 +374,7 @@ static void store_free(Store *store)
 
         if (!of)
             continue;
-        ASSERT(list_empty(&of->watches));
+        ASSERT(list_empty(&of->watches) && list_empty(&of->snapshots));
         index_each(&of->index, forget);
         index_deinit(&of->index);
         free(of);

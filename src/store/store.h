@@ -23,6 +23,7 @@ struct uv_loop_s;
 
 typedef struct Store Store;
 typedef struct StoreWatch StoreWatch;
+typedef struct StoreSnapshot StoreSnapshot;
 
 enum {
     STORE_E_EXISTS = 1, /* create: it is there */
@@ -68,6 +69,15 @@ StoreTimes store_commit_times(const Store *store);
 /* What is wrong with its writing: a commit has been under way for longer than this, or the newest
  * one failed less than this ago. NULL: nothing. */
 const char *store_trouble(Store *store, int64_t patience_ns);
+
+/* The same as it is now, one after the other, while the loop may run in between: objects that change
+ * or go meanwhile come as they were. To be freed before the store is closed. */
+StoreSnapshot *store_snapshot(Store *store, const Kind *kind, const char *ns, const char *after);
+uint64_t store_snapshot_revision(const StoreSnapshot *snapshot);
+/* Possibly at rest; borrowed. NULL: that was all. */
+Object *store_snapshot_next(StoreSnapshot *snapshot);
+size_t store_snapshot_kept(const StoreSnapshot *snapshot);   /* older versions in memory for it */
+StoreSnapshot *store_snapshot_free(StoreSnapshot *snapshot); /* NULL is fine */
 
 /* Called on the loop when the write is durable (0), or failed (STORE_E_NO_SPACE, STORE_E_FAILED
  * with a reason). */

@@ -80,6 +80,7 @@ void api_settle(Api *api)
         store_flush_now(api->store);
         store_rest(api->store); /* whoever still holds what was borrowed is found out */
         uv_run(&api->loop, UV_RUN_NOWAIT);
+        clock_fake_advance(api->clock, 0); /* what is to come in the next turn */
     }
 }
 
@@ -147,12 +148,10 @@ static void send_request(HttpLoopback *connection, const char *method, const cha
     http_loopback_send(connection, strbuf_bytes(&request));
 }
 
-void api_call_on(Api *api, HttpLoopback *connection, const char *method, const char *path,
-                 const char *headers, const char *body, size_t n)
+void api_finish(Api *api, HttpLoopback *connection)
 {
     _strbuf_ StrBuf raw = STRBUF_INIT;
 
-    send_request(connection, method, path, headers, body ? body : "", n);
     for (int i = 0; i < TURNS; i++) {
         Bytes bytes;
 
@@ -162,7 +161,14 @@ void api_call_on(Api *api, HttpLoopback *connection, const char *method, const c
         if (parse_answer(api, raw.p, raw.n, false))
             return;
     }
-    fail_msg("%s %s was not answered: %s", method, path, strbuf_string(&raw));
+    fail_msg("no answer: %s", strbuf_string(&raw));
+}
+
+void api_call_on(Api *api, HttpLoopback *connection, const char *method, const char *path,
+                 const char *headers, const char *body, size_t n)
+{
+    send_request(connection, method, path, headers, body ? body : "", n);
+    api_finish(api, connection);
 }
 
 int api_call(Api *api, const char *method, const char *path, const char *type, const char *body)

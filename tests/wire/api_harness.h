@@ -61,6 +61,8 @@ void api_settle(Api *api);
 char *api_json(Api *api, const char *pointer);
 /* Begins a streaming request; what comes is taken by api_lines. */
 HttpLoopback *api_stream(Api *api, const char *path, const char *headers);
+/* Waits for the whole answer of a request that was begun so. */
+void api_finish(Api *api, HttpLoopback *connection);
 /* The body that has come since, with the chunk framing taken off. The caller frees. */
 char *api_lines(Api *api, HttpLoopback *stream);
 void api_fixture(Api *api); /* namespace "t" with a default ServiceAccount */
