@@ -387,6 +387,9 @@ static void set_node_labels(Moments *m)
  * without  an object that is not there at first
  * before   done before the pod comes
  * steps    one after the other, with one event of the node between
+ *
+ * Unless it comes too late for a pod that runs (rest_key), a change has one end, whenever it is
+ * made.
  */
 typedef struct Change {
     const char *name, *what, *without;
@@ -394,6 +397,9 @@ typedef struct Change {
     void (*steps[3])(Moments *m);
     int64_t within_ns; /* AT_ONCE if 0 */
     const char *says;  /* the reason of an Event */
+    /* At rest it has an end of its own: a pod that runs keeps what it started with. What then is
+     * there, and how it is. */
+    const char *rest_key, *rest_value;
 } Change;
 
 #define OF(field) "spec." field
@@ -405,14 +411,14 @@ static const Change changes[] = {
     {"labels twice", META("labels"), NULL, NULL, {set_labels, set_labels_again}, 0, NULL},
     {"annotations", META("annotations"), NULL, NULL, {set_annotations}, 0, NULL},
     {"owner", META("ownerReferences"), NULL, NULL, {set_owner}, 0, NULL},
-    {"finalizer, then delete", META("finalizers"), NULL, NULL, {set_finalizer, delete_pod}, 0, NULL},
+    {"finalizer, then delete", META("finalizers"), NULL, NULL, {set_finalizer, delete_pod}, 0, NULL, "pod/" UID, "terminating Failed generation 1 of 1"},
     {"image of an app", OF("containers[*].image"), NULL, NULL, {set_app_image}, 0, NULL},
     {"image there and back", OF("containers[*].image"), NULL, NULL, {set_app_image, set_app_image_back}, 0, NULL},
     {"image that comes later", OF("containers[*].image"), NULL, NULL, {set_missing_image, add_late_image}, 0, NULL},
     {"image that came before", OF("containers[*].image"), NULL, set_missing_image, {add_late_image}, 0, NULL},
     {"another than a missing image", OF("containers[*].image"), NULL, set_missing_image, {set_app_image}, 0, NULL},
     {"image of a sidecar", OF("initContainers[*].image"), NULL, NULL, {set_side_image}, 0, NULL},
-    {"image of an init container", OF("initContainers[*].image"), NULL, NULL, {set_init_image}, 0, NULL},
+    {"image of an init container", OF("initContainers[*].image"), NULL, NULL, {set_init_image}, 0, NULL, "status/" UID "/init", "init:1 ready Completed"},
     {"deadline", OF("activeDeadlineSeconds"), NULL, NULL, {set_deadline}, 3 * NS_PER_SEC, NULL},
     {"lower deadline", OF("activeDeadlineSeconds"), NULL, set_far_deadline, {set_deadline}, 3 * NS_PER_SEC, NULL},
     {"grace", OF("terminationGracePeriodSeconds"), NULL, NULL, {set_grace}, 0, NULL},
@@ -421,37 +427,37 @@ static const Change changes[] = {
     {"gate opens", "status.conditions", NULL, NULL, {open_gate}, 0, NULL},
     {"gate opens and closes", "status.conditions", NULL, NULL, {open_gate, close_gate}, 0, NULL},
     {"delete", META("deletionTimestamp"), NULL, NULL, {delete_pod}, 0, NULL},
-    {"delete by force", META("deletionTimestamp"), NULL, NULL, {delete_pod_by_force}, 0, NULL},
+    {"delete by force", META("deletionTimestamp"), NULL, NULL, {delete_pod_by_force}, 0, NULL, "folder/run/" UID, NULL},
     {"delete, then sooner", META("deletionGracePeriodSeconds"), NULL, be_stubborn, {delete_pod, delete_pod_sooner}, 5 * NS_PER_SEC, NULL},
-    {"delete, then by force", META("deletionGracePeriodSeconds"), NULL, be_stubborn, {delete_pod, delete_pod_by_force}, 0, NULL},
+    {"delete, then by force", META("deletionGracePeriodSeconds"), NULL, be_stubborn, {delete_pod, delete_pod_by_force}, 0, NULL, "folder/run/" UID, NULL},
     {"another of the same name", META("uid"), NULL, NULL, {create_next_pod}, 0, NULL},
     {"another after a deletion", META("uid"), NULL, NULL, {delete_pod, create_next_pod}, 0, NULL},
     {"labels of another of the name", META("uid"), NULL, NULL, {create_next_pod, set_labels}, 0, NULL},
     {"ConfigMap", "ConfigMap", NULL, NULL, {set_conf}, 0, NULL},
     {"ConfigMap twice", "ConfigMap", NULL, NULL, {set_conf, set_conf_again}, 0, NULL},
     {"ConfigMap's key goes", "ConfigMap", NULL, NULL, {drop_key}, 0, NULL},
-    {"ConfigMap goes", "ConfigMap", NULL, NULL, {delete_conf}, 0, "FailedMount"},
+    {"ConfigMap goes", "ConfigMap", NULL, NULL, {delete_conf}, 0, "FailedMount", "file/" UID "/conf/a", "one"},
     {"ConfigMap goes and comes", "ConfigMap", NULL, NULL, {delete_conf, put_conf, set_conf}, 0, NULL},
     {"ConfigMap comes", "ConfigMap", "conf", NULL, {put_conf}, 0, NULL},
-    {"ConfigMap goes, another changes", "ConfigMap", NULL, NULL, {delete_conf, set_part}, 0, "FailedMount"},
+    {"ConfigMap goes, another changes", "ConfigMap", NULL, NULL, {delete_conf, set_part}, 0, "FailedMount", "file/" UID "/all/part", "two"},
     {"optional ConfigMap", "ConfigMap", NULL, NULL, {set_maybe}, 0, NULL},
     {"optional ConfigMap goes", "ConfigMap", NULL, NULL, {delete_maybe}, 0, NULL},
     {"optional ConfigMap comes", "ConfigMap", "maybe", NULL, {put_maybe}, 0, NULL},
     {"projected ConfigMap", "ConfigMap", NULL, NULL, {set_part}, 0, NULL},
-    {"projected ConfigMap goes", "ConfigMap", NULL, NULL, {delete_part}, 0, "FailedMount"},
+    {"projected ConfigMap goes", "ConfigMap", NULL, NULL, {delete_part}, 0, "FailedMount", "file/" UID "/all/part", "one"},
     {"variables' ConfigMap", "ConfigMap", NULL, NULL, {set_vars}, 0, NULL},
-    {"variables' ConfigMap goes", "ConfigMap", NULL, NULL, {delete_vars}, 0, NULL},
+    {"variables' ConfigMap goes", "ConfigMap", NULL, NULL, {delete_vars}, 0, NULL, "running/" UID "/app", "app:1"},
     {"variables' ConfigMap comes", "ConfigMap", "vars", NULL, {put_vars}, 0, NULL},
     {"Secret", "Secret", NULL, NULL, {set_secret}, 0, NULL},
-    {"Secret goes", "Secret", NULL, NULL, {delete_secret}, 0, "FailedMount"},
+    {"Secret goes", "Secret", NULL, NULL, {delete_secret}, 0, "FailedMount", "file/" UID "/secret/a", "one"},
     {"Secret comes", "Secret", "secret", NULL, {put_secret}, 0, NULL},
     {"projected Secret", "Secret", NULL, NULL, {set_hidden}, 0, NULL},
-    {"projected Secret goes", "Secret", NULL, NULL, {delete_hidden}, 0, "FailedMount"},
+    {"projected Secret goes", "Secret", NULL, NULL, {delete_hidden}, 0, "FailedMount", "file/" UID "/all/hidden", "one"},
     {"projected Secret comes", "Secret", "hidden", NULL, {put_hidden}, 0, NULL},
     {"variables' Secret", "Secret", NULL, NULL, {set_words}, 0, NULL},
     {"variables' Secret comes", "Secret", "words", NULL, {put_words}, 0, NULL},
     {"tokens become old", "ServiceAccount", NULL, NULL, {renew_tokens}, 120 * NS_PER_SEC, NULL},
-    {"tokens become old, ConfigMap is gone", "ServiceAccount", NULL, NULL, {delete_conf, renew_tokens}, 120 * NS_PER_SEC, NULL},
+    {"tokens become old, ConfigMap is gone", "ServiceAccount", NULL, NULL, {delete_conf, renew_tokens}, 120 * NS_PER_SEC, NULL, "file/" UID "/all/token", "token 1 of account"},
     {"account goes and comes", "ServiceAccount", NULL, NULL, {delete_account, put_account}, 0, NULL},
     {"account comes", "ServiceAccount", "account", NULL, {put_account}, 0, NULL},
     {"claim comes", "PersistentVolumeClaim", "data", NULL, {put_claim}, 0, NULL},
@@ -569,6 +575,19 @@ static void check(const Change *change, size_t moment, uint64_t seed, const StrM
                   str_or(strmap_get(rest, why_not), ""));
 }
 
+/* What all moments are compared with has to be right itself. */
+static void check_rest(const Change *change, const StrMap *before, const StrMap *rest)
+{
+    const char *why = change->rest_key, *value = why ? change->rest_value : NULL;
+
+    if (why ? str_equal(strmap_get(rest, why), value) : is_like(rest, before, rest, &why))
+        return;
+    failed++;
+    print_message("\n\"%s\" made at rest: %s is \"%s\" instead of \"%s\"\n", change->name, why,
+                  str_or(strmap_get(rest, why), ""),
+                  str_or(value ? value : strmap_get(before, why), ""));
+}
+
 static void try_moment(const Change *change, size_t moment, uint64_t seed, const StrMap *before,
                        const StrMap *rest)
 {
@@ -599,6 +618,7 @@ static void try_all_moments(size_t index)
 
     run(change, BEFORE, 0, &before);
     events = run(change, AT_REST, seed, &rest);
+    check_rest(change, &before, &rest);
     for (size_t moment = 0; moment <= events && failed - known < FAILURES_SHOWN; moment++) {
         try_moment(change, moment, seed, &before, &rest);
         if (!seed && !shuffles && moment % 3 == index % 3)
