@@ -8,6 +8,11 @@
  * the background may hold the pipes open: after DRAIN_MS without output the stream ends all the
  * same. crun writes the pid file only when the process could be started, so a run without one is a
  * failure of the runtime, and what was written is its message.
+ *
+ * An attach is over when the container ends, or when its input ends: with stdinOnce the container's
+ * own input ends with it, and the client sees the rest of the output; otherwise the client only
+ * leaves. What the container says in answer to the last input is waited for, as long as it does
+ * not fall silent for DRAIN_MS, and LEAVE_MS at most.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -24,9 +29,11 @@
 #include "node/oci.h"
 
 #define DRAIN_MS 200
+#define LEAVE_MS 1000
 #define CONFIG_LIMIT (4 << 20)
 #define EARLY_LIMIT 8192
 #define ATTACH_PACKET 8000
+#define ATTACH_PACKET_MAX (64 * 1024) /* conmon sends 8 KiB and a byte */
 
 enum { CHANNEL_OUT = 1, CHANNEL_ERR = 2 };
 enum { ATTACH_OUT = 2, ATTACH_ERR = 3 };
@@ -47,7 +54,9 @@ struct ExecStream {
     uv_timer_t timer;      /* time limit, then draining; and late failures */
     bool has_process, has_console, has_timer;
     int console_fd, listen_fd;
-    bool tty, attach, paused, input_ended, exited, over, timed_out, want_out, want_err;
+    bool tty, attach, stdin_once, paused, input_ended, exited, over, timed_out, want_in, want_out,
+        want_err;
+    uint64_t leave_at; /* the attached client has no more input: when it leaves; 0: it stays */
     uint16_t columns, rows;
     char *bundle;
     int exit_code;
@@ -171,6 +180,17 @@ static void on_exec_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 
 static void on_drained(uv_timer_t *timer);
 
+/* Output is over when there has been none for a while. */
+static void drain_begin(ExecStream *s)
+{
+    uint64_t now = uv_now(s->loop), limit = DRAIN_MS;
+
+    if (s->leave_at)
+        limit = MIN_OF(limit, s->leave_at - MIN_OF(now, s->leave_at));
+    if (s->exited || s->leave_at)
+        uv_timer_start(&s->timer, on_drained, limit, 0);
+}
+
 static void exec_output(ExecStream *s, ExecPipe *pipe, const char *p, size_t n)
 {
     int channel = pipe->channel;
@@ -192,6 +212,20 @@ static void exec_output(ExecStream *s, ExecPipe *pipe, const char *p, size_t n)
         s->sink.on_output(s->sink.data, channel, (Bytes){(const uint8_t *)p, n});
 }
 
+/* libuv takes a read that did not fill its buffer for the last one before a hang-up. That holds for
+ * streams of bytes; of packets, more may be waiting. */
+static void attach_drain(ExecStream *s, ExecPipe *pipe)
+{
+    char packet[ATTACH_PACKET_MAX];
+    uv_os_fd_t fd;
+    ssize_t n;
+
+    if (uv_fileno((uv_handle_t *)&pipe->pipe, &fd) < 0)
+        return;
+    while ((n = recv(fd, packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+        exec_output(s, pipe, packet, (size_t)n);
+}
+
 static void on_exec_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     ExecPipe *pipe = CONTAINER_OF(stream, ExecPipe, pipe);
@@ -200,17 +234,18 @@ static void on_exec_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n == 0)
         return;
     if (n > 0) {
-        if (s->exited)
-            uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
+        drain_begin(s);
         exec_output(s, pipe, buf->base, (size_t)n);
         return;
     }
     pipe->eof = true;
     uv_read_stop(stream);
-    if (s->attach)
-        exec_over(s, 0, NULL);
-    else
+    if (!s->attach) {
         exec_maybe_over(s);
+        return;
+    }
+    attach_drain(s, pipe);
+    exec_over(s, 0, NULL);
 }
 
 static void pipe_read(ExecStream *s, ExecPipe *pipe, bool on)
@@ -243,6 +278,27 @@ static int pipe_open(ExecStream *s, ExecPipe *pipe, int fd, int channel)
 
 /* ---- input ---- */
 
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    free(request);
+}
+
+/* All input has been taken. */
+static void input_over(ExecStream *s)
+{
+    if (s->attach && s->stdin_once && !s->tty && s->out.open) {
+        uv_shutdown_t *request = mem_new_type(uv_shutdown_t);
+
+        if (uv_shutdown(request, (uv_stream_t *)&s->out.pipe, on_shutdown) < 0)
+            free(request);
+    } else if (s->attach && !s->leave_at) {
+        s->leave_at = uv_now(s->loop) + LEAVE_MS;
+        drain_begin(s);
+    } else if (!s->attach && !s->tty) {
+        close_one(s, &s->in.pipe, &s->in.open);
+    }
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     ExecWrite *write_request = CONTAINER_OF(request, ExecWrite, request);
@@ -252,8 +308,8 @@ static void on_written(uv_write_t *request, int status)
     free(write_request);
     if (s->over)
         return;
-    if (s->input_ended && s->queued == 0 && !s->tty && !s->attach)
-        close_one(s, &s->in.pipe, &s->in.open);
+    if (s->input_ended && s->queued == 0)
+        input_over(s);
     if (s->sink.on_input_drain)
         s->sink.on_input_drain(s->sink.data);
 }
@@ -294,28 +350,17 @@ size_t exec_stream_input(ExecStream *s, Bytes bytes)
     return s->queued;
 }
 
-static void on_shutdown(uv_shutdown_t *request, int status)
-{
-    free(request);
-}
-
 void exec_stream_input_end(ExecStream *s)
 {
     static const uint8_t end_of_transmission = 4;
 
-    if (s->over || s->input_ended)
+    if (s->over || s->input_ended || !s->want_in)
         return;
-    if (s->tty) /* a terminal has no end: what a person would type says so */
+    if (s->tty && !s->attach) /* a terminal has no end: what a person would type says so */
         exec_stream_input(s, (Bytes){&end_of_transmission, 1});
     s->input_ended = true;
-    if (s->attach && !s->tty && s->out.open) {
-        uv_shutdown_t *request = mem_new_type(uv_shutdown_t);
-
-        if (uv_shutdown(request, (uv_stream_t *)&s->out.pipe, on_shutdown) < 0)
-            free(request);
-    } else if (!s->tty && s->queued == 0) {
-        close_one(s, &s->in.pipe, &s->in.open);
-    }
+    if (s->queued == 0)
+        input_over(s);
 }
 
 void exec_stream_pause(ExecStream *s, bool pause)
@@ -325,8 +370,8 @@ void exec_stream_pause(ExecStream *s, bool pause)
     s->paused = pause;
     pipe_read(s, &s->out, !pause);
     pipe_read(s, &s->err, !pause);
-    if (!pause && s->exited)
-        uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
+    if (!pause)
+        drain_begin(s);
 }
 
 void exec_stream_resize(ExecStream *s, uint16_t columns, uint16_t rows)
@@ -431,7 +476,10 @@ static void on_drained(uv_timer_t *timer)
     if (s->paused)
         return;
     s->out.eof = s->err.eof = true;
-    exec_maybe_over(s);
+    if (s->leave_at)
+        exec_over(s, 0, NULL);
+    else
+        exec_maybe_over(s);
 }
 
 static void on_time_limit(uv_timer_t *timer)
@@ -481,6 +529,7 @@ static ExecStream *stream_new(const ExecRequest *request, const ExecSink *sink)
     s->loop = request->loop;
     s->sink = *sink;
     s->tty = request->tty;
+    s->want_in = request->standard_in;
     s->want_out = request->standard_out;
     s->want_err = request->standard_err;
     s->bundle = mem_strdup(request->bundle);
@@ -607,6 +656,7 @@ ExecStream *exec_attach(const ExecRequest *request, const ExecSink *sink)
     int fd = socket_at(path, SOCK_SEQPACKET, false);
 
     s->attach = true;
+    s->stdin_once = request->stdin_once;
     if (fd < 0)
         return fail_later(s, "the container cannot be attached to");
     if (pipe_open(s, &s->out, fd, CHANNEL_OUT) < 0)

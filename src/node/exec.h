@@ -20,6 +20,7 @@ typedef struct ExecRequest {
     const char *dir;    /* a folder for this process's small files (short-lived) */
     const char *const *command;
     bool standard_in, standard_out, standard_err, tty;
+    bool stdin_once;    /* attach: the container's input ends with the client's */
     int64_t timeout_ns; /* 0: none; past it the process is killed and on_exit says so */
 } ExecRequest;
 

@@ -146,6 +146,7 @@ static int streams_exec(PodStreams *streams, const Object *object, const ExecOpt
         return status_set(reterr, arena, STATUS_INTERNAL_ERROR,
                           "unable to upgrade connection: container not found (\"%s\")",
                           machine_container(pod->machine, index)->name);
+    request.stdin_once = machine_container(pod->machine, index)->stdin_once;
     request.id = c->id;
     request.bundle = c->bundle;
     request.dir = arena_printf(arena, "%s/exec", pod->run);

@@ -244,6 +244,24 @@ def test_attach_carries_stdin_and_both_outputs(pods, kubectl_version):
     process.communicate()
 
 
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_attach_returns_when_its_input_ends(pods, kubectl_version, websockets):
+    # twice: the container's own input stays open
+    for word in "one", "two":
+        done = pods.run("env", f"KUBECTL_REMOTE_COMMAND_WEBSOCKETS={websockets}", KUBECTLS[kubectl_version],
+                        "attach", "-i", "reader", stdin=word + "\n")
+        assert f"got {word}" in done.stdout
+
+
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_input_once_ends_with_the_client_who_sees_the_rest(pods, kubectl_version, websockets):
+    name = f"once-{kubectl_version.replace('.', '-')}-{websockets}"
+    done = pods.run("env", f"KUBECTL_REMOTE_COMMAND_WEBSOCKETS={websockets}", KUBECTLS[kubectl_version],
+                    "run", name, "--image=time-server", "--restart=Never", "-i", "--quiet", "--command", "--",
+                    "sh", "-c", "cat; echo rest", stdin="word\n")
+    assert done.stdout.splitlines()[-2:] == ["word", "rest"]
+
+
 def test_attach_to_a_terminal(pods, kubectl_version):
     terminal = Terminal(pods, *killable(pods, KUBECTLS[kubectl_version], "attach", "-it", "terminal"))
     terminal.until(b"enter")
