@@ -24,7 +24,8 @@ typedef struct ControlOptions {
     const char *root_ca_pem;        /* for kube-root-ca.crt */
     const char *volume_class; /* "standard": the default class, made if missing; NULL: none is */
     const char *volume_dir;   /* where the volumes that we make lie: DATA/volumes */
-    /* Takes the room of a volume, or of its growth; NULL: there always is room. */
+    /* Takes the room of a volume, or of its growth; STATUS_NO_SPACE: there is none now. NULL: there
+     * always is room. */
     void (*reserve_volume)(void *data, const char *name, int64_t size, ClientDone done,
                            void *done_data);
     void *reserve_volume_data;

@@ -30,6 +30,10 @@
 #define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
 #define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
 
+/* How often a claim that waits for room on the machine looks whether somebody else has made some. A
+ * volume that goes is no reason to wait: its room is known of at once. */
+#define ROOM_RETRY_NS (30 * NS_PER_SEC)
+
 /* ---- what claims and volumes say ---- */
 
 static const char *storage_of(const StringMap *map)
@@ -243,6 +247,15 @@ static void announce_resize(Reconcile *reconcile, const Object *object)
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
+/* There is no room, or it cannot be had. */
+static void not_reserved(Reconcile *reconcile, const ApiStatus *status)
+{
+    if (status->reason == STATUS_NO_SPACE)
+        reconcile->again_after_ns = ROOM_RETRY_NS;
+    else
+        reconcile->failed = true;
+}
+
 typedef struct Expansion {
     const Object *claim, *volume;
     const char *asked;
@@ -259,7 +272,7 @@ static void on_room_to_grow(Reconcile *reconcile, void *data, const ApiStatus *s
         event_record(reconcile->controller->events, expansion->claim, "Warning",
                      "VolumeResizeFailed", "resize volume \"%s\" by resizer \"%s\" failed: %s",
                      object_meta(expansion->volume)->name, VOLUME_PROVISIONER, status->message);
-        reconcile->failed = true;
+        not_reserved(reconcile, status);
         return;
     }
     copy = object_copy(expansion->volume);
@@ -357,7 +370,7 @@ static void on_provisioned(Reconcile *reconcile, void *data, const ApiStatus *st
                      OBJECT_AS(PersistentVolumeClaim, claim)->spec.storage_class_name,
                      status->message);
     if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS)
-        reconcile->failed = true;
+        not_reserved(reconcile, status);
 }
 
 typedef struct Provision {
@@ -643,6 +656,18 @@ static bool on_some_claim(void *data, Object *object)
     return true;
 }
 
+/* A volume has gone, and its files before it: there is room for who waits for some. */
+static bool on_waiting_claim(void *data, Object *object)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+
+    if (!str_equal(claim->status.phase, "Bound") ||
+        quantity_compare(storage_of(&claim->spec.resources.requests),
+                         storage_of(&claim->status.capacity)) > 0)
+        controller_enqueue(data, claim->metadata.namespace, claim->metadata.name);
+    return true;
+}
+
 typedef struct VolumeFinder {
     Controller *controller;
     const PersistentVolumeClaim *claim;
@@ -682,6 +707,9 @@ static void on_volume(Controller *controller, const WatchEvent *event)
                            volume->spec.claim_ref->name);
     else if (event->type != WATCH_DELETED)
         client_list(controller->client, &kind_persistent_volume_claim, NULL, on_pending_claim,
+                    controller);
+    if (event->type == WATCH_DELETED)
+        client_list(controller->client, &kind_persistent_volume_claim, NULL, on_waiting_claim,
                     controller);
 }
 

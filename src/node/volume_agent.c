@@ -81,7 +81,9 @@ static void reserve_work(uv_work_t *work)
 static void reserve_done(uv_work_t *work, int status)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
-    ApiStatus answer = {.reason = w->result < 0 ? STATUS_INTERNAL_ERROR : STATUS_OK,
+    ApiStatus answer = {.reason = w->result == -ENOSPC ? STATUS_NO_SPACE
+                                  : w->result < 0      ? STATUS_INTERNAL_ERROR
+                                                       : STATUS_OK,
                         .message = w->error.message};
 
     w->done(w->done_data, &answer, NULL);

@@ -28,7 +28,18 @@ typedef struct Rig {
     Client *client;
     Control *control;
     StatusReason last;
+    int64_t room; /* for volumes; -1: there always is some */
 } Rig;
+
+static inline void reserve_volume(void *data, const char *name, int64_t size, ClientDone done,
+                                  void *done_data)
+{
+    Rig *rig = data;
+    bool fits = rig->room < 0 || size <= rig->room;
+    ApiStatus status = {.reason = fits ? STATUS_OK : STATUS_NO_SPACE, .message = "no room"};
+
+    done(done_data, &status, NULL);
+}
 
 static inline void settle(Rig *rig)
 {
@@ -111,6 +122,7 @@ static inline int setup(void **state)
     StoreEngine *engine;
     Err err = ERR_INIT;
 
+    rig->room = -1;
     rig->clock = clock_new_fake(INT64_C(1700000000) * NS_PER_SEC);
     random_seed(&rig->random, 7);
     if (engine_memory_open(NULL, &engine) != 0 ||
@@ -131,6 +143,8 @@ static inline int setup(void **state)
                                                    .root_ca_pem = "PEM",
                                                    .volume_class = "standard",
                                                    .volume_dir = "/data/volumes",
+                                                   .reserve_volume = reserve_volume,
+                                                   .reserve_volume_data = rig,
                                                    .api_address = "10.42.0.1",
                                                    .api_port = 6443});
     settle(rig);

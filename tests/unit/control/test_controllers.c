@@ -220,6 +220,59 @@ static void a_claim_waits_for_a_volume_that_comes_later(void **state)
     assert_string_equal(the_claim(rig)->spec.volume_name, "late");
 }
 
+/* Time in which nothing is tried again by itself. */
+static void a_claim_that_waits_for_room_is_woken_when_a_volume_goes(void **state)
+{
+    Rig *rig = *state;
+    Object *volume;
+
+    rig->room = 0;
+    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    assert_string_equal(the_claim(rig)->status.phase, "Pending");
+    create(rig, &kind_persistent_volume, VOLUME("other", "1Mi", ""));
+    volume = object_copy(get(rig, &kind_persistent_volume, NULL, "other"));
+    object_meta(volume)->finalizers.n = 0;
+    rig->room = -1;
+    assert_string_equal(the_claim(rig)->status.phase, "Pending");
+    client_update(rig->client, volume, NULL, on_written, rig);
+    object_unref(volume);
+    delete (rig, &kind_persistent_volume, NULL, "other", NULL);
+    assert_string_equal(the_claim(rig)->status.phase, "Bound");
+}
+
+static void a_claim_that_waits_to_grow_is_woken_when_a_volume_goes(void **state)
+{
+    static const char more[] = "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}";
+    Rig *rig = *state;
+    const PersistentVolume *volume;
+
+    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    rig->room = 0;
+    client_patch(rig->client, &kind_persistent_volume_claim, "default", "c", PATCH_MERGE,
+                 bytes_from_string(more), NULL, on_written, rig);
+    settle(rig);
+    create(rig, &kind_persistent_volume, VOLUME("other", "1Mi", ""));
+    rig->room = -1;
+    delete (rig, &kind_persistent_volume, NULL, "other", NULL);
+    volume = OBJECT_AS(PersistentVolume,
+                       get(rig, &kind_persistent_volume, NULL, the_claim(rig)->spec.volume_name));
+    assert_string_equal(string_map_get(&volume->spec.capacity, "storage"), "1Gi");
+}
+
+static void a_claim_that_waits_for_room_looks_for_it_from_time_to_time(void **state)
+{
+    Rig *rig = *state;
+
+    rig->room = 0;
+    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    clock_fake_advance(rig->clock, 3600 * NS_PER_SEC); /* no back-off grows with the time */
+    settle(rig);
+    rig->room = -1;
+    clock_fake_advance(rig->clock, 30 * NS_PER_SEC);
+    settle(rig);
+    assert_string_equal(the_claim(rig)->status.phase, "Bound");
+}
+
 static void a_retained_volume_is_released_and_stays(void **state)
 {
     Rig *rig = *state;
@@ -404,6 +457,9 @@ int main(void)
         TEST(a_deleted_claim_takes_its_volume_along),
         TEST(the_smallest_volume_that_suits_is_taken),
         TEST(a_claim_waits_for_a_volume_that_comes_later),
+        TEST(a_claim_that_waits_for_room_is_woken_when_a_volume_goes),
+        TEST(a_claim_that_waits_to_grow_is_woken_when_a_volume_goes),
+        TEST(a_claim_that_waits_for_room_looks_for_it_from_time_to_time),
         TEST(a_retained_volume_is_released_and_stays),
         TEST(dependents_go_after_their_owner),
         TEST(in_the_foreground_they_go_before_it),
