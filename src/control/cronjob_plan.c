@@ -211,18 +211,10 @@ static void replace_active(const CronJobInput *input, CronJobPlan *plan)
     plan->status.active = (ObjectReferenceArray){0};
 }
 
-static void start_due(const CronJobInput *input, int64_t due, int64_t now, Arena *arena,
-                      CronJobPlan *plan)
+static void start_due(const CronJobInput *input, int64_t due, Arena *arena, CronJobPlan *plan)
 {
     const CronJobSpec *spec = &input->cron->spec;
-    const int64_t *deadline = spec->starting_deadline_seconds;
 
-    if (deadline && due + *deadline < now) {
-        note(plan, arena, "Warning", "MissSchedule",
-             arena_printf(arena, "Missed scheduled time to start a job: %s",
-                          local_time(arena, input->zone, due)));
-        return;
-    }
     if (input->cron->status.last_schedule_time.set &&
         input->cron->status.last_schedule_time.seconds == due)
         return;
@@ -262,19 +254,26 @@ static void schedule(const CronJobInput *input, Arena *arena, CronJobPlan *plan)
     error = cron_parse(arena, str_or(spec->schedule, ""), &parsed);
     if (error) {
         note(plan, arena, "Warning", "UnparseableSchedule",
-             arena_printf(arena, "unparseable schedule: %s: %s",
+             arena_printf(arena, "unparseable schedule: %s : %s",
                           quoted(arena, str_or(spec->schedule, "")), error));
         return;
     }
     due = latest_due(input, &parsed, now, &many, &next);
+    if (!next) { /* such as the 31st of February */
+        note(plan, arena, "Warning", "InvalidSchedule",
+             arena_printf(arena,
+                          "invalid schedule: %s : time difference between two schedules is less "
+                          "than 1 second",
+                          spec->schedule));
+        return;
+    }
     if (many)
         note(plan, arena, "Warning", "TooManyMissedTimes",
              "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check "
              "clock skew");
     if (due)
-        start_due(input, due, now, arena, plan);
-    if (next)
-        plan->again_after_ns = next * NS_PER_SEC - input->now_ns + LATE_NS;
+        start_due(input, due, arena, plan);
+    plan->again_after_ns = next * NS_PER_SEC - input->now_ns + LATE_NS;
 }
 
 void cronjob_plan(const CronJobInput *input, Arena *arena, CronJobPlan *ret)

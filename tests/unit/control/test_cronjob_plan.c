@@ -230,6 +230,38 @@ static void the_job_says_when_and_whose(void **state)
     arena_clear(&world.arena);
 }
 
+/* Kubernetes' words, since people look for them. */
+static void schedules_that_never_come_are_told(void **state)
+{
+    static const struct {
+        const char *schedule, *note;
+    } cases[] = {
+        {"59 23 31 2 *", "InvalidSchedule: invalid schedule: 59 23 31 2 * : time difference between "
+                         "two schedules is less than 1 second"},
+        {"0 0 30,31 2 *", "InvalidSchedule: invalid schedule: 0 0 30,31 2 * : time difference "
+                          "between two schedules is less than 1 second"},
+        {"0 0 31 4,6,9,11 *", "InvalidSchedule: invalid schedule: 0 0 31 4,6,9,11 * : time "
+                              "difference between two schedules is less than 1 second"},
+        {"x", "UnparseableSchedule: unparseable schedule: \"x\" : expected exactly 5 fields, found "
+              "1: [x]"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        World world;
+        const CronJobNote *note;
+
+        world_init(&world, "");
+        world.cron.spec.schedule = cases[i].schedule;
+        planned(&world, "2026-11-21T08:17:31Z");
+        assert_int_equal(world.plan.n_notes, 1);
+        note = &world.plan.notes[0];
+        assert_string_equal(
+            arena_printf(&world.arena, "%s: %s", note->reason, note->message), cases[i].note);
+        assert_int_equal(world.plan.again_after_ns, -1);
+        arena_clear(&world.arena);
+    }
+}
+
 static void what_has_ended_is_no_longer_active(void **state)
 {
     World world;
@@ -251,6 +283,7 @@ int main(void)
         cmocka_unit_test(zones_are_names),
         cmocka_unit_test(rules),
         cmocka_unit_test(the_job_says_when_and_whose),
+        cmocka_unit_test(schedules_that_never_come_are_told),
         cmocka_unit_test(what_has_ended_is_no_longer_active),
     };
 
