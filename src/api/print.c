@@ -87,15 +87,12 @@ void cell_string(StrBuf *row, const char *s)
 
 void cell_printf(StrBuf *row, const char *format, ...)
 {
-    _free_ char *text = NULL;
+    _arena_ Arena arena = ARENA_INIT;
     va_list args;
 
     va_start(args, format);
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
+    cell_string(row, arena_vprintf(&arena, format, args));
     va_end(args);
-    ASSERT(text);
-    cell_string(row, text);
 }
 
 void cell_int64(StrBuf *row, int64_t v)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See arena.h. Blocks double in size up to 64 KiB; what is larger gets a block of its own. */
 #include "base/arena.h"
+#include "base/format.h"
 
 #define ARENA_FIRST 256
 #define ARENA_LARGEST (64 * 1024)
@@ -84,13 +85,13 @@ char *arena_vprintf(Arena *arena, const char *format, va_list args)
     int n;
 
     va_copy(again, args);
-    n = vsnprintf(small, sizeof(small), format, args);
+    n = format_text(small, sizeof(small), format, args);
     ASSERT(n >= 0);
     if ((size_t)n < sizeof(small)) {
         text = arena_strndup(arena, small, (size_t)n);
     } else {
         text = arena_alloc_raw(arena, (size_t)n + 1, 1);
-        vsnprintf(text, (size_t)n + 1, format, again);
+        format_text(text, (size_t)n + 1, format, again);
     }
     va_end(again);
     return text;

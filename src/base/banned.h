@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Functions that are easy to use wrongly become compile errors. Use StrBuf, arena_printf,
- * str_to_int64, gmtime_r; wait for events instead of sleeping; spawn programs without a shell.
+ * format_text (which knows that a string may be absent), str_to_int64, gmtime_r; wait for events instead of sleeping; spawn programs without a shell.
  */
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H
@@ -20,6 +20,12 @@
 #define sprintf(...) BANNED(sprintf)
 #undef vsprintf
 #define vsprintf(...) BANNED(vsprintf)
+#undef vsnprintf
+#define vsnprintf(...) BANNED(vsnprintf)
+#undef asprintf
+#define asprintf(...) BANNED(asprintf)
+#undef vasprintf
+#define vasprintf(...) BANNED(vasprintf)
 #undef strtok
 #define strtok(x, y) BANNED(strtok)
 #undef atoi

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Assertions, memory that never fails, and the few string helpers everything needs. */
 #include "base/base.h"
+#include "base/format.h"
 #include "base/log.h"
 
 void assert_failed(const char *expr, const char *file, int line, const char *func)
@@ -55,14 +56,18 @@ char *mem_strndup(const char *s, size_t n)
 
 char *mem_printf(const char *format, ...)
 {
-    char *text = NULL;
-    va_list args;
+    va_list args, again;
+    char *text;
     int n;
 
     va_start(args, format);
-    n = vasprintf(&text, format, args);
+    va_copy(again, args);
+    n = format_text(NULL, 0, format, args);
     va_end(args);
-    return checked(n < 0 ? NULL : text);
+    text = mem_new((size_t)n + 1);
+    format_text(text, (size_t)n + 1, format, again);
+    va_end(again);
+    return text;
 }
 
 bool str_starts_with(const char *s, const char *prefix)

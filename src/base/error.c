@@ -7,6 +7,7 @@
  * any other is the origin of an error itself.
  */
 #include "base/error.h"
+#include "base/format.h"
 
 static _Thread_local char trace[1024];
 static _Thread_local size_t trace_n;
@@ -97,7 +98,7 @@ int err_set_at(Err *err, int code, const char *file, int line, const char *func,
         error_trace(-code, file, line, func);
     error_trace_take(err->trace, sizeof(err->trace));
     va_start(args, format);
-    n = vsnprintf(err->message, sizeof(err->message), format, args);
+    n = format_text(err->message, sizeof(err->message), format, args);
     va_end(args);
     if (code && n >= 0 && n < (int)sizeof(err->message))
         n += snprintf(err->message + n, sizeof(err->message) - (size_t)n, ": %s", strerror(code));
@@ -114,7 +115,7 @@ int err_wrap(Err *err, const char *format, ...)
     if (!err)
         return -EINVAL;
     va_start(args, format);
-    vsnprintf(context, sizeof(context), format, args);
+    format_text(context, sizeof(context), format, args);
     va_end(args);
     memcpy(inner, err->message, sizeof(inner));
     n = snprintf(err->message, sizeof(err->message), "%.200s: %s", context, inner);

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/format.h"
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "base/utf8.h"
@@ -210,7 +211,7 @@ static void write_line(LogLevel level, const char *area, const LogField *fields,
     bool json = log_format == LOG_FORMAT_JSON;
     char message[2048];
     Line line;
-    int length = vsnprintf(message, sizeof(message), format, args);
+    int length = format_text(message, sizeof(message), format, args);
 
     line.n = 0;
     line.cut = line.marked = false;
@@ -310,7 +311,7 @@ void log_err_limited(LogLimit *limit, LogLevel level, const char *area, const Er
     if (level > log_level_max || !may_write(limit, &left_out))
         return;
     va_start(args, format);
-    vsnprintf(sentence, sizeof(sentence), format, args);
+    format_text(sentence, sizeof(sentence), format, args);
     va_end(args);
     log_write_fields(
         level, area,

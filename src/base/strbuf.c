@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/strbuf.h"
+#include "base/format.h"
 
 void strbuf_deinit(StrBuf *buf)
 {
@@ -41,12 +42,12 @@ void strbuf_printf(StrBuf *buf, const char *format, ...)
     strbuf_reserve(buf, 64);
     va_start(args, format);
     va_copy(again, args);
-    n = vsnprintf(buf->p + buf->n, buf->cap - buf->n, format, args);
+    n = format_text(buf->p + buf->n, buf->cap - buf->n, format, args);
     va_end(args);
     ASSERT(n >= 0);
     if ((size_t)n >= buf->cap - buf->n) {
         strbuf_reserve(buf, (size_t)n);
-        vsnprintf(buf->p + buf->n, buf->cap - buf->n, format, again);
+        format_text(buf->p + buf->n, buf->cap - buf->n, format, again);
     }
     va_end(again);
     buf->n += (size_t)n;

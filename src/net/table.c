@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/format.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "net/table.h"
@@ -171,7 +172,7 @@ static _printf_(3, 4) void say_problem(Table *table, const Entry *entry, const c
     if (!table->on_problem)
         return;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    format_text(text, sizeof(text), format, args);
     va_end(args);
     table->on_problem(table->on_problem_data, entry->key, text);
 }

@@ -6,6 +6,7 @@
  * time: it looks at the state of all containers and does the one thing that follows. Events change
  * a container's state and then call it.
  */
+#include "base/format.h"
 #include "base/turn.h"
 #include "node/machine_internal.h"
 
@@ -29,7 +30,7 @@ void machine_event(MachineContainer *c, const char *type, const char *reason, co
     va_list args;
 
     va_start(args, format);
-    vsnprintf(buf, sizeof(buf), format, args);
+    format_text(buf, sizeof(buf), format, args);
     va_end(args);
     c->machine->ops->event(c->machine->data, c->index, type, reason, buf);
 }

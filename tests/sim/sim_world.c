@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/format.h"
 #include "sim.h"
 
 #include "api/object.h"
@@ -376,7 +377,7 @@ void sim_violation(World *world, const char *format, ...)
     if (*world->violation)
         return;
     va_start(args, format);
-    vsnprintf(world->violation, sizeof(world->violation), format, args);
+    format_text(world->violation, sizeof(world->violation), format, args);
     va_end(args);
     sim_log(world, "VIOLATION %s", world->violation);
 }

@@ -236,8 +236,9 @@ static void schedules_that_never_come_are_told(void **state)
     static const struct {
         const char *schedule, *note;
     } cases[] = {
-        {"59 23 31 2 *", "InvalidSchedule: invalid schedule: 59 23 31 2 * : time difference between "
-                         "two schedules is less than 1 second"},
+        {"59 23 31 2 *",
+         "InvalidSchedule: invalid schedule: 59 23 31 2 * : time difference between "
+         "two schedules is less than 1 second"},
         {"0 0 30,31 2 *", "InvalidSchedule: invalid schedule: 0 0 30,31 2 * : time difference "
                           "between two schedules is less than 1 second"},
         {"0 0 31 4,6,9,11 *", "InvalidSchedule: invalid schedule: 0 0 31 4,6,9,11 * : time "
@@ -255,8 +256,8 @@ static void schedules_that_never_come_are_told(void **state)
         planned(&world, "2026-11-21T08:17:31Z");
         assert_int_equal(world.plan.n_notes, 1);
         note = &world.plan.notes[0];
-        assert_string_equal(
-            arena_printf(&world.arena, "%s: %s", note->reason, note->message), cases[i].note);
+        assert_string_equal(arena_printf(&world.arena, "%s: %s", note->reason, note->message),
+                            cases[i].note);
         assert_int_equal(world.plan.again_after_ns, -1);
         arena_clear(&world.arena);
     }

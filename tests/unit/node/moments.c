@@ -10,6 +10,7 @@
 #include <dirent.h>
 
 #include "base/file.h"
+#include "base/format.h"
 #include "base/process.h"
 #include "codec/json.h"
 #include "image/image.h"
@@ -880,7 +881,7 @@ static void note(StrMap *map, char *value, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(key, sizeof(key), format, args);
+    format_text(key, sizeof(key), format, args);
     va_end(args);
     free(strmap_put(map, key, value));
 }

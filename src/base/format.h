@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * printf for texts that people and clients read. It is vsnprintf but for one thing: a string that
+ * is NULL prints as nothing. Fields of API objects are NULL where they are absent, and "(null)" must
+ * not reach a message whose author forgot that.
+ */
+#ifndef BASE_FORMAT_H
+#define BASE_FORMAT_H
+
+#include "base/base.h"
+
+/* Writes at most size bytes with the NUL, and returns how long the whole text is. */
+int format_text(char *buf, size_t size, const char *format, va_list args) _printf_(3, 0);
+
+#endif
