@@ -83,6 +83,8 @@ static void complete_pod(Arena *arena, void *value)
 {
     PodSpec *spec = &((Pod *)value)->spec;
 
+    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
+        spec->termination_grace_period_seconds = arena_int64(arena, 1);
     complete_addresses(arena, &((Pod *)value)->status);
     complete_pod_spec(arena, spec);
     for (size_t i = 0; i < spec->init_containers.n; i++)

@@ -40,7 +40,7 @@ static void pad(Out *out, size_t n)
 
 static void add_string(Out *out, const Spec *spec, const char *text)
 {
-    size_t n = !text                ? 0
+    size_t n = !text                 ? 0
                : spec->precision < 0 ? strlen(text)
                                      : strnlen(text, (size_t)spec->precision);
     size_t blank = spec->width > 0 && (size_t)spec->width > n ? (size_t)spec->width - n : 0;

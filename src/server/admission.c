@@ -99,37 +99,6 @@ static int default_class_admit(Write *write)
 
 /* ---- pods ---- */
 
-static int priority_admit(Write *write)
-{
-    static const struct {
-        const char *name;
-        int32_t value;
-    } classes[] = {
-        {"", 0}, {"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
-    PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
-    Arena *arena = &write->object->arena;
-
-    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
-        if (!str_equal(classes[i].name, spec->priority_class_name))
-            continue;
-        if (spec->priority && *spec->priority != classes[i].value)
-            return status_forbidden(
-                &write->status, &write->arena, write->kind, write->name,
-                arena_printf(&write->arena,
-                             "the integer value of priority (%d) must not be provided in pod spec; "
-                             "priority admission controller computed %d from the given "
-                             "PriorityClass name",
-                             *spec->priority, classes[i].value));
-        spec->priority = arena_int32(arena, classes[i].value);
-        if (!spec->preemption_policy)
-            spec->preemption_policy = "PreemptLowerPriority";
-        return 0;
-    }
-    return status_forbidden(&write->status, &write->arena, write->kind, write->name,
-                            arena_printf(&write->arena, "no PriorityClass with name %s was found",
-                                         spec->priority_class_name));
-}
-
 static bool tolerates(const PodSpec *spec, const char *key)
 {
     for (size_t i = 0; i < spec->tolerations.n; i++) {
@@ -177,6 +146,7 @@ static const struct {
     {&kind_persistent_volume_claim, default_class_admit},
     {&kind_persistent_volume_claim, volume_protection_admit},
     {&kind_persistent_volume, volume_protection_admit},
+    {&kind_priority_class, priority_class_admit},
     {&kind_service, service_allocate},
     {&kind_role, rbac_admit},
     {&kind_role_binding, rbac_admit},
@@ -213,8 +183,12 @@ int admission_update(Write *write)
 {
     if (write->kind == &kind_service && !write->subresource)
         return service_allocate(write);
-    if (write->kind == &kind_pod && !write->subresource)
+    if (write->kind == &kind_priority_class)
+        return priority_class_admit(write);
+    if (write->kind == &kind_pod && !write->subresource) {
+        priority_keep(write);
         return tolerations_admit(write);
+    }
     if (write->kind == &kind_role || write->kind == &kind_role_binding ||
         write->kind == &kind_cluster_role || write->kind == &kind_cluster_role_binding)
         return rbac_admit(write);
@@ -225,6 +199,8 @@ int admission_delete(Write *write)
 {
     static const char *const immortal[] = {"default", "kube-system", "kube-public"};
 
+    if (write->kind == &kind_priority_class)
+        return priority_class_admit_delete(write);
     if (write->kind != &kind_namespace)
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(immortal); i++)

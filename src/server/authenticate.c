@@ -13,6 +13,9 @@
 #define TOKEN_FILE_MAX ((size_t)1024 * 1024)
 #define CACHE_MAX 4096
 
+/* How keys of what a token says about its bearer begin. */
+#define EXTRA "authentication.kubernetes.io/"
+
 struct TokenAuth {
     StrMap fixed;  /* token -> User, of the file */
     StrMap cached; /* token -> User, of ServiceAccounts */
@@ -44,17 +47,55 @@ User *user_unref(User *user)
     return NULL;
 }
 
+/* Is there no room for one more? Lists grow to twice their size whenever that is a power of two. */
+static bool is_full(size_t n)
+{
+    return (n & (n - 1)) == 0;
+}
+
+static void add_string(Arena *arena, StringArray *array, const char *s)
+{
+    if (is_full(array->n)) {
+        const char **v = arena_new_n(arena, const char *, MAX_OF(array->n * 2, (size_t)1));
+
+        if (array->n)
+            memcpy(v, array->v, array->n * sizeof(*v));
+        array->v = v;
+    }
+    array->v[array->n++] = arena_strdup(arena, s);
+}
+
 void user_add_group(User *user, const char *group)
 {
-    const char **v = arena_new_n(&user->arena, const char *, user->groups.n + 1);
-
-    if (user->groups.n)
-        memcpy(v, user->groups.v, user->groups.n * sizeof(*v));
-    v[user->groups.n] = arena_strdup(&user->arena, group);
-    user->groups.v = v;
-    user->groups.n++;
+    add_string(&user->arena, &user->groups, group);
     if (str_equal(group, "system:masters"))
         user->masters = true;
+}
+
+bool user_in_group(const User *user, const char *group)
+{
+    for (size_t i = 0; i < user->groups.n; i++)
+        if (str_equal(user->groups.v[i], group))
+            return true;
+    return false;
+}
+
+void user_add_extra(User *user, const char *key, const char *value)
+{
+    ExtraValueMap *extra = &user->extra;
+
+    if (!extra->n || !str_equal(extra->v[extra->n - 1].key, key)) {
+        if (is_full(extra->n)) {
+            ExtraValueEntry *v =
+                arena_new_n(&user->arena, ExtraValueEntry, MAX_OF(extra->n * 2, (size_t)1));
+
+            if (extra->n)
+                memcpy(v, extra->v, extra->n * sizeof(*v));
+            extra->v = v;
+        }
+        extra->v[extra->n++] = (ExtraValueEntry){.key = arena_strdup(&user->arena, key)};
+    }
+    add_string(&user->arena, &extra->v[extra->n - 1].value.items, value);
 }
 
 /* ---- the file: token,user,uid,"group,group" ---- */
@@ -186,7 +227,16 @@ static User *user_of_claims(const TokenClaims *claims, const char *token)
     Arena *arena = &user->arena;
 
     user->token = arena_strdup(arena, token);
-    user->credential_id = arena_printf(arena, "JTI=%s", claims->id ? claims->id : "");
+    user_add_extra(user, EXTRA "credential-id",
+                   arena_printf(arena, "JTI=%s", str_or(claims->id, "")));
+    if (claims->node) {
+        user_add_extra(user, EXTRA "node-name", claims->node);
+        user_add_extra(user, EXTRA "node-uid", str_or(claims->node_uid, ""));
+    }
+    if (claims->pod) {
+        user_add_extra(user, EXTRA "pod-name", claims->pod);
+        user_add_extra(user, EXTRA "pod-uid", str_or(claims->pod_uid, ""));
+    }
     user->sa_ns = arena_strdup(arena, claims->ns);
     user->sa_name = arena_strdup(arena, claims->service_account);
     user->sa_uid = arena_strdup(arena, claims->service_account_uid);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what: system:masters everything, everybody health; all else is a matter of roles
- * (rbac.c).
+ * Who may do what: system:masters everything; all else is a matter of roles (rbac.c). That everybody
+ * may ask how the server is stands in a role too.
  */
 #include "server/rbac.h"
 
@@ -20,14 +20,6 @@ static bool ask(void *data, const PolicyRule *rule, const char *source)
     return false;
 }
 
-static bool is_health(const Attributes *attributes)
-{
-    const char *path = attributes->path;
-
-    return path &&
-           (str_equal(path, "/healthz") || str_equal(path, "/livez") || str_equal(path, "/readyz"));
-}
-
 bool authorize(Server *server, const User *user, const Attributes *attributes, Arena *arena,
                const char **ret_reason)
 {
@@ -36,7 +28,7 @@ bool authorize(Server *server, const User *user, const Attributes *attributes, A
 
     if (ret_reason)
         *ret_reason = NULL;
-    if (_likely_(user->masters) || is_health(attributes))
+    if (_likely_(user->masters))
         return true;
     error = rbac_visit(server, arena, user, attributes->ns, ask, &question);
     if (ret_reason && question.source)

@@ -59,12 +59,22 @@ static void set_finalizer(Object *object, const char *name, bool wanted)
     meta->finalizers.n = n;
 }
 
+/* What becomes of the dependents: as is asked; else as the object itself says; else, of Jobs alone,
+ * they are left behind. Batch v1 has kept that default from the time before there was a collector. */
 static void set_propagation(const Write *write, Object *object)
 {
-    if (str_empty(write->propagation))
+    const char *policy = write->propagation;
+    const ObjectMeta *meta = object_meta(object);
+
+    if (object->kind == &kind_event)
         return;
-    set_finalizer(object, FOREGROUND, str_equal(write->propagation, "Foreground"));
-    set_finalizer(object, ORPHAN, str_equal(write->propagation, "Orphan"));
+    if (str_empty(policy)) {
+        if (object->kind != &kind_job || meta_has_finalizer(meta, FOREGROUND))
+            return;
+        policy = "Orphan";
+    }
+    set_finalizer(object, FOREGROUND, str_equal(policy, "Foreground"));
+    set_finalizer(object, ORPHAN, str_equal(policy, "Orphan"));
 }
 
 /* How long the object may take; only Pods that are somewhere and still run get any time. */
@@ -86,29 +96,39 @@ static int64_t grace_of(const Write *write, const Object *object)
     return grace < 0 ? 1 : grace;
 }
 
-/* Marks it as being deleted; a second deletion can only shorten the time. false: nothing new. */
+/* A second deletion can only shorten the time, and only if it says how long it wants. */
+static bool shorten(Write *write, ObjectMeta *meta, Arena *arena, int64_t grace)
+{
+    int64_t before = meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 0;
+    int64_t now = server_now(write->server), end = meta->deletion_timestamp.seconds;
+
+    if (!write->grace_seconds || grace >= before)
+        return false;
+    end += grace - before;
+    if (end < now) {
+        end = now;
+        /* All of the time has passed, but it is the node that ends the pod, not we. */
+        if (grace)
+            grace = 1;
+    }
+    meta->deletion_timestamp.seconds = end;
+    meta->deletion_grace_period_seconds = arena_int64(arena, grace);
+    return true;
+}
+
+/* Marks it as being deleted. false: nothing new. */
 static bool mark(Write *write, Object *object, int64_t grace)
 {
     ObjectMeta *meta = object_meta(object);
-    int64_t now = server_now(write->server), before;
 
-    if (!meta->deletion_timestamp.set) {
-        meta->deletion_timestamp = (Time){.seconds = now + grace, .set = true};
-        /* A namespace takes as long as it takes. */
-        if (object->kind != &kind_namespace)
-            meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
-        if (meta->generation > 0)
-            meta->generation++;
-        return true;
-    }
-    before = meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 0;
-    if (grace >= before)
-        return false;
-    meta->deletion_timestamp.seconds =
-        MAX_OF(now, meta->deletion_timestamp.seconds - before + grace);
-    if (grace == 0)
-        meta->deletion_timestamp.seconds = now;
-    meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
+    if (meta->deletion_timestamp.set)
+        return shorten(write, meta, &object->arena, grace);
+    meta->deletion_timestamp = (Time){.seconds = server_now(write->server) + grace, .set = true};
+    /* A namespace takes as long as it takes. */
+    if (object->kind != &kind_namespace)
+        meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
+    if (meta->generation > 0)
+        meta->generation++;
     return true;
 }
 

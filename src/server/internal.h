@@ -41,12 +41,12 @@ struct User {
     const char *name, *uid;
     StringArray groups;
     const char *token; /* the bearer token it came from; NULL: a certificate, or in the process */
-    const char *credential_id; /* "JTI=..." of a ServiceAccount token */
     const char *sa_ns, *sa_name,
         *sa_uid; /* of a ServiceAccount token, which is good as long as these exist */
     const char *pod_name, *pod_uid;
-    int64_t expires; /* seconds; 0: never */
-    bool masters;    /* in system:masters: may do everything */
+    int64_t expires;     /* seconds; 0: never */
+    ExtraValueMap extra; /* in order of their keys */
+    bool masters;        /* in system:masters: may do everything */
     bool anonymous;
 };
 
@@ -58,6 +58,9 @@ static inline void user_unrefp(User **user)
     *user = user_unref(*user);
 }
 void user_add_group(User *user, const char *group);
+bool user_in_group(const User *user, const char *group);
+/* In order of the keys; values of one key one after the other. */
+void user_add_extra(User *user, const char *key, const char *value);
 
 TokenAuth *token_auth_new(const char *file, Err *reterr, int *ret);
 TokenAuth *token_auth_free(TokenAuth *auth);
@@ -68,6 +71,7 @@ User *authenticate(Server *server, HttpRequest *request);
 /* Makes the request somebody else's if it asks for that; false: it may not, and is answered. */
 bool impersonate(Call *call);
 
+/* What authorization is asked with. */
 typedef struct Attributes {
     const char *verb;
     const char *group, *resource, *subresource, *ns, *name;
@@ -121,6 +125,17 @@ typedef struct Route {
     const char *rest;        /* what comes behind the subresource; NULL: nothing */
 } Route;
 
+/* What a request is about: target.c. */
+typedef struct Target {
+    Attributes attributes;
+    const char *path;    /* decoded */
+    const char *version; /* of the group; NULL: a path, no resource */
+    const char *rest;    /* what comes behind the subresource; NULL: nothing */
+    bool named;          /* the path has a name; attributes may have one of a field selector */
+    bool old_form;       /* the verb stands in the path ("/api/v1/watch/pods"): not served */
+    bool malformed;      /* ill-encoded, or with an empty segment: leads nowhere */
+} Target;
+
 typedef struct Query {
     const char *label_selector, *field_selector, *resource_version, *resource_version_match,
         *continue_, *limit;
@@ -143,6 +158,7 @@ struct Call {
     HttpRequest *request;
     Arena *arena;
     User *user; /* a reference */
+    Target target;
     Route route;
     const Subresource *sub; /* of route.subresource; NULL: the object itself */
     Accept accept;
@@ -179,9 +195,10 @@ bool subresource_of(const Subresource *sub, const Kind *kind);
 const char *const *kind_verbs(const Kind *kind);
 
 void query_parse(Call *call);
+void target_parse(Call *call, Target *ret);
 /* Picks from the Accept header; false: nothing there can be served. */
 bool accept_parse(const char *header, Arena *arena, bool streams, Accept *ret);
-bool query_true(const char *value); /* as Go's ParseBool, and "" for a bare name */
+bool query_true(const char *value); /* anything but 0 and false, also "" for a bare name */
 
 void respond_status(Call *call, const ApiStatus *status);
 void respond_request_status(HttpRequest *request, const ApiStatus *status);
@@ -235,6 +252,12 @@ void http_delete_collection(Call *call);
 int read_selectors(Call *call, Selector **ret_labels, Selector **ret_fields, ApiStatus *reterr);
 /* A resourceVersion that is not newer than the newest. 0 or a reason. */
 int read_revision(Call *call, const char *text, uint64_t *ret, ApiStatus *reterr);
+/* A page of a list: how long (0: no limit), and behind which key it begins (NULL: at the start). 0
+ * or a reason. */
+int list_read_limit(Call *call, int64_t *ret, ApiStatus *reterr);
+int list_read_continue(Call *call, const char **ret, ApiStatus *reterr);
+const char *list_key_of(Arena *arena, const Object *object);
+const char *list_make_continue(Arena *arena, const char *last, uint64_t revision);
 bool read_matches(const Object *object, const char *ns, const Selector *labels,
                   const Selector *fields);
 
@@ -272,7 +295,9 @@ struct Write {
     const char *ns, *name;
     const char *subresource;
     const char *manager; /* NULL: record none */
-    bool dry_run, force, replace_missing;
+    bool dry_run, force;
+    bool deletes; /* a request to delete; an update that takes the last finalizer is none */
+    bool upsert;  /* an update or an apply that found nothing, and creates */
     FieldValidation validation;
     const int64_t *grace_seconds;
     const char *propagation, *precondition_uid, *precondition_revision;
@@ -292,6 +317,10 @@ struct Write {
 
 Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, const char *name);
 void write_warn(Write *write, const char *text);
+/* An object has the namespace of the request, which fills it in where there is none; in the cluster
+ * it has none. 0 or a reason. */
+int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
+                           Arena *arena);
 void write_finish(Write *write);
 void write_on_stored(void *data, int outcome, const char *reason, Object *object); /* a StoreDone */
 /* Each ends in write_finish, at once or when the write is durable. */
@@ -326,7 +355,7 @@ FieldSet *last_applied_owns(Write *write, const Object *live);
 void last_applied_refresh(Write *write, Object *object, yyjson_val *applied);
 bool managed_same(const Object *a, const Object *b); /* equal but for times in managedFields */
 
-/* ---- admission: admission.c, serviceaccount.c, service_ip.c ---- */
+/* ---- admission: admission.c, serviceaccount.c, service_ip.c, priority.c ---- */
 
 /* Completes and checks what only the server can, before validation. 0 or a reason. */
 int admission_create(Write *write);
@@ -336,6 +365,12 @@ void admission_named(Write *write);
 int admission_delete(Write *write);
 void admission_add_finalizer(Object *object, const char *name);
 int serviceaccount_admit(Write *write);
+
+void priority_ensure_classes(Server *server, Client *client);
+int priority_admit(Write *write); /* of a new pod */
+void priority_keep(Write *write); /* of a pod that there is */
+int priority_class_admit(Write *write);
+int priority_class_admit_delete(Write *write);
 
 int service_addresses_new(const char *cidr, ServiceAddresses **ret, Err *reterr);
 ServiceAddresses *service_addresses_free(ServiceAddresses *addresses);

@@ -76,7 +76,7 @@ static void add_item(ListWalk *walk, Object *object)
     }
 }
 
-static const char *key_of(Arena *arena, const Object *object)
+const char *list_key_of(Arena *arena, const Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
 
@@ -96,22 +96,21 @@ static void look_at(ListWalk *walk, Object *object)
     }
     add_item(walk, object);
     if (++walk->n == walk->limit)
-        walk->last = key_of(walk->call->arena, object);
+        walk->last = list_key_of(walk->call->arena, object);
 }
 
 /* {"v":"meta.k8s.io/v1","rv":12,"start":"default/web-0"} in base64url */
-static const char *make_continue(const ListWalk *walk)
+const char *list_make_continue(Arena *arena, const char *last, uint64_t revision)
 {
-    Arena *arena = walk->call->arena;
     _strbuf_ StrBuf json = STRBUF_INIT, text = STRBUF_INIT;
 
-    strbuf_printf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":\"%s\"}",
-                  walk->revision, walk->last);
+    strbuf_printf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":\"%s\"}", revision,
+                  last);
     base64url_add(&text, (const uint8_t *)json.p, json.n);
     return arena_strdup(arena, text.p);
 }
 
-static int read_continue(Call *call, const char **ret, ApiStatus *reterr)
+int list_read_continue(Call *call, const char **ret, ApiStatus *reterr)
 {
     const char *token = call->query.continue_;
     DecodeReport report = {0};
@@ -130,6 +129,18 @@ static int read_continue(Call *call, const char **ret, ApiStatus *reterr)
                           "invalid continue token: continue key is not valid: %s",
                           report.error ? report.error : "it names no place to start from");
     *ret = arena_strdup(call->arena, start);
+    return 0;
+}
+
+int list_read_limit(Call *call, int64_t *ret, ApiStatus *reterr)
+{
+    const char *limit = call->query.limit;
+
+    *ret = 0;
+    if (limit && str_to_int64(limit, INT64_MIN, INT64_MAX, ret))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+                          "strconv.ParseInt: parsing \"%s\": invalid syntax", limit);
+    *ret = MAX_OF(*ret, INT64_C(0));
     return 0;
 }
 
@@ -161,15 +172,14 @@ static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiSta
     int64_t timeout_s;
     int r;
 
-    if (query->limit && str_to_int64(query->limit, INT64_MIN, INT64_MAX, &walk->limit))
-        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
-                          "strconv.ParseInt: parsing \"%s\": invalid syntax", query->limit);
+    r = list_read_limit(call, &walk->limit, reterr);
+    if (r)
+        return r;
     if (query->timeout_seconds &&
         str_to_int64(query->timeout_seconds, INT64_MIN, INT64_MAX, &timeout_s))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "strconv.ParseInt: parsing \"%s\": invalid syntax",
                           query->timeout_seconds);
-    walk->limit = MAX_OF(walk->limit, INT64_C(0));
     if (!str_empty(query->resource_version_match)) {
         if (str_empty(query->resource_version))
             return options_forbidden(
@@ -190,7 +200,7 @@ static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiSta
         revision != store_revision(call->server->store))
         return status_set(reterr, call->arena, STATUS_EXPIRED,
                           "The resourceVersion for the provided list is too old.");
-    r = read_continue(call, ret_after, reterr);
+    r = list_read_continue(call, ret_after, reterr);
     return r ? r
              : read_selectors(call, (Selector **)&walk->labels, (Selector **)&walk->fields, reterr);
 }
@@ -204,8 +214,9 @@ static const char *list_metadata(const ListWalk *walk)
         return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", walk->revision);
     if (!walk->labels && !walk->fields)
         remaining = arena_printf(arena, ",\"remainingItemCount\":%" PRId64, walk->remaining);
-    return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\",\"continue\":\"%s\"%s}",
-                        walk->revision, make_continue(walk), remaining);
+    return arena_printf(
+        arena, "{\"resourceVersion\":\"%" PRIu64 "\",\"continue\":\"%s\"%s}", walk->revision,
+        list_make_continue(walk->call->arena, walk->last, walk->revision), remaining);
 }
 
 static void finish_protobuf(ListWalk *walk)
@@ -217,7 +228,7 @@ static void finish_protobuf(ListWalk *walk)
                           arena_printf(walk->call->arena, "%" PRIu64, walk->revision)};
 
     if (walk->remaining)
-        value.continue_ = make_continue(walk);
+        value.continue_ = list_make_continue(walk->call->arena, walk->last, walk->revision);
     protobuf_encode(&type_ListMeta, &value, &meta);
     ASSERT(meta.n < 0x4000);
     strbuf_add_char(&raw, 0x0a);

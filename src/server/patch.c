@@ -246,6 +246,7 @@ void write_patch(Write *write, PatchType type, Bytes body)
         r = patch_tree(write, type, write->before, patch, doc, &write->object);
         yyjson_mut_doc_free(doc);
     }
+    write->upsert = !head;
     if (r)
         write_finish(write);
     else if (head)

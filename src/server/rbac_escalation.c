@@ -242,8 +242,10 @@ static int admit_binding(Write *write, const RoleRef *ref)
     bool cluster = str_equal(ref->kind, "ClusterRole");
     const PolicyRuleArray *rules;
 
-    if ((cluster || str_equal(ref->kind, "Role")) &&
-        may(write, "bind", cluster ? "clusterroles" : "roles", ref->name))
+    if (!cluster && !str_equal(ref->kind, "Role"))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "unsupported role reference kind: \"%s\"", ref->kind);
+    if (may(write, "bind", cluster ? "clusterroles" : "roles", ref->name))
         return 0;
     rules = rbac_rules_of(write->server, ref, write->ns);
     if (!rules)
@@ -288,7 +290,8 @@ int rbac_admit(Write *write)
         return admit_binding(write, &OBJECT_AS(RoleBinding, object)->role_ref);
     if (write->kind == &kind_cluster_role_binding)
         return admit_binding(write, &OBJECT_AS(ClusterRoleBinding, object)->role_ref);
-    if (may(write, "escalate", write->kind->plural, write->before ? write->name : NULL))
+    if (may(write, "escalate", write->kind->plural,
+            write->before || write->upsert ? write->name : NULL))
         return 0;
     if (write->kind == &kind_role)
         return check_rules(write, &OBJECT_AS(Role, object)->rules);

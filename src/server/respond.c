@@ -51,9 +51,7 @@ void query_parse(Call *call)
 
 bool query_true(const char *value)
 {
-    return value && !str_equal(value, "0") && !str_equal(value, "false") &&
-           !str_equal(value, "f") && !str_equal(value, "F") && !str_equal(value, "False") &&
-           !str_equal(value, "FALSE");
+    return value && !str_equal(value, "0") && strcasecmp(value, "false") != 0;
 }
 
 /* One clause of an Accept header, cut in place: "application/json;as=Table;v=v1;g=meta.k8s.io". */

@@ -5,22 +5,11 @@
 
 static UserInfo describe(Arena *arena, const User *user)
 {
-    UserInfo info = {.username = arena_strdup(arena, user->name),
-                     .uid = arena_strdup(arena, user->uid)};
+    const UserInfo of = {
+        .username = user->name, .uid = user->uid, .groups = user->groups, .extra = user->extra};
+    UserInfo info = {0};
 
-    info.groups.v = arena_new_n(arena, const char *, user->groups.n + 1);
-    info.groups.n = user->groups.n;
-    for (size_t i = 0; i < user->groups.n; i++)
-        info.groups.v[i] = arena_strdup(arena, user->groups.v[i]);
-    if (user->credential_id) {
-        ExtraValueEntry *entry = arena_new(arena, ExtraValueEntry);
-
-        entry->key = "authentication.kubernetes.io/credential-id";
-        entry->value.items = (StringArray){arena_new(arena, const char *), 1};
-        entry->value.items.v[0] = arena_strdup(arena, user->credential_id);
-        info.extra.v = entry;
-        info.extra.n = 1;
-    }
+    type_copy(&type_UserInfo, arena, &info, &of);
     return info;
 }
 
@@ -85,16 +74,6 @@ static int review_local_access(Call *call, Object *object, ApiStatus *reterr)
 {
     LocalSubjectAccessReview *review = OBJECT_AS(LocalSubjectAccessReview, object);
 
-    review->metadata.namespace = arena_strdup(&object->arena, call->route.ns);
-    if (review->spec.resource_attributes &&
-        !str_equal(review->spec.resource_attributes->namespace, call->route.ns)) {
-        Causes causes = {.arena = call->arena};
-
-        causes_invalid_string(&causes, "spec.resourceAttributes.namespace",
-                              review->spec.resource_attributes->namespace,
-                              "must match metadata.namespace");
-        return status_invalid(reterr, call->arena, object->kind, "", &causes);
-    }
     decide_for(call->server, &object->arena, &review->spec, &review->status);
     return 0;
 }
@@ -203,6 +182,11 @@ void review_create(Call *call, Object *object)
                             "the server does not allow this method on the requested resource",
                         .kind = ""};
 
+    if (object_match_namespace(object, call->route.ns, (kind->flags & KIND_NAMESPACED) != 0,
+                               &status, call->arena)) {
+        respond_status(call, &status);
+        return;
+    }
     type_default(kind->type, &object->arena, object->value);
     if (kind->rules && kind->rules->validate)
         kind->rules->validate(object->value, NULL, &causes);

@@ -4,13 +4,11 @@
  * paths that are no resources, and the kinds of the registry; discovery is printed from the same
  * rows.
  *
- * A path is cut in one pass without copying the query; a request that needs no decoding costs one
- * small copy.
+ * target.c reads what the request is about, authorization is asked exactly that, and only then is
+ * the same target looked up here.
  */
 #include "server/internal.h"
 #include "server/openapi.h"
-
-#define SEGMENTS_MAX 12
 
 /* ---- tables ---- */
 
@@ -155,36 +153,6 @@ static void answer_root(Call *call)
 
 /* ---- resources ---- */
 
-typedef struct Segments {
-    char *v[SEGMENTS_MAX];
-    size_t n;
-} Segments;
-
-/* Cuts the path into decoded segments. Positive: malformed or too long to be one of ours. */
-static int segments_cut(Arena *arena, const char *path, Segments *ret)
-{
-    char *at = arena_strdup(arena, path + 1);
-
-    ret->n = 0;
-    while (*at) {
-        size_t n = strcspn(at, "/");
-        bool last = !at[n];
-
-        if (ret->n == SEGMENTS_MAX)
-            return 1;
-        at[n] = 0;
-        ret->v[ret->n] = at;
-        if (memchr(at, '%', n))
-            ret->v[ret->n] = http_percent_decode(arena, at, n);
-        ret->v[ret->n] = (char *)(uintptr_t)utf8_clean(arena, ret->v[ret->n]);
-        if (str_empty(ret->v[ret->n]))
-            return 1;
-        ret->n++;
-        at += n + !last;
-    }
-    return 0;
-}
-
 static const Kind *find_kind(Server *server, const char *group, const char *version,
                              const char *plural)
 {
@@ -201,101 +169,77 @@ static const Kind *find_kind(Server *server, const char *group, const char *vers
     return strmap_get(&server->resources, key);
 }
 
-static bool is_subresource(const Kind *kind, const char *name)
+/* The kind of the target, and where in it; false: there is no such thing. */
+static bool route_resource(Server *server, const Target *target, Route *ret)
 {
-    for (const Subresource *sub = subresources; sub->name; sub++)
-        if (str_equal(sub->name, name) && subresource_of(sub, kind))
-            return true;
-    return false;
-}
+    const Attributes *of = &target->attributes;
 
-static bool path_goes_on(const Kind *kind, const char *name)
-{
-    for (const Subresource *sub = subresources; sub->name; sub++)
-        if (sub->rest && str_equal(sub->name, name) && subresource_of(sub, kind))
-            return true;
-    return false;
-}
-
-/* What comes behind group and version: [namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE[/REST]]]. */
-static bool route_resource(Server *server, const char *group, const char *version, char **v,
-                           size_t n, Route *ret)
-{
     *ret = (Route){0};
-    if (n >= 3 && str_equal(v[0], "namespaces") &&
-        !(n == 3 && !*group && is_subresource(&kind_namespace, v[2]))) {
-        ret->ns = v[1];
-        v += 2;
-        n -= 2;
-    }
-    ret->kind = find_kind(server, group, version, v[0]);
+    if (target->old_form || target->malformed)
+        return false;
+    ret->kind = find_kind(server, of->group, target->version, of->resource);
     if (!ret->kind)
         return false;
-    if (ret->ns && !(ret->kind->flags & KIND_NAMESPACED))
-        return false;
-    ret->name = n > 1 ? v[1] : NULL;
-    ret->subresource = n > 2 ? v[2] : NULL;
-    ret->rest = n > 3 ? v[3] : NULL;
-    return !(ret->name && !ret->ns && (ret->kind->flags & KIND_NAMESPACED)) &&
-           (n <= 3 || path_goes_on(ret->kind, ret->subresource));
+    ret->name = target->named ? of->name : NULL;
+    ret->subresource = of->subresource;
+    ret->rest = target->rest;
+    if (ret->kind == &kind_namespace)
+        return true; /* A namespace is in itself. */
+    ret->ns = of->ns;
+    if (!(ret->kind->flags & KIND_NAMESPACED))
+        return !ret->ns;
+    return ret->ns || !ret->name;
 }
 
 typedef struct Action {
-    const char *verb; /* as authorization knows it */
     void (*handle)(Call *call);
     bool body; /* reads one */
 } Action;
 
 /* What the method means here; handle NULL: not allowed. */
-static Action action_of_subresource(const Call *call, const char *method)
+static Action action_of_subresource(const Call *call)
 {
     const Subresource *sub = call->sub;
+    const char *verb = call->target.attributes.verb;
 
-    if (str_equal(method, "GET"))
-        return (Action){"get", sub->get, false};
-    if (str_equal(method, "POST"))
-        return (Action){"create", sub->create, true};
-    if (str_equal(method, "PUT"))
-        return (Action){"update", sub->update, true};
-    if (str_equal(method, "PATCH"))
-        return (Action){"patch", sub->patch, true};
-    return (Action){"delete", NULL, false};
+    if (str_equal(call->request->method, "GET"))
+        return (Action){sub->get, false};
+    if (str_equal(verb, "create"))
+        return (Action){sub->create, true};
+    if (str_equal(verb, "update"))
+        return (Action){sub->update, true};
+    if (str_equal(verb, "patch"))
+        return (Action){sub->patch, true};
+    return (Action){NULL, false};
 }
 
-static Action action_of(const Call *call, const char *method)
+static Action action_of(const Call *call)
 {
     const Kind *kind = call->route.kind;
+    const char *verb = call->target.attributes.verb;
     bool named = call->route.name != NULL;
-    bool stored = !(kind->flags & KIND_NOT_STORED) && kind != &kind_binding;
+    bool stored = !(kind->flags & KIND_NOT_STORED);
     bool placed = call->route.ns || !(kind->flags & KIND_NAMESPACED);
 
-    if (str_equal(method, "GET")) {
-        bool watch = !named && query_true(call->query.watch);
-
-        return (Action){named   ? "get"
-                        : watch ? "watch"
-                                : "list",
-                        !stored ? NULL
-                        : named ? read_get
-                        : watch ? watch_start
-                                : read_list,
-                        false};
-    }
-    if (str_equal(method, "POST"))
-        return (Action){"create", named || !placed ? NULL : http_create, true};
-    if (str_equal(method, "PUT"))
-        return (Action){"update", named && stored ? http_update : NULL, true};
-    if (str_equal(method, "PATCH"))
-        return (Action){"patch", named && stored ? http_patch : NULL, true};
-    if (str_equal(method, "DELETE"))
-        return (Action){named ? "delete" : "deletecollection",
-                        !stored                   ? NULL
-                        : named                   ? http_delete
-                        : !placed                 ? NULL
-                        : kind == &kind_namespace ? NULL
-                                                  : http_delete_collection,
-                        true};
-    return (Action){"", NULL, false};
+    if (str_equal(verb, "create"))
+        return (Action){named || !placed ? NULL : http_create, true};
+    if (!stored || str_equal(call->request->method, "HEAD"))
+        return (Action){NULL, false};
+    if (str_equal(verb, "get"))
+        return (Action){read_get, false};
+    if (str_equal(verb, "list"))
+        return (Action){read_list, false};
+    if (str_equal(verb, "watch"))
+        return (Action){watch_start, false};
+    if (str_equal(verb, "update"))
+        return (Action){named ? http_update : NULL, true};
+    if (str_equal(verb, "patch"))
+        return (Action){named ? http_patch : NULL, true};
+    if (str_equal(verb, "delete"))
+        return (Action){http_delete, true};
+    if (str_equal(verb, "deletecollection"))
+        return (Action){placed && kind != &kind_namespace ? http_delete_collection : NULL, true};
+    return (Action){NULL, false};
 }
 
 /* ---- dispatch ---- */
@@ -356,13 +300,30 @@ static bool carries_bytes(const Subresource *sub)
                    sub->get == subresource_node_proxy);
 }
 
+static void answer_not_allowed(Call *call)
+{
+    respond_status(call, &(ApiStatus){.reason = STATUS_METHOD_NOT_ALLOWED,
+                                      .message = "the server does not allow this method on the "
+                                                 "requested resource",
+                                      .kind = ""});
+}
+
+/* Is there any method for the path? */
+static bool path_exists(const Call *call)
+{
+    const Route *route = &call->route;
+    bool placed = route->ns || !(route->kind->flags & KIND_NAMESPACED);
+
+    return call->sub || (placed && !route->name) || !(route->kind->flags & KIND_NOT_STORED);
+}
+
 static void run_action(Call *call, const Action *action)
 {
     if (!action->handle) {
-        respond_status(call, &(ApiStatus){.reason = STATUS_METHOD_NOT_ALLOWED,
-                                          .message = "the server does not allow this method on "
-                                                     "the requested resource",
-                                          .kind = ""});
+        if (path_exists(call))
+            answer_not_allowed(call);
+        else
+            answer_not_found(call);
         return;
     }
     call->handle = action->handle;
@@ -383,38 +344,30 @@ static void run_action(Call *call, const Action *action)
     }
 }
 
+/* Is there such a subresource here? Sets call->sub. */
+static bool find_subresource(Call *call)
+{
+    const Route *route = &call->route;
+
+    for (const Subresource *sub = subresources; sub->name && !call->sub; sub++)
+        if (str_equal(sub->name, route->subresource) && subresource_of(sub, route->kind))
+            call->sub = sub;
+    return call->sub && (call->sub->rest || !route->rest);
+}
+
 static void dispatch_resource(Call *call)
 {
     const Route *route = &call->route;
-    Attributes attributes = {.group = route->kind->group,
-                             .resource = route->kind->plural,
-                             .subresource = route->subresource,
-                             .ns = route->ns,
-                             .name = route->name};
+    Attributes attributes = call->target.attributes;
     Action action;
 
-    /* A namespace is in itself. */
-    if (route->kind == &kind_namespace)
-        attributes.ns = route->name;
-    if (route->subresource) {
-        for (const Subresource *sub = subresources; sub->name && !call->sub; sub++)
-            if (str_equal(sub->name, route->subresource) && subresource_of(sub, route->kind))
-                call->sub = sub;
-        if (!call->sub || (route->rest && !call->sub->rest)) {
-            attributes.verb = "get";
-            if (may(call, &attributes))
-                answer_not_found(call);
-            return;
-        }
-        action = action_of_subresource(call, call->request->method);
-    } else {
-        action = action_of(call, call->request->method);
-    }
-    attributes.verb = action.verb;
-    if (!may(call, &attributes))
+    if (route->subresource && !find_subresource(call)) {
+        answer_not_found(call);
         return;
+    }
+    action = route->subresource ? action_of_subresource(call) : action_of(call);
     /* A WebSocket begins with a GET, but to run something takes more than the right to read. */
-    if (carries_bytes(call->sub) && call->sub->create && str_equal(action.verb, "get")) {
+    if (action.handle && carries_bytes(call->sub) && call->sub->create) {
         attributes.verb = "create";
         if (!may(call, &attributes))
             return;
@@ -426,18 +379,58 @@ static void dispatch_resource(Call *call)
     run_action(call, &action);
 }
 
-static void dispatch_path(Call *call, const Segments *segments)
-{
-    HttpRequest *request = call->request;
-    size_t n = strlen(request->path);
-    char *path = arena_strdup(call->arena, request->path);
-    char *verb = arena_strdup(call->arena, request->method);
-    bool get = str_equal(verb, "GET");
+/* The segments of a path, for those that are not resources: "" where there are less. */
+typedef struct PathParts {
+    const char *v[5];
+    size_t n;
+} PathParts;
 
-    for (char *p = verb; *p; p++)
-        *p = (char)(*p | 0x20);
-    if (!may(call, &(Attributes){.verb = verb, .path = utf8_clean(call->arena, path)}))
-        return;
+static PathParts path_parts(Arena *arena, const char *path)
+{
+    PathParts parts = {.v = {"", "", "", "", ""}};
+    char *at = arena_strdup(arena, path + strspn(path, "/")), *part;
+
+    while ((part = strsep(&at, "/")) && (*part || at)) {
+        if (parts.n < ARRAY_LEN(parts.v))
+            parts.v[parts.n] = part;
+        parts.n++;
+    }
+    return parts;
+}
+
+/* Discovery and the like, under paths that depend on which groups there are. */
+static bool answer_group_path(Call *call, const PathParts *parts)
+{
+    const char *const *v = parts->v;
+    bool get = str_equal(call->request->method, "GET");
+    bool core = str_equal(v[0], "api") && parts->n == 2 && discovery_has_version("", v[1]);
+    bool apis = str_equal(v[0], "apis");
+    bool group = apis && parts->n == 2 && discovery_has_group(v[1]);
+    bool version = apis && parts->n == 3 && discovery_has_version(v[1], v[2]);
+    bool openapi = get && str_equal(v[0], "openapi") && str_equal(v[1], "v3");
+
+    if (openapi && parts->n == 4 && str_equal(v[2], "api"))
+        return openapi_v3(call, "", v[3]);
+    if (openapi && parts->n == 5 && str_equal(v[2], "apis"))
+        return openapi_v3(call, v[3], v[4]);
+    if (!core && !group && !version)
+        return false;
+    if (!get)
+        answer_not_allowed(call);
+    else if (group)
+        discovery_group(call, v[1]);
+    else
+        discovery_resources(call, core ? "" : v[1], core ? v[1] : v[2]);
+    return true;
+}
+
+static void dispatch_path(Call *call)
+{
+    char *path = arena_strdup(call->arena, call->target.path);
+    size_t n = strlen(path);
+    bool get = str_equal(call->request->method, "GET");
+    PathParts parts;
+
     if (n > 1 && path[n - 1] == '/')
         path[--n] = 0;
     if (health_answer(call, path))
@@ -449,58 +442,31 @@ static void dispatch_path(Call *call, const Segments *segments)
             return;
         }
     }
-    if (get && segments->n == 2 && str_equal(segments->v[0], "api") &&
-        discovery_has_version("", segments->v[1]))
-        discovery_resources(call, "", segments->v[1]);
-    else if (get && segments->n == 2 && str_equal(segments->v[0], "apis") &&
-             discovery_has_group(segments->v[1]))
-        discovery_group(call, segments->v[1]);
-    else if (get && segments->n == 3 && str_equal(segments->v[0], "apis") &&
-             discovery_has_version(segments->v[1], segments->v[2]))
-        discovery_resources(call, segments->v[1], segments->v[2]);
-    else if (get && segments->n == 4 && str_equal(segments->v[0], "openapi") &&
-             str_equal(segments->v[1], "v3") && str_equal(segments->v[2], "api") &&
-             openapi_v3(call, "", segments->v[3]))
+    parts = path_parts(call->arena, path);
+    if (answer_group_path(call, &parts))
         return;
-    else if (get && segments->n == 5 && str_equal(segments->v[0], "openapi") &&
-             str_equal(segments->v[1], "v3") && str_equal(segments->v[2], "apis") &&
-             openapi_v3(call, segments->v[3], segments->v[4]))
-        return;
-    else if (segments->n && (str_equal(segments->v[0], "api") ||
-                             (segments->n > 2 && str_equal(segments->v[0], "apis") &&
-                              discovery_has_group(segments->v[1]))))
+    if (str_equal(parts.v[0], "api") ||
+        (parts.n > 2 && str_equal(parts.v[0], "apis") && discovery_has_group(parts.v[1])))
         answer_not_found(call);
     else
         answer_page_not_found(call);
 }
 
+/* Authorization comes before anybody learns what there is; what there is, is looked up before that,
+ * since the log and metrics tell refused requests apart by it. */
 static void dispatch(Call *call)
 {
-    Server *server = call->server;
-    Segments segments = {.n = 0};
-    bool cut = segments_cut(call->arena, call->request->path, &segments) == 0;
-    bool found = false, versioned = false;
+    const Target *target = &call->target;
+    bool found = target->version && route_resource(call->server, target, &call->route);
 
-    if (cut && segments.n > 2 && strcmp(segments.v[0], "api") == 0) {
-        versioned = discovery_has_version("", segments.v[1]);
-        found =
-            route_resource(server, "", segments.v[1], segments.v + 2, segments.n - 2, &call->route);
-    } else if (cut && segments.n > 3 && strcmp(segments.v[0], "apis") == 0) {
-        versioned = discovery_has_version(segments.v[1], segments.v[2]);
-        found = route_resource(server, segments.v[1], segments.v[2], segments.v + 3, segments.n - 3,
-                               &call->route);
-    }
-    if (found) {
+    if (!found)
+        call->route = (Route){0};
+    if (!impersonate(call) || !may(call, &target->attributes))
+        return;
+    if (found)
         dispatch_resource(call);
-    } else if (versioned) {
-        Attributes attributes = {.verb = "get",
-                                 .path = utf8_clean(call->arena, call->request->path)};
-
-        if (may(call, &attributes))
-            answer_not_found(call);
-    } else {
-        dispatch_path(call, &segments);
-    }
+    else
+        dispatch_path(call);
 }
 
 static bool path_anonymous(const char *path)
@@ -529,14 +495,13 @@ static void on_request(void *data, HttpRequest *request)
     }
     if (!call->user->anonymous)
         http_request_known(request);
-    if (!impersonate(call))
-        return;
     if (request->path[0] != '/') {
         answer_page_not_found(call);
         return;
     }
     if (*request->query)
         query_parse(call);
+    target_parse(call, &call->target);
     dispatch(call);
 }
 

@@ -78,6 +78,7 @@ static void bootstrap(Server *server)
         ensure(server, client, &kind_namespace, NULL, namespaces[i], NULL);
     rbac_ensure_defaults(server, client);
     ensure(server, client, &kind_service, "default", "kubernetes", fill_kubernetes_service);
+    priority_ensure_classes(server, client);
     ensure(server, client, &kind_storage_class, NULL, "standard", fill_standard_class);
 }
 

@@ -218,7 +218,7 @@ static Exec *exec_start(Call *call, ExecQuery *query, bool attach, ApiStatus *re
     if (check_query(call, query, attach, reterr))
         return NULL;
     pod = stream_pod(call, &query->options.container, reterr);
-    if (!pod || !stream_pod_placed(call, reterr))
+    if (!pod)
         return NULL;
     exec = mem_new_type(Exec);
     exec->streams = streams;
@@ -243,6 +243,10 @@ static void run(Call *call, bool attach)
     bool websocket = http_wants_websocket(request);
     Exec *exec;
 
+    if (!stream_pod_placed(call, &status)) {
+        respond_status(call, &status);
+        return;
+    }
     if (!websocket && !spdy_wanted(request)) {
         status_set(&status, call->arena, STATUS_BAD_REQUEST, "Upgrade request required");
         respond_status(call, &status);

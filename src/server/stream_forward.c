@@ -448,17 +448,10 @@ static void refuse(Call *call, const char *text)
     respond_status(call, &status);
 }
 
-static Forward *forward_new(Call *call)
+static Forward *forward_new(Call *call, const Object *pod)
 {
-    ApiStatus status = {.reason = STATUS_OK};
-    Object *pod = stream_pod_placed(call, &status);
-    Forward *forward;
+    Forward *forward = mem_new_type(Forward);
 
-    if (!pod) {
-        respond_status(call, &status);
-        return NULL;
-    }
-    forward = mem_new_type(Forward);
     forward->server = call->server;
     forward->ns = mem_strdup(call->route.ns);
     forward->pod = mem_strdup(call->route.name);
@@ -473,10 +466,16 @@ void subresource_portforward(Call *call)
     HttpRequest *request = call->request;
     bool websocket = http_wants_websocket(request), tunnel;
     Ports ports = {.arena = call->arena};
+    ApiStatus status = {.reason = STATUS_OK};
+    Object *pod = stream_pod_placed(call, &status);
     const char *protocol;
     Forward *forward;
     bool good;
 
+    if (!pod) {
+        respond_status(call, &status);
+        return;
+    }
     if (!websocket && !spdy_wanted(request)) {
         refuse(call, "Upgrade request required");
         return;
@@ -492,9 +491,7 @@ void subresource_portforward(Call *call)
             return;
         }
     }
-    forward = forward_new(call);
-    if (!forward)
-        return;
+    forward = forward_new(call, pod);
     if (tunnel) {
         forward->link = spdy_link_new(call, websocket ? protocol : NULL, &handler, forward);
         good = forward->link != NULL;

@@ -79,12 +79,12 @@ Object *stream_pod_placed(Call *call, ApiStatus *reterr)
 
     if (!pod)
         status_not_found(reterr, call->arena, &kind_pod, route->name);
-    else if (!call->server->streams)
-        status_set(reterr, call->arena, STATUS_UNAVAILABLE,
-                   "no node is there to serve the pod's streams");
     else if (str_empty(OBJECT_AS(Pod, pod)->spec.node_name))
         status_set(reterr, call->arena, STATUS_BAD_REQUEST, "pod %s does not have a host assigned",
                    route->name);
+    else if (!call->server->streams)
+        status_set(reterr, call->arena, STATUS_UNAVAILABLE,
+                   "no node is there to serve the pod's streams");
     else
         return pod;
     return NULL;

@@ -3,18 +3,11 @@
 #include "server/internal.h"
 #include "server/stream.h"
 
-/* What comes after ".../proxy" in the path, as sent. */
-static const char *rest_of(const Call *call)
-{
-    const char *at = strstr(call->request->path, "/proxy");
-
-    return at && at[strlen("/proxy")] ? at + strlen("/proxy") : "/";
-}
-
 void subresource_node_proxy(Call *call)
 {
     PodStreams *streams = call->server->streams;
     ApiStatus status = {.reason = STATUS_OK};
+    const char *path = arena_printf(call->arena, "/%s", str_or(call->route.rest, ""));
     _strbuf_ StrBuf text = STRBUF_INIT;
     const char *type;
 
@@ -24,7 +17,7 @@ void subresource_node_proxy(Call *call)
     } else if (!streams) {
         status_set(&status, call->arena, STATUS_UNAVAILABLE, "the node is not there to answer");
         respond_status(call, &status);
-    } else if (streams->ops->node && streams->ops->node(streams, rest_of(call), &type, &text)) {
+    } else if (streams->ops->node && streams->ops->node(streams, path, &type, &text)) {
         http_respond(call->request, 200, type, strbuf_bytes(&text));
     } else {
         http_respond(call->request, 404, "text/plain; charset=utf-8",

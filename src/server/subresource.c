@@ -29,10 +29,20 @@ static Write *start(Call *call, void (*done)(Write *write))
     return write;
 }
 
+/* The body, an object of the kind that speaks of the one in the path and of no other. */
 static int decode(Call *call, const Kind *kind, Object **ret, Write *write)
 {
-    return decode_object(&write->arena, kind, http_header(call->request, "content-type"),
-                         call->body, VALIDATION_IGNORE, ret, NULL, &write->status);
+    int r = decode_object(&write->arena, kind, http_header(call->request, "content-type"),
+                          call->body, VALIDATION_IGNORE, ret, NULL, &write->status);
+
+    return r ? r
+             : object_match_namespace(*ret, call->route.ns, true, &write->status, &write->arena);
+}
+
+static int refuse_name(Write *write, const char *kind)
+{
+    return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                      "name in URL does not match name in %s object", kind);
 }
 
 /* ---- binding ---- */
@@ -51,7 +61,8 @@ static int refuse_binding(Write *write, const char *why)
 
 static void set_scheduled(Object *object, Time now)
 {
-    PodConditionArray *conditions = &OBJECT_AS(Pod, object)->status.conditions;
+    Pod *pod = OBJECT_AS(Pod, object);
+    PodConditionArray *conditions = &pod->status.conditions;
     PodCondition *condition = NULL;
 
     for (size_t i = 0; i < conditions->n; i++)
@@ -65,8 +76,55 @@ static void set_scheduled(Object *object, Time now)
         condition = &v[conditions->n++];
         conditions->v = v;
     }
-    *condition =
-        (PodCondition){.type = "PodScheduled", .status = "True", .last_transition_time = now};
+    *condition = (PodCondition){.type = "PodScheduled",
+                                .status = "True",
+                                .last_transition_time = now,
+                                .observed_generation = pod->metadata.generation};
+}
+
+static int refuse_other_pod(Write *write, const char *what, const char *asked, const char *is)
+{
+    return status_conflict(
+        &write->status, &write->arena, &kind_pod, write->name,
+        arena_printf(&write->arena,
+                     "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, "
+                     "AdditionalErrorMsg: Precondition failed: %s in precondition: %s, %s in "
+                     "object meta: %s",
+                     object_key(&kind_pod, write->ns, write->name, &write->arena), what, asked,
+                     what, is));
+}
+
+/* Is this the pod, and is it still to be placed? */
+static int check_bindable(Write *write, const Binding *binding, const Pod *pod)
+{
+    const ObjectMeta *meta = &binding->metadata;
+    const char *name = write->name;
+    Arena *arena = &write->arena;
+
+    if (!str_empty(meta->uid) && !str_equal(meta->uid, pod->metadata.uid))
+        return refuse_other_pod(write, "UID", meta->uid, pod->metadata.uid);
+    if (!str_empty(meta->resource_version) &&
+        !str_equal(meta->resource_version, pod->metadata.resource_version))
+        return refuse_other_pod(write, "ResourceVersion", meta->resource_version,
+                                pod->metadata.resource_version);
+    if (pod->metadata.deletion_timestamp.set)
+        return refuse_binding(
+            write,
+            arena_printf(arena, "pod %s is being deleted, cannot be assigned to a host", name));
+    if (!str_empty(pod->spec.node_name))
+        return refuse_binding(write,
+                              arena_printf(arena, "pod %s is already assigned to node \"%s\"", name,
+                                           pod->spec.node_name));
+    if (pod->spec.scheduling_gates.n)
+        return refuse_binding(
+            write, arena_printf(arena, "pod %s has non-empty .spec.schedulingGates", name));
+    return 0;
+}
+
+static void copy_entries(Object *to, StringMap *map, const StringMap *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        string_map_put(&to->arena, map, from->v[i].key, from->v[i].value);
 }
 
 static int bind(Write *write, const Object *object)
@@ -75,7 +133,10 @@ static int bind(Write *write, const Object *object)
     const char *node = binding->target.name;
     Object *head;
     Pod *pod;
+    int r;
 
+    if (!str_equal(binding->metadata.name, write->name))
+        return refuse_name(write, "Binding");
     if (!str_empty(binding->target.kind) && !str_equal(binding->target.kind, "Node"))
         return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
                           "target.kind: Unsupported value: \"%s\": supported values: \"Node\", "
@@ -87,26 +148,15 @@ static int bind(Write *write, const Object *object)
     head = store_head(write->server->store, &kind_pod, write->ns, write->name);
     if (!head)
         return status_not_found(&write->status, &write->arena, &kind_pod, write->name);
-    pod = OBJECT_AS(Pod, head);
-    if (pod->metadata.deletion_timestamp.set)
-        return refuse_binding(write, arena_printf(&write->arena,
-                                                  "pod %s is being deleted, cannot be assigned to "
-                                                  "a host",
-                                                  write->name));
-    if (!str_empty(pod->spec.node_name))
-        return refuse_binding(write, arena_printf(&write->arena,
-                                                  "pod %s is already assigned to node \"%s\"",
-                                                  write->name, pod->spec.node_name));
-    if (!str_empty(binding->metadata.uid) && !str_equal(binding->metadata.uid, pod->metadata.uid))
-        return refuse_binding(write, "the pod has been replaced by another of the same name");
+    r = check_bindable(write, binding, head->value);
+    if (r)
+        return r;
     write->before = object_ref(head);
     write->object = object_copy(head);
     pod = OBJECT_AS(Pod, write->object);
     pod->spec.node_name = arena_strdup(&write->object->arena, node);
-    for (size_t i = 0; i < binding->metadata.annotations.n; i++)
-        string_map_put(&write->object->arena, &pod->metadata.annotations,
-                       binding->metadata.annotations.v[i].key,
-                       binding->metadata.annotations.v[i].value);
+    copy_entries(write->object, &pod->metadata.annotations, &binding->metadata.annotations);
+    copy_entries(write->object, &pod->metadata.labels, &binding->metadata.labels);
     set_scheduled(write->object, server_time(write->server));
     return 0;
 }
@@ -141,10 +191,16 @@ void subresource_binding(Call *call)
     Write *write = start(call, on_success);
     _object_ Object *binding = NULL;
 
-    if (decode(call, &kind_binding, &binding, write))
+    if (decode(call, &kind_binding, &binding, write)) {
         write_finish(write);
-    else
-        write_binding(write, binding);
+        return;
+    }
+    /* "bindings" is the old name of pods/binding, and has the pod's name in the body alone. */
+    if (!call->sub) {
+        write->kind = &kind_pod;
+        write->name = arena_strdup(&write->arena, object_meta(binding)->name);
+    }
+    write_binding(write, binding);
 }
 
 /* ---- eviction ---- */
@@ -157,8 +213,7 @@ void subresource_eviction(Call *call)
     if (decode(call, &kind_eviction, &eviction, write)) {
         write_finish(write);
     } else if (!str_equal(object_meta(eviction)->name, write->name)) {
-        status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
-                   "name in URL does not match name in Eviction object");
+        refuse_name(write, "Eviction");
         write_finish(write);
     } else {
         write_eviction(write, eviction);
@@ -328,7 +383,7 @@ void subresource_scale_update(Call *call)
     Write *write = start(call, on_scaled);
     _object_ Object *scale = NULL;
 
-    if (!scale_head(write) || decode(call, &kind_scale, &scale, write))
+    if (decode(call, &kind_scale, &scale, write) || !scale_head(write))
         write_finish(write);
     else
         write_scale(write, scale);
@@ -371,8 +426,13 @@ char *server_make_token(Server *server, Arena *arena, const char *ns, const char
     claims.issued = server_now(server);
     claims.expires = claims.issued + lifetime_seconds;
     if (pod) {
+        const Object *node;
+
         claims.pod = object_meta(pod)->name;
         claims.pod_uid = object_meta(pod)->uid;
+        claims.node = OBJECT_AS(Pod, pod)->spec.node_name;
+        node = claims.node ? store_head(server->store, &kind_node, NULL, claims.node) : NULL;
+        claims.node_uid = node ? object_meta(node)->uid : NULL;
     }
     return token_sign(server->token_key, arena, &claims);
 }
@@ -392,6 +452,11 @@ static int find_bound(Call *call, const BoundObjectReference *reference, Object 
     *ret = store_head(call->server->store, &kind_pod, call->route.ns, reference->name);
     if (!*ret)
         return status_not_found(reterr, call->arena, &kind_pod, reference->name);
+    if (!str_equal(OBJECT_AS(Pod, *ret)->spec.service_account_name, call->route.name))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+                          "cannot bind token for serviceaccount \"%s\" to pod running with "
+                          "different serviceaccount name.",
+                          call->route.name);
     if (!str_empty(reference->uid) && !str_equal(reference->uid, object_meta(*ret)->uid))
         return status_conflict(reterr, call->arena, &kind_pod, reference->name,
                                arena_printf(call->arena,
@@ -400,6 +465,27 @@ static int find_bound(Call *call, const BoundObjectReference *reference, Object 
                                             "deleted and then recreated",
                                             reference->uid));
     return 0;
+}
+
+/* What the request says of the account has to be true. */
+static int check_request_name(Call *call, const TokenRequest *request, const ObjectMeta *account,
+                              ApiStatus *reterr)
+{
+    Causes causes = {.arena = call->arena};
+    const ObjectMeta *meta = &request->metadata;
+
+    if (!str_empty(meta->name) && !str_equal(meta->name, account->name)) {
+        causes_invalid_string(&causes, "metadata.name", meta->name,
+                              "must match the service account name if specified");
+        return status_invalid(reterr, call->arena, &kind_token_request, account->name, &causes);
+    }
+    if (str_empty(meta->uid) || str_equal(meta->uid, account->uid))
+        return 0;
+    return status_conflict(reterr, call->arena, &kind_token_request, account->name,
+                           arena_printf(call->arena,
+                                        "the UID in the token request (%s) does not match the UID "
+                                        "of the service account (%s)",
+                                        meta->uid, account->uid));
 }
 
 static int make_token(Call *call, Object *account, Object *object, ApiStatus *reterr)
@@ -412,6 +498,9 @@ static int make_token(Call *call, Object *account, Object *object, ApiStatus *re
     Object *pod;
     int r;
 
+    r = check_request_name(call, request, meta, reterr);
+    if (r)
+        return r;
     type_default(object->kind->type, arena, object->value);
     request->metadata.name = arena_strdup(arena, meta->name);
     request->metadata.namespace = arena_strdup(arena, meta->namespace);
@@ -452,6 +541,8 @@ void subresource_token(Call *call)
                                 http_header(call->request, "content-type"), call->body,
                                 VALIDATION_IGNORE, &object, NULL, &status)
                 : status_not_found(&status, call->arena, route->kind, route->name);
+    if (r == 0)
+        r = object_match_namespace(object, route->ns, true, &status, call->arena);
     if (r == 0)
         r = make_token(call, account, object, &status);
     if (r)

@@ -172,22 +172,29 @@ static void put_back(Write *write, const Field *field)
 
 /* ---- create ---- */
 
-static int check_namespace(Write *write, ObjectMeta *meta)
+int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
+                           Arena *arena)
 {
-    Arena *arena = &write->object->arena;
+    ObjectMeta *meta = object_meta(object);
 
-    if (!(write->kind->flags & KIND_NAMESPACED)) {
+    if (!namespaced) {
         meta->namespace = NULL;
         return 0;
     }
-    if (!str_empty(meta->namespace) && !str_equal(meta->namespace, write->ns)) {
-        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+    if (!str_empty(meta->namespace) && !str_equal(meta->namespace, ns))
+        return status_set(reterr, arena, STATUS_BAD_REQUEST,
                           "the namespace of the provided object does not match the namespace "
                           "sent on the request");
-    }
     if (str_empty(meta->namespace))
-        meta->namespace = arena_strdup(arena, write->ns);
+        meta->namespace = arena_strdup(&object->arena, ns);
     return 0;
+}
+
+static int check_namespace(Write *write)
+{
+    return object_match_namespace(write->object, write->ns,
+                                  (write->kind->flags & KIND_NAMESPACED) != 0, &write->status,
+                                  &write->arena);
 }
 
 static void generate_name(Write *write)
@@ -241,6 +248,21 @@ static void forget_name(Write *write)
         write->status.name = arena_strdup(arena, prefix);
 }
 
+/* An update or an apply was authorized as such; that it creates takes the right to create. */
+static int check_may_create(Write *write)
+{
+    const Attributes attributes = {.verb = "create",
+                                   .group = write->kind->group,
+                                   .resource = write->kind->plural,
+                                   .ns = write->kind == &kind_namespace ? write->name : write->ns,
+                                   .name = write->name};
+    const char *reason;
+
+    if (authorize(write->server, write->user, &attributes, &write->arena, &reason))
+        return 0;
+    return authorize_forbidden(&write->status, &write->arena, write->user, &attributes, reason);
+}
+
 static int create_steps(Write *write)
 {
     Server *server = write->server;
@@ -248,7 +270,7 @@ static int create_steps(Write *write)
     bool generated;
     int r;
 
-    r = check_namespace(write, meta);
+    r = check_namespace(write);
     if (r)
         return r;
     if (!str_empty(meta->resource_version) && !str_equal(meta->resource_version, "0"))
@@ -272,6 +294,8 @@ static int create_steps(Write *write)
     prepare(write);
     admission_named(write);
     r = validate(write);
+    if (r == 0 && write->upsert)
+        r = check_may_create(write);
     if (r)
         return r;
     if (write->dry_run)
@@ -309,7 +333,7 @@ static int check_name(Write *write)
         return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                           "the name of the object (%s) does not match the name on the URL (%s)",
                           meta->name, write->name);
-    return check_namespace(write, meta);
+    return check_namespace(write);
 }
 
 static int check_identity(Write *write)
@@ -543,6 +567,7 @@ void write_update(Write *write)
         write_update_from(write);
     } else if ((write->kind->flags & KIND_CREATE_ON_UPDATE) && !write->subresource &&
                str_empty(meta->resource_version) && str_empty(meta->uid)) {
+        write->upsert = true;
         write_create(write);
     } else {
         refused(write, STORE_E_MISSING);

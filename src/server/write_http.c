@@ -38,7 +38,7 @@ static void on_done(Write *write)
     respond_warnings(call->request, &write->warnings);
     if (write->status.reason != STATUS_OK)
         respond_status(call, &write->status);
-    else if (write->gone && !returns_deleted(write->kind))
+    else if (write->deletes && write->gone && !returns_deleted(write->kind))
         respond_deleted(call, write);
     else
         respond_object(call, write->created ? 201 : 200, write->object);
@@ -107,8 +107,13 @@ static int decode_into(Call *call, Write *write)
 
 void http_create(Call *call)
 {
-    Write *write = start(call);
+    Write *write;
 
+    if (call->route.kind == &kind_binding) {
+        subresource_binding(call);
+        return;
+    }
+    write = start(call);
     if (check_options(call, write, "CreateOptions") || decode_into(call, write))
         write_finish(write);
     else if (write->kind->flags & KIND_NOT_STORED) {
@@ -192,14 +197,26 @@ static int read_delete_options(Call *call, Write *write)
     return 0;
 }
 
+/* Nobody expects that. */
+static void warn_of_orphans(const Call *call, Write *write)
+{
+    if (call->route.kind == &kind_job && str_empty(write->propagation))
+        write_warn(write, "child pods are preserved by default when jobs are deleted; set "
+                          "propagationPolicy=Background to remove them or set "
+                          "propagationPolicy=Orphan to suppress this warning");
+}
+
 void http_delete(Call *call)
 {
     Write *write = start(call);
 
+    write->deletes = true;
     if (check_options(call, write, "DeleteOptions") || read_delete_options(call, write))
         write_finish(write);
-    else
+    else {
+        warn_of_orphans(call, write);
         write_delete(write);
+    }
 }
 
 /* ---- deletecollection: one Write an object, one answer for all ---- */
@@ -208,8 +225,10 @@ typedef struct Collection {
     Server *server;
     Call *call; /* NULL: the peer hung up */
     VEC(Object *) objects;
-    size_t open;      /* Writes that have not answered */
-    ApiStatus status; /* the first failure */
+    int64_t limit, remaining; /* of the page; left behind it, where there is one */
+    bool counted;             /* remaining is all of them, not just more than none */
+    size_t open;              /* Writes that have not answered */
+    ApiStatus status;         /* the first failure */
     Arena arena;
 } Collection;
 
@@ -227,6 +246,23 @@ static void collection_free(Collection *collection)
     free(collection);
 }
 
+static void add_metadata(Collection *collection, StrBuf *text)
+{
+    uint64_t revision = store_revision(collection->server->store);
+
+    strbuf_printf(text, "{\"resourceVersion\":\"%" PRIu64 "\"", revision);
+    if (collection->remaining)
+        strbuf_printf(
+            text, ",\"continue\":\"%s\"",
+            list_make_continue(
+                &collection->arena,
+                list_key_of(&collection->arena, collection->objects.v[collection->objects.n - 1]),
+                revision));
+    if (collection->remaining && collection->counted)
+        strbuf_printf(text, ",\"remainingItemCount\":%" PRId64, collection->remaining);
+    strbuf_add_char(text, '}');
+}
+
 static void collection_answer(Collection *collection)
 {
     Call *call = collection->call;
@@ -238,10 +274,10 @@ static void collection_answer(Collection *collection)
 
         call->stream = NULL;
         strbuf_printf(&text,
-                      "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":"
-                      "\"%" PRIu64 "\"},\"items\":[",
-                      kind->list_kind, kind->api_version,
-                      store_revision(collection->server->store));
+                      "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", kind->list_kind,
+                      kind->api_version);
+        add_metadata(collection, &text);
+        strbuf_add_string(&text, ",\"items\":[");
         for (size_t i = 0; i < collection->objects.n; i++) {
             Bytes json = object_json(collection->objects.v[i]);
 
@@ -278,8 +314,15 @@ static bool collect(void *data, Object *object)
 {
     Collect *to = data;
 
-    if (read_matches(object, NULL, to->labels, to->fields))
-        VEC_PUSH(&to->collection->objects, object_ref(object));
+    Collection *collection = to->collection;
+
+    if (!read_matches(object, NULL, to->labels, to->fields))
+        return true;
+    if (collection->limit && collection->objects.n == (size_t)collection->limit) {
+        collection->remaining++;
+        return collection->counted;
+    }
+    VEC_PUSH(&collection->objects, object_ref(object));
     return true;
 }
 
@@ -309,20 +352,28 @@ void http_delete_collection(Call *call)
     Write *like = start(call);
     Selector *labels, *fields;
     Collection *collection;
+    const char *after;
+    int64_t limit;
     Collect to;
 
     if (check_options(call, like, "DeleteOptions") || read_delete_options(call, like) ||
+        list_read_limit(call, &limit, &like->status) ||
+        list_read_continue(call, &after, &like->status) ||
         read_selectors(call, &labels, &fields, &like->status)) {
         write_finish(like);
         return;
     }
+    warn_of_orphans(call, like);
+    respond_warnings(call->request, &like->warnings);
     collection = mem_new_type(Collection);
+    collection->limit = limit;
+    collection->counted = !labels && !fields;
     collection->server = call->server;
     collection->call = call;
     call->stream = collection;
     call->stream_close = collection_close;
     to = (Collect){collection, labels, fields};
-    store_list(call->server->store, call->route.kind, call->route.ns, NULL, collect, &to);
+    store_list(call->server->store, call->route.kind, call->route.ns, after, collect, &to);
     /* `like` carries the options only; it answers nobody. */
     like->call = NULL;
     call->write = NULL;

@@ -52,6 +52,9 @@ HttpLoopback *api_connect(Api *api, const char *who);
 /* Sends and waits for the whole answer. headers: extra lines, each with CRLF, or NULL. */
 void api_call_on(Api *api, HttpLoopback *connection, const char *method, const char *path,
                  const char *headers, const char *body, size_t n);
+/* The same for a request whose answer may be a stream: waits for no more than its head. */
+void api_open_on(Api *api, HttpLoopback *connection, const char *method, const char *path,
+                 const char *headers);
 int api_call(Api *api, const char *method, const char *path, const char *type, const char *body);
 void api_run(Api *api, const ApiCase *cases, size_t n);
 /* The loop, the store and the connection, until nothing is left to do. */

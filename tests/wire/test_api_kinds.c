@@ -283,11 +283,13 @@ static void whoever_may_acts_for_another(void **state)
     expect(api, 201, "/status/userInfo/groups",
            "[\"system:serviceaccounts\",\"system:serviceaccounts:t\",\"system:authenticated\"]");
     api_call_on(api, api->admin, "GET", "/api/v1/nodes", "Impersonate-Group: a\r\n", NULL, 0);
-    assert_int_equal(api->status, 500);
+    expect(api, 400, "/message",
+           "\"requested &user.DefaultInfo{Name:\\\"\\\", UID:\\\"\\\", Groups:[]string{\\\"a\\\"}, "
+           "Extra:map[string][]string(nil)} without impersonating a user name\"");
     api_call_on(api, connection, "GET", "/api/v1", both, NULL, 0);
     expect(api, 403, "/message",
-           "\"users \\\"bob\\\" is forbidden: User \\\"system:serviceaccount:t:default\\\" cannot "
-           "impersonate resource \\\"users\\\" in API group \\\"\\\" at the cluster scope\"");
+           "\"forbidden: User \\\"system:serviceaccount:t:default\\\" cannot "
+           "impersonate-on:user-info:get path \\\"/api/v1\\\"\"");
     http_loopback_free(connection);
 }
 

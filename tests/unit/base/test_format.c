@@ -24,15 +24,15 @@ static _printf_(3, 4) int ours(char *buf, size_t size, const char *format, ...)
 }
 
 /* Into every size of buffer. */
-#define SAME(...)                                                  \
-    do {                                                           \
-        for (size_t size = 0; size < 80; size++) {                 \
-            char a[80] = "untouched", b[80] = "untouched";         \
-            int n = snprintf(a, size, __VA_ARGS__);                \
-                                                                   \
-            assert_int_equal(ours(b, size, __VA_ARGS__), n);       \
-            assert_string_equal(b, a);                             \
-        }                                                          \
+#define SAME(...)                                            \
+    do {                                                     \
+        for (size_t size = 0; size < 80; size++) {           \
+            char a[80] = "untouched", b[80] = "untouched";   \
+            int n = snprintf(a, size, __VA_ARGS__);          \
+                                                             \
+            assert_int_equal(ours(b, size, __VA_ARGS__), n); \
+            assert_string_equal(b, a);                       \
+        }                                                    \
     } while (0)
 
 #pragma GCC diagnostic push
