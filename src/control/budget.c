@@ -58,15 +58,15 @@ static void gather(Reconcile *reconcile, const PodDisruptionBudget *budget, Budg
 {
     Arena *arena = &reconcile->arena;
     Selector *selector = selector_from_api(arena, budget->spec.selector);
-    ObjectList pods = control_list(reconcile->client, arena, &kind_pod, reconcile->ns);
+    ObjectList pods = object_index_select(controller_index(reconcile->controller, &kind_pod), arena,
+                                          'l', reconcile->ns, selector);
     BudgetPod *v = arena_new_n(arena, BudgetPod, pods.n + 1);
 
     *input = (BudgetInput){.budget = budget,
                            .pods = v,
                            .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
     for (size_t i = 0; i < pods.n; i++)
-        if (selector_matches_labels(selector, &object_meta(pods.v[i])->labels))
-            v[input->n_pods++] = look_at(reconcile->client, pods.v[i]->value);
+        v[input->n_pods++] = look_at(reconcile->client, pods.v[i]->value);
 }
 
 /* ---- reconciling ---- */
@@ -120,7 +120,7 @@ typedef struct Pair {
     const ObjectMeta *now, *before; /* of a pod; either may be NULL */
 } Pair;
 
-static bool each_budget(void *data, Object *object)
+static void each_budget(void *data, Object *object)
 {
     Pair *pair = data;
     const PodDisruptionBudget *budget = object->value;
@@ -130,14 +130,17 @@ static bool each_budget(void *data, Object *object)
     if ((pair->now && selector_matches_labels(selector, &pair->now->labels)) ||
         (pair->before && selector_matches_labels(selector, &pair->before->labels)))
         controller_enqueue(pair->controller, budget->metadata.namespace, budget->metadata.name);
-    return true;
 }
 
 static void enqueue_matching(Controller *controller, const char *ns, const ObjectMeta *now,
                              const ObjectMeta *before)
 {
-    client_list(controller->client, &kind_pod_disruption_budget, &(ListOptions){.ns = ns},
-                each_budget, &(Pair){controller, now, before});
+    const ObjectIndex *budgets = controller_index(controller, &kind_pod_disruption_budget);
+    Pair pair = {controller, now, before};
+
+    object_index_selecting(budgets, ns, &now->labels, each_budget, &pair);
+    if (before)
+        object_index_selecting(budgets, ns, &before->labels, each_budget, &pair);
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)
@@ -169,6 +172,8 @@ static void on_owner(Controller *controller, const WatchEvent *event)
 static void start(Controller *controller)
 {
     controller_watch(controller, &kind_pod_disruption_budget, controller_enqueue_self);
+    controller_index(controller, &kind_pod_disruption_budget);
+    controller_index(controller, &kind_pod);
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_deployment, on_owner);
     controller_watch(controller, &kind_replica_set, on_owner);

@@ -10,18 +10,6 @@
 #include "control/pod.h"
 #include "control/volume.h"
 
-static bool uses(const Pod *pod, const char *claim)
-{
-    for (size_t i = 0; i < pod->spec.volumes.n; i++) {
-        const PersistentVolumeClaimVolumeSource *source =
-            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
-
-        if (source && str_equal(source->claim_name, claim))
-            return true;
-    }
-    return false;
-}
-
 /* The node is done with it. */
 static bool is_shut_down(const Pod *pod)
 {
@@ -30,17 +18,22 @@ static bool is_shut_down(const Pod *pod)
     return pod_has_ended(pod) || (pod_is_terminating(pod) && grace && *grace == 0);
 }
 
+static void look_for_user(void *data, Object *object)
+{
+    const Pod *pod = OBJECT_AS(Pod, object);
+    bool *used = data;
+
+    *used |= !str_empty(pod->spec.node_name) && !is_shut_down(pod);
+}
+
 static bool in_use(Reconcile *reconcile)
 {
-    ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, reconcile->ns);
+    _free_ char *key = mem_printf("v/%s/%s", reconcile->ns, reconcile->name);
+    bool used = false;
 
-    for (size_t i = 0; i < pods.n; i++) {
-        const Pod *pod = OBJECT_AS(Pod, pods.v[i]);
-
-        if (!str_empty(pod->spec.node_name) && !is_shut_down(pod) && uses(pod, reconcile->name))
-            return true;
-    }
-    return false;
+    object_index_each(controller_index(reconcile->controller, &kind_pod), key, look_for_user,
+                      &used);
+    return used;
 }
 
 static void add_finalizer(Reconcile *reconcile, const Object *object)
@@ -111,6 +104,7 @@ static void start(Controller *controller)
 {
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
     controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
 }
 
 const ControllerOps claim_protect_controller = {

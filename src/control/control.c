@@ -23,6 +23,7 @@ typedef struct KindWatch {
     Control *control;
     const Kind *kind;
     ClientWatch *watch;
+    ObjectIndex *index; /* NULL: nobody has asked for one */
     VEC(Handler) handlers;
 } KindWatch;
 
@@ -41,6 +42,7 @@ struct Control {
     Controller *controllers;
     size_t n_controllers;
     ListNode writes;
+    bool started; /* all watches and indexes are there */
 };
 
 static const ControllerOps *const CONTROLLERS[] = {
@@ -62,27 +64,50 @@ static void on_watch_event(void *data, const WatchEvent *event)
     if (event->type == WATCH_BOOKMARK)
         return;
     turn_work_begin(&work, "watch event of", watch->kind->plural, object_meta(event->object)->name);
+    if (watch->index)
+        object_index_update(watch->index, event);
     for (size_t i = 0; i < watch->handlers.n; i++)
         watch->handlers.v[i].on_event(watch->handlers.v[i].controller, event);
     turn_work_end(&work);
 }
 
-void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event)
+static KindWatch *watch_of(Control *control, const Kind *kind)
 {
-    Control *control = controller->control;
-    Handler handler = {controller, on_event};
-    KindWatch *watch = NULL;
-
     for (size_t i = 0; i < control->watches.n; i++)
         if (control->watches.v[i]->kind == kind)
-            watch = control->watches.v[i];
-    if (!watch) {
-        watch = mem_new_type(KindWatch);
-        watch->control = control;
-        watch->kind = kind;
-        VEC_PUSH(&control->watches, watch);
-    }
-    VEC_PUSH(&watch->handlers, handler);
+            return control->watches.v[i];
+    return NULL;
+}
+
+static KindWatch *watch_make(Control *control, const Kind *kind)
+{
+    KindWatch *watch = watch_of(control, kind);
+
+    if (watch)
+        return watch;
+    watch = mem_new_type(KindWatch);
+    watch->control = control;
+    watch->kind = kind;
+    VEC_PUSH(&control->watches, watch);
+    return watch;
+}
+
+void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event)
+{
+    Handler handler = {controller, on_event};
+
+    VEC_PUSH(&watch_make(controller->control, kind)->handlers, handler);
+}
+
+ObjectIndex *controller_index(Controller *controller, const Kind *kind)
+{
+    Control *control = controller->control;
+    KindWatch *watch = control->started ? watch_of(control, kind) : watch_make(control, kind);
+
+    ASSERT(watch && (watch->index || !control->started));
+    if (!watch->index)
+        watch->index = object_index_new(shared_index_keys(kind));
+    return watch->index;
 }
 
 void controller_enqueue(Controller *controller, const char *ns, const char *name)
@@ -117,7 +142,7 @@ typedef struct Orphan {
     SelectorOf selector_of;
 } Orphan;
 
-static bool on_possible_owner(void *data, Object *object)
+static void on_possible_owner(void *data, Object *object)
 {
     const Orphan *orphan = data;
     const ObjectMeta *meta = object_meta(object);
@@ -126,7 +151,6 @@ static bool on_possible_owner(void *data, Object *object)
     if (selector_matches_labels(selector_from_api(&arena, orphan->selector_of(object)),
                                 &orphan->meta->labels))
         controller_enqueue(orphan->controller, meta->namespace, meta->name);
-    return true;
 }
 
 void controller_enqueue_owners(Controller *controller, const Kind *kind, const WatchEvent *event,
@@ -138,8 +162,8 @@ void controller_enqueue_owners(Controller *controller, const Kind *kind, const W
     if (event->before)
         controller_enqueue_owner(controller, kind, object_meta(event->before));
     if (!meta_controller(meta) && event->type != WATCH_DELETED)
-        client_list(controller->client, kind, &(ListOptions){.ns = meta->namespace},
-                    on_possible_owner, &(Orphan){controller, meta, selector_of});
+        object_index_selecting(controller_index(controller, kind), meta->namespace, &meta->labels,
+                               on_possible_owner, &(Orphan){controller, meta, selector_of});
 }
 
 /* ---- reconciles ---- */
@@ -327,6 +351,31 @@ ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const ch
     return list;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(object_meta(*(Object *const *)a)->name, object_meta(*(Object *const *)b)->name);
+}
+
+ObjectList control_owned(Reconcile *reconcile, const Kind *kind, const ObjectMeta *owner,
+                         const Selector *selector)
+{
+    const ObjectIndex *index = controller_index(reconcile->controller, kind);
+    Arena *arena = &reconcile->arena;
+    ObjectList owned =
+        object_index_list(index, arena, arena_printf(arena, "c/%s", str_or(owner->uid, "")));
+    ObjectList orphans = {0}, all;
+
+    if (selector)
+        orphans = object_index_select(index, arena, 'o', owner->namespace, selector);
+    if (orphans.n == 0)
+        return owned;
+    all = (ObjectList){arena_new_n(arena, Object *, owned.n + orphans.n), owned.n + orphans.n};
+    memcpy(all.v, owned.v, owned.n * sizeof(*all.v));
+    memcpy(all.v + owned.n, orphans.v, orphans.n * sizeof(*all.v));
+    qsort(all.v, all.n, sizeof(*all.v), compare_names);
+    return all;
+}
+
 void reconcile_hold(Reconcile *reconcile, Object *object)
 {
     arena_link(&reconcile->arena, unref, object_ref(object));
@@ -375,6 +424,7 @@ Control *control_start(const ControlOptions *options)
                                                 controller->ops->component, NULL);
         controller->ops->start(controller);
     }
+    control->started = true;
     for (size_t i = 0; i < control->watches.n; i++) {
         KindWatch *watch = control->watches.v[i];
 
@@ -389,10 +439,8 @@ Control *control_stop(Control *control)
         return NULL;
     for (size_t i = 0; i < control->watches.n; i++) {
         client_watch_stop(control->options.client, control->watches.v[i]->watch);
-        VEC_DEINIT(&control->watches.v[i]->handlers);
-        free(control->watches.v[i]);
+        control->watches.v[i]->watch = NULL;
     }
-    VEC_DEINIT(&control->watches);
     LIST_EACH_SAFE(&control->writes, node)
     {
         CONTAINER_OF(node, Write, node)->reconcile = NULL;
@@ -408,6 +456,12 @@ Control *control_stop(Control *control)
         controller->queue = workqueue_free(controller->queue);
         controller->events = event_recorder_free(controller->events);
     }
+    for (size_t i = 0; i < control->watches.n; i++) {
+        object_index_free(control->watches.v[i]->index);
+        VEC_DEINIT(&control->watches.v[i]->handlers);
+        free(control->watches.v[i]);
+    }
+    VEC_DEINIT(&control->watches);
     free(control->controllers);
     free(control);
     return NULL;

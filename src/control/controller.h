@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "control/control.h"
+#include "control/object_index.h"
 
 typedef struct Controller Controller;
 typedef struct Reconcile Reconcile;
@@ -65,7 +66,7 @@ void controller_enqueue(Controller *controller, const char *ns, const char *name
 void controller_enqueue_self(Controller *controller, const WatchEvent *event);
 /* What controls the object, if it is of this kind. */
 void controller_enqueue_owner(Controller *controller, const Kind *kind, const ObjectMeta *meta);
-/* For the kind that the controller is about, an event of something it can own: whoever controls it
+/* For the kind that the controller is about and has an index of, an event of something it can own: whoever controls it
  * or did before; and where nobody does, all of its namespace whose selector matches, since they may
  * adopt it. */
 typedef const LabelSelector *(*SelectorOf)(const Object *object);
@@ -99,12 +100,15 @@ Object *reconcile_object(Reconcile *reconcile, const Kind *kind);
 /* Holds an object until the reconcile has ended. */
 void reconcile_hold(Reconcile *reconcile, Object *object);
 
+/* In start: the kind is indexed from now on; one index a kind is shared by all controllers, and is
+ * up to date before any of them hears of an event. Later: the index. */
+ObjectIndex *controller_index(Controller *controller, const Kind *kind);
+/* What the owner controls, and what nobody controls but its selector (may be NULL) matches; from
+ * the kind's index, ordered by name. */
+ObjectList control_owned(Reconcile *reconcile, const Kind *kind, const ObjectMeta *owner,
+                         const Selector *selector);
 /* Objects of a kind in a namespace (NULL: all), each passed by reference to what is still in the
- * store. */
-typedef struct ObjectList {
-    Object **v;
-    size_t n;
-} ObjectList;
+ * store. A look at all there is: for few kinds, or what must be looked at anyway. */
 ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const char *ns);
 
 /* An object of the kind whose value is a deep copy. */

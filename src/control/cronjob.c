@@ -103,15 +103,11 @@ static void create(Reconcile *reconcile)
 
 static void gather(Reconcile *reconcile, CronJobInput *input)
 {
-    ObjectList all = control_list(reconcile->client, &reconcile->arena, &kind_job, reconcile->ns);
+    ObjectList all = control_owned(reconcile, &kind_job, &input->cron->metadata, NULL);
 
     input->jobs = arena_new_n(&reconcile->arena, const Job *, all.n + 1);
-    for (size_t i = 0; i < all.n; i++) {
-        const OwnerReference *ref = meta_controller(object_meta(all.v[i]));
-
-        if (ref && str_equal(ref->uid, input->cron->metadata.uid))
-            input->jobs[input->n_jobs++] = all.v[i]->value;
-    }
+    for (size_t i = 0; i < all.n; i++)
+        input->jobs[input->n_jobs++] = all.v[i]->value;
 }
 
 static void reconcile_cron(Reconcile *reconcile)
@@ -160,6 +156,7 @@ static void start(Controller *controller)
 {
     controller_watch(controller, &kind_cron_job, controller_enqueue_self);
     controller_watch(controller, &kind_job, on_job);
+    controller_index(controller, &kind_job);
 }
 
 const ControllerOps cronjob_controller = {

@@ -120,16 +120,12 @@ static void delete_revisions(Reconcile *reconcile, const DaemonSetPlan *plan)
 
 static void gather_revisions(Reconcile *reconcile, DaemonSetInput *input)
 {
-    ObjectList all = control_list(reconcile->client, &reconcile->arena, &kind_controller_revision,
-                                  reconcile->ns);
+    ObjectList all =
+        control_owned(reconcile, &kind_controller_revision, &input->set->metadata, NULL);
 
     input->revisions = arena_new_n(&reconcile->arena, const ControllerRevision *, all.n + 1);
-    for (size_t i = 0; i < all.n; i++) {
-        const OwnerReference *ref = meta_controller(object_meta(all.v[i]));
-
-        if (ref && str_equal(ref->uid, input->set->metadata.uid))
-            input->revisions[input->n_revisions++] = all.v[i]->value;
-    }
+    for (size_t i = 0; i < all.n; i++)
+        input->revisions[input->n_revisions++] = all.v[i]->value;
 }
 
 /* ---- the reconcile ---- */
@@ -243,6 +239,9 @@ static void start(Controller *controller)
     controller->data = mem_new_type(Daemons);
     controller_watch(controller, &kind_daemon_set, controller_enqueue_self);
     controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_daemon_set);
+    controller_index(controller, &kind_controller_revision);
     controller_watch(controller, &kind_node, on_node);
 }
 

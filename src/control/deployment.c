@@ -140,23 +140,21 @@ static void gather(Reconcile *reconcile, const Deployment *deployment, Deploymen
     Arena *arena = &reconcile->arena;
     PodOwner owner =
         pod_owner_of(arena, &kind_deployment, &deployment->metadata, deployment->spec.selector);
-    ObjectList sets = control_list(reconcile->client, arena, &kind_replica_set, reconcile->ns);
-    ObjectList pods = control_list(reconcile->client, arena, &kind_pod, reconcile->ns);
+    ObjectList sets =
+        control_owned(reconcile, &kind_replica_set, &deployment->metadata, owner.selector);
+    ObjectList *pods = arena_new_n(arena, ObjectList, sets.n + 1);
+    size_t n = 0;
 
     input->sets = arena_new_n(arena, const ReplicaSet *, sets.n + 1);
-    for (size_t i = 0; i < sets.n; i++)
-        if (pod_owner_is_concerned(&owner, object_meta(sets.v[i])))
-            input->sets[input->n_sets++] = sets.v[i]->value;
-    input->pods = arena_new_n(arena, const Pod *, pods.n + 1);
-    for (size_t i = 0; i < pods.n; i++) {
-        const OwnerReference *ref = meta_controller(object_meta(pods.v[i]));
-
-        for (size_t k = 0; ref && k < input->n_sets; k++)
-            if (str_equal(ref->uid, input->sets[k]->metadata.uid)) {
-                input->pods[input->n_pods++] = pods.v[i]->value;
-                break;
-            }
+    for (size_t i = 0; i < sets.n; i++) {
+        input->sets[input->n_sets++] = sets.v[i]->value;
+        pods[i] = control_owned(reconcile, &kind_pod, object_meta(sets.v[i]), NULL);
+        n += pods[i].n;
     }
+    input->pods = arena_new_n(arena, const Pod *, n + 1);
+    for (size_t i = 0; i < sets.n; i++)
+        for (size_t k = 0; k < pods[i].n; k++)
+            input->pods[input->n_pods++] = pods[i].v[k]->value;
 }
 
 static void plan(Reconcile *reconcile)
@@ -224,6 +222,9 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_deployment, controller_enqueue_self);
     controller_watch(controller, &kind_replica_set, on_set);
     controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_replica_set);
+    controller_index(controller, &kind_deployment);
 }
 
 const ControllerOps deployment_controller = {

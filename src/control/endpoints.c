@@ -14,6 +14,7 @@
 #include "api/selector.h"
 #include "base/vec.h"
 #include "codec/type.h"
+#include "base/text_map.h"
 #include "control/controllers.h"
 #include "control/pod.h"
 
@@ -85,14 +86,14 @@ static Backends find_backends(Reconcile *reconcile, const Service *service)
 {
     Arena *arena = &reconcile->arena;
     Selector *selector = selector_from_map(arena, &service->spec.selector);
-    ObjectList pods = control_list(reconcile->client, arena, &kind_pod, reconcile->ns);
+    ObjectList pods = object_index_select(controller_index(reconcile->controller, &kind_pod), arena,
+                                          'l', reconcile->ns, selector);
     Backends backends = {.v = arena_new_n(arena, Backend, pods.n + 1)};
 
     for (size_t i = 0; i < pods.n; i++) {
         const Pod *pod = OBJECT_AS(Pod, pods.v[i]);
 
-        if (!pod_has_ended(pod) && !str_empty(pod->status.pod_ip) &&
-            selector_matches_labels(selector, &pod->metadata.labels))
+        if (!pod_has_ended(pod) && !str_empty(pod->status.pod_ip))
             backends.v[backends.n++] = make_backend(arena, service, pod);
     }
     return backends;
@@ -384,19 +385,19 @@ static void put_endpoints(Reconcile *reconcile, Endpoints *endpoints)
 /* Slices of the service that we manage and that should not be there (any more). */
 static void drop_slices(Reconcile *reconcile, const Slices *wanted)
 {
-    ObjectList list =
-        control_list(reconcile->client, &reconcile->arena, &kind_endpoint_slice, reconcile->ns);
+    Arena *arena = &reconcile->arena;
+    ObjectList list = object_index_list(
+        controller_index(reconcile->controller, &kind_endpoint_slice), arena,
+        arena_printf(arena, "l/%s/%s=%s", reconcile->ns, SERVICE_LABEL, reconcile->name));
+    TextMap keep = TEXT_MAP_INIT(arena);
 
+    for (size_t i = 0; wanted && i < wanted->n; i++)
+        text_map_add(&keep, wanted->v[i]->metadata.name);
     for (size_t i = 0; i < list.n; i++) {
         const ObjectMeta *meta = object_meta(list.v[i]);
-        bool keep = false;
 
-        if (!str_equal(string_map_get(&meta->labels, SERVICE_LABEL), reconcile->name) ||
-            !str_equal(string_map_get(&meta->labels, MANAGER_LABEL), MANAGER))
-            continue;
-        for (size_t k = 0; wanted && k < wanted->n; k++)
-            keep = keep || str_equal(wanted->v[k]->metadata.name, meta->name);
-        if (!keep)
+        if (str_equal(string_map_get(&meta->labels, MANAGER_LABEL), MANAGER) &&
+            !text_map_has(&keep, meta->name))
             reconcile_delete(reconcile, list.v[i], NULL, NULL, NULL);
     }
 }
@@ -500,7 +501,7 @@ static bool map_matches(const StringMap *selector, const StringMap *labels)
     return true;
 }
 
-static bool on_service_found(void *data, Object *object)
+static void on_service_found(void *data, Object *object)
 {
     Finder *finder = data;
     const StringMap *selector = &OBJECT_AS(Service, object)->spec.selector;
@@ -509,7 +510,6 @@ static bool on_service_found(void *data, Object *object)
         (finder->before && map_matches(selector, &finder->before->labels)))
         controller_enqueue(finder->controller, object_meta(object)->namespace,
                            object_meta(object)->name);
-    return true;
 }
 
 /* Does the change matter to any service at all? Probes and container states alone do not. */
@@ -525,12 +525,17 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 {
     Finder finder = {controller, object_meta(event->object),
                      event->before ? object_meta(event->before) : NULL};
+    const ObjectIndex *services;
 
     if (event->type == WATCH_MODIFIED && event->before &&
         !pod_changed(OBJECT_AS(Pod, event->before), OBJECT_AS(Pod, event->object)))
         return;
-    client_list(controller->client, &kind_service, &(ListOptions){.ns = finder.now->namespace},
-                on_service_found, &finder);
+    services = controller_index(controller, &kind_service);
+    object_index_selecting(services, finder.now->namespace, &finder.now->labels, on_service_found,
+                           &finder);
+    if (finder.before)
+        object_index_selecting(services, finder.now->namespace, &finder.before->labels,
+                               on_service_found, &finder);
 }
 
 /* Someone else's change of what is ours is undone. */
@@ -559,6 +564,9 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_endpoint_slice, on_slice);
     controller_watch(controller, &kind_endpoints, on_endpoints);
+    controller_index(controller, &kind_service);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_endpoint_slice);
 }
 
 const ControllerOps endpoints_controller = {

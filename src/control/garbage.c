@@ -20,17 +20,8 @@
 /* References looked at in one search for a circle. */
 #define SEARCH_MAX 10000
 
-typedef struct Dependent {
-    const Kind *kind;
-    char *ns, *name;
-} Dependent;
-
-typedef struct Dependents {
-    VEC(Dependent) list;
-} Dependents;
-
 typedef struct Garbage {
-    StrMap by_owner; /* uid -> Dependents */
+    ObjectIndex *by_owner; /* uid -> dependents, of all kinds */
 } Garbage;
 
 static void enqueue(Controller *controller, const Kind *kind, const char *ns, const char *name)
@@ -56,59 +47,33 @@ static Object *get_by_key(Reconcile *reconcile)
 
 /* ---- the index ---- */
 
-static void index_remove(Garbage *garbage, const Object *object)
+static void keys_of_dependent(const Object *object, IndexKeys *keys)
 {
     const ObjectMeta *meta = object_meta(object);
 
-    for (size_t i = 0; i < meta->owner_references.n; i++) {
-        Dependents *dependents =
-            strmap_get(&garbage->by_owner, str_or(meta->owner_references.v[i].uid, ""));
-
-        for (size_t k = 0; dependents && k < dependents->list.n; k++) {
-            Dependent *d = &dependents->list.v[k];
-
-            if (d->kind != object->kind || !str_equal(d->name, meta->name) ||
-                !str_equal(d->ns, meta->namespace))
-                continue;
-            free(d->ns);
-            free(d->name);
-            *d = dependents->list.v[--dependents->list.n];
-            break;
-        }
-        if (dependents && dependents->list.n == 0) {
-            strmap_remove(&garbage->by_owner, str_or(meta->owner_references.v[i].uid, ""));
-            VEC_DEINIT(&dependents->list);
-            free(dependents);
-        }
-    }
+    for (size_t i = 0; i < meta->owner_references.n; i++)
+        index_key(keys, "%s", str_or(meta->owner_references.v[i].uid, ""));
 }
 
-static void index_add(Garbage *garbage, const Object *object)
+static ObjectList dependents_of(Reconcile *reconcile, const char *uid)
+{
+    Garbage *garbage = reconcile->controller->data;
+
+    return object_index_list(garbage->by_owner, &reconcile->arena, str_or(uid, ""));
+}
+
+static void enqueue_one(void *controller, Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
 
-    for (size_t i = 0; i < meta->owner_references.n; i++) {
-        const char *uid = str_or(meta->owner_references.v[i].uid, "");
-        Dependents *dependents = strmap_get(&garbage->by_owner, uid);
-        Dependent d = {object->kind, mem_strdup(str_or(meta->namespace, "")),
-                       mem_strdup(meta->name)};
-
-        if (!dependents) {
-            dependents = mem_new_type(Dependents);
-            strmap_put(&garbage->by_owner, uid, dependents);
-        }
-        VEC_PUSH(&dependents->list, d);
-    }
+    enqueue(controller, object->kind, meta->namespace, meta->name);
 }
 
 static void enqueue_dependents(Controller *controller, const char *uid)
 {
     Garbage *garbage = controller->data;
-    Dependents *dependents = strmap_get(&garbage->by_owner, str_or(uid, ""));
 
-    for (size_t i = 0; dependents && i < dependents->list.n; i++)
-        enqueue(controller, dependents->list.v[i].kind, dependents->list.v[i].ns,
-                dependents->list.v[i].name);
+    object_index_each(garbage->by_owner, str_or(uid, ""), enqueue_one, controller);
 }
 
 /* ---- owners ---- */
@@ -174,9 +139,10 @@ static void drop_owners(Reconcile *reconcile, const Object *object, const bool *
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-static Object *dependent_object(Client *client, const Dependent *d)
+/* The dependent as it is now. */
+static Object *dependent_object(Client *client, const Object *d)
 {
-    return client_get(client, d->kind, d->ns, d->name);
+    return client_get(client, d->kind, object_meta(d)->namespace, object_meta(d)->name);
 }
 
 static const OwnerReference *ref_to(const ObjectMeta *meta, const char *uid)
@@ -217,11 +183,10 @@ typedef struct Search {
 
 static void search_from(Search *search, const char *uid)
 {
-    Garbage *garbage = search->reconcile->controller->data;
-    Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+    ObjectList dependents = dependents_of(search->reconcile, uid);
 
-    for (size_t i = 0; dependents && i < dependents->list.n && !search->found; i++) {
-        Object *object = dependent_object(search->reconcile->client, &dependents->list.v[i]);
+    for (size_t i = 0; i < dependents.n && !search->found; i++) {
+        Object *object = dependent_object(search->reconcile->client, dependents.v[i]);
         const ObjectMeta *meta = object ? object_meta(object) : NULL;
 
         search->found = ++search->steps > SEARCH_MAX;
@@ -256,19 +221,17 @@ static bool is_circle(Reconcile *reconcile, const char *owner, const Object *dep
  * go; those that are deleted already will wake the owner when they have changed or gone. */
 static void wait_for_dependents(Reconcile *reconcile, const Object *owner)
 {
-    Garbage *garbage = reconcile->controller->data;
     const char *uid = object_meta(owner)->uid;
-    Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+    ObjectList dependents = dependents_of(reconcile, uid);
     bool blocked = false;
 
-    for (size_t i = 0; dependents && i < dependents->list.n; i++) {
-        const Dependent *d = &dependents->list.v[i];
-        Object *object = dependent_object(reconcile->client, d);
+    for (size_t i = 0; i < dependents.n; i++) {
+        Object *object = dependent_object(reconcile->client, dependents.v[i]);
 
         if (!object || !blocks(object_meta(object), uid))
             continue;
         if (!object_meta(object)->deletion_timestamp.set)
-            enqueue(reconcile->controller, d->kind, d->ns, d->name);
+            enqueue_one(reconcile->controller, object);
         else if (!blocked && waits_for_dependents(object) && is_circle(reconcile, uid, object))
             continue;
         blocked = true;
@@ -279,13 +242,12 @@ static void wait_for_dependents(Reconcile *reconcile, const Object *owner)
 
 static void orphan_dependents(Reconcile *reconcile, const Object *owner)
 {
-    Garbage *garbage = reconcile->controller->data;
     const char *uid = object_meta(owner)->uid;
-    Dependents *dependents = strmap_get(&garbage->by_owner, uid);
+    ObjectList dependents = dependents_of(reconcile, uid);
     bool left = false;
 
-    for (size_t i = 0; dependents && i < dependents->list.n; i++) {
-        Object *object = dependent_object(reconcile->client, &dependents->list.v[i]);
+    for (size_t i = 0; i < dependents.n; i++) {
+        Object *object = dependent_object(reconcile->client, dependents.v[i]);
         const OwnerReferenceArray *owners = object ? &object_meta(object)->owner_references : NULL;
         bool *drop;
 
@@ -306,7 +268,7 @@ static bool has_blocking_dependents(Reconcile *reconcile, const Object *object)
 {
     Garbage *garbage = reconcile->controller->data;
 
-    return strmap_get(&garbage->by_owner, str_or(object_meta(object)->uid, "")) != NULL;
+    return object_index_count(garbage->by_owner, str_or(object_meta(object)->uid, "")) > 0;
 }
 
 static void collect(Reconcile *reconcile, const Object *object)
@@ -377,7 +339,7 @@ static void on_object(Controller *controller, const WatchEvent *event)
     const Object *object = event->object;
     const ObjectMeta *meta = object_meta(object);
 
-    index_remove(garbage, event->before ? event->before : object);
+    object_index_update(garbage->by_owner, event);
     if (event->before && object_meta(event->before)->owner_references.n)
         enqueue_waiting_owners(controller, object_meta(event->before));
     if (event->type == WATCH_DELETED) {
@@ -385,14 +347,16 @@ static void on_object(Controller *controller, const WatchEvent *event)
         enqueue_waiting_owners(controller, meta);
         return;
     }
-    index_add(garbage, object);
     if (meta->owner_references.n || meta->deletion_timestamp.set)
         enqueue(controller, object->kind, meta->namespace, meta->name);
 }
 
 static void start(Controller *controller)
 {
-    controller->data = mem_new_type(Garbage);
+    Garbage *garbage = mem_new_type(Garbage);
+
+    garbage->by_owner = object_index_new(keys_of_dependent);
+    controller->data = garbage;
     for (size_t id = 0; id < kind_count(); id++)
         if (!(kind_at(id)->flags & KIND_NOT_STORED) && kind_at(id) != &kind_event)
             controller_watch(controller, kind_at(id), on_object);
@@ -402,18 +366,7 @@ static void stop(Controller *controller)
 {
     Garbage *garbage = controller->data;
 
-    STRMAP_EACH(&garbage->by_owner, slot)
-    {
-        Dependents *dependents = slot->value;
-
-        for (size_t i = 0; i < dependents->list.n; i++) {
-            free(dependents->list.v[i].ns);
-            free(dependents->list.v[i].name);
-        }
-        VEC_DEINIT(&dependents->list);
-        free(dependents);
-    }
-    strmap_deinit(&garbage->by_owner);
+    object_index_free(garbage->by_owner);
     free(garbage);
 }
 

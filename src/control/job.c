@@ -82,20 +82,29 @@ static void expire(Reconcile *reconcile)
 }
 
 /* Pods that a job of this name left behind keep a finalizer that nobody else takes away. */
-static void release_orphans(Reconcile *reconcile, const char *living_uid)
+static void release_pods(Reconcile *reconcile, const char *key, const char *but_uid)
 {
-    ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, reconcile->ns);
+    ObjectList pods = object_index_list(controller_index(reconcile->controller, &kind_pod),
+                                        &reconcile->arena, key);
 
     for (size_t i = 0; i < pods.n; i++) {
         const Pod *pod = pods.v[i]->value;
         const OwnerReference *ref = meta_controller(&pod->metadata);
-        bool of_name = ref && str_equal(ref->kind, "Job") && str_equal(ref->name, reconcile->name);
 
-        if (job_tracks(pod) &&
-            (living_uid ? of_name && !str_equal(ref->uid, living_uid) : of_name || !ref))
+        if (job_tracks(pod) && !(but_uid && str_equal(ref->uid, but_uid)))
             reconcile_update(reconcile, object_of(&kind_pod, job_untracked(&reconcile->arena, pod)),
                              NULL, NULL, NULL);
     }
+}
+
+static void release_orphans(Reconcile *reconcile, const char *living_uid)
+{
+    Arena *arena = &reconcile->arena;
+
+    release_pods(reconcile, arena_printf(arena, "j/%s/%s", reconcile->ns, reconcile->name),
+                 living_uid);
+    if (!living_uid)
+        release_pods(reconcile, arena_printf(arena, "j/%s/", reconcile->ns), NULL);
 }
 
 static void plan(Reconcile *reconcile)
@@ -169,6 +178,8 @@ static void start(Controller *controller)
 {
     controller_watch(controller, &kind_job, controller_enqueue_self);
     controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_job);
 }
 
 const ControllerOps job_controller = {

@@ -14,7 +14,9 @@
 
 typedef struct Addresses {
     Cidr4 range;
-    StrMap takers; /* address -> "ns/name" of the service, malloc'ed */
+    StrMap takers;     /* address -> "ns/name" of the service, malloc'ed */
+    StrMap by_service; /* the other way round */
+    uint32_t lowest;   /* all below it, counted from the start of the range, are taken */
 } Addresses;
 
 static bool wants_address(const Service *service)
@@ -32,26 +34,27 @@ static const char *address_of(const Service *service)
     return status->ingress.n ? status->ingress.v[0].ip : NULL;
 }
 
-static void take(Addresses *addresses, const char *address, const char *key)
+/* Each service has one; the one that it had before is free again. */
+static void release(Addresses *addresses, const char *key)
 {
-    free(strmap_put(&addresses->takers, address, mem_strdup(key)));
+    char *address = strmap_remove(&addresses->by_service, key);
+    uint32_t number;
+
+    if (!address)
+        return;
+    free(strmap_remove(&addresses->takers, address));
+    if (ip4_parse(address, &number) == 0)
+        addresses->lowest = MIN_OF(addresses->lowest, number - addresses->range.base);
+    free(address);
 }
 
-static void release_all_of(Addresses *addresses, const char *key, const char *but)
+static void take(Addresses *addresses, const char *address, const char *key)
 {
-    bool again = true;
-
-    while (again) {
-        again = false;
-        STRMAP_EACH(&addresses->takers, slot)
-        {
-            if (!str_equal(slot->value, key) || str_equal(slot->key, but))
-                continue;
-            free(strmap_remove(&addresses->takers, slot->key));
-            again = true; /* the map has moved: begin anew */
-            break;
-        }
-    }
+    if (str_equal(strmap_get(&addresses->by_service, key), address))
+        return;
+    release(addresses, key);
+    free(strmap_put(&addresses->takers, address, mem_strdup(key)));
+    strmap_put(&addresses->by_service, key, mem_strdup(address));
 }
 
 static bool may_take(const Addresses *addresses, const char *address, const char *key)
@@ -64,7 +67,7 @@ static bool may_take(const Addresses *addresses, const char *address, const char
 }
 
 /* The one asked for, the one it has, or the lowest free one; false: none is left. */
-static bool choose(const Addresses *addresses, const Service *service, const char *key,
+static bool choose(Addresses *addresses, const Service *service, const char *key,
                    char ret[static 16])
 {
     const char *asked = service->spec.load_balancer_ip, *has = address_of(service);
@@ -78,8 +81,8 @@ static bool choose(const Addresses *addresses, const Service *service, const cha
         snprintf(ret, 16, "%s", has);
         return true;
     }
-    for (uint32_t i = 1; i + 1 < n; i++) {
-        ip4_print(addresses->range.base + i, ret);
+    for (; addresses->lowest + 1 < n; addresses->lowest++) {
+        ip4_print(addresses->range.base + addresses->lowest, ret);
         if (may_take(addresses, ret, key))
             return true;
     }
@@ -110,7 +113,7 @@ static void reconcile_service(Reconcile *reconcile)
     char address[16];
 
     if (!service || !wants_address(service)) {
-        release_all_of(addresses, reconcile->key, NULL);
+        release(addresses, reconcile->key);
         if (service && service->status.load_balancer.ingress.n &&
             str_empty(service->spec.load_balancer_class) &&
             !str_equal(service->spec.type, "LoadBalancer"))
@@ -124,7 +127,6 @@ static void reconcile_service(Reconcile *reconcile)
         reconcile->failed = true; /* one may become free */
     } else {
         take(addresses, address, reconcile->key);
-        release_all_of(addresses, reconcile->key, address);
         if (!str_equal(address_of(service), address)) {
             write_status(reconcile, object, address);
             event_record(reconcile->controller->events, object, "Normal", "EnsuredLoadBalancer",
@@ -156,6 +158,7 @@ static void start(Controller *controller)
 {
     Addresses *addresses = mem_new_type(Addresses);
 
+    addresses->lowest = 1;
     controller->data = addresses;
     /* Without a range services stay <pending>, as on a cluster without a load balancer. */
     if (cidr4_parse(controller->options->load_balancer_cidr, &addresses->range))
@@ -170,6 +173,9 @@ static void stop(Controller *controller)
     STRMAP_EACH(&addresses->takers, slot)
     free(slot->value);
     strmap_deinit(&addresses->takers);
+    STRMAP_EACH(&addresses->by_service, slot)
+    free(slot->value);
+    strmap_deinit(&addresses->by_service);
     free(addresses);
 }
 

@@ -203,13 +203,14 @@ void pods_carry_out(Reconcile *reconcile, Object *about, const PodActions *actio
 
 const Pod **pods_gather(Reconcile *reconcile, const PodOwner *owner, size_t *ret_n)
 {
-    ObjectList all = control_list(reconcile->client, &reconcile->arena, &kind_pod, owner->ns);
+    ObjectList all = control_owned(reconcile, &kind_pod,
+                                   &(ObjectMeta){.uid = owner->ref.uid, .namespace = owner->ns},
+                                   owner->selector);
     const Pod **pods = arena_new_n(&reconcile->arena, const Pod *, all.n + 1);
 
-    *ret_n = 0;
     for (size_t i = 0; i < all.n; i++)
-        if (pod_owner_is_concerned(owner, object_meta(all.v[i])))
-            pods[(*ret_n)++] = all.v[i]->value;
+        pods[i] = all.v[i]->value;
+    *ret_n = all.n;
     return pods;
 }
 

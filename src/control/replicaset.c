@@ -84,6 +84,8 @@ static void start(Controller *controller)
 {
     controller_watch(controller, &kind_replica_set, controller_enqueue_self);
     controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_replica_set);
 }
 
 const ControllerOps replicaset_controller = {

@@ -11,6 +11,7 @@
 
 #include "api/object.h"
 #include "base/strmap.h"
+#include "base/vec.h"
 #include "control/controllers.h"
 #include "control/pod.h"
 
@@ -18,8 +19,10 @@
 #define CLAIMS_NS (2 * NS_PER_SEC)
 
 typedef struct Scheduler {
-    StrMap waiting; /* keys of pods without a node: is there anyone to wake? */
+    StrMap waiting; /* keys of pods without a node */
     StrMap assumed; /* key -> Object: bindings under way */
+    Placed *placed; /* kept from the watch, and from the bindings under way */
+    Timer wake;     /* all that wait are looked at again */
 } Scheduler;
 
 typedef struct Lookup {
@@ -44,41 +47,26 @@ static bool wants_us(const Pod *pod)
             str_equal(pod->spec.scheduler_name, "default-scheduler"));
 }
 
-static bool same_pod(const Pod *a, const Pod *b)
+static bool takes_room(const Object *object)
 {
-    return str_equal(a->metadata.uid, b->metadata.uid);
-}
+    const Pod *pod = OBJECT_AS(Pod, object);
 
-static void gather(Reconcile *reconcile, ScheduleInput *in)
-{
-    Scheduler *scheduler = reconcile->controller->data;
-    ObjectList pods = control_list(reconcile->client, &reconcile->arena, &kind_pod, NULL);
-
-    in->placed = arena_new_n(&reconcile->arena, const Pod *, pods.n + scheduler->assumed.n + 1);
-    for (size_t i = 0; i < pods.n; i++) {
-        const Pod *pod = OBJECT_AS(Pod, pods.v[i]);
-
-        if (!str_empty(pod->spec.node_name) && !pod_has_ended(pod) && !same_pod(pod, in->pod))
-            in->placed[in->n_placed++] = pod;
-    }
-    STRMAP_EACH(&scheduler->assumed, slot)
-    {
-        const Pod *pod = OBJECT_AS(Pod, (Object *)slot->value);
-        Object *now =
-            client_get(reconcile->client, &kind_pod, pod->metadata.namespace, pod->metadata.name);
-
-        if (now && str_empty(OBJECT_AS(Pod, now)->spec.node_name) && !same_pod(pod, in->pod))
-            in->placed[in->n_placed++] = pod;
-    }
+    return !str_empty(pod->spec.node_name) && !pod_has_ended(pod);
 }
 
 /* ---- yes ---- */
 
-static void forget_assumed(Controller *controller, const char *key)
+/* The answer is there: either the watch has said, or will say, that the pod is on the node, or it
+ * does not come. */
+static void forget_assumed(Reconcile *reconcile, bool bound)
 {
-    Scheduler *scheduler = controller->data;
+    Scheduler *scheduler = reconcile->controller->data;
+    Object *pod = strmap_remove(&scheduler->assumed, reconcile->key);
+    Object *now = client_get(reconcile->client, &kind_pod, reconcile->ns, reconcile->name);
 
-    object_unref(strmap_remove(&scheduler->assumed, key));
+    if (pod && !bound && !(now && takes_room(now)))
+        placed_remove(scheduler->placed, pod);
+    object_unref(pod);
 }
 
 static void on_bound(Reconcile *reconcile, void *data, const ApiStatus *status,
@@ -92,7 +80,7 @@ static void on_bound(Reconcile *reconcile, void *data, const ApiStatus *status,
                      reconcile->controller->options->node_name);
     else if (status->reason != STATUS_NOT_FOUND)
         reconcile->failed = true;
-    forget_assumed(reconcile->controller, reconcile->key);
+    forget_assumed(reconcile, status->reason == STATUS_OK);
 }
 
 static void bind(Reconcile *reconcile, Object *pod)
@@ -109,6 +97,7 @@ static void bind(Reconcile *reconcile, Object *pod)
     binding->target.kind = "Node";
     binding->target.name = arena_strdup(arena, reconcile->controller->options->node_name);
     object_unref(strmap_put(&scheduler->assumed, reconcile->key, object_ref(pod)));
+    placed_put(scheduler->placed, pod);
     reconcile_create(reconcile, object, &(WriteOptions){.subresource = "binding"}, on_bound, pod);
 }
 
@@ -154,6 +143,7 @@ static void refuse(Reconcile *reconcile, const Object *object, const char *messa
 
 static void reconcile_pod(Reconcile *reconcile)
 {
+    Scheduler *scheduler = reconcile->controller->data;
     Object *object = reconcile_object(reconcile, &kind_pod);
     const char *node_name = reconcile->controller->options->node_name;
     Lookup lookup = {.base.find = find_claim, .client = reconcile->client};
@@ -170,7 +160,8 @@ static void reconcile_pod(Reconcile *reconcile)
     in.pod = OBJECT_AS(Pod, object);
     node = client_get(reconcile->client, &kind_node, NULL, node_name);
     in.node = node ? OBJECT_AS(Node, node) : NULL;
-    gather(reconcile, &in);
+    in.placed = scheduler->placed;
+    in.pods = controller_index(reconcile->controller, &kind_pod);
     message = schedule_check(&in, &soon);
     left_ns = object_meta(object)->creation_timestamp.seconds * NS_PER_SEC + CLAIMS_NS -
               clock_wall_ns(reconcile->controller->options->clock);
@@ -185,19 +176,44 @@ static void reconcile_pod(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static bool on_candidate(void *data, Object *object)
+static int compare_keys(const void *a, const void *b)
 {
-    if (wants_us(OBJECT_AS(Pod, object)))
-        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
-    return true;
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static void on_wake(Timer *timer)
+{
+    Controller *controller = timer->data;
+    Scheduler *scheduler = controller->data;
+    VEC(const char *) keys = VEC_INIT;
+
+    STRMAP_EACH(&scheduler->waiting, slot)
+    VEC_PUSH(&keys, slot->key);
+    if (keys.n) /* in an order that does not depend on the hash */
+        qsort(keys.v, keys.n, sizeof(*keys.v), compare_keys);
+    for (size_t i = 0; i < keys.n; i++)
+        workqueue_add(controller->queue, keys.v[i]);
+    VEC_DEINIT(&keys);
+}
+
+/* Many reasons come at once, such as pods that go; all that wait are looked at once for them. */
 static void wake_waiting(Controller *controller)
 {
     Scheduler *scheduler = controller->data;
 
     if (scheduler->waiting.n > 0)
-        client_list(controller->client, &kind_pod, NULL, on_candidate, controller);
+        timer_start(controller->options->clock, &scheduler->wake, 0);
+}
+
+static void note_placed(Scheduler *scheduler, const WatchEvent *event, const char *key)
+{
+    const Object *assumed = strmap_get(&scheduler->assumed, key);
+
+    if (event->type != WATCH_DELETED && takes_room(event->object))
+        placed_put(scheduler->placed, event->object);
+    else if (event->type == WATCH_DELETED || !assumed ||
+             !str_equal(object_meta(assumed)->uid, object_meta(event->object)->uid))
+        placed_remove(scheduler->placed, event->object);
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)
@@ -206,6 +222,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
     const Pod *pod = OBJECT_AS(Pod, event->object);
     _free_ char *key = mem_printf("%s/%s", pod->metadata.namespace, pod->metadata.name);
 
+    note_placed(scheduler, event, key);
     if (event->type != WATCH_DELETED && wants_us(pod)) {
         strmap_put(&scheduler->waiting, key, scheduler);
         workqueue_add(controller->queue, key);
@@ -216,14 +233,24 @@ static void on_pod(Controller *controller, const WatchEvent *event)
         wake_waiting(controller);
 }
 
+static void wake_one(void *data, Object *object)
+{
+    if (wants_us(OBJECT_AS(Pod, object)))
+        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+}
+
+/* Only pods that mount it can care. */
 static void on_claim(Controller *controller, const WatchEvent *event)
 {
+    const ObjectMeta *meta = object_meta(event->object);
     const char *phase = OBJECT_AS(PersistentVolumeClaim, event->object)->status.phase;
+    _free_ char *key = NULL;
 
     if (event->type == WATCH_MODIFIED && event->before &&
         str_equal(phase, OBJECT_AS(PersistentVolumeClaim, event->before)->status.phase))
         return;
-    wake_waiting(controller);
+    key = mem_printf("v/%s/%s", str_or(meta->namespace, ""), meta->name);
+    object_index_each(controller_index(controller, &kind_pod), key, wake_one, controller);
 }
 
 /* Heartbeats change nothing that matters here, but come rarely. */
@@ -234,7 +261,13 @@ static void on_node(Controller *controller, const WatchEvent *event _unused_)
 
 static void start(Controller *controller)
 {
-    controller->data = mem_new_type(Scheduler);
+    Scheduler *scheduler = mem_new_type(Scheduler);
+
+    scheduler->placed = placed_new();
+    scheduler->wake.on_fire = on_wake;
+    scheduler->wake.data = controller;
+    controller->data = scheduler;
+    controller_index(controller, &kind_pod);
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
     controller_watch(controller, &kind_node, on_node);
@@ -248,6 +281,8 @@ static void stop(Controller *controller)
     object_unref(slot->value);
     strmap_deinit(&scheduler->assumed);
     strmap_deinit(&scheduler->waiting);
+    placed_free(scheduler->placed);
+    timer_stop(controller->options->clock, &scheduler->wake);
     free(scheduler);
 }
 

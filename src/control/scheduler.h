@@ -5,6 +5,7 @@
 
 #include "api/generated.h"
 #include "base/arena.h"
+#include "control/object_index.h"
 
 typedef struct ClaimLookup ClaimLookup;
 struct ClaimLookup {
@@ -12,12 +13,30 @@ struct ClaimLookup {
                                          const char *name);
 };
 
+/* What a pod asks for. */
+typedef struct Demand {
+    int64_t milli_cpu, memory, storage;
+} Demand;
+
+Demand schedule_demand(const Pod *pod);
+
+/* The pods that are on the node, or about to be, and have not ended. Each may be put again when it
+ * has changed. */
+typedef struct Placed Placed;
+Placed *placed_new(void);
+Placed *placed_free(Placed *placed);
+void placed_put(Placed *placed, Object *pod);
+void placed_remove(Placed *placed, const Object *pod); /* does nothing if it is not there */
+bool placed_has(const Placed *placed, const Object *pod);
+size_t placed_count(const Placed *placed);
+Demand placed_used(const Placed *placed);
+bool placed_port_is_taken(const Placed *placed, const ContainerPort *port);
+
 typedef struct ScheduleInput {
     const Pod *pod;
-    const Node *node; /* NULL: there is none */
-    const Pod *
-        *placed; /* pods on the node, or about to be, that have not ended; without pod itself */
-    size_t n_placed;
+    const Node *node;        /* NULL: there is none */
+    const Placed *placed;    /* without pod itself */
+    const ObjectIndex *pods; /* of all pods; see shared_index_keys */
     const ClaimLookup *claims;
     Arena *arena;
 } ScheduleInput;

@@ -24,6 +24,44 @@ static void add_reason(Reasons *reasons, const char *reason)
         reasons->v[reasons->n++] = reason;
 }
 
+/* ---- pods on the node ---- */
+
+static const char *ns_of(const Pod *pod)
+{
+    return str_or(pod->metadata.namespace, "");
+}
+
+/* What is asked about another pod; NULL: nothing more than that it is there. */
+typedef bool (*Question)(const ScheduleInput *in, const void *about, const Pod *other);
+
+typedef struct Asked {
+    const ScheduleInput *in;
+    Question question;
+    const void *about;
+    bool yes;
+} Asked;
+
+static void ask(void *data, Object *object)
+{
+    Asked *asked = data;
+    const Pod *other = OBJECT_AS(Pod, object);
+
+    if (asked->yes || str_equal(other->metadata.uid, asked->in->pod->metadata.uid) ||
+        !placed_has(asked->in->placed, object))
+        return;
+    asked->yes = !asked->question || asked->question(asked->in, asked->about, other);
+}
+
+/* Is the answer yes for a pod on the node that the index has under the key? */
+static bool any_placed(const ScheduleInput *in, const char *key, Question question,
+                       const void *about)
+{
+    Asked asked = {in, question, about, false};
+
+    object_index_each(in->pods, key, ask, &asked);
+    return asked.yes;
+}
+
 /* ---- claims ---- */
 
 static const PersistentVolumeClaim *claim_of(const ScheduleInput *in, const Pod *pod, size_t volume,
@@ -78,20 +116,6 @@ static void filter_claims_are_bound(const ScheduleInput *in, Reasons *reasons)
     }
 }
 
-static bool mounts(const Pod *pod, const char *ns, const char *claim)
-{
-    if (!str_equal(pod->metadata.namespace, ns))
-        return false;
-    for (size_t i = 0; i < pod->spec.volumes.n; i++) {
-        const PersistentVolumeClaimVolumeSource *source =
-            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
-
-        if (source && str_equal(source->claim_name, claim))
-            return true;
-    }
-    return false;
-}
-
 static bool is_single_pod(const PersistentVolumeClaim *claim)
 {
     for (size_t i = 0; i < claim->spec.access_modes.n; i++)
@@ -108,13 +132,12 @@ static void filter_single_pod_claims(const ScheduleInput *in, Reasons *reasons)
 
         if (!claim || !is_single_pod(claim))
             continue;
-        for (size_t k = 0; k < in->n_placed; k++)
-            if (mounts(in->placed[k], in->pod->metadata.namespace, name)) {
-                add_reason(reasons, "node(s) unavailable due to PersistentVolumeClaim with "
-                                    "ReadWriteOncePod access mode "
-                                    "already in-use by another pod");
-                return;
-            }
+        if (any_placed(in, arena_printf(in->arena, "v/%s/%s", ns_of(in->pod), name), NULL, NULL)) {
+            add_reason(reasons, "node(s) unavailable due to PersistentVolumeClaim with "
+                                "ReadWriteOncePod access mode "
+                                "already in-use by another pod");
+            return;
+        }
     }
 }
 
@@ -260,42 +283,11 @@ static void filter_node_selector(const ScheduleInput *in, Reasons *reasons)
 
 /* ---- ports and resources ---- */
 
-static bool ports_clash(const ContainerPort *a, const ContainerPort *b)
-{
-    const char *x = str_or(a->host_ip, "0.0.0.0"), *y = str_or(b->host_ip, "0.0.0.0");
-
-    return a->host_port && a->host_port == b->host_port &&
-           str_equal(str_or(a->protocol, "TCP"), str_or(b->protocol, "TCP")) &&
-           (str_equal(x, y) || str_equal(x, "0.0.0.0") || str_equal(y, "0.0.0.0"));
-}
-
-static bool has_port(const Container *container, const ContainerPort *port)
-{
-    for (size_t k = 0; k < container->ports.n; k++)
-        if (ports_clash(port, &container->ports.v[k]))
-            return true;
-    return false;
-}
-
-/* Init containers end and give theirs back, but sidecars stay. */
-static bool port_is_taken(const Pod *pod, const ContainerPort *port)
-{
-    for (size_t i = 0; i < pod->spec.init_containers.n; i++)
-        if (str_equal(pod->spec.init_containers.v[i].restart_policy, "Always") &&
-            has_port(&pod->spec.init_containers.v[i], port))
-            return true;
-    for (size_t i = 0; i < pod->spec.containers.n; i++)
-        if (has_port(&pod->spec.containers.v[i], port))
-            return true;
-    return false;
-}
-
 static bool ports_are_free(const ScheduleInput *in, const Container *container)
 {
     for (size_t k = 0; k < container->ports.n; k++)
-        for (size_t p = 0; p < in->n_placed; p++)
-            if (port_is_taken(in->placed[p], &container->ports.v[k]))
-                return false;
+        if (placed_port_is_taken(in->placed, &container->ports.v[k]))
+            return false;
     return true;
 }
 
@@ -313,71 +305,15 @@ static void filter_ports(const ScheduleInput *in, Reasons *reasons)
         add_reason(reasons, "node(s) didn't have free ports for the requested pod ports");
 }
 
-typedef struct Demand {
-    int64_t milli_cpu, memory, storage;
-} Demand;
-
-static void add_requests(Demand *demand, const ResourceRequirements *resources)
-{
-    const StringMap *requests = &resources->requests;
-    const char *cpu = string_map_get(requests, "cpu"), *memory = string_map_get(requests, "memory");
-    const char *storage = string_map_get(requests, "ephemeral-storage");
-
-    demand->milli_cpu += cpu ? quantity_milli(cpu) : 0;
-    demand->memory += memory ? quantity_value(memory) : 0;
-    demand->storage += storage ? quantity_value(storage) : 0;
-}
-
-/* Init containers run one after the other, before the others, beside the sidecars that were started
- * before them. */
-static Demand demand_of(const Pod *pod)
-{
-    Demand all = {0}, sidecars = {0}, peak = {0};
-
-    for (size_t i = 0; i < pod->spec.init_containers.n; i++) {
-        const Container *container = &pod->spec.init_containers.v[i];
-        Demand now = sidecars;
-
-        add_requests(&now, &container->resources);
-        if (str_equal(container->restart_policy, "Always"))
-            sidecars = now;
-        peak.milli_cpu = MAX_OF(peak.milli_cpu, now.milli_cpu);
-        peak.memory = MAX_OF(peak.memory, now.memory);
-        peak.storage = MAX_OF(peak.storage, now.storage);
-    }
-    all = sidecars;
-    for (size_t i = 0; i < pod->spec.containers.n; i++)
-        add_requests(&all, &pod->spec.containers.v[i].resources);
-    all.milli_cpu = MAX_OF(all.milli_cpu, peak.milli_cpu);
-    all.memory = MAX_OF(all.memory, peak.memory);
-    all.storage = MAX_OF(all.storage, peak.storage);
-    if (pod->spec.resources) { /* what the pod asks for as a whole goes before its parts */
-        const StringMap *requests = &pod->spec.resources->requests;
-        const char *cpu = string_map_get(requests, "cpu");
-        const char *memory = string_map_get(requests, "memory");
-
-        all.milli_cpu = cpu ? quantity_milli(cpu) : all.milli_cpu;
-        all.memory = memory ? quantity_value(memory) : all.memory;
-    }
-    return all;
-}
-
 static void filter_resources(const ScheduleInput *in, Reasons *reasons)
 {
     const StringMap *has = &in->node->status.allocatable;
     const char *cpu = string_map_get(has, "cpu"), *memory = string_map_get(has, "memory");
     const char *storage = string_map_get(has, "ephemeral-storage"),
                *pods = string_map_get(has, "pods");
-    Demand want = demand_of(in->pod), used = {0};
+    Demand want = schedule_demand(in->pod), used = placed_used(in->placed);
 
-    for (size_t i = 0; i < in->n_placed; i++) {
-        Demand d = demand_of(in->placed[i]);
-
-        used.milli_cpu += d.milli_cpu;
-        used.memory += d.memory;
-        used.storage += d.storage;
-    }
-    if (pods && (int64_t)in->n_placed + 1 > quantity_value(pods))
+    if (pods && (int64_t)placed_count(in->placed) + 1 > quantity_value(pods))
         add_reason(reasons, "Too many pods");
     if (cpu && want.milli_cpu > 0 && used.milli_cpu + want.milli_cpu > quantity_milli(cpu))
         add_reason(reasons, "Insufficient cpu");
@@ -419,39 +355,85 @@ static bool repels(const ScheduleInput *in, const Pod *who, const Pod *whom)
     return false;
 }
 
+static bool is_meant(const ScheduleInput *in, const void *term, const Pod *other)
+{
+    return term_matches(in, term, other, in->pod->metadata.namespace);
+}
+
+static bool repels_us(const ScheduleInput *in, const void *about _unused_, const Pod *other)
+{
+    return repels(in, other, in->pod);
+}
+
+/* Does a pod on the node match the term? Looks at those that have the label that the selector asks
+ * for first; where it asks for none, at all of the namespace. */
+static bool any_matches(const ScheduleInput *in, const PodAffinityTerm *term, const char *ns)
+{
+    const Requirement *r = selector_narrow(selector_from_api(in->arena, term->label_selector));
+
+    if (!r)
+        return any_placed(in, arena_printf(in->arena, "l/%s/", ns), is_meant, term);
+    for (size_t i = 0; i < r->values.n; i++)
+        if (any_placed(in, arena_printf(in->arena, "l/%s/%s=%s", ns, r->key, r->values.v[i]),
+                       is_meant, term))
+            return true;
+    return false;
+}
+
+static bool is_beside(const ScheduleInput *in, const PodAffinityTerm *term)
+{
+    if (term->namespace_selector) /* only an empty one counts: all namespaces */
+        return any_placed(in, "l/", is_meant, term);
+    if (!term->namespaces.n)
+        return any_matches(in, term, ns_of(in->pod));
+    for (size_t i = 0; i < term->namespaces.n; i++)
+        if (any_matches(in, term, str_or(term->namespaces.v[i], "")))
+            return true;
+    return false;
+}
+
 static bool finds_company(const ScheduleInput *in, const PodAffinityTerm *term)
 {
-    for (size_t i = 0; i < in->n_placed; i++)
-        if (term_matches(in, term, in->placed[i], in->pod->metadata.namespace))
-            return true;
     /* The first of a group that wants to be together may start. */
-    return term_matches(in, term, in->pod, in->pod->metadata.namespace);
+    return is_beside(in, term) || term_matches(in, term, in->pod, in->pod->metadata.namespace);
+}
+
+static bool is_repelled_in(const ScheduleInput *in, const char *ns)
+{
+    const StringMap *labels = &in->pod->metadata.labels;
+
+    for (size_t i = 0; i < labels->n; i++)
+        if (any_placed(in,
+                       arena_printf(in->arena, "x/%s/%s=%s", ns, labels->v[i].key,
+                                    str_or(labels->v[i].value, "")),
+                       repels_us, NULL))
+            return true;
+    return any_placed(in, arena_printf(in->arena, "x/%s/", ns), repels_us, NULL);
 }
 
 static void filter_company(const ScheduleInput *in, Reasons *reasons)
 {
     const Affinity *affinity = in->pod->spec.affinity;
+    const PodAffinityTermArray *terms;
 
     if (affinity && affinity->pod_affinity) {
-        const PodAffinityTermArray *terms =
-            &affinity->pod_affinity->required_during_scheduling_ignored_during_execution;
-
+        terms = &affinity->pod_affinity->required_during_scheduling_ignored_during_execution;
         for (size_t i = 0; i < terms->n; i++)
             if (!finds_company(in, &terms->v[i])) {
                 add_reason(reasons, "node(s) didn't match pod affinity rules");
                 return;
             }
     }
-    for (size_t i = 0; i < in->n_placed; i++) {
-        if (repels(in, in->pod, in->placed[i])) {
-            add_reason(reasons, "node(s) didn't match pod anti-affinity rules");
-            return;
-        }
-        if (repels(in, in->placed[i], in->pod)) {
-            add_reason(reasons, "node(s) didn't satisfy existing pods anti-affinity rules");
-            return;
-        }
+    if (affinity && affinity->pod_anti_affinity) {
+        terms = &affinity->pod_anti_affinity->required_during_scheduling_ignored_during_execution;
+        for (size_t i = 0; i < terms->n; i++)
+            if (is_beside(in, &terms->v[i])) {
+                add_reason(reasons, "node(s) didn't match pod anti-affinity rules");
+                return;
+            }
     }
+    if (is_repelled_in(in, ns_of(in->pod)) || is_repelled_in(in, "*"))
+        add_reason(reasons, "node(s) didn't satisfy existing pods anti-affinity rules");
 }
 
 /* ---- the table ---- */

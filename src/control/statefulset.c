@@ -212,14 +212,6 @@ static void write_status(Reconcile *reconcile)
 
 /* ---- gathering ---- */
 
-static bool belongs(const ObjectMeta *meta, const StatefulSet *set, const Selector *selector)
-{
-    const OwnerReference *ref = meta_controller(meta);
-
-    return ref ? str_equal(ref->uid, set->metadata.uid)
-               : selector_matches_labels(selector, &meta->labels);
-}
-
 static void gather_claims_of(Reconcile *reconcile, PlanInput *input, size_t *cap, int64_t ordinal)
 {
     for (size_t i = 0; i < input->set->spec.volume_claim_templates.n; i++) {
@@ -264,20 +256,18 @@ static void gather(Reconcile *reconcile, const StatefulSet *set, PlanInput *inpu
 {
     Arena *arena = &reconcile->arena;
     Selector *selector = selector_from_api(arena, set->spec.selector);
-    ObjectList pods = control_list(reconcile->client, arena, &kind_pod, reconcile->ns);
+    ObjectList pods = control_owned(reconcile, &kind_pod, &set->metadata, selector);
     ObjectList revisions =
-        control_list(reconcile->client, arena, &kind_controller_revision, reconcile->ns);
+        control_owned(reconcile, &kind_controller_revision, &set->metadata, selector);
 
     *input =
         (PlanInput){.set = set, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
     input->pods = arena_new_n(arena, const Pod *, pods.n + 1);
     for (size_t i = 0; i < pods.n; i++)
-        if (belongs(object_meta(pods.v[i]), set, selector))
-            input->pods[input->n_pods++] = pods.v[i]->value;
+        input->pods[input->n_pods++] = pods.v[i]->value;
     input->revisions = arena_new_n(arena, const ControllerRevision *, revisions.n + 1);
     for (size_t i = 0; i < revisions.n; i++)
-        if (belongs(object_meta(revisions.v[i]), set, selector))
-            input->revisions[input->n_revisions++] = revisions.v[i]->value;
+        input->revisions[input->n_revisions++] = revisions.v[i]->value;
     gather_claims(reconcile, input);
 }
 
@@ -403,6 +393,9 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_controller_revision, on_revision);
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_controller_revision);
+    controller_index(controller, &kind_stateful_set);
 }
 
 const ControllerOps statefulset_controller = {

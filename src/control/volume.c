@@ -442,11 +442,27 @@ static bool awaits_consumer(const PersistentVolumeClaim *claim, const StorageCla
            !string_map_get(&claim->metadata.annotations, "volume.kubernetes.io/selected-node");
 }
 
+/* Those that are reserved for the claim, and those that are reserved for nobody. */
+static ObjectList volumes_for(Reconcile *reconcile, const PersistentVolumeClaim *claim)
+{
+    const ObjectIndex *index = controller_index(reconcile->controller, &kind_persistent_volume);
+    Arena *arena = &reconcile->arena;
+    ObjectList reserved = object_index_list(
+        index, arena,
+        arena_printf(arena, "r/%s/%s", claim->metadata.namespace, claim->metadata.name));
+    ObjectList available = object_index_list(index, arena, "a/"), all;
+
+    all.n = reserved.n + available.n;
+    all.v = arena_new_n(arena, Object *, all.n + 1);
+    memcpy(all.v, reserved.v, reserved.n * sizeof(*all.v));
+    memcpy(all.v + reserved.n, available.v, available.n * sizeof(*all.v));
+    return all;
+}
+
 static void find_volume(Reconcile *reconcile, Object *object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
-    ObjectList volumes =
-        control_list(reconcile->client, &reconcile->arena, &kind_persistent_volume, NULL);
+    ObjectList volumes = volumes_for(reconcile, claim);
     Object *volume = volume_choose(&reconcile->arena, volumes.v, volumes.n, claim);
     Object *class;
 
@@ -673,13 +689,12 @@ typedef struct VolumeFinder {
     const PersistentVolumeClaim *claim;
 } VolumeFinder;
 
-static bool on_volume_of_claim(void *data, Object *object)
+static void on_volume_of_claim(void *data, Object *object)
 {
     const VolumeFinder *finder = data;
 
     if (refers_to(OBJECT_AS(PersistentVolume, object), finder->claim))
         controller_enqueue(finder->controller, NULL, object_meta(object)->name);
-    return true;
 }
 
 static void on_claim(Controller *controller, const WatchEvent *event)
@@ -688,8 +703,10 @@ static void on_claim(Controller *controller, const WatchEvent *event)
 
     if (event->type == WATCH_DELETED) {
         /* A volume may be reserved for a claim that never came to name it. */
-        client_list(controller->client, &kind_persistent_volume, NULL, on_volume_of_claim,
-                    &(VolumeFinder){controller, claim});
+        _free_ char *key = mem_printf("r/%s/%s", claim->metadata.namespace, claim->metadata.name);
+
+        object_index_each(controller_index(controller, &kind_persistent_volume), key,
+                          on_volume_of_claim, &(VolumeFinder){controller, claim});
         return;
     }
     controller_enqueue(controller, claim->metadata.namespace, claim->metadata.name);
@@ -725,6 +742,7 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
     controller_watch(controller, &kind_persistent_volume, on_volume);
     controller_watch(controller, &kind_storage_class, on_class);
+    controller_index(controller, &kind_persistent_volume);
     controller_enqueue(controller, NULL, "");
 }
 

@@ -112,3 +112,9 @@ bool growth_is_linear(WorkAt at, void *data, size_t small, size_t large, Growth 
     each = ret->work[2] / (4 * large);
     return ret->ratio <= (each < LIGHT ? TOO_FAST_LIGHT : TOO_FAST);
 }
+
+bool growth_is_below(WorkAt at, void *data, size_t n, double limit, Growth *ret)
+{
+    ret->ratio = ratio_at(at, data, n, ret);
+    return ret->ratio <= limit;
+}

@@ -33,5 +33,8 @@ typedef struct Growth {
  * there is measured again at large ones, where lower terms no longer matter. True: it grows no
  * faster than n log n. */
 bool growth_is_linear(WorkAt at, void *data, size_t small, size_t large, Growth *ret);
+/* The same at one size and with a limit of its own: for work that is known not to sort, where each
+ * item costs so much that a scan of all others can hide behind it. */
+bool growth_is_below(WorkAt at, void *data, size_t n, double limit, Growth *ret);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "api/object.h"
 #include "codec/json.h"
+#include "control/object_index.h"
 #include "control/scheduler.h"
 
 #define NO(reason, hint) \
@@ -121,18 +122,28 @@ static void run_case(void **state)
     Arena arena = ARENA_INIT;
     Lookup lookup = {.base.find = find,
                      .claim = parse(&arena, &type_PersistentVolumeClaim, c->claim)};
-    const Pod *other = parse(&arena, &type_Pod, c->other);
+    Pod *other = parse(&arena, &type_Pod, c->other);
+    Object object = {.refs = 1, .kind = &kind_pod, .value = other};
+    Placed *placed = placed_new();
+    ObjectIndex *pods = object_index_new(shared_index_keys(&kind_pod));
     ScheduleInput in = {
         .pod = parse(&arena, &type_Pod, c->pod),
         .node = parse(&arena, &type_Node, c->node),
-        .placed = &other,
-        .n_placed = other ? 1 : 0,
+        .placed = placed,
+        .pods = pods,
         .claims = &lookup.base,
         .arena = &arena,
     };
+    const char *message;
     bool soon;
-    const char *message = schedule_check(&in, &soon);
 
+    if (other) {
+        other->metadata.name = "other";
+        other->metadata.uid = "other";
+        placed_put(placed, &object);
+        object_index_update(pods, &(WatchEvent){.type = WATCH_ADDED, .object = &object});
+    }
+    message = schedule_check(&in, &soon);
     assert_int_equal(soon, message && strstr(message, "unbound immediate") != NULL);
 
     if (c->message) {
@@ -141,6 +152,8 @@ static void run_case(void **state)
     } else {
         assert_null(message);
     }
+    placed_free(placed);
+    object_index_free(pods);
     arena_clear(&arena);
 }
 
