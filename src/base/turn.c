@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/turn.h"
 
 /* Work that is shorter than this is never the answer to what took so long. */
@@ -27,6 +28,7 @@ static struct {
     TurnWork *work;
     uint64_t began_ns, idle_ns; /* at the beginning of this turn */
     uint64_t turns;
+    int64_t last_long_ns;
     int64_t longest_ns;
     char longest[256];
     void (*report)(const char *text);
@@ -129,8 +131,16 @@ static void on_prepare(uv_prepare_t *prepare)
     watch.longest_ns = 0;
     *watch.longest = 0;
     pthread_mutex_unlock(&watch.mutex);
-    if (*text)
+    if (*text) {
+        watch.last_long_ns = (int64_t)now;
+        metric_inc(metric_single(METRIC_LONG_TURNS));
         report(text);
+    }
+}
+
+int64_t turn_last_long_ns(void)
+{
+    return watch.last_long_ns;
 }
 
 static size_t copy_text(char *to, size_t room, const char *text)

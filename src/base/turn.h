@@ -34,6 +34,9 @@ typedef struct TurnWork {
 void turn_watch_start(struct uv_loop_s *loop);
 void turn_watch_stop(void);
 
+/* When a turn that took too long ended last (monotonic); 0: none has. */
+int64_t turn_last_long_ns(void);
+
 /* On the loop's thread. "reconcile", "garbage-collector", "default/web"; "request", "GET", "/api".
  * The detail may be NULL. */
 void turn_work_begin(TurnWork *work, const char *kind, const char *name, const char *detail);

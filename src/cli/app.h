@@ -39,6 +39,8 @@ typedef struct App {
     ServiceProxy *proxy;
     NodeAgent *node;
     ControlSocket *socket;
+    HealthPart health[4];
+    int64_t net_failed_ns; /* when a change of the network failed last; 0: none has */
     bool stopping;
     bool failed; /* before it was ready: what it made is taken back */
 } App;
@@ -49,6 +51,9 @@ void app_find_files(App *app, const char *program);
 /* certificate.c: the server's certificate, for new connections. */
 int app_use_certificate(App *app, struct ssl_ctx_st **ret, Err *reterr);
 void app_watch_certificate(App *app); /* renews it in time */
+
+/* health.c: the parts of /readyz that the API server does not know. */
+void app_watch_health(App *app);
 
 /* The calls that commands make. */
 void app_call_services(void *app, HttpRequest *request);

@@ -31,8 +31,12 @@
 
 static void log_net_error(void *data, const Err *err)
 {
-    (void)data;
-    log_error("net", "%s; trying again", err->message);
+    App *app = data;
+
+    app->net_failed_ns = clock_mono_ns(app->clock);
+    log_err_limited(NULL, LOG_LEVEL_ERROR, "net", err,
+                    "a change of the network failed, and is "
+                    "tried again");
 }
 
 static char *make_token(void *data, Arena *arena, const Object *pod, const char *service_account,
@@ -77,7 +81,8 @@ static int open_net(App *app, Err *reterr)
                           .load_balancer_cidr = o->load_balancer_cidr,
                           .dns_ip = o->dns_ip,
                           .run_dir = o->run,
-                          .on_error = log_net_error};
+                          .on_error = log_net_error,
+                          .on_error_data = app};
 
     return o->no_network ? 0 : net_open(&app->loop, &options, &app->net, reterr);
 }
@@ -318,6 +323,7 @@ static int start(App *app, Err *reterr)
     if (r < 0)
         return r;
     start_control(app);
+    app_watch_health(app);
     r = start_node(app, reterr);
     if (r == 0)
         r = app_open_socket(app, reterr);
@@ -442,6 +448,7 @@ int command_server(const char *program, Options *options)
     watch_signals(app);
     r = start(app, &err);
     if (r < 0) {
+        log_err_limited(NULL, LOG_LEVEL_ERROR, "server", &err, "the server does not start");
         fail(&err);
         app->failed = true;
         app_stop(app);

@@ -13,6 +13,7 @@
 #include "codec/type.h"
 #include "control/controller.h"
 #include "control/controllers.h"
+#include "control/report.h"
 
 typedef struct Handler {
     Controller *controller;
@@ -66,6 +67,8 @@ static void on_watch_event(void *data, const WatchEvent *event)
     turn_work_begin(&work, "watch event of", watch->kind->plural, object_meta(event->object)->name);
     if (watch->index)
         object_index_update(watch->index, event);
+    if (watch->kind == &kind_pod)
+        report_pod_event(event);
     for (size_t i = 0; i < watch->handlers.n; i++)
         watch->handlers.v[i].on_event(watch->handlers.v[i].controller, event);
     turn_work_end(&work);
@@ -184,6 +187,7 @@ static void process(void *data, const char *key)
         slash ? arena_strndup(&reconcile->arena, key, (size_t)(slash - reconcile->key)) : "";
     reconcile->name = slash ? slash + 1 : reconcile->key;
     list_append(&controller->reconciles, &reconcile->node);
+    report_begin(reconcile);
     turn_work_begin(&work, "reconcile", controller->ops->name, key);
     controller->ops->reconcile(reconcile);
     turn_work_end(&work);
@@ -204,7 +208,9 @@ void reconcile_end(Reconcile *reconcile)
                                               : WORK_DONE;
 
     ASSERT(reconcile->pending == 0);
-    workqueue_done(reconcile->controller->queue, reconcile->key, result, reconcile->again_after_ns);
+    report_end(reconcile, result,
+               workqueue_done(reconcile->controller->queue, reconcile->key, result,
+                              reconcile->again_after_ns));
     reconcile_free(reconcile);
 }
 
@@ -224,6 +230,9 @@ static void carry_on(Reconcile *reconcile, Write *write, const ApiStatus *status
     /* A write that is answered with the revision it began with has changed nothing. */
     if (status->reason == STATUS_OK && (!object || object->revision != write->revision))
         reconcile->progress = true;
+    if (status->reason != STATUS_OK &&
+        !(write->missing_is_fine && status->reason == STATUS_NOT_FOUND))
+        report_refusal(reconcile, status);
     if (write->done)
         write->done(reconcile, write->data, status, object);
     else if (status->reason != STATUS_OK &&
@@ -420,6 +429,7 @@ Control *control_start(const ControlOptions *options)
         controller->client = options->client;
         list_init(&controller->reconciles);
         controller->queue = workqueue_new(options->clock, options->random, &queue_ops, controller);
+        workqueue_set_name(controller->queue, controller->ops->name);
         controller->events = event_recorder_new(options->client, options->clock, options->random,
                                                 controller->ops->component, NULL);
         controller->ops->start(controller);
@@ -464,5 +474,19 @@ Control *control_stop(Control *control)
     VEC_DEINIT(&control->watches);
     free(control->controllers);
     free(control);
+    return NULL;
+}
+
+const char *control_trouble(Control *control, int64_t patience_ns)
+{
+    int64_t now = clock_mono_ns(control->options.clock);
+
+    for (size_t i = 0; i < control->n_controllers; i++) {
+        LIST_EACH(&control->controllers[i].reconciles, node)
+        {
+            if (now - CONTAINER_OF(node, Reconcile, node)->began_ns > patience_ns)
+                return "a reconcile has not ended for a long time";
+        }
+    }
     return NULL;
 }

@@ -35,6 +35,8 @@ typedef struct ControlOptions {
 
 Control *control_start(const ControlOptions *options);
 Control *control_stop(Control *control); /* after this no callback comes */
+/* For health: a reconcile has been under way for longer than this. NULL: none has. */
+const char *control_trouble(Control *control, int64_t patience_ns);
 
 /* ---- for controllers ---- */
 
@@ -58,8 +60,12 @@ void workqueue_add(WorkQueue *queue, const char *key);
 /* Of two delays the earlier one counts. */
 void workqueue_add_after(WorkQueue *queue, const char *key, int64_t delay_ns);
 /* again_after_ns: requeue the key unless it has failed; negative: an event will. A key that asks to
- * run again at once, without progress, is backed off as a failure is. */
-void workqueue_done(WorkQueue *queue, const char *key, WorkResult result, int64_t again_after_ns);
+ * run again at once, without progress, is backed off as a failure is. Returns how often it has
+ * failed in a row. */
+unsigned workqueue_done(WorkQueue *queue, const char *key, WorkResult result,
+                        int64_t again_after_ns);
+/* Has the metrics workqueue_* of this name from here on. */
+void workqueue_set_name(WorkQueue *queue, const char *name);
 
 /* Events (the API kind), folded: the same reason, object and message count up instead of piling up;
  * spam is limited. */

@@ -38,6 +38,7 @@ struct Controller {
     WorkQueue *queue;
     EventRecorder *events;
     ListNode reconciles;
+    struct MetricSeries *outcomes[3]; /* of reconciles; see report.c */
     void *data;
 };
 
@@ -54,6 +55,9 @@ struct Reconcile {
     int64_t again_after_ns; /* once it has ended well; negative: when something wakes it */
     void (*then)(Reconcile *reconcile);
     void *data; /* of the reconcile, in its arena */
+    int64_t began_ns;
+    const char *refusal; /* why a write was refused, the first that matters; NULL: none was */
+    bool refused;        /* and that is not in the ordinary course of things */
 };
 
 /* Called for every event of the kind, from the loop. */

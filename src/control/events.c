@@ -8,6 +8,8 @@
  */
 #include "api/object.h"
 #include "base/list.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
 #include "base/timefmt.h"
@@ -104,6 +106,17 @@ static bool may_say(EventRecorder *recorder, const char *uid)
     return true;
 }
 
+/* An Event that is lost must at least be in the log. */
+static void on_recorded(void *data, const ApiStatus *status, Object *object)
+{
+    if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
+        status->reason == STATUS_FORBIDDEN) /* the Event or its namespace is being deleted */
+        return;
+    metric_inc(metric_single(METRIC_EVENTS_DROPPED));
+    log_limited(LOG_LEVEL_WARN, "events", "an Event could not be recorded: %s",
+                str_or(status->message, "refused"));
+}
+
 static void count_up(EventRecorder *recorder, Said *said, Time now)
 {
     char text[TIMEFMT_MAX];
@@ -112,7 +125,7 @@ static void count_up(EventRecorder *recorder, Said *said, Time now)
     timefmt_seconds(now.seconds, text);
     strbuf_printf(&patch, "{\"count\":%d,\"lastTimestamp\":\"%s\"}", ++said->count, text);
     client_patch(recorder->client, &kind_event, said->ns, said->name, PATCH_MERGE,
-                 strbuf_bytes(&patch), NULL, NULL, NULL);
+                 strbuf_bytes(&patch), NULL, on_recorded, NULL);
     list_remove(&said->node);
     list_append(&recorder->order, &said->node);
 }
@@ -179,8 +192,12 @@ static void record(EventRecorder *recorder, const Object *about, const char *fie
     Said *said = strmap_get(&recorder->said, key);
     _object_ Object *object = NULL;
 
-    if (!may_say(recorder, str_or(meta->uid, meta->name)))
+    if (!may_say(recorder, str_or(meta->uid, meta->name))) {
+        metric_inc(metric_single(METRIC_EVENTS_DROPPED));
+        log_limited(LOG_LEVEL_WARN, "events", "too many Events about %s %s/%s; left out: %s: %s",
+                    about->kind->kind, str_or(meta->namespace, ""), meta->name, reason, message);
         return;
+    }
     if (said && client_get(recorder->client, &kind_event, said->ns, said->name)) {
         count_up(recorder, said, now);
         return;
@@ -191,7 +208,7 @@ static void record(EventRecorder *recorder, const Object *about, const char *fie
     }
     object = make_event(recorder, about, field_path, type, reason, message, now);
     remember(recorder, TAKE_PTR(key), object_meta(object));
-    client_create(recorder->client, object, NULL, NULL, NULL);
+    client_create(recorder->client, object, NULL, on_recorded, NULL);
 }
 
 void event_record_field(EventRecorder *recorder, const Object *about, const char *field_path,

@@ -81,6 +81,24 @@ static void tell_success(Reconcile *reconcile, const Step *step)
                      object_meta(set)->name);
 }
 
+/* Somebody else's pod has the name: that is no race, and only a user can resolve it. Kubernetes says
+ * nothing in this case; the words are those of its other failures. */
+static void tell_taken(Reconcile *reconcile, const Step *step, const ApiStatus *status)
+{
+    const Object *set = step->sync->object;
+    const ObjectMeta *meta = object_meta(set);
+    Object *there =
+        client_get(reconcile->client, &kind_pod, meta->namespace, step->action->pod_name);
+    const OwnerReference *owner = there ? meta_controller(object_meta(there)) : NULL;
+
+    if (!there || (owner && str_equal(owner->uid, meta->uid)))
+        return;
+    event_record(reconcile->controller->events, set, "Warning", "FailedCreate",
+                 "Create Pod %s in StatefulSet %s failed error: %s and is not controlled by this "
+                 "StatefulSet",
+                 step->action->pod_name, meta->name, status->message);
+}
+
 static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus *status)
 {
     const ActionWords *words = &ACTIONS[step->action->type];
@@ -88,6 +106,8 @@ static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus
     const ObjectMeta *meta = step->action->value;
     char reason[32];
 
+    if (step->action->type == PLAN_CREATE_POD && status->reason == STATUS_ALREADY_EXISTS)
+        tell_taken(reconcile, step, status);
     /* A lost race is no news: it is tried again at once. */
     if (!words->verb || status->reason == STATUS_CONFLICT ||
         status->reason == STATUS_ALREADY_EXISTS)

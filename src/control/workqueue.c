@@ -21,6 +21,7 @@
  *   of DEADLINE_NS or more is a deadline and is kept as it is.
  */
 #include "base/list.h"
+#include "base/metrics.h"
 #include "base/strmap.h"
 #include "control/control.h"
 
@@ -37,10 +38,17 @@ typedef struct Item {
     unsigned failures;
     unsigned requeues; /* since the last progress or event */
     int64_t due_ns;    /* waiting: when it becomes ready; cooling: when it is forgotten */
+    int64_t since_ns;  /* ready, busy: since when it has been so */
     char key[];
 } Item;
 
+typedef struct QueueMetrics {
+    MetricSeries *depth, *adds, *wait, *work, *unfinished, *longest, *retries;
+} QueueMetrics;
+
 struct WorkQueue {
+    QueueMetrics metrics; /* all NULL without a name */
+    MetricCollector collector;
     Clock *clock;
     const WorkQueueOps *ops;
     void *data;
@@ -137,8 +145,11 @@ static void make_ready(WorkQueue *queue, Item *item)
         return;
     stop_cooling(item);
     item->ready = true;
+    item->since_ns = clock_mono_ns(queue->clock);
     list_append(&queue->ready, &item->node);
     queue->n_ready++;
+    if (queue->metrics.adds)
+        metric_inc(queue->metrics.adds);
 }
 
 static void make_wait(WorkQueue *queue, Item *item, int64_t delay_ns)
@@ -179,6 +190,24 @@ static void move_due(WorkQueue *queue)
     }
 }
 
+static void note_start(WorkQueue *queue, Item *item)
+{
+    int64_t now = clock_mono_ns(queue->clock);
+
+    if (queue->metrics.wait)
+        metric_observe_ns(queue->metrics.wait, now - item->since_ns);
+    item->since_ns = now;
+}
+
+static void note_end(WorkQueue *queue, const Item *item, WorkResult result)
+{
+    if (!queue->metrics.work)
+        return;
+    metric_observe_ns(queue->metrics.work, clock_mono_ns(queue->clock) - item->since_ns);
+    if (result == WORK_FAILED)
+        metric_inc(queue->metrics.retries);
+}
+
 static void on_timer(Timer *timer)
 {
     WorkQueue *queue = timer->data;
@@ -199,6 +228,7 @@ static void on_timer(Timer *timer)
         queue->n_ready--;
         item->ready = false;
         item->busy = true;
+        note_start(queue, item);
         queue->ops->process(queue->data, item->key);
     }
     queue->running = false;
@@ -224,6 +254,7 @@ WorkQueue *workqueue_free(WorkQueue *queue)
 {
     if (!queue)
         return NULL;
+    metrics_collector_remove(&queue->collector);
     timer_stop(queue->clock, &queue->timer);
     STRMAP_EACH(&queue->items, slot)
     free(slot->value);
@@ -278,12 +309,15 @@ void workqueue_add_after(WorkQueue *queue, const char *key, int64_t delay_ns)
     arm(queue);
 }
 
-void workqueue_done(WorkQueue *queue, const char *key, WorkResult result, int64_t again_after_ns)
+unsigned workqueue_done(WorkQueue *queue, const char *key, WorkResult result,
+                        int64_t again_after_ns)
 {
     Item *item = strmap_get(&queue->items, key);
+    unsigned failures;
 
     if (NEVER(!item || !item->busy))
-        return;
+        return 0;
+    note_end(queue, item, result);
     if (result == WORK_PROGRESS)
         item->requeues = 0;
     if (result != WORK_FAILED && again_after_ns >= 0)
@@ -293,9 +327,47 @@ void workqueue_done(WorkQueue *queue, const char *key, WorkResult result, int64_
         make_wait(queue, item, backoff_ns(item->failures++));
     else
         item->failures = 0;
+    failures = item->failures;
     if (item->dirty)
         make_ready(queue, item);
     item->dirty = false;
     item_forget(queue, item);
     arm(queue);
+    return failures;
+}
+
+/* ---- metrics ---- */
+
+static void collect(void *data)
+{
+    WorkQueue *queue = data;
+    int64_t now = clock_mono_ns(queue->clock), sum = 0, longest = 0;
+
+    STRMAP_EACH(&queue->items, slot)
+    {
+        const Item *item = slot->value;
+
+        if (!item->busy)
+            continue;
+        sum += now - item->since_ns;
+        longest = MAX_OF(longest, now - item->since_ns);
+    }
+    metric_set(queue->metrics.depth, (double)queue->n_ready);
+    metric_set(queue->metrics.unfinished, (double)sum / NS_PER_SEC);
+    metric_set(queue->metrics.longest, (double)longest / NS_PER_SEC);
+}
+
+void workqueue_set_name(WorkQueue *queue, const char *name)
+{
+    queue->metrics = (QueueMetrics){
+        .depth = METRIC_SERIES(METRIC_QUEUE_DEPTH, name),
+        .adds = METRIC_SERIES(METRIC_QUEUE_ADDS, name),
+        .wait = METRIC_SERIES(METRIC_QUEUE_WAIT, name),
+        .work = METRIC_SERIES(METRIC_QUEUE_WORK, name),
+        .unfinished = METRIC_SERIES(METRIC_QUEUE_UNFINISHED, name),
+        .longest = METRIC_SERIES(METRIC_QUEUE_LONGEST, name),
+        .retries = METRIC_SERIES(METRIC_QUEUE_RETRIES, name),
+    };
+    queue->collector = (MetricCollector){.collect = collect, .data = queue};
+    metrics_collector_add(&queue->collector);
 }

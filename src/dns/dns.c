@@ -11,6 +11,8 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "dns/dns.h"
 #include "dns/forward.h"
 
@@ -29,11 +31,36 @@ struct DnsServer {
     Forwarder *forwarder;
     uv_udp_t udp;
     uv_tcp_t tcp;
+    MetricSeries *packets[2][3]; /* by protocol and result */
     ListNode clients;
     size_t n_clients;
     int handles;
     bool stopped;
 };
+
+/* ---- the boundary: what comes of a packet is counted, and one that is dropped logged ---- */
+
+typedef enum Protocol { PROTOCOL_UDP, PROTOCOL_TCP } Protocol;
+
+/* outcome: of dns_zone_answer */
+static void count_packet(DnsServer *server, Protocol protocol, int outcome, size_t n,
+                         uint32_t address)
+{
+    static const char *const protocols[] = {"udp", "tcp"};
+    static const char *const results[] = {"answered", "forwarded", "dropped"};
+    const uint8_t *from = (const uint8_t *)&address;
+    size_t result = outcome == 0 ? 0 : outcome == DNS_E_FORWARD ? 1 : 2;
+    MetricSeries **series = &server->packets[protocol][result];
+
+    if (!*series)
+        *series = METRIC_SERIES(METRIC_DNS_PACKETS, protocols[protocol], results[result]);
+    metric_inc(*series);
+    if (result < 2)
+        return;
+    log_limited(LOG_LEVEL_WARN, "dns", "dropped %zu bytes over %s from %u.%u.%u.%u: %s", n,
+                protocols[protocol], from[0], from[1], from[2], from[3],
+                outcome < 0 ? strerror(-outcome) : "they are no question");
+}
 
 /* ---- UDP ---- */
 
@@ -80,9 +107,14 @@ static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct s
     UdpQuestion *question;
     size_t out_n;
 
+    int outcome;
+
     if (n <= 0 || !from)
         return;
-    switch (dns_zone_answer(server->zone, packet, 0, out, &out_n)) {
+    error_trace_forget();
+    outcome = dns_zone_answer(server->zone, packet, 0, out, &out_n);
+    count_packet(server, PROTOCOL_UDP, outcome, packet.n, udp_address(from));
+    switch (outcome) {
     case 0:
         udp_answer(server, from, (Bytes){out, out_n});
         return;
@@ -191,8 +223,12 @@ static void tcp_question(TcpClient *client, Bytes packet)
 {
     static _Thread_local uint8_t out[MESSAGE_MAX];
     size_t n;
+    int outcome;
 
-    switch (dns_zone_answer(client->server->zone, packet, MESSAGE_MAX, out, &n)) {
+    error_trace_forget();
+    outcome = dns_zone_answer(client->server->zone, packet, MESSAGE_MAX, out, &n);
+    count_packet(client->server, PROTOCOL_TCP, outcome, packet.n, client->address);
+    switch (outcome) {
     case 0:
         tcp_answer(client, (Bytes){out, n});
         return;

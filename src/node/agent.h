@@ -64,6 +64,7 @@ struct AgentPod {
     /* preparing */
     int preparing; /* steps under way */
     Err prepare_error;
+    bool prepare_failing; /* that is being told just now */
     const char *prepare_reason;
     char *netns, *ip;
     bool network; /* there is something to remove */

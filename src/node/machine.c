@@ -7,6 +7,7 @@
  * a container's state and then call it.
  */
 #include "base/format.h"
+#include "base/metrics.h"
 #include "base/turn.h"
 #include "node/machine_internal.h"
 
@@ -147,8 +148,11 @@ static void container_start(MachineContainer *c)
     c->started = false;
     c->term_sent = c->kill_sent = c->post_start_failed = false;
     set_text(&c->end_message, NULL);
-    if (c->ever)
+    if (c->ever) {
         c->attempt++;
+        metric_inc(
+            METRIC_SERIES(METRIC_RESTARTS, str_or(object_meta(m->pod)->namespace, "default")));
+    }
     m->ops->start(m->data, c->index, c->attempt);
     changed(m);
 }
@@ -862,6 +866,7 @@ Machine *machine_free(Machine *m)
         timer_stop(m->clock, &c->retry);
         timer_stop(m->clock, &c->stop);
         probes_stop(c);
+        probes_forget_results(c);
         instance_clear(&c->now);
         instance_clear(&c->last);
         free(c->waiting_reason);

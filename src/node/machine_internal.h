@@ -32,6 +32,7 @@ typedef struct ProbeState {
     int64_t fast_ns;    /* next delay of the fast phase */
     int64_t counted_ns; /* mono: when a failure last counted */
     bool counted;
+    struct MetricSeries *results[2]; /* failed, successful; NULL: not yet */
 } ProbeState;
 
 typedef struct MachineContainer {
@@ -115,6 +116,7 @@ void probes_start(MachineContainer *c, bool adopted);
 void probes_stop(MachineContainer *c);
 void probes_after_started(MachineContainer *c);
 const Probe *container_probe(const MachineContainer *c, MachineProbe which);
+void probes_forget_results(MachineContainer *c); /* of the metrics */
 void container_update_ready(MachineContainer *c);
 
 #endif

@@ -4,6 +4,7 @@
  * readiness decides `ready`; liveness and startup end the container when their failures reach the
  * threshold.
  */
+#include "base/metrics.h"
 #include "node/machine_internal.h"
 
 /* A request costs next to nothing, so an app that is ready after 7 ms is seen to be after 10;
@@ -177,6 +178,25 @@ static void probe_kill(MachineContainer *c, MachineProbe which, const Probe *pro
     container_stop(c, grace * NS_PER_SEC, text);
 }
 
+static void count_result(ProbeState *state, bool ok)
+{
+    const MachineContainer *c = state->container;
+    const ObjectMeta *meta = object_meta(c->machine->pod);
+
+    if (!state->results[ok])
+        state->results[ok] = METRIC_SERIES(METRIC_PROBE_TOTAL, probe_names[state->which],
+                                           ok ? "successful" : "failed", c->spec->name, meta->name,
+                                           str_or(meta->namespace, ""), str_or(meta->uid, ""));
+    metric_inc(state->results[ok]);
+}
+
+void probes_forget_results(MachineContainer *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(c->probes); i++)
+        for (size_t ok = 0; ok < 2; ok++)
+            metric_remove(TAKE_PTR(c->probes[i].results[ok]));
+}
+
 void machine_probed(Machine *m, size_t container, MachineProbe which, uint64_t serial, bool ok,
                     const char *output)
 {
@@ -192,6 +212,7 @@ void machine_probed(Machine *m, size_t container, MachineProbe which, uint64_t s
     state->serial = 0;
     if (!probe)
         return;
+    count_result(state, ok);
     if (!probe_counts(state, probe, ok)) {
         probe_again(state, probe);
         return;

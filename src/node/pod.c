@@ -2,6 +2,7 @@
 /* One pod on this node: its machine and what carries the machine's actions out. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "node/admit.h"
 #include "node/agent.h"
 
@@ -30,6 +31,35 @@ void agent_pod_facts(AgentPod *pod, PodFacts *ret)
     };
 }
 
+/* The boundary of a pod's sync: what a user reads as an Event, an operator finds in the log. The
+ * trace is that of the error that kept the pod from being prepared. */
+static void log_event(const AgentPod *pod, size_t container, const char *type, const char *reason,
+                      const char *message)
+{
+    static LogLimit limit;
+    bool warning = str_equal(type, "Warning");
+    LogLevel level = warning ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
+    _free_ char *name = mem_printf("%s/%s", pod->ns, pod->name);
+    bool named = container != SIZE_MAX && pod->machine;
+    uint64_t left_out = 0;
+
+    if (warning)
+        metric_inc(METRIC_SERIES(METRIC_POD_WARNINGS, reason));
+    if (!log_enabled(level))
+        return;
+    if (warning && !log_limit_take(&limit, clock_mono_ns(pod->agent->options.clock), &left_out))
+        return;
+    LogField fields[] = {
+        LOG_TEXT("pod", name),
+        LOG_TEXT("container", named ? machine_container(pod->machine, container)->name : NULL),
+        LOG_TEXT("reason", reason),
+        LOG_TEXT("trace", pod->prepare_failing ? pod->prepare_error.trace : NULL),
+        LOG_NUMBER("left_out", left_out),
+    };
+
+    log_write_fields(level, "pod", fields, left_out ? 5 : 4, "%s", message);
+}
+
 void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
                      const char *message)
 {
@@ -37,6 +67,7 @@ void agent_pod_event(AgentPod *pod, size_t container, const char *type, const ch
 
     if (!events || pod->agent->stopping)
         return;
+    log_event(pod, container, type, reason, message);
     if (container == SIZE_MAX || !pod->machine) {
         event_record(events, pod->object, type, reason, "%s", message);
     } else {

@@ -286,7 +286,9 @@ static void prepare_step_done(AgentPod *pod)
                 : mem_strdup(pod->prepare_error.message);
 
         pod->prepare_reason = NULL;
+        pod->prepare_failing = true;
         machine_prepare_failed(pod->machine, reason, text);
+        pod->prepare_failing = false;
         return;
     }
     log_debug("node", "pod %s/%s: sandbox is ready, %s", pod->ns, pod->name, str_or(pod->ip, ""));

@@ -13,7 +13,6 @@
  *
  * A synchronous engine has no thread: the idle handle commits and delivers.
  */
-#include "base/fault.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "store/internal.h"
@@ -76,10 +75,7 @@ static void commit_batch(StoreEngine *engine, Batch *batch)
             .created = write->created,
         };
     }
-    if (FAULT_POINT("store.commit"))
-        r = err_set(&batch->err, 0, "an injected fault") < 0 ? ENGINE_E_FAILED : 0;
-    else
-        r = engine->ops->commit(engine, records, n, &batch->err);
+    r = engine->ops->commit(engine, records, n, &batch->err);
     batch->outcome = r == 0 ? 0 : r == ENGINE_E_NO_SPACE ? STORE_E_NO_SPACE : STORE_E_FAILED;
     if (records != few)
         free(records);

@@ -136,8 +136,9 @@ static void a_failed_commit_is_logged_once_with_its_place(void **state)
     fault_arm("", 0);
     log = log_end();
     assert_int_equal(api->status, 500);
-    assert_logged(log, " error store: a commit of 1 writes failed: an injected fault "
-                       "trace=\"error (Invalid argument) in commit_batch (src/store/commit.c:");
+    assert_logged(
+        log, " error store: a commit of 1 writes failed: write the state: Input/output error "
+             "trace=\"error (Input/output error) in memory_commit (src/store/engine_memory.c:");
     assert_logged(log, " error request: POST " CM " failed: ");
     assert_int_equal(count(log, "trace="), 1);
     api_call(api, "GET", "/readyz?verbose", NULL, NULL);
