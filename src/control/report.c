@@ -64,7 +64,7 @@ void report_end(Reconcile *reconcile, WorkResult result, unsigned failures)
     static LogLimit limit;
     const Controller *controller = reconcile->controller;
     int64_t now = clock_mono_ns(controller->options->clock);
-    Outcome outcome = result == WORK_FAILED               ? OUTCOME_ERROR
+    Outcome outcome = result == WORK_FAILED            ? OUTCOME_ERROR
                       : reconcile->again_after_ns >= 0 ? OUTCOME_AGAIN
                                                        : OUTCOME_SUCCESS;
     bool warn = is_worth_a_line(reconcile, failures);

@@ -9,12 +9,12 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-#define TEMPLATE                                                                                  \
-    "'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}},"   \
+#define TEMPLATE                                                                                \
+    "'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}}," \
     "'spec':{'containers':[{'name':'a','image':'i'}]}}}}"
-#define SET                                                                                       \
-    "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1,'serviceName':'web'," \
-    TEMPLATE
+#define SET                                                                                     \
+    "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1,'serviceName':'web'" \
+    "," TEMPLATE
 
 static int log_file = -1, log_saved = -1;
 
@@ -85,7 +85,8 @@ static void each_reconcile_has_a_line_at_debug(void **state)
     create(rig, &kind_stateful_set, SET);
     log = log_end();
     log_level_max = LOG_LEVEL_INFO;
-    assert_part(log, " debug reconcile: done controller=statefulset key=default/web outcome=success ms=");
+    assert_part(
+        log, " debug reconcile: done controller=statefulset key=default/web outcome=success ms=");
 }
 
 static void a_set_whose_pod_name_is_taken_says_so(void **state)
@@ -107,8 +108,10 @@ static void a_refused_write_is_in_the_log_whoever_made_it(void **state)
 {
     static const char *const makers[][2] = {
         {"statefulset", SET},
-        {"replicaset", "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1," TEMPLATE},
-        {"deployment", "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1," TEMPLATE},
+        {"replicaset",
+         "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1," TEMPLATE},
+        {"deployment",
+         "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':1," TEMPLATE},
     };
     const Kind *const kinds[] = {&kind_stateful_set, &kind_replica_set, &kind_deployment};
     Rig *rig = *state;
@@ -126,7 +129,8 @@ static void a_refused_write_is_in_the_log_whoever_made_it(void **state)
                          "key=default/web outcome=error ms=",
                          makers[i][0]);
         assert_part(log, key);
-        assert_part(log, " reason=\"the state could not be written: write the state: Input/output error\"");
+        assert_part(
+            log, " reason=\"the state could not be written: write the state: Input/output error\"");
         assert_part(log, " failures=1");
     }
 }
