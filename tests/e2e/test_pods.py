@@ -136,6 +136,41 @@ def test_config_and_secrets_come_as_files_and_as_environment(shared, run):
        timeout=100)
 
 
+def test_changes_of_what_it_reads_reach_a_running_pod(shared, run):
+    def until(condition):
+        sh(shared, "follows", f"i=0; until {condition}; do i=$((i+1)); [ $i -lt 900 ]; sleep 0.1; done", timeout=100)
+
+    for name in "seen", "maybe":
+        shared.kubectl("create", "configmap", name, "--from-literal=key=0")
+    run("follows", ENDLESS,
+        volumes=[{"name": "seen", "configMap": {"name": "seen"}},
+                 {"name": "maybe", "configMap": {"name": "maybe", "optional": True}}],
+        c_volumeMounts=[{"name": name, "mountPath": f"/m/{name}"} for name in ("seen", "maybe")])
+    for i in range(1, 11):  # the second change comes while the first one is being written
+        for word in f"{i}a", f"{i}b":
+            shared.kubectl("patch", "configmap", "seen", "-p", json.dumps({"data": {"key": word}}))
+        until(f'[ "$(cat /m/seen/key)" = {i}b ]')
+    shared.kubectl("delete", "configmap", "maybe", "seen")
+    until("[ ! -e /m/maybe/key ]")
+    assert sh(shared, "follows", "cat /m/seen/key") == "10b"
+    assert "FailedMount" in reasons(shared, "follows")
+    shared.kubectl("create", "configmap", "seen", "--from-literal=key=back")
+    until('[ "$(cat /m/seen/key)" = back ]')
+
+
+def test_a_gate_an_image_and_a_deadline_may_come_later(shared, run):
+    gate = {"status": {"conditions": [{"type": "example.com/gate", "status": "True"}]}}
+    run("later-on", ENDLESS, until="condition=ContainersReady", readinessGates=[{"conditionType": "example.com/gate"}])
+    shared.kubectl("patch", "pod", "later-on", "--subresource=status", "-p", json.dumps(gate))
+    shared.kubectl("wait", "--for=condition=Ready", "pod/later-on", "--timeout=60s")
+    shared.kubectl("set", "image", "pod/later-on", "main=localhost/time-server:latest")
+    shared.kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/later-on", "--timeout=60s")
+    shared.kubectl("wait", "--for=condition=Ready", "pod/later-on", "--timeout=60s")
+    shared.kubectl("patch", "pod", "later-on", "-p", '{"spec":{"activeDeadlineSeconds":1}}')
+    shared.kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/later-on", "--timeout=60s")
+    assert field(shared, "later-on", ".status.reason") == "DeadlineExceeded"
+
+
 def test_a_missing_config_is_told_and_waited_for(shared, run):
     shared.apply(pod("waits", ENDLESS, c_env=[{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "a"}}}]))
     shared.kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CreateContainerConfigError",

@@ -481,6 +481,24 @@ static void a_running_container_is_replaced_when_its_image_changes(void **state)
     end(&w);
 }
 
+static void a_container_whose_image_changed_while_nobody_looked_is_replaced(void **state)
+{
+    static const char *const images[] = {"one", "two"};
+
+    for (size_t i = 0; i < ARRAY_LEN(images); i++) {
+        World w = {.clock = clock_new_fake(INT64_C(1700000000) * NS_PER_SEC)};
+
+        w.pod = pod_object(IMAGE("two", "Always"));
+        w.machine = machine_new(w.pod, w.clock, &ops, &w);
+        machine_restore_running(w.machine, 0, 0, "id", clock_wall_ns(w.clock), true, true);
+        machine_restore_start_image(w.machine, 0, images[i]);
+        machine_run(w.machine);
+        machine_prepared(w.machine, "10.42.0.2");
+        expect(&w, i == 0 ? "prepare term0 " : "prepare ");
+        end(&w);
+    }
+}
+
 static void a_new_image_waits_for_no_back_off_of_the_old_one(void **state)
 {
     World w = {0};
@@ -572,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_deadline_fails_the_pod),
         cmocka_unit_test(a_deadline_that_is_set_or_lowered_later_holds),
         cmocka_unit_test(a_running_container_is_replaced_when_its_image_changes),
+        cmocka_unit_test(a_container_whose_image_changed_while_nobody_looked_is_replaced),
         cmocka_unit_test(a_new_image_waits_for_no_back_off_of_the_old_one),
         cmocka_unit_test(a_kick_during_a_start_or_a_preparation_counts_when_that_fails),
         cmocka_unit_test(an_ephemeral_container_starts_beside_an_init_container),
