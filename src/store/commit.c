@@ -11,10 +11,14 @@
  * was queued since was checked against a head that never came to be, so the loop refuses all of it,
  * sets the heads back, and lets the thread go on.
  *
+ * Where there is no room, what makes room goes on: the urgent writes among the refused ones are
+ * committed by themselves, if nothing that was refused concerns the same objects.
+ *
  * A synchronous engine has no thread: the idle handle commits and delivers.
  */
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/strmap.h"
 #include "store/internal.h"
 
 #define COOLED_IN_A_ROW 512                 /* objects looked at in one turn of the loop */
@@ -73,6 +77,7 @@ static void commit_batch(StoreEngine *engine, Batch *batch)
             .revision = write->revision,
             .id = write->id,
             .created = write->created,
+            .urgent = write->urgent,
         };
     }
     r = engine->ops->commit(engine, records, n, &batch->err);
@@ -96,7 +101,7 @@ static bool wait_for_work(Store *store)
 {
     StoreEngine *engine = store->engine;
 
-    while (!store->queue.first || store->broken) {
+    while ((!store->queue.first && !store->urgent.first) || store->broken) {
         uv_cond_broadcast(&store->idle);
         if (store->stop)
             return false;
@@ -122,7 +127,7 @@ static void run_thread(void *data)
 
     uv_mutex_lock(&store->mutex);
     while (wait_for_work(store)) {
-        Batch *batch = batch_new(&store->queue);
+        Batch *batch = batch_new(store->urgent.first ? &store->urgent : &store->queue);
 
         store->busy = true;
         batch->queued_ns = store->queue_ns;
@@ -190,12 +195,41 @@ static void report_failure(const Batch *batch)
                     batch->writes.n);
 }
 
+/* What of the refused writes may be tried by itself. A dictionary that is not saved makes the texts
+ * of objects unreadable that were packed with it: then nothing is. */
+static WriteList take_urgent(WriteList *refused)
+{
+    WriteList all = {0}, urgent = {0};
+    StrMap concerned = STRMAP_INIT;
+    bool any = false, all_saved = true;
+
+    for (const Write *write = refused->first; write; write = write->next) {
+        all_saved = all_saved && write->entry;
+        any = any || write->urgent;
+        if (!write->urgent)
+            strmap_put(&concerned, write->key, refused);
+    }
+    if (any && all_saved && concerned.n > 0) {
+        write_list_move(&all, refused);
+        for (Write *write = all.first, *next; write; write = next) {
+            bool alone = write->urgent && !strmap_get(&concerned, write->key);
+
+            next = write->next;
+            write->next = NULL;
+            write_list_push(alone ? &urgent : refused, write);
+        }
+    }
+    strmap_deinit(&concerned);
+    return urgent;
+}
+
 /* Everything that is queued was checked against heads that the failed commit took away. */
 static void refuse_all(Store *store, Batch *failed)
 {
-    WriteList more = {0};
+    WriteList more = {0}, urgent = {0};
 
     uv_mutex_lock(&store->mutex);
+    write_list_move(&more, &store->urgent);
     write_list_move(&more, &store->queue);
     uv_mutex_unlock(&store->mutex);
     write_list_move(&more, &store->fresh);
@@ -203,9 +237,12 @@ static void refuse_all(Store *store, Batch *failed)
     report_failure(failed);
     store->times = failed->times;
     store->failed_ns = monotonic_ns();
+    if (failed->outcome == STORE_E_NO_SPACE)
+        urgent = take_urgent(&failed->writes);
     store->depth++;
     store_roll_back(store, failed);
     uv_mutex_lock(&store->mutex);
+    write_list_move(&store->urgent, &urgent);
     store->broken = false;
     uv_cond_signal(&store->wake);
     uv_mutex_unlock(&store->mutex);
@@ -241,12 +278,14 @@ static void deliver_done(Store *store)
 
 static void commit_on_loop(Store *store)
 {
-    if (!store->fresh.first)
-        return;
-    Batch *batch = batch_new(&store->fresh);
+    WriteList *from = &store->fresh;
 
-    commit_batch(store->engine, batch);
-    settle(store, batch);
+    for (; from->first; from = &store->urgent) {
+        Batch *batch = batch_new(from);
+
+        commit_batch(store->engine, batch);
+        settle(store, batch);
+    }
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -350,7 +389,7 @@ static void wait_until_idle(Store *store)
 {
     hand_over(store);
     uv_mutex_lock(&store->mutex);
-    while (store->busy || (store->queue.first && !store->broken))
+    while (store->busy || ((store->queue.first || store->urgent.first) && !store->broken))
         uv_cond_wait(&store->idle, &store->mutex);
     uv_mutex_unlock(&store->mutex);
 }

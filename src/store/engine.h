@@ -20,6 +20,9 @@ typedef struct StoreRecord {
     uint64_t revision;
     uint64_t id;  /* the revision that created the key; of a dictionary -1, -2...; not in the log */
     bool created; /* in the log: this change created the key */
+    /* It makes room, or is on the way to that: a deletion, or a change of an object that is being
+     * deleted. A commit of such records alone may use what is kept free for it. */
+    bool urgent;
 } StoreRecord;
 
 enum { ENGINE_E_NO_SPACE = 1, ENGINE_E_FAILED };

@@ -23,27 +23,32 @@
  * holder's pid.
  *
  * When the disk is full the transaction is rolled back and the next one tries again. A checkpoint
- * is tried first, since it allows the room of the WAL to be used again.
+ * is tried first, since it allows the room of the WAL to be used again. A transaction that makes
+ * room may use the reserve (folder.h); until that could be taken again, no other one is tried.
  */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/vec.h"
 #include "store/engine.h"
+#include "store/folder.h"
 
 #define SCHEMA_VERSION 3
-#define SCHEMA_VERSION_JSON 2    /* the same with JSON that is not packed */
-#define WAL_PAGES_MAX 4096       /* 16 MiB: the bound of the WAL file */
+#define SCHEMA_VERSION_JSON 2 /* the same with JSON that is not packed */
+#define WAL_PAGES_MAX 4096    /* 16 MiB: the bound of the WAL file */
+#define PAGE_BYTES 4096
 #define WAL_PAGES_WORTH 256      /* quiet: smaller ones are left for later */
 #define FREE_PAGES_WORTH 1024    /* quiet: give back room of that many pages */
 #define LOG_BYTES_MAX (8u << 20) /* the log is bounded in bytes as well */
 #define LOG_TRIM_EVERY 32        /* rows above the limit before some are dropped */
+#define ID_ROOM 64
 #define LOCK_ATTEMPTS 200
 #define LOCK_PAUSE_MS 10
 
@@ -100,6 +105,7 @@ typedef struct SqliteEngine {
     uint8_t *blob; /* the log row being made */
     size_t blob_n, blob_cap;
     int wal_pages;
+    Reserve reserve;
     bool rested; /* nothing was written since the last rest */
 } SqliteEngine;
 
@@ -425,9 +431,34 @@ static int commit_failed(SqliteEngine *sqlite, int rc, Err *reterr)
     return full ? ENGINE_E_NO_SPACE : ENGINE_E_FAILED;
 }
 
-static int sqlite_commit(StoreEngine *engine, const StoreRecord *records, size_t n, Err *reterr)
+/* What is in the WAL has to fit into the reserve, with room for a large transaction. */
+static int wal_pages_max(const SqliteEngine *sqlite)
 {
-    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+    uint64_t pages = sqlite->reserve.size / PAGE_BYTES * 2 / 3;
+
+    return pages ? (int)MIN_OF(pages, (uint64_t)WAL_PAGES_MAX) : WAL_PAGES_MAX;
+}
+
+/* The database has no room to grow by what is in the WAL, which therefore must not grow either. */
+static bool wal_is_stuck(SqliteEngine *sqlite)
+{
+    int most = wal_pages_max(sqlite);
+
+    if (sqlite->wal_pages >= most + most / 8)
+        checkpoint(sqlite);
+    return sqlite->wal_pages >= most + most / 8;
+}
+
+static bool is_urgent(const StoreRecord *records, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!records[i].urgent)
+            return false;
+    return true;
+}
+
+static int commit_once(SqliteEngine *sqlite, const StoreRecord *records, size_t n, Err *reterr)
+{
     uint64_t changes = 0, bytes = 0;
     size_t dropped = 0;
     int rc;
@@ -445,9 +476,31 @@ static int sqlite_commit(StoreEngine *engine, const StoreRecord *records, size_t
         free(TAKE_PTR(sqlite->blob));
         sqlite->blob_cap = 0;
     }
-    if (sqlite->wal_pages >= WAL_PAGES_MAX)
+    if (sqlite->wal_pages >= wal_pages_max(sqlite))
         checkpoint(sqlite);
     return 0;
+}
+
+static int sqlite_commit(StoreEngine *engine, const StoreRecord *records, size_t n, Err *reterr)
+{
+    SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
+    bool urgent = is_urgent(records, n);
+    int r;
+
+    if (!urgent && (!reserve_take(&sqlite->reserve) || wal_is_stuck(sqlite))) {
+        sqlite->rested = false;
+        err_set(reterr, ENOSPC, "write %s/state.db", sqlite->dir);
+        return ENGINE_E_NO_SPACE;
+    }
+    r = commit_once(sqlite, records, n, reterr);
+    /* A failed commit ends with a checkpoint, which may be all that was needed. */
+    if (r == ENGINE_E_NO_SPACE && urgent)
+        r = commit_once(sqlite, records, n, reterr);
+    if (r == ENGINE_E_NO_SPACE && urgent && reserve_give(&sqlite->reserve)) {
+        checkpoint(sqlite);
+        r = commit_once(sqlite, records, n, reterr);
+    }
+    return r;
 }
 
 /* ---- quiet ---- */
@@ -462,7 +515,22 @@ static bool sqlite_wants_rest(StoreEngine *engine)
 {
     SqliteEngine *sqlite = CONTAINER_OF(engine, SqliteEngine, engine);
 
-    return !sqlite->rested && sqlite->wal_pages >= WAL_PAGES_WORTH;
+    return !sqlite->rested && (sqlite->wal_pages >= WAL_PAGES_WORTH || !sqlite->reserve.taken);
+}
+
+/* Gives free pages back to the file system, in steps that the WAL has room for, until the reserve
+ * can be taken again. */
+static void make_room(SqliteEngine *sqlite)
+{
+    int64_t free_pages = 0, before;
+
+    query(sqlite, "PRAGMA freelist_count", on_int_row, &free_pages, NULL);
+    do {
+        before = free_pages;
+        query(sqlite, "PRAGMA incremental_vacuum(128)", NULL, NULL, NULL);
+        checkpoint(sqlite);
+        query(sqlite, "PRAGMA freelist_count", on_int_row, &free_pages, NULL);
+    } while (!reserve_take(&sqlite->reserve) && free_pages < before);
 }
 
 static void sqlite_rest(StoreEngine *engine)
@@ -471,9 +539,11 @@ static void sqlite_rest(StoreEngine *engine)
     int64_t free_pages = 0, pages = 0;
 
     sqlite->rested = true;
+    if (!reserve_take(&sqlite->reserve))
+        make_room(sqlite);
     query(sqlite, "PRAGMA freelist_count", on_int_row, &free_pages, NULL);
     query(sqlite, "PRAGMA page_count", on_int_row, &pages, NULL);
-    if (free_pages >= FREE_PAGES_WORTH && free_pages > pages / 4)
+    if (sqlite->reserve.taken && free_pages >= FREE_PAGES_WORTH && free_pages > pages / 4)
         query(sqlite, "PRAGMA incremental_vacuum", NULL, NULL, NULL);
     checkpoint(sqlite);
     sqlite3_db_release_memory(sqlite->db);
@@ -489,6 +559,7 @@ static void sqlite_close(StoreEngine *engine)
         sqlite3_finalize(sqlite->statements[i]);
     sqlite3_close_v2(sqlite->db);
     close_fdp(&sqlite->lock_fd);
+    free(sqlite->reserve.path);
     VEC_DEINIT(&sqlite->rows);
     free(sqlite->blob);
     free(sqlite->dir);
@@ -644,6 +715,8 @@ static int make_database(SqliteEngine *sqlite, const char *path, Err *reterr)
     sqlite3_close_v2(TAKE_PTR(sqlite->db));
     if (r < 0)
         return ERR_TRACE(r);
+    if (chmod(aside, 0600) < 0)
+        return err_set(reterr, errno, "make %s", aside);
     r = file_sync_folder(folder);
     if (r == 0)
         r = file_rename(aside, path);
@@ -662,12 +735,32 @@ static void take_over(SqliteEngine *sqlite)
     (void)query(sqlite, text, NULL, NULL, NULL);
 }
 
+static int on_text_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+{
+    snprintf(data, ID_ROOM, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    return 0;
+}
+
+static int check_id(SqliteEngine *sqlite, Err *reterr)
+{
+    char id[ID_ROOM] = "";
+    int r =
+        query(sqlite, "SELECT value FROM meta WHERE name = 'cluster_id'", on_text_row, id, reterr);
+
+    return r < 0 || !*id ? r : folder_check_id(sqlite->dir, id, reterr);
+}
+
 static int open_database(SqliteEngine *sqlite, Err *reterr)
 {
     _free_ char *path = mem_printf("%s/state.db", sqlite->dir);
     int64_t version = 0;
-    int r = file_exists(path) ? 0 : make_database(sqlite, path, reterr);
+    int r = 0;
 
+    if (!file_exists(path)) {
+        r = folder_check_new(sqlite->dir, reterr);
+        if (r >= 0)
+            r = make_database(sqlite, path, reterr);
+    }
     if (r >= 0)
         r = open_file(sqlite, path, 0, reterr);
     if (r >= 0)
@@ -677,6 +770,8 @@ static int open_database(SqliteEngine *sqlite, Err *reterr)
     else if (r >= 0 && version != SCHEMA_VERSION)
         r = err_set(reterr, 0, "%s has version %" PRId64 "; this program reads version %d", path,
                     version, SCHEMA_VERSION);
+    if (r >= 0)
+        r = check_id(sqlite, reterr);
     if (r < 0)
         return ERR_TRACE(r);
     sqlite3_wal_hook(sqlite->db, on_wal_commit, sqlite);
@@ -705,9 +800,12 @@ int engine_sqlite_open(const char *dir, size_t window, StoreEngine **ret, Err *r
     r = take_lock(sqlite, reterr);
     if (r < 0)
         return ERR_TRACE(r);
+    folder_secure(dir);
+    sqlite->reserve.path = mem_printf("%s/reserve", dir);
     r = open_database(sqlite, reterr);
     if (r < 0)
         return ERR_TRACE(r);
+    (void)reserve_take(&sqlite->reserve);
     *ret = &TAKE_PTR(sqlite)->engine;
     return 0;
 }

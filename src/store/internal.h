@@ -61,6 +61,7 @@ typedef struct Write {
     Object *object;    /* referenced: the new version; of a deletion the last one */
     uint64_t revision, id;
     bool deletion, created;
+    bool urgent; /* see StoreRecord */
     char *key;
     Bytes value; /* packed, of the object */
 } Write;
@@ -114,6 +115,7 @@ struct Store {
     uv_cond_t wake, idle; /* the thread waits on wake; store_close on idle */
     /* shared */
     WriteList queue;
+    WriteList urgent;      /* to be committed before the queue, and alone */
     int64_t queue_ns;      /* when the first of `queue` was queued */
     int64_t committing_ns; /* since when the thread has been busy with a batch; 0: it is not */
     Batch *done, **done_last;

@@ -204,6 +204,7 @@ static int queue_write(Store *store, StoreKind *of, StoreEntry *entry, Object *o
     write->done = done;
     write->data = data;
     write->deletion = deletion;
+    write->urgent = deletion || object_meta(object)->deletion_timestamp.set;
     write->created = !entry->head;
     write->id = object->created = entry->head ? entry->head->created : write->revision;
     entry->head = deletion ? NULL : object;

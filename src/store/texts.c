@@ -59,6 +59,7 @@ static void save_dictionary(Store *store, StoreKind *of, uint64_t revision)
         .revision = revision,
         .id = (uint64_t) - (int64_t)id,
         .created = true,
+        .urgent = true, /* as urgent as the object that needs it */
         .value = pack_dictionary_text(of->dictionary),
     };
     write->key = memcpy(write + 1, key, n);

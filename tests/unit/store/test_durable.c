@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "store_fixture.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static void make_dir(char dir[32])
@@ -239,7 +241,130 @@ static int check_full_disk(const char *dir)
     return 0;
 }
 
-static void a_full_disk_refuses_writes_until_there_is_room(void **state)
+/* A deletion of each object that is there. */
+static void delete_all(FullDisk *disk, uv_loop_t *loop, const char *prefix, int n)
+{
+    char name[32];
+
+    for (int i = 0; i < n; i++) {
+        _object_ Object *last = NULL;
+        Object *head;
+
+        snprintf(name, sizeof(name), "%s-%d", prefix, i);
+        head = store_head(disk->store, config_map_kind(), "default", name);
+        if (!head)
+            continue;
+        last = object_copy(head);
+        store_delete(disk->store, last, 0, on_full_disk_done, disk);
+        if (i % 3 == 0)
+            uv_run(loop, UV_RUN_DEFAULT);
+    }
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+/* Not a byte is left, whoever asks. */
+static int fill_to_the_end(const char *path)
+{
+    _free_ char *zeros = mem_new(1 << 16);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    for (size_t n = 1 << 16; n > 0; n /= 2)
+        while (write(fd, zeros, n) > 0)
+            ;
+    close(fd);
+    return errno == ENOSPC ? 0 : -1;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+/* The store tidies up when it is quiet. */
+static bool created_in_the_end(FullDisk *disk, uv_loop_t *loop)
+{
+    uv_timer_t tick;
+    int before = disk->ok;
+
+    uv_timer_init(loop, &tick);
+    uv_timer_start(&tick, on_tick, 100, 100);
+    for (int i = 0; i < 100 && disk->ok == before; i++) {
+        _object_ Object *object = make_config_map("last", "x");
+
+        uv_run(loop, UV_RUN_DEFAULT);
+        if (i % 30 == 29)
+            store_create(disk->store, object, on_full_disk_done, disk);
+    }
+    uv_close((uv_handle_t *)&tick, NULL);
+    uv_run(loop, UV_RUN_DEFAULT);
+    return disk->ok > before;
+}
+
+/* A server is killed on the full disk, another one starts there, and objects can be deleted, while
+ * others are refused, until there is room again. */
+static int check_recovery(const char *dir)
+{
+    _free_ char *data = mem_printf("%s/data", dir), *ballast = mem_printf("%s/ballast", dir);
+    FullDisk disk = {0};
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    int refused;
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        uv_loop_init(&loop);
+        disk.store = open_store(&loop, data, &err);
+        fill(&disk, &loop, "first", 100);
+        fill_to_the_end(ballast);
+        fill(&disk, &loop, "second", 20);
+        kill(getpid(), SIGKILL);
+    }
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    CHECK(fill_to_the_end(ballast) == 0);
+    uv_loop_init(&loop);
+    disk.store = open_store(&loop, data, &err);
+    if (!disk.store)
+        fprintf(stderr, "%s\n", err.message);
+    CHECK(disk.store && store_size(disk.store, config_map_kind()) >= 50);
+    fill(&disk, &loop, "third", 200); /* there may be room left in files that are there */
+    CHECK(disk.full >= 3 && disk.other == 0);
+    disk.ok = 0;
+    disk.full = 3;
+    delete_all(&disk, &loop, "first", 40);
+    CHECK(disk.ok == 40 && disk.full == 3 && disk.other == 0);
+    /* What the deletions have taken of the reserve is not for others. */
+    fill(&disk, &loop, "fourth", 3);
+    CHECK(disk.ok == 40 && disk.full == 6);
+    /* In one transaction with writes that are refused. */
+    refused = disk.full;
+    for (int i = 40; i < 50; i++) {
+        _object_ Object *more = NULL, *last = NULL;
+        char name[32];
+
+        snprintf(name, sizeof(name), "first-%d", i);
+        last = object_copy(store_head(disk.store, config_map_kind(), "default", name));
+        store_delete(disk.store, last, 0, on_full_disk_done, &disk);
+        snprintf(name, sizeof(name), "fifth-%d", i);
+        more = make_config_map(name, "x");
+        store_create(disk.store, more, on_full_disk_done, &disk);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(disk.ok == 50 && disk.full == refused + 10 && disk.other == 0);
+    CHECK(unlink(ballast) == 0);
+    fill(&disk, &loop, "sixth", 5);
+    CHECK(disk.ok == 55 && disk.full == refused + 10);
+    /* Deletions alone make room for others, too, when the state itself has filled the disk. */
+    fill(&disk, &loop, "seventh", 700);
+    CHECK(disk.full > refused + 20 && disk.other == 0);
+    delete_all(&disk, &loop, "seventh", 700);
+    CHECK(disk.other == 0 && !store_head(disk.store, config_map_kind(), "default", "seventh-0"));
+    CHECK(created_in_the_end(&disk, &loop));
+    close_store(&loop, disk.store);
+    return 0;
+}
+
+static void in_a_small_disk(int (*check)(const char *dir), const char *size)
 {
     char dir[32];
     int status;
@@ -250,9 +375,9 @@ static void a_full_disk_refuses_writes_until_there_is_room(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-            mount("none", dir, "tmpfs", 0, "size=6m") < 0)
+            mount("none", dir, "tmpfs", 0, size) < 0)
             _exit(77);
-        _exit(check_full_disk(dir));
+        _exit(check(dir));
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     file_remove_tree(dir);
@@ -260,6 +385,108 @@ static void a_full_disk_refuses_writes_until_there_is_room(void **state)
     if (WEXITSTATUS(status) == 77)
         skip();
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void a_full_disk_refuses_writes_until_there_is_room(void **state)
+{
+    in_a_small_disk(check_full_disk, "size=6m");
+}
+
+static void objects_can_be_deleted_on_a_full_disk(void **state)
+{
+    in_a_small_disk(check_recovery, "size=16m");
+}
+
+/* ---- the folder ---- */
+
+static mode_t mode_of(const char *dir, const char *name)
+{
+    _free_ char *path = mem_printf("%s/%s", dir, name);
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void put_file(const char *dir, const char *name, mode_t mode)
+{
+    _free_ char *path = mem_printf("%s/%s", dir, name);
+
+    assert_int_equal(file_mkdir_for(path, 0755), 0);
+    assert_int_equal(file_replace(path, "x\n", 2, mode), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void the_state_and_keys_are_for_their_owner_alone(void **state)
+{
+    char dir[32];
+    _free_ char *path = NULL, *link = NULL;
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    mode_t mask = umask(0);
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_int_equal(mode_of(dir, "state.db"), 0600);
+    assert_int_equal(mode_of(dir, "state.db-wal"), 0600);
+    engine->ops->close(engine);
+    /* A folder as an older version or a backup has left it. */
+    path = mem_printf("%s/state.db", dir);
+    assert_int_equal(chmod(path, 0644), 0);
+    put_file(dir, "state.db-wal", 0666);
+    put_file(dir, "admin.kubeconfig", 0644);
+    put_file(dir, "pki/ca.key", 0640);
+    put_file(dir, "volumes/mine", 0644);
+    link = mem_printf("%s/pki/link", dir);
+    assert_int_equal(symlink("../volumes/mine", link), 0);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_int_equal(mode_of(dir, "state.db"), 0600);
+    assert_int_equal(mode_of(dir, "admin.kubeconfig"), 0600);
+    assert_int_equal(mode_of(dir, "pki/ca.key"), 0600);
+    assert_int_equal(mode_of(dir, "volumes/mine"), 0644);
+    engine->ops->close(engine);
+    file_remove_tree(dir);
+    umask(mask);
+}
+
+static void a_folder_whose_database_is_lost_is_not_taken_for_new(void **state)
+{
+    char dir[32];
+    _free_ char *path = NULL, *away = NULL, *id = NULL, *other = NULL;
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+
+    make_dir(dir);
+    path = mem_printf("%s/state.db", dir);
+    away = mem_printf("%s/state.db.away", dir);
+    id = mem_printf("%s/cluster-id", dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    engine->ops->close(engine);
+    assert_int_equal(rename(path, away), 0);
+    assert_true(engine_sqlite_open(dir, 64, &engine, &err) < 0);
+    assert_non_null(
+        strstr(err.message, "state.db is missing, but the folder belongs to a cluster"));
+    assert_non_null(strstr(err.message, "put the database back"));
+    assert_false(file_exists(path));
+    /* Put back, it is taken. */
+    assert_int_equal(rename(away, path), 0);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    engine->ops->close(engine);
+    /* Another cluster's is not. */
+    other = mem_strdup("00000000-0000-0000-0000-000000000000\n");
+    assert_int_equal(file_replace(id, other, strlen(other), 0600), 0);
+    assert_true(engine_sqlite_open(dir, 64, &engine, &err) < 0);
+    assert_non_null(strstr(err.message, "the folder belongs to cluster 00000000-"));
+    /* A folder of an older version has no id yet, but keys. */
+    assert_int_equal(unlink(id), 0);
+    assert_int_equal(rename(path, away), 0);
+    put_file(dir, "pki/ca.key", 0600);
+    assert_true(engine_sqlite_open(dir, 64, &engine, &err) < 0);
+    assert_int_equal(rename(away, path), 0);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    engine->ops->close(engine);
+    assert_true(file_exists(id));
+    file_remove_tree(dir);
 }
 
 /* ---- what is kept ---- */
@@ -359,6 +586,9 @@ int main(void)
         cmocka_unit_test(a_second_process_is_told_who_holds_the_folder),
         cmocka_unit_test(every_answered_write_survives_a_kill),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
+        cmocka_unit_test(objects_can_be_deleted_on_a_full_disk),
+        cmocka_unit_test(the_state_and_keys_are_for_their_owner_alone),
+        cmocka_unit_test(a_folder_whose_database_is_lost_is_not_taken_for_new),
         cmocka_unit_test(the_log_and_the_wal_stay_bounded),
         cmocka_unit_test(keys_of_unknown_kinds_are_left_alone),
         cmocka_unit_test(a_damaged_object_is_named),
