@@ -121,6 +121,19 @@ int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode)
     return write_aside(path, p, n, mode, true);
 }
 
+int file_write_changed(const char *path, const void *p, size_t n, mode_t mode)
+{
+    _free_ char *there = NULL;
+    struct stat st;
+    size_t there_n;
+
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode &&
+        (size_t)st.st_size == n && file_read(path, n, &there, &there_n) == 0 && there_n == n &&
+        memcmp(there, p, n) == 0)
+        return 0;
+    return file_write_atomic(path, p, n, mode);
+}
+
 int file_replace(const char *path, const void *p, size_t n, mode_t mode)
 {
     return write_aside(path, p, n, mode, false);

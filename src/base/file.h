@@ -15,7 +15,9 @@ int file_read_fd(int fd, size_t limit, char **ret, size_t *ret_n);
 int file_write_fd(int fd, const void *bytes, size_t n);
 /* path.tmp-XXXX, fsync, rename, fsync of the folder: old or new, never half. */
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
-/* The same without fsync, for run-time state that a reboot voids anyway. */
+/* The same unless the file has this content and mode already: needs no room then. */
+int file_write_changed(const char *path, const void *p, size_t n, mode_t mode);
+/* As file_write_atomic without fsync, for run-time state that a reboot voids anyway. */
 int file_replace(const char *path, const void *p, size_t n, mode_t mode);
 /* Makes durable what lies in the folder, files not folders: many are cheaper at once than each
  * alone. */

@@ -92,7 +92,7 @@ static int write_tree(const char *path, yyjson_mut_doc *doc, Err *reterr)
     yyjson_doc_free(flat);
     r = file_mkdir_for(path, 0700);
     if (r == 0)
-        r = file_write_atomic(path, text.p, text.n, 0600);
+        r = file_write_changed(path, text.p, text.n, 0600);
     return r < 0 ? err_set(reterr, -r, "cannot write %s", path) : 0;
 }
 

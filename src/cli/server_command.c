@@ -293,8 +293,15 @@ static int write_kubeconfig(App *app, const char *path, Err *reterr)
                              .ca_pem = app->pki->ca_pem,
                              .certificate_pem = app->pki->admin_pem,
                              .key_pem = app->pki->admin_key_pem};
+    int r;
 
-    return kubeconfig_put(path, &entry, reterr);
+    r = kubeconfig_put(path, &entry, reterr);
+    if (r != -ENOSPC && r != -EDQUOT)
+        return r;
+    /* A full disk must not keep the server from starting: what is there fits, or is old. */
+    log_warn("server", "%s; the one that is there may be out of date", reterr->message);
+    *reterr = ERR_INIT;
+    return 0;
 }
 
 static int start(App *app, Err *reterr)

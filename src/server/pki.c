@@ -274,7 +274,13 @@ static int open_certificate(const Folder *dir, const char *name, EVP_PKEY *key, 
     *ret_pem = *ret ? certificate_to_pem(*ret) : NULL;
     if (!*ret_pem)
         return err_set(reterr, 0, "cannot make certificate %s/%s", dir->path, name);
-    return write_pem(dir, name, *ret_pem, reterr);
+    r = write_pem(dir, name, *ret_pem, reterr);
+    if (r != -ENOSPC || dir->fresh)
+        return ERR_TRACE(r);
+    /* A full disk must not keep the server from starting: it is made again the next time. */
+    if (reterr)
+        *reterr = ERR_INIT;
+    return 0;
 }
 
 /* What the server's certificate has to hold, each name once: "DNS:localhost,IP:127.0.0.1,...". IPs
