@@ -218,14 +218,15 @@ static void on_imported(void *data, const StringArray *names, const Err *err)
 
 static void call_image_import(void *data, HttpRequest *request)
 {
-    const char *file = http_query(request, "file");
+    const char *file = http_query(request, "file"), *text = http_query(request, "limit");
     App *app = data;
+    int64_t limit = 0;
 
-    if (!file || !app->images) {
+    if (!file || !app->images || (text && str_to_int64(text, 0, INT64_MAX, &limit) != 0)) {
         http_respond(request, 400, "text/plain", BYTES_LITERAL("no file given\n"));
         return;
     }
-    image_import_async(app->images, file, on_imported, pending_new(app, request));
+    image_import_async(app->images, file, (uint64_t)limit, on_imported, pending_new(app, request));
 }
 
 /* For an image that is made on top of it. */

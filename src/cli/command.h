@@ -59,7 +59,10 @@ typedef struct Options {
     const char *domain;
     const char *certificate_life; /* seconds that the server's certificate is good for */
     const char *node_name;
-    const char *instance; /* names links, tables and cgroups; at most 6 characters */
+    const char *pids_limit;   /* --pod-pids-limit */
+    const char *disk_reserve; /* --disk-reserve SIZE */
+    const char *limit;        /* --limit SIZE: of `stead image import` */
+    const char *instance;     /* names links, tables and cgroups; at most 6 characters */
     const char *token_file;
     const char *log_level, *log_format;
     const char *ready_fd; /* written to once ready; for `stead up` */
@@ -103,6 +106,8 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret);
 /* Those of the groups. */
 void options_print_help(FILE *out, unsigned groups);
 /* The port of --listen, and its address; 0 or err. */
+/* "10Gi" of the option of that name, as Kubernetes writes sizes; at least `least`. */
+int options_size(const char *name, const char *text, int64_t least, int64_t *ret, Err *reterr);
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
 /* What a running server was started with: a line "--option value" each. */
 void options_print_local(const Options *options, StrBuf *out);

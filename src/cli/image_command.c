@@ -68,14 +68,18 @@ static int import_one(Options *options, const char *file, const char *done, Err 
 {
     _strbuf_ StrBuf path = STRBUF_INIT, names = STRBUF_INIT;
     char real[PATH_MAX];
+    int64_t limit = 0;
 
     if (!realpath(file, real))
         return err_set(reterr, errno, "cannot read %s", file);
+    if (options->limit && options_size("--limit", options->limit, 1, &limit, reterr) < 0)
+        return -EINVAL;
     if (control_socket_alive(options->run)) {
         int r;
 
         strbuf_add_string(&path, "/images?file=");
         control_socket_encode(&path, real);
+        strbuf_printf(&path, "&limit=%" PRId64, limit);
         r = ask(options, "POST", path.p, &names, reterr);
         if (r < 0)
             return r;
@@ -85,7 +89,7 @@ static int import_one(Options *options, const char *file, const char *done, Err 
         int r = direct_open(&direct, options, reterr);
 
         if (r == 0)
-            r = image_import(direct.images, real, &list, &options->arena, reterr);
+            r = image_import(direct.images, real, (uint64_t)limit, &list, &options->arena, reterr);
         direct_close(&direct);
         if (r < 0)
             return r;
@@ -269,7 +273,7 @@ static const struct {
     size_t min_words, max_words; /* before the dashes, with the verb */
     const char *usage;
 } verbs[] = {
-    {"import", import,     2, SIZE_MAX, "import FILE..."},
+    {"import", import,     2, SIZE_MAX, "import [--limit SIZE] FILE..."},
     {"make",   make,       3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
     {"ls",     list,       1, 1,        "ls"},
     {"list",   list,       1, 1,        NULL},

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "cli/command.h"
+#include "codec/quantity.h"
 #include "net/net.h"
 
 typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_LIST } OptionForm;
@@ -42,6 +43,8 @@ static const OptionRow rows[] = {
     {0,   "--domain",       "NAME",      TEXT(domain),       OPTIONS_SERVER, "the cluster's domain (cluster.local)"},
     {0,   "--node-name",    "NAME",      TEXT(node_name),    OPTIONS_SERVER, "the node's name (the host's)"},
     {0,   "--instance",     "NAME",      TEXT(instance),     OPTIONS_PLACE,  "short name for links and tables, 6 characters at most"},
+    {0,   "--pod-pids-limit", "N",       TEXT(pids_limit),   OPTIONS_SERVER, "processes and threads that a pod may have (4096)"},
+    {0,   "--disk-reserve", "SIZE",      TEXT(disk_reserve), OPTIONS_SERVER, "disk space below which the pod that uses most is evicted; 0: none (1Gi, at most 5%)"},
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "static tokens: token,user,uid,\"group,...\""},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},
@@ -51,6 +54,7 @@ static const OptionRow rows[] = {
     {0,   "--yes",          NULL,        SWITCH(yes),        OPTIONS_RESET,  "really do it"},
     {0,   "--url",          NULL,        SWITCH(url),        OPTIONS_SERVICE, "only the address"},
 
+    {0,   "--limit",        "SIZE",      TEXT(limit),        OPTIONS_IMAGE,  "import: what one archive may unpack to (64Gi)"},
     {0,   "--base",         "IMAGE",     TEXT(base),         OPTIONS_IMAGE,  "make: on top of this image (nothing)"},
     {'e', "--env",          "NAME=VALUE", FORM_LIST, offsetof(Options, env), OPTIONS_IMAGE, "make: a variable; may be repeated"},
     {0,   "--workdir",      "DIR",       TEXT(working_dir),  OPTIONS_IMAGE,  "make: where it starts (the base's, or /)"},
@@ -241,6 +245,17 @@ int options_listen(const Options *options, char address[static 64], uint16_t *po
     memcpy(address, options->listen, (size_t)(colon - options->listen));
     address[colon - options->listen] = 0;
     *port = (uint16_t)number;
+    return 0;
+}
+
+int options_size(const char *name, const char *text, int64_t least, int64_t *ret, Err *reterr)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const char *canonical;
+
+    if (quantity_canonical(&arena, text, strlen(text), &canonical) ||
+        (*ret = quantity_value(canonical)) < least)
+        return err_set(reterr, 0, "%s %s: give a size such as 500Mi or 10Gi", name, text);
     return 0;
 }
 

@@ -259,6 +259,7 @@ static int start_node(App *app, Err *reterr)
                         .api_port = 443,
                         .root_ca_pem = app->pki->ca_pem,
                         .helper_dir = app->helper_dir,
+                        .disk_reserve = -1,
                         .instance = o->instance,
                         .make_token = make_token,
                         .make_token_data = app};
@@ -270,6 +271,11 @@ static int start_node(App *app, Err *reterr)
     if (r < 0)
         return r;
     node.images = app->images;
+    if (o->pids_limit && str_to_int64(o->pids_limit, 16, INT32_MAX, &node.pids_limit))
+        return err_set(reterr, 0, "--pod-pids-limit %s: give a number from 16 on", o->pids_limit);
+    if (o->disk_reserve &&
+        options_size("--disk-reserve", o->disk_reserve, 0, &node.disk_reserve, reterr) < 0)
+        return -EINVAL;
     r = dns_server_start(&app->loop, server_client(app->server, "system:dns"), &dns, &app->dns,
                          reterr);
     if (r < 0)

@@ -41,13 +41,15 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
 ImageStore *image_store_close(ImageStore *store);
 
 /* Imports every image of a docker or OCI archive (plain, gzip or zstd; the tar as a whole or its
- * layers), digests checked. Blocking: call from the pool or from a command. */
-int image_import(ImageStore *store, const char *file, StringArray *ret_names, Arena *arena,
-                 Err *reterr);
+ * layers), digests checked. limit: bytes that it may need unpacked, 0: the store's. It never takes
+ * the last of the disk. Blocking: call from the pool or from a command. */
+int image_import(ImageStore *store, const char *file, uint64_t limit, StringArray *ret_names,
+                 Arena *arena, Err *reterr);
 /* From an already open descriptor (stead image import talks to the server through it). Calls back
  * on the loop. */
 typedef void (*ImageImportDone)(void *data, const StringArray *names, const Err *err);
-void image_import_async(ImageStore *store, const char *file, ImageImportDone done, void *data);
+void image_import_async(ImageStore *store, const char *file, uint64_t limit, ImageImportDone done,
+                        void *data);
 
 /* image_find may import a built-in archive: it is safe to call from the pool, too. "localhost/x"
  * and "x" find each other. By name (short ones are completed as Docker does), name@digest or id. 0,

@@ -169,7 +169,8 @@ static int unpack_layers(Import *import, Err *reterr)
 
     do {
         import->again = false;
-        r = source_each(import->file, on_archive_file, import, reterr);
+        r = source_each(import->file, image_limits_read(&import->limits), on_archive_file, import,
+                        reterr);
     } while (r >= 0 && import->again);
     return ERR_TRACE(r);
 }
@@ -411,7 +412,7 @@ void image_utf8_end(locale_t before, locale_t made)
         freelocale(made);
 }
 
-int image_import_locked(ImageStore *store, const char *file, const char *stamp,
+int image_import_locked(ImageStore *store, const char *file, uint64_t limit, const char *stamp,
                         StringArray *ret_names, Arena *arena, Err *reterr)
 {
     Import import = {.store = store, .file = file, .limits = store->limits};
@@ -419,7 +420,8 @@ int image_import_locked(ImageStore *store, const char *file, const char *stamp,
     locale_t made, before = image_utf8_begin(&made);
     int r;
 
-    r = plan_archive(file, &scratch, &import.plan, reterr);
+    image_limits_begin(&import.limits, store->dir, limit);
+    r = plan_archive(file, image_limits_read(&import.limits), &scratch, &import.plan, reterr);
     if (r >= 0)
         r = collect_layers(&import, reterr);
     if (r >= 0)
@@ -442,7 +444,7 @@ int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *r
     _arena_ Arena scratch = ARENA_INIT;
     locale_t made, before = image_utf8_begin(&made);
     Plan plan = {0};
-    int r = plan_archive(file, &scratch, &plan, reterr);
+    int r = plan_archive(file, SOURCE_ANY, &scratch, &plan, reterr);
 
     if (r >= 0)
         list_names(&plan, ret, arena);

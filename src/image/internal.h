@@ -31,8 +31,10 @@
 
 /* What an import may still use. */
 typedef struct ImageLimits {
-    uint64_t bytes; /* unpacked */
+    uint64_t bytes; /* unpacked, in whole blocks */
     uint64_t entries;
+    uint64_t allowed; /* bytes at the beginning */
+    bool by_room;     /* that was what the disk has room for, less than it may have */
 } ImageLimits;
 
 /* A name in the store. */
@@ -73,15 +75,16 @@ int image_config_decode(Bytes json, Arena *arena, Image *ret, Err *reterr);
 int image_config_layers(Bytes json, Arena *arena, StringArray *ret, Err *reterr);
 
 /* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its
- * start. */
-typedef struct Source Source;
+ * start, at most `most` bytes of it, uncompressed. */
+#define SOURCE_ANY UINT64_MAX
 /* Called for each file: read its data through the archive. Positive: stop. */
 typedef int (*SourceEach)(void *data, const char *path, struct archive *archive, int64_t size,
                           Err *reterr);
-int source_each(const char *file, SourceEach each, void *data, Err *reterr);
+int source_each(const char *file, uint64_t most, SourceEach each, void *data, Err *reterr);
 /* Reads the named small files into `files` (path -> Bytes in the arena). Links in the archive are
  * followed: `links` (path -> path) is filled on the first pass. */
-int source_read_files(const char *file, StrMap *wanted, StrMap *links, Arena *arena, Err *reterr);
+int source_read_files(const char *file, uint64_t most, StrMap *wanted, StrMap *links, Arena *arena,
+                      Err *reterr);
 char *source_clean_path(const char *path); /* "./a//b" -> "a/b"; NULL: leads out */
 
 /* unpack.c */
@@ -95,6 +98,18 @@ typedef struct UnpackedLayer {
 int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
                  Err *reterr);
 
+/* limits.c: each says what is wrong where too little is left. */
+/* wanted: bytes, 0: as they are. Not more than the disk of the folder has room for. */
+void image_limits_begin(ImageLimits *limits, const char *dir, uint64_t wanted);
+/* What may be read for it of an archive, or of the tar of a layer. */
+uint64_t image_limits_read(const ImageLimits *limits);
+int image_limits_bytes(ImageLimits *limits, uint64_t n, Err *reterr);
+/* May there be a file of this size at all? */
+int image_limits_file(const ImageLimits *limits, uint64_t size, Err *reterr);
+/* After n bytes of a file, the rest of its last block. */
+int image_limits_rest_of_block(ImageLimits *limits, uint64_t n, Err *reterr);
+int image_limits_entry(ImageLimits *limits, Err *reterr);
+
 /* settle.c: gives the folders that a layer implies what those below it have. below: the folders of
  * the layers below, lowest first. */
 int layer_settle(int root, const StrMap *implied, const int *below, size_t n, Err *reterr);
@@ -106,7 +121,7 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
 int image_records_load(ImageStore *store, Err *reterr);
 
 /* import.c; with write_lock held. stamp: "" or a built-in archive's. */
-int image_import_locked(ImageStore *store, const char *file, const char *stamp,
+int image_import_locked(ImageStore *store, const char *file, uint64_t limit, const char *stamp,
                         StringArray *ret_names, Arena *arena, Err *reterr);
 /* Names of files are UTF-8, whatever the locale: libarchive drops others without one. Of this
  * thread alone, until the end. */

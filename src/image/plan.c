@@ -17,6 +17,7 @@
 typedef struct Planner {
     const char *file;
     Arena *arena;
+    uint64_t most;
     StrMap links;
     Plan plan;
     size_t other_platforms; /* manifests left out, for the message when none is left */
@@ -222,7 +223,7 @@ static int plan_docker(Planner *p, Bytes text)
         if (path)
             want(p, &configs, path);
     }
-    r = source_read_files(p->file, &configs, NULL, p->arena, p->reterr);
+    r = source_read_files(p->file, p->most, &configs, NULL, p->arena, p->reterr);
     yyjson_arr_iter_init(root, &iter);
     while (r >= 0 && (item = yyjson_arr_iter_next(&iter)))
         r = plan_docker_image(p, item, &configs);
@@ -284,7 +285,7 @@ static int read_blob(Planner *p, const char *digest, Bytes *ret)
     if (!path)
         return broken(p, "a descriptor has no SHA-256 digest");
     want(p, &wanted, path);
-    r = source_read_files(p->file, &wanted, NULL, p->arena, p->reterr);
+    r = source_read_files(p->file, p->most, &wanted, NULL, p->arena, p->reterr);
     *ret = got(&wanted, path);
     strmap_deinit(&wanted);
     if (r < 0)
@@ -387,15 +388,15 @@ static int plan_oci(Planner *p, Bytes text)
     return ERR_TRACE(r);
 }
 
-int plan_archive(const char *file, Arena *arena, Plan *ret, Err *reterr)
+int plan_archive(const char *file, uint64_t most, Arena *arena, Plan *ret, Err *reterr)
 {
-    Planner p = {.file = file, .arena = arena, .reterr = reterr};
+    Planner p = {.file = file, .most = most, .arena = arena, .reterr = reterr};
     StrMap top = STRMAP_INIT;
     int r;
 
     want(&p, &top, "manifest.json");
     want(&p, &top, "index.json");
-    r = source_read_files(file, &top, &p.links, arena, reterr);
+    r = source_read_files(file, most, &top, &p.links, arena, reterr);
     if (r >= 0 && got(&top, "manifest.json").p)
         r = plan_docker(&p, got(&top, "manifest.json"));
     else if (r >= 0 && got(&top, "index.json").p)

@@ -25,6 +25,7 @@ typedef struct Plan {
     size_t n;
 } Plan;
 
-int plan_archive(const char *file, Arena *arena, Plan *ret, Err *reterr);
+/* most: of the archive, uncompressed. */
+int plan_archive(const char *file, uint64_t most, Arena *arena, Plan *ret, Err *reterr);
 
 #endif

@@ -61,7 +61,15 @@ static int open_source(const char *file, struct archive *archive, Err *reterr)
     return fd;
 }
 
-static int each_entry(const char *file,
+static bool is_too_long(struct archive *archive, struct archive_entry *entry, uint64_t most)
+{
+    int64_t size = archive_entry_size(entry), before = archive_filter_bytes(archive, 0);
+
+    return size < 0 || before < 0 || (uint64_t)before > most || (uint64_t)size > most ||
+           (uint64_t)before + (uint64_t)size > most;
+}
+
+static int each_entry(const char *file, uint64_t most,
                       int (*each)(void *data, const char *path, struct archive *archive,
                                   struct archive_entry *entry, Err *reterr),
                       void *data, Err *reterr)
@@ -78,7 +86,9 @@ static int each_entry(const char *file,
         const char *name = archive_entry_pathname(entry);
         _free_ char *path = name ? source_clean_path(name) : NULL;
 
-        if (path && *path)
+        if (is_too_long(archive, entry, most)) /* also what would only be passed over */
+            r = err_set(reterr, EFBIG, "%s is larger than allowed", file);
+        else if (path && *path)
             r = each(data, path, archive, entry, reterr);
     }
     if (r == 0 && rc != ARCHIVE_EOF)
@@ -102,11 +112,11 @@ static int on_entry(void *data, const char *path, struct archive *archive,
     return call->each(call->data, path, archive, archive_entry_size(entry), reterr);
 }
 
-int source_each(const char *file, SourceEach each, void *data, Err *reterr)
+int source_each(const char *file, uint64_t most, SourceEach each, void *data, Err *reterr)
 {
     EachCall call = {each, data};
 
-    return ERR_TRACE(each_entry(file, on_entry, &call, reterr));
+    return ERR_TRACE(each_entry(file, most, on_entry, &call, reterr));
 }
 
 /* ---- small files ---- */
@@ -185,7 +195,8 @@ static int on_small_entry(void *data, const char *path, struct archive *archive,
     return call->missing == 0 && !call->links;
 }
 
-int source_read_files(const char *file, StrMap *wanted, StrMap *links, Arena *arena, Err *reterr)
+int source_read_files(const char *file, uint64_t most, StrMap *wanted, StrMap *links, Arena *arena,
+                      Err *reterr)
 {
     ReadCall call = {.wanted = wanted, .links = links, .arena = arena};
 
@@ -193,5 +204,5 @@ int source_read_files(const char *file, StrMap *wanted, StrMap *links, Arena *ar
     call.missing += !((Bytes *)slot->value)->p;
     if (call.missing == 0)
         return 0;
-    return ERR_TRACE(each_entry(file, on_small_entry, &call, reterr));
+    return ERR_TRACE(each_entry(file, most, on_small_entry, &call, reterr));
 }

@@ -249,7 +249,7 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
     }
     uv_mutex_unlock(&store->lock);
     if (path)
-        r = image_import_locked(store, path, stamp, NULL, NULL, reterr);
+        r = image_import_locked(store, path, 0, stamp, NULL, NULL, reterr);
     uv_mutex_unlock(&store->write_lock);
     return ERR_TRACE(r);
 }
@@ -331,7 +331,8 @@ static void list_builtin(ImageStore *store, const Builtin *builtin, Arena *arena
     struct stat st;
     Plan plan = {0};
 
-    if (stat(builtin->path, &st) < 0 || plan_archive(builtin->path, arena, &plan, NULL) < 0)
+    if (stat(builtin->path, &st) < 0 ||
+        plan_archive(builtin->path, SOURCE_ANY, arena, &plan, NULL) < 0)
         return;
     for (size_t i = 0; i < plan.n; i++)
         for (size_t j = 0; j < plan.images[i].names.n; j++)
@@ -425,13 +426,13 @@ int image_remove(ImageStore *store, const char *name, Err *reterr)
 
 /* ---- import ---- */
 
-int image_import(ImageStore *store, const char *file, StringArray *ret_names, Arena *arena,
-                 Err *reterr)
+int image_import(ImageStore *store, const char *file, uint64_t limit, StringArray *ret_names,
+                 Arena *arena, Err *reterr)
 {
     int r;
 
     uv_mutex_lock(&store->write_lock);
-    r = image_import_locked(store, file, "", ret_names, arena, reterr);
+    r = image_import_locked(store, file, limit, "", ret_names, arena, reterr);
     uv_mutex_unlock(&store->write_lock);
     return ERR_TRACE(r);
 }
@@ -440,6 +441,7 @@ typedef struct ImportCall {
     uv_work_t work;
     ImageStore *store;
     char *file;
+    uint64_t limit;
     ImageImportDone done;
     void *data;
     Arena arena;
@@ -452,7 +454,8 @@ static void run_import(uv_work_t *work)
 {
     ImportCall *call = work->data;
 
-    call->result = image_import(call->store, call->file, &call->names, &call->arena, &call->err);
+    call->result =
+        image_import(call->store, call->file, call->limit, &call->names, &call->arena, &call->err);
 }
 
 static void on_import_done(uv_work_t *work, int status)
@@ -467,13 +470,15 @@ static void on_import_done(uv_work_t *work, int status)
     free(call);
 }
 
-void image_import_async(ImageStore *store, const char *file, ImageImportDone done, void *data)
+void image_import_async(ImageStore *store, const char *file, uint64_t limit, ImageImportDone done,
+                        void *data)
 {
     ImportCall *call = mem_new_type(ImportCall);
 
     call->work.data = call;
     call->store = store;
     call->file = mem_strdup(file);
+    call->limit = limit;
     call->done = done;
     call->data = data;
     uv_queue_work(store->loop, &call->work, run_import, on_import_done);
@@ -483,7 +488,7 @@ void image_import_async(ImageStore *store, const char *file, ImageImportDone don
 
 void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries)
 {
-    store->limits = (ImageLimits){bytes, entries};
+    store->limits = (ImageLimits){.bytes = bytes, .entries = entries};
 }
 
 static int make_folders(ImageStore *store, Err *reterr)
@@ -508,7 +513,7 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
 
     store->loop = loop;
     store->dir = mem_strdup(dir);
-    store->limits = (ImageLimits){IMPORT_BYTES_MAX, IMPORT_ENTRIES_MAX};
+    image_store_set_limits(store, IMPORT_BYTES_MAX, IMPORT_ENTRIES_MAX);
     uv_mutex_init(&store->lock);
     uv_mutex_init(&store->write_lock);
     r = make_folders(store, reterr);

@@ -29,6 +29,7 @@ typedef struct Unpacker {
     char *parent;
     StrMap *implied;
     ImageLimits *limits;
+    uint64_t left; /* of the tar: also what is only passed over costs time */
     int64_t size;
     Err *reterr;
 
@@ -64,6 +65,11 @@ static la_ssize_t read_inner(struct archive *archive, void *data, const void **r
         return ARCHIVE_FATAL;
     }
     digest_add(&u->tar, u->plain, (size_t)n);
+    if ((uint64_t)n > u->left) {
+        archive_set_error(archive, EFBIG, "it is larger than allowed");
+        return ARCHIVE_FATAL;
+    }
+    u->left -= (uint64_t)n;
     return n;
 }
 
@@ -103,6 +109,10 @@ static int make_parents(Unpacker *u, const char *path)
         _close_fd_ int fd = open_in_root(u, whole), made = -1;
 
         if (fd == -ENOENT) {
+            int r = image_limits_entry(u->limits, u->reterr);
+
+            if (r < 0)
+                return ERR_TRACE(r);
             made = beneath_make_folders(u->root_fd, whole, BENEATH_IN_ROOT, 0755);
             if (made >= 0)
                 strmap_put(u->implied, whole, u);
@@ -206,9 +216,10 @@ static int copy_data(Unpacker *u, struct archive *tar, int fd)
 
     while ((rc = archive_read_data_block(tar, &p, &n, &offset)) == ARCHIVE_OK ||
            rc == ARCHIVE_WARN) {
-        if (n > u->limits->bytes)
-            return err_set(u->reterr, EFBIG, "the image is larger than allowed");
-        u->limits->bytes -= n;
+        int r = image_limits_bytes(u->limits, n, u->reterr);
+
+        if (r < 0)
+            return ERR_TRACE(r);
         u->size += (int64_t)n;
         while (n > 0) {
             ssize_t done = pwrite(fd, p, n, offset);
@@ -253,11 +264,15 @@ static int set_xattrs(Unpacker *u, int fd, struct archive_entry *entry)
     const char *name;
     const void *value;
     size_t n;
+    int r;
 
     archive_entry_xattr_reset(entry);
     while (archive_entry_xattr_next(entry, &name, &value, &n) == ARCHIVE_OK) {
         if (strcmp(name, "security.capability") != 0 && !str_starts_with(name, "user."))
             continue;
+        r = image_limits_bytes(u->limits, n, u->reterr);
+        if (r < 0)
+            return ERR_TRACE(r);
         if (fsetxattr(fd, name, value, n, 0) < 0 && errno != ENOTSUP && errno != EPERM)
             return err_set(u->reterr, errno, "set %s", name);
     }
@@ -288,9 +303,13 @@ static int unpack_file(Unpacker *u, struct archive *tar, struct archive_entry *e
 
     if (fd < 0)
         return err_set(u->reterr, errno, "make the file %s", name);
-    if (size < 0 || (uint64_t)size > u->limits->bytes)
-        return err_set(u->reterr, EFBIG, "the image is larger than allowed");
-    r = copy_data(u, tar, fd);
+    /* A sparse file may be larger than what it holds, but not than what could ever be written. */
+    r = size < 0 ? err_set(u->reterr, 0, "the file %s has no size", name)
+                 : image_limits_file(u->limits, (uint64_t)size, u->reterr);
+    if (r >= 0)
+        r = copy_data(u, tar, fd);
+    if (r >= 0)
+        r = image_limits_rest_of_block(u->limits, (uint64_t)size, u->reterr);
     if (r >= 0 && ftruncate(fd, size) < 0) /* sparse files may end in a hole */
         r = err_set(u->reterr, errno, "write %s", name);
     if (r >= 0)
@@ -442,11 +461,9 @@ static int unpack_tar(Unpacker *u, struct archive *tar)
     if (archive_read_open(tar, u, NULL, read_inner, NULL) < ARCHIVE_WARN)
         return archive_failed(tar, u->reterr);
     while ((rc = archive_read_next_header(tar, &entry)) == ARCHIVE_OK || rc == ARCHIVE_WARN) {
-        if (u->limits->entries-- == 0) {
-            u->limits->entries = 0;
-            return err_set(u->reterr, 0, "the image has more files than allowed");
-        }
-        r = unpack_entry(u, tar, entry);
+        r = image_limits_entry(u->limits, u->reterr);
+        if (r >= 0)
+            r = unpack_entry(u, tar, entry);
         if (r < 0)
             return ERR_TRACE(r);
     }
@@ -460,9 +477,10 @@ static int drain(Unpacker *u)
     la_ssize_t n;
 
     while ((n = archive_read_data(u->inner, u->plain, PIECE)) > 0) {
-        if ((size_t)n > u->limits->bytes)
-            return err_set(u->reterr, EFBIG, "the image is larger than allowed");
-        u->limits->bytes -= (size_t)n;
+        int r = image_limits_bytes(u->limits, (uint64_t)n, u->reterr);
+
+        if (r < 0)
+            return ERR_TRACE(r);
         digest_add(&u->tar, u->plain, (size_t)n);
     }
     if (n < 0)
@@ -482,6 +500,7 @@ int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, Unpacke
         .parent_fd = -1,
         .implied = &ret->implied,
         .limits = limits,
+        .left = image_limits_read(limits),
         .reterr = reterr,
         .outer = from,
         .raw = raw,

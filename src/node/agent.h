@@ -7,11 +7,12 @@
  * pod is over) before it does anything.
  *
  * Folders of a pod:
- *   RUN/pods/<uid>/            sandbox (boot id), hosts, resolv.conf, shm, ipc, volumes/, sub/, exec/
+ *   RUN/pods/<uid>/            sandbox (boot id), shm, ipc, volumes/, sub/, exec/
  *   RUN/pods/<uid>/c/<container>/<attempt>/
- *                              the bundle (runtime.h), with `id`, `image` (as the spec named it)
- *                              and `termination-log` besides
+ *                              the bundle (runtime.h), with `id` and `image` (as the spec named it)
  *   DATA/pods/<uid>/           volumes/ (emptyDir), root/<container>/<attempt>/{upper,work,root}
+ *   DATA/pods/<uid>/etc/       hosts, resolv.conf, hostname, <container>.<attempt> (termination
+ *                              message): pods may write to them, so they are not in memory
  *   DATA/logs/pods/<ns>_<name>_<uid>/<container>/<attempt>.log
  */
 #ifndef NODE_AGENT_H
@@ -105,6 +106,11 @@ struct NodeAgent {
     bool can_lower_oom;
     unsigned busy;     /* calls under way that come back to the agent itself */
     ListNode attempts; /* probes and hooks under way */
+    struct {
+        Timer timer;
+        bool busy, told;
+        uint64_t blocks, files; /* free at the last measuring */
+    } storage;
     Timer volume_retry;
     int64_t volume_retry_at; /* mono */
     bool stopping;           /* watches are off */
@@ -156,6 +162,7 @@ bool container_adopt(AgentPod *pod, size_t index, int attempt, const char *id);
 AgentContainer *container_at(AgentPod *pod, size_t index);
 char *container_bundle(const AgentPod *pod, const char *name, int attempt);
 char *container_log(const AgentPod *pod, const char *name, int attempt);
+char *container_termination(const AgentPod *pod, const char *name, int attempt);
 void container_paths(AgentContainer *c, int attempt, const char *id);
 void container_free(AgentContainer *c);
 

@@ -16,6 +16,7 @@
 #include "node/agent.h"
 #include "node/container_spec.h"
 #include "node/mounts.h"
+#include "node/storage.h"
 #include "node/strays.h"
 
 #define TERMINATION_LIMIT 4096
@@ -49,6 +50,11 @@ char *container_bundle(const AgentPod *pod, const char *name, int attempt)
 char *container_log(const AgentPod *pod, const char *name, int attempt)
 {
     return mem_printf("%s/%s/%d.log", pod->logs, name, attempt);
+}
+
+char *container_termination(const AgentPod *pod, const char *name, int attempt)
+{
+    return mem_printf("%s/etc/%s.%d", pod->data, name, attempt);
 }
 
 void container_paths(AgentContainer *c, int attempt, const char *id)
@@ -207,8 +213,11 @@ static Cleanup *container_cleanup(AgentContainer *c, int attempt)
             container_bundle(pod, machine_container(pod->machine, c->index)->name, attempt - 2);
         _free_ char *old_log =
             container_log(pod, machine_container(pod->machine, c->index)->name, attempt - 2);
+        _free_ char *old_end = container_termination(
+            pod, machine_container(pod->machine, c->index)->name, attempt - 2);
 
         (void)file_remove_tree(old);
+        unlink(old_end);
         unlink(old_log);
         for (int i = 1; i < LOG_KEEP; i++) {
             _free_ char *rotated = mem_printf("%s.%d", old_log, i);
@@ -233,10 +242,10 @@ static char *read_end(const char *path, size_t limit)
     return n > 0 ? TAKE_PTR(text) : NULL;
 }
 
-char *container_end_message(const Container *spec, const char *bundle, const char *log,
-                            int exit_code)
+char *container_end_message(const AgentPod *pod, const Container *spec, int attempt, int exit_code)
 {
-    _free_ char *path = mem_printf("%s/termination-log", bundle);
+    _free_ char *path = container_termination(pod, spec->name, attempt);
+    _free_ char *log = container_log(pod, spec->name, attempt);
     char *text = read_end(path, TERMINATION_LIMIT);
 
     if (str_empty(text) && exit_code != 0 &&
@@ -271,8 +280,8 @@ static void on_exited(void *data, const RuntimeExit *end)
     log_watch_stop(c);
     if (!pod->machine)
         return;
-    message = container_end_message(machine_container(pod->machine, c->index), c->bundle, c->log,
-                                    end->exit_code);
+    message = container_end_message(pod, machine_container(pod->machine, c->index),
+                                    machine_attempt(pod->machine, c->index), end->exit_code);
     result.message =
         end->lost ? "The container could not be located when the pod was terminated" : message;
     agent_logs_finish(pod->agent, c->log);
@@ -294,6 +303,7 @@ static void on_created(void *data)
 
     log_debug("node", "pod %s/%s: container %zu is created", c->pod->ns, c->pod->name, c->index);
     pod_limits_apply(c->pod);
+    storage_watch(c->pod);
     if (c->pod->machine)
         machine_created(c->pod->machine, c->index, c->id, c->image, c->image_id);
 }

@@ -250,16 +250,17 @@ static int spec_mounts(AgentContainer *c, ContainerSpec *s, const Container *con
     s->sub_paths = arena_new_n(arena, SpecMount, container->volume_mounts.n + 1);
     s->oci.mounts = s->mounts;
     if (!mounts_path(container, "/etc/hosts"))
-        add_mount(s, "/etc/hosts", arena_printf(arena, "%s/hosts", pod->run), options);
+        add_mount(s, "/etc/hosts", arena_printf(arena, "%s/etc/hosts", pod->data), options);
     if (!mounts_path(container, "/etc/resolv.conf"))
-        add_mount(s, "/etc/resolv.conf", arena_printf(arena, "%s/resolv.conf", pod->run), options);
+        add_mount(s, "/etc/resolv.conf", arena_printf(arena, "%s/etc/resolv.conf", pod->data),
+                  options);
     if (!mounts_path(container, "/etc/hostname") && !spec->host_network)
-        add_mount(s, "/etc/hostname", arena_printf(arena, "%s/hostname", pod->run), options);
+        add_mount(s, "/etc/hostname", arena_printf(arena, "%s/etc/hostname", pod->data), options);
     s->termination_path =
         arena_strdup(arena, str_or(container->termination_message_path, "/dev/termination-log"));
+    s->termination_file = arena_printf(arena, "%s/etc/%s.%d", pod->data, container->name, attempt);
     if (!mounts_path(container, s->termination_path))
-        add_mount(s, s->termination_path, arena_printf(arena, "%s/termination-log", s->bundle),
-                  "rbind,rprivate,rw");
+        add_mount(s, s->termination_path, s->termination_file, "rbind,rprivate,rw");
     return spec_volume_mounts(c, s, container, attempt, reterr);
 }
 
@@ -465,15 +466,21 @@ static int prepare_user(ContainerSpec *s, Err *reterr)
     return 0;
 }
 
-static int write_small(const char *folder, const char *name, const char *text, mode_t mode,
-                       Err *reterr)
+static int write_small(const char *path, const char *text, mode_t mode, Err *reterr)
 {
-    _free_ char *path = mem_printf("%s/%s", folder, name);
     int r = file_replace(path, text, strlen(text), mode);
 
     if (r >= 0 && chmod(path, mode) < 0)
         r = -errno;
     return r < 0 ? err_set(reterr, -r, "cannot write %s", path) : 0;
+}
+
+static int write_in_bundle(const ContainerSpec *s, const char *name, const char *text, mode_t mode,
+                           Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/%s", s->bundle, name);
+
+    return write_small(path, text, mode, reterr);
 }
 
 /* Read each time: a corrected profile is taken at the next try. */
@@ -519,14 +526,14 @@ int container_spec_prepare(ContainerSpec *s, Err *reterr)
         s->mounts[s->sub_paths[i].mount].source = s->sub_paths[i].pin;
     }
     if (r >= 0)
-        r = write_small(s->bundle, "termination-log", "", 0666, reterr);
+        r = write_small(s->termination_file, "", 0666, reterr);
     if (r >= 0)
-        r = write_small(s->bundle, "image", s->image, 0600, reterr);
+        r = write_in_bundle(s, "image", s->image, 0600, reterr);
     if (r >= 0)
-        r = write_small(s->bundle, "id", s->id, 0600, reterr);
+        r = write_in_bundle(s, "id", s->id, 0600, reterr);
     if (r < 0)
         return r;
     make_in_root(s->oci.root, s->oci.cwd);
     oci_spec_json(&s->oci, &json);
-    return write_small(s->bundle, "config.json", json.p, 0600, reterr);
+    return write_in_bundle(s, "config.json", json.p, 0600, reterr);
 }

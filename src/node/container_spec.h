@@ -25,7 +25,7 @@ typedef struct ContainerSpec {
     OciMount *mounts;
     SpecMount *sub_paths;
     size_t n_sub_paths;
-    const char *termination_path;
+    const char *termination_path, *termination_file; /* in the container; on the machine */
     bool standard_in, stdin_once;
     /* whom it runs as */
     const char *image_user;
@@ -46,7 +46,6 @@ int container_spec_prepare(ContainerSpec *spec, Err *reterr);
 ContainerSpec *container_spec_free(ContainerSpec *spec);
 
 /* Of a container that has ended; malloc'ed, NULL for none. */
-char *container_end_message(const Container *spec, const char *bundle, const char *log,
-                            int exit_code);
+char *container_end_message(const AgentPod *pod, const Container *spec, int attempt, int exit_code);
 
 #endif

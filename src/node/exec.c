@@ -13,6 +13,9 @@
  * own input ends with it, and the client sees the rest of the output; otherwise the client only
  * leaves. What the container says in answer to the last input is waited for, as long as it does
  * not fall silent for DRAIN_MS, and LEAVE_MS at most.
+ *
+ * When the client goes away or the time limit is over, the process is killed with its descendants.
+ * What a process that ended by itself has left in the background stays, as under other runtimes.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -27,6 +30,7 @@
 #include "base/strbuf.h"
 #include "node/exec.h"
 #include "node/oci.h"
+#include "node/process_tree.h"
 
 #define DRAIN_MS 200
 #define LEAVE_MS 1000
@@ -123,8 +127,44 @@ static void exec_release(ExecStream *s)
     close_one(s, &s->out.pipe, &s->out.open);
     close_one(s, &s->err.pipe, &s->err.open);
     close_one(s, &s->console, &s->has_console);
-    close_one(s, &s->process, &s->has_process);
     close_one(s, &s->timer, &s->has_timer);
+    /* The process's handle stays until it has ended: without it nobody would reap it. */
+}
+
+/* ---- ending the processes ---- */
+
+typedef struct Ending {
+    uv_work_t work;
+    int64_t pids[2]; /* the process, and the runtime that waits for it */
+} Ending;
+
+static void ending_work(uv_work_t *work)
+{
+    Ending *ending = CONTAINER_OF(work, Ending, work);
+
+    process_tree_end(ending->pids, ARRAY_LEN(ending->pids));
+}
+
+static void ending_done(uv_work_t *work, int status)
+{
+    free(CONTAINER_OF(work, Ending, work));
+}
+
+/* Nobody waits for the process any more: it ends with all that it has started. */
+static void exec_kill(ExecStream *s)
+{
+    Ending *ending;
+    _free_ char *text = NULL;
+    int64_t pid = 0;
+
+    if (!s->has_process)
+        return;
+    if (file_read(s->pid_file, 32, &text, NULL) < 0 || str_to_int64(text, 2, INT32_MAX, &pid) != 0)
+        pid = 0;
+    ending = mem_new_type(Ending);
+    ending->pids[0] = pid;
+    ending->pids[1] = s->process.pid;
+    uv_queue_work(s->loop, &ending->work, ending_work, ending_done);
 }
 
 static void exec_over(ExecStream *s, int code, const char *message)
@@ -388,8 +428,10 @@ void exec_stream_resize(ExecStream *s, uint16_t columns, uint16_t rows)
 
 void exec_stream_close(ExecStream *s)
 {
-    if (s)
-        exec_release(s);
+    if (!s || s->over)
+        return;
+    exec_kill(s);
+    exec_release(s);
 }
 
 void exec_stream_on_free(ExecStream *s, void (*on_free)(void *data, ExecStream *stream), void *data)
@@ -485,15 +527,9 @@ static void on_drained(uv_timer_t *timer)
 static void on_time_limit(uv_timer_t *timer)
 {
     ExecStream *s = timer->data;
-    _free_ char *text = NULL;
-    int64_t pid;
-    size_t n;
 
     s->timed_out = true;
-    if (file_read(s->pid_file, 32, &text, &n) == 0 && str_to_int64(text, 2, INT32_MAX, &pid) == 0)
-        kill((pid_t)pid, SIGKILL);
-    else if (s->has_process)
-        uv_process_kill(&s->process, SIGKILL);
+    exec_kill(s);
     uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
     if (!s->exited)
         s->exited = true; /* whatever holds it, the caller hears now */
@@ -506,12 +542,13 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
     s->exited = true;
     s->exit_code = signal ? 128 + signal : (int)status;
     close_one(s, &s->process, &s->has_process);
+    if (s->over)
+        return;
     if (s->has_console) { /* no terminal came: it never started */
         close_one(s, &s->console, &s->has_console);
         s->out.eof = true;
     }
-    if (!s->over)
-        uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
+    uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
     exec_maybe_over(s);
 }
 

@@ -120,6 +120,8 @@ static int64_t pod_grace(const Machine *m)
 
     if (m->deleted || m->halted)
         return m->stop_grace_ns;
+    if (m->evicted)
+        return NS_PER_SEC;
     return (pod->spec.termination_grace_period_seconds ? *pod->spec.termination_grace_period_seconds
                                                        : 30) *
            NS_PER_SEC;
@@ -736,6 +738,12 @@ void machine_fail(Machine *m, const char *reason, const char *message)
     m->finished = true;
     changed(m);
     machine_stop(m);
+}
+
+void machine_evict(Machine *m, const char *reason, const char *message)
+{
+    m->evicted = true;
+    machine_fail(m, reason, message);
 }
 
 static void on_deadline(Timer *timer)

@@ -118,6 +118,8 @@ void machine_update(Machine *machine,
 void machine_delete(Machine *machine, int64_t grace_ns);
 /* Ends the pod as Failed: eviction, admission, a deadline. */
 void machine_fail(Machine *machine, const char *reason, const char *message);
+/* The same with a second's grace only, as kubelet evicts whoever uses too much. */
+void machine_evict(Machine *machine, const char *reason, const char *message);
 /* Stops all containers, as `stead down` does, without deleting or changing what the pod is wanted
  * to be. */
 void machine_halt(Machine *machine);

@@ -84,6 +84,7 @@ struct Machine {
     char *forced_phase, *forced_reason, *forced_message;
     char *pod_ip;
     Time start_time;
+    bool evicted;
     int64_t stop_grace_ns;
     uint64_t inputs;         /* how often machine_kick was called */
     uint64_t prepare_inputs; /* `inputs` when the newest preparation began */

@@ -14,6 +14,7 @@
 #include "http/http.h"
 #include "node/agent.h"
 #include "node/mounts.h"
+#include "node/storage.h"
 
 /* ---- pods ---- */
 
@@ -387,6 +388,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     agent_pod_forget(slot->value);
     attempts_cancel(agent);
     timer_stop(agent->options.clock, &agent->volume_retry);
+    storage_stop(agent);
     follow_stop(&agent->node_status);
     /* What is under way on the pool, in the runtime and the network still points here: let it come
      * back. */

@@ -39,11 +39,15 @@ typedef struct NodeOptions {
     uint16_t api_port;       /* 443 */
     const char *root_ca_pem;
     const char *helper_dir; /* where our helper programs lie */
+    int64_t pids_limit;     /* processes and threads of a pod; 0: POD_PIDS_LIMIT */
+    int64_t disk_reserve; /* of the data's file system, for the machine itself; -1: see storage.h */
     /* A token for a pod's ServiceAccount (projected volume); NULL where it cannot be. */
     char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
                         const char *audience, int64_t lifetime_seconds);
     void *make_token_data;
 } NodeOptions;
+
+#define POD_PIDS_LIMIT 4096
 
 int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr);
 /* Stops watching; containers live on. */

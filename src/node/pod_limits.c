@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a pod may use as a whole (spec.resources), set in the cgroup that its containers share. crun
- * makes that one with the first container; so the limits are set each time a container was created,
- * before it starts. Both kinds of cgroups.
+ * What a pod may use as a whole, set in the cgroup that its containers share: spec.resources, and a
+ * number of processes, so that one pod cannot take all of the machine's. crun makes that cgroup
+ * with the first container; so the limits are set each time a container was created, before it
+ * starts. Both kinds of cgroups.
  */
 #include <fcntl.h>
 
@@ -49,20 +50,25 @@ static bool put_cpu_share(const char *cgroup, int64_t milli)
     return put("/cpu", cgroup, "cpu.shares", one) || put("", cgroup, "cpu.weight", two);
 }
 
+static bool put_pids(const char *cgroup, int64_t limit)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%" PRId64, limit ? limit : POD_PIDS_LIMIT);
+    return put("/pids", cgroup, "pids.max", text) || put("", cgroup, "pids.max", text);
+}
+
 void pod_limits_apply(const AgentPod *pod)
 {
     const ResourceRequirements *r = ((const Pod *)pod->object->value)->spec.resources;
     const char *memory = r ? string_map_get(&r->limits, "memory") : NULL;
     const char *cpu = r ? string_map_get(&r->limits, "cpu") : NULL;
     const char *share = r ? string_map_get(&r->requests, "cpu") : NULL;
-    _free_ char *cgroup = NULL;
-    bool ok = true;
+    _free_ char *cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
+    bool ok = put_pids(cgroup, pod->agent->options.pids_limit);
 
-    if (!memory && !cpu && !share)
-        return;
-    cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
     if (memory)
-        ok = put_memory(cgroup, quantity_value(memory));
+        ok = put_memory(cgroup, quantity_value(memory)) && ok;
     if (cpu)
         ok = put_cpu(cgroup, quantity_milli(cpu)) && ok;
     if (share)

@@ -79,13 +79,12 @@ static bool end_from_bundle(AgentPod *pod, size_t index, int attempt, MachineEnd
 {
     const Container *spec = machine_container(pod->machine, index);
     _free_ char *bundle = container_bundle(pod, spec->name, attempt);
-    _free_ char *log = container_log(pod, spec->name, attempt);
     RuntimeExit result;
 
     if (!runtime_read_exit(bundle, &result))
         return false;
     *ret_id = read_id(bundle);
-    *ret_message = container_end_message(spec, bundle, log, result.exit_code);
+    *ret_message = container_end_message(pod, spec, attempt, result.exit_code);
     *end = (MachineEnd){
         .exit_code = result.exit_code,
         .started_ns = result.started_ns,
@@ -262,7 +261,7 @@ void pod_restore(AgentPod *pod)
         return;
     }
     if (!sandbox) { /* hosts holds the old address */
-        _free_ char *hosts = mem_printf("%s/hosts", pod->run);
+        _free_ char *hosts = mem_printf("%s/etc/hosts", pod->data);
 
         unlink(hosts);
     }

@@ -184,6 +184,7 @@ static void prepare_work(uv_work_t *work)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
     _free_ char *shm = mem_printf("%s/shm", w->run), *ipc = mem_printf("%s/ipc", w->run);
+    _free_ char *etc = mem_printf("%s/etc", w->data);
     int r;
 
     for (size_t i = 0; i < w->images.n; i++) /* unpacking would keep the loop from its work */
@@ -191,7 +192,7 @@ static void prepare_work(uv_work_t *work)
     w->reason = "FailedCreatePodSandBox";
     r = FAULT_POINT("node.sandbox.folders") ? -EIO : file_mkdir_all(w->run, 0755);
     if (r >= 0)
-        r = file_mkdir_all(w->data, 0755);
+        r = file_mkdir_all(etc, 0755);
     if (r < 0) {
         w->failed = err_set(&w->error, -r, "cannot make the pod's folders");
         return;
@@ -222,9 +223,9 @@ static void note_error(AgentPod *pod, const char *reason, const Err *err)
     pod->prepare_error = *err;
 }
 
-static int write_file(AgentPod *pod, const char *name, const char *text, size_t n)
+static int write_file(const char *folder, const char *name, const char *text, size_t n)
 {
-    _free_ char *path = mem_printf("%s/%s", pod->run, name);
+    _free_ char *path = mem_printf("%s/%s", folder, name);
     int r = file_replace(path, text, n, 0644);
 
     if (r >= 0 && chmod(path, 0644) < 0)
@@ -238,7 +239,8 @@ static int write_files(AgentPod *pod, Err *reterr)
 {
     _strbuf_ StrBuf hosts = STRBUF_INIT, resolv = STRBUF_INIT, hostname = STRBUF_INIT;
     _arena_ Arena arena = ARENA_INIT;
-    _free_ char *boot = node_boot_id(), *path = mem_printf("%s/hosts", pod->run);
+    _free_ char *boot = node_boot_id(), *etc = mem_printf("%s/etc", pod->data);
+    _free_ char *path = mem_printf("%s/hosts", etc);
     const char *name;
     PodFacts facts;
     int r = 0;
@@ -249,14 +251,14 @@ static int write_files(AgentPod *pod, Err *reterr)
     if (pod_kernel_hostname(pod->object, facts.domain, &arena, &name, NULL) == 0)
         strbuf_printf(&hostname, "%s\n", name);
     if (!file_exists(path)) {
-        r = write_file(pod, "resolv.conf", strbuf_string(&resolv), resolv.n);
+        r = write_file(etc, "resolv.conf", strbuf_string(&resolv), resolv.n);
         if (r >= 0)
-            r = write_file(pod, "hostname", hostname.p, hostname.n);
+            r = write_file(etc, "hostname", hostname.p, hostname.n);
         if (r >= 0)
-            r = write_file(pod, "hosts", strbuf_string(&hosts), hosts.n);
+            r = write_file(etc, "hosts", strbuf_string(&hosts), hosts.n);
     }
     if (r >= 0)
-        r = write_file(pod, "sandbox", boot, strlen(boot));
+        r = write_file(pod->run, "sandbox", boot, strlen(boot));
     return r < 0 ? err_set(reterr, -r, "cannot write the pod's files") : 0;
 }
 

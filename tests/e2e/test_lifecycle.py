@@ -180,7 +180,12 @@ def test_images_are_imported_listed_and_removed(world, tmp_path):
     archive = tmp_path / "mine.tar"
     subprocess.run(["python3", ROOT / "tools" / "make_image.py", "--name", "mine:1", "--out", archive, "--entrypoint",
                     "/bin/sh", "--busybox", "/bin/busybox"], check=True, timeout=60)
-    assert "mine:1" in world.stead("image", "import", archive).stdout
+    refused = world.stead("image", "import", "--limit", "100Ki", archive, check=False)
+    assert refused.returncode == 1 and "larger than allowed, more than 100Ki unpacked" in refused.stderr, refused.stderr
+    assert "--limit SIZE" in refused.stderr
+    nonsense = world.stead("image", "import", "--limit", "much", archive, check=False)
+    assert nonsense.returncode == 1 and "--limit much: give a size such as 500Mi or 10Gi" in nonsense.stderr
+    assert "mine:1" in world.stead("image", "import", "--limit", "100Mi", archive).stdout
     listed = world.stead("image", "ls").stdout
     assert re.search(r"mine\s+1\b", listed), listed
     container = {"image": "mine:1", "imagePullPolicy": "Never"}

@@ -202,6 +202,31 @@ def test_a_reader_that_stops_holds_the_process_back(pods):
     assert memory(pods) < 64
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_was_started_ends_when_its_client_goes_away(pods, terminal):
+    """The process, its children, and one whose parent has ended; on a terminal they have a hang-up to ignore."""
+    number = 90001 + terminal
+    script = f"trap '' HUP; sleep {number} & (sleep {number} &); echo there; sleep {number}; true"
+    command = killable(pods, KUBECTLS[NEWEST], "exec", *(["-it"] if terminal else []), "p", "--", "sh", "-c", script)
+    if terminal:
+        client = Terminal(pods, *command)
+        client.until(b"there")
+    else:
+        client = pods.start(*command)
+        assert client.stdout.readline().strip() == "there"
+    running = f"ps | grep -v grep | grep -c 'sleep {number}'"
+    assert pods.out("exec", "p", "--", "sh", "-c", running).strip() in ("2", "3", "4")  # the last may not be there yet
+    kill(pods)
+    pods.out("exec", "p", "--", "sh", "-c", f"while ps | grep -v grep | grep -q 'sleep {number}'; do sleep 0.1; done")
+    pods.run("sh", "-c", "while ps axo stat,comm | grep '^Z.*crun'; do sleep 0.1; done", timeout=30)
+
+
+def test_what_a_process_leaves_in_the_background_stays(pods):
+    pods.out("exec", "p", "--", "sh", "-c", "sleep 90003 >/dev/null 2>&1 &")
+    assert pods.out("exec", "p", "--", "sh", "-c", "ps | grep -v grep | grep -c 'sleep 90003'").strip() == "1"
+    pods.out("exec", "p", "--", "sh", "-c", "kill $(ps | grep -v grep | grep 'sleep 90003' | awk '{print $1}')")
+
+
 # ---- cp ----
 
 

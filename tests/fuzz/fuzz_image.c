@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(file_replace(file, data, size, 0600) == 0);
     ASSERT(image_store_open(NULL, dir, NULL, &store, &err) == 0);
     image_store_set_limits(store, 4 << 20, 200);
-    if (image_import(store, file, &names, &arena, &err) < 0)
+    if (image_import(store, file, 0, &names, &arena, &err) < 0)
         ASSERT(err.message[0]);
     image_list(store, &arena, check_image, NULL);
     for (size_t i = 0; i < names.n; i++)

@@ -64,7 +64,7 @@ static const char *import(Fixture *fixture)
     StringArray names = {0};
     Err err = ERR_INIT;
 
-    if (image_import(fixture->store, fixture->file, &names, &fixture->arena, &err) < 0)
+    if (image_import(fixture->store, fixture->file, 0, &names, &fixture->arena, &err) < 0)
         return arena_strdup(&fixture->arena, err.message);
     return names.v[0];
 }
@@ -262,12 +262,45 @@ static void sizes_are_limited(void **state)
     _free_ char *zeros = mem_new(1 << 20);
     TarEntry bomb = {"zeros", .data = zeros, .n = 1 << 20};
 
-    image_store_set_limits(fixture->store, 100000, 2);
+    static const TarEntry deep = {"a/b/c/d/e", .data = "x"};
+    static const TarEntry small[] = {{"1", .data = "x"}, {"2", .data = "x"}, {"3", .data = "x"}};
+    struct {
+        const char *what;
+        const TarEntry *entries;
+        size_t n;
+        uint64_t bytes, entries_most;
+        const char *said;
+    } rows[] = {
+        {"zeros", &bomb, 1, 100000, 2, "larger than allowed, more than 100000 unpacked"},
+        {"entries", many, 3, 100000, 2, "more files"},
+        {"folders that are only implied", &deep, 1, 100000, 4, "more files"},
+        {"blocks of small files", small, 3, 8192, 9, "larger than allowed, more than 8Ki"},
+        {"that fits", small, 3, 3 * 4096, 3, "docker.io/library/x:latest"},
+    };
+    StringArray names;
+    Err err = ERR_INIT;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *said;
+
+        image_store_set_limits(fixture->store, rows[i].bytes, rows[i].entries_most);
+        make_docker_archive(fixture->file, "x", rows[i].entries, rows[i].n, TAR_GZIP);
+        said = import(fixture);
+        if (!strstr(said, rows[i].said))
+            fail_msg("%s: %s", rows[i].what, said);
+        assert_int_equal(count(fixture, "tmp"), 0);
+        if (i + 1 < ARRAY_LEN(rows))
+            assert_int_equal(count(fixture, "layers"), 0);
+    }
+    assert_int_equal(image_remove(fixture->store, "x", &err), 0);
+    /* one import may have a limit of its own, in both directions */
     make_docker_archive(fixture->file, "bomb", &bomb, 1, TAR_GZIP);
-    assert_non_null(strstr(import(fixture), "larger than allowed"));
-    make_docker_archive(fixture->file, "many", many, 3, TAR_GZIP);
-    assert_non_null(strstr(import(fixture), "more files"));
-    assert_int_equal(count(fixture, "tmp"), 0);
+    assert_int_equal(
+        image_import(fixture->store, fixture->file, 1 << 21, &names, &fixture->arena, &err), 0);
+    assert_int_equal(image_remove(fixture->store, "bomb", &err), 0);
+    image_store_set_limits(fixture->store, 1 << 21, 9);
+    assert_true(image_import(fixture->store, fixture->file, 1000, &names, &fixture->arena, &err) <
+                0);
     assert_int_equal(count(fixture, "layers"), 0);
     assert_int_equal(count(fixture, "names"), 0);
 }
@@ -696,11 +729,11 @@ static void an_import_can_run_beside_the_loop(void **state)
     char *result = NULL;
 
     make_docker_archive(fixture->file, "app", simple, 1, TAR_PLAIN);
-    image_import_async(fixture->store, fixture->file, on_imported, &result);
+    image_import_async(fixture->store, fixture->file, 0, on_imported, &result);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
     assert_string_equal(result, "docker.io/library/app:latest");
     free(result);
-    image_import_async(fixture->store, "/nonexistent/x.tar", on_imported, &result);
+    image_import_async(fixture->store, "/nonexistent/x.tar", 0, on_imported, &result);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
     assert_non_null(strstr(result, "No such file"));
     free(result);

@@ -16,7 +16,7 @@ static void a_made_image_can_be_used(void **state)
 
     assert_non_null(mkdtemp(dir));
     assert_int_equal(image_store_open(NULL, dir, NULL, &store, &err), 0);
-    if (image_import(store, archive_path, &names, &arena, &err) < 0)
+    if (image_import(store, archive_path, 0, &names, &arena, &err) < 0)
         fail_msg("%s", err.message);
     assert_int_equal(names.n, 2);
     assert_int_equal(image_find(store, "localhost/made:latest", &arena, &image, &err), 0);

@@ -60,7 +60,7 @@ static const char *make(Fixture *f, const ImageRecipe *recipe, Image *ret)
     Err err = ERR_INIT;
 
     if (image_make(recipe, f->archive, &err) < 0 ||
-        image_import(f->store, f->archive, &names, &f->arena, &err) < 0 ||
+        image_import(f->store, f->archive, 0, &names, &f->arena, &err) < 0 ||
         image_find(f->store, recipe->name, &f->arena, ret, &err))
         return arena_strdup(&f->arena, err.message);
     return "";

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an import may cost. A compressed archive of some megabytes may hold terabytes of zeros or
+ * millions of empty files; so whatever is written is charged first, in the units that a file system
+ * takes, and what is read is bounded too, since it costs time though nothing is kept of it.
+ */
+#include <sys/statvfs.h>
+
+#include "codec/quantity.h"
+#include "image/internal.h"
+
+#define BLOCK 4096u
+#define RESERVE_MOST (UINT64_C(1) << 30) /* left to the machine, or a twentieth if that is less */
+
+static int too_large(const ImageLimits *limits, Err *reterr)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const char *allowed =
+        quantity_from(&arena, (int64_t)MIN_OF(limits->allowed, (uint64_t)INT64_MAX), true);
+
+    if (limits->by_room)
+        return err_set(reterr, 0, "the image does not fit: the disk of the images has room for %s",
+                       allowed);
+    return err_set(reterr, 0,
+                   "the image is larger than allowed, more than %s unpacked; \"stead image import "
+                   "--limit SIZE\" allows more",
+                   allowed);
+}
+
+void image_limits_begin(ImageLimits *limits, const char *dir, uint64_t wanted)
+{
+    struct statvfs fs;
+    uint64_t size, room;
+
+    if (wanted)
+        limits->bytes = wanted;
+    limits->by_room = false;
+    if (statvfs(dir, &fs) == 0) {
+        size = (uint64_t)fs.f_blocks * fs.f_frsize;
+        room = (uint64_t)fs.f_bavail * fs.f_frsize;
+        room -= MIN_OF(room, MIN_OF(RESERVE_MOST, size / 20));
+        limits->by_room = room < limits->bytes;
+        limits->bytes = MIN_OF(room, limits->bytes);
+    }
+    limits->allowed = limits->bytes;
+}
+
+uint64_t image_limits_read(const ImageLimits *limits)
+{
+    uint64_t most = MIN_OF(limits->allowed, UINT64_MAX / 8);
+
+    return most * 4 + (UINT64_C(1) << 30);
+}
+
+int image_limits_bytes(ImageLimits *limits, uint64_t n, Err *reterr)
+{
+    if (n > limits->bytes)
+        return too_large(limits, reterr);
+    limits->bytes -= n;
+    return 0;
+}
+
+int image_limits_file(const ImageLimits *limits, uint64_t size, Err *reterr)
+{
+    return size > limits->allowed ? too_large(limits, reterr) : 0;
+}
+
+int image_limits_rest_of_block(ImageLimits *limits, uint64_t n, Err *reterr)
+{
+    return image_limits_bytes(limits, (BLOCK - n % BLOCK) % BLOCK, reterr);
+}
+
+int image_limits_entry(ImageLimits *limits, Err *reterr)
+{
+    if (limits->entries == 0)
+        return err_set(reterr, 0, "the image has more files than allowed");
+    limits->entries--;
+    return 0;
+}
