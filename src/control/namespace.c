@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Namespaces: each has a ServiceAccount "default" and a ConfigMap "kube-root-ca.crt"; one that is
- * being deleted is emptied, kind by kind, and let go when nothing is left.
+ * being deleted is emptied, first of its pods and then of all else, and let go when nothing is left.
+ * Until then its conditions say what is.
  *
  * What holds on to its life (a pod in its grace period, a finalizer) is not forced: its own end
  * wakes us again.
  */
 #include "api/object.h"
+#include "base/vec.h"
 #include "control/controllers.h"
 
 #define ROOT_CA_NAME "kube-root-ca.crt"
@@ -30,27 +32,236 @@ static bool has_content(const Kind *kind)
     return (kind->flags & KIND_NAMESPACED) && !(kind->flags & KIND_NOT_STORED);
 }
 
-/* A deletion that is refused for now (a conflict, a full disk) comes again by the back-off. */
-static void empty(Reconcile *reconcile, const Object *object)
+/* ---- emptying ---- */
+
+#define COUNTS_MAX 100 /* what a message can usefully list */
+
+typedef struct Count {
+    const char *name;
+    size_t n;
+} Count;
+
+typedef VEC(Count) Counts;
+
+/* What a namespace that is being emptied still has. */
+typedef struct Emptying {
+    Object *object;
+    Counts resources, finalizers; /* how many objects there are of each, or held by each */
+    VEC(const char *) errors;
+} Emptying;
+
+static void emptying_clear(void *data)
 {
-    const char *name = object_meta(object)->name;
-    size_t left = 0;
+    Emptying *emptying = data;
 
-    for (size_t id = 0; id < kind_count(); id++) {
-        ObjectList list;
-
-        if (!has_content(kind_at(id)))
-            continue;
-        list = control_list(reconcile->client, &reconcile->arena, kind_at(id), name);
-        left += list.n;
-        for (size_t i = 0; i < list.n; i++)
-            if (!object_meta(list.v[i])->deletion_timestamp.set)
-                reconcile_delete(reconcile, list.v[i], &(WriteOptions){.propagation = "Background"},
-                                 NULL, NULL);
-    }
-    if (left == 0)
-        finalize(reconcile, object);
+    VEC_DEINIT(&emptying->resources);
+    VEC_DEINIT(&emptying->finalizers);
+    VEC_DEINIT(&emptying->errors);
 }
+
+static void count(Counts *counts, const char *name)
+{
+    for (size_t i = 0; i < counts->n; i++) {
+        if (str_equal(counts->v[i].name, name)) {
+            counts->v[i].n++;
+            return;
+        }
+    }
+    if (counts->n < COUNTS_MAX)
+        VEC_PUSH(counts, ((Count){name, 1}));
+}
+
+/* Notes what there is of the kind. */
+static void count_kind(Reconcile *reconcile, Emptying *emptying, const Kind *kind)
+{
+    ObjectList list = control_list(reconcile->client, &reconcile->arena, kind, reconcile->name);
+
+    if (!list.n)
+        return;
+    VEC_PUSH(
+        &emptying->resources,
+        ((Count){arena_printf(&reconcile->arena, "%s.%s", kind->plural, kind->group), list.n}));
+    for (size_t i = 0; i < list.n; i++) {
+        const StringArray *finalizers = &object_meta(list.v[i])->finalizers;
+
+        for (size_t k = 0; k < finalizers->n; k++)
+            count(&emptying->finalizers, arena_strdup(&reconcile->arena, finalizers->v[k]));
+    }
+}
+
+/* A deletion that is refused for now (a conflict, a full disk) comes again by the back-off. */
+static void on_emptied(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
+                       Object *object _unused_)
+{
+    Emptying *emptying = reconcile->data;
+
+    if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND)
+        return;
+    reconcile->failed = true;
+    VEC_PUSH(&emptying->errors, arena_strdup(&reconcile->arena, status->message));
+}
+
+static void empty_kind(Reconcile *reconcile, const Kind *kind)
+{
+    ObjectList list = control_list(reconcile->client, &reconcile->arena, kind, reconcile->name);
+
+    for (size_t i = 0; i < list.n; i++)
+        if (!object_meta(list.v[i])->deletion_timestamp.set)
+            reconcile_delete(reconcile, list.v[i], &(WriteOptions){.propagation = "Background"},
+                             on_emptied, NULL);
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    return strcmp(((const Count *)a)->name, ((const Count *)b)->name);
+}
+
+/* "pods. has 2 resource instances, secrets. has 1 resource instances" */
+static const char *print_counts(Arena *arena, const Counts *counts, const char *head,
+                                const char *format)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    qsort(counts->v, counts->n, sizeof(*counts->v), compare_counts);
+    strbuf_add_string(&text, head);
+    for (size_t i = 0; i < counts->n; i++)
+        strbuf_printf(&text, "%s%s %s %zu resource instances", i ? ", " : "", counts->v[i].name,
+                      format, counts->v[i].n);
+    return arena_strdup(arena, text.p);
+}
+
+static const char *print_errors(Arena *arena, const Emptying *emptying)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    strbuf_printf(&text,
+                  "Failed to delete all resource types, %zu remaining: ", emptying->errors.n);
+    for (size_t i = 0; i < emptying->errors.n; i++)
+        strbuf_printf(&text, "%s%s", i ? ", " : "", emptying->errors.v[i]);
+    return arena_strdup(arena, text.p);
+}
+
+/* true: it says something new. */
+static bool set_condition(Object *object, Time now, const NamespaceCondition *wanted)
+{
+    NamespaceConditionArray *conditions = &OBJECT_AS(Namespace, object)->status.conditions;
+    NamespaceCondition *v, *is = NULL;
+
+    for (size_t i = 0; i < conditions->n; i++)
+        if (str_equal(conditions->v[i].type, wanted->type))
+            is = &conditions->v[i];
+    if (is && str_equal(is->status, wanted->status) && str_equal(is->reason, wanted->reason) &&
+        str_equal(is->message, wanted->message))
+        return false;
+    if (!is) {
+        v = arena_new_n(&object->arena, NamespaceCondition, conditions->n + 1);
+        if (conditions->n)
+            memcpy(v, conditions->v, conditions->n * sizeof(*v));
+        conditions->v = v;
+        is = &v[conditions->n++];
+        is->last_transition_time = now;
+    } else if (!str_equal(is->status, wanted->status)) {
+        is->last_transition_time = now;
+    }
+    is->type = wanted->type;
+    is->status = wanted->status;
+    is->reason = wanted->reason;
+    is->message = arena_strdup(&object->arena, wanted->message);
+    return true;
+}
+
+/* Whoever waits for a namespace to go reads here what it waits for. */
+static void write_conditions(Reconcile *reconcile, const Emptying *emptying)
+{
+    Arena *arena = &reconcile->arena;
+    bool errors = emptying->errors.n, resources = emptying->resources.n,
+         finalizers = emptying->finalizers.n;
+    const NamespaceCondition conditions[] = {
+        {.type = "NamespaceDeletionDiscoveryFailure",
+         .status = "False",
+         .reason = "ResourcesDiscovered",
+         .message = "All resources successfully discovered"},
+        {.type = "NamespaceDeletionGroupVersionParsingFailure",
+         .status = "False",
+         .reason = "ParsedGroupVersions",
+         .message = "All legacy kube types successfully parsed"},
+        {.type = "NamespaceDeletionContentFailure",
+         .status = errors ? "True" : "False",
+         .reason = errors ? "ContentDeletionFailed" : "ContentDeleted",
+         .message = errors ? print_errors(arena, emptying)
+                           : "All content successfully deleted, may be waiting on finalization"},
+        {.type = "NamespaceContentRemaining",
+         .status = resources ? "True" : "False",
+         .reason = resources ? "SomeResourcesRemain" : "ContentRemoved",
+         .message = resources ? print_counts(arena, &emptying->resources,
+                                             "Some resources are remaining: ", "has")
+                              : "All content successfully removed"},
+        {.type = "NamespaceFinalizersRemaining",
+         .status = finalizers ? "True" : "False",
+         .reason = finalizers ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
+         .message =
+             finalizers
+                 ? print_counts(arena, &emptying->finalizers,
+                                "Some content in the namespace has finalizers remaining: ", "in")
+                 : "All content-preserving finalizers finished"},
+    };
+    Time now = time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock));
+    Object *copy = object_copy(emptying->object);
+    bool changed = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++)
+        changed |= set_condition(copy, now, &conditions[i]);
+    if (changed)
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    else
+        object_unref(copy);
+}
+
+/* Everything was told to go: what is left holds on to its life. */
+static void look_what_remains(Reconcile *reconcile)
+{
+    Emptying *emptying = reconcile->data;
+
+    for (size_t id = 0; id < kind_count(); id++)
+        if (has_content(kind_at(id)))
+            count_kind(reconcile, emptying, kind_at(id));
+    if (emptying->resources.n || emptying->errors.n)
+        write_conditions(reconcile, emptying);
+    else
+        finalize(reconcile, emptying->object);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* Pods come first, and all else waits until they have ended: what they read and write must not be
+ * taken from under them. */
+static void empty_rest(Reconcile *reconcile)
+{
+    Emptying *emptying = reconcile->data;
+
+    count_kind(reconcile, emptying, &kind_pod);
+    if (emptying->resources.n) {
+        write_conditions(reconcile, emptying);
+        reconcile_then(reconcile, reconcile_end);
+        return;
+    }
+    for (size_t id = 0; id < kind_count(); id++)
+        if (has_content(kind_at(id)))
+            empty_kind(reconcile, kind_at(id));
+    reconcile_then(reconcile, look_what_remains);
+}
+
+static void empty(Reconcile *reconcile, Object *object)
+{
+    Emptying *emptying = arena_new(&reconcile->arena, Emptying);
+
+    arena_link(&reconcile->arena, emptying_clear, emptying);
+    emptying->object = object;
+    reconcile->data = emptying;
+    empty_kind(reconcile, &kind_pod);
+    reconcile_then(reconcile, empty_rest);
+}
+
+/* ---- furniture ---- */
 
 static void on_furnished(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
                          Object *object _unused_)
@@ -119,7 +330,9 @@ static void reconcile_namespace(Reconcile *reconcile)
 
     if (object && object_meta(object)->deletion_timestamp.set) {
         empty(reconcile, object);
-    } else if (object) {
+        return;
+    }
+    if (object) {
         furnish_account(reconcile);
         furnish_root_ca(reconcile);
     }

@@ -33,6 +33,63 @@ static void a_deleted_namespace_is_emptied_and_goes(void **state)
     assert_null(get(rig, &kind_namespace, NULL, "shop"));
 }
 
+static const char *condition_of(Rig *rig, const char *type)
+{
+    Object *object = get(rig, &kind_namespace, NULL, "shop");
+    const NamespaceConditionArray *conditions;
+
+    assert_non_null(object);
+    conditions = &OBJECT_AS(Namespace, object)->status.conditions;
+    for (size_t i = 0; i < conditions->n; i++)
+        if (str_equal(conditions->v[i].type, type))
+            return arena_printf(&rig->arena, "%s %s: %s", conditions->v[i].status,
+                                conditions->v[i].reason, conditions->v[i].message);
+    return "none";
+}
+
+static void a_namespace_loses_its_pods_first_and_tells_what_remains(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_namespace, "{'metadata':{'name':'shop'}}");
+    create(rig, &kind_secret,
+           "{'metadata':{'name':'s','namespace':'shop','finalizers':['a.b/c']}}");
+    create(rig, &kind_config_map, "{'metadata':{'name':'m','namespace':'shop'}}");
+    create(rig, &kind_pod,
+           "{'metadata':{'name':'p','namespace':'shop'},'spec':{'nodeName':'n','containers':[{"
+           "'name':'a','image':'i'}]}}");
+    delete (rig, &kind_namespace, NULL, "shop", NULL);
+    /* The pod has its grace period, and all that it may use stays. */
+    assert_true(object_meta(get(rig, &kind_pod, "shop", "p"))->deletion_timestamp.set);
+    assert_non_null(get(rig, &kind_config_map, "shop", "m"));
+    assert_false(object_meta(get(rig, &kind_secret, "shop", "s"))->deletion_timestamp.set);
+    assert_string_equal(condition_of(rig, "NamespaceContentRemaining"),
+                        "True SomeResourcesRemain: Some resources are remaining: pods. has 1 "
+                        "resource instances");
+    assert_string_equal(condition_of(rig, "NamespaceDeletionDiscoveryFailure"),
+                        "False ResourcesDiscovered: All resources successfully discovered");
+    assert_string_equal(condition_of(rig, "NamespaceFinalizersRemaining"),
+                        "False ContentHasNoFinalizers: All content-preserving finalizers "
+                        "finished");
+    client_delete(rig->client, &kind_pod, "shop", "p",
+                  &(WriteOptions){.grace_seconds = &(int64_t){0}}, on_written, rig);
+    settle(rig);
+    assert_null(get(rig, &kind_config_map, "shop", "m"));
+    assert_string_equal(condition_of(rig, "NamespaceContentRemaining"),
+                        "True SomeResourcesRemain: Some resources are remaining: secrets. has 1 "
+                        "resource instances");
+    assert_string_equal(condition_of(rig, "NamespaceFinalizersRemaining"),
+                        "True SomeFinalizersRemain: Some content in the namespace has finalizers "
+                        "remaining: a.b/c in 1 resource instances");
+    assert_string_equal(condition_of(rig, "NamespaceDeletionContentFailure"),
+                        "False ContentDeleted: All content successfully deleted, may be waiting "
+                        "on finalization");
+    client_patch(rig->client, &kind_secret, "shop", "s", PATCH_MERGE,
+                 BYTES_LITERAL("{\"metadata\":{\"finalizers\":null}}"), NULL, on_written, rig);
+    settle(rig);
+    assert_null(get(rig, &kind_namespace, NULL, "shop"));
+}
+
 /* ---- endpoints ---- */
 
 static void add_pod(Rig *rig, const char *name, const char *ip, bool ready)
@@ -464,6 +521,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(a_namespace_gets_its_account_and_root_certificate),
         TEST(a_deleted_namespace_is_emptied_and_goes),
+        TEST(a_namespace_loses_its_pods_first_and_tells_what_remains),
         TEST(a_slice_lists_the_pods_behind_a_service),
         TEST(a_terminating_pod_is_serving_but_not_ready),
         TEST(publish_not_ready_makes_every_pod_ready),
