@@ -107,7 +107,10 @@ static void put_condition(Object *object, const char *message, Time now)
 {
     Pod *pod = object->value;
     const PodCondition *old = pod_condition(pod, "PodScheduled");
-    PodCondition condition = {.type = "PodScheduled", .status = "False", .reason = "Unschedulable"};
+    PodCondition condition = {.type = "PodScheduled",
+                              .status = "False",
+                              .reason = "Unschedulable",
+                              .observed_generation = pod->metadata.generation};
     PodConditionArray *list = &pod->status.conditions;
     PodCondition *v;
 

@@ -317,8 +317,12 @@ static void add_conditions(Conditions *c, const char *phase_text)
                       incomplete);
     add_ready(c, phase_text);
     add_condition(c, "PodScheduled", true, NULL, NULL);
-    if (scheduled)
-        type_copy(&type_PodCondition, c->arena, &c->out->v[c->out->n - 1], scheduled);
+    if (scheduled) {
+        PodCondition *condition = &c->out->v[c->out->n - 1];
+
+        type_copy(&type_PodCondition, c->arena, condition, scheduled);
+        condition->observed_generation = c->generation;
+    }
 }
 
 const char *machine_waiting_reason(const Machine *m, size_t container)
