@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/version.h"
 #include "base/fault.h"
 #include "cli/command.h"
 
@@ -155,7 +156,7 @@ int command_version(const char *program, Options *options)
 {
     (void)program;
     (void)options;
-    printf("stead %s (Kubernetes API v1.36)\n", STEAD_VERSION);
+    printf("stead %s (Kubernetes API v1.%s)\n", STEAD_VERSION, API_MINOR);
     return 0;
 }
 

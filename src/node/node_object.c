@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #include "api/quantity.h"
+#include "api/version.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -19,7 +20,6 @@
 #define LEASE_NAMESPACE "kube-node-lease"
 
 #define PODS_MAX "110"
-#define KUBELET_VERSION "v1.36.0+stead" STEAD_VERSION
 
 char *node_boot_id(void)
 {
@@ -119,7 +119,7 @@ static void fill_info(NodeAgent *agent, Arena *arena, const NodeSystemInfo *befo
         arena_strdup(arena, agent->runtime_version
                                 ? agent->runtime_version
                                 : str_or(before->container_runtime_version, "crun://unknown"));
-    info->kubelet_version = KUBELET_VERSION;
+    info->kubelet_version = API_GIT_VERSION;
     info->kube_proxy_version = "";
     info->operating_system = "linux";
     info->architecture = str_equal(name.machine, "x86_64")    ? "amd64"

@@ -245,7 +245,7 @@ static void answer_aggregated(Call *call, bool core)
 /* true: answered, since the client prefers the aggregated form (or takes none of ours). */
 static bool answered_aggregated(Call *call, bool core)
 {
-    if (!accept_parse(http_header(call->request, "accept"), call->arena, false, &call->accept)) {
+    if (!accept_parse(http_header(call->request, "accept"), call->arena, 0, &call->accept)) {
         respond_not_acceptable(call);
         return true;
     }

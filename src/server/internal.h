@@ -12,6 +12,7 @@
 
 #include "api/generated.h"
 #include "api/validate.h"
+#include "api/version.h"
 #include "base/list.h"
 #include "base/strmap.h"
 #include "base/text_map.h"
@@ -30,7 +31,6 @@ typedef struct TokenAuth TokenAuth;
 typedef struct ServiceAddresses ServiceAddresses;
 typedef struct LocalClient LocalClient;
 
-#define API_MINOR "36"
 #define TOKEN_ISSUER "https://kubernetes.default.svc"
 
 /* ---- users: authenticate.c, authorize.c ---- */
@@ -110,6 +110,13 @@ void token_key_jwks(const TokenKey *key, StrBuf *out);
 
 typedef enum AcceptAs { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST, AS_DISCOVERY } AcceptAs;
 typedef enum AcceptType { TYPE_JSON, TYPE_YAML, TYPE_PROTOBUF } AcceptType;
+
+/* What an answer can be, besides an object in JSON. */
+enum {
+    ACCEPT_STREAM = 1 << 0,  /* of objects; YAML and protobuf are not */
+    ACCEPT_TABLE = 1 << 1,   /* of rows */
+    ACCEPT_PARTIAL = 1 << 2, /* metadata alone */
+};
 
 typedef struct Accept {
     AcceptAs as;
@@ -196,8 +203,8 @@ const char *const *kind_verbs(const Kind *kind);
 
 void query_parse(Call *call);
 void target_parse(Call *call, Target *ret);
-/* Picks from the Accept header; false: nothing there can be served. */
-bool accept_parse(const char *header, Arena *arena, bool streams, Accept *ret);
+/* Picks from the Accept header what the answer can be; false: nothing there can be served. */
+bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret);
 bool query_true(const char *value); /* anything but 0 and false, also "" for a bare name */
 
 void respond_status(Call *call, const ApiStatus *status);

@@ -376,9 +376,7 @@ static void collect(void *data)
     }
     metric_set(metric_single(METRIC_STORE_REVISION),
                (double)store_revision(observer->server->store));
-    metric_set(
-        METRIC_SERIES(METRIC_BUILD_INFO, "1", API_MINOR, "v1." API_MINOR ".3+stead" STEAD_VERSION),
-        1);
+    metric_set(METRIC_SERIES(METRIC_BUILD_INFO, "1", API_MINOR, API_GIT_VERSION), 1);
 }
 
 void answer_metrics(Call *call)

@@ -54,12 +54,13 @@ static char *bio_text(BIO *bio)
     return mem_strndup(p, (size_t)n);
 }
 
+/* As SEC1 has it ("BEGIN EC PRIVATE KEY"): clients in Java read no other form of such keys. */
 static char *key_to_pem(EVP_PKEY *key)
 {
     _cleanup_(biop)
     BIO *bio = BIO_new(BIO_s_mem());
 
-    if (!bio || !PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
+    if (!bio || !PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL))
         return NULL;
     return bio_text(bio);
 }
@@ -200,7 +201,12 @@ static int open_key(const Folder *dir, const char *name, char **ret_pem, EVP_PKE
         return ERR_TRACE(r);
     if (r == 0) {
         *ret = key_from_pem(*ret_pem);
-        return *ret ? 0 : err_set(reterr, 0, "%s/%s holds no private key", dir->path, name);
+        if (!*ret)
+            return err_set(reterr, 0, "%s/%s holds no private key", dir->path, name);
+        /* Whatever form the file has, as older versions wrote it or somebody put it there. */
+        free(*ret_pem);
+        *ret_pem = key_to_pem(*ret);
+        return *ret_pem ? 0 : err_set(reterr, 0, "cannot print the key of %s/%s", dir->path, name);
     }
     *ret = EVP_EC_gen("P-256");
     *ret_pem = *ret ? key_to_pem(*ret) : NULL;

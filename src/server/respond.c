@@ -55,7 +55,7 @@ bool query_true(const char *value)
 }
 
 /* One clause of an Accept header, cut in place: "application/json;as=Table;v=v1;g=meta.k8s.io". */
-static bool accept_clause(char *clause, bool streams, Accept *ret, bool *protobuf)
+static bool accept_clause(char *clause, unsigned forms, Accept *ret, bool *protobuf)
 {
     char *at = clause, *media = strsep(&at, ";"), *parameter;
     const char *as = NULL, *group = NULL, *version = NULL;
@@ -79,7 +79,7 @@ static bool accept_clause(char *clause, bool streams, Accept *ret, bool *protobu
         else if (str_equal(name, "stream") && !str_equal(value, "watch"))
             return false;
     }
-    if (str_equal(media, "application/yaml") && !streams)
+    if (str_equal(media, "application/yaml") && !(forms & ACCEPT_STREAM))
         ret->type = TYPE_YAML;
     else if (str_equal(media, "application/vnd.kubernetes.protobuf"))
         *protobuf = true;
@@ -103,10 +103,12 @@ static bool accept_clause(char *clause, bool streams, Accept *ret, bool *protobu
               : str_equal(as, "PartialObjectMetadata")     ? AS_PARTIAL
               : str_equal(as, "PartialObjectMetadataList") ? AS_PARTIAL_LIST
                                                            : AS_OBJECT;
-    return ret->as != AS_OBJECT;
+    return ret->as == AS_TABLE    ? (forms & ACCEPT_TABLE) != 0
+           : ret->as == AS_OBJECT ? false
+                                  : (forms & ACCEPT_PARTIAL) != 0;
 }
 
-bool accept_parse(const char *header, Arena *arena, bool streams, Accept *ret)
+bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret)
 {
     bool protobuf, only_protobuf = false;
     char *at, *clause;
@@ -117,13 +119,13 @@ bool accept_parse(const char *header, Arena *arena, bool streams, Accept *ret)
         return true;
     at = arena_strdup(arena, header);
     while ((clause = strsep(&at, ","))) {
-        if (!accept_clause(clause, streams, &accept, &protobuf))
+        if (!accept_clause(clause, forms, &accept, &protobuf))
             continue;
         if (!protobuf) {
             *ret = accept;
             return true;
         }
-        only_protobuf |= accept.as == AS_OBJECT && !streams;
+        only_protobuf |= accept.as == AS_OBJECT && !(forms & ACCEPT_STREAM);
     }
     /* JSON is what we keep ready: protobuf goes to those who take nothing else. */
     if (only_protobuf)
@@ -142,13 +144,11 @@ const char *content_type_of(const Call *call)
 
 void respond_not_acceptable(Call *call)
 {
-    respond_status(call,
-                   &(ApiStatus){.reason = STATUS_NOT_ACCEPTABLE,
-                                .message = "406: Not Acceptable\n\nAvailable representations: "
-                                           "application/json, application/yaml, "
-                                           "application/vnd.kubernetes.protobuf, "
-                                           "application/json;stream=watch",
-                                .kind = ""});
+    respond_status(call, &(ApiStatus){.reason = STATUS_NOT_ACCEPTABLE,
+                                      .message = "only the following media types are accepted: "
+                                                 "application/json, application/yaml, "
+                                                 "application/vnd.kubernetes.protobuf",
+                                      .kind = ""});
 }
 
 /* ---- JSON ---- */

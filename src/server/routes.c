@@ -81,7 +81,7 @@ static void answer_version(Call *call)
                      "{\"major\":\"1\",\"minor\":\"" API_MINOR
                      "\",\"emulationMajor\":\"1\",\"emulationMinor\":\"" API_MINOR
                      "\",\"minCompatibilityMajor\":\"1\",\"minCompatibilityMinor\":\"35\","
-                     "\"gitVersion\":\"v1." API_MINOR ".3+stead" STEAD_VERSION
+                     "\"gitVersion\":\"" API_GIT_VERSION
                      "\",\"gitCommit\":\"\",\"gitTreeState\":\"clean\",\"buildDate\":\"1970-01-"
                      "01T00:00:00Z\","
                      "\"goVersion\":\"\",\"compiler\":\"" __VERSION__ "\",\"platform\":\"linux/"
@@ -317,6 +317,38 @@ static bool path_exists(const Call *call)
     return call->sub || (placed && !route->name) || !(route->kind->flags & KIND_NOT_STORED);
 }
 
+/* What the answer can be. Objects that are not kept, and those of subresources that act on a pod, are
+ * no rows of a table. */
+static unsigned forms_of(const Call *call, const Action *action)
+{
+    const Subresource *sub = call->sub;
+    bool row = sub ? str_equal(sub->name, "status") || str_equal(sub->name, "scale")
+                   : !(call->route.kind->flags & KIND_NOT_STORED);
+
+    return ACCEPT_PARTIAL | (row ? ACCEPT_TABLE : 0) |
+           (action->handle == watch_start ? ACCEPT_STREAM : 0);
+}
+
+/* Metadata of one object, or of many: what is asked for has to be what there is. false: answered. */
+static bool one_or_many_fits(Call *call, const Action *action)
+{
+    const Kind *kind = call->route.kind;
+    const char *group = *kind->group ? kind->group : "core";
+    bool many = action->handle == read_list || action->handle == http_delete_collection;
+    bool good = many ? call->accept.as != AS_PARTIAL : call->accept.as != AS_PARTIAL_LIST;
+    ApiStatus status;
+
+    if (good)
+        return true;
+    status_set(&status, call->arena, STATUS_NOT_ACCEPTABLE,
+               "you requested PartialObjectMetadata%s, but the requested object is %s "
+               "(*%.*s.%s)",
+               many ? "" : "List", many ? "a list" : "not a list", (int)strcspn(group, "."), group,
+               many ? kind->list_kind : kind->kind);
+    respond_status(call, &status);
+    return false;
+}
+
 static void run_action(Call *call, const Action *action)
 {
     if (!action->handle) {
@@ -327,12 +359,14 @@ static void run_action(Call *call, const Action *action)
         return;
     }
     call->handle = action->handle;
-    if (!accept_parse(http_header(call->request, "accept"), call->arena,
-                      action->handle == watch_start, &call->accept) &&
+    if (!accept_parse(http_header(call->request, "accept"), call->arena, forms_of(call, action),
+                      &call->accept) &&
         !carries_bytes(call->sub)) {
         respond_not_acceptable(call);
         return;
     }
+    if (!one_or_many_fits(call, action))
+        return;
     if (action->handle == watch_start || carries_bytes(call->sub))
         observe_long_running(call);
     /* An upgrade has no body, and must be answered while the head is read. */
@@ -417,6 +451,8 @@ static bool answer_group_path(Call *call, const PathParts *parts)
         return false;
     if (!get)
         answer_not_allowed(call);
+    else if (!accept_parse(http_header(call->request, "accept"), call->arena, 0, &call->accept))
+        respond_not_acceptable(call);
     else if (group)
         discovery_group(call, v[1]);
     else

@@ -246,21 +246,47 @@ static void collection_free(Collection *collection)
     free(collection);
 }
 
-static void add_metadata(Collection *collection, StrBuf *text)
+static const char *collection_metadata(Collection *collection)
 {
     uint64_t revision = store_revision(collection->server->store);
+    Arena *arena = &collection->arena;
+    const char *last, *remaining = "";
 
-    strbuf_printf(text, "{\"resourceVersion\":\"%" PRIu64 "\"", revision);
-    if (collection->remaining)
-        strbuf_printf(
-            text, ",\"continue\":\"%s\"",
-            list_make_continue(
-                &collection->arena,
-                list_key_of(&collection->arena, collection->objects.v[collection->objects.n - 1]),
-                revision));
-    if (collection->remaining && collection->counted)
-        strbuf_printf(text, ",\"remainingItemCount\":%" PRId64, collection->remaining);
-    strbuf_add_char(text, '}');
+    if (!collection->remaining)
+        return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", revision);
+    last = list_key_of(arena, collection->objects.v[collection->objects.n - 1]);
+    if (collection->counted)
+        remaining = arena_printf(arena, ",\"remainingItemCount\":%" PRId64, collection->remaining);
+    return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\",\"continue\":\"%s\"%s}",
+                        revision, list_make_continue(arena, last, revision), remaining);
+}
+
+static void add_collection_table(Collection *collection, const Call *call, StrBuf *text)
+{
+    table_begin(text, call->route.kind, call->accept.as_version, collection_metadata(collection),
+                true);
+    for (size_t i = 0; i < collection->objects.n; i++) {
+        strbuf_add_string(text, i ? "," : "");
+        table_row(text, collection->objects.v[i], call->query.include_object,
+                  call->accept.as_version, clock_wall_ns(collection->server->clock));
+    }
+    table_end(text);
+}
+
+static void add_collection(Collection *collection, const Call *call, StrBuf *text)
+{
+    const Kind *kind = call->route.kind;
+    size_t skip = strlen(kind->json_prefix) + 2;
+
+    strbuf_printf(text, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":%s,\"items\":[",
+                  kind->list_kind, kind->api_version, collection_metadata(collection));
+    for (size_t i = 0; i < collection->objects.n; i++) {
+        Bytes json = object_json(collection->objects.v[i]);
+
+        strbuf_add_string(text, i ? ",{" : "{");
+        strbuf_add(text, json.p + skip, json.n - skip);
+    }
+    strbuf_add_string(text, "]}");
 }
 
 static void collection_answer(Collection *collection)
@@ -268,27 +294,16 @@ static void collection_answer(Collection *collection)
     Call *call = collection->call;
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (call) {
-        const Kind *kind = call->route.kind;
-        size_t skip = strlen(kind->json_prefix) + 2;
-
+    if (call)
         call->stream = NULL;
-        strbuf_printf(&text,
-                      "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", kind->list_kind,
-                      kind->api_version);
-        add_metadata(collection, &text);
-        strbuf_add_string(&text, ",\"items\":[");
-        for (size_t i = 0; i < collection->objects.n; i++) {
-            Bytes json = object_json(collection->objects.v[i]);
-
-            strbuf_add_string(&text, i ? ",{" : "{");
-            strbuf_add(&text, json.p + skip, json.n - skip);
-        }
-        strbuf_add_string(&text, "]}");
-        if (collection->status.reason != STATUS_OK)
-            respond_status(call, &collection->status);
+    if (call && collection->status.reason != STATUS_OK) {
+        respond_status(call, &collection->status);
+    } else if (call) {
+        if (call->accept.as == AS_TABLE)
+            add_collection_table(collection, call, &text);
         else
-            respond_json(call, 200, strbuf_bytes(&text));
+            add_collection(collection, call, &text);
+        respond_json(call, 200, strbuf_bytes(&text));
     }
     collection_free(collection);
 }

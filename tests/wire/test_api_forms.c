@@ -136,6 +136,58 @@ static void answers_take_the_form_that_is_asked_for(void **state)
     assert_int_equal(api->status, 406);
 }
 
+/* One that wants a form and takes no other is told so, in kube-apiserver's words. */
+static void forms_that_there_are_not_are_refused(void **state)
+{
+#define ONLY                                                                            \
+    "only the following media types are accepted: application/json, application/yaml, " \
+    "application/vnd.kubernetes.protobuf"
+#define META(as) "application/json;as=" as ";v=v1;g=meta.k8s.io"
+    static const struct {
+        const char *method, *path, *accept, *body, *message; /* NULL: served */
+    } cases[] = {
+        {"GET", "/api", META("Table"), NULL, ONLY},
+        {"GET", "/apis", META("Table"), NULL, ONLY},
+        {"GET", "/api/v1", META("Table"), NULL, ONLY},
+        {"GET", "/apis/apps", META("PartialObjectMetadata"), NULL, ONLY},
+        {"GET", CM "/a", "application/json;as=Table;v=v2;g=meta.k8s.io", NULL, ONLY},
+        {"GET", CM "/a", "application/json;as=Table;v=v1;g=x", NULL, ONLY},
+        {"GET", CM, META("Foo"), NULL, ONLY},
+        {"GET", CM, META("PartialObjectMetadata"), NULL,
+         "you requested PartialObjectMetadata, but the requested object is a list "
+         "(*core.ConfigMapList)"},
+        {"GET", CM "/a", META("PartialObjectMetadataList"), NULL,
+         "you requested PartialObjectMetadataList, but the requested object is not a list "
+         "(*core.ConfigMap)"},
+        {"DELETE", CM "?dryRun=All", META("PartialObjectMetadata"), NULL,
+         "you requested PartialObjectMetadata, but the requested object is a list "
+         "(*core.ConfigMapList)"},
+        {"POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", META("Table"), "{}", ONLY},
+        {"POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+         META("Table") ",application/json", "{}", NULL},
+        {"POST", "/api/v1/namespaces/t/serviceaccounts/default/token", META("Table"), "{}", ONLY},
+        {"DELETE", CM "?dryRun=All", META("Table"), NULL, NULL},
+        {"GET", CM "/a", META("Table"), NULL, NULL},
+    };
+    Api *api = *state;
+
+    api_call(api, "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"}}");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *body = cases[i].body;
+        _free_ char *headers = mem_printf("Accept: %s\r\n%s", cases[i].accept,
+                                          body ? "Content-Type: application/json\r\n" : "");
+        _free_ char *message = NULL, *wanted = mem_printf("\"%s\"", cases[i].message);
+
+        api_call_on(api, api->admin, cases[i].method, cases[i].path, headers, body,
+                    body ? strlen(body) : 0);
+        message = api_json(api, "/message");
+        if (cases[i].message ? api->status != 406 || !str_equal(message, wanted)
+                             : api->status / 100 != 2)
+            fail_msg("%s %s as %s: %d %s", cases[i].method, cases[i].path, cases[i].accept,
+                     api->status, api->body);
+    }
+}
+
 static void call_by(Api *api, const char *path, const char *agent)
 {
     _free_ char *header = mem_printf("User-Agent: %s\r\n", agent);
@@ -262,10 +314,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(apply_keeps_count_of_who_set_what),       TEST(kubectl_goes_over_to_the_servers_apply),
-        TEST(answers_take_the_form_that_is_asked_for), TEST(json_ends_in_a_newline),
-        TEST(what_may_be_a_mistake_is_told),           TEST(people_get_lines),
-        TEST(discovery_comes_in_both_forms),           TEST(protobuf_bodies_are_read),
+        TEST(apply_keeps_count_of_who_set_what),
+        TEST(kubectl_goes_over_to_the_servers_apply),
+        TEST(answers_take_the_form_that_is_asked_for),
+        TEST(forms_that_there_are_not_are_refused),
+        TEST(json_ends_in_a_newline),
+        TEST(what_may_be_a_mistake_is_told),
+        TEST(people_get_lines),
+        TEST(discovery_comes_in_both_forms),
+        TEST(protobuf_bodies_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,29 @@ static void keys_are_for_the_owner_alone(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+/* Clients in Java, and others that know one form of keys, read these. */
+static void keys_are_in_the_form_that_everybody_reads(void **state)
+{
+    static const char head[] = "-----BEGIN EC PRIVATE KEY-----\n";
+    /* As it was written by older versions. */
+    static const char pkcs8[] = "-----BEGIN PRIVATE KEY-----\n"
+                                "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\n"
+                                "OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\n"
+                                "1RTwjmYSi9R/zpBnuQ4EiMnCqfMPWiZqB4QdbAd0E7oH50VpuZ1P087G\n"
+                                "-----END PRIVATE KEY-----\n";
+    Fixture *f = *state;
+    Pki *pki = open_pki(f, "10.0.0.1");
+    _free_ char *path = mem_printf("%s/admin.key", f->dir);
+
+    assert_memory_equal(pki->admin_key_pem, head, strlen(head));
+    assert_memory_equal(pki->server_key_pem, head, strlen(head));
+    pki_free(pki);
+    assert_int_equal(file_replace(path, pkcs8, strlen(pkcs8), 0600), 0);
+    pki = open_pki(f, "10.0.0.1");
+    assert_memory_equal(pki->admin_key_pem, head, strlen(head));
+    pki_free(pki);
+}
+
 static void a_new_address_makes_a_new_server_certificate(void **state)
 {
     Fixture *f = *state;
@@ -146,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_there_is_kept),
         TEST(keys_are_for_the_owner_alone),
+        TEST(keys_are_in_the_form_that_everybody_reads),
         TEST(a_new_address_makes_a_new_server_certificate),
         TEST(a_server_certificate_is_renewed_in_time),
         TEST(a_server_certificate_is_renewed_while_it_runs),
