@@ -1,53 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See moments.h. Functions of the node's neighbours are replaced by those of the same names below:
- * the linker takes the first. */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+/* See moments.h: time, the order of events, what there is. */
 #include <dirent.h>
 
 #include "base/file.h"
 #include "base/format.h"
-#include "base/process.h"
-#include "codec/json.h"
-#include "image/image.h"
-#include "moments.h"
-#include "node/agent.h"
-#include "node/container_spec.h"
-#include "node/volume_disk.h"
+#include "moments_internal.h"
 
 #define STEPS_MAX 20000
 
-typedef enum LaneName { LANE_API, LANE_FIRST_FREE } LaneName;
+Moments *moments_world;
 
-struct MomentEvent {
-    uint64_t lane, sequence;
-    void (*run)(Moments *m, MomentEvent *e);
-    void *a, *b, *c;
-    int number;
-    char *text;
-    Object *object;
-};
-
-static Moments *world; /* fakes have no argument that leads to it */
-
-static MomentEvent *push(uint64_t lane, void (*run)(Moments *m, MomentEvent *e))
+MomentEvent *moment_push(uint64_t lane, void (*run)(Moments *m, MomentEvent *e))
 {
     MomentEvent *e = mem_new_type(MomentEvent);
 
     e->lane = lane;
-    e->sequence = ++world->sequence;
+    e->sequence = ++moments_world->sequence;
     e->run = run;
-    VEC_PUSH(&world->events, e);
+    VEC_PUSH(&moments_world->events, e);
     return e;
 }
 
-static uint64_t lane_new(void)
+uint64_t moment_lane(void)
 {
-    return LANE_FIRST_FREE + ++world->lanes;
+    return LANE_API + ++moments_world->lanes;
 }
 
 static void event_free(MomentEvent *e)
@@ -64,7 +40,7 @@ static Moments *of_clock(Clock *clock)
     return CONTAINER_OF(clock, Moments, clock);
 }
 
-static int64_t wall_ns(Clock *clock)
+int64_t moment_wall_ns(Clock *clock)
 {
     return of_clock(clock)->mono_ns + INT64_C(1700000000) * NS_PER_SEC;
 }
@@ -96,7 +72,7 @@ static void start_timer(Clock *clock, Timer *timer, int64_t delay_ns)
     VEC_PUSH(&m->timers, timer);
 }
 
-static const ClockOps clock_ops = {wall_ns, mono_ns, start_timer, stop_timer};
+static const ClockOps clock_ops = {moment_wall_ns, mono_ns, start_timer, stop_timer};
 
 static Timer *first_timer(Moments *m)
 {
@@ -106,701 +82,6 @@ static Timer *first_timer(Moments *m)
         if (!first || m->timers.v[i]->due_ns < first->due_ns)
             first = m->timers.v[i];
     return first;
-}
-
-/* ---- the API ---- */
-
-struct MomentWatch {
-    const Kind *kind;
-    const Selector *fields;
-    ClientOnEvent on_event;
-    void *data;
-    bool stopped;
-};
-
-typedef VEC(Object *) Objects;
-
-static Moments *of_client(Client *client)
-{
-    return CONTAINER_OF(client, Moments, client);
-}
-
-static size_t find_at(Object **v, size_t n, const Kind *kind, const char *ns, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (v[i]->kind == kind && str_equal(object_meta(v[i])->name, name) &&
-            str_equal(object_meta(v[i])->namespace, ns))
-            return i;
-    return SIZE_MAX;
-}
-
-static Object *api_get(Client *client, const Kind *kind, const char *ns, const char *name)
-{
-    Moments *m = of_client(client);
-    size_t i = find_at(m->objects.v, m->objects.n, kind, ns, name);
-
-    return i == SIZE_MAX ? NULL : m->objects.v[i];
-}
-
-static uint64_t api_list(Client *client, const Kind *kind, const ListOptions *options,
-                         bool (*each)(void *data, Object *object), void *data)
-{
-    Moments *m = of_client(client);
-
-    for (size_t i = 0; i < m->objects.n; i++)
-        if (m->objects.v[i]->kind == kind &&
-            (!options || str_empty(options->ns) ||
-             str_equal(object_meta(m->objects.v[i])->namespace, options->ns)) &&
-            !each(data, m->objects.v[i]))
-            break;
-    return m->revision;
-}
-
-static bool is_watched(const MomentWatch *w, const Object *object)
-{
-    return !w->stopped && w->kind == object->kind &&
-           (!w->fields || selector_matches_fields(w->fields, object));
-}
-
-static ClientWatch *api_watch(Client *client, const Kind *kind, const ListOptions *options,
-                              ClientOnEvent on_event, void *data)
-{
-    Moments *m = of_client(client);
-    MomentWatch *w = mem_new_type(MomentWatch);
-
-    *w = (MomentWatch){kind, options ? options->fields : NULL, on_event, data, false};
-    for (size_t i = 0; i < m->objects.n; i++)
-        if (is_watched(w, m->objects.v[i]))
-            on_event(data, &(WatchEvent){.type = WATCH_ADDED, .object = m->objects.v[i]});
-    on_event(data, &(WatchEvent){.type = WATCH_BOOKMARK});
-    VEC_PUSH(&m->watches, w);
-    return (ClientWatch *)w;
-}
-
-static void api_watch_stop(ClientWatch *watch)
-{
-    ((MomentWatch *)watch)->stopped = true;
-}
-
-static void tell(Moments *m, WatchEventType type, Object *object, Object *before)
-{
-    for (size_t i = 0; i < m->watches.n; i++) {
-        MomentWatch *w = m->watches.v[i];
-
-        if (is_watched(w, object))
-            w->on_event(w->data, &(WatchEvent){.type = type, .object = object, .before = before});
-    }
-}
-
-static void answer(MomentEvent *e, StatusReason reason, Object *object)
-{
-    ClientDone done = (ClientDone)(uintptr_t)e->a;
-    ApiStatus status = {.reason = reason};
-
-    if (done)
-        done(e->b, &status, object);
-}
-
-static void on_refused(Moments *m, MomentEvent *e)
-{
-    answer(e, (StatusReason)e->number, NULL);
-}
-
-static void refuse(ClientDone done, void *data, StatusReason reason)
-{
-    MomentEvent *e = push(LANE_API, on_refused);
-
-    e->a = (void *)(uintptr_t)done;
-    e->b = data;
-    e->number = (int)reason;
-}
-
-/* Cache, watchers, caller: as the store does it when a write is durable. */
-static void on_committed(Moments *m, MomentEvent *e)
-{
-    const ObjectMeta *meta = object_meta(e->object);
-    size_t i = find_at(m->objects.v, m->objects.n, e->object->kind, meta->namespace, meta->name);
-    _object_ Object *before = i == SIZE_MAX ? NULL : m->objects.v[i];
-
-    if (i == SIZE_MAX)
-        VEC_PUSH(&m->objects, object_ref(e->object));
-    else
-        m->objects.v[i] = object_ref(e->object);
-    tell(m, before ? WATCH_MODIFIED : WATCH_ADDED, e->object, before);
-    answer(e, STATUS_OK, e->object);
-}
-
-static void on_removed(Moments *m, MomentEvent *e)
-{
-    const ObjectMeta *meta = object_meta(e->object);
-    size_t i = find_at(m->objects.v, m->objects.n, e->object->kind, meta->namespace, meta->name);
-    _object_ Object *before = m->objects.v[i];
-
-    m->objects.v[i] = m->objects.v[--m->objects.n];
-    tell(m, WATCH_DELETED, before, before);
-    answer(e, STATUS_OK, before);
-}
-
-static void commit(Moments *m, Object *object, bool removed, ClientDone done, void *data)
-{
-    const ObjectMeta *meta = object_meta(object);
-    size_t i = find_at(m->heads.v, m->heads.n, object->kind, meta->namespace, meta->name);
-    MomentEvent *e = push(LANE_API, removed ? on_removed : on_committed);
-
-    e->a = (void *)(uintptr_t)done;
-    e->b = data;
-    e->object = object_ref(object);
-    if (!removed) {
-        object->revision = ++m->revision;
-        object_meta(object)->resource_version =
-            arena_printf(&object->arena, "%" PRIu64, object->revision);
-        object->sealed = true;
-    }
-    if (i == SIZE_MAX) {
-        VEC_PUSH(&m->heads, object_ref(object));
-        return;
-    }
-    object_unref(m->heads.v[i]);
-    m->heads.v[i] = removed ? m->heads.v[--m->heads.n] : object_ref(object);
-}
-
-static void api_create(Client *client, Object *object, const WriteOptions *options, ClientDone done,
-                       void *data)
-{
-    Moments *m = of_client(client);
-    const ObjectMeta *meta = object_meta(object);
-
-    if (str_equal(object->kind->kind, "Event")) {
-        strmap_put(&m->reasons, OBJECT_AS(Event, object)->reason, m);
-        refuse(done, data, STATUS_OK);
-    } else if (find_at(m->heads.v, m->heads.n, object->kind, meta->namespace, meta->name) !=
-               SIZE_MAX) {
-        refuse(done, data, STATUS_ALREADY_EXISTS);
-    } else {
-        commit(m, object, false, done, data);
-    }
-}
-
-/* The main resource keeps the status, and the status subresource all else. */
-static Object *merged(const Object *head, Object *object, const char *subresource)
-{
-    const Field *status = object->kind->status;
-    bool status_write = str_equal(subresource, "status");
-    const Object *base = status_write ? head : object, *other = status_write ? object : head;
-    Object *copy = object_copy(base);
-
-    if (status)
-        type_copy(status->type, &copy->arena, (char *)copy->value + status->offset,
-                  (const char *)other->value + status->offset);
-    return copy;
-}
-
-static void api_update(Client *client, Object *object, const WriteOptions *options, ClientDone done,
-                       void *data)
-{
-    Moments *m = of_client(client);
-    const ObjectMeta *meta = object_meta(object);
-    size_t i = find_at(m->heads.v, m->heads.n, object->kind, meta->namespace, meta->name);
-    _object_ Object *next = NULL;
-
-    if (i == SIZE_MAX || !str_equal(object_meta(m->heads.v[i])->uid, meta->uid)) {
-        refuse(done, data, i == SIZE_MAX ? STATUS_NOT_FOUND : STATUS_CONFLICT);
-        return;
-    }
-    if (!str_empty(meta->resource_version) &&
-        !str_equal(meta->resource_version, object_meta(m->heads.v[i])->resource_version)) {
-        refuse(done, data, STATUS_CONFLICT);
-        return;
-    }
-    next = merged(m->heads.v[i], object, options ? options->subresource : NULL);
-    commit(m, next,
-           object_meta(next)->deletion_timestamp.set && !object_meta(next)->finalizers.n &&
-               !str_equal(object->kind->kind, "Pod"),
-           done, data);
-}
-
-static void api_patch(Client *client, const Kind *kind, const char *ns, const char *name,
-                      PatchType type, Bytes patch, const WriteOptions *options, ClientDone done,
-                      void *data)
-{
-    refuse(done, data, STATUS_NOT_FOUND);
-}
-
-static void api_delete(Client *client, const Kind *kind, const char *ns, const char *name,
-                       const WriteOptions *options, ClientDone done, void *data)
-{
-    Moments *m = of_client(client);
-    size_t i = find_at(m->heads.v, m->heads.n, kind, ns, name);
-    int64_t grace = options && options->grace_seconds ? *options->grace_seconds : 0;
-    _object_ Object *copy = NULL;
-    ObjectMeta *meta;
-
-    if (i == SIZE_MAX) {
-        refuse(done, data, STATUS_NOT_FOUND);
-        return;
-    }
-    if (options && options->precondition_uid &&
-        !str_equal(options->precondition_uid, object_meta(m->heads.v[i])->uid)) {
-        refuse(done, data, STATUS_CONFLICT);
-        return;
-    }
-    copy = object_copy(m->heads.v[i]);
-    meta = object_meta(copy);
-    if ((!str_equal(kind->kind, "Pod") || grace == 0) && !meta->finalizers.n) {
-        commit(m, m->heads.v[i], true, done, data);
-        return;
-    }
-    if (meta->deletion_timestamp.set && meta->deletion_grace_period_seconds &&
-        *meta->deletion_grace_period_seconds <= grace) {
-        refuse(done, data, STATUS_OK);
-        return;
-    }
-    meta->deletion_timestamp =
-        (Time){.seconds = wall_ns(&m->clock) / NS_PER_SEC + grace, .set = true};
-    meta->deletion_grace_period_seconds = arena_int64(&copy->arena, grace);
-    commit(m, copy, false, done, data);
-}
-
-static const ClientOps client_ops = {api_get,    api_list,   api_watch, api_watch_stop,
-                                     api_create, api_update, api_patch, api_delete};
-
-void moments_put(Moments *m, const char *json)
-{
-    static const char *const ignore[] = {"apiVersion", "kind", NULL};
-    _arena_ Arena arena = ARENA_INIT;
-    _object_ Object *object = NULL;
-    DecodeReport report = {0};
-    yyjson_doc *doc;
-    yyjson_val *root;
-
-    if (json_parse(&arena, bytes_from_string(json), &doc, &report) != 0)
-        abort();
-    root = yyjson_doc_get_root(doc);
-    object = object_new(kind_find_api_version(yyjson_get_str(yyjson_obj_get(root, "apiVersion")),
-                                              yyjson_get_str(yyjson_obj_get(root, "kind"))));
-    if (json_decode(object->kind->type, &object->arena, root, DECODE_CHECK_FIELDS, ignore,
-                    object->value, &report) != 0 ||
-        report.field_errors.n)
-        abort();
-    type_default(object->kind->type, &object->arena, object->value);
-    commit(m, object, false, NULL, NULL);
-}
-
-void moments_delete(Moments *m, const char *kind, const char *ns, const char *name, int64_t grace)
-{
-    api_delete(&m->client, kind_find("", "v1", kind), ns, name,
-               &(WriteOptions){.grace_seconds = &grace}, NULL, NULL);
-}
-
-Object *moments_edit(Moments *m, const char *kind, const char *ns, const char *name)
-{
-    size_t i = find_at(m->heads.v, m->heads.n, kind_find("", "v1", kind), ns, name);
-
-    return i == SIZE_MAX ? NULL : object_copy(m->heads.v[i]);
-}
-
-void moments_write(Moments *m, Object *object, const char *subresource)
-{
-    api_update(&m->client, object, &(WriteOptions){.subresource = subresource}, NULL, NULL);
-    object_unref(object);
-}
-
-Object *moments_get(Moments *m, const char *kind, const char *ns, const char *name)
-{
-    return api_get(&m->client, kind_find("", "v1", kind), ns, name);
-}
-
-/* ---- the pool ---- */
-
-static void on_work_done(Moments *m, MomentEvent *e)
-{
-    ((uv_after_work_cb)(uintptr_t)e->c)(e->a, 0);
-}
-
-static void on_work(Moments *m, MomentEvent *e)
-{
-    MomentEvent *done;
-
-    ((uv_work_cb)(uintptr_t)e->b)(e->a);
-    done = push(e->lane, on_work_done);
-    done->a = e->a;
-    done->c = e->c;
-}
-
-int uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb f, uv_after_work_cb after)
-{
-    MomentEvent *e = push(lane_new(), on_work);
-
-    e->a = work;
-    e->b = (void *)(uintptr_t)f;
-    e->c = (void *)(uintptr_t)after;
-    return 0;
-}
-
-static void on_process_done(Moments *m, MomentEvent *e)
-{
-    ((ProcessDone)(uintptr_t)e->a)(e->b, &(ProcessResult){0});
-}
-
-void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessDone done,
-                 void *data, Process **ret)
-{
-    MomentEvent *e = push(lane_new(), on_process_done);
-
-    e->a = (void *)(uintptr_t)done;
-    e->b = data;
-}
-
-/* ---- the network ---- */
-
-const char *net_gateway(const Net *net)
-{
-    return "10.42.0.1";
-}
-
-static void on_net_added(Moments *m, MomentEvent *e)
-{
-    _free_ char *address = mem_printf("10.42.0.%d", e->number);
-
-    free(strmap_put(&m->nets, e->text, mem_strdup(address)));
-    ((NetPodDone)(uintptr_t)e->a)(e->b, &(NetPod){"/run/netns", address}, NULL);
-}
-
-void net_pod_add(Net *net, const char *key, const char *hostname, const char *address,
-                 NetPodDone done, void *data)
-{
-    MomentEvent *e = push(lane_new(), on_net_added);
-
-    e->a = (void *)(uintptr_t)done;
-    e->b = data;
-    e->text = mem_strdup(key);
-    e->number = key[strlen(key) - 1] - '0' + 10;
-}
-
-static void on_net_removed(Moments *m, MomentEvent *e)
-{
-    void (*done)(void *data, const Err *err) = (void (*)(void *, const Err *))(uintptr_t)e->a;
-
-    free(strmap_remove(&m->nets, e->text));
-    if (done)
-        done(e->b, NULL);
-}
-
-void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Err *err), void *data)
-{
-    MomentEvent *e = push(lane_new(), on_net_removed);
-
-    e->a = (void *)(uintptr_t)done;
-    e->b = data;
-    e->text = mem_strdup(key);
-}
-
-void net_service_set(Net *net, const NetServicePort *port)
-{
-    char *text = port->n_endpoints
-                     ? mem_printf("%s:%u", port->endpoints[0].address, port->endpoints[0].port)
-                     : mem_strdup("none");
-
-    free(strmap_put(&world->ports, port->key, text));
-}
-
-void net_service_remove(Net *net, const char *key)
-{
-    free(strmap_remove(&world->ports, key));
-}
-
-/* ---- images ---- */
-
-int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
-{
-    if (!strmap_get(&world->images, name))
-        return IMAGE_E_MISSING;
-    *ret = (Image){.name = arena_strdup(arena, name),
-                   .id = arena_printf(arena, "sha256:%s", name),
-                   .user = "",
-                   .working_dir = "/",
-                   .stop_signal = ""};
-    ret->cmd.v = arena_new_n(arena, const char *, 1);
-    ret->cmd.v[0] = "run";
-    ret->cmd.n = 1;
-    return 0;
-}
-
-const char *image_normalize(Arena *arena, const char *name)
-{
-    return arena_strdup(arena, name);
-}
-
-void image_bring(ImageStore *store, const char *name)
-{
-}
-
-void moments_add_image(Moments *m, const char *name)
-{
-    strmap_put(&m->images, name, m);
-    if (m->node)
-        node_image_added(m->node);
-}
-
-/* ---- containers ---- */
-
-typedef struct Prepared {
-    char *key, *image; /* "uid/container" */
-    StrMap env;
-} Prepared;
-
-struct RuntimeTask {
-    uint64_t lane;
-    const RuntimeEvents *events;
-    void *data;
-    char *id;
-    bool forgotten, ending;
-};
-
-static void task_forget(Moments *m, RuntimeTask *t)
-{
-    size_t i = 0;
-
-    while (m->live.v[i] != t)
-        i++;
-    m->live.v[i] = m->live.v[--m->live.n];
-}
-
-int container_spec_prepare(ContainerSpec *spec, Err *reterr)
-{
-    Prepared *p = mem_new_type(Prepared);
-    const char *uid = strstr(spec->bundle, "/pods/") + 6;
-
-    p->key = mem_printf("%.*s/%s", (int)strcspn(uid, "/"), uid, spec->name);
-    p->image = mem_strdup(spec->image);
-    for (size_t i = 0; i < spec->env.n; i++)
-        free(strmap_put(&p->env, spec->env.v[i].key, mem_strdup(spec->env.v[i].value)));
-    strmap_put(&world->tasks, spec->id, p);
-    return 0;
-}
-
-static void prepared_free(Prepared *p)
-{
-    STRMAP_EACH(&p->env, slot)
-    free(slot->value);
-    strmap_deinit(&p->env);
-    free(p->key);
-    free(p->image);
-    free(p);
-}
-
-Runtime *runtime_new(const RuntimeOptions *options)
-{
-    return mem_new(1);
-}
-
-Runtime *runtime_free(Runtime *runtime)
-{
-    free(runtime);
-    return NULL;
-}
-
-void runtime_expect(Runtime *runtime)
-{
-}
-
-static void on_task_end(Moments *m, MomentEvent *e)
-{
-    RuntimeTask *t = e->a;
-    Prepared *p = strmap_get(&m->tasks, t->id);
-    RuntimeExit end = {.exit_code = e->number,
-                       .started_ns = wall_ns(&m->clock),
-                       .finished_ns = wall_ns(&m->clock)};
-
-    task_forget(m, t);
-    if (strmap_get(&m->running, p->key) == p)
-        strmap_remove(&m->running, p->key);
-    if (!t->forgotten)
-        t->events->on_exit(t->data, &end);
-    free(t->id);
-    free(t);
-}
-
-static void task_end(RuntimeTask *t, int code)
-{
-    MomentEvent *e;
-
-    if (t->ending)
-        return;
-    t->ending = true;
-    e = push(t->lane, on_task_end);
-    e->a = t;
-    e->number = code;
-}
-
-static void on_task_started(Moments *m, MomentEvent *e)
-{
-    RuntimeTask *t = e->a;
-    Prepared *p = strmap_get(&m->tasks, t->id);
-
-    if (strmap_put(&m->running, p->key, p))
-        fail_msg("two instances of %s run at once", p->key);
-    if (strstr(p->key, "/init"))
-        task_end(t, 0);
-    if (!t->forgotten)
-        t->events->on_started(t->data, wall_ns(&m->clock));
-}
-
-static void on_task_created(Moments *m, MomentEvent *e)
-{
-    RuntimeTask *t = e->a;
-
-    push(t->lane, on_task_started)->a = t;
-    if (!t->forgotten)
-        t->events->on_created(t->data);
-}
-
-RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const RuntimeEvents *events,
-                           void *data)
-{
-    RuntimeTask *t = mem_new_type(RuntimeTask);
-
-    t->lane = lane_new();
-    t->events = events;
-    t->data = data;
-    t->id = mem_strdup(start->id);
-    VEC_PUSH(&world->live, t);
-    push(t->lane, on_task_created)->a = t;
-    return t;
-}
-
-RuntimeTask *runtime_forget(RuntimeTask *t)
-{
-    if (t)
-        t->forgotten = true;
-    return NULL;
-}
-
-int runtime_signal(RuntimeTask *t, int number)
-{
-    if (t && (number == SIGKILL || !world->stubborn))
-        task_end(t, 128 + number);
-    return 0;
-}
-
-static void on_runtime_deleted(Moments *m, MomentEvent *e)
-{
-    ((void (*)(void *, const Err *))(uintptr_t)e->a)(e->b, NULL);
-}
-
-void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, const Err *err),
-                    void *data)
-{
-    MomentEvent *e;
-
-    if (!done)
-        return;
-    e = push(lane_new(), on_runtime_deleted);
-    e->a = (void *)(uintptr_t)done;
-    e->b = data;
-}
-
-/* ---- probes and hooks: all of them succeed ---- */
-
-static void on_probed(Moments *m, MomentEvent *e)
-{
-    AgentPod *pod = e->a;
-
-    if (pod->machine)
-        machine_probed(pod->machine, (size_t)(uintptr_t)e->b, (MachineProbe)e->number,
-                       (uint64_t)(uintptr_t)e->c, true, "");
-    agent_pod_unref(pod);
-}
-
-void probe_run(AgentPod *pod, size_t container, MachineProbe probe, uint64_t serial)
-{
-    MomentEvent *e = push(lane_new(), on_probed);
-
-    e->a = agent_pod_ref(pod);
-    e->b = (void *)(uintptr_t)container;
-    e->c = (void *)(uintptr_t)serial;
-    e->number = (int)probe;
-}
-
-static void on_hooked(Moments *m, MomentEvent *e)
-{
-    AgentPod *pod = e->a;
-
-    if (pod->machine)
-        machine_hooked(pod->machine, (size_t)(uintptr_t)e->b, (MachineHook)e->number,
-                       (uint64_t)(uintptr_t)e->c, true, "");
-    agent_pod_unref(pod);
-}
-
-void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial)
-{
-    MomentEvent *e = push(lane_new(), on_hooked);
-
-    e->a = agent_pod_ref(pod);
-    e->b = (void *)(uintptr_t)container;
-    e->c = (void *)(uintptr_t)serial;
-    e->number = (int)hook;
-}
-
-void attempts_cancel(NodeAgent *agent)
-{
-}
-
-/* ---- claims' volumes ---- */
-
-/* As the real ones do, none ever makes a volume smaller. */
-static void disk_set(const char *name, int64_t size)
-{
-    const char *has = strmap_get(&world->disks, name);
-
-    if (has)
-        size = MAX_OF(size, strtoll(has, NULL, 10));
-    free(strmap_put(&world->disks, name, mem_printf("%" PRId64, size)));
-}
-
-int volume_disk_reserve(const char *data_dir, const char *name, int64_t size, Err *reterr)
-{
-    disk_set(name, size);
-    return 0;
-}
-
-int volume_disk_make(const char *data_dir, const char *name, int64_t size, char **ret, Err *reterr)
-{
-    disk_set(name, size);
-    *ret = mem_printf("%s/volumes/%s", data_dir, name);
-    return file_mkdir_all(*ret, 0755);
-}
-
-int volume_disk_grow(const char *data_dir, const char *name, int64_t size, Err *reterr)
-{
-    disk_set(name, size);
-    return 0;
-}
-
-unsigned volume_disk_uses(const char *name)
-{
-    return 0;
-}
-
-int volume_disk_release(const char *data_dir, const char *name, unsigned uses, Err *reterr)
-{
-    return 0;
-}
-
-int volume_disk_remove(const char *data_dir, const char *name, Err *reterr)
-{
-    free(strmap_remove(&world->disks, name));
-    return 0;
-}
-
-int volume_disk_keep(const char *data_dir, const char *name, Err *reterr)
-{
-    return 0;
-}
-
-void volume_disk_sweep(const char *data_dir, bool (*known)(void *data, const char *name),
-                       void *data)
-{
 }
 
 /* ---- events ---- */
@@ -934,7 +215,7 @@ static void note_instances(StrMap *map, Moments *m)
 {
     STRMAP_EACH(&m->running, slot)
     {
-        const Prepared *p = slot->value;
+        const MomentPrepared *p = slot->value;
 
         note(map, mem_strdup(p->image), "running/%s", p->key);
         STRMAP_EACH(&p->env, var)
@@ -1021,9 +302,9 @@ Moments *moments_new(uint64_t seed)
 {
     Moments *m = mem_new_type(Moments);
 
-    ASSERT(!world);
-    world = m;
-    m->client.ops = &client_ops;
+    ASSERT(!moments_world);
+    moments_world = m;
+    m->client.ops = &moments_client_ops;
     m->clock.ops = &clock_ops;
     m->mono_ns = NS_PER_SEC;
     random_seed(&m->random, 1);
@@ -1087,7 +368,7 @@ Moments *moments_free(Moments *m)
     }
     VEC_DEINIT(&m->live);
     STRMAP_EACH(&m->tasks, slot)
-    prepared_free(slot->value);
+    moment_prepared_free(slot->value);
     strmap_deinit(&m->tasks);
     strmap_deinit(&m->images);
     strmap_deinit(&m->reasons);
@@ -1110,6 +391,6 @@ Moments *moments_free(Moments *m)
     assert_int_equal(uv_loop_close(&m->loop), 0);
     assert_int_equal(file_remove_tree(m->dir), 0);
     free(m);
-    world = NULL;
+    moments_world = NULL;
     return NULL;
 }
