@@ -88,7 +88,7 @@ static void check_label(const Job *job, const char *key, const char *expected, C
 {
     const ObjectMeta *meta = &job->spec.template.metadata;
     const char *actual = string_map_get(&meta->labels, key);
-    const char *detail = arena_printf(causes->arena, "must be '%s'", expected);
+    const char *detail = arena_printf(causes->arena, "must be '%s'", str_or(expected, ""));
     const Path *path =
         PATH_KEY(PATH(PATH(PATH(PATH(NULL, "spec"), "template"), "metadata"), "labels"), key);
 

@@ -8,6 +8,7 @@
 #include "node/admit.h"
 #include "node/agent.h"
 #include "node/container_spec.h"
+#include "node/service_proxy.h"
 
 /* ---- images: one that everybody has ---- */
 
@@ -315,6 +316,54 @@ static void live(Cluster *cluster, Object *object)
     pod_end(pod);
 }
 
+/* ---- the network: hears of services, and holds what it is told to the letter ---- */
+
+void __wrap_net_service_on_problem(Net *net, NetProblem on_problem, void *data);
+void __wrap_net_service_set(Net *net, const NetServicePort *port);
+void __wrap_net_service_remove(Net *net, const char *key);
+void __wrap_net_service_sync_done(Net *net);
+int __wrap_net_address_add(Net *net, const char *address, Err *reterr);
+int __wrap_net_address_remove(Net *net, const char *address, Err *reterr);
+
+void __wrap_net_service_on_problem(Net *net, NetProblem on_problem, void *data)
+{
+}
+
+/* All of this becomes text of an nft transaction. */
+void __wrap_net_service_set(Net *net, const NetServicePort *port)
+{
+    uint32_t address;
+
+    ASSERT(port->key && (str_equal(port->protocol, "TCP") || str_equal(port->protocol, "UDP") ||
+                         str_equal(port->protocol, "SCTP")));
+    for (size_t i = 0; i < port->n_addresses; i++)
+        ASSERT(ip4_parse(port->addresses[i], &address) == 0);
+    for (size_t i = 0; i < port->n_endpoints; i++)
+        ASSERT(ip4_parse(port->endpoints[i].address, &address) == 0);
+}
+
+void __wrap_net_service_remove(Net *net, const char *key)
+{
+    ASSERT(key);
+}
+
+void __wrap_net_service_sync_done(Net *net)
+{
+}
+
+int __wrap_net_address_add(Net *net, const char *address, Err *reterr)
+{
+    uint32_t number;
+
+    ASSERT(ip4_parse(address, &number) == 0);
+    return 0;
+}
+
+int __wrap_net_address_remove(Net *net, const char *address, Err *reterr)
+{
+    return 0;
+}
+
 /* ---- the node ---- */
 
 typedef struct Bound {
@@ -346,6 +395,13 @@ void cluster_node_run(Cluster *cluster)
 void cluster_node_start(Cluster *cluster)
 {
     NodeAgent *agent = mem_new_type(NodeAgent);
+    Cidr4 external;
+    ServiceProxyOptions proxy = {.client = cluster->node,
+                                 .clock = cluster->api.clock,
+                                 .random = &cluster->api.random,
+                                 .node_name = "node-1",
+                                 .external = &external,
+                                 .n_external = 1};
 
     agent->options = (NodeOptions){.client = cluster->node,
                                    .clock = cluster->api.clock,
@@ -364,10 +420,16 @@ void cluster_node_start(Cluster *cluster)
     string_map_put(&agent->arena, &agent->allocatable, "cpu", "64");
     string_map_put(&agent->arena, &agent->allocatable, "memory", "64Gi");
     cluster->agent = agent;
+    (void)cidr4_parse("10.42.0.0/16", &proxy.pods);
+    (void)cidr4_parse("10.96.0.0/12", &proxy.services);
+    (void)cidr4_parse("10.50.0.0/16", &proxy.load_balancers);
+    (void)cidr4_parse("0.0.0.0/0", &external);
+    cluster->proxy = service_proxy_start(&proxy);
 }
 
 void cluster_node_stop(Cluster *cluster)
 {
+    cluster->proxy = service_proxy_stop(cluster->proxy);
     free(cluster->agent->host_ip);
     free(cluster->agent->cgroup);
     arena_clear(&cluster->agent->arena);

@@ -106,6 +106,7 @@ typedef struct Cluster {
     DnsZone *zone;
     ClientWatch **watches; /* of each kind */
     struct NodeAgent *agent;
+    struct ServiceProxy *proxy;
     bool ready;
 } Cluster;
 

@@ -310,6 +310,34 @@ static void strangers_see_health_and_version(void **state)
     http_loopback_free(connection);
 }
 
+/* Every one of these has once ended the process. */
+/* clang-format off */
+static const ApiCase null_cases[] = {
+    {"a finalizer", "POST", "/api/v1/namespaces/t/configmaps", NULL,
+     "{\"metadata\":{\"name\":\"n\",\"finalizers\":[null]}}", 422, {{0}}},
+    {"a host of an Ingress", "POST", "/apis/networking.k8s.io/v1/namespaces/t/ingresses", NULL,
+     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"rules\":[{\"host\":\"a.b\"}],\"tls\":[{\"hosts\":[null]}]}}", 422, {{0}}},
+    {"a search domain", "POST", "/api/v1/namespaces/t/pods", NULL,
+     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}],\"dnsConfig\":{\"searches\":[null]}}}", 422, {{0}}},
+    {"an excepted range", "POST", "/apis/networking.k8s.io/v1/namespaces/t/networkpolicies", NULL,
+     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"podSelector\":{},\"ingress\":[{\"from\":[{\"ipBlock\":{\"cidr\":\"10.0.0.0/8\",\"except\":[null]}}]}]}}", 422, {{0}}},
+    {"an address of a Service", "POST", "/api/v1/namespaces/t/services", NULL,
+     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"ports\":[{\"port\":80}],\"clusterIPs\":[null]}}", 422, {{0}}},
+    {"a selector without key and operator", "POST", "/apis/apps/v1/namespaces/t/deployments", NULL,
+     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"selector\":{\"matchExpressions\":[{}]},\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}}}", 422, {{0}}},
+    {"a value of a bare list", "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", NULL,
+     "{\"spec\":{\"user\":\"eve\",\"extra\":{\"a\":[null],\"b\":null},\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"pods\"}}}", 201, {{0}}},
+    {"a capability", "POST", "/api/v1/namespaces/t/pods", NULL,
+     "{\"metadata\":{\"name\":\"n\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\",\"securityContext\":{\"capabilities\":{\"add\":[null],\"drop\":[\"ALL\",null]}}}]}}", 201, 
+     {{"/spec/containers/0/securityContext/capabilities", "{\"add\":[\"\"],\"drop\":[\"ALL\",\"\"]}"}}},
+};
+/* clang-format on */
+
+static void null_in_a_list_is_an_empty_element(void **state)
+{
+    api_run(*state, null_cases, ARRAY_LEN(null_cases));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -324,6 +352,7 @@ int main(void)
         TEST(a_token_dies_with_its_time_and_its_account),
         TEST(whoever_may_acts_for_another),
         TEST(strangers_see_health_and_version),
+        TEST(null_in_a_list_is_an_empty_element),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
