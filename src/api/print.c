@@ -51,13 +51,17 @@ void print_duration(StrBuf *out, int64_t seconds)
 
 void print_age(StrBuf *out, Time since, int64_t now_ns)
 {
+    __int128 ns;
+
     if (!since.set) {
         strbuf_add_string(out, "<unknown>");
         return;
     }
-    /* Division rounds towards zero, as wanted: half a second in the future is 0s. */
-    print_duration(out, (now_ns - since.seconds * INT64_C(1000000000) - since.nanos) /
-                            INT64_C(1000000000));
+    /* Division rounds towards zero, as wanted: half a second in the future is 0s. The year 1 or 9999
+     * is further away than 64 bits of nanoseconds reach; Go stops at what they can hold. */
+    ns = (__int128)now_ns - (__int128)since.seconds * 1000000000 - since.nanos;
+    ns = MIN_OF(MAX_OF(ns, (__int128)INT64_MIN), (__int128)INT64_MAX);
+    print_duration(out, (int64_t)(ns / 1000000000));
 }
 
 void print_some(StrBuf *out, const StringArray *items, size_t max)

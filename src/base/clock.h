@@ -53,6 +53,15 @@ static inline void timer_stop(Clock *clock, Timer *timer)
 #define NS_PER_SEC INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
+/* Seconds that somebody else chose, such as a deadline or a time of an object, as nanoseconds. More
+ * than can be counted becomes the most, of which two can still be added or subtracted. */
+static inline int64_t ns_from_seconds(int64_t seconds)
+{
+    const int64_t most = INT64_MAX / 2 / NS_PER_SEC - 1;
+
+    return MIN_OF(MAX_OF(seconds, -most), most) * NS_PER_SEC;
+}
+
 /* The clock of the real world, over one libuv loop (struct uv_loop_s). All its timers share one
  * uv_timer, kept in a heap. */
 struct uv_loop_s;

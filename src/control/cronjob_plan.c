@@ -273,7 +273,7 @@ static void schedule(const CronJobInput *input, Arena *arena, CronJobPlan *plan)
              "clock skew");
     if (due)
         start_due(input, due, arena, plan);
-    plan->again_after_ns = next * NS_PER_SEC - input->now_ns + LATE_NS;
+    plan->again_after_ns = ns_from_seconds(next) - input->now_ns + LATE_NS;
 }
 
 void cronjob_plan(const CronJobInput *input, Arena *arena, CronJobPlan *ret)

@@ -257,7 +257,7 @@ static const JobCondition *fails_by_limits(JobSync *sync)
         return fails(sync, "BackoffLimitExceeded", "Job has reached the specified backoff limit");
     if (!spec->active_deadline_seconds || job_is_suspended(spec) || !start.set)
         return NULL;
-    deadline = time_ns(start) + *spec->active_deadline_seconds * NS_PER_SEC;
+    deadline = time_ns(start) + ns_from_seconds(*spec->active_deadline_seconds);
     if (sync->input->now_ns >= deadline)
         return fails(sync, "DeadlineExceeded", "Job was active longer than specified deadline");
     wait_until(sync, deadline);

@@ -4,6 +4,7 @@
 #define CONTROL_POD_H
 
 #include "api/generated.h"
+#include "base/clock.h"
 #include "base/base.h"
 
 const PodCondition *pod_condition(const Pod *pod, const char *type); /* NULL: not there */
@@ -29,7 +30,7 @@ static inline bool pod_has_ended(const Pod *pod)
 }
 static inline int64_t time_ns(Time time)
 {
-    return time.seconds * INT64_C(1000000000) + time.nanos;
+    return ns_from_seconds(time.seconds) + time.nanos;
 }
 
 #endif

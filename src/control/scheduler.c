@@ -166,7 +166,7 @@ static void reconcile_pod(Reconcile *reconcile)
     in.placed = scheduler->placed;
     in.pods = controller_index(reconcile->controller, &kind_pod);
     message = schedule_check(&in, &soon);
-    left_ns = object_meta(object)->creation_timestamp.seconds * NS_PER_SEC + CLAIMS_NS -
+    left_ns = ns_from_seconds(object_meta(object)->creation_timestamp.seconds) + CLAIMS_NS -
               clock_wall_ns(reconcile->controller->options->clock);
     if (message && soon && left_ns > 0)
         reconcile->again_after_ns = left_ns;

@@ -122,9 +122,9 @@ static int64_t pod_grace(const Machine *m)
         return m->stop_grace_ns;
     if (m->evicted)
         return NS_PER_SEC;
-    return (pod->spec.termination_grace_period_seconds ? *pod->spec.termination_grace_period_seconds
-                                                       : 30) *
-           NS_PER_SEC;
+    return ns_from_seconds(pod->spec.termination_grace_period_seconds
+                               ? *pod->spec.termination_grace_period_seconds
+                               : 30);
 }
 
 /* ---- starting ---- */
@@ -760,7 +760,7 @@ static void on_deadline(Timer *timer)
 static void deadline_arm(Machine *m)
 {
     const int64_t *seconds = machine_spec(m)->spec.active_deadline_seconds;
-    int64_t end = seconds ? (m->start_time.seconds + *seconds) * NS_PER_SEC : 0;
+    int64_t end = seconds ? ns_from_seconds(m->start_time.seconds) + ns_from_seconds(*seconds) : 0;
 
     timer_stop(m->clock, &m->deadline);
     if (seconds && m->stage < MACHINE_STOPPING)

@@ -175,7 +175,7 @@ static void probe_kill(MachineContainer *c, MachineProbe which, const Probe *pro
 
     if (probe->termination_grace_period_seconds)
         grace = *probe->termination_grace_period_seconds;
-    container_stop(c, grace * NS_PER_SEC, text);
+    container_stop(c, ns_from_seconds(grace), text);
 }
 
 static void count_result(ProbeState *state, bool ok)

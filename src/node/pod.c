@@ -186,8 +186,8 @@ AgentPod *agent_pod_unref(AgentPod *pod)
 
 static int64_t deletion_grace(const ObjectMeta *meta)
 {
-    return (meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 30) *
-           NS_PER_SEC;
+    return ns_from_seconds(
+        meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 30);
 }
 
 /* May it run here? One that was let in before this process began stays. */

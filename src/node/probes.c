@@ -412,7 +412,7 @@ void hook_run(AgentPod *pod, size_t container, MachineHook which, int64_t limit_
     else if (handler->http_get)
         attempt_http(a, handler->http_get);
     else
-        timer_begin(a, handler->sleep ? handler->sleep->seconds * NS_PER_SEC : 0);
+        timer_begin(a, handler->sleep ? ns_from_seconds(handler->sleep->seconds) : 0);
 }
 
 void attempts_cancel(NodeAgent *agent)

@@ -34,8 +34,8 @@ static MachineEnd end_from_api(const ContainerStateTerminated *t)
 {
     return (MachineEnd){
         .exit_code = t->exit_code,
-        .started_ns = t->started_at.seconds * NS_PER_SEC,
-        .finished_ns = t->finished_at.seconds * NS_PER_SEC,
+        .started_ns = ns_from_seconds(t->started_at.seconds),
+        .finished_ns = ns_from_seconds(t->finished_at.seconds),
         .reason = t->reason,
         .message = t->message,
     };
@@ -109,7 +109,7 @@ static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus 
     if (status->state.terminated)
         end = end_from_api(status->state.terminated);
     else if (status->state.running)
-        end.started_ns = status->state.running->started_at.seconds * NS_PER_SEC;
+        end.started_ns = ns_from_seconds(status->state.running->started_at.seconds);
     else if (status->last_state.terminated)
         end = end_from_api(status->last_state.terminated);
     if (keep && (status->state.terminated || status->last_state.terminated) &&

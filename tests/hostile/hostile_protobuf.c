@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/timefmt.h"
 #include "codec/protobuf.h"
 #include "hostile.h"
 
@@ -36,12 +37,14 @@ static void write_wrapped(const Field *field, yyjson_mut_val *value, StrBuf *out
 {
     const char *text = yyjson_mut_get_str(value);
     char *json = NULL;
+    int64_t seconds;
+    int32_t nanos;
 
     switch (field->value) {
     case VALUE_TIME:
     case VALUE_MICRO_TIME:
-        if (text && *text == '2')
-            add_number(out, 1, (uint64_t)API_EPOCH);
+        if (text && timefmt_parse(text, &seconds, &nanos) == 0)
+            add_number(out, 1, (uint64_t)seconds);
         else if (yyjson_mut_is_num(value))
             add_number(out, 1, UINT64_MAX);
         break;

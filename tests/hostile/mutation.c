@@ -13,7 +13,8 @@ static bool is_number(const Field *field)
 {
     return field->value == VALUE_INT32 || field->value == VALUE_INT64 ||
            field->value == VALUE_DOUBLE || field->value == VALUE_INT_OR_STRING ||
-           field->value == VALUE_QUANTITY;
+           field->value == VALUE_QUANTITY || field->value == VALUE_TIME ||
+           field->value == VALUE_MICRO_TIME;
 }
 
 static bool is_text(const Field *field)
@@ -43,6 +44,9 @@ static yyjson_mut_val *extreme(yyjson_mut_doc *doc, const Field *field, bool max
         return max ? yyjson_mut_str(doc, "99999999999999999999%") : yyjson_mut_sint(doc, INT32_MIN);
     case VALUE_QUANTITY:
         return yyjson_mut_str(doc, max ? "9223372036854775807" : "-9223372036854775808");
+    case VALUE_TIME:
+    case VALUE_MICRO_TIME:
+        return yyjson_mut_str(doc, max ? "9999-12-31T23:59:59Z" : "0001-01-01T00:00:01Z");
     case VALUE_DOUBLE:
         return yyjson_mut_real(doc, max ? 1.7976931348623157e308 : -1e-308);
     default:
