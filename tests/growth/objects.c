@@ -147,12 +147,15 @@ static void come_to_rest(Rig *rig)
 
 static void create_text(Rig *rig, const Kind *kind, const char *format, size_t i, size_t n)
 {
+    char text[2048]; /* libc's own printf, since the project's has no numbered arguments */
+    Object *object;
+
     /* The texts are all in this file. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    Object *object = parse(rig, kind, arena_printf(&rig->arena, format, i, n));
+    snprintf(text, sizeof(text), format, i, n);
 #pragma GCC diagnostic pop
-
+    object = parse(rig, kind, text);
     client_create(rig->client, object, NULL, on_written, rig);
     object_unref(object);
 }
@@ -194,7 +197,7 @@ static void live_owner(Rig *rig, const Life *life, size_t n)
     for (size_t i = 0; i < n; i++) {
         const char *text = arena_printf(
             &rig->arena,
-            "{'metadata':{'name':'d%%1$zu','namespace':'default','ownerReferences':[{'apiVersion':"
+            "{'metadata':{'name':'d%%zu','namespace':'default','ownerReferences':[{'apiVersion':"
             "'v1','kind':'ConfigMap','name':'x0','uid':'%s','blockOwnerDeletion':true}]}}",
             object_meta(owner)->uid);
 
@@ -213,7 +216,7 @@ static void live_namespace(Rig *rig, const Life *life, size_t n)
     create_text(rig, &kind_namespace, life->text, 0, n);
     settle(rig);
     for (size_t i = 0; i < n; i++)
-        create_text(rig, &kind_config_map, "{'metadata':{'name':'d%1$zu','namespace':'x0'}}", i, 0);
+        create_text(rig, &kind_config_map, "{'metadata':{'name':'d%zu','namespace':'x0'}}", i, 0);
     come_to_rest(rig);
     delete_named(rig, life, 0);
     come_to_rest(rig);

@@ -36,13 +36,17 @@ typedef struct Run {
     StrMap seen; /* structs' fields that were patched already */
 } Run;
 
+/* A request of a head, n items, and a tail; %1$zu in the item is its number. */
+typedef struct Text {
+    const char *name, *method, *path, *type;
+    const char *head, *item, *tail;
+} Text;
+
 typedef struct Case {
     Run *run;
-    const Spot *spot;
+    const Spot *spot; /* NULL: a text */
+    const Text *text;
     const char *form;
-    const char *path, *text_head, *text_item, *text_tail; /* of texts */
-    const char *type;
-    const char *method;
 } Case;
 
 static const char *const type_members[] = {"kind", "apiVersion", NULL};
@@ -364,6 +368,55 @@ static uint64_t patch_json(void *data, size_t n)
                           &text);
 }
 
+/* ---- texts ---- */
+
+#define MAPS "/api/v1/namespaces/t/configmaps"
+#define JSON "application/json"
+#define YAML "application/yaml"
+
+/* clang-format off */
+static const Text written[] = {
+    {"unknown members", "POST", MAPS "?dryRun=All&fieldValidation=Strict", JSON, "{\"metadata\":{\"name\":\"o\"}", ",\"u%1$zu\":1", "}"},
+    {"unknown members that only warn", "POST", MAPS "?dryRun=All", JSON, "{\"metadata\":{\"name\":\"o\"}", ",\"u%1$zu\":1", "}"},
+    {"a member over and over", "POST", MAPS "?dryRun=All", JSON, "{\"metadata\":{\"name\":\"o\"}", ",\"data\":{\"k%1$zu\":\"v\"}", "}"},
+    {"anchors and aliases", "POST", MAPS "?dryRun=All", YAML, "metadata: {name: o}\ndata:\n", "  k%1$zu: &a%1$zu v\n  l%1$zu: *a%1$zu\n", ""},
+    {"merge keys", "POST", MAPS "?dryRun=All", YAML, "metadata: {name: o}\ndata:\n", "  <<: {k%1$zu: v}\n", ""},
+    {"a list of merges", "POST", MAPS "?dryRun=All", YAML, "metadata: {name: o}\ndata:\n  <<: [", "{k%1$zu: v},", "]\n"},
+    {"a block of lines", "POST", MAPS "?dryRun=All", YAML, "metadata: {name: o}\ndata:\n  a: |\n", "    line %1$zu\n", ""},
+    {"comments", "POST", MAPS "?dryRun=All", YAML, "metadata: {name: o}\n", "# %1$zu\n", ""},
+    {"label requirements", "GET", MAPS "?labelSelector=a", JSON, "", ",k%1$zu=v", ""},
+    {"values of a label", "GET", MAPS "?labelSelector=a+in+(v", JSON, "", ",v%1$zu", ")"},
+    {"field requirements", "GET", MAPS "?fieldSelector=metadata.name=a", JSON, "", ",metadata.name!=v%1$zu", ""},
+    {"members of a merge patch, over and over", "PATCH", MAPS "/default-map?dryRun=All", "application/merge-patch+json", "{\"x\":0", ",\"data\":{\"k%1$zu\":\"v\"}", "}"},
+    {"members of a strategic patch, over and over", "PATCH", MAPS "/default-map?dryRun=All", "application/strategic-merge-patch+json", "{\"x\":0", ",\"data\":{\"k%1$zu\":\"v\"}", "}"},
+    {"tests of a JSON patch", "PATCH", MAPS "/default-map?dryRun=All", "application/json-patch+json", "[{\"op\":\"test\",\"path\":\"/kind\",\"value\":\"ConfigMap\"}", ",{\"op\":\"test\",\"path\":\"/metadata/namespace\",\"value\":\"t\"}", "]"},
+    {"moves of a JSON patch", "PATCH", MAPS "/default-map?dryRun=All", "application/json-patch+json", "[{\"op\":\"add\",\"path\":\"/data\",\"value\":{}}", ",{\"op\":\"move\",\"from\":\"/metadata\",\"path\":\"/m\"},{\"op\":\"move\",\"from\":\"/m\",\"path\":\"/metadata\"}", "]"},
+};
+/* clang-format on */
+
+static uint64_t send_text(void *data, size_t n)
+{
+    Case *c = data;
+    const Text *text = c->text;
+    bool in_path = str_equal(text->method, "GET");
+    _strbuf_ StrBuf body = STRBUF_INIT, path = STRBUF_INIT;
+    StrBuf *to = in_path ? &path : &body;
+
+    strbuf_add_string(&path, text->path);
+    strbuf_add_string(to, text->head);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    for (size_t i = 0; i < n; i++) {
+        char item[512]; /* libc's own printf, since the project's has no numbered arguments */
+
+        snprintf(item, sizeof(item), text->item, (i * 5 + 3) % n);
+        strbuf_add_string(to, item);
+    }
+#pragma GCC diagnostic pop
+    strbuf_add_string(to, text->tail);
+    return count_call(c->run, text->method, path.p, text->type, &body);
+}
+
 /* ---- running ---- */
 
 static void look(Case *c, WorkAt at, const char *form)
@@ -376,7 +429,7 @@ static void look(Case *c, WorkAt at, const char *form)
     if (c->spot)
         spot_print(c->spot, &name);
     else
-        strbuf_add_string(&name, "text");
+        strbuf_add_string(&name, c->text->name);
     strbuf_printf(&name, ": %s", form);
     if (c->run->only && !strstr(name.p, c->run->only))
         return;
@@ -456,6 +509,9 @@ int main(int argc, char **argv)
     }
     api_start(&run.api, NULL);
     api_fixture(&run.api);
+    api_call(&run.api, "POST", MAPS, NULL, "{\"metadata\":{\"name\":\"default-map\"}}");
+    for (size_t i = 0; i < ARRAY_LEN(written); i++)
+        look(&(Case){.run = &run, .text = &written[i]}, send_text, written[i].method);
     for (size_t i = 0; i < kind_count(); i++)
         if (!str_empty(kind_at(i)->plural))
             spots_each(kind_at(i), look_at_spot, &run);

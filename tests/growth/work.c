@@ -19,7 +19,7 @@
 #define SUSPICIOUS_HEAVY 2.0
 #define TOO_FAST 2.4
 #define TOO_FAST_LIGHT 3.2
-enum { HEAVY = 1500, LIGHT = 100 }; /* steps an item */
+enum { HEAVY = 4000, LIGHT = 100 }; /* steps an item */
 
 uint64_t work_count;
 
@@ -100,17 +100,20 @@ static double ratio_at(WorkAt at, void *data, size_t n, Growth *ret)
     return (double)(ret->work[2] - ret->work[1]) / (double)(ret->work[1] - ret->work[0]);
 }
 
+static bool is_fine(WorkAt at, void *data, size_t n, Growth *ret)
+{
+    ret->ratio = ratio_at(at, data, n, ret);
+    return ret->ratio <= (ret->work[2] / (4 * n) < LIGHT ? TOO_FAST_LIGHT : TOO_FAST);
+}
+
 bool growth_is_linear(WorkAt at, void *data, size_t small, size_t large, Growth *ret)
 {
-    uint64_t each;
-
     ret->ratio = ratio_at(at, data, small, ret);
-    each = ret->work[2] / (4 * small);
-    if (ret->ratio <= (each > HEAVY ? SUSPICIOUS_HEAVY : SUSPICIOUS))
+    if (ret->ratio <= (ret->work[2] / (4 * small) > HEAVY ? SUSPICIOUS_HEAVY : SUSPICIOUS))
         return true;
-    ret->ratio = ratio_at(at, data, large, ret);
-    each = ret->work[2] / (4 * large);
-    return ret->ratio <= (each < LIGHT ? TOO_FAST_LIGHT : TOO_FAST);
+    /* A limit between two sizes, past which the work is another one, looks like growth, too, but
+     * not at two places. */
+    return is_fine(at, data, large, ret) || is_fine(at, data, large * 4, ret);
 }
 
 bool growth_is_below(WorkAt at, void *data, size_t n, double limit, Growth *ret)
