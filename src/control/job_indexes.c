@@ -76,27 +76,30 @@ int64_t index_set_total(const IndexSet *set)
     return total;
 }
 
-void index_set_add(Arena *arena, IndexSet *set, int32_t index)
+static int compare_ranges(const void *a, const void *b)
 {
-    size_t i = range_of(set, index);
-    struct IndexRange *v;
+    const struct IndexRange *x = a, *y = b;
 
-    if (i < set->n && set->v[i].from <= index)
+    return (x->from > y->from) - (x->from < y->from);
+}
+
+void index_set_add(Arena *arena, IndexSet *set, const int32_t *v, size_t n)
+{
+    struct IndexRange *all = arena_alloc(arena, sizeof(*all) * (set->n + n + 1));
+    size_t last = 0;
+
+    if (n == 0)
         return;
-    v = arena_alloc(arena, sizeof(*v) * (set->n + 1));
-    memcpy(v, set->v, i * sizeof(*v));
-    v[i] = (struct IndexRange){index, index};
-    memcpy(v + i + 1, set->v + i, (set->n - i) * sizeof(*v));
-    set->v = v;
-    set->n++;
-    if (i + 1 < set->n && v[i + 1].from == index + 1) {
-        v[i].to = v[i + 1].to;
-        memmove(v + i + 1, v + i + 2, (set->n - i - 2) * sizeof(*v));
-        set->n--;
+    if (set->n)
+        memcpy(all, set->v, set->n * sizeof(*all));
+    for (size_t i = 0; i < n; i++)
+        all[set->n + i] = (struct IndexRange){v[i], v[i]};
+    qsort(all, set->n + n, sizeof(*all), compare_ranges);
+    for (size_t i = 1; i < set->n + n; i++) {
+        if (all[i].from > all[last].to && all[i].from - 1 > all[last].to)
+            all[++last] = all[i];
+        else
+            all[last].to = MAX_OF(all[last].to, all[i].to);
     }
-    if (i > 0 && v[i - 1].to + 1 == index) {
-        v[i - 1].to = v[i].to;
-        memmove(v + i, v + i + 1, (set->n - i - 1) * sizeof(*v));
-        set->n--;
-    }
+    *set = (IndexSet){all, last + 1};
 }

@@ -3,9 +3,22 @@
 #ifndef CONTROL_JOB_INTERNAL_H
 #define CONTROL_JOB_INTERNAL_H
 
+#include "base/text_map.h"
 #include "control/job_plan.h"
 
 #define NO_INDEX (-1)
+
+/* The pods of one index, in a chain. */
+typedef struct IndexedPod IndexedPod;
+struct IndexedPod {
+    const Pod *pod;
+    IndexedPod *next;
+};
+
+typedef struct Indexes {
+    int32_t *v;
+    size_t n;
+} Indexes;
 
 typedef struct JobSync {
     const JobInput *input;
@@ -18,7 +31,10 @@ typedef struct JobSync {
     size_t n_pods, n_active;
     int32_t ready, terminating;
     StringArray new_succeeded, new_failed; /* uids that are not in the status yet */
-    StringArray counted;                   /* uids whose finalizer is gone or may go */
+    TextMap counted;                       /* uids whose finalizer is gone or may go */
+    TextMap noted_succeeded, noted_failed; /* uids that are in the status */
+    TextMap by_index;                      /* of an indexed job: index -> IndexedPod */
+    Indexes now_succeeded, now_failed;     /* indexes that are not in the sets yet */
     IndexSet succeeded_indexes, failed_indexes;
     int64_t succeeded, failed;
     const JobCondition *ending; /* why the job ends: SuccessCriteriaMet or FailureTarget */
@@ -40,8 +56,9 @@ static inline bool job_replaces_failed_only(const JobSpec *spec)
 {
     return str_equal(spec->pod_replacement_policy, "Failed");
 }
-bool uid_among(const StringArray *uids, const char *uid);
+/* To a list that only this function makes longer. */
 void uid_add(Arena *arena, StringArray *uids, const char *uid);
+const IndexedPod *job_pods_of(const JobSync *sync, int32_t index);
 /* -1: has none, or one that is out of range */
 int32_t job_index_of(const JobSpec *spec, const Pod *pod);
 int32_t job_index_failures(const Pod *pod);

@@ -8,22 +8,49 @@
 
 /* ---- small things ---- */
 
-bool uid_among(const StringArray *uids, const char *uid)
-{
-    for (size_t i = 0; i < uids->n; i++)
-        if (str_equal(uids->v[i], uid))
-            return true;
-    return false;
-}
-
 void uid_add(Arena *arena, StringArray *uids, const char *uid)
 {
-    const char **v = arena_new_n(arena, const char *, uids->n + 1);
+    size_t n = uids->n;
 
-    if (uids->n)
-        memcpy(v, uids->v, uids->n * sizeof(*v));
-    v[uids->n++] = uid;
-    uids->v = v;
+    if ((n & (n - 1)) == 0) { /* full at each power of two */
+        const char **v = arena_new_n(arena, const char *, MAX_OF(n * 2, (size_t)1));
+
+        if (n)
+            memcpy(v, uids->v, n * sizeof(*v));
+        uids->v = v;
+    }
+    uids->v[uids->n++] = uid;
+}
+
+const IndexedPod *job_pods_of(const JobSync *sync, int32_t index)
+{
+    const TextMapSlot *slot = text_map_find_n(&sync->by_index, (const char *)&index, sizeof(index));
+
+    return slot ? slot->value : NULL;
+}
+
+static void index_pods(JobSync *sync)
+{
+    bool is_new;
+
+    for (size_t i = sync->n_pods; i-- > 0;) {
+        int32_t index = job_index_of(sync->spec, sync->pods[i]);
+        IndexedPod *pod = arena_new(sync->arena, IndexedPod);
+        TextMapSlot *slot;
+
+        if (index == NO_INDEX)
+            continue;
+        slot = text_map_put_n(&sync->by_index, (const char *)arena_int32(sync->arena, index),
+                              sizeof(index), &is_new);
+        *pod = (IndexedPod){sync->pods[i], slot->value};
+        slot->value = pod;
+    }
+}
+
+static void index_noted(TextMap *map, const StringArray *uids)
+{
+    for (size_t i = 0; i < uids->n; i++)
+        text_map_add(map, uids->v[i]);
 }
 
 int32_t job_index_of(const JobSpec *spec, const Pod *pod)
@@ -144,7 +171,6 @@ static bool was_called_off(const JobSync *sync, const Pod *pod, const char *endi
 
 static void count_failure(JobSync *sync, const Pod *pod)
 {
-    const UncountedTerminatedPods *noted = sync->job->status.uncounted_terminated_pods;
     int32_t index = job_index_of(sync->spec, pod);
     const char *why;
     FailureAction action = job_failure_action(sync->arena, sync->spec, pod, &why);
@@ -154,24 +180,23 @@ static void count_failure(JobSync *sync, const Pod *pod)
         (action == FAILURE_OF_INDEX ||
          (action != FAILURE_IGNORED &&
           job_index_failures(pod) + 1 > *sync->spec->backoff_limit_per_index)))
-        index_set_add(sync->arena, &sync->failed_indexes, index);
-    if (!job_tracks(pod) || (noted && uid_among(&noted->failed, pod->metadata.uid)))
+        sync->now_failed.v[sync->now_failed.n++] = index;
+    if (!job_tracks(pod) || text_map_has(&sync->noted_failed, pod->metadata.uid))
         return;
     if (action == FAILURE_IGNORED || was_called_off(sync, pod, "SuccessCriteriaMet"))
-        uid_add(sync->arena, &sync->counted, pod->metadata.uid);
+        text_map_add(&sync->counted, pod->metadata.uid);
     else
         uid_add(sync->arena, &sync->new_failed, pod->metadata.uid);
 }
 
 static void count_success(JobSync *sync, const Pod *pod)
 {
-    const UncountedTerminatedPods *noted = sync->job->status.uncounted_terminated_pods;
     int32_t index = job_index_of(sync->spec, pod);
 
     if (job_is_indexed(sync->spec)) {
         if (index != NO_INDEX && job_tracks(pod))
-            index_set_add(sync->arena, &sync->succeeded_indexes, index);
-    } else if (job_tracks(pod) && !(noted && uid_among(&noted->succeeded, pod->metadata.uid))) {
+            sync->now_succeeded.v[sync->now_succeeded.n++] = index;
+    } else if (job_tracks(pod) && !text_map_has(&sync->noted_succeeded, pod->metadata.uid)) {
         uid_add(sync->arena, &sync->new_succeeded, pod->metadata.uid);
     }
 }
@@ -184,6 +209,12 @@ static void count(JobSync *sync)
     sync->succeeded_indexes = index_set_parse(sync->arena, status->completed_indexes);
     sync->failed_indexes = index_set_parse(sync->arena, status->failed_indexes);
     sync->active = arena_new_n(sync->arena, const Pod *, sync->n_pods + 1);
+    sync->now_succeeded.v = arena_new_n(sync->arena, int32_t, sync->n_pods + 1);
+    sync->now_failed.v = arena_new_n(sync->arena, int32_t, sync->n_pods + 1);
+    if (noted) {
+        index_noted(&sync->noted_succeeded, &noted->succeeded);
+        index_noted(&sync->noted_failed, &noted->failed);
+    }
     for (size_t i = 0; i < sync->n_pods; i++) {
         const Pod *pod = sync->pods[i];
 
@@ -198,6 +229,9 @@ static void count(JobSync *sync)
             sync->ready += pod_is_ready(pod);
         }
     }
+    index_set_add(sync->arena, &sync->succeeded_indexes, sync->now_succeeded.v,
+                  sync->now_succeeded.n);
+    index_set_add(sync->arena, &sync->failed_indexes, sync->now_failed.v, sync->now_failed.n);
     sync->succeeded = status->succeeded + (int64_t)sync->new_succeeded.n;
     sync->failed = status->failed + (int64_t)sync->new_failed.n;
     if (noted) {
@@ -331,15 +365,14 @@ static void note_suspension(JobSync *sync)
 /* uids of the list whose pod has lost its finalizer, or is gone: they become counts. */
 static int32_t settle(JobSync *sync, const StringArray *noted, StringArray *ret)
 {
+    TextMap tracked = TEXT_MAP_INIT(sync->arena);
     int32_t settled = 0;
 
+    for (size_t i = 0; noted->n && i < sync->n_pods; i++)
+        if (job_tracks(sync->pods[i]))
+            text_map_add(&tracked, sync->pods[i]->metadata.uid);
     for (size_t i = 0; i < noted->n; i++) {
-        bool tracked = false;
-
-        for (size_t k = 0; k < sync->n_pods; k++)
-            tracked = tracked || (str_equal(sync->pods[k]->metadata.uid, noted->v[i]) &&
-                                  job_tracks(sync->pods[k]));
-        if (tracked)
+        if (text_map_has(&tracked, noted->v[i]))
             uid_add(sync->arena, ret, noted->v[i]);
         else
             settled++;
@@ -399,20 +432,18 @@ static void note_ending(JobSync *sync)
 /* Once it stands in the status that a pod has ended, its finalizer may go. */
 static void release_noted(JobSync *sync)
 {
-    const UncountedTerminatedPods *noted = sync->job->status.uncounted_terminated_pods;
     IndexSet done = index_set_parse(sync->arena, sync->job->status.completed_indexes);
 
     for (size_t i = 0; i < sync->n_pods; i++) {
         const Pod *pod = sync->pods[i];
         const char *uid = pod->metadata.uid;
         int32_t index = job_index_of(sync->spec, pod);
-        bool counted = uid_among(&sync->counted, uid);
+        bool counted = text_map_has(&sync->counted, uid) ||
+                       text_map_has(&sync->noted_succeeded, uid) ||
+                       text_map_has(&sync->noted_failed, uid);
 
         if (!job_tracks(pod))
             continue;
-        if (noted)
-            counted =
-                counted || uid_among(&noted->succeeded, uid) || uid_among(&noted->failed, uid);
         if (job_is_indexed(sync->spec) && pod_is_succeeded(pod))
             counted = counted || index == NO_INDEX || index_set_has(&done, index);
         if (counted)
@@ -468,7 +499,15 @@ void job_plan(const JobInput *input, Arena *arena, JobPlan *ret)
 {
     const Job *job = input->job;
     const JobCondition *finished = job_finished(job);
-    JobSync sync = {.input = input, .job = job, .spec = &job->spec, .arena = arena, .plan = ret};
+    JobSync sync = {.input = input,
+                    .job = job,
+                    .spec = &job->spec,
+                    .arena = arena,
+                    .plan = ret,
+                    .counted = TEXT_MAP_INIT(arena),
+                    .noted_succeeded = TEXT_MAP_INIT(arena),
+                    .noted_failed = TEXT_MAP_INIT(arena),
+                    .by_index = TEXT_MAP_INIT(arena)};
 
     *ret = (JobPlan){.actions = {.arena = arena}, .status = job->status, .again_after_ns = -1};
     sync.owner = pod_owner_of(arena, &kind_job, &job->metadata, job->spec.selector);
@@ -477,6 +516,8 @@ void job_plan(const JobInput *input, Arena *arena, JobPlan *ret)
         pod_owner_claim(&sync.owner, input->pods, input->n_pods, &ret->actions, sync.pods);
     if (ret->actions.n) /* owners first */
         return;
+    if (job_is_indexed(sync.spec))
+        index_pods(&sync);
     if (finished)
         plan_finished(&sync, finished);
     else

@@ -62,6 +62,6 @@ IndexSet index_set_parse(Arena *arena, const char *text);
 const char *index_set_text(Arena *arena, const IndexSet *set);
 bool index_set_has(const IndexSet *set, int32_t index);
 int64_t index_set_total(const IndexSet *set);
-void index_set_add(Arena *arena, IndexSet *set, int32_t index);
+void index_set_add(Arena *arena, IndexSet *set, const int32_t *v, size_t n);
 
 #endif

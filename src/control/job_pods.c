@@ -34,13 +34,11 @@ static int32_t failures_of_index(const JobSync *sync, int32_t index)
     int32_t failures = 0;
     const char *why;
 
-    for (size_t i = 0; i < sync->n_pods; i++)
-        if (job_index_of(sync->spec, sync->pods[i]) == index &&
-            job_pod_failed(sync->spec, sync->pods[i]))
-            failures =
-                MAX_OF(failures, job_index_failures(sync->pods[i]) +
-                                     (job_failure_action(sync->arena, sync->spec, sync->pods[i],
-                                                         &why) != FAILURE_IGNORED));
+    for (const IndexedPod *at = job_pods_of(sync, index); at; at = at->next)
+        if (job_pod_failed(sync->spec, at->pod))
+            failures = MAX_OF(failures, job_index_failures(at->pod) +
+                                            (job_failure_action(sync->arena, sync->spec, at->pod,
+                                                                &why) != FAILURE_IGNORED));
     return failures;
 }
 
@@ -74,16 +72,20 @@ static void create(JobSync *sync, int32_t index)
     pod_actions_add(&sync->plan->actions, POD_CREATE, pod);
 }
 
-static bool index_is_taken(const JobSync *sync, int32_t index)
+/* Indexes that have a pod, or wait for one to be gone. */
+static IndexSet taken_indexes(const JobSync *sync)
 {
+    int32_t *v = arena_new_n(sync->arena, int32_t, sync->n_active + sync->n_pods + 1);
+    IndexSet taken = {0};
+    size_t n = 0;
+
     for (size_t i = 0; i < sync->n_active; i++)
-        if (job_index_of(sync->spec, sync->active[i]) == index)
-            return true;
+        v[n++] = job_index_of(sync->spec, sync->active[i]);
     for (size_t i = 0; job_replaces_failed_only(sync->spec) && i < sync->n_pods; i++)
-        if (pod_is_terminating(sync->pods[i]) && !pod_has_ended(sync->pods[i]) &&
-            job_index_of(sync->spec, sync->pods[i]) == index)
-            return true;
-    return false;
+        if (pod_is_terminating(sync->pods[i]) && !pod_has_ended(sync->pods[i]))
+            v[n++] = job_index_of(sync->spec, sync->pods[i]);
+    index_set_add(sync->arena, &taken, v, n);
+    return taken;
 }
 
 static void wait_at_most(JobPlan *plan, int64_t ns)
@@ -96,12 +98,13 @@ static void wait_at_most(JobPlan *plan, int64_t ns)
 static void create_indexed(JobSync *sync, int64_t n)
 {
     int32_t completions = sync->spec->completions ? *sync->spec->completions : 0;
+    IndexSet taken = taken_indexes(sync);
 
     for (int32_t index = 0; index < completions && n > 0; index++) {
         int64_t left;
 
         if (index_set_has(&sync->succeeded_indexes, index) ||
-            index_set_has(&sync->failed_indexes, index) || index_is_taken(sync, index))
+            index_set_has(&sync->failed_indexes, index) || index_set_has(&taken, index))
             continue;
         left = job_has_limit_per_index(sync->spec) ? job_backoff_left(sync, index) : 0;
         n--;
@@ -148,15 +151,19 @@ static int compare_worth(const void *a, const void *b, void *now_ns)
 /* Those without a valid index, or whose index has another pod, come first. */
 static size_t put_superfluous_first(JobSync *sync)
 {
+    TextMap kept = TEXT_MAP_INIT(sync->arena);
     size_t n = 0;
 
     for (size_t i = 0; i < sync->n_active; i++) {
         int32_t index = job_index_of(sync->spec, sync->active[i]);
         bool superfluous = index == NO_INDEX || index_set_has(&sync->succeeded_indexes, index);
         const Pod *pod = sync->active[i];
+        bool is_new = true;
 
-        for (size_t k = n; k < i && !superfluous; k++)
-            superfluous = job_index_of(sync->spec, sync->active[k]) == index;
+        if (!superfluous)
+            text_map_put_n(&kept, (const char *)arena_int32(sync->arena, index), sizeof(index),
+                           &is_new);
+        superfluous |= !is_new;
         if (!superfluous)
             continue;
         sync->active[i] = sync->active[n];

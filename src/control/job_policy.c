@@ -151,25 +151,39 @@ static int64_t wait_after(int64_t failures)
     return failures > 7 ? BACKOFF_MAX : MIN_OF(BACKOFF_FIRST << (failures - 1), BACKOFF_MAX);
 }
 
+static int64_t left_after(const JobSync *sync, int64_t failures, int64_t last)
+{
+    return failures ? MAX_OF(0, last + wait_after(failures) - sync->input->now_ns) : 0;
+}
+
+static int64_t backoff_of_index(const JobSync *sync, int32_t index)
+{
+    int64_t last = INT64_MIN, failures = 0;
+
+    for (const IndexedPod *at = job_pods_of(sync, index); at; at = at->next)
+        if (job_pod_failed(sync->spec, at->pod)) {
+            failures = MAX_OF(failures, job_index_failures(at->pod) + 1);
+            last = MAX_OF(last, ended_at(at->pod));
+        }
+    return left_after(sync, failures, last);
+}
+
 int64_t job_backoff_left(const JobSync *sync, int32_t index)
 {
     int64_t success = INT64_MIN, last = INT64_MIN, failures = 0;
 
+    if (index != NO_INDEX)
+        return backoff_of_index(sync, index);
     for (size_t i = 0; i < sync->n_pods; i++)
-        if (index == NO_INDEX && pod_is_succeeded(sync->pods[i]))
+        if (pod_is_succeeded(sync->pods[i]))
             success = MAX_OF(success, ended_at(sync->pods[i]));
     for (size_t i = 0; i < sync->n_pods; i++) {
         const Pod *pod = sync->pods[i];
 
         if (!job_pod_failed(sync->spec, pod) || ended_at(pod) <= success)
             continue;
-        if (index == NO_INDEX)
-            failures++;
-        else if (job_index_of(sync->spec, pod) == index)
-            failures = MAX_OF(failures, job_index_failures(pod) + 1);
-        else
-            continue;
+        failures++;
         last = MAX_OF(last, ended_at(pod));
     }
-    return failures ? MAX_OF(0, last + wait_after(failures) - sync->input->now_ns) : 0;
+    return left_after(sync, failures, last);
 }

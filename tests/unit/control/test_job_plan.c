@@ -280,11 +280,9 @@ static void index_sets_are_written_as_ranges(void **state)
     IndexSet set = index_set_parse(&arena, "1,3-5");
 
     assert_string_equal(index_set_text(&arena, &set), "1,3-5");
-    index_set_add(&arena, &set, 2);
+    index_set_add(&arena, &set, (int32_t[]){2}, 1);
     assert_string_equal(index_set_text(&arena, &set), "1-5");
-    index_set_add(&arena, &set, 9);
-    index_set_add(&arena, &set, 8);
-    index_set_add(&arena, &set, 9);
+    index_set_add(&arena, &set, (int32_t[]){9, 8, 9}, 3);
     assert_string_equal(index_set_text(&arena, &set), "1-5,8,9");
     assert_int_equal(index_set_total(&set), 7);
     assert_true(index_set_has(&set, 8));
