@@ -11,6 +11,7 @@
  * race against: a conflict can only come from the resourceVersion that a client sends. The write
  * ends when the store says that it is durable.
  */
+#include "codec/protobuf.h"
 #include "server/internal.h"
 
 #define SUFFIX 5
@@ -170,6 +171,41 @@ static void put_back(Write *write, const Field *field)
     put_back_in(&object->arena, field, object->value, write->before->value);
 }
 
+/*
+ * The largest object that a cluster on etcd takes: a request of 1.5 MiB, which holds the object as
+ * protobuf, its key, and about as much as this again. Objects that could not be moved to such a
+ * cluster are refused in the same words. Small objects, which is what nearly all are, are told by
+ * the memory that they take.
+ */
+enum { REQUEST_MAX = 1536 * 1024, REQUEST_OVERHEAD = 256, SURELY_SMALL = 512 * 1024 };
+
+static bool is_too_large(const Object *object)
+{
+    _strbuf_ StrBuf raw = STRBUF_INIT;
+
+    if (object->arena.total < SURELY_SMALL)
+        return false;
+    protobuf_encode(object->kind->type, object->value, &raw);
+    return raw.n + REQUEST_OVERHEAD > REQUEST_MAX;
+}
+
+/* As in kube-apiserver, an object that is only too large together with its managedFields goes
+ * without them, unless it is applied. */
+static int check_size(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+
+    if (!is_too_large(write->object))
+        return 0;
+    if (!write->applied && meta->managed_fields.n) {
+        meta->managed_fields = (ManagedFieldsEntryArray){0};
+        if (!is_too_large(write->object))
+            return 0;
+    }
+    return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                      "etcdserver: request is too large");
+}
+
 /* ---- create ---- */
 
 int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
@@ -302,6 +338,9 @@ static int create_steps(Write *write)
         return store_head(server->store, write->kind, write->ns, write->name)
                    ? refused(write, STORE_E_EXISTS)
                    : 0;
+    r = check_size(write);
+    if (r)
+        return r;
     r = store_create(server->store, write->object, write_on_stored, write);
     for (int i = 1; r == STORE_E_EXISTS && generated && i < NAME_TRIES; i++) {
         generate_name(write);
@@ -545,6 +584,9 @@ static int update_steps(Write *write)
         write->object = object_ref(write->before);
         return -1;
     }
+    r = check_size(write);
+    if (r)
+        return r;
     return refused(write, store_update(server->store, write->object, write->before->revision,
                                        write_on_stored, write));
 }

@@ -310,6 +310,36 @@ static void protobuf_bodies_are_read(void **state)
     assert_int_equal(api->status, 400);
 }
 
+/* Kubernetes' limits: 3 MiB of a body, and what etcd takes of an object. */
+static void what_is_too_large_is_refused(void **state)
+{
+    static const char pods[] = "/api/v1/namespaces/t/pods";
+    Api *api = *state;
+    _strbuf_ StrBuf body = STRBUF_INIT;
+
+    for (size_t size = 1400 * 1024; size <= 3100 * 1024; size += 200 * 1024) {
+        strbuf_truncate(&body, 0);
+        strbuf_add_string(&body, "{\"metadata\":{\"name\":\"large\"},\"spec\":{\"containers\":[{"
+                                 "\"name\":\"c\",\"image\":\"i\",\"args\":[\"");
+        for (size_t i = 0; i < size; i++)
+            strbuf_add_char(&body, 'a');
+        strbuf_add_string(&body, "\"]}]}}");
+        api_call(api, "POST", pods, NULL, body.p);
+        if (size < 1500 * 1024) {
+            assert_int_equal(api->status, 201);
+            api_call(api, "DELETE", "/api/v1/namespaces/t/pods/large?gracePeriodSeconds=0", NULL,
+                     NULL);
+        } else if (size < 3000 * 1024) {
+            assert_int_equal(api->status, 500);
+            expect(api, "/message", "\"etcdserver: request is too large\"");
+            expect(api, "/reason", "(absent)");
+        } else if (body.n > 3 * 1024 * 1024) {
+            assert_int_equal(api->status, 413);
+            expect(api, "/message", "\"Request entity too large: limit is 3145728\"");
+        }
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -323,6 +353,7 @@ int main(void)
         TEST(people_get_lines),
         TEST(discovery_comes_in_both_forms),
         TEST(protobuf_bodies_are_read),
+        TEST(what_is_too_large_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
