@@ -34,11 +34,12 @@ struct Object {
     bool used;      /* since the pool last came by */
     const Kind *kind;
     uint64_t revision; /* store revision of this version; 0 before it is written */
-    uint64_t created;  /* the same of its first version; the store's own */
-    void *value; /* NULL: at rest. Never so in what one has made oneself, or got of a Client */
+    void *value;    /* NULL: at rest. Never so in what one has made oneself, or got of a Client */
+    Bytes json;     /* lazily made, malloc'ed; see object_json */
+    Packed *packed; /* of what is in the store: its JSON */
+    /* That was one line of the processor's cache, and all that a list reads. */
+    uint64_t created; /* the revision of its first version; the store's own */
     Arena arena;
-    Bytes json;       /* lazily made, malloc'ed; see object_json */
-    Packed *packed;   /* of what is in the store: its JSON */
     ObjectPool *pool; /* NULL: not in one */
     ListNode node;    /* of pool->warm while it has value or json, else of pool->cold */
     size_t warm_bytes;

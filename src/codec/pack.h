@@ -17,7 +17,7 @@
 #include "base/base.h"
 
 /* Shorter texts are kept as they are. */
-#define PACK_MIN 512
+#define PACK_MIN 1024
 /* Longer texts make no better dictionary. */
 #define PACK_DICTIONARY_MAX (32u * 1024)
 

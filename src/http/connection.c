@@ -104,11 +104,22 @@ static void linger(HttpConnection *conn)
 
 void conn_dirty(HttpConnection *conn)
 {
-    if (conn->closed || list_linked(&conn->dirty))
+    if (conn->closed || (list_linked(&conn->dirty) && !conn->late))
         return;
+    list_remove(&conn->dirty);
+    conn->late = false;
     list_append(&conn->server->dirty, &conn->dirty);
     if (!conn->in_read)
         server_wake(conn->server);
+}
+
+void conn_dirty_late(HttpConnection *conn)
+{
+    if (conn->closed || list_linked(&conn->dirty))
+        return;
+    conn->late = true;
+    list_append(&conn->server->late, &conn->dirty);
+    server_wake(conn->server);
 }
 
 static bool stage_push(HttpConnection *conn)
@@ -175,6 +186,7 @@ void conn_flush(HttpConnection *conn)
     int r;
 
     list_remove(&conn->dirty);
+    conn->late = false;
     if (conn->closed)
         return;
     r = conn->abort ? -ECONNABORTED : wire_flush(&conn->wire);

@@ -171,6 +171,9 @@ void http_stream_begin(HttpRequest *request, int status, const char *content_typ
 void http_stream_write(HttpRequest *request, Bytes bytes);
 void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)(void *),
                               void *holder);
+/* What is written from now on may wait for more, where very many such answers go on at a time: a
+ * write to each of their sockets costs more than what it sends. See server.c. */
+void http_stream_patient(HttpRequest *request);
 /* Bytes not yet taken by the socket. A handler stops at a mark of its own and goes on in on_drain;
  * with more than 64 MiB waiting, the next write aborts the answer. */
 size_t http_stream_pending(const HttpRequest *request);

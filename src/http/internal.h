@@ -100,6 +100,7 @@ struct Request {
     bool aborted : 1;
     bool deferred : 1; /* HTTP/2: the stream sleeps until there is more */
     bool wants_drain : 1;
+    bool patient : 1;  /* its writes may wait for more */
     bool finished : 1; /* on_close was called, or would have been */
     bool orphan : 1;   /* outlives its connection; keeps the server */
     bool buried : 1;
@@ -138,7 +139,7 @@ typedef struct H1Head {
 struct HttpConnection {
     HttpServer *server;
     ListNode node;                 /* server->connections */
-    ListNode dirty;                /* server->dirty */
+    ListNode dirty;                /* server->dirty or server->late */
     ListNode of_class, of_address; /* server->unknown or known; the same of its address */
     PeerAddress *place;            /* NULL: it has none */
     Wire wire;
@@ -159,6 +160,7 @@ struct HttpConnection {
     bool closed : 1;
     bool eof : 1;
     bool paused : 1;
+    bool late : 1;       /* in server->late: all that waits is patient */
     bool blocked : 1;    /* the socket takes no more */
     bool abort : 1;      /* at the next flush, whatever waits */
     bool close_soon : 1; /* once all is flushed */
@@ -214,6 +216,9 @@ struct HttpServer {
     uv_check_t check;
     uv_idle_t idle;
     uv_timer_t tick;
+    uv_timer_t late_timer;
+    ListNode late;    /* connections whose bytes are patient */
+    uint64_t late_ns; /* no earlier than this are they written to (uv_hrtime) */
     uv_timer_t grace;
     bool idle_on, closed, draining;
     void (*drained)(void *data);
@@ -232,6 +237,7 @@ void conn_start(HttpConnection *conn);
 void conn_close(HttpConnection *conn);      /* at once */
 void conn_close_soon(HttpConnection *conn); /* when what was put has left */
 void conn_dirty(HttpConnection *conn);
+void conn_dirty_late(HttpConnection *conn); /* with the next round of the patient */
 void conn_flush(HttpConnection *conn);
 void conn_deadline(HttpConnection *conn, int64_t ns); /* 0: none */
 /* Begins the time of an idle connection, unless it runs already. */

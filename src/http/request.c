@@ -9,6 +9,8 @@
 #define BODY_BYTES_PER_MS 8
 /* Segments of small writes grow up to this. */
 #define SEGMENT_ROOM 2048
+/* More than this does not wait. */
+#define PATIENT_BYTES (32u * 1024)
 
 const char *status_text(int status)
 {
@@ -517,7 +519,15 @@ void http_stream_write_shared(HttpRequest *pub, Bytes bytes, void (*release)(voi
     request->answered += bytes.n;
     append_shared(request, bytes, release, holder);
     request->conn->protocol->more(request);
-    conn_dirty(request->conn);
+    if (request->patient && request->pending < PATIENT_BYTES)
+        conn_dirty_late(request->conn);
+    else
+        conn_dirty(request->conn);
+}
+
+void http_stream_patient(HttpRequest *pub)
+{
+    ((Request *)pub)->patient = true;
 }
 
 void http_stream_write(HttpRequest *pub, Bytes bytes)

@@ -10,6 +10,8 @@
 
 #define ACCEPTS_IN_A_ROW 64
 #define BACKLOG 1024
+#define LATE_FEW 32
+#define LATE_NS 30000
 
 const HttpLimits http_limits_default = {
     .header_bytes = 64 * 1024,
@@ -47,9 +49,47 @@ void server_wake(HttpServer *server)
     uv_idle_start(&server->idle, on_idle);
 }
 
+static void on_late(uv_timer_t *timer)
+{
+    /* The loop goes round, and so comes by flush_late. */
+}
+
+/*
+ * Patient answers, such as watches. An event that many see is a write to the socket of each, which
+ * costs some microseconds whatever it sends, and a burst of changes would be thousands of such
+ * rounds. So a round to many is followed by a rest in proportion, LATE_NS for each, and what comes
+ * meanwhile goes together in the next round. The first event is never late, and up to LATE_FEW
+ * readers never wait.
+ */
+static void flush_late(HttpServer *server)
+{
+    uint64_t now, n = 0;
+
+    if (list_empty(&server->late))
+        return;
+    now = uv_hrtime();
+    if (now < server->late_ns) {
+        if (!uv_is_active((uv_handle_t *)&server->late_timer))
+            uv_timer_start(&server->late_timer, on_late, (server->late_ns - now) / 1000000 + 1, 0);
+        return;
+    }
+    while (!list_empty(&server->late)) {
+        HttpConnection *conn = CONTAINER_OF(server->late.next, HttpConnection, dirty);
+
+        list_remove(&conn->dirty);
+        conn->late = false;
+        list_append(&server->dirty, &conn->dirty);
+        n++;
+    }
+    if (n > LATE_FEW)
+        server->late_ns = now + n * LATE_NS;
+}
+
 static void flush_all(HttpServer *server)
 {
     ListNode batch;
+
+    flush_late(server);
 
     /* Who gets dirty again meanwhile has its turn after the next poll. */
     list_init(&batch);
@@ -159,6 +199,7 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
     list_init(&server->unknown);
     list_init(&server->known);
     list_init(&server->dirty);
+    list_init(&server->late);
     list_init(&server->graveyard);
     list_init(&server->orphans);
     list_init(&server->free_requests);
@@ -168,6 +209,7 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
     uv_check_init(loop, &server->check);
     uv_idle_init(loop, &server->idle);
     uv_timer_init(loop, &server->tick);
+    uv_timer_init(loop, &server->late_timer);
     uv_timer_init(loop, &server->grace);
     uv_prepare_start(&server->prepare, on_prepare);
     uv_check_start(&server->check, on_check);
@@ -175,6 +217,7 @@ HttpServer *http_server_new(uv_loop_t *loop, const HttpServerOptions *options)
     init_handle(server, (uv_handle_t *)&server->check);
     init_handle(server, (uv_handle_t *)&server->idle);
     init_handle(server, (uv_handle_t *)&server->tick);
+    init_handle(server, (uv_handle_t *)&server->late_timer);
     init_handle(server, (uv_handle_t *)&server->grace);
     return server;
 }
@@ -457,6 +500,7 @@ HttpServer *http_server_free(HttpServer *server)
     uv_close((uv_handle_t *)&server->check, on_handle_closed);
     uv_close((uv_handle_t *)&server->idle, on_handle_closed);
     uv_close((uv_handle_t *)&server->tick, on_handle_closed);
+    uv_close((uv_handle_t *)&server->late_timer, on_handle_closed);
     uv_close((uv_handle_t *)&server->grace, on_handle_closed);
     server_unref(server);
     return NULL;

@@ -12,7 +12,7 @@
 
 #define KEY_MAX 512
 /* A piece ends with the first of these: bytes, objects whose JSON was added, objects looked into. */
-#define PIECE_BYTES (256u * 1024)
+#define PIECE_BYTES (64u * 1024)
 #define PIECE_STEPS 4096
 #define PIECE_WAKES 256
 
@@ -321,12 +321,13 @@ static bool walk_piece(ListWalk *walk)
 static void send_piece(ListWalk *walk)
 {
     HttpRequest *request = walk->call->request;
+    Bytes bytes;
 
     if (!walk->streaming)
         http_stream_begin(request, 200, "application/json");
     walk->streaming = true;
-    http_stream_write(request, strbuf_bytes(&walk->out));
-    strbuf_truncate(&walk->out, 0);
+    bytes = (Bytes){(const uint8_t *)walk->out.p, walk->out.n};
+    http_stream_write_shared(request, bytes, free, strbuf_take(&walk->out));
 }
 
 static void go_on(ListWalk *walk)
@@ -335,6 +336,8 @@ static void go_on(ListWalk *walk)
     bool more;
 
     walk->out_before = walk->out.n;
+    if (walk->streams)
+        strbuf_reserve(&walk->out, PIECE_BYTES + PIECE_BYTES / 8);
     more = walk_piece(walk);
     if (!more && walk->streaming) {
         end_list(walk, &walk->out);

@@ -610,6 +610,7 @@ void watch_start(Call *call)
     call->request->on_drain = on_drain;
     outermost = enter(watch);
     http_stream_begin(call->request, 200, "application/json");
+    http_stream_patient(call->request);
     timer_start(server->clock, &watch->timeout, start.timeout_s * NS_PER_SEC);
     if (!watch->closed && subscribe(watch, &start))
         queue_run(watch);

@@ -21,6 +21,7 @@
 #include "base/strmap.h"
 #include "store/internal.h"
 
+#define DELIVERED_IN_A_ROW 64               /* writes delivered in one turn of the loop */
 #define COOLED_IN_A_ROW 512                 /* objects looked at in one turn of the loop */
 #define QUIET_NS (2 * UINT64_C(1000000000)) /* before the engine may tidy up */
 
@@ -250,27 +251,38 @@ static void refuse_all(Store *store, Batch *failed)
     watch_leave(store);
 }
 
-static void settle(Store *store, Batch *batch)
+/* False: of a long batch there is more to deliver. */
+static bool settle(Store *store, Batch *batch, size_t max)
 {
     if (batch->outcome != 0) {
         refuse_all(store, batch);
-        return;
+        return true;
     }
-    count_commit(batch);
+    if (!batch->counted)
+        count_commit(batch);
+    batch->counted = true;
     store->times = batch->times;
     store->failed_ns = 0;
-    store_deliver(store, batch);
+    return store_deliver(store, batch, max);
 }
 
-static void deliver_done(Store *store)
+/* Those who are told have more to do than the store: after `max` of a batch the loop goes round. */
+static void deliver_done(Store *store, size_t max)
 {
-    Batch *batch = take_done(store);
+    Batch **last = &store->arrived;
 
-    while (batch) {
-        Batch *next = batch->next;
+    while (*last)
+        last = &(*last)->next;
+    *last = take_done(store);
+    while (store->arrived) {
+        Batch *batch = store->arrived, *next = batch->next;
 
-        settle(store, batch);
-        batch = next;
+        if (!settle(store, batch, max)) {
+            if (store->handles)
+                uv_async_send(&store->handles->async);
+            return;
+        }
+        store->arrived = next;
     }
     if (store->handles && store->waiting == 0)
         uv_unref((uv_handle_t *)&store->handles->async);
@@ -284,7 +296,7 @@ static void commit_on_loop(Store *store)
         Batch *batch = batch_new(from);
 
         commit_batch(store->engine, batch);
-        settle(store, batch);
+        (void)settle(store, batch, SIZE_MAX);
     }
 }
 
@@ -306,7 +318,7 @@ static void on_async(uv_async_t *async)
     StoreHandles *handles = async->data;
 
     if (handles->store && handles->store->depth == 0)
-        deliver_done(handles->store);
+        deliver_done(handles->store, DELIVERED_IN_A_ROW);
 }
 
 /* Between other callbacks of the loop, so nobody has borrowed anything. */
@@ -399,7 +411,7 @@ void commit_stop(Store *store)
     while (store->waiting > 0) {
         if (store->has_thread) {
             wait_until_idle(store);
-            deliver_done(store);
+            deliver_done(store, SIZE_MAX);
         } else {
             commit_on_loop(store);
         }

@@ -75,6 +75,7 @@ typedef struct WriteList {
 typedef struct Batch {
     struct Batch *next;
     WriteList writes;
+    bool counted;      /* in the metrics */
     int outcome;       /* 0, STORE_E_NO_SPACE, STORE_E_FAILED */
     int64_t queued_ns; /* when the first of its writes was queued; 0: unknown */
     StoreTimes times;
@@ -99,6 +100,7 @@ struct Store {
     Window window;
     WriteList fresh;           /* queued in this turn of the loop */
     size_t waiting;            /* writes not answered yet */
+    Batch *arrived;            /* committed or failed, and not delivered yet, in order */
     int depth;                 /* callbacks run: no delivery within a delivery */
     VEC(StoreWatch *) stopped; /* to be freed when depth is 0 */
     StrBuf key, text;          /* scratch */
@@ -127,7 +129,8 @@ struct Store {
 StoreKind *store_kind(Store *store, const Kind *kind);
 /* "ns/name" in store->key; valid until the next call. */
 const char *store_format_key(Store *store, const char *ns, const char *name);
-void store_deliver(Store *store, Batch *batch); /* frees the batch */
+/* Delivers up to `max` writes of the batch. True: that were all, and the batch is freed. */
+bool store_deliver(Store *store, Batch *batch, size_t max);
 /* A failed batch: first all heads go back, then, when new writes can be queued again, the writers
  * hear of it. */
 void store_roll_back(Store *store, Batch *batch);

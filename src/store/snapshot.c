@@ -127,7 +127,9 @@ Object *store_snapshot_next(StoreSnapshot *snapshot)
     strbuf_truncate(&snapshot->passed, 0);
     strbuf_add_string(&snapshot->passed, next->key);
     snapshot->after = true;
-    if (next == current)
+    if (next == current) {
+        index_prefetch(&snapshot->of->index, &snapshot->cursor);
         index_next(&snapshot->of->index, &snapshot->cursor, current);
+    }
     return next->committed;
 }

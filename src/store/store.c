@@ -301,24 +301,32 @@ static void apply(Store *store, Write *write)
         write->done(write->data, 0, NULL, write->object);
 }
 
-void store_deliver(Store *store, Batch *batch)
+bool store_deliver(Store *store, Batch *batch, size_t max)
 {
-    store->stats.commits++;
+    bool whole;
+
     store->depth++;
-    for (Write *write = batch->writes.first, *next; write; write = next) {
-        next = write->next;
+    for (; batch->writes.first && max > 0; max--) {
+        Write *write = batch->writes.first;
+
+        batch->writes.first = write->next;
         if (write->entry)
             apply(store, write);
         else
             store->waiting--;
         write_free(write);
     }
-    free(batch);
+    whole = !batch->writes.first;
+    if (whole) {
+        store->stats.commits++;
+        free(batch);
+    }
     /* They can go to rest now. */
     store->pool.in_vain = 0;
     if (store->pool.bytes > store->pool.limit)
         commit_cool(store);
     watch_leave(store);
+    return whole;
 }
 
 void store_roll_back(Store *store, Batch *batch)
