@@ -202,7 +202,7 @@ bool subresource_of(const Subresource *sub, const Kind *kind);
 const char *const *kind_verbs(const Kind *kind);
 
 void query_parse(Call *call);
-void target_parse(Call *call, Target *ret);
+void target_read(Call *call, Target *ret);
 /* Picks from the Accept header what the answer can be; false: nothing there can be served. */
 bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret);
 bool query_true(const char *value); /* anything but 0 and false, also "" for a bare name */

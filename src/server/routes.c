@@ -537,7 +537,7 @@ static void on_request(void *data, HttpRequest *request)
     }
     if (*request->query)
         query_parse(call);
-    target_parse(call, &call->target);
+    target_read(call, &call->target);
     dispatch(call);
 }
 

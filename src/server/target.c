@@ -129,7 +129,7 @@ static void parse_resource(Call *call, const Segments *segments, size_t at, Targ
         widen(call, attributes);
 }
 
-void target_parse(Call *call, Target *ret)
+void target_read(Call *call, Target *ret)
 {
     const HttpRequest *request = call->request;
     char *decoded = http_percent_decode(call->arena, request->path, strlen(request->path));
