@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/strmap.h"
 #include "base/vec.h"
+#include "node/process_tree.h"
 #include "node/strays.h"
 
 #define END_TIMEOUT_MS 2000
@@ -28,6 +29,7 @@ typedef struct Stray {
     int64_t pid;
     char *id;
     char *bundle; /* of conmon; NULL: it is the runtime */
+    bool exec;    /* of the runtime: it waits for a process beside a container's own */
 } Stray;
 
 typedef struct Strays {
@@ -54,7 +56,7 @@ static const char *next(const char *at, const char *end)
 static void look_at(Strays *strays, int64_t pid, const char *line, size_t n)
 {
     const char *end = line + n, *id = NULL, *last = "", *bundle = NULL;
-    bool ours = false, conmon = false;
+    bool ours = false, conmon = false, exec = false;
 
     for (const char *at = line; at; at = next(at, end)) {
         const char *value = next(at, end);
@@ -69,6 +71,8 @@ static void look_at(Strays *strays, int64_t pid, const char *line, size_t n)
             id = value;
         else if (str_equal(at, "-b") && value && !bundle)
             bundle = value;
+        else if (str_equal(at, "exec"))
+            exec = true;
         last = at;
     }
     if (!ours || (conmon && (!id || !bundle)))
@@ -77,6 +81,7 @@ static void look_at(Strays *strays, int64_t pid, const char *line, size_t n)
                              .pid = pid,
                              .id = mem_strdup(conmon ? id : last),
                              .bundle = conmon ? mem_strdup(bundle) : NULL,
+                             .exec = exec && !conmon,
                          }));
 }
 
@@ -118,6 +123,8 @@ static size_t end_round(const char *root, const char *only, StrayDecide decide, 
 
         if ((only && !str_equal(stray->id, only)) || strmap_get(&staying, stray->id))
             continue;
+        if (stray->exec) /* its client went with the server */
+            process_tree_end(&stray->pid, 1);
         process_end(stray->pid);
         ended++;
     }

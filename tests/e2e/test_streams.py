@@ -221,6 +221,18 @@ def test_what_was_started_ends_when_its_client_goes_away(pods, terminal):
     pods.run("sh", "-c", "while ps axo stat,comm | grep '^Z.*crun'; do sleep 0.1; done", timeout=30)
 
 
+def test_what_was_started_ends_after_its_server_was_killed(world):
+    world.apply(POD.split("---")[0])
+    world.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
+    client = world.start(KUBECTLS[NEWEST], "exec", "p", "--", "sh", "-c", "sleep 90005 & echo there; sleep 90005; true")
+    assert client.stdout.readline().strip() == "there"
+    world.kill_server()
+    client.communicate(timeout=LIMIT)
+    world.up()
+    world.run("sh", "-c", "while ps axo args | grep '^sleep 90005'; do sleep 0.1; done", timeout=30)
+    assert world.out("get", "pod", "p", "-o", "jsonpath={.status.containerStatuses[0].restartCount}") == "0"
+
+
 def test_what_a_process_leaves_in_the_background_stays(pods):
     pods.out("exec", "p", "--", "sh", "-c", "sleep 90003 >/dev/null 2>&1 &")
     assert pods.out("exec", "p", "--", "sh", "-c", "ps | grep -v grep | grep -c 'sleep 90003'").strip() == "1"
