@@ -211,7 +211,7 @@ int command_events(const char *program, Options *options)
     if (r == 0)
         r = resources_load(&cluster);
     if (r == 0 && options->for_object) {
-        r = target_parse(&cluster, options->for_object, "pods", &target);
+        r = target_from_word(&cluster, options->for_object, "pods", &target);
         if (r == 0) {
             filter.kind = target.resource->kind;
             filter.name = target.name;

@@ -291,7 +291,7 @@ static int run(Exec *exec)
     size_t of;
 
     if (cluster_open(o, &exec->cluster) ||
-        target_parse(&exec->cluster, o->words[0], "pods", &target) ||
+        target_from_word(&exec->cluster, o->words[0], "pods", &target) ||
         target_pod(&exec->cluster, &target, &pod, &of))
         return 1;
     container = pod_container(pod, o->container, o->quiet);

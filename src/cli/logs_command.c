@@ -105,7 +105,7 @@ static int add_named(Logs *logs)
     yyjson_val *pod;
     size_t of;
 
-    if (target_parse(&logs->cluster, o->words[0], "pods", &target) ||
+    if (target_from_word(&logs->cluster, o->words[0], "pods", &target) ||
         target_pod(&logs->cluster, &target, &pod, &of))
         return 1;
     if (of > 1)

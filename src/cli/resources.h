@@ -51,7 +51,7 @@ typedef VEC(Target) Targets;
 /* Words to targets; 0, or an exit code after saying what would be right. */
 int targets_parse(Cluster *cluster, const char *const *words, size_t n, Targets *ret);
 /* One "KIND/NAME" or "NAME" of a kind that is given (NULL: pods). */
-int target_parse(Cluster *cluster, const char *word, const char *kind, Target *ret);
+int target_from_word(Cluster *cluster, const char *word, const char *kind, Target *ret);
 /* GET of the target: 0, or 1 after a message. */
 int target_get(Cluster *cluster, const Target *target, ClusterReply *ret);
 /* Its pod: the pod itself, or the first one (ready ones before others, then by name) that its

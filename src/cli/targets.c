@@ -108,7 +108,7 @@ int targets_parse(Cluster *cluster, const char *const *words, size_t n, Targets 
     return r;
 }
 
-int target_parse(Cluster *cluster, const char *word, const char *kind, Target *ret)
+int target_from_word(Cluster *cluster, const char *word, const char *kind, Target *ret)
 {
     Targets targets = VEC_INIT;
     const char *pair = strchr(word, '/')
