@@ -51,7 +51,7 @@ static const char *const way_names[] = {
 };
 
 typedef struct Plan {
-    Target *targets;
+    HostileTarget *targets;
     size_t n_targets;
     Site *sites;
     size_t n_sites, cap_sites;
@@ -123,7 +123,7 @@ static const char *type_of(Way way)
     }
 }
 
-static bool applies(const Target *target, Way way)
+static bool applies(const HostileTarget *target, Way way)
 {
     if (way <= WAY_POST_PROTOBUF)
         return target->create;
@@ -135,7 +135,7 @@ static bool applies(const Target *target, Way way)
 }
 
 /* "/apis/apps/v1/namespaces/t/statefulsets", with "/NAME/SUBRESOURCE" where there is a name. */
-static char *path_of(const Target *target, const char *name)
+static char *path_of(const HostileTarget *target, const char *name)
 {
     const Kind *kind = target->host;
 
@@ -288,8 +288,8 @@ static void check(const Cluster *cluster)
  * the sample itself is not. */
 static bool create_before(Cluster *cluster, const Site *site, const char *name)
 {
-    const Target *own = site->target;
-    Target host = {.host = own->host, .kind = own->host, .type = own->host->type};
+    const HostileTarget *own = site->target;
+    HostileTarget host = {.host = own->host, .kind = own->host, .type = own->host->type};
     _free_ char *path = path_of(&host, NULL);
 
     for (int plain = !(own->kind == own->host); plain < 2; plain++) {
@@ -309,13 +309,14 @@ static bool create_before(Cluster *cluster, const Site *site, const char *name)
     return false;
 }
 
-static void read_back(Cluster *cluster, const Target *target, const char *name, uint64_t number)
+static void read_back(Cluster *cluster, const HostileTarget *target, const char *name,
+                      uint64_t number)
 {
     static const char *const forms[] = {
         "application/json;as=Table;v=v1;g=meta.k8s.io", "application/yaml",
         "application/vnd.kubernetes.protobuf",
         "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", "application/json"};
-    Target host = {.host = target->host};
+    HostileTarget host = {.host = target->host};
     _free_ char *item = path_of(&host, name), *list = path_of(&host, NULL);
 
     request(cluster, "GET", item, "application/json", forms[number % ARRAY_LEN(forms)], BYTES_NULL);
@@ -339,7 +340,7 @@ static void ask_as_nobody(Cluster *cluster)
     http_loopback_free(eve);
 }
 
-static void use(Cluster *cluster, const Target *target, const char *name, uint64_t number)
+static void use(Cluster *cluster, const HostileTarget *target, const char *name, uint64_t number)
 {
     _free_ char *given = api_json(&cluster->api, "/metadata/name");
 
@@ -370,7 +371,7 @@ static void describe(const Plan *plan, uint64_t number)
 static void run_case(Cluster *cluster, const Plan *plan, uint64_t number)
 {
     const Site *site = &plan->sites[number / _WAY_MAX / _MUTATION_MAX];
-    const Target *target = site->target;
+    const HostileTarget *target = site->target;
     Mutation mutation = (Mutation)(number / _WAY_MAX % _MUTATION_MAX);
     Way way = (Way)(number % _WAY_MAX);
     bool fresh = (way <= WAY_POST_PROTOBUF && !target->subresource) || way == WAY_APPLY_NEW;
@@ -475,7 +476,7 @@ static bool worth_while(const Site *site)
     return true;
 }
 
-static Way random_way(Random *random, const Target *target)
+static Way random_way(Random *random, const HostileTarget *target)
 {
     Way way;
 
@@ -556,7 +557,7 @@ static size_t check_samples(const Plan *plan)
 
     cluster_start(&cluster);
     for (size_t i = 0; i < plan->n_targets; i++) {
-        const Target *target = &plan->targets[i];
+        const HostileTarget *target = &plan->targets[i];
         Site site = {.target = target};
         _free_ char *name = mem_printf("s%zu", i),
                     *path = path_of(target, target->subresource ? name : NULL);

@@ -30,16 +30,16 @@
 /* ---- target.c ---- */
 
 /* Bodies of one type that are sent to one kind of URL. */
-typedef struct Target {
+typedef struct HostileTarget {
     const Kind *host;        /* the kind that the path is about */
     const char *subresource; /* NULL: the object itself */
     const Kind *kind;        /* of the body; NULL: DeleteOptions */
     const Type *type;        /* of the body */
     bool create, update, patch, remove;
-} Target;
+} HostileTarget;
 
-size_t targets_all(Target **ret);
-const char *target_name(const Target *target, char room[128]);
+size_t targets_all(HostileTarget **ret);
+const char *target_name(const HostileTarget *target, char room[128]);
 
 /* ---- sample.c ---- */
 
@@ -47,16 +47,16 @@ enum { SITE_DEPTH = 16 };
 
 /* A field, with the fields on the way to it from the root of the body. */
 typedef struct Site {
-    const Target *target;
+    const HostileTarget *target;
     const Type *types[SITE_DEPTH]; /* whose field it is */
     const Field *fields[SITE_DEPTH];
     size_t n;
 } Site;
 
-size_t sites_of(const Target *target, Site **ret, size_t *cap, size_t n);
+size_t sites_of(const HostileTarget *target, Site **ret, size_t *cap, size_t n);
 void site_print(const Site *site, StrBuf *out);
 /* A valid body. */
-yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const Target *target, const char *name);
+yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const HostileTarget *target, const char *name);
 /* Valid JSON for the field's thing. */
 yyjson_mut_val *sample_thing(yyjson_mut_doc *doc, const Field *field);
 /* Makes sure that the way to the field is there. Returns the object that has the field as a member;
@@ -86,7 +86,7 @@ bool mutate(yyjson_mut_doc *doc, yyjson_mut_val *object, const Field *field, Mut
 /* ---- hostile_protobuf.c ---- */
 
 /* The body as protobuf with its envelope. What JSON has of a wrong type gets a wrong wire type. */
-void protobuf_write(const Target *target, yyjson_mut_val *body, StrBuf *out);
+void protobuf_write(const HostileTarget *target, yyjson_mut_val *body, StrBuf *out);
 
 /* ---- check.c ---- */
 

@@ -144,7 +144,7 @@ static void write_message(const Type *type, yyjson_mut_val *object, StrBuf *out)
     }
 }
 
-void protobuf_write(const Target *target, yyjson_mut_val *body, StrBuf *out)
+void protobuf_write(const HostileTarget *target, yyjson_mut_val *body, StrBuf *out)
 {
     _strbuf_ StrBuf raw = STRBUF_INIT;
 

@@ -163,7 +163,7 @@ static void fill(yyjson_mut_doc *doc, yyjson_mut_val *object, const Type *type)
     }
 }
 
-yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const Target *target, const char *name)
+yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const HostileTarget *target, const char *name)
 {
     yyjson_mut_val *body = yyjson_mut_obj(doc), *meta;
 
@@ -212,7 +212,7 @@ static void add_sites(Site *site, const Type *type, Site **v, size_t *cap, size_
     }
 }
 
-size_t sites_of(const Target *target, Site **v, size_t *cap, size_t n)
+size_t sites_of(const HostileTarget *target, Site **v, size_t *cap, size_t n)
 {
     Site site = {.target = target};
 

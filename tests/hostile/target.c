@@ -3,7 +3,7 @@
 #include "hostile.h"
 #include "server/internal.h"
 
-typedef VEC(Target) Targets;
+typedef VEC(HostileTarget) Targets;
 
 static bool has_verb(const char *const *verbs, const char *verb)
 {
@@ -29,12 +29,12 @@ static void add_subresources(Targets *targets, const Kind *host)
     for (const Subresource *sub = subresources; sub->name; sub++) {
         const Kind *kind =
             sub->kind ? kind_find(sub->kind_group, sub->kind_version, sub->kind) : host;
-        Target target = {.host = host,
-                         .subresource = sub->name,
-                         .kind = kind,
-                         .create = sub->create != NULL,
-                         .update = sub->update != NULL,
-                         .patch = sub->patch != NULL};
+        HostileTarget target = {.host = host,
+                                .subresource = sub->name,
+                                .kind = kind,
+                                .create = sub->create != NULL,
+                                .update = sub->update != NULL,
+                                .patch = sub->patch != NULL};
 
         if (!subresource_of(sub, host) || !reads_body(sub))
             continue;
@@ -44,10 +44,10 @@ static void add_subresources(Targets *targets, const Kind *host)
     }
 }
 
-size_t targets_all(Target **ret)
+size_t targets_all(HostileTarget **ret)
 {
     Targets targets = VEC_INIT;
-    Target removal = {
+    HostileTarget removal = {
         .host = kind_find("", "v1", "ConfigMap"), .type = &type_DeleteOptions, .remove = true};
 
     for (size_t i = 0; i < kind_count(); i++) {
@@ -57,12 +57,12 @@ size_t targets_all(Target **ret)
         if (!*kind->plural)
             continue;
         verbs = kind_verbs(kind);
-        VEC_PUSH(&targets, ((Target){.host = kind,
-                                     .kind = kind,
-                                     .type = kind->type,
-                                     .create = true,
-                                     .update = has_verb(verbs, "update"),
-                                     .patch = has_verb(verbs, "patch")}));
+        VEC_PUSH(&targets, ((HostileTarget){.host = kind,
+                                            .kind = kind,
+                                            .type = kind->type,
+                                            .create = true,
+                                            .update = has_verb(verbs, "update"),
+                                            .patch = has_verb(verbs, "patch")}));
         if (!(kind->flags & KIND_NOT_STORED))
             add_subresources(&targets, kind);
     }
@@ -71,7 +71,7 @@ size_t targets_all(Target **ret)
     return targets.n;
 }
 
-const char *target_name(const Target *target, char room[128])
+const char *target_name(const HostileTarget *target, char room[128])
 {
     snprintf(room, 128, "%s%s%s", target->host->kind, target->subresource ? "/" : "",
              target->remove ? " DeleteOptions" : str_or(target->subresource, ""));
