@@ -119,6 +119,23 @@ static int plan_volume(VolumePlanner *planner, const Volume *volume, PodVolume *
     return r;
 }
 
+static void tell_of_files(AgentPod *pod, const Err *err)
+{
+    agent_pod_event(pod, SIZE_MAX, "Warning", "FailedMount", err->message);
+}
+
+/* A pod that is found again after a restart of this process runs with the files it has, whatever
+ * became of the objects that they were made from. */
+static bool holds_files(const AgentPod *pod, const PodVolume *volume)
+{
+    _free_ char *data = NULL;
+
+    if (volume->form != VOLUME_FILES || !pod_was_here(pod))
+        return false;
+    data = mem_printf("%s/..data", volume->path);
+    return file_exists(data);
+}
+
 static int plan_volumes(AgentPod *pod, SandboxWork *w, Err *reterr)
 {
     const PodSpec *spec = spec_of(pod);
@@ -128,10 +145,16 @@ static int plan_volumes(AgentPod *pod, SandboxWork *w, Err *reterr)
     planner_init(&planner, pod, &w->arena, &facts);
     w->volumes = arena_new_n(&w->arena, PodVolume, spec->volumes.n + 1);
     for (size_t i = 0; i < spec->volumes.n; i++) {
-        int r = plan_volume(&planner, &spec->volumes.v[i], &w->volumes[i], reterr);
+        Err err = ERR_INIT;
+        int r = plan_volume(&planner, &spec->volumes.v[i], &w->volumes[i], &err);
 
-        if (r < 0)
+        if (r < 0 && holds_files(pod, &w->volumes[i])) {
+            w->volumes[i].kept = true;
+            tell_of_files(pod, &err);
+        } else if (r < 0) {
+            *reterr = err;
             return r;
+        }
     }
     w->n_volumes = spec->volumes.n;
     return 0;
@@ -461,11 +484,6 @@ void sandbox_prepare(AgentPod *pod)
 }
 
 /* ---- files that change while the pod runs ---- */
-
-static void tell_of_files(AgentPod *pod, const Err *err)
-{
-    agent_pod_event(pod, SIZE_MAX, "Warning", "FailedMount", err->message);
-}
 
 /* Each volume is for itself: one that cannot be written keeps no other from being so. */
 static void refresh_work(uv_work_t *work)

@@ -325,6 +325,8 @@ int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mism
     case VOLUME_HOST:
         return setup_host(v, reterr);
     case VOLUME_FILES:
+        if (v->kept)
+            return 0;
         r = setup_folder(v->path, group >= 0 ? 02755 : 0755, reterr);
         return r < 0 ? r : volume_write_files(v, group, reterr);
     case VOLUME_CLAIM:

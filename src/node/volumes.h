@@ -42,6 +42,7 @@ typedef struct PodVolume {
     size_t n_files, cap_files;
     int64_t refresh_ns; /* tokens: wall time at which it wants to be planned anew; 0: never */
     bool owned;         /* fsGroup is applied */
+    bool kept;          /* of FILES: what it is to hold is not there; what it holds stays */
     StringArray layers; /* of IMAGE */
     int outcome;        /* of CLAIM, set by volume_setup: see volume_disk.h */
 } PodVolume;

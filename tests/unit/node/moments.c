@@ -357,10 +357,18 @@ static void map_clear(StrMap *map)
     strmap_deinit(map);
 }
 
-Moments *moments_free(Moments *m)
+void moments_stop(Moments *m)
 {
     moments_settle(m, 0); /* nothing is under way */
     m->node = node_stop(m->node);
+    if (m->timers.n)
+        fail_msg("the agent has left a timer behind");
+    map_clear(&m->ports); /* what the process wished for */
+}
+
+Moments *moments_free(Moments *m)
+{
+    moments_stop(m);
     moments_settle(m, 0);
     for (size_t i = 0; i < m->live.n; i++) {
         free(m->live.v[i]->id);

@@ -56,6 +56,7 @@ struct Moments {
 Moments *moments_new(uint64_t seed); /* 0: in order */
 Moments *moments_free(Moments *m);
 void moments_start(Moments *m); /* the agent */
+void moments_stop(Moments *m);  /* what it started runs on */
 
 /* Delivers one event that is due now. False: there is none. */
 bool moments_step(Moments *m);

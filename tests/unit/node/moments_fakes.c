@@ -153,6 +153,22 @@ static void task_forget(Moments *m, RuntimeTask *t)
     m->live.v[i] = m->live.v[--m->live.n];
 }
 
+static RuntimeTask *find_live(Moments *m, const char *id)
+{
+    for (size_t i = 0; i < m->live.n; i++)
+        if (str_equal(m->live.v[i]->id, id))
+            return m->live.v[i];
+    return NULL;
+}
+
+static void write_small(const char *bundle, const char *name, const char *text)
+{
+    _free_ char *path = mem_printf("%s/%s", bundle, name);
+
+    assert_int_equal(file_mkdir_all(bundle, 0755), 0);
+    assert_int_equal(file_replace(path, text, strlen(text), 0600), 0);
+}
+
 int container_spec_prepare(ContainerSpec *spec, Err *reterr)
 {
     MomentPrepared *p = mem_new_type(MomentPrepared);
@@ -163,6 +179,8 @@ int container_spec_prepare(ContainerSpec *spec, Err *reterr)
     for (size_t i = 0; i < spec->env.n; i++)
         free(strmap_put(&p->env, spec->env.v[i].key, mem_strdup(spec->env.v[i].value)));
     strmap_put(&moments_world->tasks, spec->id, p);
+    write_small(spec->bundle, "image", spec->image);
+    write_small(spec->bundle, "id", spec->id);
     return 0;
 }
 
@@ -263,6 +281,37 @@ RuntimeTask *runtime_forget(RuntimeTask *t)
     return NULL;
 }
 
+/* ---- the same after the agent was away ---- */
+
+int runtime_conmon_pid(const char *id, const char *bundle)
+{
+    return find_live(moments_world, id) ? 1 : 0;
+}
+
+bool runtime_read_exit(const char *bundle, RuntimeExit *ret)
+{
+    _free_ char *path = mem_printf("%s/id", bundle), *id = NULL;
+    int64_t now = moment_wall_ns(&moments_world->clock);
+    size_t n;
+
+    if (file_read(path, 128, &id, &n) < 0)
+        return false;
+    *ret = (RuntimeExit){.started_ns = now, .finished_ns = now};
+    ret->lost = find_live(moments_world, id) != NULL; /* what runs has left no word of its end */
+    return true;
+}
+
+RuntimeTask *runtime_adopt(Runtime *runtime, const char *id, const char *bundle,
+                           const RuntimeEvents *events, void *data)
+{
+    RuntimeTask *t = find_live(moments_world, id);
+
+    t->events = events;
+    t->data = data;
+    t->forgotten = false;
+    return t;
+}
+
 int runtime_signal(RuntimeTask *t, int number)
 {
     if (t && (number == SIGKILL || !moments_world->stubborn))
@@ -279,7 +328,12 @@ void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, c
                     void *data)
 {
     MomentEvent *e;
+    RuntimeTask *t = find_live(moments_world, id);
 
+    if (t) { /* nobody has it any more */
+        t->forgotten = true;
+        task_end(t, 137);
+    }
     if (!done)
         return;
     e = moment_push(moment_lane(), on_runtime_deleted);

@@ -5,8 +5,8 @@
  * For each change that may be made to a running pod or to an object that it reads, the node is run
  * from the start once for each event of its start: the change is made before that event, the rest
  * happens, and what there is then must be what there is when the change was made before the pod
- * came, or when all was at rest. Events come in order, and in orders that chance chooses from a
- * seed.
+ * came, or when all was at rest. The same holds for a change that is made while the node's process
+ * is not there. Events come in order, and in orders that chance chooses from a seed.
  *
  * A failure names the change and the seed. STEAD_MOMENTS_ONLY and STEAD_MOMENTS_SEED run these;
  * STEAD_MOMENTS_SHUFFLES=N tries N orders of chance at each moment.
@@ -477,6 +477,7 @@ static const Change changes[] = {
 /* Moments besides the number of an event. */
 #define BEFORE SIZE_MAX        /* before the node starts */
 #define AT_REST (SIZE_MAX - 1) /* when nothing is under way any more */
+#define DOWN (SIZE_MAX - 2)    /* then, but while the node's process is not there */
 
 static Moments *world_new(const Change *change, uint64_t seed)
 {
@@ -516,10 +517,16 @@ static size_t run(const Change *change, size_t moment, uint64_t seed, StrMap *re
     moments_start(m);
     while (moment != BEFORE && n < moment && moments_step(m))
         n++;
-    if (moment == AT_REST)
+    if (moment >= DOWN && moment != BEFORE)
         n += moments_settle(m, AT_ONCE);
+    if (moment == DOWN)
+        moments_stop(m);
     if (moment != BEFORE)
         make_change(m, change);
+    if (moment == DOWN) {
+        moments_settle(m, 0);
+        moments_start(m);
+    }
     moments_settle(m, change->within_ns ? change->within_ns : AT_ONCE);
     if (change->says && moment == AT_REST && !strmap_get(&m->reasons, change->says))
         fail_msg("no Event with the reason %s tells of \"%s\"", change->says, change->name);
@@ -619,6 +626,7 @@ static void try_all_moments(size_t index)
     run(change, BEFORE, 0, &before);
     events = run(change, AT_REST, seed, &rest);
     check_rest(change, &before, &rest);
+    try_moment(change, DOWN, seed, &before, &rest);
     for (size_t moment = 0; moment <= events && failed - known < FAILURES_SHOWN; moment++) {
         try_moment(change, moment, seed, &before, &rest);
         if (!seed && !shuffles && moment % 3 == index % 3)
