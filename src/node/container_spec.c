@@ -33,10 +33,10 @@ static void spec_args(ContainerSpec *s, const Container *container, const Image 
     StringArray all = string_array(&s->arena, command->n + args->n);
 
     for (size_t i = 0; i < command->n; i++)
-        all.v[all.n++] = container->command.n ? env_expand(&s->arena, command->v[i], &s->env)
+        all.v[all.n++] = container->command.n ? env_expand(&s->arena, command->v[i], &s->env, NULL)
                                               : arena_strdup(&s->arena, command->v[i]);
     for (size_t i = 0; i < args->n; i++)
-        all.v[all.n++] = container->args.n ? env_expand(&s->arena, args->v[i], &s->env)
+        all.v[all.n++] = container->args.n ? env_expand(&s->arena, args->v[i], &s->env, NULL)
                                            : arena_strdup(&s->arena, args->v[i]);
     s->oci.args = all;
 }
@@ -222,7 +222,7 @@ static int spec_volume_mounts(AgentContainer *c, ContainerSpec *s, const Contain
             return err_set(reterr, 0, "cannot find volume \"%s\" to mount into container \"%s\"",
                            mount->name, container->name);
         if (!str_empty(mount->sub_path_expr))
-            sub = env_expand(&s->arena, mount->sub_path_expr, &s->env);
+            sub = env_expand(&s->arena, mount->sub_path_expr, &s->env, NULL);
         add_mount(s, mount->mount_path, volume->path, mount_options(&s->arena, mount, volume));
         if (str_empty(sub))
             continue;

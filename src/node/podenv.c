@@ -14,19 +14,21 @@
 
 const char *env_get(const EnvList *env, const char *name)
 {
-    for (size_t i = 0; i < env->n; i++)
-        if (strcmp(env->v[i].key, name) == 0)
-            return env->v[i].value;
-    return NULL;
+    void *at = text_map_get(&env->index, name);
+
+    return at ? env->v[(uintptr_t)at - 1].value : NULL;
 }
 
 void env_set(EnvList *env, const char *name, const char *value)
 {
-    for (size_t i = 0; i < env->n; i++) {
-        if (strcmp(env->v[i].key, name) == 0) {
-            env->v[i].value = value;
-            return;
-        }
+    TextMapSlot *slot;
+    bool is_new;
+
+    env->index.arena = env->arena;
+    slot = text_map_put_n(&env->index, name, strlen(name), &is_new);
+    if (!is_new) {
+        env->v[(uintptr_t)slot->value - 1].value = value;
+        return;
     }
     if (env->n == env->cap) {
         StringEntry *v = arena_new_n(env->arena, StringEntry, MAX_OF(env->cap * 2, 32));
@@ -37,32 +39,46 @@ void env_set(EnvList *env, const char *name, const char *value)
         env->cap = MAX_OF(env->cap * 2, 32);
     }
     env->v[env->n++] = (StringEntry){name, value};
+    slot->value = (void *)(uintptr_t)env->n;
 }
 
-char *env_expand(Arena *arena, const char *text, const EnvList *env)
+static void add_reference(StrBuf *out, const char *at, const char *close, const EnvList *env,
+                          const EnvList *others)
+{
+    _free_ char *name = mem_strndup(at + 2, (size_t)(close - at - 2));
+    const char *value = env_get(env, name);
+
+    if (!value && others)
+        value = env_get(others, name);
+    if (value)
+        strbuf_add_string(out, value);
+    else
+        strbuf_add(out, at, (size_t)(close - at + 1));
+}
+
+char *env_expand(Arena *arena, const char *text, EnvList *env, const EnvList *others)
 {
     _strbuf_ StrBuf out = STRBUF_INIT;
+    size_t most = MIN_OF((size_t)ENV_ONE_MAX + 1, (size_t)ENV_ALL_MAX - env->expanded);
+    const char *last = strrchr(str_or(text, ""), ')');
 
-    for (const char *at = str_or(text, ""); *at; at++) {
-        const char *close = at[0] == '$' && at[1] == '(' ? strchr(at, ')') : NULL;
+    for (const char *at = str_or(text, ""); *at && out.n < most; at++) {
+        const char *close =
+            at[0] == '$' && at[1] == '(' && last && last > at ? strchr(at, ')') : NULL;
 
         if (at[0] == '$' && at[1] == '$') {
             strbuf_add_char(&out, '$');
             at++;
         } else if (close) {
-            _free_ char *name = mem_strndup(at + 2, (size_t)(close - at - 2));
-            const char *value = env_get(env, name);
-
-            if (value)
-                strbuf_add_string(&out, value);
-            else
-                strbuf_add(&out, at, (size_t)(close - at + 1));
+            add_reference(&out, at, close, env, others);
             at = close;
         } else {
             strbuf_add_char(&out, *at);
         }
     }
-    return arena_strdup(arena, strbuf_string(&out));
+    strbuf_truncate(&out, MIN_OF(out.n, most));
+    env->expanded += out.n;
+    return arena_strndup(arena, strbuf_string(&out), out.n);
 }
 
 /* ---- the downward API ---- */
@@ -387,14 +403,8 @@ int pod_env(const PodFacts *facts, Arena *arena, const Container *container, Env
             if (!value)
                 continue;
         } else {
-            EnvList all = services; /* $(OTHER_SERVICE_HOST) works, but one's own names win */
-
-            all.v = arena_new_n(arena, StringEntry, services.n + ret->n + 1);
-            memcpy(all.v, services.v, services.n * sizeof(*all.v));
-            all.cap = services.n + ret->n + 1;
-            for (size_t k = 0; k < ret->n; k++)
-                env_set(&all, ret->v[k].key, ret->v[k].value);
-            value = env_expand(arena, var->value, &all);
+            /* $(OTHER_SERVICE_HOST) works, but one's own names win. */
+            value = env_expand(arena, var->value, ret, &services);
         }
         env_set(ret, var->name, value);
     }

@@ -9,6 +9,7 @@
 
 #include "api/client.h"
 #include "base/error.h"
+#include "base/text_map.h"
 #include "base/vec.h"
 
 typedef struct PodFacts {
@@ -24,16 +25,23 @@ typedef struct PodFacts {
     size_t n_volumes;
 } PodFacts;
 
+/* The kernel takes 128 KiB of one argument or variable, and never more than 6 MiB of all. What
+ * references make longer than that is cut just behind it, so that they cannot fill the memory, and
+ * the container does not start. */
+enum { ENV_ONE_MAX = 128 * 1024, ENV_ALL_MAX = 6 * 1024 * 1024 };
+
 typedef struct EnvList {
     StringEntry *v; /* in order; names unique */
     size_t n, cap;
     Arena *arena;
+    TextMap index;   /* name -> 1 + position in v */
+    size_t expanded; /* bytes of what was expanded with it */
 } EnvList;
 
 const char *env_get(const EnvList *env, const char *name);
 void env_set(EnvList *env, const char *name, const char *value);
-/* $(NAME) becomes its value where the list has it; $$ is a single $. */
-char *env_expand(Arena *arena, const char *text, const EnvList *env);
+/* $(NAME) becomes its value where env, or else `others` (may be NULL), has it; $$ is a single $. */
+char *env_expand(Arena *arena, const char *text, EnvList *env, const EnvList *others);
 
 /* The container's variables, without the image's. Services the pod may see are among them where it
  * wants so. */

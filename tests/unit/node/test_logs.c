@@ -230,7 +230,26 @@ static void variables_are_expanded_as_kubernetes_does(void **state)
     env_set(&env, "A", "1");
     assert_int_equal(env.n, 1);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_string_equal(env_expand(&arena, rows[i][0], &env), rows[i][1]);
+        assert_string_equal(env_expand(&arena, rows[i][0], &env, NULL), rows[i][1]);
+}
+
+static void references_cannot_fill_the_memory(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    EnvList env = {.arena = &arena};
+    size_t total = 0;
+
+    env_set(&env, "V0", "0123456789abcdef");
+    for (int i = 1; i < 10000; i++) {
+        char *value =
+            env_expand(&arena, arena_printf(&arena, "$(V%d)$(V%d)", i - 1, i - 1), &env, NULL);
+
+        assert_true(strlen(value) <= ENV_ONE_MAX + 1);
+        total += strlen(value);
+        env_set(&env, arena_printf(&arena, "V%d", i), value);
+    }
+    assert_int_equal(total, ENV_ALL_MAX);
+    assert_string_equal(env_get(&env, "V1"), "0123456789abcdef0123456789abcdef");
 }
 
 static void files_of_a_volume_change_all_at_once(void **state)
@@ -269,6 +288,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_is_waited_for),
         cmocka_unit_test(users_are_found_in_the_root_folder),
         cmocka_unit_test(variables_are_expanded_as_kubernetes_does),
+        cmocka_unit_test(references_cannot_fill_the_memory),
         cmocka_unit_test(files_of_a_volume_change_all_at_once),
     };
 
