@@ -154,10 +154,10 @@ def test_the_kubeconfig_of_others_keeps_what_is_in_it(machine):
     os.chmod(world.kubeconfig, 0o644)
     world.up()
     config = json.loads(world.out("config", "view", "--raw", "-o", "json"))
-    assert {entry["name"] for entry in config["contexts"]} == {"work", "stead"}
+    assert {entry["name"] for entry in config["contexts"]} == {"work", f"stead-{world.instance}"}
     assert next(e for e in config["users"] if e["name"] == "me")["user"] == {"token": "secret"}
     assert next(e for e in config["contexts"] if e["name"] == "work")["context"]["namespace"] == "mine"
-    assert config["current-context"] == "stead"
+    assert config["current-context"] == f"stead-{world.instance}"
     assert config["preferences"] == {"colors": True}
     assert stat.S_IMODE(world.kubeconfig.stat().st_mode) == 0o600
     world.stead("reset", "--yes")
