@@ -299,6 +299,9 @@ static bool create_before(Cluster *cluster, const Site *site, const char *name)
 
         if (!plain)
             sample_reach(doc, body, site, &pointer);
+        if (str_equal(own->subresource, "binding")) /* else the scheduler binds it first */
+            yyjson_mut_obj_put(yyjson_mut_obj_get(body, "spec"),
+                               yyjson_mut_str(doc, "schedulerName"), yyjson_mut_str(doc, "nobody"));
         add_json(body, &text);
         yyjson_mut_doc_free(doc);
         request(cluster, "POST", path, "application/json", "application/json", strbuf_bytes(&text));
@@ -572,7 +575,9 @@ static size_t check_samples(const Plan *plan)
             continue;
         request(&cluster, "POST", path, "application/json", "application/json",
                 strbuf_bytes(&text));
-        if (cluster.api.status >= 300 && cluster.api.status != 405) {
+        /* A Binding by itself is about a pod that is not there; Pod/binding has one. */
+        if (cluster.api.status >= 300 && cluster.api.status != 405 &&
+            !(cluster.api.status == 404 && target->type == kind_binding.type)) {
             refused++;
             printf(
                 "FAILED: the sample of %s is refused, so hints in sample.c are missing: %s\n  %s\n",

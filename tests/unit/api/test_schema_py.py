@@ -27,7 +27,7 @@ def parse(text):
 
 def print_c(text):
     parsed = parse(text)
-    return schema.print_header(parsed), schema.print_source(parsed)
+    return schema.print_header(parsed, mark=0), schema.print_source(parsed)
 
 
 class Names(unittest.TestCase):
