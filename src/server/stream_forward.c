@@ -19,8 +19,11 @@
 #include "server/stream.h"
 #include "server/stream_spdy.h"
 
-#define INPUT_MAX ((size_t)1024 * 1024)
-#define PENDING_MAX ((size_t)512 * 1024)
+#define INPUT_MAX ((size_t)128 * 1024)
+#define PENDING_MAX ((size_t)128 * 1024)
+#define LINK_PENDING_MAX ((size_t)512 * 1024)
+/* With the two limits above, the bound of what one client's connections can hold. */
+#define PAIRS_MAX 256
 #define PORTS_MAX 64
 #define TUNNEL_PROTOCOL "SPDY/3.1+portforward.k8s.io"
 
@@ -136,13 +139,14 @@ static void pair_error(Pair *pair, const char *message)
 
 /* ---- from the pod ---- */
 
-static size_t pending(const Pair *pair)
+static bool is_behind(const Pair *pair)
 {
     const Forward *forward = pair->forward;
 
-    return forward->ws
-               ? websocket_pending(forward->ws)
-               : spdy_link_pending(forward->link) + (pair->data ? spdy_pending(pair->data) : 0);
+    if (forward->ws)
+        return websocket_pending(forward->ws) > LINK_PENDING_MAX;
+    return spdy_link_pending(forward->link) > LINK_PENDING_MAX ||
+           (pair->data && spdy_pending(pair->data) > PENDING_MAX);
 }
 
 static void on_pod_data(void *data, Bytes bytes)
@@ -156,7 +160,7 @@ static void on_pod_data(void *data, Bytes bytes)
         channel_send(forward->ws, forward->base64, pair->index * 2, bytes);
     else if (pair->data)
         spdy_send(spdy_link_spdy(forward->link), pair->data, bytes);
-    if (pair->stream && !pair->output_paused && pending(pair) > PENDING_MAX) {
+    if (pair->stream && !pair->output_paused && is_behind(pair)) {
         pair->output_paused = true;
         forward->server->streams->ops->forward_pause(pair->stream, true);
     }
@@ -257,7 +261,7 @@ static void closed(Forward *forward)
 
 /* ---- SPDY ---- */
 
-/* The pair that the stream belongs to. Clients without request ids open the error stream and then
+/* The pair that the stream belongs to; NULL: there are too many. Clients without request ids open the error stream and then
  * the data stream, so the ids of these are two apart. */
 static Pair *spdy_pair(Forward *forward, const SpdyStream *stream, bool data, uint16_t port)
 {
@@ -271,6 +275,8 @@ static Pair *spdy_pair(Forward *forward, const SpdyStream *stream, bool data, ui
                           : str_equal(pair->request_id, id))
             return pair;
     }
+    if (forward->pairs.n >= PAIRS_MAX)
+        return NULL;
     pair = pair_new(forward, port);
     pair->request = number;
     pair->request_id = str_empty(id) ? NULL : mem_strdup(id);
@@ -293,6 +299,10 @@ static void on_stream(void *data, SpdyStream *stream)
         return;
     }
     pair = spdy_pair(forward, stream, is_data, (uint16_t)port);
+    if (!pair) {
+        spdy_reset(spdy, stream, SPDY_REFUSED_STREAM);
+        return;
+    }
     place = is_data ? &pair->data : &pair->error;
     if (*place) {
         spdy_reset(spdy, stream, SPDY_STREAM_IN_USE);

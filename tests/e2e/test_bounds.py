@@ -62,7 +62,6 @@ def test_a_pod_cannot_take_the_places_of_others(shared, pods):
         assert api in pods.sh(polite, "nslookup -type=a kubernetes.default.svc.cluster.local")
         shared.kubectl("exec", polite, "--", "true")
     finally:
-        holder.stdin.close()
         shared.stop(holder)
 
 
