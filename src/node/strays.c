@@ -121,9 +121,12 @@ static size_t end_round(const char *root, const char *only, StrayDecide decide, 
     for (size_t i = 0; i < strays.v.n; i++) {
         const Stray *stray = &strays.v.v[i];
 
-        if ((only && !str_equal(stray->id, only)) || strmap_get(&staying, stray->id))
+        if (only && !str_equal(stray->id, only))
             continue;
-        if (stray->exec) /* its client went with the server */
+        /* The client of an exec went with the server, whether its container stays or not. */
+        if (strmap_get(&staying, stray->id) && !stray->exec)
+            continue;
+        if (stray->exec)
             process_tree_end(&stray->pid, 1);
         process_end(stray->pid);
         ended++;

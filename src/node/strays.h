@@ -15,6 +15,7 @@ typedef enum StrayFate { STRAY_ENDS, STRAY_STAYS } StrayFate;
 typedef StrayFate (*StrayDecide)(void *data, const char *id, const char *bundle);
 
 /* Ends all processes of the root whose container has no conmon that decide() lets stay; NULL: all.
+ * What runs beside a container's own process (exec) never stays.
  * Gone when it returns, or past killing. */
 void strays_end(const char *root, StrayDecide decide, void *data);
 /* The same of one container only. */
