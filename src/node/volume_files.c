@@ -96,8 +96,9 @@ static int write_one(int folder, const VolumeFile *file, int64_t group, Err *ret
     r = fd < 0 ? fd : file_write_fd(fd, file->data.p, file->data.n);
     if (r < 0)
         return err_set(reterr, -r, "cannot write %s", file->path);
-    if (group >= 0 && fchown(fd, 0, (gid_t)group) < 0)
-        return err_set(reterr, errno, "cannot give %s to its group", file->path);
+    if ((group >= 0 || file->user) &&
+        fchown(fd, file->user, group >= 0 ? (gid_t)group : (gid_t)-1) < 0)
+        return err_set(reterr, errno, "cannot give %s to its owner", file->path);
     if (fchmod(fd, mode) < 0)
         return err_set(reterr, errno, "cannot set the mode of %s", file->path);
     return 0;

@@ -10,13 +10,15 @@
 
 /* ---- files ---- */
 
-static void add_file(VolumePlanner *p, PodVolume *v, const char *path, Bytes data, int32_t mode)
+static VolumeFile *add_file(VolumePlanner *p, PodVolume *v, const char *path, Bytes data,
+                            int32_t mode)
 {
     for (size_t i = 0; i < v->n_files; i++) {
         if (strcmp(v->files[i].path, path) == 0) { /* projected: the later source wins */
             v->files[i].data = data;
             v->files[i].mode = (uint32_t)mode;
-            return;
+            v->files[i].user = 0;
+            return &v->files[i];
         }
     }
     if (v->n_files == v->cap_files) {
@@ -27,8 +29,10 @@ static void add_file(VolumePlanner *p, PodVolume *v, const char *path, Bytes dat
         v->files = files;
         v->cap_files = MAX_OF(v->cap_files * 2, 8);
     }
-    v->files[v->n_files++] =
-        (VolumeFile){arena_strdup(p->arena, path), arena_bytes(p->arena, data), (uint32_t)mode};
+    v->files[v->n_files] = (VolumeFile){.path = arena_strdup(p->arena, path),
+                                        .data = arena_bytes(p->arena, data),
+                                        .mode = (uint32_t)mode};
+    return &v->files[v->n_files++];
 }
 
 static Object *find(VolumePlanner *p, const char *kind, const char *name)
@@ -188,6 +192,43 @@ static const PodToken *current_token(VolumePlanner *p, const char *account, cons
     return token;
 }
 
+static bool runs_as(const PodSpec *spec, const Container *container, int64_t *user)
+{
+    const SecurityContext *own = container->security_context;
+    const PodSecurityContext *all = spec->security_context;
+    const int64_t *is = own && own->run_as_user ? own->run_as_user : all ? all->run_as_user : NULL;
+
+    if (!is || (*user >= 0 && *user != *is))
+        return false;
+    *user = *is;
+    return true;
+}
+
+int64_t pod_single_user(const PodSpec *spec)
+{
+    int64_t user = -1;
+
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        if (!runs_as(spec, &spec->init_containers.v[i], &user))
+            return -1;
+    for (size_t i = 0; i < spec->containers.n; i++)
+        if (!runs_as(spec, &spec->containers.v[i], &user))
+            return -1;
+    return user;
+}
+
+/* A token is for its container's user alone where that is known, or for the pod's group. Where
+ * neither is, each container may run as somebody else, and the volume's mode has to do. */
+static void own_token(const PodSpec *spec, VolumeFile *file)
+{
+    int64_t user = pod_single_user(spec);
+
+    if (user >= 0 || (spec->security_context && spec->security_context->fs_group))
+        file->mode = 0600; /* 0640 once the group has it */
+    if (user >= 0)
+        file->user = (uint32_t)user;
+}
+
 static int add_token(VolumePlanner *p, PodVolume *v, const ServiceAccountTokenProjection *source,
                      int32_t mode, Err *reterr)
 {
@@ -202,9 +243,7 @@ static int add_token(VolumePlanner *p, PodVolume *v, const ServiceAccountTokenPr
     if (!token)
         return err_set(reterr, 0, "failed to fetch token: serviceaccounts \"%s\" not found",
                        account);
-    /* Without fsGroup a token is for its container's user alone; which that is may differ, so it is
-     * readable. */
-    add_file(p, v, source->path, bytes_from_string(token->text), mode);
+    own_token(spec, add_file(p, v, source->path, bytes_from_string(token->text), mode));
     return 0;
 }
 

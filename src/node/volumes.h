@@ -28,6 +28,7 @@ typedef struct VolumeFile {
     const char *path; /* in the volume */
     Bytes data;
     uint32_t mode;
+    uint32_t user; /* whose it is */
 } VolumeFile;
 
 typedef struct PodVolume {
@@ -73,6 +74,8 @@ typedef struct VolumePlanner {
  * refresh_ns is set in both cases. */
 int volume_plan(VolumePlanner *planner, const Volume *volume, PodVolume *ret, Err *reterr);
 void pod_tokens_clear(StrMap *tokens);
+/* The user as whom all of the pod's containers run; -1: they may differ. */
+int64_t pod_single_user(const PodSpec *spec);
 /* Does the volume's content come from this object? kind: "ConfigMap" or "Secret". */
 bool volume_uses(const Volume *volume, const char *kind, const char *name);
 

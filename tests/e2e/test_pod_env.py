@@ -147,6 +147,16 @@ def test_files_of_all_sources_have_the_modes_that_are_asked_for(pods):
     pods.until("modes", "grep -q 'new=\"label\"' /down/labels")
 
 
+def test_tokens_are_for_the_user_and_the_group_that_need_them(pods):
+    where = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    for name, context, modes in (("own-token", {"runAsUser": 1000}, "600 1000 0"),
+                                 ("group-token", {"fsGroup": 3000}, "640 0 3000"),
+                                 ("both-token", {"runAsUser": 1000, "fsGroup": 3000}, "640 1000 3000"),
+                                 ("any-token", {}, "644 0 0")):
+        pods.start(pod(name, ENDLESS, securityContext=context))
+        assert pods.sh(name, f"stat -Lc '%a %u %g' {where}; head -c 2 {where}").split("\n") == [modes, "ey"]
+
+
 def test_files_follow_their_source_but_not_as_sub_paths(shared, pods):
     shared.kubectl("create", "configmap", "live", "--from-literal=k=old", "--from-literal=gone=x")
     pods.start(pod("live", ENDLESS, volumes=[{"name": "v", "configMap": {"name": "live"}}],

@@ -279,6 +279,48 @@ static void files_of_a_volume_change_all_at_once(void **state)
     assert_true(volume_write_files(&v, -1, &err) < 0);
 }
 
+static void a_token_is_for_its_user_alone(void **state)
+{
+    static const struct {
+        int64_t pod, first, second; /* runAsUser; -1: none */
+        int64_t user;
+    } cases[] = {
+        {-1, -1, -1, -1}, {1000, -1, -1, 1000}, {1000, 1000, -1, 1000}, {1000, 2000, -1, -1},
+        {-1, 7, 7, 7},    {-1, 7, -1, -1},      {0, -1, -1, 0},         {5, 6, 6, 6},
+    };
+    _free_ char *path = mem_printf("%s/token", folder), *token = mem_printf("%s/t", path);
+    VolumeFile file = {"t", BYTES_LITERAL("1"), 0600, 1000};
+    PodVolume v = {.name = "v", .form = VOLUME_FILES, .path = path, .files = &file, .n_files = 1};
+    _arena_ Arena arena = ARENA_INIT;
+    struct stat st;
+    Err err = ERR_INIT;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SecurityContext own[2] = {{.run_as_user = arena_int64(&arena, cases[i].first)},
+                                  {.run_as_user = arena_int64(&arena, cases[i].second)}};
+        Container container = {.security_context = cases[i].first < 0 ? NULL : &own[0]},
+                  init = {.security_context = cases[i].second < 0 ? NULL : &own[1]};
+        PodSecurityContext all = {.run_as_user = arena_int64(&arena, cases[i].pod)};
+        PodSpec spec = {.init_containers = {&init, 1},
+                        .containers = {&container, 1},
+                        .security_context = cases[i].pod < 0 ? NULL : &all};
+
+        assert_int_equal(pod_single_user(&spec), cases[i].user);
+    }
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(volume_setup(&v, folder, -1, false, &arena, &err), 0);
+    assert_int_equal(stat(token, &st), 0);
+    assert_int_equal(st.st_uid, 1000);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    file.data = BYTES_LITERAL("2"); /* the next one */
+    assert_int_equal(volume_write_files(&v, 3000, &err), 0);
+    assert_int_equal(stat(token, &st), 0);
+    assert_int_equal(st.st_uid, 1000);
+    assert_int_equal(st.st_gid, 3000);
+    assert_int_equal(st.st_mode & 0777, 0640);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +332,7 @@ int main(void)
         cmocka_unit_test(variables_are_expanded_as_kubernetes_does),
         cmocka_unit_test(references_cannot_fill_the_memory),
         cmocka_unit_test(files_of_a_volume_change_all_at_once),
+        cmocka_unit_test(a_token_is_for_its_user_alone),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
