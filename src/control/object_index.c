@@ -111,7 +111,7 @@ ObjectIndex *object_index_new(KeysOf keys_of)
 
 static void entry_free(Entry *entry)
 {
-    object_unref(entry->object);
+    object_unkeep(entry->object);
     free(entry);
 }
 
@@ -188,8 +188,8 @@ void object_index_update(ObjectIndex *index, const WatchEvent *event)
     if (event->type != WATCH_DELETED)
         index->keys_of(event->object, &keys);
     if (entry && keys.list.n && same_places(entry, &keys)) {
-        object_unref(entry->object);
-        entry->object = object_ref(event->object);
+        object_unkeep(entry->object);
+        entry->object = object_keep(event->object);
     } else {
         for (size_t i = 0; entry && i < entry->n; i++)
             take_out(index, &entry->places[i]);
@@ -199,7 +199,7 @@ void object_index_update(ObjectIndex *index, const WatchEvent *event)
         }
         if (keys.list.n) {
             entry = mem_new(sizeof(*entry) + keys.list.n * sizeof(*entry->places));
-            entry->object = object_ref(event->object);
+            entry->object = object_keep(event->object);
             strmap_put(&index->entries, id, entry);
         }
         for (size_t i = 0; i < keys.list.n; i++)
@@ -223,8 +223,10 @@ void object_index_each(const ObjectIndex *index, const char *key,
 {
     const Bucket *bucket = strmap_get(&index->buckets, key);
 
-    for (size_t i = 0; bucket && i < bucket->entries.n; i++)
+    for (size_t i = 0; bucket && i < bucket->entries.n; i++) {
+        (void)object_value(bucket->entries.v[i]->object); /* it may be at rest */
         each(data, bucket->entries.v[i]->object);
+    }
 }
 
 static int compare_objects(const void *a, const void *b)

@@ -143,7 +143,7 @@ Placed *placed_new(void)
 
 static void pod_free(PlacedPod *pod)
 {
-    object_unref(pod->object);
+    object_unkeep(pod->object);
     free(pod);
 }
 
@@ -189,14 +189,14 @@ void placed_put(Placed *placed, Object *object)
     PlacedPod *pod = strmap_get(&placed->pods, key);
 
     if (pod && same_demand(pod, object)) { /* nearly all changes are of the status */
-        object_ref(object);
-        object_unref(pod->object);
+        object_keep(object);
+        object_unkeep(pod->object);
         pod->object = object;
         return;
     }
     placed_remove(placed, object);
     pod = mem_new_type(PlacedPod);
-    *pod = (PlacedPod){object_ref(object), schedule_demand(OBJECT_AS(Pod, object))};
+    *pod = (PlacedPod){object_keep(object), schedule_demand(OBJECT_AS(Pod, object))};
     strmap_put(&placed->pods, key, pod);
     add_demand(&placed->used, &pod->demand, 1);
     count_ports_of(placed, OBJECT_AS(Pod, object), 1);
