@@ -156,7 +156,7 @@ static void configure(AgentPod *pod, size_t i, int attempt)
     ASSERT(doc);
     yyjson_doc_free(doc);
     container_spec_free(spec);
-    free(container_end_message(machine_container(pod->machine, i), "/nowhere", "/nowhere/log", 1));
+    free(container_end_message(pod, machine_container(pod->machine, i), attempt, 1));
 }
 
 static void shared_files(AgentPod *pod)
@@ -182,6 +182,7 @@ static AgentPod *pod_begin(Life *life, Object *object)
     pod->name = mem_strdup(meta->name);
     pod->run = mem_printf("/nowhere/run/%s", meta->uid);
     pod->data = mem_printf("/nowhere/data/%s", meta->uid);
+    pod->logs = mem_strdup("/nowhere/logs");
     pod->netns = mem_printf("%s/net", pod->run);
     pod->ip = mem_strdup("10.42.0.2");
     life->pod = pod;
@@ -216,6 +217,7 @@ static void pod_end(AgentPod *pod)
     free(pod->name);
     free(pod->run);
     free(pod->data);
+    free(pod->logs);
     free(pod->netns);
     free(pod->ip);
     free(pod);
