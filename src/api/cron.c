@@ -233,7 +233,7 @@ static Civil civil_of(const Zone *zone, int64_t at)
 
     return (Civil){.month = (int)(month < 10 ? month + 3 : month - 9),
                    .day = (int)(of_year - (153 * month + 2) / 5 + 1),
-                   .weekday = (int)((day + 4) % 7),
+                   .weekday = (int)(((day + 4) % 7 + 7) % 7),
                    .seconds = (int)(local - day * DAY)};
 }
 

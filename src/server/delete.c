@@ -123,7 +123,9 @@ static bool mark(Write *write, Object *object, int64_t grace)
 
     if (meta->deletion_timestamp.set)
         return shorten(write, meta, &object->arena, grace);
-    meta->deletion_timestamp = (Time){.seconds = server_now(write->server) + grace, .set = true};
+    /* A grace may be as long as it likes, but a time ends with the year 9999. */
+    meta->deletion_timestamp = (Time){
+        .seconds = server_now(write->server) + MIN_OF(grace, INT64_C(250000000000)), .set = true};
     /* A namespace takes as long as it takes. */
     if (object->kind != &kind_namespace)
         meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
