@@ -82,7 +82,9 @@ struct AgentPod {
     bool object_gone; /* the API knows it no more */
     /* reporting */
     Follow report;
-    bool final; /* the last status is due, then the object's deletion */
+    Timer hold;         /* until a session's first Running is told; see report.c */
+    int64_t hold_until; /* mono; 0: it has not run yet */
+    bool final;         /* the last status is due, then the object's deletion */
 };
 
 struct NodeAgent {
@@ -138,6 +140,7 @@ void agent_shutdown_check(NodeAgent *agent); /* has the last pod come down? */
 /* report.c */
 void agent_report(AgentPod *pod);
 void agent_report_init(AgentPod *pod);
+void agent_report_stop(AgentPod *pod);
 
 /* sandbox.c */
 void sandbox_prepare(AgentPod *pod);

@@ -43,7 +43,7 @@ void agent_pod_gone(AgentPod *pod)
         return;
     strmap_remove(&agent->pods, pod->uid);
     (void)file_remove_tree(pod->logs);
-    follow_stop(&pod->report);
+    agent_report_stop(pod);
     agent_pod_unref(pod);
     agent_volumes_check(agent); /* one may have waited for this pod to let go of it */
     agent_shutdown_check(agent);

@@ -154,7 +154,7 @@ AgentPod *agent_pod_ref(AgentPod *pod)
 /* Nothing begins for it any more by itself. */
 static void agent_pod_stop(AgentPod *pod)
 {
-    follow_stop(&pod->report);
+    agent_report_stop(pod);
     follow_stop(&pod->files);
     timer_stop(pod->agent->options.clock, &pod->token_timer);
     timer_stop(pod->agent->options.clock, &pod->teardown_retry);

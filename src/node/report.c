@@ -3,12 +3,20 @@
  * Telling the API how a pod is. Changes of one loop turn become one write; at most one is under way
  * for a pod, and nothing is written that is known already. A deleted pod's last status is written
  * before the object goes.
+ *
+ * That a session runs is told a moment late. `kubectl run -i` waits until its pod runs or has
+ * ended. If it runs, a newer kubectl prints the log so far and attaches; if the program has ended by
+ * then, attaching fails, and kubectl prints the whole log: everything appears twice, with a warning.
+ * An older kubectl does not print the log first, so attaching has to fail for it, or it would print
+ * nothing. A program that ends within SESSION_HOLD is therefore told as ended at once, and each
+ * kubectl prints its log once.
  */
 #include "base/log.h"
 #include "node/agent.h"
 
 #define CONFLICT_RETRY NS_PER_MS
 #define WRITE_RETRY NS_PER_SEC
+#define SESSION_HOLD (200 * NS_PER_MS)
 
 void agent_report(AgentPod *pod)
 {
@@ -108,6 +116,38 @@ static void on_reported(void *data, const ApiStatus *status, Object *object)
     agent_pod_unref(pod);
 }
 
+/* Is the pod one of those that a client makes, attaches to, and waits for the end of? */
+static bool is_session(const PodSpec *spec)
+{
+    const Container *c = spec->containers.v;
+
+    return spec->containers.n == 1 && c->stdin && !str_equal(spec->restart_policy, "Always") &&
+           !c->startup_probe && !c->readiness_probe && !c->liveness_probe;
+}
+
+/* Is the news that the pod runs held back? A change of the pod asks again at once, the timer when
+ * the time is over. */
+static bool is_held_back(AgentPod *pod, const Pod *before, const PodStatus *now)
+{
+    Clock *clock = pod->agent->options.clock;
+    int64_t now_ns = clock_mono_ns(clock);
+
+    if (!is_session(&before->spec) || before->metadata.deletion_timestamp.set ||
+        !str_equal(now->phase, "Running") || str_equal(before->status.phase, "Running"))
+        return false;
+    if (!pod->hold_until)
+        pod->hold_until = now_ns + SESSION_HOLD;
+    if (now_ns >= pod->hold_until)
+        return false;
+    timer_start(clock, &pod->hold, pod->hold_until - now_ns);
+    return true;
+}
+
+static void on_hold_over(Timer *timer)
+{
+    follow_poke(&((AgentPod *)timer->data)->report);
+}
+
 static void on_report_due(void *data)
 {
     AgentPod *pod = data;
@@ -124,10 +164,12 @@ static void on_report_due(void *data)
     }
     if (!pod->machine)
         return;
-    follow_begin(&pod->report);
     copy = object_copy(client_get(agent->options.client, pod->object->kind, pod->ns, pod->name));
     before = &OBJECT_AS(Pod, copy)->status;
     machine_status(pod->machine, &copy->arena, before, agent->host_ip, &status);
+    if (is_held_back(pod, copy->value, &status))
+        return;
+    follow_begin(&pod->report);
     keep_conditions(&copy->arena, before, &status);
     add_users(pod, &copy->arena, &before->init_container_statuses, &status.init_container_statuses);
     add_users(pod, &copy->arena, &before->container_statuses, &status.container_statuses);
@@ -147,4 +189,12 @@ static void on_report_due(void *data)
 void agent_report_init(AgentPod *pod)
 {
     follow_init(&pod->report, pod->agent->options.clock, on_report_due, pod);
+    pod->hold.on_fire = on_hold_over;
+    pod->hold.data = pod;
+}
+
+void agent_report_stop(AgentPod *pod)
+{
+    follow_stop(&pod->report);
+    timer_stop(pod->agent->options.clock, &pod->hold);
 }

@@ -329,6 +329,18 @@ def test_run_takes_stdin_to_its_end(pods, kubectl_version):
     assert "some text\n" in done.stdout
 
 
+# One ends before any client can attach; the other two wait for the input of one that has.
+@pytest.mark.parametrize("script, want", [("echo hi", ["hi"]), ("read l; sleep 0.1; echo got $l", ["got input"]),
+                                          ("cat; echo rest", ["input", "rest"])], ids=["at-once", "later", "cat"])
+def test_run_prints_everything_once(pods, kubectl_version, script, want):
+    name = "o" + kubectl_version.replace(".", "-")
+    done = pods.kubectl("run", "-i", "--rm", name, "--image=time-server", "--restart=Never", "--command", "--", "sh",
+                        "-c", script, version=kubectl_version, stdin="input\n")
+    lines = done.stdout.splitlines()
+    assert lines[:-1] == want and lines[-1].startswith(f'pod "{name}" deleted'), lines
+    assert "couldn't attach" not in done.stderr
+
+
 # ---- port-forward ----
 
 
