@@ -61,6 +61,10 @@ void causes_add(Causes *causes, CauseType type, const char *field, const char *b
 {
     Cause *cause;
 
+    if (causes_full(causes)) {
+        causes->left_out++;
+        return;
+    }
     if (causes->n == causes->cap) {
         Cause *v = arena_new_n(causes->arena, Cause, causes->cap ? causes->cap * 2 : 4);
 
@@ -75,6 +79,7 @@ void causes_add(Causes *causes, CauseType type, const char *field, const char *b
     cause->message =
         arena_printf(causes->arena, "%s%s%s%s%s", causes_table[type].text, bad ? ": " : "",
                      bad ? bad : "", str_empty(detail) ? "" : ": ", detail ? detail : "");
+    causes->text += strlen(str_or(cause->field, "")) + strlen(cause->message);
 }
 
 void causes_required(Causes *causes, const char *field, const char *detail)
@@ -86,6 +91,8 @@ const char *causes_quote(Causes *causes, const char *s)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
+    if (causes_full(causes))
+        return "";
     strbuf_add_char(&text, '"');
     for (const char *at = s ? s : ""; *at; at++) {
         unsigned char c = (unsigned char)*at;
@@ -110,7 +117,10 @@ void causes_invalid_string(Causes *causes, const char *field, const char *bad, c
 
 void causes_invalid_int(Causes *causes, const char *field, int64_t bad, const char *detail)
 {
-    causes_add(causes, CAUSE_INVALID, field, arena_printf(causes->arena, "%" PRId64, bad), detail);
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRId64, bad);
+    causes_add(causes, CAUSE_INVALID, field, text, detail);
 }
 
 void causes_forbidden(Causes *causes, const char *field, const char *detail)
@@ -123,7 +133,7 @@ void causes_not_supported(Causes *causes, const char *field, const char *bad,
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (supported && *supported) {
+    if (supported && *supported && !causes_full(causes)) {
         strbuf_add_string(&text, "supported values: ");
         for (size_t i = 0; supported[i]; i++)
             strbuf_printf(&text, "%s\"%s\"", i ? ", " : "", supported[i]);
@@ -200,11 +210,13 @@ int status_invalid(ApiStatus *ret, Arena *arena, const Kind *kind, const char *n
     ret->n_causes = causes->n;
     strbuf_printf(&text, "%s%s%s \"%s\" is invalid: ", kind->kind, *kind->group ? "." : "",
                   kind->group, name ? name : "");
-    if (causes->n > 1)
+    if (causes->n > 1 || causes->left_out)
         strbuf_add_char(&text, '[');
     for (size_t i = 0; i < causes->n; i++)
         strbuf_printf(&text, "%s%s: %s", i ? ", " : "", causes->v[i].field, causes->v[i].message);
-    if (causes->n > 1)
+    if (causes->left_out)
+        strbuf_printf(&text, ", and %zu more", causes->left_out);
+    if (causes->n > 1 || causes->left_out)
         strbuf_add_char(&text, ']');
     ret->message = arena_strndup(arena, text.p, text.n);
     return ret->reason;

@@ -65,12 +65,26 @@ typedef struct Cause {
     const char *message; /* without the field: "Required value: ..." */
 } Cause;
 
-/* A growing list of causes in an arena, with a stack of path elements for validators that walk. */
+/*
+ * A growing list of causes in an arena. The list is bounded, because a body of 3 MB can contain
+ * 400,000 mistakes, and the answer that names each of them twice has a hundred times the size of
+ * the body. When the list is full, further causes are counted and nothing is made for them:
+ * causes_quote and path_text then return an empty text.
+ */
+enum { CAUSES_MAX = 256, CAUSES_TEXT_MAX = 256 * 1024 };
+
 struct Causes {
     Arena *arena;
     Cause *v;
     size_t n, cap;
+    size_t text;     /* bytes of all fields and messages */
+    size_t left_out; /* how many came when the list was full */
 };
+
+static inline bool causes_full(const Causes *causes)
+{
+    return causes->n >= CAUSES_MAX || causes->text >= CAUSES_TEXT_MAX;
+}
 
 /* A text as Go's %q prints it: quoted, UTF-8 as it is. */
 const char *causes_quote(Causes *causes, const char *s);

@@ -33,6 +33,8 @@ const char *path_text(const Path *path, Causes *causes)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
+    if (causes_full(causes))
+        return "";
     if (path)
         path_print(path, &text);
     return arena_strndup(causes->arena, strbuf_string(&text), text.n);

@@ -279,7 +279,7 @@ static int refuse_conflicts(Write *write, const Conflicts *conflicts)
 {
     Causes causes = {.arena = &write->arena};
 
-    for (size_t i = 0; i < conflicts->v.n; i++) {
+    for (size_t i = 0; i < conflicts->v.n && !causes_full(&causes); i++) {
         causes_add(&causes, CAUSE_CONFLICT, conflicts->v.v[i].path, NULL, NULL);
         causes.v[i].message =
             arena_printf(&write->arena, "conflict with %s", conflicts->v.v[i].manager);

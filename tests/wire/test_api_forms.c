@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "api/status.h"
 #include "api_harness.h"
 #include "base/strbuf.h"
 #include "codec/protobuf.h"
@@ -340,6 +341,25 @@ static void what_is_too_large_is_refused(void **state)
     }
 }
 
+/* A body that is nothing but mistakes is answered with a list of bounded length. */
+static void mistakes_without_end_are_answered_briefly(void **state)
+{
+    enum { ELEMENTS = 20000 };
+    Api *api = *state;
+    _strbuf_ StrBuf body = STRBUF_INIT;
+    yyjson_val *causes;
+
+    strbuf_add_string(&body, "{\"metadata\":{\"name\":\"x\",\"finalizers\":[\"=\"");
+    for (int i = 1; i < ELEMENTS; i++)
+        strbuf_add_string(&body, ",\"=\"");
+    strbuf_add_string(&body, "]}}");
+    api_call(api, "POST", CM, NULL, strbuf_string(&body));
+    assert_int_equal(api->status, 422);
+    causes = yyjson_doc_ptr_get(api->json, "/details/causes");
+    assert_int_equal(yyjson_arr_size(causes), CAUSES_MAX);
+    assert_in_range(strlen(api->body), 1, 4 * CAUSES_TEXT_MAX);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -354,6 +374,7 @@ int main(void)
         TEST(discovery_comes_in_both_forms),
         TEST(protobuf_bodies_are_read),
         TEST(what_is_too_large_is_refused),
+        TEST(mistakes_without_end_are_answered_briefly),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

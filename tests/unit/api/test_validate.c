@@ -223,6 +223,42 @@ static void templates_have_no_ephemeral_containers(void **state)
                         "not allowed in pod template\n");
 }
 
+/* However many mistakes a body contains, what is made of them stays small. */
+static void causes_are_bounded(void **state)
+{
+    static const char *const supported[] = {"a", "b", NULL};
+    _arena_ Arena arena = ARENA_INIT;
+    Causes causes = {.arena = &arena}, large = {.arena = &arena};
+    const Path *path = PATH(PATH(NULL, "spec"), "list");
+    _free_ char *text = mem_new(CAUSES_TEXT_MAX + 1);
+    ApiStatus status;
+    size_t total;
+
+    for (size_t i = 0; i < CAUSES_MAX; i++)
+        fail_required(&causes, PATH_INDEX(path, i), "why");
+    assert_int_equal(causes.left_out, 0);
+    total = arena.total;
+    for (size_t i = 0; i < 25000; i++) {
+        fail_required(&causes, PATH_INDEX(path, i), "why");
+        fail_invalid(&causes, PATH_INDEX(path, i), "bad", "why");
+        fail_invalid_int(&causes, PATH_INDEX(path, i), 7, "why");
+        fail_not_supported(&causes, PATH_INDEX(path, i), "bad", supported);
+    }
+    assert_int_equal(causes.n, CAUSES_MAX);
+    assert_int_equal(causes.left_out, 100000);
+    assert_in_range(arena.total - total, 0, 4096);
+    status_invalid(&status, &arena, &kind_pod, "p", &causes);
+    assert_non_null(strstr(status.message, "[spec.list[0]: Required value: why, "));
+    assert_non_null(
+        strstr(status.message, "spec.list[255]: Required value: why, and 100000 more]"));
+
+    memset(text, 'x', CAUSES_TEXT_MAX);
+    for (size_t i = 0; i < 3; i++)
+        fail_invalid(&large, path, text, "why");
+    assert_int_equal(large.n, 1);
+    assert_int_equal(large.left_out, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_change_of_type_drops_what_it_makes_meaningless),
         cmocka_unit_test(pods_with_doubled_names_are_warned_of),
         cmocka_unit_test(bindings_are_to_nodes),
+        cmocka_unit_test(causes_are_bounded),
         cmocka_unit_test(templates_have_no_ephemeral_containers),
     };
 
