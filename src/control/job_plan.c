@@ -380,6 +380,13 @@ static int32_t settle(JobSync *sync, const StringArray *noted, StringArray *ret)
     return settled;
 }
 
+/* A client may have written any count into the status. */
+static void add_bounded(int32_t *count, int32_t more)
+{
+    if (__builtin_add_overflow(*count, more, count))
+        *count = INT32_MAX;
+}
+
 static void note_counts(JobSync *sync)
 {
     const UncountedTerminatedPods *noted = sync->job->status.uncounted_terminated_pods;
@@ -387,8 +394,8 @@ static void note_counts(JobSync *sync)
     JobStatus *status = &sync->plan->status;
 
     if (noted) {
-        status->succeeded += settle(sync, &noted->succeeded, &now->succeeded);
-        status->failed += settle(sync, &noted->failed, &now->failed);
+        add_bounded(&status->succeeded, settle(sync, &noted->succeeded, &now->succeeded));
+        add_bounded(&status->failed, settle(sync, &noted->failed, &now->failed));
     }
     for (size_t i = 0; i < sync->new_succeeded.n; i++)
         uid_add(sync->arena, &now->succeeded, sync->new_succeeded.v[i]);
