@@ -193,7 +193,7 @@ class Life:
             end = time.monotonic() + LIMIT
             while not self.answer(host):
                 assert time.monotonic() < end, f"{host} does not answer\n{self.machine.log()[-3000:]}"
-                self.machine.call("GET", "/readyz")  # a server that died would not make it answer
+                self.machine.call("GET", "/livez")  # a server that died would not make it answer
                 time.sleep(0.02)  # the service's map follows the pod's state
         _, claim = self.machine.call("GET", f"{NAMESPACE}/persistentvolumeclaims/{self.name}")
         self.volume = claim["spec"]["volumeName"]
