@@ -505,7 +505,7 @@ HttpConnection *conn_new(HttpServer *server, int fd, const HttpPeer *peer)
     if (!conn->peer.address)
         conn->peer.address = conn->address;
     list_append(&server->connections, &conn->node);
-    server->n_connections++;
+    server_connection_here(server);
     server->references++;
     if (server->options.no_h2 && !conn->wire.ssl)
         h1_init(conn);

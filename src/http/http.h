@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/error.h"
+#include "base/metrics.h"
 
 struct uv_loop_s;
 struct ssl_ctx_st;
@@ -99,6 +100,7 @@ typedef struct HttpHandler {
     void (*on_bad_request)(void *data, const HttpPeer *peer, int status, const char *text,
                            Arena *arena, const char **ret_type, Bytes *ret_body);
     void *data;
+    MetricSeries *connections; /* a gauge of those that are open. Optional. */
 } HttpHandler;
 
 /* ---- a server ---- */

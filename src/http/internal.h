@@ -229,6 +229,7 @@ struct HttpServer {
 void server_unref(HttpServer *server);
 void server_wake(HttpServer *server); /* something to do before the next poll blocks */
 void server_tick_start(HttpServer *server);
+void server_connection_here(HttpServer *server);
 void server_connection_gone(HttpServer *server);
 
 /* ---- connection.c ---- */

@@ -421,9 +421,22 @@ static void drained(HttpServer *server)
 
 static void on_grace(uv_timer_t *timer);
 
+/* A process may have several servers for one handler, so the gauge is not set but moved. */
+static void count_connections(HttpServer *server, int by)
+{
+    server->n_connections += (unsigned)by;
+    if (server->options.handler.connections)
+        metric_add(server->options.handler.connections, by);
+}
+
+void server_connection_here(HttpServer *server)
+{
+    count_connections(server, 1);
+}
+
 void server_connection_gone(HttpServer *server)
 {
-    server->n_connections--;
+    count_connections(server, -1);
     if (server->closed)
         return;
     if (!server->draining)

@@ -556,6 +556,8 @@ static void on_bad_request(void *data, const HttpPeer *peer, int code, const cha
 
 HttpHandler server_http_handler(Server *server)
 {
-    return (HttpHandler){
-        .on_request = on_request, .on_bad_request = on_bad_request, .data = server};
+    return (HttpHandler){.on_request = on_request,
+                         .on_bad_request = on_bad_request,
+                         .data = server,
+                         .connections = metric_single(METRIC_HTTP_CONNECTIONS)};
 }

@@ -17,7 +17,7 @@ EXPECTED = {
     "workqueue_queue_duration_seconds": "histogram", "workqueue_work_duration_seconds": "histogram",
     "workqueue_retries": "counter", "workqueue_unfinished_work_seconds": "gauge",
     "workqueue_longest_running_processor_seconds": "gauge", "process_cpu_seconds": "counter",
-    "process_resident_memory_bytes": "gauge", "process_open_fds": "gauge", "process_start_time_seconds": "gauge",
+    "stead_http_connections": "gauge", "process_resident_memory_bytes": "gauge", "process_open_fds": "gauge", "process_start_time_seconds": "gauge",
     "stead_pods": "gauge", "stead_store_commits": "counter", "stead_store_commit_writes": "histogram",
     "stead_store_commit_duration_seconds": "histogram", "stead_store_commit_wait_seconds": "histogram",
     "prober_probe": "counter",
@@ -78,6 +78,7 @@ def test_metrics_are_what_prometheus_expects(shared):
         if family.type == "histogram":
             check_histogram(family)
     assert value(families, "stead_pods", phase="Running") == 1
+    assert value(families, "stead_http_connections") >= 1
     assert value(families, "apiserver_storage_objects", resource="statefulsets.apps") == 1
     assert value(families, "prober_probe", pod="counted-0", result="successful") >= 1
     pid = shared.server_pid()

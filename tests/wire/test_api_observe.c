@@ -381,6 +381,24 @@ static void objects_and_commits_are_counted(void **state)
         strstr(api->body, "\napiserver_storage_objects{resource=\"statefulsets.apps\"} 0\n"));
 }
 
+static void open_connections_are_counted(void **state)
+{
+    static const char open[] = "stead_http_connections";
+    Api *api = *state;
+    double before = metric(api, open);
+    HttpLoopback *one = api_connect(api, "somebody"), *two = api_connect(api, NULL);
+
+    assert_true(before >= 1); /* the one that asks */
+    assert_true(metric(api, open) == before + 2);
+    http_loopback_eof(one);
+    api_settle(api);
+    assert_true(metric(api, open) == before + 1);
+    http_loopback_free(one);
+    http_loopback_free(two);
+    api_settle(api);
+    assert_true(metric(api, open) == before);
+}
+
 static void metrics_are_for_those_who_may_read_them(void **state)
 {
     Api *api = *state;
@@ -416,6 +434,7 @@ int main(void)
         TEST(clients_cannot_make_series),
         TEST(watches_are_long_running_and_count_their_events),
         TEST(objects_and_commits_are_counted),
+        TEST(open_connections_are_counted),
         TEST(metrics_are_for_those_who_may_read_them),
     };
 
