@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "control/control.h"
 #include "control/service_view.h"
 #include "node/service_proxy.h"
 
+#define RETRY_FIRST NS_PER_SEC
+#define RETRY_MOST (60 * NS_PER_SEC)
+/* An Event is forgotten in time, but an object has a budget of few. */
+#define FAILURE_SAID_AGAIN (600 * NS_PER_SEC)
+
 /* What Net was told of one service. */
 typedef struct Told {
+    ServiceProxy *proxy;
+    ServiceEntry *entry;
     VEC(char *) keys; /* of its ports */
     char *address;    /* of its load balancer, put on the bridge; NULL: none */
     char *complaints; /* what was left out, as it was said last */
+    struct {
+        char *address; /* could not be put on the bridge; NULL: none */
+        char *text;    /* why, as it was said last */
+        int64_t said_ns, delay_ns;
+        Timer retry;
+    } failed;
 } Told;
 
 struct ServiceProxy {
@@ -22,16 +36,38 @@ struct ServiceProxy {
     bool services_known, slices_known;
 };
 
+static void on_retry(Timer *timer);
+
+static Told *told_new(ServiceProxy *proxy, ServiceEntry *entry)
+{
+    Told *told = mem_new_type(Told);
+
+    told->proxy = proxy;
+    told->entry = entry;
+    told->failed.retry.on_fire = on_retry;
+    told->failed.retry.data = told;
+    return told;
+}
+
+static void forget_failure(Told *told)
+{
+    timer_stop(told->proxy->options.clock, &told->failed.retry);
+    free(told->failed.address);
+    free(told->failed.text);
+    told->failed.address = told->failed.text = NULL;
+    told->failed.delay_ns = 0;
+}
+
 static void told_free(Told *told)
 {
-    for (size_t i = 0; told && i < told->keys.n; i++)
+    if (!told)
+        return;
+    forget_failure(told);
+    for (size_t i = 0; i < told->keys.n; i++)
         free(told->keys.v[i]);
-    if (told)
-        VEC_DEINIT(&told->keys);
-    if (told)
-        free(told->address);
-    if (told)
-        free(told->complaints);
+    VEC_DEINIT(&told->keys);
+    free(told->address);
+    free(told->complaints);
     free(told);
 }
 
@@ -190,32 +226,75 @@ static bool has_address(const Service *service)
            !str_equal(service->spec.type, "ExternalName");
 }
 
-/* The machine answers for the address of a load balancer. What fails is tried again with the next
- * change of the service. */
+/* It is tried again after a while, and nobody hears of the same failure at every attempt. */
+static void address_failed(Told *told, const char *address, const char *text)
+{
+    ServiceProxy *proxy = told->proxy;
+    int64_t now = clock_mono_ns(proxy->options.clock);
+
+    told->failed.address = mem_strdup(address);
+    told->failed.delay_ns =
+        told->failed.delay_ns ? MIN_OF(told->failed.delay_ns * 2, RETRY_MOST) : RETRY_FIRST;
+    timer_start(proxy->options.clock, &told->failed.retry, told->failed.delay_ns);
+    if (str_equal(told->failed.text, text) && now - told->failed.said_ns < FAILURE_SAID_AGAIN)
+        return;
+    free(told->failed.text);
+    told->failed.text = mem_strdup(text);
+    told->failed.said_ns = now;
+    event_record(proxy->events, told->entry->service, "Warning", "SyncLoadBalancerFailed",
+                 "Error syncing load balancer: %s", text);
+}
+
+static void put_address(Told *told, const char *address)
+{
+    Err err = ERR_INIT;
+
+    if (net_address_add(told->proxy->net, address, &err) < 0) {
+        address_failed(told, address, err.message);
+        return;
+    }
+    forget_failure(told);
+    told->address = mem_strdup(address);
+}
+
+static void on_retry(Timer *timer)
+{
+    Told *told = timer->data;
+    _free_ char *address = TAKE_PTR(told->failed.address);
+
+    put_address(told, address);
+}
+
+/* The machine answers for the address of a load balancer. One that could not be put on the bridge
+ * is the timer's: a change of the service that leaves it as it is does not try it sooner. */
 static void refresh_address(ServiceProxy *proxy, Told *told, const Service *service)
 {
     const LoadBalancerStatus *status = service ? &service->status.load_balancer : NULL;
     const char *address = status && status->ingress.n ? status->ingress.v[0].ip : NULL;
+    Err err = ERR_INIT;
     uint32_t number;
 
     /* Other load balancers see to their addresses themselves. */
     if (ip4_parse(address, &number) || !cidr4_contains(proxy->options.load_balancers, number))
         address = NULL;
+    if (address && str_equal(address, told->failed.address))
+        return;
+    forget_failure(told);
     if (str_equal(address, told->address))
         return;
-    if (told->address)
-        net_address_remove(proxy->net, told->address, NULL);
+    if (told->address && net_address_remove(proxy->net, told->address, &err) < 0)
+        log_warn("node", "%s", err.message); /* the next start takes it off */
     free(told->address);
     told->address = NULL;
-    if (!str_empty(address) && net_address_add(proxy->net, address, NULL) == 0)
-        told->address = mem_strdup(address);
+    if (address)
+        put_address(told, address);
 }
 
 /* Tells Net the whole of the service, and takes back what it no longer has. */
 static void refresh(ServiceProxy *proxy, ServiceEntry *entry)
 {
     const Service *service = entry->service ? OBJECT_AS(Service, entry->service) : NULL;
-    Told *told = entry->data ? entry->data : (entry->data = mem_new_type(Told));
+    Told *told = entry->data ? entry->data : (entry->data = told_new(proxy, entry));
     VEC(char *) keys = VEC_INIT;
     Addresses addresses = VEC_INIT;
     _strbuf_ StrBuf complaints = STRBUF_INIT;

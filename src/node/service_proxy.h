@@ -9,6 +9,10 @@
  * else: an external IP has to lie in the ranges that the operator allows, and neither kind of
  * address may be one of this machine or lie in the ranges of Services and Pods. What is left out is
  * said in an Event of the Service.
+ *
+ * The address of a load balancer is put on the bridge. An attempt that fails is made again after 1 s,
+ * 2 s, 4 s and so on up to every 60 s, until it succeeds or the Service wants the address no more;
+ * a Warning Event of the Service, SyncLoadBalancerFailed, says why.
  */
 #ifndef NODE_SERVICE_PROXY_H
 #define NODE_SERVICE_PROXY_H
