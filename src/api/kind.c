@@ -7,6 +7,7 @@
 #include "api/kind.h"
 
 #include <assert.h>
+#include <pthread.h>
 
 #include "api/generated.h"
 
@@ -59,12 +60,8 @@ static void index_add(Index *index, uint32_t hash, size_t id)
     index->slots[slot] = (uint16_t)(id + 1);
 }
 
-static void fill_indexes(void)
+static void fill(void)
 {
-    static bool filled;
-
-    if (_likely_(filled))
-        return;
     for (size_t id = 0; id < KIND_COUNT; id++) {
         const Kind *kind = kind_table[id];
 
@@ -72,7 +69,14 @@ static void fill_indexes(void)
         index_add(&by_kind, hash_names(kind->group, kind->version, kind->kind), id);
         index_add(&by_resource, hash_names(kind->group, kind->version, kind->plural), id);
     }
-    filled = true;
+}
+
+/* Threads of the pool look kinds up as well. */
+static void fill_indexes(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, fill);
 }
 
 size_t kind_count(void)

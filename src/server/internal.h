@@ -25,6 +25,7 @@
 typedef struct User User;
 typedef struct Call Call;
 typedef struct Write Write;
+typedef struct Decoded Decoded;
 typedef struct Subresource Subresource;
 typedef struct Observer Observer;
 typedef struct TokenAuth TokenAuth;
@@ -172,7 +173,8 @@ struct Call {
     Query query;
     Bytes body; /* for the duration of handle */
     void (*handle)(Call *call);
-    Write *write; /* under way for this request */
+    Write *write;     /* under way for this request */
+    Decoded *decoded; /* of a long body, on its way to the Write; NULL: a short one */
     CallTimes times;
     const char *path_label;            /* of a path of ours that is no resource */
     struct MetricSeries *events;       /* of a watch: counts what was sent */
@@ -320,10 +322,31 @@ struct Write {
     void (*done)(Write *write); /* the last call; then the write goes */
     void *data;                 /* of done */
     Call *call;                 /* NULL: in the process, or the peer hung up */
+    Decoded *decoded;           /* the body, decoded on the pool; NULL: still to be decoded */
+    bool completed;             /* object has its defaults */
+    const ApiStatus *foreseen;  /* the refusal that the object will meet; NULL: none is certain */
 };
 
 Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, const char *name);
 void write_warn(Write *write, const char *text);
+/* Fills in the defaults of the table and the kind; touches nothing but the object. */
+void write_complete(Object *object);
+
+enum { GENERATED_SUFFIX = 5 }; /* characters behind generateName */
+
+/*
+ * What can be said of a complete object that comes in a long body without looking at the state, on a
+ * thread of the pool: no state of the cluster makes right what fills a list of causes, or small what
+ * is too large. Returns a reason, with *ret filled in the arena, or 0. The object stays as it is.
+ */
+typedef struct Foresight {
+    const Kind *kind;
+    const char *ns;
+    bool creates;                      /* not an update, which may keep what is wrong already */
+    bool stores;                       /* not a dry run */
+    char suffix[GENERATED_SUFFIX + 1]; /* of the name, where one is generated */
+} Foresight;
+int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *ret);
 /* An object has the namespace of the request, which fills it in where there is none; in the cluster
  * it has none. 0 or a reason. */
 int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
@@ -439,6 +462,9 @@ struct Server {
     User *anonymous_user;
     StrMap resources; /* "apps/v1/statefulsets" -> Kind */
     ListNode local_clients, watches, writes;
+    ListNode bodies_waiting, bodies_decoding; /* of Decoded */
+    size_t decoding;                          /* on the pool now */
+    uint64_t decoded_on_pool;                 /* since the start */
     Timer bookmark_timer;
     size_t watch_bytes;            /* in the queues of all watches */
     struct WatchLine *newest_line; /* of the newest watch event, shared by its watchers */

@@ -2,7 +2,7 @@
 /* The four kinds of patches: each makes a new version from the head, which then goes the way of
  * every update. */
 #include "codec/patch.h"
-#include "server/internal.h"
+#include "server/body.h"
 
 static const char *const type_members[] = {"kind", "apiVersion", NULL};
 
@@ -137,10 +137,19 @@ static int patch_tree(Write *write, PatchType type, const Object *before, yyjson
 
 static int read_patch(Write *write, PatchType type, Bytes body, yyjson_val **ret)
 {
+    Decoded *decoded = write->decoded;
     yyjson_doc *doc;
     const char *why;
+    int r;
 
-    if (decode_document(&write->arena, type == PATCH_APPLY, body, &doc, &why))
+    if (decoded) {
+        doc = decoded->doc;
+        why = decoded->why;
+        r = decoded->r;
+    } else {
+        r = decode_document(&write->arena, type == PATCH_APPLY, body, &doc, &why);
+    }
+    if (r)
         return status_set(
             &write->status, &write->arena, STATUS_BAD_REQUEST,
             type == PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s", why);

@@ -7,7 +7,7 @@
  * target.c reads what the request is about, authorization is asked exactly that, and only then is
  * the same target looked up here.
  */
-#include "server/internal.h"
+#include "server/body.h"
 #include "server/openapi.h"
 
 /* ---- tables ---- */
@@ -251,6 +251,7 @@ static void call_on_close(HttpRequest *request)
     observe_end(call);
     if (call->stream)
         call->stream_close(TAKE_PTR(call->stream));
+    body_close(call);
     if (call->write)
         call->write->call = NULL;
     call->user = user_unref(call->user);
@@ -262,6 +263,10 @@ static void call_on_body(HttpRequest *request, Bytes body)
 
     call->body = body;
     observe_body(call);
+    if (body_is_long(call)) {
+        body_decode(call);
+        return;
+    }
     call->handle(call);
     observe_handled(call);
 }

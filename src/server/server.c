@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life, and the objects that every cluster has from its first second. */
 #include "base/log.h"
+#include "server/body.h"
 #include "server/rbac.h"
 
 /* ---- what is there from the start ---- */
@@ -153,6 +154,7 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
     list_init(&server->local_clients);
     list_init(&server->watches);
     list_init(&server->writes);
+    bodies_init(server);
     index_resources(server);
     health_start(server);
     server->observer = observer_new(server);
@@ -171,6 +173,7 @@ Server *server_free(Server *server)
     if (!server)
         return NULL;
     timer_stop(server->clock, &server->bookmark_timer);
+    bodies_forget(server);
     /* What the store still has to answer goes on without us: it is acknowledged to nobody. */
     LIST_EACH_SAFE(&server->writes, node)
     {

@@ -66,6 +66,9 @@ void server_set_streams(Server *server, PodStreams *streams);
 Client *server_client(Server *server, const char *user);
 /* /readyz says ok from here on, as far as its parts do. */
 void server_set_ready(Server *server, bool ready);
+/* For tests: how many long bodies the pool decodes now, and how many it has begun with. */
+size_t server_decoding(const Server *server);
+uint64_t server_decoded_on_pool(const Server *server);
 
 /* A part of /readyz, and with `live` also of /livez (and /healthz): what a supervisor should end
  * the server for. Embedded in its owner. */

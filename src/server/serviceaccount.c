@@ -119,7 +119,7 @@ int serviceaccount_admit(Write *write)
         automount = *spec->automount_service_account_token;
     else if (account->automount_service_account_token)
         automount = *account->automount_service_account_token;
-    if (automount)
+    if (automount && !write->foreseen) /* else it is refused, however many containers it has */
         mount_token(write, spec);
     if (spec->image_pull_secrets.n == 0 && account->image_pull_secrets.n) {
         size_t n = account->image_pull_secrets.n;

@@ -12,9 +12,8 @@
  * ends when the store says that it is durable.
  */
 #include "codec/protobuf.h"
-#include "server/internal.h"
+#include "server/body.h"
 
-#define SUFFIX 5
 #define NAME_TRIES 8
 #define GENERATE_NAME_MAX 58
 
@@ -49,6 +48,7 @@ void write_finish(Write *write)
         write->call->write = NULL;
     if (write->server)
         write->done(write);
+    body_give_back(write->decoded, &write->object);
     object_unref(write->object);
     object_unref(write->before);
     user_unref(write->user);
@@ -102,14 +102,20 @@ static int refused(Write *write, int outcome)
 
 /* ---- parts of both ---- */
 
-static void complete(Write *write)
+void write_complete(Object *object)
 {
-    Object *object = write->object;
-    const KindRules *rules = write->kind->rules;
+    const KindRules *rules = object->kind->rules;
 
-    type_default(write->kind->type, &object->arena, object->value);
+    type_default(object->kind->type, &object->arena, object->value);
     if (rules && rules->complete)
         rules->complete(&object->arena, object->value);
+}
+
+static void complete(Write *write)
+{
+    if (!write->completed)
+        write_complete(write->object);
+    write->completed = true;
 }
 
 static void prepare(Write *write)
@@ -189,6 +195,11 @@ static bool is_too_large(const Object *object)
     return raw.n + REQUEST_OVERHEAD > REQUEST_MAX;
 }
 
+static int refuse_too_large(ApiStatus *ret, Arena *arena)
+{
+    return status_set(ret, arena, STATUS_UNKNOWN, "etcdserver: request is too large");
+}
+
 /* As in kube-apiserver, an object that is only too large together with its managedFields goes
  * without them, unless it is applied. */
 static int check_size(Write *write)
@@ -202,8 +213,58 @@ static int check_size(Write *write)
         if (!is_too_large(write->object))
             return 0;
     }
-    return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
-                      "etcdserver: request is too large");
+    return refuse_too_large(&write->status, &write->arena);
+}
+
+/* ---- long bodies ---- */
+
+/* As it will be called, so that validation finds what it will find later. */
+static void name_for_now(ObjectMeta *meta, const Foresight *of, Arena *arena)
+{
+    if (of->kind->flags & KIND_NAMESPACED && str_empty(meta->namespace))
+        meta->namespace = arena_strdup(arena, of->ns);
+    if (str_empty(meta->name) && !str_empty(meta->generate_name))
+        meta->name =
+            arena_printf(arena, "%.*s%s", GENERATE_NAME_MAX, meta->generate_name, of->suffix);
+}
+
+int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *ret)
+{
+    const Kind *kind = object->kind;
+    ObjectMeta *meta = object_meta(object), asked = *meta;
+    bool resets = kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node;
+    size_t size = resets ? field_size(kind->status) : 0;
+    void *at = resets ? field_at(object->value, kind->status) : NULL;
+    void *status = arena_alloc(arena, size + 1);
+    Causes causes = {.arena = arena};
+    bool too_large;
+
+    if (resets) {
+        memcpy(status, at, size);
+        memset(at, 0, size);
+    }
+    meta->managed_fields = (ManagedFieldsEntryArray){0};
+    name_for_now(meta, of, arena);
+    if (of->creates)
+        validate_object(kind, object->value, NULL, &causes);
+    too_large = of->stores && is_too_large(object);
+    if (causes_full(&causes) || (too_large && causes.n))
+        status_invalid(ret, arena, kind, meta->name, &causes);
+    else if (too_large)
+        refuse_too_large(ret, arena);
+    *meta = asked;
+    if (resets)
+        memcpy(at, status, size);
+    return ret->reason;
+}
+
+/* What was foreseen on the pool, if it is a refusal. */
+static int refuse_foreseen(Write *write)
+{
+    if (!write->foreseen)
+        return 0;
+    write->status = *write->foreseen;
+    return write->status.reason;
 }
 
 /* ---- create ---- */
@@ -236,13 +297,13 @@ static int check_namespace(Write *write)
 static void generate_name(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
-    char name[GENERATE_NAME_MAX + SUFFIX + 1];
+    char name[GENERATE_NAME_MAX + GENERATED_SUFFIX + 1];
     size_t n = strnlen(meta->generate_name, GENERATE_NAME_MAX);
 
     memcpy(name, meta->generate_name, n);
-    random_suffix(write->server->random, name + n, SUFFIX);
-    meta->name = arena_strndup(&write->object->arena, name, n + SUFFIX);
-    write->name = arena_strndup(&write->arena, name, n + SUFFIX);
+    random_suffix(write->server->random, name + n, GENERATED_SUFFIX);
+    meta->name = arena_strndup(&write->object->arena, name, n + GENERATED_SUFFIX);
+    write->name = arena_strndup(&write->arena, name, n + GENERATED_SUFFIX);
 }
 
 static void fill_system_fields(Write *write)
@@ -316,7 +377,7 @@ static int create_steps(Write *write)
     complete(write);
     reset_status(write);
     meta->managed_fields = write->applied ? meta->managed_fields : (ManagedFieldsEntryArray){0};
-    if (!write->applied)
+    if (!write->applied && !write->foreseen)
         managed_update(server, write->object, NULL, write->manager, write->subresource);
     generated = str_empty(meta->name) && !str_empty(meta->generate_name);
     if (generated)
@@ -324,6 +385,8 @@ static int create_steps(Write *write)
     r = admission_create(write);
     if (r && generated) /* the name was never given, and repetitions read the same */
         forget_name(write);
+    if (r == 0)
+        r = refuse_foreseen(write);
     if (r)
         return r;
     fill_system_fields(write);
@@ -560,6 +623,8 @@ static int update_steps(Write *write)
     int r;
 
     r = check_identity(write);
+    if (r == 0)
+        r = refuse_foreseen(write);
     if (r)
         return r;
     complete(write);

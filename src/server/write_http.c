@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes that come over HTTP: from a request to a Write, and from its outcome to an answer. */
-#include "server/internal.h"
+#include "server/body.h"
 
 #define MANAGER_MAX 128
 
@@ -94,12 +94,24 @@ static Write *start(Call *call)
     write->subresource = arena_strdup(&write->arena, route->subresource);
     write->call = call;
     write->done = on_done;
+    write->decoded = body_take(call, &write->arena);
     call->write = write;
     return write;
 }
 
 static int decode_into(Call *call, Write *write)
 {
+    Decoded *decoded = write->decoded;
+
+    if (decoded) {
+        write->object = TAKE_PTR(decoded->object);
+        write->completed = !(write->kind->flags & KIND_NOT_STORED);
+        write->warnings = decoded->warnings;
+        write->status = decoded->status;
+        if (decoded->foreseen.reason != STATUS_OK)
+            write->foreseen = &decoded->foreseen;
+        return decoded->r;
+    }
     return decode_object(&write->arena, write->kind, http_header(call->request, "content-type"),
                          call->body, write->validation, &write->object, &write->warnings,
                          &write->status);

@@ -52,7 +52,8 @@ void api_start(Api *api, PodStreams *streams)
 
 void api_stop(Api *api)
 {
-    api_settle(api);
+    if (!api->abrupt)
+        api_settle(api);
     http_loopback_free(api->admin);
     http_server_free(api->http);
     server_free(api->server);
@@ -61,7 +62,7 @@ void api_stop(Api *api)
     yyjson_doc_free(api->json);
     free(api->head);
     free(api->body);
-    for (int i = 0; i < TURNS && uv_run(&api->loop, UV_RUN_NOWAIT); i++)
+    for (int i = 0; i < TURNS && uv_run(&api->loop, UV_RUN_ONCE); i++)
         ;
     clock_free_fake(api->clock);
     assert_int_equal(uv_loop_close(&api->loop), 0);
@@ -77,6 +78,8 @@ HttpLoopback *api_connect(Api *api, const char *who)
 void api_settle(Api *api)
 {
     for (int i = 0; i < 4; i++) {
+        while (server_decoding(api->server))
+            uv_run(&api->loop, UV_RUN_ONCE);
         store_flush_now(api->store);
         store_rest(api->store); /* whoever still holds what was borrowed is found out */
         uv_run(&api->loop, UV_RUN_NOWAIT);

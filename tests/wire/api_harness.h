@@ -28,6 +28,7 @@ typedef struct Api {
     int status;
     char *head, *body;
     yyjson_doc *json;
+    bool abrupt; /* api_stop does not wait for what is under way */
 } Api;
 
 /* One request and what must come of it. `at` are JSON pointers with the compact JSON expected
