@@ -27,11 +27,24 @@ static size_t length_at(const uint8_t *p, size_t n)
     return code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : more + 1;
 }
 
+/* How many of the first bytes are ASCII, counted in whole words. */
+static size_t ascii_words(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+
+    for (uint64_t word; n - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, p + i, sizeof(word));
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return i;
+}
+
 bool utf8_valid(const uint8_t *p, size_t n)
 {
     size_t length;
 
-    for (size_t i = 0; i < n; i += length) {
+    for (size_t i = ascii_words(p, n); i < n; i += length) {
         length = length_at(p + i, n - i);
         if (!length)
             return false;

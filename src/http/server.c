@@ -11,7 +11,8 @@
 #define ACCEPTS_IN_A_ROW 64
 #define BACKLOG 1024
 #define LATE_FEW 32
-#define LATE_NS 30000
+#define LATE_NS 100000
+#define LATE_MAX_NS 20000000u
 
 const HttpLimits http_limits_default = {
     .header_bytes = 64 * 1024,
@@ -57,9 +58,10 @@ static void on_late(uv_timer_t *timer)
 /*
  * Patient answers, such as watches. An event that many see is a write to the socket of each, which
  * costs some microseconds whatever it sends, and a burst of changes would be thousands of such
- * rounds. So a round to many is followed by a rest in proportion, LATE_NS for each, and what comes
- * meanwhile goes together in the next round. The first event is never late, and up to LATE_FEW
- * readers never wait.
+ * rounds. So a round to many is followed by a rest in proportion, LATE_NS for each but never more
+ * than LATE_MAX_NS, and what comes meanwhile goes together in the next round: a round takes about a
+ * fifth of its rest, so that events to many leave most of the loop to everybody else. The first
+ * event is never late, and up to LATE_FEW readers never wait.
  */
 static void flush_late(HttpServer *server)
 {
@@ -82,7 +84,7 @@ static void flush_late(HttpServer *server)
         n++;
     }
     if (n > LATE_FEW)
-        server->late_ns = now + n * LATE_NS;
+        server->late_ns = now + MIN_OF(n * LATE_NS, LATE_MAX_NS);
 }
 
 static void flush_all(HttpServer *server)

@@ -17,8 +17,15 @@ static int hex_digit(char c)
 static char *decode(Arena *arena, const char *text, size_t n, bool plus)
 {
     char *out = arena_alloc_raw(arena, n + 1, 1), *at = out;
+    size_t plain = n;
 
-    for (size_t i = 0; i < n; i++) {
+    /* Nearly all texts contain nothing to decode. */
+    if (memchr(text, '%', n) || (plus && memchr(text, '+', n)))
+        plain = 0;
+    else if (memchr(text, 0, n))
+        return NULL;
+    at = mempcpy(at, text, plain);
+    for (size_t i = plain; i < n; i++) {
         int high, low;
 
         if (text[i] == '+' && plus) {

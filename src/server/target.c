@@ -27,23 +27,24 @@ typedef struct Segments {
 
 static void cut(Arena *arena, const char *path, Segments *ret)
 {
-    size_t end = strlen(path);
-    const char *at;
+    size_t n = strlen(path), at, end;
+    const char *whole;
+    char *pieces;
 
-    while (end && path[end - 1] == '/')
-        end--;
-    at = path + strspn(path, "/");
-    *ret = (Segments){.n = 0};
-    if (at >= path + end)
-        return;
-    at = arena_strndup(arena, at, (size_t)(path + end - at));
-    while (*at && ret->n < SEGMENTS_MAX) {
-        size_t n = strcspn(at, "/");
-
-        ret->v[ret->n] = arena_strndup(arena, at, n);
-        ret->hole |= n == 0;
-        at += n + (at[n] == '/');
-        ret->behind[ret->n++] = at;
+    while (n && path[n - 1] == '/')
+        n--;
+    at = MIN_OF(strspn(path, "/"), n);
+    n -= at;
+    whole = arena_strndup(arena, path + at, n);
+    pieces = arena_strndup(arena, path + at, n);
+    ret->n = 0;
+    ret->hole = false;
+    for (at = 0; at < n && ret->n < SEGMENTS_MAX; at = end + 1) {
+        end = (size_t)(strchrnul(whole + at, '/') - whole);
+        pieces[end] = 0;
+        ret->v[ret->n] = pieces + at;
+        ret->hole |= end == at;
+        ret->behind[ret->n++] = whole + MIN_OF(end + 1, n);
     }
 }
 

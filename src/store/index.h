@@ -63,9 +63,19 @@ static inline StoreEntry *index_at(const Index *index, const IndexCursor *cursor
 static inline void index_prefetch(const Index *index, const IndexCursor *cursor)
 {
     const IndexChunk *chunk = index->chunks[cursor->chunk];
+    StoreEntry *const *at = chunk->entries + cursor->at;
+    size_t left = chunk->n - cursor->at;
 
-    if (cursor->at + 4 < chunk->n && chunk->entries[cursor->at + 2]->committed)
-        __builtin_prefetch(chunk->entries[cursor->at + 2]->committed->packed);
+    /* Each step asks for what the next one will read: entry, object, text. */
+    if (left > 12)
+        __builtin_prefetch(at[12]);
+    if (left > 8)
+        __builtin_prefetch(at[8]->committed);
+    if (left > 4 && at[4]->committed) {
+        __builtin_prefetch(at[4]->committed->packed);
+        __builtin_prefetch((const char *)at[4]->committed->packed + 64);
+        __builtin_prefetch((const char *)at[4]->committed->packed + 128);
+    }
 }
 /* Behind `entry`, which was the cursor's, even if others came or went since. `entry` itself must
  * still be there. */
