@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: what a maintainer types. Meson does the work.
-.PHONY: all check asan growth hostile fuzz format bench clean help
+.PHONY: all check unit asan growth hostile flakes fuzz format bench clean help
 all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
 	@scripts/test
+unit:           ## unit, wire and sim tests without sanitizers, in build-unit/ (90 s from scratch)
+	@scripts/test --unit-only
 asan:           ## unit, wire, sim, corpus and fault tests under ASan and UBSan, in build-asan/
 	@scripts/test --sanitize-only
 hostile:        ## every field of every kind, wrong in every way, by every verb and in every format (an hour)
 	@scripts/hostile
+flakes:         ## all suites ten times, idle and under load; names what failed (hours; ARGS="--runs 3 --suites unit")
+	@scripts/flakes $(ARGS)
 growth:         ## counts work for inputs that double, in build-growth/
 	@STEAD_TARGETS=growth scripts/build build-growth -Dcount_work=true -Doptimization=1
 	@PATH=/usr/bin:$$PATH meson test -C build-growth --no-rebuild --print-errorlogs
@@ -19,6 +23,6 @@ format:         ## format all C files
 bench:          ## the benchmarks, side by side where the peer is there
 	@bench/run
 clean:          ## remove the build folders
-	@rm -rf build build-asan build-fuzz build-growth
+	@rm -rf build build-asan build-unit build-fuzz build-growth
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"

@@ -8,7 +8,18 @@ sys.path.insert(0, os.path.dirname(__file__))
 import world as worlds  # noqa: E402
 
 
+def shares(item):
+    """Whether a test uses something that is made once for its file."""
+    return any(fixture.scope == "module" for found in item._fixtureinfo.name2fixturedefs.values() for fixture in found)
+
+
 def pytest_collection_modifyitems(items):
+    # With --dist loadgroup, tests of a file that share a world stay together in one process, and all others go wherever
+    # there is room. The shared ones come first, since they are the long ones.
+    for item in items:
+        if shares(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: not shares(item))
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="needs root: namespaces and mounts"))
