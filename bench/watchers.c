@@ -95,10 +95,20 @@ static bool read_all(Watch *watch)
     return SSL_get_error(watch->ssl, n) == SSL_ERROR_WANT_READ;
 }
 
+/* 0 for what is no number. */
+static long number(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    return *end ? 0 : n;
+}
+
 int main(int argc, char **argv)
 {
-    int port = argc == 5 ? atoi(argv[1]) : 0, n = argc == 5 ? atoi(argv[3]) : 0, left = n;
-    long events = argc == 5 ? atol(argv[4]) : 0;
+    int port = argc == 5 ? (int)number(argv[1]) : 0, n = argc == 5 ? (int)number(argv[3]) : 0;
+    int left = n;
+    long events = argc == 5 ? number(argv[4]) : 0;
     SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
     int poll = epoll_create1(EPOLL_CLOEXEC);
     Watch *watches;
