@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: what a maintainer types. Meson does the work.
-.PHONY: all check unit asan growth hostile flakes fuzz format bench clean help
+.PHONY: all check unit asan growth hostile flakes fuzz mutants format bench clean help
 all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
@@ -18,11 +18,14 @@ growth:         ## counts work for inputs that double, in build-growth/
 	@PATH=/usr/bin:$$PATH meson test -C build-growth --no-rebuild --print-errorlogs
 fuzz:           ## libFuzzer targets in build-fuzz/ (needs clang)
 	@CC=clang scripts/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+mutants:        ## breaks the code in 300 random places and lists what no test notices (docs/testing.md; an hour)
+	@nice -n 19 tools/mutate --seed 2026 --count 50 --out build-mutate/results \
+		src/control src/store src/codec src/server src/api src/node
 format:         ## format all C files
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
 bench:          ## the benchmarks, side by side where the peer is there
 	@bench/run
 clean:          ## remove the build folders
-	@rm -rf build build-asan build-unit build-fuzz build-growth
+	@rm -rf build build-asan build-unit build-fuzz build-growth build-mutate
 help:           ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "busybox.h"
 #include "fake_client.h"
 #include "image/image.h"
 #include "node/node.h"
@@ -68,7 +69,7 @@ typedef struct World {
 
 static bool usable(void)
 {
-    return geteuid() == 0 && file_exists("/usr/bin/busybox") && file_exists("/usr/bin/conmon") &&
+    return geteuid() == 0 && file_exists(BUSYBOX) && file_exists("/usr/bin/conmon") &&
            file_exists("/usr/bin/crun");
 }
 
@@ -136,7 +137,7 @@ static int setup(void **state)
     assert_int_equal(file_mkdir_all(bin, 0755), 0);
     assert_int_equal(file_mkdir_all(w->run, 0755), 0);
     assert_int_equal(file_mkdir_all(w->data, 0755), 0);
-    assert_int_equal(link("/usr/bin/busybox", target), 0);
+    assert_int_equal(busybox_copy_to(target), 0);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         make_link(names[i]);
     assert_int_equal(uv_loop_init(&w->loop), 0);
