@@ -20,7 +20,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-ADDRESS_SPACE = 8 << 30   # of a process; programs map more than they use
+ADDRESS_SPACE = 8 << 30   # of a process; programs map more than they use, and AddressSanitizer maps terabytes
 RESIDENT = 3 << 30        # of all processes
 FILE_SIZE = 1 << 30
 PROCESSES = 512
@@ -69,8 +69,11 @@ class Ended:
 class Sandbox:
     """Use it as a context: it owns a pids group while it lives. `kept` is a folder that programs see wherever it lies."""
 
-    def __init__(self, kept):
+    def __init__(self, kept, sanitize=False):
         self.kept = str(kept)
+        self.address_space = resource.RLIM_INFINITY if sanitize else ADDRESS_SPACE
+        self.environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1",
+                            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
         self.group = None
 
     def __enter__(self):
@@ -104,7 +107,7 @@ class Sandbox:
         begun = time.monotonic()
         with memory_file() as output, memory_file() as note:
             child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                                     env={**os.environ, "STEAD_MUTATE_NOTE": str(note.fileno()), **(environment or {})},
+                                     env={**self.environment, "STEAD_MUTATE_NOTE": str(note.fileno()), **(environment or {})},
                                      pass_fds=[note.fileno()], preexec_fn=lambda: self._limit(cpu))
             limit = self._wait(child, begun + seconds)
             status = child.wait()
@@ -121,7 +124,7 @@ class Sandbox:
         if self.group:
             (self.group / "cgroup.procs").write_text(str(os.getpid()))
         resource.setrlimit(resource.RLIMIT_CPU, (max(1, round(cpu)), max(1, round(cpu)) + 2))
-        for what, most in ((resource.RLIMIT_AS, ADDRESS_SPACE),
+        for what, most in ((resource.RLIMIT_AS, self.address_space),
                            (resource.RLIMIT_FSIZE, FILE_SIZE), (resource.RLIMIT_CORE, 0)):
             resource.setrlimit(what, (most, most))
 

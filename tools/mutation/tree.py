@@ -22,6 +22,8 @@ ENVIRONMENT = {**os.environ, "PATH": "/usr/bin:" + os.environ.get("PATH", "/bin"
 COVER = "-fsanitize-coverage=trace-pc"
 TEXT_ONLY = ["-O2", "-g0"]  # of the object that shows whether a change is one: what a release is built with
 
+SUITE_FOLDERS = {"sim": "control"}
+
 
 class BuildError(Exception):
     """The unmutated tree does not build."""
@@ -34,7 +36,7 @@ class Test:
     command: list
     environment: dict
     program: pathlib.Path
-    folder: str  # of src/ that it is a unit test of, "" where it is none
+    folder: str  # of src/ that it is about, "" where it is about more than one
 
 
 def call(argv, cwd=None):
@@ -45,11 +47,12 @@ def call(argv, cwd=None):
 
 
 class Tree:
-    def __init__(self, checkout, folder):
+    def __init__(self, checkout, folder, sanitize=False):
         self.checkout = pathlib.Path(checkout).resolve()
         self.folder = pathlib.Path(folder).resolve()
         self.source = self.folder / "tree"
         self.build = self.source / "build"
+        self.sanitize = sanitize
         self._links = {}
         self._plain = {}
 
@@ -89,9 +92,11 @@ class Tree:
         call(["gcc", "-O2", "-fPIC", "-D_GNU_SOURCE", "-c", HERE / "reach.c", "-o", reach])
         if (self.build / "build.ninja").exists():
             return
-        options = ["-Doptimization=0", "-Ddebug=true", "-Db_lundef=false", f"-Dc_args=-g1 {COVER}", f"-Dc_link_args={reach}"]
+        options = [f"-Doptimization={int(self.sanitize)}", "-Ddebug=true", "-Db_lundef=false", f"-Dc_args=-g1 {COVER}", f"-Dc_link_args={reach}"]
         if (self.source / "meson_options.txt").exists() and "fault_points" in (self.source / "meson_options.txt").read_text():
             options.append("-Dfault_points=true")
+        if self.sanitize:
+            options.append("-Db_sanitize=address,undefined")
         if shutil.which("mold"):
             ENVIRONMENT["CC_LD"] = "mold"
         call(["meson", "setup", self.build, self.source, *options])
@@ -108,7 +113,7 @@ class Tree:
                 continue  # a script: it does not run what is mutated
             parts = program.relative_to(self.build).parts
             tests.append(Test(entry["name"], suite, entry["cmd"], entry["env"], program,
-                              parts[2] if parts[:2] == ("tests", "unit") else ""))
+                              parts[2] if parts[:2] == ("tests", "unit") else SUITE_FOLDERS.get(suite, "")))
             targets.update(name for target in entry["depends"] for name in outputs.get(target, []))
         call(["ninja", "-C", self.build, *sorted(os.path.relpath(target, self.build) for target in targets)])
         for test in tests:
@@ -192,7 +197,7 @@ class Workplace:
                 skip = False
             elif word in ("-MQ", "-MF", "-o"):
                 skip = True
-            elif plain and (word in (COVER, "-DFAULT_POINTS") or re.fullmatch(r"-O.|-g.?", word)):
+            elif plain and (word in (COVER, "-DFAULT_POINTS") or re.fullmatch(r"-O.|-g.?|-fsanitize=\S+", word)):
                 pass
             else:
                 argv.append(word)

@@ -9,9 +9,12 @@ from mutation.tree import TEXT_ONLY, Workplace
 
 FAILED_CASE = re.compile(r"\[  FAILED  \] (?:.*: )?(\w+)$", re.M)
 
+LONG = 5  # seconds of processor time
+
 
 class Trial:
-    def __init__(self, tree, sandbox, reach, tests):
+    def __init__(self, tree, sandbox, reach, tests, thorough=False):
+        self.thorough = thorough
         self.tree = tree
         self.sandbox = sandbox
         self.reach = reach
@@ -37,7 +40,7 @@ class Trial:
                 mutant.status = "equivalent"
                 return True
             line = self.reach.line_with_code(mutant.file, *self._lines(mutant))
-            names = self.reach.reaching(mutant.file, line)
+            names = [name for name in self.reach.reaching(mutant.file, line) if self._is_worth_it(mutant.file, name)]
             mutant.reached = len(names)
             mutant.status = "survived"
             if not names:
@@ -58,10 +61,15 @@ class Trial:
                       if text.splitlines()[number - 1].startswith("{")), 1)
         return first, mutant.line
 
+    def _is_near(self, file, name):
+        return bool(self.tests[name].folder) and file.startswith(f"src/{self.tests[name].folder}/")
+
+    def _is_worth_it(self, file, name):
+        """A long test that only happens to use a file would be most of the cost of a survivor, and kill next to nothing."""
+        return self.thorough or self.reach.tests[name]["cpu"] <= LONG or self._is_near(file, name)
+
     def _order(self, file, name):
-        """Tests of the file's own folder first, then the quick ones."""
-        near = self.tests[name].folder and file.startswith(f"src/{self.tests[name].folder}/")
-        return (not near, self.reach.tests[name]["cpu"])
+        return not self._is_near(file, name), self.reach.tests[name]["cpu"]
 
     def _kills(self, mutant, name, shown):
         test, usual = self.tests[name], self.reach.tests[name]
