@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/strbuf.h"
 #include "store/store.h"
 

@@ -2,6 +2,7 @@
 #include "api/version.h"
 #include "base/fault.h"
 #include "cli/command.h"
+#include "daemon/commands.h"
 
 /* clang-format off */
 static const Command commands[] = {

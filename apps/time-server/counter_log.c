@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "counter_internal.h"
 
 static int log_read(Counter *counter, int fd, Err *reterr)

@@ -26,7 +26,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/fault.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "counter_internal.h"
 
 /* ---- formats ---- */

@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "base/timefmt.h"
 #include "config.h"
 #include "http/http.h"

@@ -20,7 +20,7 @@
 #ifndef TIME_SERVER_VISITS_H
 #define TIME_SERVER_VISITS_H
 
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "config.h"
 #include "counter.h"
 

@@ -8,7 +8,7 @@
 #define API_CRON_H
 
 #include "base/arena.h"
-#include "base/zone.h"
+#include "base/time/zone.h"
 
 typedef struct CronSchedule {
     /* Bit n: n fits. The top bit: all do. */

@@ -16,6 +16,14 @@ Object *object_new(const Kind *kind)
     return o;
 }
 
+Object *object_of(const Kind *kind, const void *value)
+{
+    Object *object = object_new(kind);
+
+    type_copy(kind->type, &object->arena, object->value, value);
+    return object;
+}
+
 Object *object_copy(const Object *object)
 {
     Object *o = mem_new_type(Object);

@@ -57,6 +57,8 @@ struct ObjectPool {
 Object *object_new(const Kind *kind);      /* zeroed value, one reference */
 Object *object_copy(const Object *object); /* deep, not sealed, revision kept, one reference */
 Object *object_ref(Object *object);
+/* An object of the kind whose value is a deep copy. */
+Object *object_of(const Kind *kind, const void *value);
 Object *object_unref(Object *object); /* NULL is fine; returns NULL */
 static inline void object_unrefp(Object **object)
 {

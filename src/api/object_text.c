@@ -7,7 +7,7 @@
  * given it, and the packed text has it too.
  */
 #include "api/object.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 static const char *const ignored[] = {"apiVersion", "kind", NULL};
 

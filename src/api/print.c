@@ -4,7 +4,7 @@
 #include "api/print.h"
 
 #include "api/selector.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 enum {
     MINUTE = 60,

@@ -6,7 +6,7 @@
 #include "api/selector.h"
 #include "api/generated.h"
 #include "api/object.h"
-#include "api/validate.h"
+#include "api/text_check.h"
 #include "base/vec.h"
 
 /* ---- parsing ---- */

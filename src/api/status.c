@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/status.h"
 #include "api/generated.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 /* clang-format off */
 static const StatusReasonInfo reasons[] = {

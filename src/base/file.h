@@ -1,34 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files and folders. All descriptors are close-on-exec. */
-#ifndef BASE_FILE_H
-#define BASE_FILE_H
-
-#include <sys/types.h>
-
-#include "base/base.h"
-
-/* The whole file, NUL added behind it; -EFBIG if it has more than limit bytes. The caller frees. */
-int file_read(const char *path, size_t limit, char **ret, size_t *ret_n);
-/* The same of an open file, from where it stands. */
-int file_read_fd(int fd, size_t limit, char **ret, size_t *ret_n);
-/* All n bytes. */
-int file_write_fd(int fd, const void *bytes, size_t n);
-/* path.tmp-XXXX, fsync, rename, fsync of the folder: old or new, never half. */
-int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
-/* The same unless the file has this content and mode already: needs no room then. */
-int file_write_changed(const char *path, const void *p, size_t n, mode_t mode);
-/* As file_write_atomic without fsync, for run-time state that a reboot voids anyway. */
-int file_replace(const char *path, const void *p, size_t n, mode_t mode);
-/* Makes durable what lies in the folder, files not folders: many are cheaper at once than each
- * alone. */
-int file_sync_folder(const char *path);
-/* Puts path in place of another, durably. */
-int file_rename(const char *from, const char *to);
-int file_mkdir_all(const char *path, mode_t mode); /* like mkdir -p */
-int file_mkdir_for(const char *path, mode_t mode); /* the folder that path lies in */
-/* Like rm -rf, but never goes through a mount: one on the way, bind mounts too, is the error
- * -EXDEV. Missing is fine. */
-int file_remove_tree(const char *path);
-bool file_exists(const char *path);
-
-#endif
+/* Where this header was; for sources that still include it from here. */
+#include "base/files/file.h"

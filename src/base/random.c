@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sys/random.h>
 
-#include "base/clock.h"
+#include "base/random.h"
 
 static uint64_t rotl(uint64_t x, int k)
 {

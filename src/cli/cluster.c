@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <strings.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/time/clock.h"
 #include "base/vec.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 /* ---- which one ---- */
 

@@ -105,9 +105,9 @@ typedef struct Command {
 int options_parse(const Command *command, int argc, char **argv, Options *ret);
 /* Those of the groups. */
 void options_print_help(FILE *out, unsigned groups);
-/* The port of --listen, and its address; 0 or err. */
 /* "10Gi" of the option of that name, as Kubernetes writes sizes; at least `least`. */
 int options_size(const char *name, const char *text, int64_t least, int64_t *ret, Err *reterr);
+/* The port of --listen, and its address; 0 or err. */
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
 /* What a running server was started with: a line "--option value" each. */
 void options_print_local(const Options *options, StrBuf *out);
@@ -122,13 +122,8 @@ void options_print_differences(Options *options, const char *lines, StrBuf *out)
 const char **options_argv(Options *options, const char *program, const char *command,
                           const char *extra);
 
-int command_server(const char *program, Options *options);
-int command_up(const char *program, Options *options);
-int command_down(const char *program, Options *options);
-int command_restart(const char *program, Options *options);
-int command_status(const char *program, Options *options);
-int command_reset(const char *program, Options *options);
-int command_image(const char *program, Options *options);
+/* ---- the commands, each in a file of its name in cli/commands/ (describe: cli/describe/command.c) ---- */
+
 int command_service(const char *program, Options *options);
 int command_get(const char *program, Options *options);
 int command_describe(const char *program, Options *options);
@@ -139,7 +134,6 @@ int command_exec(const char *program, Options *options);
 int command_scale(const char *program, Options *options);
 int command_rollout(const char *program, Options *options);
 int command_events(const char *program, Options *options);
-int command_demo(const char *program, Options *options);
 int command_completion(const char *program, Options *options);
 int command_version(const char *program, Options *options);
 int command_help(const char *program, Options *options);

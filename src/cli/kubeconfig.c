@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "cli/kubeconfig.h"
 #include "codec/base64.h"
-#include "codec/yaml.h"
+#include "codec/yaml/yaml.h"
 
 #define KUBECONFIG_MAX (4 * 1024 * 1024)
 

@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
-#include "codec/yaml.h"
+#include "base/files/file.h"
+#include "codec/yaml/yaml.h"
 
 #define MANIFEST_MAX (64u * 1024 * 1024)
 

@@ -2,13 +2,13 @@
 #include <pwd.h>
 #include <sys/utsname.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/ip.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "cli/command.h"
 #include "codec/quantity.h"
-#include "net/net.h"
 
 typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_LIST } OptionForm;
 

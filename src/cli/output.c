@@ -2,8 +2,8 @@
 #include "cli/output.h"
 
 #include "base/vec.h"
-#include "codec/json.h"
-#include "codec/yaml.h"
+#include "codec/json/json.h"
+#include "codec/yaml/yaml.h"
 
 typedef struct Member {
     yyjson_val *key, *value;

@@ -253,6 +253,7 @@ bool type_field_empty(const Field *field, const void *at);
 bool type_field_zero(const Field *field,
                      const void *at); /* nothing set: empty, or a struct with nothing in it */
 bool type_zero(const Type *type, const void *value);
-void type_default(const Type *type, Arena *arena, void *value); /* table defaults, whole tree */
+/* Table defaults, whole tree: json/defaults.c. */
+void type_default(const Type *type, Arena *arena, void *value);
 
 #endif

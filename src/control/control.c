@@ -7,8 +7,8 @@
  * the reconcile and free themselves when the answer comes, so that nothing of a stopped controller
  * is touched.
  */
+#include "base/observe/turn.h"
 #include "base/strmap.h"
-#include "base/turn.h"
 #include "base/vec.h"
 #include "codec/type.h"
 #include "control/controller.h"
@@ -397,14 +397,6 @@ Object *reconcile_object(Reconcile *reconcile, const Kind *kind)
 
     if (object)
         reconcile_hold(reconcile, object);
-    return object;
-}
-
-Object *object_of(const Kind *kind, const void *value)
-{
-    Object *object = object_new(kind);
-
-    type_copy(kind->type, &object->arena, object->value, value);
     return object;
 }
 

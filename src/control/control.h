@@ -11,7 +11,7 @@
 #define CONTROL_CONTROL_H
 
 #include "api/client.h"
-#include "base/clock.h"
+#include "base/time/clock.h"
 
 typedef struct Control Control; /* all controllers of one server */
 
@@ -66,18 +66,5 @@ unsigned workqueue_done(WorkQueue *queue, const char *key, WorkResult result,
                         int64_t again_after_ns);
 /* Has the metrics workqueue_* of this name from here on. */
 void workqueue_set_name(WorkQueue *queue, const char *name);
-
-/* Events (the API kind), folded: the same reason, object and message count up instead of piling up;
- * spam is limited. */
-typedef struct EventRecorder EventRecorder;
-EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random,
-                                  const char *component, const char *host);
-EventRecorder *event_recorder_free(EventRecorder *recorder);
-/* type: "Normal" or "Warning" */
-void event_record(EventRecorder *recorder, const Object *about, const char *type,
-                  const char *reason, const char *format, ...) _printf_(5, 6);
-void event_record_field(EventRecorder *recorder, const Object *about, const char *field_path,
-                        const char *type, const char *reason, const char *format, ...)
-    _printf_(6, 7);
 
 #endif

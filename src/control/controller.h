@@ -14,10 +14,12 @@
 #define CONTROL_CONTROLLER_H
 
 #include "api/client.h"
+#include "api/time.h"
 #include "base/arena.h"
 #include "base/list.h"
 #include "control/control.h"
 #include "control/object_index.h"
+#include "view/events.h"
 
 typedef struct Controller Controller;
 typedef struct Reconcile Reconcile;
@@ -114,16 +116,5 @@ ObjectList control_owned(Reconcile *reconcile, const Kind *kind, const ObjectMet
 /* Objects of a kind in a namespace (NULL: all), each passed by reference to what is still in the
  * store. A look at all there is: for few kinds, or what must be looked at anyway. */
 ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const char *ns);
-
-/* An object of the kind whose value is a deep copy. */
-Object *object_of(const Kind *kind, const void *value);
-static inline Time time_from_ns(int64_t ns)
-{
-    return (Time){.seconds = ns / NS_PER_SEC, .nanos = (int32_t)(ns % NS_PER_SEC), .set = true};
-}
-static inline Time time_seconds_from_ns(int64_t ns)
-{
-    return (Time){.seconds = ns / NS_PER_SEC, .set = true};
-}
 
 #endif

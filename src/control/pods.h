@@ -14,6 +14,8 @@
 #include "control/controller.h"
 
 #define PODS_BURST 500 /* created or deleted in one pass */
+/* On the pods of a Job, until the Job's status has counted them. */
+#define JOB_FINALIZER "batch.kubernetes.io/job-tracking"
 
 typedef enum PodActionType {
     POD_ADOPT,   /* value: the new Pod */
@@ -72,6 +74,15 @@ static inline bool pod_is_active(const Pod *pod)
     return !str_equal(pod->status.phase, "Succeeded") && !str_equal(pod->status.phase, "Failed") &&
            !pod->metadata.deletion_timestamp.set;
 }
+
+static inline bool job_tracks(const Pod *pod)
+{
+    return meta_has_finalizer(&pod->metadata, JOB_FINALIZER);
+}
+
+/* Which of two pods goes first where there are too many: negative, the first. Pods go first that are worth least: not
+ * placed, not running, not ready, cheap, ready only recently, often restarted, young. */
+int pod_compare_worth(const Pod *a, const Pod *b, int64_t now_ns);
 
 /* A count, or a percentage of the total. */
 int64_t scaled_value(const IntOrString *v, int64_t total, bool round_up, int64_t otherwise);

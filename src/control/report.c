@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line and a count for each reconcile; see report.h. */
 #include "base/log.h"
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 #include "control/report.h"
 
 typedef enum Outcome { OUTCOME_SUCCESS, OUTCOME_AGAIN, OUTCOME_ERROR, OUTCOMES } Outcome;

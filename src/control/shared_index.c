@@ -2,8 +2,8 @@
 /* The keys under which controllers look for objects of each kind; see object_index.h. */
 #include "api/object.h"
 #include "control/controllers.h"
-#include "control/job_plan.h"
 #include "control/object_index.h"
+#include "control/pods.h"
 
 static void index_term(const PodAffinityTerm *term, const char *ns, const Requirement *r,
                        IndexKeys *keys)

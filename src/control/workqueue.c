@@ -13,7 +13,7 @@
  *
  * - One turn of the loop processes at most KEYS_PER_TURN keys and stops after TURN_NS. The rest
  *   waits until the loop has polled for I/O (the clock does not fire a timer that was started
- *   while timers fire, see base/clock.c).
+ *   while timers fire, see base/time/clock.c).
  * - Whatever is added from inside of process() is a requeue: a controller has asked for it, no
  *   change in the cluster has. The first requeue of a key is immediate; each further one doubles
  *   the delay, until a run of the key makes progress or an event adds it. This holds for a key
@@ -21,7 +21,7 @@
  *   of DEADLINE_NS or more is a deadline and is kept as it is.
  */
 #include "base/list.h"
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 #include "base/strmap.h"
 #include "control/control.h"
 

@@ -12,7 +12,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 #include "dns/dns.h"
 #include "dns/forward.h"
 

@@ -2,11 +2,11 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/ip.h"
 #include "base/list.h"
+#include "base/time/clock.h"
 #include "dns/forward.h"
-#include "net/net.h"
 
 #define SERVERS_MAX 3
 #define TRIES_MAX (2 * SERVERS_MAX)

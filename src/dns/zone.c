@@ -18,10 +18,10 @@
 #include <ctype.h>
 #include <ldns/ldns.h>
 
+#include "base/ip.h"
 #include "base/strbuf.h"
-#include "control/service_view.h"
 #include "dns/dns.h"
-#include "net/net.h"
+#include "view/service.h"
 
 #define TTL 5
 #define UDP_SIZE_PLAIN 512

@@ -20,7 +20,7 @@
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/error.h"
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 
 struct uv_loop_s;
 struct ssl_ctx_st;

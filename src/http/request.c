@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A request's life and the handler's functions on it. See internal.h for who frees when. */
-#include "base/turn.h"
+#include "base/observe/turn.h"
 #include "http/internal.h"
 
 /* Free requests kept for the next ones. */

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/fault.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "image/plan.h"
 
 /* A layer on top of certain others: the same tar on top of different ones is two of these. */

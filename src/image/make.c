@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <yyjson.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/strbuf.h"
 #include "base/timefmt.h"
 #include "base/vec.h"

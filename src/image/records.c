@@ -3,8 +3,8 @@
 #include <dirent.h>
 #include <yyjson.h>
 
-#include "base/file.h"
-#include "codec/json.h"
+#include "base/files/file.h"
+#include "codec/json/json.h"
 #include "image/internal.h"
 
 ImageRecord *image_record_free(ImageRecord *record)

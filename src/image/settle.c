@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "base/beneath.h"
+#include "base/files/beneath.h"
 #include "image/internal.h"
 
 static bool is_opaque(int fd)

@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "image/plan.h"
 
 #define IMPORT_BYTES_MAX (UINT64_C(64) << 30)

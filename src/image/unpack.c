@@ -3,7 +3,7 @@
  * One layer, a tar made by a stranger, into a folder that overlayfs can use as a lower one.
  *
  * No entry reaches out of the folder: ".." in a name is refused, and the parent of every entry is
- * opened through base/beneath.h, so that symbolic links in the layer lead nowhere else. The last
+ * opened through base/files/beneath.h, so that symbolic links in the layer lead nowhere else. The last
  * component is never followed. Whiteouts become what overlayfs understands: ".wh.x" a character device 0/0,
  * ".wh..wh..opq" the xattr trusted.overlay.opaque on its folder. Of the layer's own xattrs only
  * security.capability and user.* are taken: trusted.overlay.* would let it redirect lookups.
@@ -18,7 +18,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "base/beneath.h"
+#include "base/files/beneath.h"
 #include "image/internal.h"
 
 #define PIECE (64u << 10)

@@ -20,7 +20,7 @@
 
 #include "base/arena.h"
 #include "base/fault.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/process.h"
 #include "base/strmap.h"
 #include "base/vec.h"

@@ -13,15 +13,12 @@
 
 #include "base/base.h"
 #include "base/error.h"
+#include "base/ip.h"
 
 struct uv_loop_s;
 
 typedef struct Net Net;
 
-typedef struct Cidr4 {
-    uint32_t base; /* host order */
-    int bits;
-} Cidr4;
 /* What of a service port (`key`, see below) is left out, and why. */
 typedef void (*NetProblem)(void *data, const char *key, const char *text);
 
@@ -102,17 +99,5 @@ void net_service_sync_done(Net *net);
  * address stays as long as it was added more often than removed. */
 int net_address_add(Net *net, const char *address, Err *reterr);
 int net_address_remove(Net *net, const char *address, Err *reterr);
-
-/* ---- small parsers, tested on their own ---- */
-int cidr4_parse(const char *text, Cidr4 *ret);
-bool cidr4_contains(Cidr4 cidr, uint32_t address);
-int ip4_parse(const char *text, uint32_t *ret);
-/* "10.0.0.0/8,192.0.2.0/24"; at most max ranges. 1: that is no list of ranges. */
-int cidr4_parse_list(const char *text, size_t max, Cidr4 *ret, size_t *ret_n);
-bool cidr4_overlap(Cidr4 a, Cidr4 b);
-void ip4_print(uint32_t address, char buf[static 16]);
-bool ip_valid(const char *text); /* v4 or v6 */
-/* One of the machine's own interfaces has it now. */
-bool ip4_is_local(uint32_t address);
 
 #endif

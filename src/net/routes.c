@@ -5,7 +5,7 @@
  */
 #include <arpa/inet.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "net/net.h"
 
 #define ROUTES_MAX (16 * 1024 * 1024) /* bytes: a full table of the internet has a million routes */

@@ -14,9 +14,9 @@
 #include <uv.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/format.h"
 #include "base/strmap.h"
+#include "base/time/clock.h"
 #include "base/vec.h"
 #include "net/table.h"
 

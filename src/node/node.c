@@ -9,12 +9,12 @@
 #include <sys/prctl.h>
 #include <linux/capability.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/log.h"
 #include "http/http.h"
-#include "node/agent.h"
-#include "node/mounts.h"
-#include "node/storage.h"
+#include "node/pod/agent.h"
+#include "node/pod/disk_eviction.h"
+#include "node/volume/mounts.h"
 
 /* ---- pods ---- */
 

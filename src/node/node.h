@@ -11,11 +11,11 @@
 
 #include "api/client.h"
 #include "api/streams.h"
-#include "base/clock.h"
 #include "base/error.h"
-#include "control/control.h"
+#include "base/time/clock.h"
 #include "image/image.h"
 #include "net/net.h"
+#include "view/events.h"
 
 struct uv_loop_s;
 
@@ -40,7 +40,8 @@ typedef struct NodeOptions {
     const char *root_ca_pem;
     const char *helper_dir; /* where our helper programs lie */
     int64_t pids_limit;     /* processes and threads of a pod; 0: POD_PIDS_LIMIT */
-    int64_t disk_reserve; /* of the data's file system, for the machine itself; -1: see storage.h */
+    int64_t
+        disk_reserve; /* of the data's file system, for the machine itself; -1: see pod/disk_eviction.h */
     /* A token for a pod's ServiceAccount (projected volume); NULL where it cannot be. */
     char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
                         const char *audience, int64_t lifetime_seconds);

@@ -12,10 +12,10 @@
 
 #include "api/quantity.h"
 #include "api/version.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "node/agent.h"
+#include "node/pod/agent.h"
 
 #define LEASE_NAMESPACE "kube-node-lease"
 

@@ -7,11 +7,11 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
-#include "node/agent.h"
-#include "node/mounts.h"
-#include "node/strays.h"
-#include "node/volume_disk.h"
+#include "base/files/file.h"
+#include "node/pod/agent.h"
+#include "node/runtime/strays.h"
+#include "node/volume/disk.h"
+#include "node/volume/mounts.h"
 
 static void each_folder(const char *path, void (*each)(const char *path))
 {

@@ -2,9 +2,9 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
-#include "control/control.h"
-#include "control/service_view.h"
 #include "node/service_proxy.h"
+#include "view/events.h"
+#include "view/service.h"
 
 #define RETRY_FIRST NS_PER_SEC
 #define RETRY_MOST (60 * NS_PER_SEC)

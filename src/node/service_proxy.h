@@ -18,7 +18,7 @@
 #define NODE_SERVICE_PROXY_H
 
 #include "api/client.h"
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "net/net.h"
 
 typedef struct ServiceProxyOptions {

@@ -7,9 +7,9 @@
 #include <sys/statvfs.h>
 #include <yyjson.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/timefmt.h"
-#include "node/agent.h"
+#include "node/pod/agent.h"
 
 typedef struct Summary {
     yyjson_mut_doc *doc;

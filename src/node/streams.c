@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logs, exec, attach and connections to ports for the server (api/streams.h): finds the container,
  * refuses in kubelet's words, hands over. */
-#include "base/file.h"
-#include "node/agent.h"
+#include "base/files/file.h"
+#include "node/pod/agent.h"
 
 static NodeAgent *agent_of(PodStreams *streams)
 {

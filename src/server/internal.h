@@ -11,15 +11,15 @@
 #define SERVER_INTERNAL_H
 
 #include "api/generated.h"
-#include "api/validate.h"
+#include "api/validate/validate.h"
 #include "api/version.h"
 #include "base/list.h"
 #include "base/strmap.h"
 #include "base/text_map.h"
 #include "base/utf8.h"
 #include "base/vec.h"
-#include "codec/fieldset.h"
-#include "codec/json.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
 #include "server/server.h"
 
 typedef struct User User;
@@ -364,13 +364,18 @@ int patch_object(Write *write, const char *content_type, const Object *object, B
                  Object **ret);
 /* The type that a Content-Type names; positive: none. */
 int patch_type_of(const char *content_type, PatchType *ret);
+/* For subresources that change an object by way of another type. A write that ends in `done`; the body as an object of the
+ * kind, which names the one in the path and no other (0 or a reason); and a done that answers with success or refusal. */
+Write *subresource_start(Call *call, void (*done)(Write *write));
+int subresource_decode(Call *call, const Kind *kind, Object **ret, Write *write);
+void subresource_answer(Write *write);
 /* Of a Pod: object is a Binding, or an Eviction. */
 void write_binding(Write *write, const Object *binding);
 void write_eviction(Write *write, const Object *eviction);
 /* The second half of update and patch: before and object are set. */
 void write_update_from(Write *write);
 
-/* ---- managed fields: managed.c ---- */
+/* ---- managed fields: server/write/managed_fields.c ---- */
 
 /* Notes in object's metadata who changed what against before (NULL: a create). */
 /* Could a client mean this list? */
@@ -385,7 +390,7 @@ FieldSet *last_applied_owns(Write *write, const Object *live);
 void last_applied_refresh(Write *write, Object *object, yyjson_val *applied);
 bool managed_same(const Object *a, const Object *b); /* equal but for times in managedFields */
 
-/* ---- admission: admission.c, serviceaccount.c, service_ip.c, priority.c ---- */
+/* ---- admission: admission.c, server/admission/service_account.c, service_ip.c, priority.c ---- */
 
 /* Completes and checks what only the server can, before validation. 0 or a reason. */
 int admission_create(Write *write);

@@ -4,11 +4,11 @@
  * paths that are no resources, and the kinds of the registry; discovery is printed from the same
  * rows.
  *
- * target.c reads what the request is about, authorization is asked exactly that, and only then is
+ * request/target.c reads what the request is about, authorization is asked exactly that, and only then is
  * the same target looked up here.
  */
-#include "server/body.h"
-#include "server/openapi.h"
+#include "server/docs/openapi.h"
+#include "server/write/body.h"
 
 /* ---- tables ---- */
 

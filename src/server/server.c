@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life, and the objects that every cluster has from its first second. */
 #include "base/log.h"
-#include "server/body.h"
-#include "server/rbac.h"
+#include "server/auth/rbac.h"
+#include "server/write/body.h"
 
 /* ---- what is there from the start ---- */
 

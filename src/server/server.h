@@ -10,9 +10,9 @@
 
 #include "api/client.h"
 #include "api/streams.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/time/clock.h"
 #include "http/http.h"
 #include "store/store.h"
 

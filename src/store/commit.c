@@ -17,7 +17,7 @@
  * A synchronous engine has no thread: the idle handle commits and delivers.
  */
 #include "base/log.h"
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 #include "base/strmap.h"
 #include "store/internal.h"
 

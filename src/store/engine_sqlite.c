@@ -33,9 +33,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
 #include "base/fault.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/time/clock.h"
 #include "base/vec.h"
 #include "store/engine.h"
 #include "store/folder.h"

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "store/folder.h"
 
 /* Once it is given up, a checkpoint has to succeed, for which the database may grow by all that is

@@ -8,7 +8,7 @@
  * and packed here, and stays as it is in the engine until the object changes.
  */
 #include "base/strmap.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 #include "store/internal.h"
 
 static const char *const ignored[] = {"apiVersion", "kind", NULL};

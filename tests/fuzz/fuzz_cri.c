@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A container's log: what a container writes ends up in these lines. */
-#include "node/logs.h"
+#include "node/runtime/logs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

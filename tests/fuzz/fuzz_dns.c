@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any packet gets an answer, a forward or nothing, and never more than the limit. */
-#include "codec/json.h"
+#include "codec/json/json.h"
 #include "dns/dns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

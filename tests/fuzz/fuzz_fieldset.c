@@ -2,8 +2,8 @@
 /* Sets that parse print in a form that parses to the same set; documents that are applied can be
  * merged. */
 #include "api/object.h"
-#include "codec/fieldset.h"
-#include "codec/json.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
  */
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "image/image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,8 +2,8 @@
 /* Patches on a Pod: whatever comes out can be decoded or refused, and is not deeper than JSON may
  * be. */
 #include "api/object.h"
-#include "codec/json.h"
-#include "codec/patch.h"
+#include "codec/json/json.h"
+#include "codec/patch/patch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

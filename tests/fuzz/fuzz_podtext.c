@@ -3,9 +3,9 @@
  * The first byte is the length of the key that is looked for. */
 #include <yyjson.h>
 
-#include "node/env_file.h"
-#include "node/resolvconf.h"
-#include "node/seccomp.h"
+#include "node/env/env_file.h"
+#include "node/env/resolvconf.h"
+#include "node/runtime/seccomp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

@@ -2,8 +2,8 @@
 /* What decodes into an object is written as protobuf and as JSON that both give the same object
  * back. */
 #include "api/object.h"
-#include "codec/json.h"
-#include "codec/protobuf.h"
+#include "codec/json/json.h"
+#include "codec/protobuf/protobuf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

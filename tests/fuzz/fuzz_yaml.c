@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Documents that are read are printed as YAML that reads the same. */
-#include "codec/json.h"
-#include "codec/yaml.h"
+#include "codec/json/json.h"
+#include "codec/yaml/yaml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
  */
 #include <dirent.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 
 #define FILE_LIMIT (16 * 1024 * 1024)
 #define CHANGES 64

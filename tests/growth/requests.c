@@ -19,9 +19,9 @@
 #include "api/generated.h"
 #include "api/object.h"
 #include "base/strmap.h"
-#include "codec/fieldset.h"
-#include "codec/json.h"
-#include "codec/protobuf.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
+#include "codec/protobuf/protobuf.h"
 #include "spots.h"
 #include "work.h"
 

@@ -2,7 +2,7 @@
 #include "spots.h"
 
 #include "api/generated.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 #define NAME "a%07zu"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/fieldset.h"
-#include "codec/json.h"
-#include "codec/protobuf.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
+#include "codec/protobuf/protobuf.h"
 #include "hostile.h"
 
 /* ---- objects ---- */

@@ -5,9 +5,9 @@
  * status is written back so that controllers see pods that are ready and pods that have ended.
  */
 #include "hostile.h"
-#include "node/admit.h"
-#include "node/agent.h"
-#include "node/container_spec.h"
+#include "node/pod/agent.h"
+#include "node/pod/admit.h"
+#include "node/pod/container_spec.h"
 #include "node/service_proxy.h"
 
 /* ---- images: one that everybody has ---- */

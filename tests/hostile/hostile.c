@@ -17,7 +17,7 @@
 
 #include "base/strmap.h"
 #include "base/vec.h"
-#include "codec/yaml.h"
+#include "codec/yaml/yaml.h"
 #include "hostile.h"
 
 #if defined(__SANITIZE_ADDRESS__)

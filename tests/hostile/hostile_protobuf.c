@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/timefmt.h"
-#include "codec/protobuf.h"
+#include "codec/protobuf/protobuf.h"
 #include "hostile.h"
 
 enum { WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES };

@@ -16,11 +16,11 @@
 #define TESTS_SIM_H
 
 #include "api/client.h"
-#include "base/clock.h"
 #include "base/strmap.h"
+#include "base/time/clock.h"
 #include "base/vec.h"
 #include "control/control.h"
-#include "control/statefulset_plan.h"
+#include "control/statefulset/plan.h"
 #include "server/server.h"
 #include "store/store.h"
 

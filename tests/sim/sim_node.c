@@ -9,8 +9,8 @@
 
 #include "api/object.h"
 #include "api/quantity.h"
-#include "control/pod.h"
-#include "control/volume.h"
+#include "control/volume/volume.h"
+#include "view/pod.h"
 
 static Time now(World *world)
 {

@@ -3,7 +3,7 @@
 #include "sim.h"
 
 #include "api/object.h"
-#include "control/pod.h"
+#include "view/pod.h"
 
 static const char *set_name(World *world)
 {

@@ -9,7 +9,7 @@
 #include <uv.h>
 #include <yyjson.h>
 
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "http/http.h"
 #include "server/server.h"
 #include "store/store.h"

@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <uv.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "http/http.h"
 
 static char answer[1024];

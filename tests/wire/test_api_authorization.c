@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "api_harness.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/format.h"
 #include "base/strbuf.h"
 #include "server/internal.h"

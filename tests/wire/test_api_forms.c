@@ -9,7 +9,7 @@
 #include "api/status.h"
 #include "api_harness.h"
 #include "base/strbuf.h"
-#include "codec/protobuf.h"
+#include "codec/protobuf/protobuf.h"
 
 #define CM "/api/v1/namespaces/t/configmaps"
 #define APPLY "application/apply-patch+yaml"

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "api/generated.h"
-#include "api/validate.h"
-#include "codec/json.h"
+#include "api/validate/validate.h"
+#include "codec/json/json.h"
 
 /* Quotes in JSON texts are written as '. */
 static inline void *value_from(Arena *arena, const Kind *kind, const char *text)

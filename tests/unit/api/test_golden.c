@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 #include "api/object.h"
-#include "base/file.h"
-#include "codec/fieldset.h"
-#include "codec/json.h"
-#include "codec/protobuf.h"
+#include "base/files/file.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
+#include "codec/protobuf/protobuf.h"
 
 static const char *folder;
 static const char *const type_meta[] = {"kind", "apiVersion", NULL};

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "api/generated.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 static void every_kind_is_found_by_its_names(void **state)
 {

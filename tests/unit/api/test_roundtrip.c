@@ -10,10 +10,10 @@
 #include <cmocka.h>
 
 #include "api/object.h"
-#include "base/clock.h"
-#include "codec/fieldset.h"
-#include "codec/json.h"
-#include "codec/protobuf.h"
+#include "base/time/clock.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
+#include "codec/protobuf/protobuf.h"
 
 enum { DEPTH_MAX = 7, ROUNDS = 40 };
 

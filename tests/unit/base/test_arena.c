@@ -2,7 +2,7 @@
 #include "testing.h"
 
 #include "base/arena.h"
-#include "base/clock.h"
+#include "base/time/clock.h"
 
 static void every_piece_is_aligned_and_zeroed(void **state)
 {

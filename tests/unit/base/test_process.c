@@ -4,10 +4,10 @@
 #include <signal.h>
 #include <uv.h>
 
-#include "base/clock.h"
 #include "base/fault.h"
 #include "base/process.h"
 #include "base/strbuf.h"
+#include "base/time/clock.h"
 
 typedef struct Run {
     uv_loop_t loop;

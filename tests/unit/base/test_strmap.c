@@ -2,8 +2,8 @@
 /* The map against the simplest model there is: an array over all keys. */
 #include "testing.h"
 
-#include "base/clock.h"
 #include "base/strmap.h"
+#include "base/time/clock.h"
 
 #define KEYS 600
 

@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "base/timefmt.h"
 
 static void known_times_are_printed(void **state)

@@ -2,7 +2,7 @@
 /* The tables of sample_types.h; names are sorted on first use, by a constructor. */
 #include "sample_types.h"
 
-#include "codec/json.h"
+#include "codec/json/json.h"
 
 #define KEYS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define FIELD(T, member, name, num, val, shp, ...)                                    \

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "codec/base64.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 #include "codec/quantity.h"
 #include "sample_types.h"
 

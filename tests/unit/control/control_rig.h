@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "api/object.h"
-#include "codec/json.h"
+#include "codec/json/json.h"
 #include "control/control.h"
 #include "server/server.h"
 #include "store/store.h"

@@ -2,6 +2,8 @@
 /* What each controller does to the objects that a user writes. */
 #include "control_rig.h"
 
+#include "view/events.h"
+
 /* ---- namespaces ---- */
 
 static void a_namespace_gets_its_account_and_root_certificate(void **state)

@@ -7,7 +7,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 
 #define TEMPLATE                                                                                \
     "'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}}," \

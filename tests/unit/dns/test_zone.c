@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <ldns/ldns.h>
 
-#include "codec/json.h"
+#include "codec/json/json.h"
 #include "dns/dns.h"
 
 static const char web[] =

@@ -13,7 +13,7 @@
 #include <archive_entry.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/strbuf.h"
 #include "image/digest.h"
 #include "image/image.h"

@@ -15,7 +15,7 @@
 #include <uv.h>
 #include <cmocka.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/process.h"
 #include "net/net.h"
 #include "net/netlink.h"

@@ -4,7 +4,7 @@
 #ifndef TEST_NODE_BUSYBOX_H
 #define TEST_NODE_BUSYBOX_H
 
-#include "base/file.h"
+#include "base/files/file.h"
 
 #define BUSYBOX "/usr/bin/busybox"
 

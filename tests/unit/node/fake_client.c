@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec/json.h"
+#include "codec/json/json.h"
 #include "fake_client.h"
 
 struct ClientWatch {

@@ -2,7 +2,7 @@
 /* See moments.h: time, the order of events, what there is. */
 #include <dirent.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/format.h"
 #include "moments_internal.h"
 

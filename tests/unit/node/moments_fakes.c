@@ -3,12 +3,12 @@
  * linker takes the first. */
 #include <signal.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/process.h"
 #include "image/image.h"
 #include "moments_internal.h"
-#include "node/container_spec.h"
-#include "node/volume_disk.h"
+#include "node/pod/container_spec.h"
+#include "node/volume/disk.h"
 
 /* ---- the pool ---- */
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "moments.h"
-#include "node/agent.h"
+#include "node/pod/agent.h"
 
 #define LANE_API 0
 

@@ -21,11 +21,11 @@
 
 #include <cmocka.h>
 
-#include "api/validate.h"
+#include "api/validate/validate.h"
 #include "base/log.h"
 #include "moments.h"
-#include "node/pod_inputs.h"
-#include "node/volumes.h"
+#include "node/pod/inputs.h"
+#include "node/volume/volume.h"
 
 #define NS "default"
 #define UID "00000000-0000-4000-8000-000000000001"

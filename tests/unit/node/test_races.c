@@ -20,14 +20,14 @@
 #include <sys/stat.h>
 
 #include "base/arena.h"
-#include "base/beneath.h"
-#include "base/file.h"
+#include "base/files/beneath.h"
+#include "base/files/file.h"
 #include "base/strbuf.h"
-#include "node/env_file.h"
-#include "node/logs.h"
-#include "node/mounts.h"
-#include "node/oci.h"
-#include "node/volumes.h"
+#include "node/env/env_file.h"
+#include "node/runtime/logs.h"
+#include "node/runtime/oci.h"
+#include "node/volume/mounts.h"
+#include "node/volume/volume.h"
 
 #define ROUNDS 400
 #define MOUNTS 40 /* rounds that unmount: the kernel takes its time for each */

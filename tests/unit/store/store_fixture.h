@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #include "base/fault.h"
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/strbuf.h"
 #include "store/store.h"
 

@@ -3,7 +3,7 @@
  * The SQLite engine against the world: a second process, SIGKILL, a full disk. Each victim is a
  * child process, so that nothing of it (a mount, a lock) is left behind.
  */
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "store_fixture.h"
 
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "store/index.h"
 
 #define KEYS 2000

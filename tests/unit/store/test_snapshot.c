@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A snapshot is the state at its start, whatever is written while somebody goes through it. */
-#include "base/clock.h"
+#include "base/time/clock.h"
 #include "store_fixture.h"
 
 #define NAMES 60

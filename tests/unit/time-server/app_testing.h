@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/fault.h"
-#include "base/file.h"
+#include "base/files/file.h"
 
 static char home[64];
 

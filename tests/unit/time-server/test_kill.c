@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "base/files/file.h"
+#include "base/time/clock.h"
 
 #define CONNECTIONS 16
 #define KILLS 25 /* of each format */

@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules of Pods and Bindings: defaults that look at other fields, what a new pod starts with, and
+ * what may still change. */
+#include "api/quantity.h"
+#include "api/rules/core/core.h"
+#include "api/rules/rules.h"
+#include "codec/quantity.h"
+
+/* ---- defaults ---- */
+
+/* Always for the tag "latest", said or meant; a digest never changes. */
+static const char *pull_policy(const char *image)
+{
+    const char *base = image ? strrchr(image, '/') : NULL;
+    const char *digest, *tag;
+
+    if (str_empty(image))
+        return "IfNotPresent";
+    base = base ? base + 1 : image;
+    digest = strchr(base, '@');
+    tag = memchr(base, ':', digest ? (size_t)(digest - base) : strlen(base));
+    if (!tag)
+        return digest ? "IfNotPresent" : "Always";
+    if (digest)
+        return digest - tag == 7 && !strncmp(tag, ":latest", 7) ? "Always" : "IfNotPresent";
+    return str_equal(tag, ":latest") ? "Always" : "IfNotPresent";
+}
+
+static void complete_volume(Arena *arena, Volume *volume)
+{
+    VolumeSource *source = &volume->volume_source;
+    bool any = false;
+
+    for (size_t i = 0; i < type_VolumeSource.n_fields; i++)
+        any |= *(void **)field_at(source, &type_VolumeSource.fields[i]) != NULL;
+    if (!any)
+        source->empty_dir = arena_new(arena, EmptyDirVolumeSource);
+    if (source->image && str_empty(source->image->pull_policy))
+        source->image->pull_policy = pull_policy(source->image->reference);
+}
+
+static void complete_container(Container *container)
+{
+    if (str_empty(container->image_pull_policy))
+        container->image_pull_policy = pull_policy(container->image);
+}
+
+void complete_pod_spec(Arena *arena, PodSpec *spec)
+{
+    for (size_t i = 0; i < spec->volumes.n; i++)
+        complete_volume(arena, &spec->volumes.v[i]);
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        complete_container(&spec->init_containers.v[i]);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        complete_container(&spec->containers.v[i]);
+    for (size_t i = 0; i < spec->ephemeral_containers.n; i++)
+        complete_container(
+            (Container *)&spec->ephemeral_containers.v[i].ephemeral_container_common);
+    if (str_empty(spec->service_account_name))
+        spec->service_account_name = spec->service_account;
+    spec->service_account = spec->service_account_name;
+}
+
+static void complete_pod_container(Arena *arena, const PodSpec *spec, Container *container)
+{
+    string_map_fill(arena, &container->resources.requests, &container->resources.limits);
+    for (size_t i = 0; spec->host_network && i < container->ports.n; i++)
+        if (!container->ports.v[i].host_port)
+            container->ports.v[i].host_port = container->ports.v[i].container_port;
+}
+
+static void complete_addresses(Arena *arena, PodStatus *status)
+{
+    if (!status->pod_ips.n && !str_empty(status->pod_ip)) {
+        status->pod_ips.v = arena_new(arena, PodIP);
+        status->pod_ips.v[status->pod_ips.n++].ip = status->pod_ip;
+    }
+    if (status->pod_ips.n)
+        status->pod_ip = status->pod_ips.v[0].ip;
+}
+
+static void complete_pod(Arena *arena, void *value)
+{
+    PodSpec *spec = &((Pod *)value)->spec;
+
+    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
+        spec->termination_grace_period_seconds = arena_int64(arena, 1);
+    complete_addresses(arena, &((Pod *)value)->status);
+    complete_pod_spec(arena, spec);
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        complete_pod_container(arena, spec, &spec->init_containers.v[i]);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        complete_pod_container(arena, spec, &spec->containers.v[i]);
+    if (spec->resources)
+        string_map_fill(arena, &spec->resources->requests, &spec->resources->limits);
+    if (!spec->enable_service_links)
+        spec->enable_service_links = arena_bool(arena, true);
+}
+
+/* ---- what a new pod starts with ---- */
+
+static bool is_positive(const StringMap *resources, const char *name)
+{
+    const char *quantity = string_map_get(resources, name);
+
+    return quantity && quantity_compare(quantity, "0") > 0;
+}
+
+static void look_at_quality(const ResourceRequirements *resources, bool *any, bool *guaranteed)
+{
+    static const char *const names[] = {"cpu", "memory"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *limit = string_map_get(&resources->limits, names[i]);
+        const char *request = string_map_get(&resources->requests, names[i]);
+
+        *any |= is_positive(&resources->limits, names[i]) ||
+                is_positive(&resources->requests, names[i]);
+        if (!is_positive(&resources->limits, names[i]) ||
+            (request && quantity_compare(request, limit) != 0))
+            *guaranteed = false;
+    }
+}
+
+static const char *quality_of(const PodSpec *spec)
+{
+    bool any = false, guaranteed = true;
+
+    if (spec->resources && (spec->resources->limits.n || spec->resources->requests.n)) {
+        look_at_quality(spec->resources, &any, &guaranteed);
+    } else {
+        for (size_t i = 0; i < spec->containers.n; i++)
+            look_at_quality(&spec->containers.v[i].resources, &any, &guaranteed);
+        for (size_t i = 0; i < spec->init_containers.n; i++)
+            look_at_quality(&spec->init_containers.v[i].resources, &any, &guaranteed);
+    }
+    return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+}
+
+static void prepare_pod(Arena *arena, void *value, const void *before)
+{
+    Pod *pod = value;
+
+    if (before)
+        return;
+    pod->status = (PodStatus){.phase = "Pending", .qos_class = quality_of(&pod->spec)};
+    if (pod->spec.scheduling_gates.n) {
+        PodCondition *condition = arena_new(arena, PodCondition);
+
+        condition->type = "PodScheduled";
+        condition->status = "False";
+        condition->last_transition_time = pod->metadata.creation_timestamp;
+        condition->reason = "SchedulingGated";
+        condition->message = "Scheduling is blocked due to non-empty scheduling gates";
+        pod->status.conditions = (PodConditionArray){.v = condition, .n = 1};
+    }
+}
+
+/* ---- validation ---- */
+
+static void validate_token_volumes(const PodSpec *spec, Causes *causes)
+{
+    for (size_t i = 0; str_empty(spec->service_account_name) && i < spec->volumes.n; i++) {
+        const ProjectedVolumeSource *projected = spec->volumes.v[i].volume_source.projected;
+
+        for (size_t j = 0; projected && j < projected->sources.n; j++)
+            if (projected->sources.v[j].service_account_token)
+                causes_forbidden(
+                    causes,
+                    arena_printf(causes->arena,
+                                 "spec.volumes[%zu].projected.sources[%zu].serviceAccountToken", i,
+                                 j),
+                    "must not be specified when serviceAccountName is not set");
+    }
+}
+
+static bool containers_may_follow(const ContainerArray *now, const ContainerArray *before,
+                                  const char *field, Causes *causes)
+{
+    if (now->n == before->n)
+        return true;
+    causes_forbidden(causes, field, "pod updates may not add or remove containers");
+    return false;
+}
+
+/* ---- what may change ---- */
+
+static void check_deadline(const PodSpec *spec, const PodSpec *old_spec, Causes *causes)
+{
+    const int64_t *now = spec->active_deadline_seconds, *before = old_spec->active_deadline_seconds;
+
+    if (!now && before)
+        causes_add(causes, CAUSE_INVALID, "spec.activeDeadlineSeconds", "null",
+                   "must not update from a positive integer to nil value");
+    else if (now && before && *now > *before)
+        causes_invalid_int(causes, "spec.activeDeadlineSeconds", *now,
+                           "must be less than or equal to previous value");
+}
+
+/* Adds what makes a toleration another one; false: it was there. */
+static bool toleration_add(TextMap *seen, const Toleration *toleration)
+{
+    return text_map_add_joined(seen, toleration->key, toleration->value,
+                               arena_printf(seen->arena, "%s %s", str_or(toleration->operator, ""),
+                                            str_or(toleration->effect, "")));
+}
+
+static void check_tolerations(const PodSpec *now, const PodSpec *old, Causes *causes)
+{
+    TextMap kept = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; i < now->tolerations.n; i++)
+        toleration_add(&kept, &now->tolerations.v[i]);
+    for (size_t i = 0; i < old->tolerations.n; i++)
+        if (toleration_add(&kept, &old->tolerations.v[i])) {
+            causes_forbidden(causes, "spec.tolerations",
+                             "existing toleration can not be modified except its "
+                             "tolerationSeconds");
+            return;
+        }
+}
+
+static void check_gates(const PodSpec *spec, const PodSpec *old_spec, Causes *causes)
+{
+    const PodSchedulingGateArray *now = &spec->scheduling_gates,
+                                 *before = &old_spec->scheduling_gates;
+    TextMap old = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; i < before->n; i++)
+        text_map_add(&old, before->v[i].name);
+    for (size_t i = 0; i < now->n; i++)
+        if (!text_map_has(&old, now->v[i].name))
+            causes_forbidden(
+                causes, arena_printf(causes->arena, "spec.schedulingGates[%zu].name", i),
+                arena_printf(causes->arena,
+                             "only deletion is allowed, but found new scheduling gate '%s'",
+                             str_or(now->v[i].name, "")));
+}
+
+/* A pod that is held back by gates may still be told more narrowly where to run. */
+static void check_node_selector(const PodSpec *spec, const PodSpec *before, Causes *causes)
+{
+    const TypeName *name = type_find(&type_PodSpec, "nodeSelector", 12);
+
+    for (size_t i = 0; before->scheduling_gates.n && i < before->node_selector.n; i++)
+        if (!str_equal(string_map_get(&spec->node_selector, before->node_selector.v[i].key),
+                       before->node_selector.v[i].value)) {
+            causes_add(causes, CAUSE_INVALID, "spec.nodeSelector",
+                       validate_bad_value(name->field, &spec->node_selector, causes),
+                       "only additions to spec.nodeSelector are allowed (no mutations or "
+                       "deletions)");
+            break;
+        }
+}
+
+static ContainerArray with_images_of(const ContainerArray *now, const ContainerArray *before,
+                                     Arena *arena)
+{
+    ContainerArray copy = {.v = arena_new_n(arena, Container, now->n + 1), .n = now->n};
+
+    for (size_t i = 0; i < now->n; i++) {
+        copy.v[i] = now->v[i];
+        copy.v[i].image = before->v[i].image;
+    }
+    return copy;
+}
+
+static void restore_images(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->containers = with_images_of(&spec->containers, &before->containers, arena);
+}
+
+static void restore_init_images(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->init_containers = with_images_of(&spec->init_containers, &before->init_containers, arena);
+}
+
+static void restore_deadline(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->active_deadline_seconds = before->active_deadline_seconds;
+}
+
+static void restore_tolerations(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->tolerations = before->tolerations;
+}
+
+static void restore_grace(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    int64_t *now = spec->termination_grace_period_seconds,
+            *old = before->termination_grace_period_seconds;
+
+    if (old && *old < 0 && now && *now == 1)
+        spec->termination_grace_period_seconds = old;
+}
+
+static void restore_gates(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    spec->scheduling_gates = before->scheduling_gates;
+}
+
+static void restore_node_selector(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    if (before->scheduling_gates.n)
+        spec->node_selector = before->node_selector;
+}
+
+static void restore_affinity(PodSpec *spec, const PodSpec *before, Arena *arena)
+{
+    if (before->scheduling_gates.n && !before->affinity && spec->affinity &&
+        !spec->affinity->pod_affinity && !spec->affinity->pod_anti_affinity)
+        spec->affinity = NULL;
+}
+
+/* An update is right if each field changes in its own way, and nothing is left once all of them are
+ * put back. The node's tests take from here what may change while a pod runs. */
+static const struct {
+    PodMutableField field;
+    void (*check)(const PodSpec *now, const PodSpec *before, Causes *causes);
+    void (*restore)(PodSpec *spec, const PodSpec *before, Arena *arena);
+} mutable_fields[] = {
+    {{"spec.containers[*].image", true}, NULL, restore_images},
+    {{"spec.initContainers[*].image", true}, NULL, restore_init_images},
+    {{"spec.activeDeadlineSeconds", true}, check_deadline, restore_deadline},
+    {{"spec.tolerations", true}, check_tolerations, restore_tolerations},
+    {{"spec.terminationGracePeriodSeconds", true}, NULL, restore_grace},
+    {{"spec.schedulingGates", false}, check_gates, restore_gates},
+    {{"spec.nodeSelector", false}, check_node_selector, restore_node_selector},
+    {{"spec.affinity", false}, NULL, restore_affinity},
+    {{"spec.ephemeralContainers", true}, NULL, NULL}, /* by validate_pod_ephemeral() alone */
+};
+
+const PodMutableField *pod_mutable_field(size_t i)
+{
+    return i < ARRAY_LEN(mutable_fields) ? &mutable_fields[i].field : NULL;
+}
+
+static void validate_pod_update(const Pod *pod, const Pod *before, Causes *causes)
+{
+    const PodSpec *now = &pod->spec, *old = &before->spec;
+    PodSpec same = *now;
+
+    if (!containers_may_follow(&now->containers, &old->containers, "spec.containers", causes) ||
+        !containers_may_follow(&now->init_containers, &old->init_containers, "spec.initContainers",
+                               causes))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(mutable_fields); i++)
+        if (mutable_fields[i].check)
+            mutable_fields[i].check(now, old, causes);
+    for (size_t i = 0; i < ARRAY_LEN(mutable_fields); i++)
+        if (mutable_fields[i].restore)
+            mutable_fields[i].restore(&same, old, causes->arena);
+    if (!type_equal(&type_PodSpec, &same, old))
+        causes_forbidden(
+            causes, "spec",
+            "pod updates may not change fields other than `spec.containers[*].image`,"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+            "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to "
+            "be set to 1 if it was previously negative)");
+}
+
+static void validate_pod(const void *value, const void *before, Causes *causes)
+{
+    const Pod *pod = value;
+
+    validate_pod_spec_at(&pod->spec, &pod->metadata, PATH(NULL, "spec"), causes);
+    validate_token_volumes(&pod->spec, causes);
+    if (before) {
+        validate_pod_update(pod, before, causes);
+        return;
+    }
+    if (pod->spec.ephemeral_containers.n)
+        causes_forbidden(causes, "spec.ephemeralContainers", "cannot be set on create");
+    if (!str_empty(pod->spec.node_name) && pod->spec.scheduling_gates.n)
+        causes_forbidden(causes, "spec.nodeName",
+                         "cannot be set until all schedulingGates have been cleared");
+}
+
+static const EphemeralContainer *find_ephemeral(const EphemeralContainerArray *list,
+                                                const char *name)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (str_equal(list->v[i].ephemeral_container_common.name, name))
+            return &list->v[i];
+    return NULL;
+}
+
+void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes)
+{
+    static const char path[] = "spec.ephemeralContainers";
+    const EphemeralContainerArray *old = &before->spec.ephemeral_containers;
+
+    validate_type(&type_PodSpec, &pod->spec, &before->spec, "spec", causes);
+    validate_pod_spec_at(&pod->spec, &pod->metadata, PATH(NULL, "spec"), causes);
+    for (size_t i = 0; i < old->n; i++) {
+        const char *name = old->v[i].ephemeral_container_common.name;
+        const EphemeralContainer *now = find_ephemeral(&pod->spec.ephemeral_containers, name);
+
+        if (!now || !type_equal(&type_EphemeralContainer, now, &old->v[i]))
+            causes_forbidden(causes, path,
+                             arena_printf(causes->arena,
+                                          "existing ephemeral containers \"%s\" may not be %s\n",
+                                          name, now ? "changed" : "removed"));
+    }
+}
+
+static void validate_pod_status(const void *value, const void *before, Causes *causes)
+{
+    const PodStatus *status = &((const Pod *)value)->status;
+
+    if (!str_empty(status->nominated_node_name))
+        faults_add(check_dns_subdomain(status->nominated_node_name), "status.nominatedNodeName",
+                   status->nominated_node_name, causes);
+    for (size_t i = 0; i < status->pod_ips.n; i++)
+        fail_faults(causes, PATH_INDEX(PATH(NULL, "status.podIPs"), i), status->pod_ips.v[i].ip,
+                    check_ip(status->pod_ips.v[i].ip));
+    for (size_t i = 0; i < status->host_ips.n; i++)
+        fail_faults(causes, PATH_INDEX(PATH(NULL, "status.hostIPs"), i), status->host_ips.v[i].ip,
+                    check_ip(status->host_ips.v[i].ip));
+}
+
+/* ---- warnings ---- */
+
+static void warn_amounts(Arena *arena, const StringMap *amounts, const char *path,
+                         StringArray *warnings)
+{
+    static const char *const bytes[] = {"memory", "ephemeral-storage"};
+
+    for (size_t i = 0; i < ARRAY_LEN(bytes); i++) {
+        const char *amount = string_map_get(amounts, bytes[i]);
+
+        if (amount && quantity_milli(amount) % 1000 != 0)
+            rules_warn(arena, warnings,
+                       arena_printf(arena,
+                                    "%s[%s]: fractional byte value \"%s\" is invalid, must be an "
+                                    "integer",
+                                    path, bytes[i], amount));
+    }
+}
+
+static void warn_port(Arena *arena, const ContainerPort *port, size_t at, TextMap *seen,
+                      const char *path, StringArray *warnings)
+{
+    const char *key =
+        arena_printf(arena, "%d/%s", port->container_port, str_or(port->protocol, ""));
+    size_t first;
+
+    if (!str_empty(port->host_ip) && !port->host_port)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s.ports[%zu]: hostIP set without hostPort: {Name:%s HostPort:0 "
+                                "ContainerPort:%d Protocol:%s HostIP:%s}",
+                                path, at, str_or(port->name, ""), port->container_port,
+                                str_or(port->protocol, ""), port->host_ip));
+    text_map_put_first(seen, key, (void *)(uintptr_t)at);
+    first = (uintptr_t)text_map_get(seen, key);
+    if (first != at)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s.ports[%zu]: duplicate port definition with %s.ports[%zu]", path,
+                                at, path, first));
+}
+
+static void warn_container(Arena *arena, const Container *container, const char *path,
+                           StringArray *warnings)
+{
+    TextMap ports = TEXT_MAP_INIT(arena), names = TEXT_MAP_INIT(arena);
+
+    for (size_t i = 0; i < container->ports.n; i++)
+        warn_port(arena, &container->ports.v[i], i, &ports, path, warnings);
+    warn_amounts(arena, &container->resources.limits,
+                 arena_printf(arena, "%s.resources.limits", path), warnings);
+    warn_amounts(arena, &container->resources.requests,
+                 arena_printf(arena, "%s.resources.requests", path), warnings);
+    for (size_t i = 0; i < container->env.n; i++)
+        if (!text_map_add(&names, container->env.v[i].name))
+            rules_warn(
+                arena, warnings,
+                arena_printf(arena,
+                             "%s.env[%zu]: hides previous definition of \"%s\", which may be "
+                             "dropped when using apply",
+                             path, i, container->env.v[i].name));
+}
+
+void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringArray *warnings)
+{
+    for (size_t i = 0; i < spec->volumes.n; i++) {
+        const VolumeSource *source = &spec->volumes.v[i].volume_source;
+
+        if (source->git_repo)
+            rules_warn(arena, warnings,
+                       arena_printf(arena,
+                                    "%s.volumes[%zu].gitRepo: deprecated in v1.11, and disabled by "
+                                    "default in v1.33+",
+                                    path, i));
+    }
+    for (size_t i = 0; i < spec->image_pull_secrets.n; i++)
+        if (str_empty(spec->image_pull_secrets.v[i].name))
+            rules_warn(arena, warnings,
+                       arena_printf(arena, "%s.imagePullSecrets[%zu].name: invalid empty name \"\"",
+                                    path, i));
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        warn_container(arena, &spec->init_containers.v[i],
+                       arena_printf(arena, "%s.initContainers[%zu]", path, i), warnings);
+    for (size_t i = 0; i < spec->containers.n; i++)
+        warn_container(arena, &spec->containers.v[i],
+                       arena_printf(arena, "%s.containers[%zu]", path, i), warnings);
+    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s.terminationGracePeriodSeconds: must be >= 0; negative values "
+                                "are invalid and will be treated as 1",
+                                path));
+}
+
+void rules_warn_name(Arena *arena, const char *name, StringArray *warnings)
+{
+    Faults faults = check_dns_label(str_or(name, ""));
+    const char *list = "";
+
+    for (size_t i = 0; i < faults.n; i++)
+        list = arena_printf(arena, "%s%s%s", list, i ? " " : "", faults.v[i]);
+    if (faults.n)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "metadata.name: this is used in Pod names and hostnames, which can "
+                                "result in surprising behavior; a DNS label is recommended: [%s]",
+                                strchr(name, '.') && check_dns_subdomain(name).n == 0
+                                    ? "must not contain dots"
+                                    : list));
+}
+
+static void warn_pod(Arena *arena, const void *value, StringArray *warnings)
+{
+    const Pod *pod = value;
+
+    rules_warn_name(arena, pod->metadata.name, warnings);
+    rules_warn_pod(arena, &pod->spec, "spec", warnings);
+}
+
+const KindRules rules_pod = {
+    .complete = complete_pod,
+    .prepare = prepare_pod,
+    .validate = validate_pod,
+    .validate_status = validate_pod_status,
+    .warn = warn_pod,
+    .print = print_pod,
+};
+
+/* ---- bindings ---- */
+
+static void validate_binding(const void *value, const void *before, Causes *causes)
+{
+    static const char *const kinds[] = {"Node", "<empty>", NULL};
+    const Binding *binding = value;
+
+    if (!str_empty(binding->target.kind) && !str_equal(binding->target.kind, "Node"))
+        causes_not_supported(causes, "target.kind", binding->target.kind, kinds);
+    if (str_empty(binding->target.name))
+        causes_required(causes, "target.name", NULL);
+}
+
+const KindRules rules_binding = {
+    .validate = validate_binding,
+};

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules of PersistentVolumes and PersistentVolumeClaims: what storage is asked for, and that it
+ * only grows. */
+#include "api/print.h"
+#include "api/rules/core/core.h"
+#include "codec/quantity.h"
+
+#define CLASS_ANNOTATION "volume.beta.kubernetes.io/storage-class"
+
+/* "RWO,ROX", in one order, each once. */
+static void cell_modes(StrBuf *row, const StringArray *modes)
+{
+    static const char *const names[][2] = {{"ReadWriteOnce", "RWO"},
+                                           {"ReadOnlyMany", "ROX"},
+                                           {"ReadWriteMany", "RWX"},
+                                           {"ReadWriteOncePod", "RWOP"}};
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        for (size_t j = 0; j < modes->n; j++)
+            if (str_equal(modes->v[j], names[i][0])) {
+                strbuf_printf(&text, "%s%s", text.n ? "," : "", names[i][1]);
+                break;
+            }
+    cell_string(row, strbuf_string(&text));
+}
+
+static const char *class_of(const ObjectMeta *meta, const char *name)
+{
+    const char *annotation = string_map_get(&meta->annotations, CLASS_ANNOTATION);
+
+    return annotation ? annotation : name;
+}
+
+static void validate_positive(const char *quantity, const Path *path, Causes *causes)
+{
+    if (quantity_compare(quantity, "0") <= 0)
+        fail_invalid(causes, path, quantity, "must be greater than zero");
+    else if (quantity_milli(quantity) % 1000 && quantity_milli(quantity) != INT64_MAX)
+        fail_invalid(causes, path, quantity, "must be an integer");
+}
+
+/* ---- claims ---- */
+
+static bool is_old_source(const TypedLocalObjectReference *source)
+{
+    if (str_empty(source->api_group))
+        return str_equal(source->kind, "PersistentVolumeClaim");
+    return str_equal(source->api_group, "snapshot.storage.k8s.io") &&
+           str_equal(source->kind, "VolumeSnapshot");
+}
+
+/* Old clients know dataSource, new ones dataSourceRef: each sees what the other wrote. */
+static void complete_claim(Arena *arena, void *value)
+{
+    PersistentVolumeClaimSpec *spec = &((PersistentVolumeClaim *)value)->spec;
+
+    /* dataSource never knew other kinds; what else stands there is not heeded. */
+    if (spec->data_source && !spec->data_source_ref && !is_old_source(spec->data_source))
+        spec->data_source = NULL;
+    if (spec->data_source && !spec->data_source_ref) {
+        TypedObjectReference *ref = arena_new(arena, TypedObjectReference);
+
+        ref->api_group = spec->data_source->api_group;
+        ref->kind = spec->data_source->kind;
+        ref->name = spec->data_source->name;
+        spec->data_source_ref = ref;
+    } else if (!spec->data_source && spec->data_source_ref &&
+               str_empty(spec->data_source_ref->namespace)) {
+        TypedLocalObjectReference *source = arena_new(arena, TypedLocalObjectReference);
+
+        source->api_group = spec->data_source_ref->api_group;
+        source->kind = spec->data_source_ref->kind;
+        source->name = spec->data_source_ref->name;
+        spec->data_source = source;
+    }
+}
+
+static void prepare_claim(Arena *arena, void *value, const void *before)
+{
+    PersistentVolumeClaim *claim = value;
+
+    if (!before)
+        claim->status = (PersistentVolumeClaimStatus){.phase = "Pending"};
+}
+
+static void validate_data_source(const PersistentVolumeClaimSpec *spec, const Path *path,
+                                 Causes *causes)
+{
+    const TypedLocalObjectReference *source = spec->data_source;
+    const TypedObjectReference *ref = spec->data_source_ref;
+
+    if (source && str_empty(source->api_group) &&
+        !str_equal(source->kind, "PersistentVolumeClaim") && !str_empty(source->kind))
+        fail_invalid(causes, PATH(path, "dataSource"), source->kind,
+                     "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
+    if (!source || !ref)
+        return;
+    if (!str_empty(ref->namespace))
+        fail_invalid(causes, path, "dataSource",
+                     "may not be specified when dataSourceRef.namespace is specified");
+    else if (!str_equal(source->kind, ref->kind) || !str_equal(source->name, ref->name) ||
+             !str_equal(source->api_group, ref->api_group))
+        fail_invalid(causes, path, "dataSource", "must match dataSourceRef");
+}
+
+void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes)
+{
+    const Path *base = PATH(NULL, path);
+    const char *storage = string_map_get(&spec->resources.requests, "storage");
+    const Path *storage_path = PATH_KEY(PATH(base, "resources"), "storage");
+
+    if (!spec->access_modes.n)
+        fail_required(causes, PATH(base, "accessModes"), "at least 1 access mode is required");
+    if (spec->selector)
+        validate_label_selector(spec->selector, path_text(PATH(base, "selector"), causes), causes);
+    validate_access_modes(&spec->access_modes, PATH(base, "accessModes"), causes);
+    if (!storage)
+        fail_required(causes, storage_path, NULL);
+    else
+        validate_positive(storage, storage_path, causes);
+    if (!str_empty(spec->storage_class_name))
+        fail_faults(causes, PATH(base, "storageClassName"), spec->storage_class_name,
+                    check_dns_subdomain(spec->storage_class_name));
+    validate_data_source(spec, base, causes);
+    if (!str_empty(spec->volume_attributes_class_name))
+        fail_faults(causes, PATH(base, "volumeAttributesClassName"),
+                    spec->volume_attributes_class_name,
+                    check_dns_subdomain(spec->volume_attributes_class_name));
+}
+
+/* Requests of a bound claim with its old size, so that growth alone is no change. */
+static StringMap with_size(const StringMap *requests, const char *size, Arena *arena)
+{
+    StringMap copy = {.v = arena_new_n(arena, StringEntry, requests->n + 1), .n = requests->n};
+
+    for (size_t i = 0; i < requests->n; i++) {
+        copy.v[i] = requests->v[i];
+        if (str_equal(copy.v[i].key, "storage") && size)
+            copy.v[i].value = size;
+    }
+    return copy;
+}
+
+static void validate_claim_update(const PersistentVolumeClaim *claim,
+                                  const PersistentVolumeClaim *before, Causes *causes)
+{
+    PersistentVolumeClaimSpec now = claim->spec, old = before->spec;
+    bool bound = str_equal(before->status.phase, "Bound");
+    const char *size = string_map_get(&now.resources.requests, "storage");
+    const char *old_size = string_map_get(&old.resources.requests, "storage");
+    const char *status_size = string_map_get(&before->status.capacity, "storage");
+    const char *class = now.volume_attributes_class_name;
+
+    if (str_empty(old.volume_name))
+        old.volume_name = now.volume_name;
+    if (!old.storage_class_name && !string_map_get(&before->metadata.annotations, CLASS_ANNOTATION))
+        now.storage_class_name = NULL; /* the default class, found later */
+    if (bound) {
+        now.resources.requests = with_size(&now.resources.requests, old_size, causes->arena);
+        now.volume_attributes_class_name = old.volume_attributes_class_name;
+    }
+    if (!type_equal(&type_PersistentVolumeClaimSpec, &now, &old))
+        causes_forbidden(causes, "spec",
+                         "spec is immutable after creation except resources.requests and "
+                         "volumeAttributesClassName for bound claims");
+    if (size && old_size && quantity_compare(size, old_size) < 0 &&
+        quantity_compare(size, status_size ? status_size : "0") <= 0)
+        causes_forbidden(causes, "spec.resources.requests.storage",
+                         "field can not be less than status.capacity");
+    if (!str_equal(claim->spec.volume_mode, before->spec.volume_mode))
+        causes_invalid_string(causes, "volumeMode", claim->spec.volume_mode, "field is immutable");
+    if (before->status.current_volume_attributes_class_name && str_empty(class) &&
+        !str_empty(before->spec.volume_attributes_class_name))
+        causes_forbidden(causes, "spec.volumeAttributesClassName",
+                         class ? "update to empty string is forbidden when "
+                                 "status.currentVolumeAttributesClassName is not nil"
+                               : "update to nil is forbidden when "
+                                 "status.currentVolumeAttributesClassName is not nil");
+}
+
+static void validate_claim(const void *value, const void *before, Causes *causes)
+{
+    const PersistentVolumeClaim *claim = value;
+
+    validate_claim_spec(&claim->spec, "spec", causes);
+    if (before)
+        validate_claim_update(claim, before, causes);
+}
+
+static void validate_claim_status(const void *value, const void *before, Causes *causes)
+{
+    const PersistentVolumeClaimStatus *status = &((const PersistentVolumeClaim *)value)->status;
+
+    for (size_t i = 0; i < status->capacity.n; i++)
+        if (*str_or(status->capacity.v[i].value, "0") == '-')
+            fail_invalid(causes, PATH_KEY(PATH(NULL, "status.capacity"), status->capacity.v[i].key),
+                         status->capacity.v[i].value, "must be a valid resource quantity");
+}
+
+static void print_claim(const void *value, int64_t now_ns, StrBuf *row)
+{
+    const PersistentVolumeClaim *claim = value;
+    const char *capacity = string_map_get(&claim->status.capacity, "storage");
+    const char *class = claim->spec.volume_attributes_class_name;
+    bool has_volume = !str_empty(claim->spec.volume_name);
+
+    cell_string(row, claim->metadata.name);
+    cell_string(row, claim->metadata.deletion_timestamp.set ? "Terminating" : claim->status.phase);
+    cell_string(row, claim->spec.volume_name);
+    cell_string(row, !has_volume ? "" : capacity ? capacity : "0");
+    cell_modes(row, has_volume ? &claim->status.access_modes : &(const StringArray){.n = 0});
+    cell_string(row, class_of(&claim->metadata, claim->spec.storage_class_name));
+    cell_string(row, class ? class : "<unset>");
+    cell_age(row, claim->metadata.creation_timestamp, now_ns);
+    cell_string(row, claim->spec.volume_mode ? claim->spec.volume_mode : "<unset>");
+}
+
+const KindRules rules_persistent_volume_claim = {
+    .complete = complete_claim,
+    .prepare = prepare_claim,
+    .validate = validate_claim,
+    .validate_status = validate_claim_status,
+    .print = print_claim,
+};
+
+/* ---- volumes ---- */
+
+static void prepare_volume(Arena *arena, void *value, const void *before)
+{
+    PersistentVolume *volume = value;
+
+    if (!before)
+        volume->status = (PersistentVolumeStatus){
+            .phase = "Pending", .last_phase_transition_time = volume->metadata.creation_timestamp};
+}
+
+static void validate_capacity(const StringMap *capacity, Causes *causes)
+{
+    const Field *field = type_find(&type_PersistentVolumeSpec, "capacity", 8)->field;
+    const char *storage = string_map_get(capacity, "storage");
+
+    if (!capacity->n)
+        causes_required(causes, "spec.capacity", NULL);
+    if (!storage || capacity->n > 1)
+        causes_add(causes, CAUSE_NOT_SUPPORTED, "spec.capacity",
+                   capacity->n ? validate_bad_value(field, capacity, causes) : "null",
+                   "supported values: \"storage\"");
+    for (size_t i = 0; i < capacity->n; i++)
+        validate_positive(capacity->v[i].value,
+                          PATH_KEY(PATH(NULL, "spec.capacity"), capacity->v[i].key), causes);
+}
+
+static void validate_volume_source(const PersistentVolumeSpec *spec, Causes *causes)
+{
+    const PersistentVolumeSource *source = &spec->persistent_volume_source;
+    const Path *path = PATH(NULL, "spec");
+
+    size_t n = validate_union(&type_PersistentVolumeSource, source,
+                              "may not specify more than 1 volume type", path, causes);
+
+    if (!n)
+        fail_required(causes, path, "must specify a volume type");
+    if (n != 1)
+        return;
+    if (source->host_path) {
+        validate_no_backsteps(source->host_path->path, PATH(path, "hostPath.path"), causes);
+        if (str_equal(source->host_path->path, "/") &&
+            str_equal(spec->persistent_volume_reclaim_policy, "Recycle"))
+            fail_forbidden(causes, PATH(path, "persistentVolumeReclaimPolicy"),
+                           "may not be 'recycle' for a hostPath mount of '/'");
+    }
+    if (source->local) {
+        validate_no_backsteps(source->local->path, PATH(path, "local.path"), causes);
+        if (!spec->node_affinity)
+            fail_required(causes, PATH(path, "nodeAffinity"),
+                          "Local volume requires node affinity");
+    }
+    if (source->nfs && !str_empty(source->nfs->path) && *source->nfs->path != '/')
+        fail_invalid(causes, PATH(path, "nfs.path"), source->nfs->path, "must be an absolute path");
+    if (spec->volume_attributes_class_name && !source->csi)
+        fail_required(causes, PATH(path, "csi"),
+                      "has to be specified when using volumeAttributesClassName");
+}
+
+static void validate_volume_update(const PersistentVolume *volume, const PersistentVolume *before,
+                                   Causes *causes)
+{
+    const PersistentVolumeSource *now = &volume->spec.persistent_volume_source;
+    PersistentVolumeSource same = *now;
+    const PersistentVolumeSource *old = &before->spec.persistent_volume_source;
+    CSIPersistentVolumeSource csi;
+
+    /* This one secret may come later. */
+    if (now->csi && old->csi && !old->csi->controller_expand_secret_ref) {
+        csi = *now->csi;
+        csi.controller_expand_secret_ref = NULL;
+        same.csi = &csi;
+    }
+    if (!type_equal(&type_PersistentVolumeSource, &same, old))
+        causes_forbidden(causes, "spec.persistentvolumesource",
+                         "spec.persistentvolumesource is immutable after creation");
+    if (!str_equal(volume->spec.volume_mode, before->spec.volume_mode))
+        causes_invalid_string(causes, "volumeMode", volume->spec.volume_mode, "field is immutable");
+    if (before->spec.node_affinity &&
+        (!volume->spec.node_affinity ||
+         !type_equal(&type_VolumeNodeAffinity, volume->spec.node_affinity,
+                     before->spec.node_affinity)))
+        causes_add(causes, CAUSE_INVALID, "nodeAffinity", NULL, "field is immutable");
+    if (before->spec.volume_attributes_class_name && !volume->spec.volume_attributes_class_name)
+        causes_forbidden(causes, "spec.volumeAttributesClassName",
+                         "update from non-nil value to nil is forbidden");
+}
+
+static void validate_volume(const void *value, const void *before, Causes *causes)
+{
+    const PersistentVolume *volume = value;
+    const PersistentVolumeSpec *spec = &volume->spec;
+
+    if (!spec->access_modes.n)
+        causes_required(causes, "spec.accessModes", NULL);
+    validate_access_modes(&spec->access_modes, PATH(NULL, "spec.accessModes"), causes);
+    validate_capacity(&spec->capacity, causes);
+    if (spec->node_affinity && !spec->node_affinity->required)
+        causes_required(causes, "spec.nodeAffinity.required",
+                        "must specify required node constraints");
+    else if (spec->node_affinity)
+        validate_node_selector(spec->node_affinity->required,
+                               PATH(NULL, "spec.nodeAffinity.required"), causes);
+    validate_volume_source(spec, causes);
+    if (!str_empty(spec->storage_class_name))
+        faults_add(check_dns_subdomain(spec->storage_class_name), "spec.storageClassName",
+                   spec->storage_class_name, causes);
+    if (before)
+        validate_volume_update(volume, before, causes);
+}
+
+static void print_volume(const void *value, int64_t now_ns, StrBuf *row)
+{
+    const PersistentVolume *volume = value;
+    const PersistentVolumeSpec *spec = &volume->spec;
+    const char *capacity = string_map_get(&spec->capacity, "storage");
+    const char *class = spec->volume_attributes_class_name;
+
+    cell_string(row, volume->metadata.name);
+    cell_string(row, capacity ? capacity : "0");
+    cell_modes(row, &spec->access_modes);
+    cell_string(row, spec->persistent_volume_reclaim_policy);
+    cell_string(row,
+                volume->metadata.deletion_timestamp.set ? "Terminating" : volume->status.phase);
+    if (spec->claim_ref)
+        cell_printf(row, "%s/%s", str_or(spec->claim_ref->namespace, ""),
+                    str_or(spec->claim_ref->name, ""));
+    else
+        cell_string(row, "");
+    cell_string(row, class_of(&volume->metadata, spec->storage_class_name));
+    cell_string(row, class ? class : "<unset>");
+    cell_string(row, volume->status.reason);
+    cell_age(row, volume->metadata.creation_timestamp, now_ns);
+    cell_string(row, spec->volume_mode ? spec->volume_mode : "<unset>");
+}
+
+const KindRules rules_persistent_volume = {
+    .prepare = prepare_volume,
+    .validate = validate_volume,
+    .print = print_volume,
+};

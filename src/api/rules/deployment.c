@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules of Deployment and ReplicaSet. Both hold pods that are all alike, so they check template and
+ * selector in the same way, down to the message that names the wrong kind.
+ */
+#include "api/print.h"
+#include "api/rules/rules.h"
+#include "api/selector.h"
+
+/* ---- what both share ---- */
+
+static void check_selector(const Type *type, const void *spec, const LabelSelector *selector,
+                           Causes *causes)
+{
+    if (!selector) /* the table says so */
+        return;
+    validate_label_selector(selector, "spec.selector", causes);
+    if (!selector->match_labels.n && !selector->match_expressions.n)
+        causes_add(causes, CAUSE_INVALID, "spec.selector",
+                   rules_bad(type, spec, "selector", causes),
+                   "empty selector is invalid for deployment");
+}
+
+static void check_template(const PodTemplateSpec *template, const LabelSelector *api,
+                           Causes *causes)
+{
+    static const char *const always[] = {"Always", NULL};
+    const Selector *selector = selector_from_api(causes->arena, api);
+
+    if ((!selector || selector->n || selector->nothing) &&
+        !selector_matches_labels(selector, &template->metadata.labels))
+        causes_add(causes, CAUSE_INVALID, "spec.template.metadata.labels",
+                   rules_bad(&type_ObjectMeta, &template->metadata, "labels", causes),
+                   "`selector` does not match template `labels`");
+    validate_pod_template_spec(template, "spec.template", causes);
+    if (!str_equal(template->spec.restart_policy, "Always"))
+        causes_not_supported(causes, "spec.template.spec.restartPolicy",
+                             template->spec.restart_policy, always);
+    if (template->spec.active_deadline_seconds)
+        causes_forbidden(causes, "spec.template.spec.activeDeadlineSeconds",
+                         "activeDeadlineSeconds in ReplicaSet is not Supported");
+}
+
+typedef struct Part {
+    const char *path;
+    int32_t count;
+} Part;
+
+static void check_parts(const Part *parts, size_t n, int32_t whole, Causes *causes)
+{
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].count > whole)
+            causes_invalid_int(causes, parts[i].path, parts[i].count,
+                               "cannot be greater than status.replicas");
+}
+
+static void check_available(int32_t available, int32_t ready, Causes *causes)
+{
+    if (available > ready)
+        causes_invalid_int(causes, "status.availableReplicas", available,
+                           "cannot be greater than readyReplicas");
+}
+
+/* ---- Deployment ---- */
+
+static IntOrString *quarter(Arena *arena)
+{
+    IntOrString *v = arena_new(arena, IntOrString);
+
+    *v = (IntOrString){.is_string = true, .string = "25%"};
+    return v;
+}
+
+static void deployment_complete(Arena *arena, void *value)
+{
+    DeploymentSpec *spec = &((Deployment *)value)->spec;
+    DeploymentStrategy *strategy = &spec->strategy;
+
+    if (str_empty(strategy->type))
+        strategy->type = "RollingUpdate";
+    if (str_equal(strategy->type, "RollingUpdate")) {
+        if (!strategy->rolling_update)
+            strategy->rolling_update = arena_new(arena, RollingUpdateDeployment);
+        if (!strategy->rolling_update->max_unavailable)
+            strategy->rolling_update->max_unavailable = quarter(arena);
+        if (!strategy->rolling_update->max_surge)
+            strategy->rolling_update->max_surge = quarter(arena);
+    }
+    complete_pod_spec(arena, &spec->template.spec);
+}
+
+static bool is_none(const IntOrString *v)
+{
+    return v->is_string ? str_equal(v->string, "0%") : v->number == 0;
+}
+
+static void check_rolling(const RollingUpdateDeployment *rolling, Causes *causes)
+{
+    const char *path = "spec.strategy.rollingUpdate.maxUnavailable";
+    int64_t percent;
+
+    validate_int_or_percent(rolling->max_unavailable, path, causes);
+    /* A surge may be more than all. */
+    if (!rolling->max_surge->is_string ||
+        str_to_int64(arena_strndup(causes->arena, rolling->max_surge->string,
+                                   strcspn(rolling->max_surge->string, "%")),
+                     0, INT32_MAX, &percent))
+        validate_int_or_percent(rolling->max_surge, "spec.strategy.rollingUpdate.maxSurge", causes);
+    if (is_none(rolling->max_unavailable) && is_none(rolling->max_surge))
+        causes_add(causes, CAUSE_INVALID, path,
+                   rules_bad(&type_RollingUpdateDeployment, rolling, "maxUnavailable", causes),
+                   "may not be 0 when `maxSurge` is 0");
+}
+
+static void check_strategy(const DeploymentSpec *spec, Causes *causes)
+{
+    static const char *const types[] = {"Recreate", "RollingUpdate", NULL};
+    const DeploymentStrategy *strategy = &spec->strategy;
+
+    if (str_equal(strategy->type, "Recreate")) {
+        if (strategy->rolling_update)
+            causes_forbidden(causes, "spec.strategy.rollingUpdate",
+                             "may not be specified when strategy `type` is 'Recreate'");
+    } else if (str_equal(strategy->type, "RollingUpdate")) {
+        check_rolling(strategy->rolling_update, causes);
+    } else {
+        causes_not_supported(causes, "spec.strategy.type", strategy->type, types);
+    }
+}
+
+static void deployment_validate(const void *value, const void *before, Causes *causes)
+{
+    const DeploymentSpec *spec = &((const Deployment *)value)->spec;
+
+    check_selector(&type_DeploymentSpec, spec, spec->selector, causes);
+    check_template(&spec->template, spec->selector, causes);
+    check_strategy(spec, causes);
+    if (spec->progress_deadline_seconds &&
+        *spec->progress_deadline_seconds <= spec->min_ready_seconds)
+        causes_invalid_int(causes, "spec.progressDeadlineSeconds", *spec->progress_deadline_seconds,
+                           "must be greater than minReadySeconds");
+}
+
+static void deployment_validate_status(const void *value, const void *before_value, Causes *causes)
+{
+    const DeploymentStatus *status = &((const Deployment *)value)->status;
+    const Deployment *before = before_value;
+    const Part parts[] = {
+        {"status.updatedReplicas", status->updated_replicas},
+        {"status.readyReplicas", status->ready_replicas},
+        {"status.availableReplicas", status->available_replicas},
+    };
+
+    validate_type(&type_DeploymentStatus, status, NULL, "status", causes);
+    check_parts(parts, ARRAY_LEN(parts), status->replicas, causes);
+    check_available(status->available_replicas, status->ready_replicas, causes);
+    if (before && before->status.collision_count) {
+        int32_t now = status->collision_count ? *status->collision_count : 0;
+
+        if (!status->collision_count || now < *before->status.collision_count)
+            causes_invalid_int(causes, "status.collisionCount", now, "cannot be decremented");
+    }
+}
+
+static void deployment_print(const void *value, int64_t now_ns, StrBuf *out)
+{
+    const Deployment *deployment = value;
+    const DeploymentStatus *status = &deployment->status;
+
+    cell_string(out, deployment->metadata.name);
+    cell_printf(out, "%d/%d", status->ready_replicas,
+                deployment->spec.replicas ? *deployment->spec.replicas : 0);
+    cell_int64(out, status->updated_replicas);
+    cell_int64(out, status->available_replicas);
+    cell_age(out, deployment->metadata.creation_timestamp, now_ns);
+    cell_containers(out, &deployment->spec.template.spec.containers);
+    cell_selector(out, deployment->spec.selector, "");
+}
+
+static void deployment_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    const Deployment *object = value;
+
+    rules_warn_name(arena, object->metadata.name, warnings);
+    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+}
+
+const KindRules rules_deployment = {
+    .complete = deployment_complete,
+    .validate = deployment_validate,
+    .validate_status = deployment_validate_status,
+    .warn = deployment_warn,
+    .print = deployment_print,
+};
+
+/* ---- ReplicaSet ---- */
+
+static void replica_set_complete(Arena *arena, void *value)
+{
+    complete_pod_spec(arena, &((ReplicaSet *)value)->spec.template.spec);
+}
+
+static void replica_set_validate(const void *value, const void *before, Causes *causes)
+{
+    const ReplicaSetSpec *spec = &((const ReplicaSet *)value)->spec;
+
+    check_selector(&type_ReplicaSetSpec, spec, spec->selector, causes);
+    check_template(&spec->template, spec->selector, causes);
+}
+
+static void replica_set_validate_status(const void *value, const void *before, Causes *causes)
+{
+    const ReplicaSetStatus *status = &((const ReplicaSet *)value)->status;
+    const Part parts[] = {
+        {"status.fullyLabeledReplicas", status->fully_labeled_replicas},
+        {"status.readyReplicas", status->ready_replicas},
+        {"status.availableReplicas", status->available_replicas},
+    };
+
+    validate_type(&type_ReplicaSetStatus, status, NULL, "status", causes);
+    check_parts(parts, ARRAY_LEN(parts), status->replicas, causes);
+    check_available(status->available_replicas, status->ready_replicas, causes);
+}
+
+static void replica_set_print(const void *value, int64_t now_ns, StrBuf *out)
+{
+    const ReplicaSet *set = value;
+
+    cell_string(out, set->metadata.name);
+    cell_int64(out, set->spec.replicas ? *set->spec.replicas : 0);
+    cell_int64(out, set->status.replicas);
+    cell_int64(out, set->status.ready_replicas);
+    cell_age(out, set->metadata.creation_timestamp, now_ns);
+    cell_containers(out, &set->spec.template.spec.containers);
+    cell_selector(out, set->spec.selector, "<none>");
+}
+
+static void replica_set_warn(Arena *arena, const void *value, StringArray *warnings)
+{
+    const ReplicaSet *object = value;
+
+    rules_warn_name(arena, object->metadata.name, warnings);
+    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+}
+
+const KindRules rules_replica_set = {
+    .complete = replica_set_complete,
+    .validate = replica_set_validate,
+    .validate_status = replica_set_validate_status,
+    .warn = replica_set_warn,
+    .print = replica_set_print,
+};

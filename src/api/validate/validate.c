@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The walk over the tables and the checks that all kinds share. The walk costs a look at each field
+ * that has a rule, and nothing is allocated until something is wrong.
+ */
+#include "api/validate/validate.h"
+
+#include <ctype.h>
+
+#include "api/object.h"
+#include "codec/json/json.h"
+
+#define IMMUTABLE_TEXT "field is immutable"
+
+/* ---- paths ---- */
+
+static void path_print(const Path *path, StrBuf *out)
+{
+    if (path->up)
+        path_print(path->up, out);
+    if (path->name) {
+        if (out->n && *path->name)
+            strbuf_add_char(out, '.');
+        strbuf_add_string(out, path->name);
+    } else if (path->key) {
+        strbuf_printf(out, "[%s]", path->key);
+    } else {
+        strbuf_printf(out, "[%zu]", path->index);
+    }
+}
+
+const char *path_text(const Path *path, Causes *causes)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (causes_full(causes))
+        return "";
+    if (path)
+        path_print(path, &text);
+    return arena_strndup(causes->arena, strbuf_string(&text), text.n);
+}
+
+void fail_required(Causes *causes, const Path *path, const char *detail)
+{
+    causes_required(causes, path_text(path, causes), detail);
+}
+
+void fail_invalid(Causes *causes, const Path *path, const char *bad, const char *detail)
+{
+    causes_invalid_string(causes, path_text(path, causes), bad, detail);
+}
+
+void fail_invalid_int(Causes *causes, const Path *path, int64_t bad, const char *detail)
+{
+    causes_invalid_int(causes, path_text(path, causes), bad, detail);
+}
+
+void fail_forbidden(Causes *causes, const Path *path, const char *detail)
+{
+    causes_forbidden(causes, path_text(path, causes), detail);
+}
+
+void fail_duplicate(Causes *causes, const Path *path, const char *bad)
+{
+    causes_add(causes, CAUSE_DUPLICATE, path_text(path, causes), causes_quote(causes, bad), NULL);
+}
+
+void fail_not_found(Causes *causes, const Path *path, const char *bad)
+{
+    causes_add(causes, CAUSE_NOT_FOUND, path_text(path, causes), causes_quote(causes, bad), NULL);
+}
+
+void fail_not_supported(Causes *causes, const Path *path, const char *bad,
+                        const char *const *supported)
+{
+    causes_not_supported(causes, path_text(path, causes), bad, supported);
+}
+
+void fail_faults(Causes *causes, const Path *path, const char *bad, Faults faults)
+{
+    if (faults.n)
+        faults_add(faults, path_text(path, causes), bad, causes);
+}
+
+void validate_port_number(int64_t port, const Path *path, Causes *causes)
+{
+    if (port < 1 || port > 65535)
+        fail_invalid_int(causes, path, port, "must be between 1 and 65535, inclusive");
+}
+
+void validate_port(const IntOrString *port, const Path *path, Causes *causes)
+{
+    if (port->is_string)
+        fail_faults(causes, path, port->string, check_port_name(port->string));
+    else
+        validate_port_number(port->number, path, causes);
+}
+
+/* ---- the table walk ---- */
+
+/* Fields that the API calls required, but whose absence Kubernetes puts in its own words: with a
+ * detail, or through a check of the kind's rules (detail NULL). */
+static const struct {
+    const char *type, *field, *detail;
+} required_words[] = {
+    {"NodeSelector", "nodeSelectorTerms", "must have at least one node selector term"},
+    {"PodAffinityTerm", "topologyKey", "can not be empty"},
+    {"TopologySpreadConstraint", "topologyKey", "can not be empty"},
+    {"SeccompProfile", "type", "type is required when seccompProfile is set"},
+    {"AppArmorProfile", "type", "type is required when appArmorProfile is set"},
+    {"Endpoint", "addresses", "must contain at least 1 address"},
+    {"EndpointAddress", "ip", NULL},
+    {"FieldSelectorRequirement", "key", NULL},
+    {"FieldSelectorRequirement", "operator", NULL},
+    {"HTTPHeader", "name", NULL},
+    {"HTTPHeader", "value", NULL},
+    {"HostAlias", "ip", NULL},
+    {"LabelSelectorRequirement", "key", NULL},
+    {"LabelSelectorRequirement", "operator", NULL},
+    {"NodeSelectorRequirement", "key", NULL},
+    {"NodeSelectorRequirement", "operator", NULL},
+    {"OwnerReference", "apiVersion", NULL},
+    {"OwnerReference", "kind", NULL},
+    {"OwnerReference", "name", NULL},
+    {"OwnerReference", "uid", NULL},
+    {"PodReadinessGate", "conditionType", NULL},
+    {"PodSchedulingGate", "name", NULL},
+    {"Sysctl", "value", NULL},
+    {"Taint", "effect", NULL},
+    {"Taint", "key", NULL},
+};
+
+static void add_required(const Type *type, const Field *field, const Path *path, Causes *causes)
+{
+    const char *detail = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(required_words); i++)
+        if (str_equal(required_words[i].type, type->name) &&
+            str_equal(required_words[i].field, field->json)) {
+            detail = required_words[i].detail;
+            if (!detail)
+                return;
+        }
+    causes_required(causes, path_text(path, causes), detail);
+}
+
+/* Empty in the sense of "Required value": numbers and embedded structs never are. */
+static bool is_missing(const Field *field, const void *at)
+{
+    if (field->shape == SHAPE_LIST || field->shape == SHAPE_MAP)
+        return ((const List *)at)->n == 0;
+    switch (field->value) {
+    case VALUE_STRING:
+    case VALUE_QUANTITY:
+        return str_empty(*(const char *const *)at);
+    case VALUE_BYTES:
+    case VALUE_RAW:
+        return ((const Bytes *)at)->n == 0;
+    case VALUE_TIME:
+    case VALUE_MICRO_TIME:
+        return !((const Time *)at)->set;
+    default:
+        return field->shape == SHAPE_OPTIONAL && !*(void *const *)at;
+    }
+}
+
+static void check_range(const Field *field, int64_t v, const Path *path, Causes *causes)
+{
+    const char *detail;
+
+    if ((!field->has_min || v >= field->min) && (!field->has_max || v <= field->max))
+        return;
+    if (field->has_min && field->has_max)
+        detail =
+            arena_printf(causes->arena, "must be between %" PRId64 " and %" PRId64 ", inclusive",
+                         field->min, field->max);
+    else if (field->has_max)
+        detail = arena_printf(causes->arena, "must be less than or equal to %" PRId64, field->max);
+    else if (field->min == 1)
+        detail = "must be greater than 0";
+    else
+        detail =
+            arena_printf(causes->arena, "must be greater than or equal to %" PRId64, field->min);
+    causes_invalid_int(causes, path_text(path, causes), v, detail);
+}
+
+static void check_string(const Field *field, const char *s, const Path *path, Causes *causes)
+{
+    size_t i = 0;
+
+    if (str_empty(s))
+        return;
+    for (; field->enum_values && field->enum_values[i]; i++)
+        if (strcmp(field->enum_values[i], s) == 0)
+            break;
+    if (field->enum_values && !field->enum_values[i])
+        causes_not_supported(causes, path_text(path, causes), s, field->enum_values);
+    if (field->format) {
+        Faults faults = check_format(field->format, s);
+
+        if (faults.n)
+            faults_add(faults, path_text(path, causes), s, causes);
+    }
+    if (field->shape != SHAPE_LIST && field->has_max && strlen(s) > (size_t)field->max)
+        causes_add(
+            causes, CAUSE_TOO_LONG, path_text(path, causes), NULL,
+            arena_printf(causes->arena, "may not be more than %" PRId64 " bytes", field->max));
+}
+
+static void walk(const Type *type, const void *value, const void *before, const Path *path,
+                 Causes *causes);
+
+/* One thing: a field's own value, an element, a map's value. */
+static void check_thing(const Field *field, const void *at, const void *before, const Path *path,
+                        Causes *causes)
+{
+    switch (field->value) {
+    case VALUE_STRING:
+        check_string(field, *(const char *const *)at, path, causes);
+        break;
+    case VALUE_INT32:
+        check_range(field, *(const int32_t *)at, path, causes);
+        break;
+    case VALUE_INT64:
+        check_range(field, *(const int64_t *)at, path, causes);
+        break;
+    case VALUE_STRUCT:
+        walk(field->type, at, before, path, causes);
+        break;
+    default:
+        break;
+    }
+}
+
+static void check_list(const Field *field, const List *list, const Path *path, Causes *causes)
+{
+    size_t size = value_size(field);
+
+    if (field->has_max && list->n > (size_t)field->max)
+        causes_add(causes, CAUSE_TOO_MANY, path_text(path, causes),
+                   arena_printf(causes->arena, "%zu", list->n),
+                   arena_printf(causes->arena, "must have at most %" PRId64 " items", field->max));
+    if (field->value == VALUE_STRUCT || field->enum_values || field->format)
+        for (size_t i = 0; i < list->n; i++)
+            check_thing(field, (const char *)list->v + i * size, NULL, PATH_INDEX(path, i), causes);
+}
+
+static void check_map(const Field *field, const List *map, const Path *path, Causes *causes)
+{
+    size_t size = value_size(field);
+
+    if (field->value != VALUE_STRUCT)
+        return;
+    for (size_t i = 0; i < map->n; i++) {
+        const char *entry = (const char *)map->v + i * size;
+
+        /* An entry is a key and the value behind it, aligned like a pointer. */
+        check_thing(field, entry + sizeof(const char *), NULL,
+                    PATH_KEY(path, *(const char *const *)entry), causes);
+    }
+}
+
+static bool is_own_optional(const Field *field)
+{
+    switch (field->value) {
+    case VALUE_STRING:
+    case VALUE_QUANTITY:
+    case VALUE_BYTES:
+    case VALUE_RAW:
+    case VALUE_TIME:
+    case VALUE_MICRO_TIME:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void check_field(const Type *type, const Field *field, const void *at, const void *before,
+                        const Path *path, Causes *causes)
+{
+    if ((field->flags & FIELD_REQUIRED) && is_missing(field, at)) {
+        add_required(type, field, path, causes);
+        return;
+    }
+    switch (field->shape) {
+    case SHAPE_LIST:
+        check_list(field, at, path, causes);
+        break;
+    case SHAPE_MAP:
+        check_map(field, at, path, causes);
+        break;
+    case SHAPE_OPTIONAL:
+        if (is_own_optional(field))
+            check_thing(field, at, NULL, path, causes);
+        else if (*(void *const *)at)
+            check_thing(field, *(void *const *)at, before ? *(void *const *)before : NULL, path,
+                        causes);
+        break;
+    default:
+        check_thing(field, at, before, path, causes);
+        break;
+    }
+    if ((field->flags & FIELD_IMMUTABLE) && before && !type_field_equal(field, at, before))
+        causes_add(causes, CAUSE_INVALID, path_text(path, causes),
+                   validate_bad_value(field, at, causes), IMMUTABLE_TEXT);
+}
+
+static void walk(const Type *type, const void *value, const void *before, const Path *path,
+                 Causes *causes)
+{
+    if (type_is_bare(type)) {
+        check_list(&type->fields[0], field_at(value, &type->fields[0]), path, causes);
+        return;
+    }
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const Field *field = &type->fields[i];
+        const void *old = before ? field_at(before, field) : NULL;
+
+        if (field->flags & FIELD_INLINE) /* its members stand in this object */
+            walk(field->type, field_at(value, field), old, path, causes);
+        else
+            check_field(type, field, field_at(value, field), old, PATH(path, field->json), causes);
+    }
+}
+
+void validate_type(const Type *type, const void *value, const void *before, const char *path,
+                   Causes *causes)
+{
+    walk(type, value, before, path ? PATH(NULL, path) : NULL, causes);
+}
+
+/* ---- shared parts ---- */
+
+const char *validate_bad_value(const Field *field, const void *at, Causes *causes)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    json_encode_field(field, at, &text);
+    return arena_strndup(causes->arena, strbuf_string(&text), text.n);
+}
+
+void validate_immutable(const Field *field, const void *now, const void *before, const char *path,
+                        Causes *causes)
+{
+    if (!type_field_equal(field, now, before))
+        causes_add(causes, CAUSE_INVALID, path, validate_bad_value(field, now, causes),
+                   IMMUTABLE_TEXT);
+}
+
+void validate_non_negative(int64_t v, const char *path, Causes *causes)
+{
+    if (v < 0)
+        causes_invalid_int(causes, path, v, "must be greater than or equal to 0");
+}
+
+void validate_int_or_percent(const IntOrString *v, const char *path, Causes *causes)
+{
+    int64_t percent;
+    _free_ char *digits = NULL;
+    Faults faults;
+
+    if (!v->is_string) {
+        validate_non_negative(v->number, path, causes);
+        return;
+    }
+    faults = check_percent(v->string);
+    faults_add(faults, path, v->string, causes);
+    if (faults.n)
+        return;
+    digits = mem_strndup(v->string, strlen(v->string) - 1);
+    if (str_to_int64(digits, 0, 100, &percent))
+        causes_invalid_string(causes, path, v->string, "must not be greater than 100%");
+}
+
+void validate_labels(const StringMap *labels, const char *path, Causes *causes)
+{
+    for (size_t i = 0; i < labels->n; i++) {
+        faults_add(check_qualified_name(labels->v[i].key), path, labels->v[i].key, causes);
+        faults_add(check_label_value(labels->v[i].value), path, labels->v[i].value, causes);
+    }
+}
+
+enum { ANNOTATIONS_MAX = 256 * 1024 };
+
+void validate_annotations(const StringMap *annotations, const char *path, Causes *causes)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < annotations->n; i++) {
+        const StringEntry *entry = &annotations->v[i];
+        char *lower = arena_strdup(causes->arena, entry->key);
+
+        for (char *c = lower; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
+        faults_add(check_qualified_name(lower), path, entry->key, causes);
+        total += strlen(entry->key) + strlen(entry->value ? entry->value : "");
+    }
+    if (total > ANNOTATIONS_MAX)
+        causes_add(causes, CAUSE_TOO_LONG, path, NULL, "may not be more than 262144 bytes");
+}
+
+static void validate_selector_requirement(const LabelSelectorRequirement *requirement,
+                                          const Path *path, Causes *causes)
+{
+    const char *op = requirement->operator;
+
+    if (str_equal(op, "In") || str_equal(op, "NotIn")) {
+        if (!requirement->values.n)
+            causes_required(causes, path_text(PATH(path, "values"), causes),
+                            "must be specified when `operator` is 'In' or 'NotIn'");
+    } else if (str_equal(op, "Exists") || str_equal(op, "DoesNotExist")) {
+        if (requirement->values.n)
+            causes_forbidden(causes, path_text(PATH(path, "values"), causes),
+                             "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+    } else {
+        causes_invalid_string(causes, path_text(PATH(path, "operator"), causes), op,
+                              "not a valid selector operator");
+    }
+    faults_add(check_qualified_name(requirement->key), path_text(PATH(path, "key"), causes),
+               requirement->key, causes);
+    for (size_t i = 0; i < requirement->values.n; i++) {
+        Faults faults = check_label_value(requirement->values.v[i]);
+
+        if (faults.n)
+            faults_add(faults, path_text(PATH_INDEX(PATH(path, "values"), i), causes),
+                       requirement->values.v[i], causes);
+    }
+}
+
+void validate_label_selector(const LabelSelector *selector, const char *path, Causes *causes)
+{
+    const Path *base = PATH(NULL, path);
+
+    if (!selector)
+        return;
+    if (selector->match_labels.n)
+        validate_labels(&selector->match_labels, path_text(PATH(base, "matchLabels"), causes),
+                        causes);
+    for (size_t i = 0; i < selector->match_expressions.n; i++)
+        validate_selector_requirement(&selector->match_expressions.v[i],
+                                      PATH_INDEX(PATH(base, "matchExpressions"), i), causes);
+}

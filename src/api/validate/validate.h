@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Validation: everything that is wrong with an object, at once, in Kubernetes' words and with
+ * Kubernetes' paths.
+ *
+ * Three layers, run by validate_object() in this order: metadata, which is alike for all kinds; the
+ * table walk (required, enum, bounds, formats, immutable fields); and the kind's own rules, for
+ * what no table holds. Rules therefore never repeat what the schema says.
+ *
+ * Paths are chains on the stack and become text only when there is something to complain about:
+ *
+ *     const Path *port = PATH_INDEX(PATH(spec, "ports"), i);
+ *     causes_required(causes, path_text(PATH(port, "port"), causes), NULL);
+ */
+#ifndef API_VALIDATE_VALIDATE_H
+#define API_VALIDATE_VALIDATE_H
+
+#include "api/generated.h"
+#include "api/kind.h"
+#include "api/status.h"
+#include "api/text_check.h"
+#include "base/text_map.h"
+
+typedef struct Path Path;
+struct Path {
+    const Path *up;   /* NULL: the object itself */
+    const char *name; /* a member, may hold dots; NULL: an index, or a key */
+    const char *key;  /* map[key]; NULL: an index */
+    size_t index;
+};
+
+#define PATH(parent, member) (&(const Path){.up = (parent), .name = (member)})
+#define PATH_INDEX(parent, i) (&(const Path){.up = (parent), .index = (i)})
+#define PATH_KEY(parent, k) (&(const Path){.up = (parent), .key = (k)})
+const char *path_text(const Path *path, Causes *causes); /* in the causes' arena */
+
+/* One cause at a path; `bad` and `detail` as in status.h. */
+void fail_required(Causes *causes, const Path *path, const char *detail);
+void fail_invalid(Causes *causes, const Path *path, const char *bad, const char *detail);
+void fail_invalid_int(Causes *causes, const Path *path, int64_t bad, const char *detail);
+void fail_forbidden(Causes *causes, const Path *path, const char *detail);
+void fail_duplicate(Causes *causes, const Path *path, const char *bad);
+void fail_not_found(Causes *causes, const Path *path, const char *bad);
+void fail_not_supported(Causes *causes, const Path *path, const char *bad,
+                        const char *const *supported);
+
+/* One cause for each fault. */
+void fail_faults(Causes *causes, const Path *path, const char *bad, Faults faults);
+
+/* ---- parts that many kinds share ---- */
+
+/* Ports: "must be between 1 and 65535, inclusive"; a name where it is a string. */
+void validate_port_number(int64_t port, const Path *path, Causes *causes);
+void validate_port(const IntOrString *port, const Path *path, Causes *causes);
+void validate_labels(const StringMap *labels, const char *path, Causes *causes);
+void validate_annotations(const StringMap *annotations, const char *path, Causes *causes);
+void validate_label_selector(const LabelSelector *selector, const char *path,
+                             Causes *causes); /* NULL is fine */
+/* Whatever can be negative and must not be. */
+void validate_non_negative(int64_t v, const char *path, Causes *causes);
+/* maxUnavailable and the like: a count of 0 or more, or a percentage. */
+void validate_int_or_percent(const IntOrString *v, const char *path, Causes *causes);
+/* "field is immutable" unless both are equal. */
+void validate_immutable(const Field *field, const void *now, const void *before, const char *path,
+                        Causes *causes);
+/* "80", "\"x\"", "{...}": a field's value as JSON, for causes_add's `bad`. */
+const char *validate_bad_value(const Field *field, const void *at, Causes *causes);
+
+/* ---- pods, for workloads ---- */
+
+/* The rules of a pod's spec; the table walk is not part of them (validate_object has done it for
+ * the whole object). */
+void validate_pod_spec(const PodSpec *spec, const char *path, Causes *causes);
+/* metadata.labels, metadata.annotations, spec. */
+void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path,
+                                Causes *causes);
+/* A claim's spec, also of volumeClaimTemplates. */
+void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
+/* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
+void complete_pod_spec(Arena *arena, PodSpec *spec);
+
+/* ---- objects ---- */
+
+/* name, namespace, labels, annotations, ownerReferences, finalizers; on update what may not
+ * change. */
+void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const ObjectMeta *before,
+                          const char *path, Causes *causes);
+/* The table walk. `before` may be NULL; path NULL: the object itself. */
+void validate_type(const Type *type, const void *value, const void *before, const char *path,
+                   Causes *causes);
+/* All of it, for a create (before == NULL) or an update of the main resource. */
+void validate_object(const Kind *kind, const void *value, const void *before, Causes *causes);
+/* The same for an update through the status subresource. */
+void validate_object_status(const Kind *kind, const void *value, const void *before,
+                            Causes *causes);
+/* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
+void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
+
+/* A field of a pod's spec that may change after its creation. */
+typedef struct PodMutableField {
+    const char *path;
+    bool bound; /* also when the pod has a node */
+} PodMutableField;
+const PodMutableField *pod_mutable_field(size_t i); /* NULL: there are no more */
+
+#endif

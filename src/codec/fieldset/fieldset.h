@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sets of fields, as managedFields holds them (FieldsV1): a trie whose steps are f:name, k:{keys},
+ * v:value, i:index, with "." for the node itself. Built from values by their tables; the arithmetic
+ * of server-side apply.
+ */
+#ifndef CODEC_FIELDSET_FIELDSET_H
+#define CODEC_FIELDSET_FIELDSET_H
+
+#include <yyjson.h>
+
+#include "base/arena.h"
+#include "base/strbuf.h"
+#include "codec/type.h"
+
+typedef struct FieldSet FieldSet; /* a node; lives in an arena; NULL is the empty set */
+
+/* Every field that is set in the JSON tree (an applied configuration) or in the value, in terms of
+ * the type's list kinds: what a manager owns who wrote it. Unknown members are taken as they are.
+ */
+FieldSet *fieldset_of_tree(const Type *type, Arena *arena, yyjson_val *json, const char **reterr);
+FieldSet *fieldset_of_value(const Type *type, Arena *arena, const void *value);
+/* Fields whose values differ between the two values, or that only one of them has: what an update
+ * changed. *removed gets those that only `before` has. */
+FieldSet *fieldset_changed(const Type *type, Arena *arena, const void *before, const void *after,
+                           FieldSet **removed);
+
+FieldSet *fieldset_union(Arena *arena, const FieldSet *a, const FieldSet *b);
+FieldSet *fieldset_minus(Arena *arena, const FieldSet *a, const FieldSet *b);
+FieldSet *fieldset_intersect(Arena *arena, const FieldSet *a, const FieldSet *b);
+bool fieldset_empty(const FieldSet *set);
+bool fieldset_equal(const FieldSet *a, const FieldSet *b);
+/* Leaves out everything below the given f: paths (status, metadata.managedFields and the like). */
+FieldSet *fieldset_without(Arena *arena, const FieldSet *set, const char *const *paths);
+FieldSet *fieldset_only(Arena *arena, const FieldSet *set, const char *const *paths);
+
+int fieldset_parse(Arena *arena, Bytes fields_v1, FieldSet **ret);
+void fieldset_print(const FieldSet *set, StrBuf *out); /* canonical order */
+/* ".spec.template.spec.containers[name=\"web\"].image", for conflict messages. Calls back once a
+ * leaf. */
+void fieldset_each_path(const FieldSet *set, void (*each)(void *data, const char *path),
+                        void *data);
+
+/* What an applier gives up: fields of its last set that neither it nor anyone else owns now
+ * (`owned`: the union of all sets, with its new one). Structs go as a whole where nobody owns a
+ * part of them. */
+FieldSet *fieldset_given_up(const Type *type, Arena *arena, const FieldSet *last,
+                            const FieldSet *owned);
+/* Merges the applied tree into the live tree (both JSON of `type`): set values win, fields in
+ * `drop` (owned before by this applier, no longer applied, owned by nobody else) go. */
+yyjson_mut_val *fieldset_apply(const Type *type, yyjson_mut_doc *doc, yyjson_val *live,
+                               yyjson_val *applied, const FieldSet *drop, Arena *arena);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values to Kubernetes' protobuf and back, by their tables. A whole object travels as "k8s\0" +
+ * Unknown{TypeMeta, raw}; limits: nesting 100, and a length that exceeds what is left is an error,
+ * so nothing is allocated on a peer's word.
+ */
+#ifndef CODEC_PROTOBUF_PROTOBUF_H
+#define CODEC_PROTOBUF_PROTOBUF_H
+
+#include "base/arena.h"
+#include "base/strbuf.h"
+#include "codec/type.h"
+
+enum { PROTOBUF_E_MALFORMED = 1 };
+
+/* The envelope: apiVersion, kind, content type of raw (empty: protobuf), raw itself (points into
+ * body). */
+typedef struct ProtobufEnvelope {
+    const char *api_version, *kind;
+    const char *content_type;
+    Bytes raw;
+} ProtobufEnvelope;
+
+int protobuf_envelope(Arena *arena, Bytes body, ProtobufEnvelope *ret, const char **reterr);
+int protobuf_decode(const Type *type, Arena *arena, Bytes raw, void *value, const char **reterr);
+
+void protobuf_encode(const Type *type, const void *value, StrBuf *out);
+void protobuf_encode_envelope(const char *api_version, const char *kind, Bytes raw, StrBuf *out);
+
+#endif

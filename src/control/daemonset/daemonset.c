@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of DaemonSets: gathers a set's pods and revisions, has daemonset_plan() say what
+ * to do, does it, and plans again until nothing is left to do but to write the status.
+ */
+#include "control/daemonset/plan.h"
+
+#include "base/strmap.h"
+#include "control/controllers.h"
+#include "control/revision.h"
+
+#define PASSES_MAX 8
+#define BACKOFF_FIRST_NS NS_PER_SEC
+#define BACKOFF_MAX_NS (15 * 60 * NS_PER_SEC)
+
+/* When a failed pod of a set was deleted last, and how long the next one stays. */
+typedef struct Backoff {
+    int64_t last_ns, delay_ns;
+} Backoff;
+
+typedef struct Daemons {
+    StrMap backoffs; /* by key */
+} Daemons;
+
+typedef struct Sync {
+    Object *object;
+    DaemonSetPlan plan;
+    PodResult result;
+    unsigned passes;
+    bool collided;
+} Sync;
+
+/* ---- failed pods ---- */
+
+static int64_t backoff_left(Reconcile *reconcile)
+{
+    Daemons *daemons = reconcile->controller->data;
+    Backoff *backoff = strmap_get(&daemons->backoffs, reconcile->key);
+    int64_t now_ns = clock_mono_ns(reconcile->controller->options->clock);
+
+    return backoff ? MAX_OF(backoff->last_ns + backoff->delay_ns - now_ns, INT64_C(0)) : 0;
+}
+
+static void backoff_note(Reconcile *reconcile)
+{
+    Daemons *daemons = reconcile->controller->data;
+    Backoff *backoff = strmap_get(&daemons->backoffs, reconcile->key);
+    int64_t now_ns = clock_mono_ns(reconcile->controller->options->clock);
+
+    if (!backoff) {
+        backoff = mem_new_type(Backoff);
+        strmap_put(&daemons->backoffs, reconcile->key, backoff);
+    }
+    if (!backoff->delay_ns || now_ns - backoff->last_ns > 2 * BACKOFF_MAX_NS)
+        backoff->delay_ns = BACKOFF_FIRST_NS;
+    else
+        backoff->delay_ns = MIN_OF(backoff->delay_ns * 2, BACKOFF_MAX_NS);
+    backoff->last_ns = now_ns;
+}
+
+static void tell_ended(Reconcile *reconcile, const Sync *sync)
+{
+    EventRecorder *events = reconcile->controller->events;
+    const Pod *failed = sync->plan.failed, *succeeded = sync->plan.succeeded;
+
+    if (failed) {
+        event_record(events, sync->object, "Warning", "FailedDaemonPod",
+                     "Found failed daemon pod %s/%s on node %s, will try to kill it",
+                     failed->metadata.namespace, failed->metadata.name,
+                     str_or(failed->spec.node_name, ""));
+        backoff_note(reconcile);
+    }
+    if (succeeded)
+        event_record(events, sync->object, "Normal", "SucceededDaemonPod",
+                     "Found succeeded daemon pod %s/%s on node %s, will try to delete it",
+                     succeeded->metadata.namespace, succeeded->metadata.name,
+                     str_or(succeeded->spec.node_name, ""));
+}
+
+/* ---- revisions ---- */
+
+static void on_revision_made(Reconcile *reconcile, void *data, const ApiStatus *status,
+                             Object *object _unused_)
+{
+    const ControllerRevision *wanted = data;
+    Sync *sync = reconcile->data;
+    Object *there;
+
+    if (status->reason == STATUS_OK)
+        return;
+    reconcile->failed = true;
+    if (status->reason != STATUS_ALREADY_EXISTS)
+        return;
+    there = client_get(reconcile->client, &kind_controller_revision, wanted->metadata.namespace,
+                       wanted->metadata.name);
+    sync->collided =
+        there && !bytes_equal(OBJECT_AS(ControllerRevision, there)->data, wanted->data);
+}
+
+static bool write_revisions(Reconcile *reconcile, const DaemonSetPlan *plan)
+{
+    if (plan->create_revision)
+        reconcile_create(reconcile, object_of(&kind_controller_revision, plan->create_revision),
+                         NULL, on_revision_made, (void *)(uintptr_t)plan->create_revision);
+    if (plan->update_revision)
+        reconcile_update(reconcile, object_of(&kind_controller_revision, plan->update_revision),
+                         NULL, NULL, NULL);
+    return plan->create_revision || plan->update_revision;
+}
+
+static void delete_revisions(Reconcile *reconcile, const DaemonSetPlan *plan)
+{
+    for (size_t i = 0; i < plan->n_old_revisions; i++) {
+        Object shell = {.kind = &kind_controller_revision,
+                        .value = (void *)(uintptr_t)plan->old_revisions[i]};
+
+        reconcile_delete(reconcile, &shell, NULL, NULL, NULL);
+    }
+}
+
+static void gather_revisions(Reconcile *reconcile, DaemonSetInput *input)
+{
+    ObjectList all =
+        control_owned(reconcile, &kind_controller_revision, &input->set->metadata, NULL);
+
+    input->revisions = arena_new_n(&reconcile->arena, const ControllerRevision *, all.n + 1);
+    for (size_t i = 0; i < all.n; i++)
+        input->revisions[input->n_revisions++] = all.v[i]->value;
+}
+
+/* ---- the reconcile ---- */
+
+static void write_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    delete_revisions(reconcile, &sync->plan);
+    if (sync->plan.status_changed) {
+        Object *copy = object_copy(sync->object);
+
+        type_copy(&type_DaemonSetStatus, &copy->arena, &OBJECT_AS(DaemonSet, copy)->status,
+                  &sync->plan.status);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    }
+    reconcile_then(reconcile, reconcile_end);
+}
+
+static void plan(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_daemon_set);
+    const char *node_name = reconcile->controller->options->node_name;
+    Sync *sync = reconcile->data;
+    int64_t left_ns = backoff_left(reconcile);
+    DaemonSetInput input;
+    Object *node;
+    PodOwner owner;
+
+    if (!object) {
+        free(strmap_remove(&((Daemons *)reconcile->controller->data)->backoffs, reconcile->key));
+        reconcile_end(reconcile);
+        return;
+    }
+    sync->object = object;
+    node = client_get(reconcile->client, &kind_node, NULL, node_name);
+    input = (DaemonSetInput){.set = object->value,
+                             .node = node ? node->value : NULL,
+                             .now_ns = clock_wall_ns(reconcile->controller->options->clock),
+                             .spare_failed = left_ns > 0,
+                             .collided = sync->collided};
+    owner = pod_owner_of(&reconcile->arena, &kind_daemon_set, &input.set->metadata,
+                         input.set->spec.selector);
+    input.pods = pods_gather(reconcile, &owner, &input.n_pods);
+    gather_revisions(reconcile, &input);
+    daemonset_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = left_ns > 0 ? left_ns : sync->plan.again_after_ns;
+    if (sync->passes == PASSES_MAX) /* let others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
+    if (reconcile->failed || sync->result.failed || sync->passes++ == PASSES_MAX) {
+        write_status(reconcile);
+    } else if (write_revisions(reconcile, &sync->plan)) {
+        reconcile_then(reconcile, plan);
+    } else if (sync->plan.actions.n) {
+        tell_ended(reconcile, sync);
+        pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
+        reconcile_then(reconcile, plan);
+    } else {
+        write_status(reconcile);
+    }
+}
+
+static void reconcile_set(Reconcile *reconcile)
+{
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    plan(reconcile);
+}
+
+/* ---- what wakes it ---- */
+
+static const LabelSelector *selector_of(const Object *object)
+{
+    return OBJECT_AS(DaemonSet, object)->spec.selector;
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    controller_enqueue_owners(controller, &kind_daemon_set, event, selector_of);
+}
+
+static bool enqueue_set(void *data, Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    controller_enqueue(data, meta->namespace, meta->name);
+    return true;
+}
+
+/* Heartbeats change nothing here; labels and taints do. */
+static void on_node(Controller *controller, const WatchEvent *event)
+{
+    const Node *now = event->object->value, *before = event->before ? event->before->value : NULL;
+
+    if (before && event->type == WATCH_MODIFIED &&
+        type_equal(&type_NodeSpec, &now->spec, &before->spec) &&
+        now->metadata.labels.n == before->metadata.labels.n) {
+        bool same = true;
+
+        for (size_t i = 0; same && i < now->metadata.labels.n; i++)
+            same =
+                str_equal(now->metadata.labels.v[i].value,
+                          string_map_get(&before->metadata.labels, now->metadata.labels.v[i].key));
+        if (same)
+            return;
+    }
+    client_list(controller->client, &kind_daemon_set, &(ListOptions){0}, enqueue_set, controller);
+}
+
+static void start(Controller *controller)
+{
+    controller->data = mem_new_type(Daemons);
+    controller_watch(controller, &kind_daemon_set, controller_enqueue_self);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_daemon_set);
+    controller_index(controller, &kind_controller_revision);
+    controller_watch(controller, &kind_node, on_node);
+}
+
+static void stop(Controller *controller)
+{
+    Daemons *daemons = controller->data;
+
+    STRMAP_EACH(&daemons->backoffs, slot)
+    free(slot->value);
+    strmap_deinit(&daemons->backoffs);
+    free(daemons);
+}
+
+const ControllerOps daemonset_controller = {
+    .name = "daemonset",
+    .component = "daemonset-controller",
+    .start = start,
+    .reconcile = reconcile_set,
+    .stop = stop,
+};

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the deployment's plan share. */
+#ifndef CONTROL_DEPLOYMENT_INTERNAL_H
+#define CONTROL_DEPLOYMENT_INTERNAL_H
+
+#include "control/deployment/plan.h"
+#include "control/pods.h"
+
+typedef struct Rollout {
+    const DeploymentInput *input;
+    const Deployment *deployment;
+    Arena *arena;
+    DeploymentPlan *plan;
+    const ReplicaSet *current; /* holds the present template; NULL: none does */
+    const ReplicaSet **old;    /* oldest first */
+    size_t n_old;
+    int32_t replicas, surge, unavailable;
+} Rollout;
+
+static inline int32_t set_replicas(const ReplicaSet *set)
+{
+    return set->spec.replicas ? *set->spec.replicas : 1;
+}
+int64_t set_revision(const ReplicaSet *set);
+/* What all sets want together. */
+int32_t rollout_wanted(const Rollout *rollout);
+int32_t rollout_available(const Rollout *rollout);
+void rollout_add(Rollout *rollout, DeploymentActionType type, const ReplicaSet *set, int32_t from,
+                 int32_t to);
+
+/* sets.c */
+void rollout_find_sets(Rollout *rollout);
+/* Makes the new set, or brings its annotations up to date. */
+void rollout_create_current(Rollout *rollout);
+bool rollout_update_current(Rollout *rollout); /* false: nothing to do */
+void rollout_clean_up(Rollout *rollout);
+/* force: also for the annotations' sake. false: nothing to do */
+bool rollout_resize(Rollout *rollout, const ReplicaSet *set, int32_t replicas, bool force);
+int32_t rollout_new_size(const Rollout *rollout, int32_t of_current);
+
+/* status.c */
+DeploymentCondition *deployment_condition(const DeploymentStatus *status, const char *type);
+void rollout_begin_status(Rollout *rollout);
+void rollout_pause_status(Rollout *rollout);
+void rollout_count_status(Rollout *rollout);
+void rollout_progress_status(Rollout *rollout);
+bool rollout_is_complete(const Rollout *rollout, const DeploymentStatus *status);
+
+#endif

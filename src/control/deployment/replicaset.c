@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of ReplicaSets: gathers a set's pods, has replicaset_plan() say what to do, does
+ * it, and plans again until nothing is left to do but to write the status.
+ */
+#include "control/deployment/replicaset_plan.h"
+
+#include "codec/type.h"
+#include "control/controllers.h"
+
+#define PASSES_MAX 8
+
+typedef struct Sync {
+    Object *object;
+    ReplicaSetPlan plan;
+    PodResult result;
+    unsigned passes;
+} Sync;
+
+static void write_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    if (sync->plan.status_changed) {
+        Object *copy = object_copy(sync->object);
+
+        type_copy(&type_ReplicaSetStatus, &copy->arena, &OBJECT_AS(ReplicaSet, copy)->status,
+                  &sync->plan.status);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    }
+    reconcile_then(reconcile, reconcile_end);
+}
+
+static void plan(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_replica_set);
+    Sync *sync = reconcile->data;
+    const ReplicaSet *set;
+    ReplicaSetInput input;
+    PodOwner owner;
+
+    if (!object) {
+        reconcile_end(reconcile);
+        return;
+    }
+    sync->object = object;
+    set = object->value;
+    owner = pod_owner_of(&reconcile->arena, &kind_replica_set, &set->metadata, set->spec.selector);
+    input = (ReplicaSetInput){.set = set,
+                              .now_ns = clock_wall_ns(reconcile->controller->options->clock),
+                              .result = sync->result};
+    input.pods = pods_gather(reconcile, &owner, &input.n_pods);
+    replicaset_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
+    if (sync->plan.actions.n && sync->passes == PASSES_MAX) /* others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
+    if (!sync->plan.actions.n || sync->result.failed || sync->passes++ == PASSES_MAX) {
+        write_status(reconcile);
+        return;
+    }
+    pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
+    reconcile_then(reconcile, plan);
+}
+
+static void reconcile_set(Reconcile *reconcile)
+{
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    plan(reconcile);
+}
+
+/* ---- what wakes it ---- */
+
+static const LabelSelector *selector_of(const Object *object)
+{
+    return OBJECT_AS(ReplicaSet, object)->spec.selector;
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    controller_enqueue_owners(controller, &kind_replica_set, event, selector_of);
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_replica_set, controller_enqueue_self);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_replica_set);
+}
+
+const ControllerOps replicaset_controller = {
+    .name = "replicaset",
+    .component = "replicaset-controller",
+    .start = start,
+    .reconcile = reconcile_set,
+};

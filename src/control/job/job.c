@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of Jobs: gathers a job's pods, has job_plan() say what to do, does it, and plans
+ * again until neither actions nor a new status are left. It also lets go the pods of jobs that are
+ * gone, and deletes jobs whose time after the end is over.
+ */
+#include "control/job/plan.h"
+
+#include "codec/type.h"
+#include "control/controllers.h"
+#include "view/pod.h"
+
+#define PASSES_MAX 16
+
+typedef struct Sync {
+    Object *object;
+    JobPlan plan;
+    PodResult result;
+    unsigned passes;
+    bool told; /* the status was written after a failure */
+} Sync;
+
+static void plan(Reconcile *reconcile);
+
+static void tell(Reconcile *reconcile, const Sync *sync)
+{
+    EventRecorder *events = reconcile->controller->events;
+    const JobCondition *finished = sync->plan.finished, *changed = sync->plan.changed;
+
+    if (changed && str_equal(changed->status, "True"))
+        event_record(events, sync->object, "Normal", "Suspended", "Job suspended");
+    else if (changed)
+        event_record(events, sync->object, "Normal", "Resumed", "Job resumed");
+    if (finished && str_equal(finished->type, "Complete"))
+        event_record(events, sync->object, "Normal", "Completed", "Job completed");
+    else if (finished)
+        event_record(events, sync->object, "Warning", finished->reason, "%s", finished->message);
+}
+
+static void on_status(Reconcile *reconcile, void *data, const ApiStatus *status,
+                      Object *object _unused_)
+{
+    if (status->reason == STATUS_OK)
+        tell(reconcile, data);
+    else if (status->reason != STATUS_NOT_FOUND)
+        reconcile->failed = true;
+}
+
+static void write_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+    Object *copy = object_copy(sync->object);
+
+    type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status, sync);
+    reconcile_then(reconcile, plan);
+}
+
+/* After a failure: what the status says is true all the same. */
+static void write_last_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    if (sync->plan.status_changed && !sync->told) {
+        Object *copy = object_copy(sync->object);
+
+        sync->told = true;
+        type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status,
+                         sync);
+    }
+    reconcile_then(reconcile, reconcile_end);
+}
+
+static void expire(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+
+    reconcile_delete(reconcile, sync->object, &(WriteOptions){.propagation = "Foreground"}, NULL,
+                     NULL);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* Pods that a job of this name left behind keep a finalizer that nobody else takes away. */
+static void release_pods(Reconcile *reconcile, const char *key, const char *but_uid)
+{
+    ObjectList pods = object_index_list(controller_index(reconcile->controller, &kind_pod),
+                                        &reconcile->arena, key);
+
+    for (size_t i = 0; i < pods.n; i++) {
+        const Pod *pod = pods.v[i]->value;
+        const OwnerReference *ref = meta_controller(&pod->metadata);
+
+        if (job_tracks(pod) && !(but_uid && str_equal(ref->uid, but_uid)))
+            reconcile_update(reconcile, object_of(&kind_pod, job_untracked(&reconcile->arena, pod)),
+                             NULL, NULL, NULL);
+    }
+}
+
+static void release_orphans(Reconcile *reconcile, const char *living_uid)
+{
+    Arena *arena = &reconcile->arena;
+
+    release_pods(reconcile, arena_printf(arena, "j/%s/%s", reconcile->ns, reconcile->name),
+                 living_uid);
+    if (!living_uid)
+        release_pods(reconcile, arena_printf(arena, "j/%s/", reconcile->ns), NULL);
+}
+
+static void plan(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_job);
+    Sync *sync = reconcile->data;
+    JobInput input;
+    PodOwner owner;
+    const Job *job;
+
+    if (!object) {
+        release_orphans(reconcile, NULL);
+        reconcile_then(reconcile, reconcile_end);
+        return;
+    }
+    sync->object = object;
+    job = object->value;
+    if (!job_is_ours(job)) {
+        reconcile_end(reconcile);
+        return;
+    }
+    owner = pod_owner_of(&reconcile->arena, &kind_job, &job->metadata, job->spec.selector);
+    input = (JobInput){.job = job, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
+    input.pods = pods_gather(reconcile, &owner, &input.n_pods);
+    job_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
+    if (sync->passes == PASSES_MAX) /* let others have their turn, then go on */
+        reconcile->again_after_ns = NS_PER_MS;
+    if (reconcile->failed || sync->passes++ == PASSES_MAX) {
+        write_last_status(reconcile);
+    } else if (sync->plan.actions.n) {
+        pods_carry_out(reconcile, object, &sync->plan.actions, &sync->result);
+        reconcile_then(reconcile, plan);
+    } else if (sync->plan.status_changed) {
+        write_status(reconcile);
+    } else if (sync->plan.expired) {
+        expire(reconcile);
+    } else {
+        reconcile_end(reconcile);
+    }
+}
+
+static void reconcile_job(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_job);
+
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    if (object)
+        release_orphans(reconcile, object_meta(object)->uid);
+    reconcile_then(reconcile, plan);
+}
+
+/* ---- what wakes it ---- */
+
+static const LabelSelector *selector_of(const Object *object)
+{
+    return OBJECT_AS(Job, object)->spec.selector;
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    controller_enqueue_owners(controller, &kind_job, event, selector_of);
+    if (!meta_controller(meta) && event->type != WATCH_DELETED &&
+        job_tracks(event->object->value)) /* let go with the finalizer still on */
+        controller_enqueue(controller, meta->namespace, "-"); /* no job has such a name */
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_job, controller_enqueue_self);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_job);
+}
+
+const ControllerOps job_controller = {
+    .name = "job",
+    .component = "job-controller",
+    .start = start,
+    .reconcile = reconcile_job,
+};

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the pods on the node take together, kept up to date pod by pod, so that a decision costs
+ * what the new pod asks for and not what all others do: sums of requests, and host ports with a
+ * count each. Which pods have a label or mount a claim is known to the shared index of pods.
+ */
+#include "api/object.h"
+#include "api/quantity.h"
+#include "base/strmap.h"
+#include "control/scheduler/scheduler.h"
+#include "view/pod.h"
+
+#define ANY_IP "0.0.0.0"
+
+typedef struct PlacedPod {
+    Object *object; /* a reference */
+    Demand demand;
+} PlacedPod;
+
+struct Placed {
+    StrMap pods;  /* "ns/name" -> PlacedPod */
+    StrMap ports; /* "port/protocol/ip" and "port/protocol" -> count, as a number */
+    Demand used;
+};
+
+/* ---- requests ---- */
+
+static void add_requests(Demand *demand, const ResourceRequirements *resources)
+{
+    const StringMap *requests = &resources->requests;
+    const char *cpu = string_map_get(requests, "cpu"), *memory = string_map_get(requests, "memory");
+    const char *storage = string_map_get(requests, "ephemeral-storage");
+
+    demand->milli_cpu += cpu ? quantity_milli(cpu) : 0;
+    demand->memory += memory ? quantity_value(memory) : 0;
+    demand->storage += storage ? quantity_value(storage) : 0;
+}
+
+/* Init containers run one after the other, before the others, beside the sidecars that were started
+ * before them. */
+Demand schedule_demand(const Pod *pod)
+{
+    Demand all = {0}, sidecars = {0}, peak = {0};
+
+    for (size_t i = 0; i < pod->spec.init_containers.n; i++) {
+        const Container *container = &pod->spec.init_containers.v[i];
+        Demand now = sidecars;
+
+        add_requests(&now, &container->resources);
+        if (str_equal(container->restart_policy, "Always"))
+            sidecars = now;
+        peak.milli_cpu = MAX_OF(peak.milli_cpu, now.milli_cpu);
+        peak.memory = MAX_OF(peak.memory, now.memory);
+        peak.storage = MAX_OF(peak.storage, now.storage);
+    }
+    all = sidecars;
+    for (size_t i = 0; i < pod->spec.containers.n; i++)
+        add_requests(&all, &pod->spec.containers.v[i].resources);
+    all.milli_cpu = MAX_OF(all.milli_cpu, peak.milli_cpu);
+    all.memory = MAX_OF(all.memory, peak.memory);
+    all.storage = MAX_OF(all.storage, peak.storage);
+    if (pod->spec.resources) { /* what the pod asks for as a whole goes before its parts */
+        const StringMap *requests = &pod->spec.resources->requests;
+        const char *cpu = string_map_get(requests, "cpu");
+        const char *memory = string_map_get(requests, "memory");
+
+        all.milli_cpu = cpu ? quantity_milli(cpu) : all.milli_cpu;
+        all.memory = memory ? quantity_value(memory) : all.memory;
+    }
+    return all;
+}
+
+static void add_demand(Demand *to, const Demand *demand, int64_t sign)
+{
+    to->milli_cpu += sign * demand->milli_cpu;
+    to->memory += sign * demand->memory;
+    to->storage += sign * demand->storage;
+}
+
+/* ---- host ports ---- */
+
+static void count_port(Placed *placed, const char *key, int64_t by)
+{
+    int64_t count = (int64_t)(intptr_t)strmap_get(&placed->ports, key) + by;
+
+    if (count > 0)
+        strmap_put(&placed->ports, key, (void *)(intptr_t)count);
+    else
+        strmap_remove(&placed->ports, key);
+}
+
+static char *port_key(const ContainerPort *port, const char *ip)
+{
+    const char *protocol = str_or(port->protocol, "TCP");
+
+    return ip ? mem_printf("%d/%s/%s", port->host_port, protocol, ip)
+              : mem_printf("%d/%s", port->host_port, protocol);
+}
+
+static void count_ports(Placed *placed, const Container *container, int64_t by)
+{
+    for (size_t i = 0; i < container->ports.n; i++) {
+        const ContainerPort *port = &container->ports.v[i];
+        _free_ char *one = NULL, *all = NULL;
+
+        if (!port->host_port)
+            continue;
+        one = port_key(port, str_or(port->host_ip, ANY_IP));
+        all = port_key(port, NULL);
+        count_port(placed, one, by);
+        count_port(placed, all, by);
+    }
+}
+
+/* Init containers end and give theirs back, but sidecars stay. */
+static void count_ports_of(Placed *placed, const Pod *pod, int64_t by)
+{
+    for (size_t i = 0; i < pod->spec.init_containers.n; i++)
+        if (str_equal(pod->spec.init_containers.v[i].restart_policy, "Always"))
+            count_ports(placed, &pod->spec.init_containers.v[i], by);
+    for (size_t i = 0; i < pod->spec.containers.n; i++)
+        count_ports(placed, &pod->spec.containers.v[i], by);
+}
+
+bool placed_port_is_taken(const Placed *placed, const ContainerPort *port)
+{
+    const char *ip = str_or(port->host_ip, ANY_IP);
+    _free_ char *own = NULL, *any = NULL;
+
+    if (!port->host_port)
+        return false;
+    own = port_key(port, str_equal(ip, ANY_IP) ? NULL : ip);
+    any = port_key(port, ANY_IP);
+    return strmap_get(&placed->ports, own) || strmap_get(&placed->ports, any);
+}
+
+/* ---- the pods ---- */
+
+Placed *placed_new(void)
+{
+    return mem_new_type(Placed);
+}
+
+static void pod_free(PlacedPod *pod)
+{
+    object_unkeep(pod->object);
+    free(pod);
+}
+
+Placed *placed_free(Placed *placed)
+{
+    if (!placed)
+        return NULL;
+    STRMAP_EACH(&placed->pods, slot)
+    pod_free(slot->value);
+    strmap_deinit(&placed->pods);
+    strmap_deinit(&placed->ports);
+    free(placed);
+    return NULL;
+}
+
+static char *key_of(const ObjectMeta *meta)
+{
+    return mem_printf("%s/%s", str_or(meta->namespace, ""), meta->name);
+}
+
+void placed_remove(Placed *placed, const Object *object)
+{
+    _free_ char *key = key_of(object_meta(object));
+    PlacedPod *pod = strmap_remove(&placed->pods, key);
+
+    if (!pod)
+        return;
+    add_demand(&placed->used, &pod->demand, -1);
+    count_ports_of(placed, OBJECT_AS(Pod, pod->object), -1);
+    pod_free(pod);
+}
+
+static bool same_demand(const PlacedPod *pod, const Object *object)
+{
+    const ObjectMeta *old = object_meta(pod->object), *now = object_meta(object);
+
+    return old->generation && old->generation == now->generation && str_equal(old->uid, now->uid);
+}
+
+void placed_put(Placed *placed, Object *object)
+{
+    _free_ char *key = key_of(object_meta(object));
+    PlacedPod *pod = strmap_get(&placed->pods, key);
+
+    if (pod && same_demand(pod, object)) { /* nearly all changes are of the status */
+        object_keep(object);
+        object_unkeep(pod->object);
+        pod->object = object;
+        return;
+    }
+    placed_remove(placed, object);
+    pod = mem_new_type(PlacedPod);
+    *pod = (PlacedPod){object_keep(object), schedule_demand(OBJECT_AS(Pod, object))};
+    strmap_put(&placed->pods, key, pod);
+    add_demand(&placed->used, &pod->demand, 1);
+    count_ports_of(placed, OBJECT_AS(Pod, object), 1);
+}
+
+size_t placed_count(const Placed *placed)
+{
+    return placed->pods.n;
+}
+
+Demand placed_used(const Placed *placed)
+{
+    return placed->used;
+}
+
+bool placed_has(const Placed *placed, const Object *object)
+{
+    _free_ char *key = key_of(object_meta(object));
+
+    return strmap_get(&placed->pods, key) != NULL;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scheduler of one node: binds each pod that has none to it, or says in an event and in the
+ * condition PodScheduled why it cannot. Pods that had to wait are looked at again when something
+ * that could help them changes: a pod goes, a claim is bound, the node changes.
+ *
+ * A binding under way already counts: its pod is kept as assumed until the answer is there, so that
+ * two pods never take the same room, port or single-pod claim.
+ */
+#include "control/scheduler/scheduler.h"
+
+#include "api/object.h"
+#include "base/strmap.h"
+#include "base/vec.h"
+#include "control/controllers.h"
+#include "view/pod.h"
+
+/* How long a pod may wait for its claims before that is worth an event. */
+#define CLAIMS_NS (2 * NS_PER_SEC)
+
+typedef struct Scheduler {
+    StrMap waiting; /* keys of pods without a node */
+    StrMap assumed; /* key -> Object: bindings under way */
+    Placed *placed; /* kept from the watch, and from the bindings under way */
+    Timer wake;     /* all that wait are looked at again */
+} Scheduler;
+
+typedef struct Lookup {
+    ClaimLookup base;
+    Client *client;
+} Lookup;
+
+static const PersistentVolumeClaim *find_claim(const ClaimLookup *base, const char *ns,
+                                               const char *name)
+{
+    const Lookup *lookup = CONTAINER_OF(base, const Lookup, base);
+    Object *object = client_get(lookup->client, &kind_persistent_volume_claim, ns, name);
+
+    return object ? OBJECT_AS(PersistentVolumeClaim, object) : NULL;
+}
+
+static bool wants_us(const Pod *pod)
+{
+    return str_empty(pod->spec.node_name) && !pod_is_terminating(pod) && !pod_has_ended(pod) &&
+           pod->spec.scheduling_gates.n == 0 &&
+           (str_empty(pod->spec.scheduler_name) ||
+            str_equal(pod->spec.scheduler_name, "default-scheduler"));
+}
+
+static bool takes_room(const Object *object)
+{
+    const Pod *pod = OBJECT_AS(Pod, object);
+
+    return !str_empty(pod->spec.node_name) && !pod_has_ended(pod);
+}
+
+/* ---- yes ---- */
+
+/* The answer is there: either the watch has said, or will say, that the pod is on the node, or it
+ * does not come. */
+static void forget_assumed(Reconcile *reconcile, bool bound)
+{
+    Scheduler *scheduler = reconcile->controller->data;
+    Object *pod = strmap_remove(&scheduler->assumed, reconcile->key);
+    Object *now = client_get(reconcile->client, &kind_pod, reconcile->ns, reconcile->name);
+
+    if (pod && !bound && !(now && takes_room(now)))
+        placed_remove(scheduler->placed, pod);
+    object_unref(pod);
+}
+
+static void on_bound(Reconcile *reconcile, void *data, const ApiStatus *status,
+                     Object *object _unused_)
+{
+    Object *pod = data;
+
+    if (status->reason == STATUS_OK)
+        event_record(reconcile->controller->events, pod, "Normal", "Scheduled",
+                     "Successfully assigned %s/%s to %s", reconcile->ns, reconcile->name,
+                     reconcile->controller->options->node_name);
+    else if (status->reason != STATUS_NOT_FOUND)
+        reconcile->failed = true;
+    forget_assumed(reconcile, status->reason == STATUS_OK);
+}
+
+static void bind(Reconcile *reconcile, Object *pod)
+{
+    Scheduler *scheduler = reconcile->controller->data;
+    Object *object = object_new(&kind_binding);
+    Binding *binding = object->value;
+    Arena *arena = &object->arena;
+
+    reconcile_hold(reconcile, pod);
+    binding->metadata.name = arena_strdup(arena, reconcile->name);
+    binding->metadata.namespace = arena_strdup(arena, reconcile->ns);
+    binding->metadata.uid = arena_strdup(arena, object_meta(pod)->uid);
+    binding->target.kind = "Node";
+    binding->target.name = arena_strdup(arena, reconcile->controller->options->node_name);
+    object_unref(strmap_put(&scheduler->assumed, reconcile->key, object_ref(pod)));
+    placed_put(scheduler->placed, pod);
+    reconcile_create(reconcile, object, &(WriteOptions){.subresource = "binding"}, on_bound, pod);
+}
+
+/* ---- no ---- */
+
+static void put_condition(Object *object, const char *message, Time now)
+{
+    Pod *pod = object->value;
+    const PodCondition *old = pod_condition(pod, "PodScheduled");
+    PodCondition condition = {.type = "PodScheduled",
+                              .status = "False",
+                              .reason = "Unschedulable",
+                              .observed_generation = pod->metadata.generation};
+    PodConditionArray *list = &pod->status.conditions;
+    PodCondition *v;
+
+    condition.message = arena_strdup(&object->arena, message);
+    condition.last_transition_time =
+        old && str_equal(old->status, "False") ? old->last_transition_time : now;
+    if (old) {
+        list->v[old - list->v] = condition;
+        return;
+    }
+    v = arena_new_n(&object->arena, PodCondition, list->n + 1);
+    if (list->n)
+        memcpy(v, list->v, list->n * sizeof(*v));
+    v[list->n++] = condition;
+    list->v = v;
+}
+
+static void refuse(Reconcile *reconcile, const Object *object, const char *message)
+{
+    const PodCondition *old = pod_condition(OBJECT_AS(Pod, object), "PodScheduled");
+    Object *copy;
+
+    /* Said once, until there is something else to say. */
+    if (old && str_equal(old->status, "False") && str_equal(old->message, message))
+        return;
+    event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
+                 message);
+    copy = object_copy(object);
+    put_condition(copy, message,
+                  time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock)));
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+static void reconcile_pod(Reconcile *reconcile)
+{
+    Scheduler *scheduler = reconcile->controller->data;
+    Object *object = reconcile_object(reconcile, &kind_pod);
+    const char *node_name = reconcile->controller->options->node_name;
+    Lookup lookup = {.base.find = find_claim, .client = reconcile->client};
+    ScheduleInput in = {.claims = &lookup.base, .arena = &reconcile->arena};
+    Object *node;
+    const char *message;
+    int64_t left_ns;
+    bool soon;
+
+    if (!object || !wants_us(OBJECT_AS(Pod, object))) {
+        reconcile_end(reconcile);
+        return;
+    }
+    in.pod = OBJECT_AS(Pod, object);
+    node = client_get(reconcile->client, &kind_node, NULL, node_name);
+    in.node = node ? OBJECT_AS(Node, node) : NULL;
+    in.placed = scheduler->placed;
+    in.pods = controller_index(reconcile->controller, &kind_pod);
+    message = schedule_check(&in, &soon);
+    left_ns = ns_from_seconds(object_meta(object)->creation_timestamp.seconds) + CLAIMS_NS -
+              clock_wall_ns(reconcile->controller->options->clock);
+    if (message && soon && left_ns > 0)
+        reconcile->again_after_ns = left_ns;
+    else if (message)
+        refuse(reconcile, object, message);
+    else
+        bind(reconcile, object);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* ---- what wakes it ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void on_wake(Timer *timer)
+{
+    Controller *controller = timer->data;
+    Scheduler *scheduler = controller->data;
+    VEC(const char *) keys = VEC_INIT;
+
+    STRMAP_EACH(&scheduler->waiting, slot)
+    VEC_PUSH(&keys, slot->key);
+    if (keys.n) /* in an order that does not depend on the hash */
+        qsort(keys.v, keys.n, sizeof(*keys.v), compare_keys);
+    for (size_t i = 0; i < keys.n; i++)
+        workqueue_add(controller->queue, keys.v[i]);
+    VEC_DEINIT(&keys);
+}
+
+/* Many reasons come at once, such as pods that go; all that wait are looked at once for them. */
+static void wake_waiting(Controller *controller)
+{
+    Scheduler *scheduler = controller->data;
+
+    if (scheduler->waiting.n > 0)
+        timer_start(controller->options->clock, &scheduler->wake, 0);
+}
+
+static void note_placed(Scheduler *scheduler, const WatchEvent *event, const char *key)
+{
+    const Object *assumed = strmap_get(&scheduler->assumed, key);
+
+    if (event->type != WATCH_DELETED && takes_room(event->object))
+        placed_put(scheduler->placed, event->object);
+    else if (event->type == WATCH_DELETED || !assumed ||
+             !str_equal(object_meta(assumed)->uid, object_meta(event->object)->uid))
+        placed_remove(scheduler->placed, event->object);
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    Scheduler *scheduler = controller->data;
+    const Pod *pod = OBJECT_AS(Pod, event->object);
+    _free_ char *key = mem_printf("%s/%s", pod->metadata.namespace, pod->metadata.name);
+
+    note_placed(scheduler, event, key);
+    if (event->type != WATCH_DELETED && wants_us(pod)) {
+        strmap_put(&scheduler->waiting, key, scheduler);
+        workqueue_add(controller->queue, key);
+        return;
+    }
+    strmap_remove(&scheduler->waiting, key);
+    if (event->type == WATCH_DELETED || pod_has_ended(pod))
+        wake_waiting(controller);
+}
+
+static void wake_one(void *data, Object *object)
+{
+    if (wants_us(OBJECT_AS(Pod, object)))
+        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+}
+
+/* Only pods that mount it can care. */
+static void on_claim(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+    const char *phase = OBJECT_AS(PersistentVolumeClaim, event->object)->status.phase;
+    _free_ char *key = NULL;
+
+    if (event->type == WATCH_MODIFIED && event->before &&
+        str_equal(phase, OBJECT_AS(PersistentVolumeClaim, event->before)->status.phase))
+        return;
+    key = mem_printf("v/%s/%s", str_or(meta->namespace, ""), meta->name);
+    object_index_each(controller_index(controller, &kind_pod), key, wake_one, controller);
+}
+
+/* Heartbeats change nothing that matters here, but come rarely. */
+static void on_node(Controller *controller, const WatchEvent *event _unused_)
+{
+    wake_waiting(controller);
+}
+
+static void start(Controller *controller)
+{
+    Scheduler *scheduler = mem_new_type(Scheduler);
+
+    scheduler->placed = placed_new();
+    scheduler->wake.on_fire = on_wake;
+    scheduler->wake.data = controller;
+    controller->data = scheduler;
+    controller_index(controller, &kind_pod);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_watch(controller, &kind_node, on_node);
+}
+
+static void stop(Controller *controller)
+{
+    Scheduler *scheduler = controller->data;
+
+    STRMAP_EACH(&scheduler->assumed, slot)
+    object_unref(slot->value);
+    strmap_deinit(&scheduler->assumed);
+    strmap_deinit(&scheduler->waiting);
+    placed_free(scheduler->placed);
+    timer_stop(controller->options->clock, &scheduler->wake);
+    free(scheduler);
+}
+
+const ControllerOps scheduler_controller = {
+    .name = "scheduler",
+    .component = "default-scheduler",
+    .start = start,
+    .reconcile = reconcile_pod,
+    .stop = stop,
+};

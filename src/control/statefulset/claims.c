@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * persistentVolumeClaimRetentionPolicy, spoken through owner references alone: no controller ever
+ * deletes a claim, the garbage collector does, when the owner that the policy names is gone.
+ *
+ *     whenScaled  whenDeleted   claim of a replica    claim of a condemned pod
+ *     Retain      Retain        nobody                nobody
+ *     Retain      Delete        the set               the set
+ *     Delete      Retain        nobody                the pod
+ *     Delete      Delete        the set               the pod
+ */
+#include "codec/type.h"
+#include "control/statefulset/plan.h"
+
+static bool policy_deletes(const char *policy)
+{
+    return str_equal(policy, "Delete") || PLAN_MUTATED(PLAN_MUTATION_RETAIN_DELETES);
+}
+
+static bool deletes_when_scaled(const StatefulSet *set)
+{
+    const StatefulSetPersistentVolumeClaimRetentionPolicy *policy =
+        set->spec.persistent_volume_claim_retention_policy;
+
+    return policy_deletes(policy ? policy->when_scaled : NULL);
+}
+
+static bool deletes_when_deleted(const StatefulSet *set)
+{
+    const StatefulSetPersistentVolumeClaimRetentionPolicy *policy =
+        set->spec.persistent_volume_claim_retention_policy;
+
+    return policy_deletes(policy ? policy->when_deleted : NULL);
+}
+
+ClaimOwner statefulset_claim_owner(const StatefulSet *set, bool condemned)
+{
+    if (condemned && deletes_when_scaled(set))
+        return CLAIM_OWNER_POD;
+    return deletes_when_deleted(set) ? CLAIM_OWNER_SET : CLAIM_OWNER_NONE;
+}
+
+static bool names_set(const OwnerReference *ref, const StatefulSet *set)
+{
+    return str_equal(ref->api_version, "apps/v1") && str_equal(ref->kind, "StatefulSet") &&
+           str_equal(ref->name, set->metadata.name);
+}
+
+static bool names_pod(const OwnerReference *ref, const char *pod_name)
+{
+    return str_equal(ref->api_version, "v1") && str_equal(ref->kind, "Pod") &&
+           str_equal(ref->name, pod_name);
+}
+
+static bool is_uid(const OwnerReference *ref, const char *uid)
+{
+    return !str_empty(uid) && str_equal(ref->uid, uid);
+}
+
+static const char *pod_uid(const Pod *pod)
+{
+    return pod ? pod->metadata.uid : NULL;
+}
+
+bool statefulset_claim_is_stale(const StatefulSet *set, const PersistentVolumeClaim *claim,
+                                const char *pod_name, const Pod *pod)
+{
+    const OwnerReferenceArray *owners = &claim->metadata.owner_references;
+
+    for (size_t i = 0; i < owners->n; i++) {
+        const OwnerReference *ref = &owners->v[i];
+
+        if (names_set(ref, set) && !is_uid(ref, set->metadata.uid))
+            return true;
+        if (deletes_when_scaled(set) && names_pod(ref, pod_name) && !is_uid(ref, pod_uid(pod)))
+            return true;
+    }
+    return false;
+}
+
+ClaimVerdict statefulset_judge_claim(const StatefulSet *set, const PersistentVolumeClaim *claim,
+                                     const char *pod_name, const Pod *pod, bool condemned)
+{
+    const OwnerReferenceArray *owners = &claim->metadata.owner_references;
+    ClaimOwner want = statefulset_claim_owner(set, condemned);
+    bool has_set = false, has_pod = false, weak = false, foreign = false;
+
+    for (size_t i = 0; i < owners->n; i++) {
+        const OwnerReference *ref = &owners->v[i];
+        bool controls = ref->controller && *ref->controller;
+
+        if (names_set(ref, set)) {
+            if (!is_uid(ref, set->metadata.uid))
+                return CLAIM_LEFT_ALONE;
+            has_set = true;
+            weak = weak || !controls;
+        } else if (names_pod(ref, pod_name)) {
+            if (!is_uid(ref, pod_uid(pod)))
+                return CLAIM_LEFT_ALONE;
+            has_pod = true;
+            weak = weak || !controls;
+        } else if (controls) {
+            foreign = true;
+        }
+    }
+    if (foreign && (deletes_when_scaled(set) || deletes_when_deleted(set)))
+        return has_set || has_pod ? CLAIM_UPDATE : CLAIM_CONFLICT;
+    if (weak || has_set != (want == CLAIM_OWNER_SET) || has_pod != (want == CLAIM_OWNER_POD && pod))
+        return CLAIM_UPDATE;
+    return CLAIM_FINE;
+}
+
+PersistentVolumeClaim *statefulset_fix_claim(Arena *arena, const StatefulSet *set,
+                                             const PersistentVolumeClaim *claim,
+                                             const char *pod_name, const Pod *pod, bool condemned)
+{
+    PersistentVolumeClaim *fixed = arena_new(arena, PersistentVolumeClaim);
+    ClaimOwner want = statefulset_claim_owner(set, condemned);
+    OwnerReferenceArray owners;
+    bool foreign = false;
+    size_t n = 0;
+
+    type_copy(&type_PersistentVolumeClaim, arena, fixed, claim);
+    owners = fixed->metadata.owner_references;
+    OwnerReference *v = arena_new_n(arena, OwnerReference, owners.n + 1);
+
+    for (size_t i = 0; i < owners.n; i++) {
+        if (names_set(&owners.v[i], set) || names_pod(&owners.v[i], pod_name))
+            continue;
+        foreign = foreign || (owners.v[i].controller && *owners.v[i].controller);
+        v[n++] = owners.v[i];
+    }
+    if (!foreign && want == CLAIM_OWNER_SET) {
+        v[n++] = statefulset_controller_ref(arena, set);
+    } else if (!foreign && want == CLAIM_OWNER_POD && pod) {
+        v[n++] = (OwnerReference){
+            .api_version = "v1",
+            .kind = "Pod",
+            .name = pod->metadata.name,
+            .uid = pod->metadata.uid,
+            .controller = arena_bool(arena, true),
+            .block_owner_deletion = arena_bool(arena, true),
+        };
+    }
+    fixed->metadata.owner_references = (OwnerReferenceArray){.v = v, .n = n};
+    return fixed;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is who in a StatefulSet: ordinals and names, and the pods and claims that the set makes for
+ * an ordinal. A name, once given, says everything: controllers find what belongs to an ordinal by
+ * name alone, so these must never change.
+ */
+#include "api/object.h"
+#include "base/strbuf.h"
+#include "codec/type.h"
+#include "control/statefulset/plan.h"
+
+int64_t statefulset_ordinal(const char *set_name, const char *pod_name)
+{
+    size_t n = strlen(set_name);
+    int64_t ordinal;
+
+    if (!pod_name || strncmp(pod_name, set_name, n) != 0 || pod_name[n] != '-')
+        return -1;
+    pod_name += n + 1;
+    if (pod_name[0] < '0' || pod_name[0] > '9' || (pod_name[0] == '0' && pod_name[1]))
+        return -1;
+    if (str_to_int64(pod_name, 0, INT32_MAX, &ordinal) != 0)
+        return -1;
+    return ordinal;
+}
+
+bool statefulset_is_ordered(const StatefulSet *set)
+{
+    return !str_equal(set->spec.pod_management_policy, "Parallel");
+}
+
+bool statefulset_is_on_delete(const StatefulSet *set)
+{
+    return str_equal(set->spec.update_strategy.type, "OnDelete");
+}
+
+int64_t statefulset_partition(const StatefulSet *set)
+{
+    const RollingUpdateStatefulSetStrategy *rolling = set->spec.update_strategy.rolling_update;
+
+    if (PLAN_MUTATED(PLAN_MUTATION_IGNORE_PARTITION))
+        return 0;
+    return rolling && rolling->partition ? *rolling->partition : 0;
+}
+
+int64_t statefulset_max_unavailable(const StatefulSet *set)
+{
+    const RollingUpdateStatefulSetStrategy *rolling = set->spec.update_strategy.rolling_update;
+    const IntOrString *max = rolling ? rolling->max_unavailable : NULL;
+    int64_t n = 1;
+
+    if (max && !max->is_string) {
+        n = max->number;
+    } else if (max && max->string) {
+        char *percent = strchr(max->string, '%');
+        _free_ char *digits =
+            percent ? mem_strndup(max->string, (size_t)(percent - max->string)) : NULL;
+
+        if (digits && str_to_int64(digits, 0, 1000, &n) == 0)
+            n = (statefulset_replicas(set) * n + 99) / 100;
+        else
+            n = 1;
+    }
+    return MAX_OF(n, 1);
+}
+
+OwnerReference statefulset_controller_ref(Arena *arena, const StatefulSet *set)
+{
+    return (OwnerReference){
+        .api_version = "apps/v1",
+        .kind = "StatefulSet",
+        .name = set->metadata.name,
+        .uid = set->metadata.uid,
+        .controller = arena_bool(arena, true),
+        .block_owner_deletion = arena_bool(arena, true),
+    };
+}
+
+static OwnerReferenceArray one_owner(Arena *arena, OwnerReference ref)
+{
+    OwnerReferenceArray owners = {.v = arena_new(arena, OwnerReference), .n = 1};
+
+    owners.v[0] = ref;
+    return owners;
+}
+
+const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t template,
+                                   int64_t ordinal)
+{
+    const char *name = set->spec.volume_claim_templates.v[template].metadata.name;
+
+    if (PLAN_MUTATED(PLAN_MUTATION_SHARED_CLAIM))
+        ordinal = 0;
+    return arena_printf(arena, "%s-%s-%" PRId64, str_or(name, ""), set->metadata.name, ordinal);
+}
+
+/* The claims' volumes come first, and replace volumes of the same name. */
+static void add_claim_volumes(Arena *arena, const StatefulSet *set, Pod *pod, int64_t ordinal)
+{
+    size_t n_claims = set->spec.volume_claim_templates.n;
+    VolumeArray old = pod->spec.volumes;
+    Volume *v = arena_new_n(arena, Volume, n_claims + old.n);
+    size_t n = 0;
+
+    if (n_claims == 0)
+        return;
+    for (size_t i = 0; i < n_claims; i++) {
+        v[n].name = set->spec.volume_claim_templates.v[i].metadata.name;
+        v[n].volume_source.persistent_volume_claim =
+            arena_new(arena, PersistentVolumeClaimVolumeSource);
+        v[n].volume_source.persistent_volume_claim->claim_name =
+            statefulset_claim_name(arena, set, i, ordinal);
+        n++;
+    }
+    for (size_t i = 0; i < old.n; i++) {
+        bool replaced = false;
+
+        for (size_t k = 0; k < n_claims; k++)
+            replaced = replaced || str_equal(v[k].name, old.v[i].name);
+        if (!replaced)
+            v[n++] = old.v[i];
+    }
+    pod->spec.volumes = (VolumeArray){.v = v, .n = n};
+}
+
+Pod *statefulset_new_pod(Arena *arena, const StatefulSet *set, const PodTemplateSpec *template,
+                         const char *revision, int64_t ordinal)
+{
+    Pod *pod = arena_new(arena, Pod);
+    ObjectMeta *meta = &pod->metadata;
+
+    type_copy(&type_PodSpec, arena, &pod->spec, &template->spec);
+    type_copy(&type_ObjectMeta, arena, meta,
+              &(ObjectMeta){
+                  .labels = template->metadata.labels,
+                  .annotations = template->metadata.annotations,
+                  .finalizers = template->metadata.finalizers,
+              });
+    meta->name = arena_printf(arena, "%s-%" PRId64, set->metadata.name, ordinal);
+    meta->generate_name = arena_printf(arena, "%s-", set->metadata.name);
+    meta->namespace = set->metadata.namespace;
+    meta->owner_references = one_owner(arena, statefulset_controller_ref(arena, set));
+    string_map_put(arena, &meta->labels, POD_NAME_LABEL, meta->name);
+    string_map_put(arena, &meta->labels, POD_INDEX_LABEL, arena_printf(arena, "%" PRId64, ordinal));
+    string_map_put(arena, &meta->labels, REVISION_LABEL, revision);
+    pod->spec.hostname = meta->name;
+    pod->spec.subdomain = set->spec.service_name;
+    add_claim_volumes(arena, set, pod, ordinal);
+    return pod;
+}
+
+PersistentVolumeClaim *statefulset_new_claim(Arena *arena, const StatefulSet *set, size_t template,
+                                             int64_t ordinal)
+{
+    const VolumeClaimTemplate *from = &set->spec.volume_claim_templates.v[template];
+    PersistentVolumeClaim *claim = arena_new(arena, PersistentVolumeClaim);
+    const StringMap *labels = set->spec.selector ? &set->spec.selector->match_labels : NULL;
+
+    type_copy(&type_PersistentVolumeClaimSpec, arena, &claim->spec, &from->spec);
+    type_copy(
+        &type_ObjectMeta, arena, &claim->metadata,
+        &(ObjectMeta){.labels = from->metadata.labels, .annotations = from->metadata.annotations});
+    claim->metadata.name = statefulset_claim_name(arena, set, template, ordinal);
+    claim->metadata.namespace = set->metadata.namespace;
+    for (size_t i = 0; labels && i < labels->n; i++)
+        string_map_put(arena, &claim->metadata.labels, labels->v[i].key, labels->v[i].value);
+    if (statefulset_claim_owner(set, false) == CLAIM_OWNER_SET)
+        claim->metadata.owner_references = one_owner(arena, statefulset_controller_ref(arena, set));
+    return claim;
+}

@@ -1,0 +1,831 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan of a StatefulSet, step by step; see plan.h for what it promises.
+ *
+ *   1. members      which pods are the set's; orphans are adopted, strangers let go
+ *   2. revisions    which revision is current, which one updates; old ones are reused, spare ones
+ *                   dropped
+ *   3. status       counts of what is there
+ *   4. replicas     REPLICA_RULES for each ordinal, from the lowest
+ *   5. condemned    pods out of range: their claims are handed over, then they go, from the highest
+ *   6. rollout      pods of older revisions are replaced, from the highest
+ *
+ * An ordered set ends its walk where a rule says VERDICT_WAIT; a parallel one goes on with the next
+ * pod.
+ */
+#include "control/statefulset/plan.h"
+
+#include "api/object.h"
+#include "api/selector.h"
+#include "codec/type.h"
+#include "view/pod.h"
+
+#ifdef FAULT_POINTS
+PlanMutation plan_mutation = PLAN_MUTATION_NONE;
+#endif
+
+typedef struct Member {
+    int64_t ordinal;
+    const Pod *pod; /* NULL: to be created */
+} Member;
+
+typedef struct View {
+    const PlanInput *in;
+    const StatefulSet *set;
+    Arena *arena;
+    Plan *plan;
+    bool ordered;
+    int32_t min_ready_seconds;
+    const PersistentVolumeClaim **claims; /* by name */
+    /* Live revisions; `update` may be one that this plan creates. */
+    const ControllerRevision **revisions;
+    size_t n_revisions;
+    const ControllerRevision *current, *update;
+    const PodTemplateSpec *current_template; /* decoded when first needed */
+    Member *replicas, *condemned; /* what is there: in range ascending, out of range descending */
+    size_t n_replicas, n_condemned;
+    int64_t unavailable;
+    int64_t first_unavailable; /* ordinal; -1: all are available */
+    size_t creations;
+} View;
+
+typedef enum Verdict {
+    VERDICT_GO_ON, /* the next rule */
+    VERDICT_NEXT,  /* the next pod */
+    VERDICT_WAIT,  /* an ordered set waits here; otherwise the next pod */
+} Verdict;
+
+/* ---- helpers ---- */
+
+static void act(View *view, PlanActionType type, int64_t ordinal, const char *pod_name,
+                const void *value)
+{
+    Plan *plan = view->plan;
+
+    if (plan->n == plan->cap) {
+        PlanAction *v = arena_new_n(view->arena, PlanAction, plan->cap ? plan->cap * 2 : 16);
+
+        if (plan->n)
+            memcpy(v, plan->v, plan->n * sizeof(*v));
+        plan->cap = plan->cap ? plan->cap * 2 : 16;
+        plan->v = v;
+    }
+    plan->v[plan->n++] =
+        (PlanAction){.type = type, .ordinal = ordinal, .pod_name = pod_name, .value = value};
+}
+
+static Verdict wait_for(View *view, const Member *member, const char *what)
+{
+    if (view->ordered && !view->plan->waits_for)
+        view->plan->waits_for = arena_printf(view->arena, "waiting for pod %s-%" PRId64 " %s",
+                                             view->set->metadata.name, member->ordinal, what);
+    return VERDICT_WAIT;
+}
+
+static bool is_available(const View *view, const Pod *pod)
+{
+    return pod_is_available(pod, view->min_ready_seconds, view->in->now_ns) &&
+           !pod_is_terminating(pod);
+}
+
+static const char *pod_revision(const Pod *pod)
+{
+    return str_or(string_map_get(&pod->metadata.labels, REVISION_LABEL), "");
+}
+
+static bool is_updated(const View *view, const Pod *pod)
+{
+    return str_equal(pod_revision(pod), view->update->metadata.name);
+}
+
+static int compare_claims(const void *a, const void *b)
+{
+    const PersistentVolumeClaim *x = *(const PersistentVolumeClaim *const *)a;
+    const PersistentVolumeClaim *y = *(const PersistentVolumeClaim *const *)b;
+
+    return strcmp(x->metadata.name, y->metadata.name);
+}
+
+static int compare_name_to_claim(const void *key, const void *item)
+{
+    const PersistentVolumeClaim *claim = *(const PersistentVolumeClaim *const *)item;
+
+    return strcmp(key, claim->metadata.name);
+}
+
+static const PersistentVolumeClaim *find_claim(const View *view, const char *name)
+{
+    const PersistentVolumeClaim **found;
+
+    if (view->in->n_claims == 0)
+        return NULL;
+    found = bsearch(name, view->claims, view->in->n_claims, sizeof(*view->claims),
+                    compare_name_to_claim);
+    return found ? *found : NULL;
+}
+
+/* ---- 1. members ---- */
+
+static bool controlled_by(const ObjectMeta *meta, const StatefulSet *set)
+{
+    const OwnerReference *ref = meta_controller(meta);
+
+    return ref && str_equal(ref->uid, set->metadata.uid);
+}
+
+static void adopt(View *view, ObjectMeta *meta)
+{
+    OwnerReferenceArray old = meta->owner_references;
+    OwnerReference *v = arena_new_n(view->arena, OwnerReference, old.n + 1);
+
+    if (old.n)
+        memcpy(v, old.v, old.n * sizeof(*v));
+    v[old.n] = statefulset_controller_ref(view->arena, view->set);
+    meta->owner_references = (OwnerReferenceArray){.v = v, .n = old.n + 1};
+}
+
+static void release(const View *view, ObjectMeta *meta)
+{
+    OwnerReferenceArray *owners = &meta->owner_references;
+    size_t n = 0;
+
+    for (size_t i = 0; i < owners->n; i++)
+        if (!str_equal(owners->v[i].uid, view->set->metadata.uid))
+            owners->v[n++] = owners->v[i];
+    owners->n = n;
+}
+
+static void change_owner(View *view, const Pod *pod, int64_t ordinal, bool adopted)
+{
+    Pod *copy = arena_new(view->arena, Pod);
+
+    type_copy(&type_Pod, view->arena, copy, pod);
+    if (adopted)
+        adopt(view, &copy->metadata);
+    else
+        release(view, &copy->metadata);
+    act(view, adopted ? PLAN_ADOPT_POD : PLAN_RELEASE_POD, ordinal, copy->metadata.name, copy);
+}
+
+static int compare_ordinals(const void *a, const void *b)
+{
+    int64_t x = ((const Member *)a)->ordinal, y = ((const Member *)b)->ordinal;
+
+    return x < y ? -1 : x > y;
+}
+
+static int compare_ordinals_down(const void *a, const void *b)
+{
+    return PLAN_MUTATED(PLAN_MUTATION_SCALE_DOWN_BOTTOM) ? compare_ordinals(a, b)
+                                                         : compare_ordinals(b, a);
+}
+
+/* Orphans that match are taken over, pods of ours that match no more are let go. A set that is
+ * going does neither. */
+static void sort_out_members(View *view)
+{
+    const PlanInput *in = view->in;
+    const StatefulSet *set = view->set;
+    Selector *selector = selector_from_api(view->arena, set->spec.selector);
+    bool going = set->metadata.deletion_timestamp.set;
+
+    view->replicas = arena_new_n(view->arena, Member, in->n_pods + 1);
+    view->condemned = arena_new_n(view->arena, Member, in->n_pods + 1);
+    for (size_t i = 0; i < in->n_pods; i++) {
+        const Pod *pod = in->pods[i];
+        int64_t ordinal = statefulset_ordinal(set->metadata.name, pod->metadata.name);
+        bool matches = ordinal >= 0 && selector_matches_labels(selector, &pod->metadata.labels);
+        bool ours = controlled_by(&pod->metadata, set);
+
+        if (!matches) {
+            if (ours && !going)
+                change_owner(view, pod, PLAN_WHOLE_SET, false);
+            continue;
+        }
+        if (!ours) {
+            if (meta_controller(&pod->metadata) || going || pod_is_terminating(pod))
+                continue;
+            change_owner(view, pod, ordinal, true);
+        }
+        if (statefulset_in_range(set, ordinal))
+            view->replicas[view->n_replicas++] = (Member){ordinal, pod};
+        else
+            view->condemned[view->n_condemned++] = (Member){ordinal, pod};
+    }
+    qsort(view->replicas, view->n_replicas, sizeof(Member), compare_ordinals);
+    qsort(view->condemned, view->n_condemned, sizeof(Member), compare_ordinals_down);
+}
+
+/* ---- 2. revisions ---- */
+
+static void gather_revisions(View *view)
+{
+    const PlanInput *in = view->in;
+    Selector *selector = selector_from_api(view->arena, view->set->spec.selector);
+
+    view->revisions = arena_new_n(view->arena, const ControllerRevision *, in->n_revisions + 1);
+    for (size_t i = 0; i < in->n_revisions; i++) {
+        const ControllerRevision *revision = in->revisions[i];
+
+        if (!selector_matches_labels(selector, &revision->metadata.labels))
+            continue;
+        if (!meta_controller(&revision->metadata)) {
+            if (!view->set->metadata.deletion_timestamp.set) {
+                ControllerRevision *copy = arena_new(view->arena, ControllerRevision);
+
+                type_copy(&type_ControllerRevision, view->arena, copy, revision);
+                adopt(view, &copy->metadata);
+                act(view, PLAN_ADOPT_REVISION, PLAN_WHOLE_SET, NULL, copy);
+            }
+        } else if (!controlled_by(&revision->metadata, view->set)) {
+            continue;
+        }
+        view->revisions[view->n_revisions++] = revision;
+    }
+    revision_sort(view->revisions, view->n_revisions);
+}
+
+static const ControllerRevision *find_revision(const View *view, const char *name)
+{
+    for (size_t i = 0; i < view->n_revisions; i++)
+        if (!str_empty(name) && str_equal(view->revisions[i]->metadata.name, name))
+            return view->revisions[i];
+    return NULL;
+}
+
+/* The same template, though its bytes differ: written by another version, with other defaults. */
+static bool holds_template(const View *view, const ControllerRevision *revision)
+{
+    PodTemplateSpec *template = revision_template(view->arena, revision);
+
+    if (!template)
+        return false;
+    type_default(&type_PodTemplateSpec, view->arena, template);
+    return type_equal(&type_PodTemplateSpec, template, &view->set->spec.template);
+}
+
+static const ControllerRevision *bump_revision(View *view, const ControllerRevision *old,
+                                               int64_t number)
+{
+    ControllerRevision *copy = arena_new(view->arena, ControllerRevision);
+
+    type_copy(&type_ControllerRevision, view->arena, copy, old);
+    copy->revision = number;
+    act(view, PLAN_UPDATE_REVISION, PLAN_WHOLE_SET, NULL, copy);
+    return copy;
+}
+
+/* The revision of the template as it is now. Going back to an older template takes up its revision
+ * under a new number. */
+static const ControllerRevision *choose_update_revision(View *view)
+{
+    const StatefulSet *set = view->set;
+    const ControllerRevision *newest =
+        view->n_revisions ? view->revisions[view->n_revisions - 1] : NULL;
+    int32_t collisions = set->status.collision_count ? *set->status.collision_count : 0;
+    int64_t number = newest ? newest->revision + 1 : 1;
+    ControllerRevision *made;
+    Bytes data;
+
+    if (newest && set->metadata.generation > 0 &&
+        set->status.observed_generation == set->metadata.generation &&
+        str_equal(newest->metadata.name, set->status.update_revision))
+        return newest;
+    data = statefulset_revision_data(view->arena, set);
+    for (size_t i = view->n_revisions; i-- > 0;) {
+        if (!bytes_equal(view->revisions[i]->data, data))
+            continue;
+        if (view->revisions[i] == newest)
+            return newest;
+        return bump_revision(view, view->revisions[i], number);
+    }
+    if (newest && (holds_template(view, newest) || set->metadata.deletion_timestamp.set))
+        return newest;
+    made = statefulset_new_revision(view->arena, set, data, number, collisions);
+    if (!set->metadata.deletion_timestamp.set)
+        act(view, PLAN_CREATE_REVISION, PLAN_WHOLE_SET, NULL, made);
+    return made;
+}
+
+static bool revision_is_live(const View *view, const char *name)
+{
+    const StatefulSetStatus *old = &view->set->status, *new = &view->plan->status;
+
+    if (str_equal(name, new->current_revision) || str_equal(name, new->update_revision) ||
+        str_equal(name, old->current_revision) || str_equal(name, old->update_revision))
+        return true;
+    for (size_t i = 0; i < view->n_replicas; i++)
+        if (str_equal(name, pod_revision(view->replicas[i].pod)))
+            return true;
+    for (size_t i = 0; i < view->n_condemned; i++)
+        if (str_equal(name, pod_revision(view->condemned[i].pod)))
+            return true;
+    return false;
+}
+
+/* Keeps revisionHistoryLimit revisions besides those that a pod or the status names; the oldest
+ * go. */
+static void truncate_history(View *view)
+{
+    int64_t limit =
+        view->set->spec.revision_history_limit ? *view->set->spec.revision_history_limit : 10;
+    const ControllerRevision **spare =
+        arena_new_n(view->arena, const ControllerRevision *, view->n_revisions + 1);
+    int64_t n = 0;
+
+    if (limit < 0)
+        return;
+    for (size_t i = 0; i < view->n_revisions; i++)
+        if (!revision_is_live(view, view->revisions[i]->metadata.name))
+            spare[n++] = view->revisions[i];
+    for (int64_t i = 0; i < n - limit; i++)
+        act(view, PLAN_DELETE_REVISION, PLAN_WHOLE_SET, NULL, spare[i]);
+}
+
+/* ---- 3. status ---- */
+
+static void count_pod(const View *view, const Pod *pod, StatefulSetStatus *status)
+{
+    status->replicas++;
+    if (pod_is_running_and_ready(pod)) {
+        status->ready_replicas++;
+        if (pod_is_available(pod, view->min_ready_seconds, view->in->now_ns))
+            status->available_replicas++;
+    }
+    if (pod_is_terminating(pod))
+        return;
+    if (str_equal(pod_revision(pod), view->current->metadata.name))
+        status->current_replicas++;
+    if (is_updated(view, pod))
+        status->updated_replicas++;
+}
+
+static void count_pods(View *view)
+{
+    const StatefulSet *set = view->set;
+    StatefulSetStatus *status = &view->plan->status;
+
+    status->observed_generation = set->metadata.generation;
+    status->current_revision = view->current->metadata.name;
+    status->update_revision = view->update->metadata.name;
+    if (!status->collision_count)
+        status->collision_count = arena_int32(view->arena, 0);
+    status->replicas = status->ready_replicas = status->available_replicas = 0;
+    status->current_replicas = status->updated_replicas = 0;
+    for (size_t i = 0; i < view->n_replicas; i++)
+        count_pod(view, view->replicas[i].pod, status);
+    for (size_t i = 0; i < view->n_condemned; i++)
+        count_pod(view, view->condemned[i].pod, status);
+}
+
+/* A rolling update is complete when every replica is updated and ready: its revision becomes the
+ * current one. */
+static void complete_rollout(View *view)
+{
+    StatefulSetStatus *status = &view->plan->status;
+    int64_t replicas = statefulset_replicas(view->set);
+
+    if (statefulset_is_on_delete(view->set) || status->updated_replicas != replicas ||
+        status->ready_replicas != replicas || status->replicas != replicas)
+        return;
+    status->current_replicas = status->updated_replicas;
+    status->current_revision = status->update_revision;
+}
+
+static void find_unavailable(View *view)
+{
+    int64_t start = statefulset_start(view->set), expected = start;
+
+    view->first_unavailable = -1;
+    view->unavailable = statefulset_replicas(view->set) - (int64_t)view->n_replicas;
+    for (size_t i = 0; i < view->n_replicas; i++) {
+        const Member *member = &view->replicas[i];
+        bool gap = member->ordinal != expected;
+
+        if (gap && view->first_unavailable < 0)
+            view->first_unavailable = expected;
+        expected = member->ordinal + 1;
+        if (is_available(view, member->pod))
+            continue;
+        view->unavailable++;
+        if (view->first_unavailable < 0)
+            view->first_unavailable = member->ordinal;
+    }
+    if (view->first_unavailable < 0 && expected < start + statefulset_replicas(view->set))
+        view->first_unavailable = expected;
+    for (size_t i = view->n_condemned; i-- > 0;) {
+        if (is_available(view, view->condemned[i].pod))
+            continue;
+        view->unavailable++;
+        if (view->first_unavailable < 0)
+            view->first_unavailable = view->condemned[i].ordinal;
+    }
+}
+
+/* When the next pod will have been ready for long enough. */
+static void find_next_availability(View *view)
+{
+    int64_t next = -1;
+
+    for (size_t i = 0; i < view->n_replicas + view->n_condemned; i++) {
+        const Pod *pod = i < view->n_replicas ? view->replicas[i].pod
+                                              : view->condemned[i - view->n_replicas].pod;
+        const PodCondition *ready = pod_condition(pod, "Ready");
+        int64_t due;
+
+        if (view->min_ready_seconds <= 0 || !pod_is_ready(pod) || !ready->last_transition_time.set)
+            continue;
+        due = time_ns(ready->last_transition_time) + view->min_ready_seconds * INT64_C(1000000000) -
+              view->in->now_ns;
+        if (due > 0 && (next < 0 || due < next))
+            next = due;
+    }
+    view->plan->again_after_ns = next;
+}
+
+/* ---- 4. replicas ---- */
+
+/* Creates what is missing of the ordinal's claims, and puts the owners right of those that are
+ * there. False: the pod has to wait, since a claim of an earlier life has yet to go. */
+static bool tend_claims(View *view, const Member *member, const char *pod_name, bool condemned)
+{
+    const StatefulSet *set = view->set;
+    bool fine = true;
+
+    for (size_t i = 0; i < set->spec.volume_claim_templates.n; i++) {
+        const char *name = statefulset_claim_name(view->arena, set, i, member->ordinal);
+        const PersistentVolumeClaim *claim = find_claim(view, name);
+
+        if (!claim) {
+            if (!condemned)
+                act(view, PLAN_CREATE_CLAIM, member->ordinal, pod_name,
+                    statefulset_new_claim(view->arena, set, i, member->ordinal));
+            continue;
+        }
+        if (claim->metadata.deletion_timestamp.set ||
+            (!member->pod && statefulset_claim_is_stale(set, claim, pod_name, NULL))) {
+            fine = false;
+            continue;
+        }
+        switch (statefulset_judge_claim(set, claim, pod_name, member->pod, condemned)) {
+        case CLAIM_CONFLICT: {
+            StringArray *list = &view->plan->conflicting_claims;
+            const char **v = arena_new_n(view->arena, const char *, list->n + 1);
+
+            if (list->n)
+                memcpy(v, list->v, list->n * sizeof(*v));
+            v[list->n] = name;
+            *list = (StringArray){.v = v, .n = list->n + 1};
+            break;
+        }
+        case CLAIM_UPDATE:
+            act(view, PLAN_UPDATE_CLAIM, member->ordinal, pod_name,
+                statefulset_fix_claim(view->arena, set, claim, pod_name, member->pod, condemned));
+            break;
+        case CLAIM_FINE:
+        case CLAIM_LEFT_ALONE:
+            break;
+        }
+    }
+    return fine;
+}
+
+/* A pod that has ended, in whatever way, is deleted; it comes back when it is gone. */
+static Verdict rule_ended_pod_is_replaced(View *view, const Member *member)
+{
+    if (!member->pod || !pod_has_ended(member->pod) || PLAN_MUTATED(PLAN_MUTATION_KEEP_FAILED))
+        return VERDICT_GO_ON;
+    if (!pod_is_terminating(member->pod))
+        act(view, PLAN_DELETE_POD, member->ordinal, member->pod->metadata.name, member->pod);
+    return wait_for(view, member, "to be replaced, since it has ended");
+}
+
+/* Below the partition a new pod is of the current revision, else of the updating one. */
+static bool created_as_updated(const View *view, int64_t ordinal)
+{
+    return statefulset_is_on_delete(view->set) ||
+           ordinal >= statefulset_start(view->set) + statefulset_partition(view->set) ||
+           view->current == view->update;
+}
+
+static Verdict rule_missing_pod_is_created(View *view, const Member *member)
+{
+    const PodTemplateSpec *template = &view->set->spec.template;
+    const ControllerRevision *revision = view->update;
+    Pod *pod;
+    const char *name;
+
+    if (member->pod)
+        return VERDICT_GO_ON;
+    if (!created_as_updated(view, member->ordinal)) {
+        if (!view->current_template)
+            view->current_template = revision_template(view->arena, view->current);
+        if (view->current_template) {
+            template = view->current_template;
+            revision = view->current;
+        }
+    }
+    name = arena_printf(view->arena, "%s-%" PRId64, view->set->metadata.name, member->ordinal);
+    if (!tend_claims(view, member, name, false))
+        return wait_for(view, member, "whose old volume claim has yet to go");
+    pod = statefulset_new_pod(view->arena, view->set, template, revision->metadata.name,
+                              member->ordinal);
+    act(view, PLAN_CREATE_POD, member->ordinal, pod->metadata.name, pod);
+    view->creations++;
+    return wait_for(view, member, "to start");
+}
+
+static Verdict rule_pending_pod_gets_its_claims(View *view, const Member *member)
+{
+    if (str_equal(member->pod->status.phase, "Pending"))
+        tend_claims(view, member, member->pod->metadata.name, false);
+    return VERDICT_GO_ON;
+}
+
+static Verdict rule_terminating_pod_is_waited_for(View *view, const Member *member)
+{
+    return pod_is_terminating(member->pod) ? wait_for(view, member, "to terminate") : VERDICT_GO_ON;
+}
+
+bool statefulset_pod_is_stuck(const Pod *pod)
+{
+    const PodCondition *ready = pod_condition(pod, "Ready");
+    const ContainerStatusArray *lists[] = {&pod->status.init_container_statuses,
+                                           &pod->status.container_statuses};
+
+    if (pod_is_terminating(pod) || pod_is_ready(pod))
+        return false;
+    if (!str_equal(pod->status.phase, "Running") || !ready || !ready->last_transition_time.set)
+        return true;
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+        for (size_t i = 0; i < lists[l]->n; i++) {
+            const ContainerStateWaiting *waiting = lists[l]->v[i].state.waiting;
+
+            if (waiting && !str_equal(waiting->reason, "PodInitializing") &&
+                !str_equal(waiting->reason, "ContainerCreating"))
+                return true;
+        }
+    /* Ready was False from the start on, and never became anything else. */
+    return pod->status.start_time.set &&
+           ready->last_transition_time.seconds <= pod->status.start_time.seconds + 1;
+}
+
+/* k/k#67250: an ordered set would wait for this pod for ever, though the template has been repaired
+ * meanwhile. */
+static Verdict rule_stuck_old_pod_is_replaced(View *view, const Member *member)
+{
+    const Pod *pod = member->pod;
+
+    if (!view->ordered || statefulset_is_on_delete(view->set) || is_updated(view, pod) ||
+        member->ordinal < statefulset_start(view->set) + statefulset_partition(view->set) ||
+        !statefulset_pod_is_stuck(pod))
+        return VERDICT_GO_ON;
+    act(view, PLAN_DELETE_POD, member->ordinal, pod->metadata.name, pod);
+    return wait_for(view, member,
+                    "to be replaced, since its revision is old and it does not start");
+}
+
+static Verdict rule_pod_must_be_ready(View *view, const Member *member)
+{
+    if (PLAN_MUTATED(PLAN_MUTATION_NO_ORDER))
+        return VERDICT_GO_ON;
+    return pod_is_running_and_ready(member->pod) ? VERDICT_GO_ON
+                                                 : wait_for(view, member, "to be ready");
+}
+
+static Verdict rule_pod_must_be_available(View *view, const Member *member)
+{
+    if (PLAN_MUTATED(PLAN_MUTATION_NO_ORDER))
+        return VERDICT_GO_ON;
+    return is_available(view, member->pod)
+               ? VERDICT_GO_ON
+               : wait_for(view, member, "to be available (minReadySeconds)");
+}
+
+/* The labels that make a pod findable are put back; its claims follow the retention policy. */
+static Verdict rule_identity_is_kept(View *view, const Member *member)
+{
+    const Pod *pod = member->pod;
+    const char *name = pod->metadata.name;
+
+    if (!str_equal(string_map_get(&pod->metadata.labels, POD_NAME_LABEL), name)) {
+        Pod *copy = arena_new(view->arena, Pod);
+
+        type_copy(&type_Pod, view->arena, copy, pod);
+        string_map_put(view->arena, &copy->metadata.labels, POD_NAME_LABEL, name);
+        string_map_put(view->arena, &copy->metadata.labels, POD_INDEX_LABEL,
+                       arena_printf(view->arena, "%" PRId64, member->ordinal));
+        act(view, PLAN_UPDATE_POD, member->ordinal, name, copy);
+    }
+    if (!str_equal(pod->status.phase, "Pending"))
+        tend_claims(view, member, name, false);
+    return VERDICT_NEXT;
+}
+
+/* Every row is asked in turn. In a parallel set WAIT only says: nothing more for this pod now. */
+static Verdict (*const REPLICA_RULES[])(View *, const Member *) = {
+    rule_ended_pod_is_replaced,       rule_missing_pod_is_created,
+    rule_pending_pod_gets_its_claims, rule_terminating_pod_is_waited_for,
+    rule_stuck_old_pod_is_replaced,   rule_pod_must_be_ready,
+    rule_pod_must_be_available,       rule_identity_is_kept,
+};
+
+/* In a parallel set a pod that is not ready does not hold up its own identity either. */
+static bool may_skip_wait(const View *view, size_t rule)
+{
+    return !view->ordered && (REPLICA_RULES[rule] == rule_pod_must_be_ready ||
+                              REPLICA_RULES[rule] == rule_pod_must_be_available);
+}
+
+/* True: the ordered set waits here. */
+static bool tend_replica(View *view, const Member *member)
+{
+    for (size_t i = 0; i < ARRAY_LEN(REPLICA_RULES); i++) {
+        Verdict verdict = may_skip_wait(view, i) ? VERDICT_GO_ON : REPLICA_RULES[i](view, member);
+
+        if (verdict == VERDICT_WAIT && view->ordered)
+            return true;
+        if (verdict != VERDICT_GO_ON)
+            return false;
+    }
+    return false;
+}
+
+/* From the lowest ordinal, gaps included. True: the plan ends here. */
+static bool tend_replicas(View *view)
+{
+    int64_t end = statefulset_start(view->set) + statefulset_replicas(view->set);
+    size_t next = 0;
+
+    for (int64_t ordinal = statefulset_start(view->set); ordinal < end; ordinal++) {
+        Member member = {.ordinal = ordinal};
+
+        if (view->creations >= PLAN_CREATIONS_MAX) {
+            /* The rest of the gaps is for later: go on with what is there. */
+            if (next == view->n_replicas)
+                break;
+            ordinal = view->replicas[next].ordinal;
+        }
+        if (next < view->n_replicas && view->replicas[next].ordinal == ordinal)
+            member = view->replicas[next++];
+        if (tend_replica(view, &member) && !PLAN_MUTATED(PLAN_MUTATION_NO_ORDER))
+            return true;
+    }
+    if (view->creations >= PLAN_CREATIONS_MAX)
+        view->plan->again_after_ns = 0;
+    return false;
+}
+
+/* ---- 5. condemned ---- */
+
+/* True: the ordered set waits here. */
+static bool dismiss(View *view, const Member *member)
+{
+    const Pod *pod = member->pod;
+    const char *name = pod->metadata.name;
+
+    if (pod_is_terminating(pod)) {
+        wait_for(view, member, "to terminate");
+        return true;
+    }
+    /* Of several that are not well only the lowest may go, so that the order holds. What will never
+     * be well again holds nobody up. */
+    if (view->ordered && !(pod_is_running_and_ready(pod) && is_available(view, pod)) &&
+        !pod_has_ended(pod) && !statefulset_pod_is_stuck(pod) &&
+        member->ordinal != view->first_unavailable) {
+        wait_for(view, &(Member){.ordinal = view->first_unavailable},
+                 "to be ready, before the set is scaled down");
+        return true;
+    }
+    act(view, PLAN_DELETE_POD, member->ordinal, name, pod);
+    wait_for(view, member, "to terminate");
+    return true;
+}
+
+static bool dismiss_condemned(View *view)
+{
+    for (size_t i = 0; i < view->n_condemned; i++)
+        tend_claims(view, &view->condemned[i], view->condemned[i].pod->metadata.name, true);
+    for (size_t i = 0; i < view->n_condemned; i++)
+        if (dismiss(view, &view->condemned[i]) && view->ordered)
+            return true;
+    return false;
+}
+
+/* ---- 6. rollout ---- */
+
+/* What the budget of maxUnavailable has to bear: pods that are down because of this rollout. Pods
+ * of an older revision that are broken anyway must not use it up, since they are what the rollout
+ * repairs (k/k#137409). */
+static int64_t count_rollout_unavailable(const View *view)
+{
+    int64_t n = statefulset_replicas(view->set) - (int64_t)view->n_replicas;
+
+    for (size_t i = 0; i < view->n_replicas; i++) {
+        const Pod *pod = view->replicas[i].pod;
+
+        n += pod_is_terminating(pod) || (is_updated(view, pod) && !is_available(view, pod));
+    }
+    return n;
+}
+
+static bool is_outdated(const View *view, const Member *member)
+{
+    return member->ordinal >= statefulset_start(view->set) + statefulset_partition(view->set) &&
+           !is_updated(view, member->pod) && !pod_is_terminating(member->pod) &&
+           !pod_has_ended(member->pod);
+}
+
+/* From the highest ordinal; those that are broken anyway go first, since that costs nothing. */
+static void roll_out(View *view)
+{
+    int64_t budget = statefulset_max_unavailable(view->set) - count_rollout_unavailable(view);
+
+    for (int broken = 1; broken >= 0; broken--)
+        for (size_t i = view->n_replicas; i-- > 0 && budget > 0;) {
+            const Member *member = &view->replicas[i];
+
+            if (!is_outdated(view, member) || is_available(view, member->pod) == (bool)broken)
+                continue;
+            act(view, PLAN_DELETE_POD, member->ordinal, member->pod->metadata.name, member->pod);
+            wait_for(view, member, "to be updated");
+            budget--;
+        }
+}
+
+/* ---- the whole ---- */
+
+static bool int32_equal(const int32_t *a, const int32_t *b)
+{
+    return (a ? *a : 0) == (b ? *b : 0) && !a == !b;
+}
+
+static bool status_differs(const StatefulSetStatus *a, const StatefulSetStatus *b)
+{
+    return a->observed_generation != b->observed_generation || a->replicas != b->replicas ||
+           a->ready_replicas != b->ready_replicas ||
+           a->available_replicas != b->available_replicas ||
+           a->current_replicas != b->current_replicas ||
+           a->updated_replicas != b->updated_replicas ||
+           !str_equal(a->current_revision, b->current_revision) ||
+           !str_equal(a->update_revision, b->update_revision) ||
+           !int32_equal(a->collision_count, b->collision_count);
+}
+
+static int compare_actions(const void *a, const void *b)
+{
+    const PlanAction *x = a, *y = b;
+
+    if (x->type != y->type)
+        return x->type < y->type ? -1 : 1;
+    return x->ordinal < y->ordinal ? -1 : x->ordinal > y->ordinal;
+}
+
+static void plan_pods(View *view)
+{
+    if (tend_replicas(view) || dismiss_condemned(view))
+        return;
+    if (!statefulset_is_on_delete(view->set))
+        roll_out(view);
+}
+
+void statefulset_plan(const PlanInput *input, Arena *arena, Plan *ret)
+{
+    View view = {
+        .in = input,
+        .set = input->set,
+        .arena = arena,
+        .plan = ret,
+        .ordered = statefulset_is_ordered(input->set),
+        .min_ready_seconds = input->set->spec.min_ready_seconds,
+    };
+    bool going = input->set->metadata.deletion_timestamp.set;
+
+    *ret = (Plan){.arena = arena, .status = input->set->status, .again_after_ns = -1};
+    view.claims = arena_new_n(arena, const PersistentVolumeClaim *, input->n_claims + 1);
+    if (input->n_claims)
+        memcpy(view.claims, input->claims, input->n_claims * sizeof(*view.claims));
+    qsort(view.claims, input->n_claims, sizeof(*view.claims), compare_claims);
+
+    sort_out_members(&view);
+    gather_revisions(&view);
+    /* Ownership first: all else is planned again when it is settled. */
+    if (ret->n > 0)
+        return;
+    view.update = choose_update_revision(&view);
+    view.current = find_revision(&view, input->set->status.current_revision);
+    if (!view.current)
+        view.current = view.update;
+
+    count_pods(&view);
+    find_unavailable(&view);
+    find_next_availability(&view);
+    if (!going)
+        plan_pods(&view);
+    complete_rollout(&view);
+    if (!going)
+        truncate_history(&view);
+    ret->status_changed = status_differs(&ret->status, &input->set->status);
+    if (ret->n > 1)
+        qsort(ret->v, ret->n, sizeof(*ret->v), compare_actions);
+}

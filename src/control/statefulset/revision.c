@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ControllerRevisions of a StatefulSet; control/revision.c says what they hold. */
+#include "control/statefulset/plan.h"
+
+Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)
+{
+    return revision_data(arena, &set->spec.template);
+}
+
+ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *set, Bytes data,
+                                             int64_t number, int32_t collision_count)
+{
+    OwnerReference owner = statefulset_controller_ref(arena, set);
+
+    return revision_new(arena, &owner, &set->metadata, &set->spec.template.metadata.labels,
+                        REVISION_HASH_LABEL, data, number, collision_count);
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The controller of StatefulSets: gathers what belongs to a set, has statefulset_plan() say what to
+ * do, and does it.
+ *
+ * Only the first stage of a plan (actions of one PlanActionType) is carried out, all of it at once;
+ * when it is written, the set is planned anew from what is there then. So nothing is ever done on
+ * grounds that may have gone stale meanwhile, and a crash between any two writes leaves a state
+ * like any other. An action is tried once in a reconcile; where it fails, its ordinal (or the whole
+ * set) is left alone until the next one. When nothing is left to do, the status is written.
+ */
+#include "api/selector.h"
+#include "base/vec.h"
+#include "codec/type.h"
+#include "control/controllers.h"
+#include "control/statefulset/plan.h"
+
+#define TRIED_MAX (2 * PLAN_CREATIONS_MAX)
+
+typedef struct Tried {
+    PlanActionType type;
+    int64_t ordinal;
+    const char *name; /* of the pod, claim or revision */
+    bool failed;
+} Tried;
+
+typedef struct Sync {
+    Object *object; /* the set as last planned, a reference held by the reconcile's arena */
+    Plan plan;
+    VEC(Tried *) tried;
+    bool set_failed;
+    bool collided; /* the new revision's name is taken by another template */
+} Sync;
+
+typedef struct Step {
+    Sync *sync;
+    const PlanAction *action;
+    Tried *tried;
+} Step;
+
+/* ---- events of people's interest ---- */
+
+typedef struct ActionWords {
+    const Kind *kind;
+    const char *verb; /* NULL: nothing is said */
+    bool of_claim;
+} ActionWords;
+
+static const ActionWords ACTIONS[] = {
+    [PLAN_ADOPT_REVISION] = {&kind_controller_revision, NULL, false},
+    [PLAN_UPDATE_REVISION] = {&kind_controller_revision, NULL, false},
+    [PLAN_CREATE_REVISION] = {&kind_controller_revision, NULL, false},
+    [PLAN_ADOPT_POD] = {&kind_pod, NULL, false},
+    [PLAN_RELEASE_POD] = {&kind_pod, NULL, false},
+    [PLAN_CREATE_CLAIM] = {&kind_persistent_volume_claim, "Create", true},
+    [PLAN_UPDATE_CLAIM] = {&kind_persistent_volume_claim, NULL, true},
+    [PLAN_CREATE_POD] = {&kind_pod, "Create", false},
+    [PLAN_UPDATE_POD] = {&kind_pod, "Update", false},
+    [PLAN_DELETE_POD] = {&kind_pod, "Delete", false},
+    [PLAN_DELETE_REVISION] = {&kind_controller_revision, NULL, false},
+};
+static_assert(ARRAY_LEN(ACTIONS) == _PLAN_ACTION_MAX, "words for each action");
+
+static void tell_success(Reconcile *reconcile, const Step *step)
+{
+    const ActionWords *words = &ACTIONS[step->action->type];
+    const Object *set = step->sync->object;
+    const ObjectMeta *meta = step->action->value;
+    char reason[32];
+
+    if (!words->verb)
+        return;
+    snprintf(reason, sizeof(reason), "Successful%s", words->verb);
+    if (words->of_claim)
+        event_record(reconcile->controller->events, set, "Normal", reason,
+                     "%s Claim %s Pod %s in StatefulSet %s success", words->verb, meta->name,
+                     step->action->pod_name, object_meta(set)->name);
+    else
+        event_record(reconcile->controller->events, set, "Normal", reason,
+                     "%s Pod %s in StatefulSet %s successful", words->verb, step->action->pod_name,
+                     object_meta(set)->name);
+}
+
+/* Somebody else's pod has the name: that is no race, and only a user can resolve it. Kubernetes says
+ * nothing in this case; the words are those of its other failures. */
+static void tell_taken(Reconcile *reconcile, const Step *step, const ApiStatus *status)
+{
+    const Object *set = step->sync->object;
+    const ObjectMeta *meta = object_meta(set);
+    Object *there =
+        client_get(reconcile->client, &kind_pod, meta->namespace, step->action->pod_name);
+    const OwnerReference *owner = there ? meta_controller(object_meta(there)) : NULL;
+
+    if (!there || (owner && str_equal(owner->uid, meta->uid)))
+        return;
+    event_record(reconcile->controller->events, set, "Warning", "FailedCreate",
+                 "Create Pod %s in StatefulSet %s failed error: %s and is not controlled by this "
+                 "StatefulSet",
+                 step->action->pod_name, meta->name, status->message);
+}
+
+static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus *status)
+{
+    const ActionWords *words = &ACTIONS[step->action->type];
+    const Object *set = step->sync->object;
+    const ObjectMeta *meta = step->action->value;
+    char reason[32];
+
+    if (step->action->type == PLAN_CREATE_POD && status->reason == STATUS_ALREADY_EXISTS)
+        tell_taken(reconcile, step, status);
+    /* A lost race is no news: it is tried again at once. */
+    if (!words->verb || status->reason == STATUS_CONFLICT ||
+        status->reason == STATUS_ALREADY_EXISTS)
+        return;
+    snprintf(reason, sizeof(reason), "Failed%s", words->verb);
+    if (words->of_claim)
+        event_record(reconcile->controller->events, set, "Warning", reason,
+                     "%s Claim %s for Pod %s in StatefulSet %s failed error: %s", words->verb,
+                     meta->name, step->action->pod_name, object_meta(set)->name, status->message);
+    else
+        event_record(reconcile->controller->events, set, "Warning", reason,
+                     "%s Pod %s in StatefulSet %s failed error: %s", words->verb,
+                     step->action->pod_name, object_meta(set)->name, status->message);
+}
+
+/* ---- carrying out ---- */
+
+static bool same_revision(Client *client, const ControllerRevision *made)
+{
+    Object *there = client_get(client, &kind_controller_revision, made->metadata.namespace,
+                               made->metadata.name);
+
+    return there && bytes_equal(OBJECT_AS(ControllerRevision, there)->data, made->data) &&
+           meta_controller(object_meta(there)) &&
+           str_equal(meta_controller(object_meta(there))->uid,
+                     made->metadata.owner_references.v[0].uid);
+}
+
+static void on_done(Reconcile *reconcile, void *data, const ApiStatus *status,
+                    Object *object _unused_)
+{
+    Step *step = data;
+    Sync *sync = step->sync;
+    const PlanAction *action = step->action;
+    bool deletes = action->type == PLAN_DELETE_POD || action->type == PLAN_DELETE_REVISION;
+
+    if (status->reason == STATUS_OK || (deletes && status->reason == STATUS_NOT_FOUND)) {
+        tell_success(reconcile, step);
+        return;
+    }
+    if (action->type == PLAN_CREATE_REVISION && status->reason == STATUS_ALREADY_EXISTS &&
+        !same_revision(reconcile->client, action->value))
+        sync->collided = true;
+    tell_failure(reconcile, step, status);
+    reconcile->failed = true;
+    step->tried->failed = true;
+    if (action->ordinal == PLAN_WHOLE_SET)
+        sync->set_failed = true;
+}
+
+static const char *action_name(const PlanAction *action)
+{
+    const ObjectMeta *meta = action->value; /* the first member of every kind */
+
+    return meta->name;
+}
+
+static bool is_held_back(const Sync *sync, const PlanAction *action)
+{
+    if (sync->set_failed)
+        return true;
+    for (size_t i = 0; i < sync->tried.n; i++) {
+        const Tried *tried = sync->tried.v[i];
+
+        if (tried->failed && tried->ordinal != PLAN_WHOLE_SET && tried->ordinal == action->ordinal)
+            return true;
+        if (tried->type == action->type && str_equal(tried->name, action_name(action)))
+            return true;
+    }
+    return false;
+}
+
+/* Objects that are only there to be deleted need no copy: their name and uid are enough. */
+static void issue(Reconcile *reconcile, Sync *sync, const PlanAction *action)
+{
+    const Kind *kind = ACTIONS[action->type].kind;
+    Step *step = arena_new(&reconcile->arena, Step);
+
+    *step = (Step){sync, action, arena_new(&reconcile->arena, Tried)};
+    *step->tried =
+        (Tried){.type = action->type, .ordinal = action->ordinal, .name = action_name(action)};
+    VEC_PUSH(&sync->tried, step->tried);
+    switch (action->type) {
+    case PLAN_CREATE_REVISION:
+    case PLAN_CREATE_CLAIM:
+    case PLAN_CREATE_POD:
+        reconcile_create(reconcile, object_of(kind, action->value), NULL, on_done, step);
+        break;
+    case PLAN_DELETE_POD:
+    case PLAN_DELETE_REVISION: {
+        Object shell = {.kind = kind, .value = (void *)(uintptr_t)action->value};
+
+        reconcile_delete(reconcile, &shell, NULL, on_done, step);
+        break;
+    }
+    default:
+        reconcile_update(reconcile, object_of(kind, action->value), NULL, on_done, step);
+    }
+}
+
+static void write_status(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+    Object *copy;
+    StatefulSet *set;
+
+    if (sync->collided) {
+        /* The next plan hashes with the new count, and so finds another name. */
+        copy = object_copy(sync->object);
+        set = copy->value;
+        set->status.collision_count = arena_int32(
+            &copy->arena, (set->status.collision_count ? *set->status.collision_count : 0) + 1);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    } else if (!sync->set_failed && sync->plan.status_changed) {
+        copy = object_copy(sync->object);
+        set = copy->value;
+        type_copy(&type_StatefulSetStatus, &copy->arena, &set->status, &sync->plan.status);
+        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    }
+    reconcile_then(reconcile, reconcile_end);
+}
+
+/* ---- gathering ---- */
+
+static void gather_claims_of(Reconcile *reconcile, PlanInput *input, size_t *cap, int64_t ordinal)
+{
+    for (size_t i = 0; i < input->set->spec.volume_claim_templates.n; i++) {
+        const char *name = statefulset_claim_name(&reconcile->arena, input->set, i, ordinal);
+        Object *claim =
+            client_get(reconcile->client, &kind_persistent_volume_claim, reconcile->ns, name);
+
+        if (!claim)
+            continue;
+        if (input->n_claims == *cap) {
+            const PersistentVolumeClaim **v =
+                arena_new_n(&reconcile->arena, const PersistentVolumeClaim *, *cap ? *cap * 2 : 16);
+
+            if (input->n_claims)
+                memcpy(v, input->claims, input->n_claims * sizeof(*v));
+            *cap = *cap ? *cap * 2 : 16;
+            input->claims = v;
+        }
+        input->claims[input->n_claims++] = OBJECT_AS(PersistentVolumeClaim, claim);
+    }
+}
+
+/* Claims of the pods that are there, and of those that this plan may create. */
+static void gather_claims(Reconcile *reconcile, PlanInput *input)
+{
+    const StatefulSet *set = input->set;
+    int64_t start = statefulset_start(set), replicas = statefulset_replicas(set);
+    int64_t span = MIN_OF(replicas, (int64_t)input->n_pods + PLAN_CREATIONS_MAX);
+    size_t cap = 0;
+
+    for (int64_t i = 0; i < span; i++)
+        gather_claims_of(reconcile, input, &cap, start + i);
+    for (size_t i = 0; i < input->n_pods; i++) {
+        int64_t ordinal = statefulset_ordinal(set->metadata.name, input->pods[i]->metadata.name);
+
+        if (ordinal >= 0 && (ordinal < start || ordinal >= start + span))
+            gather_claims_of(reconcile, input, &cap, ordinal);
+    }
+}
+
+static void gather(Reconcile *reconcile, const StatefulSet *set, PlanInput *input)
+{
+    Arena *arena = &reconcile->arena;
+    Selector *selector = selector_from_api(arena, set->spec.selector);
+    ObjectList pods = control_owned(reconcile, &kind_pod, &set->metadata, selector);
+    ObjectList revisions =
+        control_owned(reconcile, &kind_controller_revision, &set->metadata, selector);
+
+    *input =
+        (PlanInput){.set = set, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
+    input->pods = arena_new_n(arena, const Pod *, pods.n + 1);
+    for (size_t i = 0; i < pods.n; i++)
+        input->pods[input->n_pods++] = pods.v[i]->value;
+    input->revisions = arena_new_n(arena, const ControllerRevision *, revisions.n + 1);
+    for (size_t i = 0; i < revisions.n; i++)
+        input->revisions[input->n_revisions++] = revisions.v[i]->value;
+    gather_claims(reconcile, input);
+}
+
+static void plan_again(Reconcile *reconcile);
+
+/* The first stage of the plan that has something new in it; none: the status is left to write. */
+static void run_stage(Reconcile *reconcile)
+{
+    Sync *sync = reconcile->data;
+    size_t i = 0, n = sync->plan.n;
+    const PlanAction *v = sync->plan.v;
+    PlanActionType stage;
+
+    while (i < n && is_held_back(sync, &v[i]))
+        i++;
+    if (i < n && sync->tried.n >= TRIED_MAX) {
+        reconcile->again_after_ns = 0; /* let others have a turn */
+        i = n;
+    }
+    if (i == n) {
+        write_status(reconcile);
+        return;
+    }
+    for (stage = v[i].type; i < n && v[i].type == stage; i++)
+        if (!is_held_back(sync, &v[i]))
+            issue(reconcile, sync, &v[i]);
+    reconcile_then(reconcile, plan_again);
+}
+
+static void plan_again(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_stateful_set);
+    Sync *sync = reconcile->data;
+    PlanInput input;
+
+    if (!object) {
+        reconcile_end(reconcile);
+        return;
+    }
+    sync->object = object;
+    gather(reconcile, object->value, &input);
+    statefulset_plan(&input, &reconcile->arena, &sync->plan);
+    reconcile->again_after_ns = sync->plan.again_after_ns;
+    for (size_t i = 0; i < sync->plan.conflicting_claims.n; i++)
+        event_record(reconcile->controller->events, object, "Warning", "ConflictingController",
+                     "PersistentVolumeClaim %s has a conflicting OwnerReference that acts as a "
+                     "manging controller, the "
+                     "retention policy is ignored for this claim",
+                     sync->plan.conflicting_claims.v[i]);
+    run_stage(reconcile);
+}
+
+static void free_tried(void *data)
+{
+    Sync *sync = data;
+
+    VEC_DEINIT(&sync->tried);
+}
+
+static void reconcile_set(Reconcile *reconcile)
+{
+    reconcile->data = arena_new(&reconcile->arena, Sync);
+    arena_link(&reconcile->arena, free_tried, reconcile->data);
+    plan_again(reconcile);
+}
+
+/* ---- what wakes it ---- */
+
+/* An orphan may be any set's: those whose name its own begins with are asked. */
+static void enqueue_by_name(Controller *controller, const ObjectMeta *meta, const char *set_end)
+{
+    _free_ char *name = mem_strndup(meta->name, (size_t)(set_end - meta->name));
+
+    if (client_get(controller->client, &kind_stateful_set, meta->namespace, name))
+        controller_enqueue(controller, meta->namespace, name);
+}
+
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+    const char *dash = strrchr(meta->name, '-');
+
+    controller_enqueue_owner(controller, &kind_stateful_set, meta);
+    if (event->before)
+        controller_enqueue_owner(controller, &kind_stateful_set, object_meta(event->before));
+    /* Also when a pod that stood in the way is gone. */
+    if (!meta_controller(meta) && dash)
+        enqueue_by_name(controller, meta, dash);
+}
+
+static void on_revision(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+    const char *dash = strrchr(meta->name, '-');
+
+    controller_enqueue_owner(controller, &kind_stateful_set, meta);
+    if (!meta_controller(meta) && dash)
+        enqueue_by_name(controller, meta, dash);
+}
+
+/* Claims carry no reference to their set in general, but their name ends in <set>-<ordinal>. */
+static void on_claim(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+    const char *dash = strrchr(meta->name, '-');
+
+    if (event->type == WATCH_ADDED || !dash)
+        return;
+    for (const char *at = meta->name; at < dash; at++) {
+        _free_ char *name = NULL;
+
+        if (at != meta->name && at[-1] != '-')
+            continue;
+        name = mem_strndup(at, (size_t)(dash - at));
+        if (client_get(controller->client, &kind_stateful_set, meta->namespace, name))
+            controller_enqueue(controller, meta->namespace, name);
+    }
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_stateful_set, controller_enqueue_self);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_watch(controller, &kind_controller_revision, on_revision);
+    controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_controller_revision);
+    controller_index(controller, &kind_stateful_set);
+}
+
+const ControllerOps statefulset_controller = {
+    .name = "statefulset",
+    .component = "statefulset-controller",
+    .start = start,
+    .reconcile = reconcile_set,
+};

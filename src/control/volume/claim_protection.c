@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claims in use outlive their deletion: each claim has the finalizer kubernetes.io/pvc-protection,
+ * which is removed when the claim is being deleted and no pod on a node uses it. Pods that are not
+ * scheduled yet, have ended, or are only kept by a finalizer do not count: the last might wait for
+ * this very claim.
+ */
+#include "api/object.h"
+#include "control/controllers.h"
+#include "control/volume/volume.h"
+#include "view/pod.h"
+
+/* The node is done with it. */
+static bool is_shut_down(const Pod *pod)
+{
+    const int64_t *grace = pod->metadata.deletion_grace_period_seconds;
+
+    return pod_has_ended(pod) || (pod_is_terminating(pod) && grace && *grace == 0);
+}
+
+static void look_for_user(void *data, Object *object)
+{
+    const Pod *pod = OBJECT_AS(Pod, object);
+    bool *used = data;
+
+    *used |= !str_empty(pod->spec.node_name) && !is_shut_down(pod);
+}
+
+static bool in_use(Reconcile *reconcile)
+{
+    _free_ char *key = mem_printf("v/%s/%s", reconcile->ns, reconcile->name);
+    bool used = false;
+
+    object_index_each(controller_index(reconcile->controller, &kind_pod), key, look_for_user,
+                      &used);
+    return used;
+}
+
+static void add_finalizer(Reconcile *reconcile, const Object *object)
+{
+    Object *copy = object_copy(object);
+    StringArray *finalizers = &object_meta(copy)->finalizers;
+    const char **v = arena_new_n(&copy->arena, const char *, finalizers->n + 1);
+
+    if (finalizers->n)
+        memcpy(v, finalizers->v, finalizers->n * sizeof(*v));
+    v[finalizers->n++] = CLAIM_PROTECTION;
+    finalizers->v = v;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+static void remove_finalizer(Reconcile *reconcile, const Object *object)
+{
+    Object *copy = object_copy(object);
+    StringArray *finalizers = &object_meta(copy)->finalizers;
+    size_t n = 0;
+
+    for (size_t i = 0; i < finalizers->n; i++)
+        if (!str_equal(finalizers->v[i], CLAIM_PROTECTION))
+            finalizers->v[n++] = finalizers->v[i];
+    finalizers->n = n;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+static void reconcile_claim(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_persistent_volume_claim);
+    const ObjectMeta *meta = object ? object_meta(object) : NULL;
+    bool protected = meta && meta_has_finalizer(meta, CLAIM_PROTECTION);
+
+    if (meta && !meta->deletion_timestamp.set && !protected)
+        add_finalizer(reconcile, object);
+    else if (protected && meta->deletion_timestamp.set && !in_use(reconcile))
+        remove_finalizer(reconcile, object);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+static void on_claim(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+
+    if (event->type != WATCH_DELETED &&
+        (meta->deletion_timestamp.set || !meta_has_finalizer(meta, CLAIM_PROTECTION)))
+        controller_enqueue_self(controller, event);
+}
+
+/* A pod that has ended or is gone may have been the last user. */
+static void on_pod(Controller *controller, const WatchEvent *event)
+{
+    const Pod *pod = OBJECT_AS(Pod, event->object);
+
+    if (event->type != WATCH_DELETED && !is_shut_down(pod))
+        return;
+    for (size_t i = 0; i < pod->spec.volumes.n; i++) {
+        const PersistentVolumeClaimVolumeSource *source =
+            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
+
+        if (source)
+            controller_enqueue(controller, pod->metadata.namespace, source->claim_name);
+    }
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_watch(controller, &kind_pod, on_pod);
+    controller_index(controller, &kind_pod);
+}
+
+const ControllerOps claim_protect_controller = {
+    .name = "claim-protection",
+    .component = "pvc-protection-controller",
+    .start = start,
+    .reconcile = reconcile_claim,
+};

@@ -1,0 +1,754 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Claims and volumes: finds or makes a PersistentVolume for each claim, binds the two, and takes
+ * volumes back.
+ *
+ * A binding has two sides, and only the two together count:
+ *
+ *     volume.spec.claimRef  = the claim, with its uid       (written first: it reserves the volume)
+ *     claim.spec.volumeName = the volume                    (with the annotation bind-completed)
+ *
+ * then both get phase Bound. Every reconcile looks at what is there and writes what is missing, so
+ * a crash anywhere in between is carried on. A volume that we make has the name pvc-<uid of the
+ * claim>, so it is never made twice.
+ *
+ * The files are the node's: it makes DATA/volumes/pvc-<uid> when a pod first uses it, and holds the
+ * finalizer stead.dev/volume of volumes that we made, which it removes when the files are gone. It
+ * also grows them: a volume whose capacity is more than its claim's status says is due for that.
+ *
+ * Keys: "ns/name" a claim, "name" a volume; "" the storage class of our own.
+ */
+#include "api/object.h"
+#include "api/quantity.h"
+#include "api/selector.h"
+#include "codec/type.h"
+#include "control/controllers.h"
+#include "control/volume/volume.h"
+
+#define BIND_COMPLETED "pv.kubernetes.io/bind-completed"
+#define BOUND_BY_CONTROLLER "pv.kubernetes.io/bound-by-controller"
+#define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
+#define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
+
+/* How often a claim that waits for room on the machine looks whether somebody else has made some. A
+ * volume that goes is no reason to wait: its room is known of at once. */
+#define ROOM_RETRY_NS (30 * NS_PER_SEC)
+
+/* ---- what claims and volumes say ---- */
+
+static const char *storage_of(const StringMap *map)
+{
+    return str_or(string_map_get(map, "storage"), "0");
+}
+
+static bool refers_to(const PersistentVolume *volume, const PersistentVolumeClaim *claim)
+{
+    const ObjectReference *ref = volume->spec.claim_ref;
+
+    return ref && str_equal(ref->namespace, claim->metadata.namespace) &&
+           str_equal(ref->name, claim->metadata.name) &&
+           (str_empty(ref->uid) || str_equal(ref->uid, claim->metadata.uid));
+}
+
+static bool is_ours(const PersistentVolume *volume)
+{
+    return str_equal(string_map_get(&volume->metadata.annotations, PROVISIONED_BY),
+                     VOLUME_PROVISIONER);
+}
+
+static bool offers_modes(const PersistentVolume *volume, const PersistentVolumeClaim *claim)
+{
+    for (size_t i = 0; i < claim->spec.access_modes.n; i++) {
+        bool found = false;
+
+        for (size_t k = 0; k < volume->spec.access_modes.n; k++)
+            found =
+                found || str_equal(volume->spec.access_modes.v[k], claim->spec.access_modes.v[i]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+bool volume_suits_claim(Arena *arena, const PersistentVolume *volume,
+                        const PersistentVolumeClaim *claim)
+{
+    if (volume->metadata.deletion_timestamp.set)
+        return false;
+    if (!str_equal(volume->spec.storage_class_name, claim->spec.storage_class_name) ||
+        !str_equal(str_or(volume->spec.volume_mode, "Filesystem"),
+                   str_or(claim->spec.volume_mode, "Filesystem")))
+        return false;
+    if (!offers_modes(volume, claim) ||
+        quantity_compare(storage_of(&volume->spec.capacity),
+                         storage_of(&claim->spec.resources.requests)) < 0)
+        return false;
+    return !claim->spec.selector ||
+           selector_matches_labels(selector_from_api(arena, claim->spec.selector),
+                                   &volume->metadata.labels);
+}
+
+Object *volume_choose(Arena *arena, Object **volumes, size_t n, const PersistentVolumeClaim *claim)
+{
+    Object *best = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const PersistentVolume *volume = OBJECT_AS(PersistentVolume, volumes[i]);
+
+        if (refers_to(volume, claim) && !volume->metadata.deletion_timestamp.set)
+            return volumes[i];
+        if (volume->spec.claim_ref || !volume_suits_claim(arena, volume, claim))
+            continue;
+        if (!best ||
+            quantity_compare(storage_of(&volume->spec.capacity),
+                             storage_of(&OBJECT_AS(PersistentVolume, best)->spec.capacity)) < 0)
+            best = volumes[i];
+    }
+    return best;
+}
+
+static ObjectReference *reference_to(Arena *arena, const PersistentVolumeClaim *claim)
+{
+    ObjectReference *ref = arena_new(arena, ObjectReference);
+
+    *ref = (ObjectReference){.kind = "PersistentVolumeClaim",
+                             .namespace = claim->metadata.namespace,
+                             .name = claim->metadata.name,
+                             .uid = claim->metadata.uid,
+                             .api_version = "v1",
+                             .resource_version = claim->metadata.resource_version};
+    return ref;
+}
+
+PersistentVolume *volume_new(Arena *arena, const PersistentVolumeClaim *claim,
+                             const StorageClass *class, const char *volume_dir)
+{
+    PersistentVolume *volume = arena_new(arena, PersistentVolume);
+    PersistentVolumeSpec *spec = &volume->spec;
+    HostPathVolumeSource *path = arena_new(arena, HostPathVolumeSource);
+    const char **finalizers = arena_new_n(arena, const char *, 2);
+
+    volume->metadata.name = arena_printf(arena, "pvc-%s", claim->metadata.uid);
+    string_map_put(arena, &volume->metadata.annotations, PROVISIONED_BY, VOLUME_PROVISIONER);
+    finalizers[0] = VOLUME_PROTECTION;
+    finalizers[1] = VOLUME_FINALIZER;
+    volume->metadata.finalizers = (StringArray){.v = finalizers, .n = 2};
+    string_map_put(arena, &spec->capacity, "storage", storage_of(&claim->spec.resources.requests));
+    spec->access_modes = claim->spec.access_modes;
+    spec->claim_ref = reference_to(arena, claim);
+    spec->persistent_volume_reclaim_policy = str_or(class->reclaim_policy, "Delete");
+    spec->storage_class_name = class->metadata.name;
+    spec->mount_options = class->mount_options;
+    spec->volume_mode = str_or(claim->spec.volume_mode, "Filesystem");
+    path->path = arena_printf(arena, "%s/%s", volume_dir, volume->metadata.name);
+    path->type = "";
+    spec->persistent_volume_source.host_path = path;
+    return volume;
+}
+
+/* ---- claims ---- */
+
+static void set_claim_phase(Reconcile *reconcile, const Object *object, const char *phase)
+{
+    Object *copy;
+
+    if (str_equal(OBJECT_AS(PersistentVolumeClaim, object)->status.phase, phase))
+        return;
+    copy = object_copy(object);
+    OBJECT_AS(PersistentVolumeClaim, copy)->status.phase = phase;
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+/* The claim's side of the binding. */
+static void point_claim(Reconcile *reconcile, const Object *object, const char *volume,
+                        bool provisioned)
+{
+    Object *copy = object_copy(object);
+    PersistentVolumeClaim *claim = copy->value;
+    StringMap *annotations = &claim->metadata.annotations;
+
+    string_map_put(&copy->arena, annotations, BIND_COMPLETED, "yes");
+    if (str_empty(claim->spec.volume_name)) {
+        claim->spec.volume_name = arena_strdup(&copy->arena, volume);
+        string_map_put(&copy->arena, annotations, BOUND_BY_CONTROLLER, "yes");
+    }
+    if (provisioned) {
+        string_map_put(&copy->arena, annotations, "volume.beta.kubernetes.io/storage-provisioner",
+                       VOLUME_PROVISIONER);
+        string_map_put(&copy->arena, annotations, "volume.kubernetes.io/storage-provisioner",
+                       VOLUME_PROVISIONER);
+    }
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+/* The volume's side. */
+static void point_volume(Reconcile *reconcile, const Object *object,
+                         const PersistentVolumeClaim *claim)
+{
+    Object *copy = object_copy(object);
+    PersistentVolume *volume = copy->value;
+
+    if (!volume->spec.claim_ref)
+        string_map_put(&copy->arena, &volume->metadata.annotations, BOUND_BY_CONTROLLER, "yes");
+    volume->spec.claim_ref = arena_new(&copy->arena, ObjectReference);
+    type_copy(&type_ObjectReference, &copy->arena, volume->spec.claim_ref,
+              reference_to(&reconcile->arena, claim));
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+/* What a bound claim says of its volume. The capacity of an older binding stands until the node has
+ * grown the volume. */
+static void confirm_claim(Reconcile *reconcile, const Object *object,
+                          const PersistentVolume *volume)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+    Object *copy;
+    PersistentVolumeClaimStatus *status;
+
+    if (str_equal(claim->status.phase, "Bound") && claim->status.capacity.n > 0)
+        return;
+    copy = object_copy(object);
+    status = &OBJECT_AS(PersistentVolumeClaim, copy)->status;
+    status->phase = "Bound";
+    type_copy(&type_PersistentVolumeClaimStatus, &copy->arena, status,
+              &(PersistentVolumeClaimStatus){.phase = "Bound",
+                                             .access_modes = volume->spec.access_modes,
+                                             .capacity = volume->spec.capacity,
+                                             .conditions = claim->status.conditions});
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+static bool has_condition(const PersistentVolumeClaim *claim, const char *type)
+{
+    for (size_t i = 0; i < claim->status.conditions.n; i++)
+        if (str_equal(claim->status.conditions.v[i].type, type))
+            return true;
+    return false;
+}
+
+static void announce_resize(Reconcile *reconcile, const Object *object)
+{
+    Object *copy = object_copy(object);
+    PersistentVolumeClaimStatus *status = &OBJECT_AS(PersistentVolumeClaim, copy)->status;
+    PersistentVolumeClaimCondition *v =
+        arena_new_n(&copy->arena, PersistentVolumeClaimCondition, status->conditions.n + 1);
+
+    if (status->conditions.n)
+        memcpy(v, status->conditions.v, status->conditions.n * sizeof(*v));
+    v[status->conditions.n++] = (PersistentVolumeClaimCondition){
+        .type = "FileSystemResizePending",
+        .status = "True",
+        .message =
+            "Waiting for user to (re-)start a pod to finish file system resize of volume on node.",
+        .last_transition_time =
+            time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock)),
+    };
+    status->conditions.v = v;
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+/* There is no room, or it cannot be had. */
+static void not_reserved(Reconcile *reconcile, const ApiStatus *status)
+{
+    if (status->reason == STATUS_NO_SPACE)
+        reconcile->again_after_ns = ROOM_RETRY_NS;
+    else
+        reconcile->failed = true;
+}
+
+typedef struct Expansion {
+    const Object *claim, *volume;
+    const char *asked;
+} Expansion;
+
+/* There is room: the volume may say so. */
+static void on_room_to_grow(Reconcile *reconcile, void *data, const ApiStatus *status,
+                            Object *object _unused_)
+{
+    Expansion *expansion = data;
+    Object *copy;
+
+    if (status->reason != STATUS_OK) {
+        event_record(reconcile->controller->events, expansion->claim, "Warning",
+                     "VolumeResizeFailed", "resize volume \"%s\" by resizer \"%s\" failed: %s",
+                     object_meta(expansion->volume)->name, VOLUME_PROVISIONER, status->message);
+        not_reserved(reconcile, status);
+        return;
+    }
+    copy = object_copy(expansion->volume);
+    string_map_put(&copy->arena, &OBJECT_AS(PersistentVolume, copy)->spec.capacity, "storage",
+                   arena_strdup(&copy->arena, expansion->asked));
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+/* A bound claim that asks for more: the volume is declared bigger, the node makes it so and tells
+ * the claim. */
+static void expand(Reconcile *reconcile, const Object *object, Object *volume_object)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+    const PersistentVolume *volume = OBJECT_AS(PersistentVolume, volume_object);
+    const char *asked = storage_of(&claim->spec.resources.requests);
+    const char *has = storage_of(&claim->status.capacity);
+
+    if (claim->status.capacity.n == 0 || !is_ours(volume) || quantity_compare(asked, has) <= 0)
+        return;
+    if (quantity_compare(asked, storage_of(&volume->spec.capacity)) > 0) {
+        Expansion *expansion = arena_new(&reconcile->arena, Expansion);
+
+        reconcile_hold(reconcile, volume_object);
+        *expansion = (Expansion){object, volume_object, asked};
+        event_record(reconcile->controller->events, object, "Normal", "Resizing",
+                     "External resizer is resizing volume %s", volume->metadata.name);
+        reconcile_reserve_volume(reconcile, volume->metadata.name, quantity_value(asked),
+                                 on_room_to_grow, expansion);
+    } else if (!has_condition(claim, "FileSystemResizePending")) {
+        announce_resize(reconcile, object);
+    }
+}
+
+static void lose_claim(Reconcile *reconcile, const Object *object, const char *message)
+{
+    if (str_equal(OBJECT_AS(PersistentVolumeClaim, object)->status.phase, "Lost"))
+        return;
+    event_record(reconcile->controller->events, object, "Warning", "ClaimLost", "%s", message);
+    set_claim_phase(reconcile, object, "Lost");
+}
+
+static bool is_bound(const PersistentVolumeClaim *claim)
+{
+    return string_map_get(&claim->metadata.annotations, BIND_COMPLETED) != NULL;
+}
+
+/* The claim names its volume: by its user's wish, or since it was bound. */
+static void follow_volume_name(Reconcile *reconcile, Object *object)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+    Object *found =
+        client_get(reconcile->client, &kind_persistent_volume, NULL, claim->spec.volume_name);
+    const PersistentVolume *volume = found ? OBJECT_AS(PersistentVolume, found) : NULL;
+
+    if (!volume) {
+        if (is_bound(claim))
+            lose_claim(reconcile, object,
+                       "Bound claim has lost its PersistentVolume. Data on the volume is lost!");
+        else
+            set_claim_phase(reconcile, object, "Pending");
+        return;
+    }
+    if (volume->spec.claim_ref && !refers_to(volume, claim)) {
+        if (is_bound(claim))
+            lose_claim(reconcile, object,
+                       "Two claims are bound to the same volume, this one is bound incorrectly");
+        else
+            set_claim_phase(reconcile, object, "Pending");
+        return;
+    }
+    if (!volume->spec.claim_ref || str_empty(volume->spec.claim_ref->uid)) {
+        if (!volume->metadata.deletion_timestamp.set)
+            point_volume(reconcile, found, claim);
+        return;
+    }
+    if (!is_bound(claim)) {
+        point_claim(reconcile, object, volume->metadata.name, is_ours(volume));
+        return;
+    }
+    confirm_claim(reconcile, object, volume);
+    expand(reconcile, object, found);
+}
+
+static void on_provisioned(Reconcile *reconcile, void *data, const ApiStatus *status,
+                           Object *object)
+{
+    Object *claim = data;
+
+    if (status->reason == STATUS_OK)
+        event_record(reconcile->controller->events, claim, "Normal", "ProvisioningSucceeded",
+                     "Successfully provisioned volume %s", object_meta(object)->name);
+    else if (status->reason != STATUS_ALREADY_EXISTS)
+        event_record(reconcile->controller->events, claim, "Warning", "ProvisioningFailed",
+                     "failed to provision volume with StorageClass \"%s\": %s",
+                     OBJECT_AS(PersistentVolumeClaim, claim)->spec.storage_class_name,
+                     status->message);
+    if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS)
+        not_reserved(reconcile, status);
+}
+
+typedef struct Provision {
+    Object *claim;
+    PersistentVolume *volume;
+} Provision;
+
+static void on_reserved(Reconcile *reconcile, void *data, const ApiStatus *status, Object *object)
+{
+    Provision *provision = data;
+
+    if (status->reason == STATUS_OK)
+        reconcile_create(reconcile, object_of(&kind_persistent_volume, provision->volume), NULL,
+                         on_provisioned, provision->claim);
+    else
+        on_provisioned(reconcile, provision->claim, status, object);
+}
+
+static void provision(Reconcile *reconcile, Object *object, const StorageClass *class)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+    const char *dir = str_or(reconcile->controller->options->volume_dir, "/var/lib/stead/volumes");
+    PersistentVolume *volume = volume_new(&reconcile->arena, claim, class, dir);
+    Provision *step = arena_new(&reconcile->arena, Provision);
+
+    if (client_get(reconcile->client, &kind_persistent_volume, NULL, volume->metadata.name))
+        return; /* being deleted, or not ours: it will tell */
+    event_record(reconcile->controller->events, object, "Normal", "Provisioning",
+                 "External provisioner is provisioning volume for claim \"%s/%s\"", reconcile->ns,
+                 reconcile->name);
+    *step = (Provision){object, volume};
+    reconcile_reserve_volume(reconcile, volume->metadata.name,
+                             quantity_value(storage_of(&volume->spec.capacity)), on_reserved, step);
+}
+
+static bool is_default_class(const Object *object)
+{
+    return str_equal(string_map_get(&object_meta(object)->annotations, DEFAULT_CLASS), "true");
+}
+
+/* A claim that names no class at all gets the default one; the newest, if several claim to be
+ * it. */
+static bool assign_default_class(Reconcile *reconcile, const Object *object)
+{
+    ObjectList classes =
+        control_list(reconcile->client, &reconcile->arena, &kind_storage_class, NULL);
+    const ObjectMeta *best = NULL;
+    Object *copy;
+
+    for (size_t i = 0; i < classes.n; i++) {
+        const ObjectMeta *meta = object_meta(classes.v[i]);
+
+        if (is_default_class(classes.v[i]) &&
+            (!best || meta->creation_timestamp.seconds > best->creation_timestamp.seconds))
+            best = meta;
+    }
+    if (!best)
+        return false;
+    copy = object_copy(object);
+    OBJECT_AS(PersistentVolumeClaim, copy)->spec.storage_class_name =
+        arena_strdup(&copy->arena, best->name);
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+    return true;
+}
+
+static bool awaits_consumer(const PersistentVolumeClaim *claim, const StorageClass *class)
+{
+    return str_equal(class->volume_binding_mode, "WaitForFirstConsumer") &&
+           !string_map_get(&claim->metadata.annotations, "volume.kubernetes.io/selected-node");
+}
+
+/* Those that are reserved for the claim, and those that are reserved for nobody. */
+static ObjectList volumes_for(Reconcile *reconcile, const PersistentVolumeClaim *claim)
+{
+    const ObjectIndex *index = controller_index(reconcile->controller, &kind_persistent_volume);
+    Arena *arena = &reconcile->arena;
+    ObjectList reserved = object_index_list(
+        index, arena,
+        arena_printf(arena, "r/%s/%s", claim->metadata.namespace, claim->metadata.name));
+    ObjectList available = object_index_list(index, arena, "a/"), all;
+
+    all.n = reserved.n + available.n;
+    all.v = arena_new_n(arena, Object *, all.n + 1);
+    memcpy(all.v, reserved.v, reserved.n * sizeof(*all.v));
+    memcpy(all.v + reserved.n, available.v, available.n * sizeof(*all.v));
+    return all;
+}
+
+static void find_volume(Reconcile *reconcile, Object *object)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+    ObjectList volumes = volumes_for(reconcile, claim);
+    Object *volume = volume_choose(&reconcile->arena, volumes.v, volumes.n, claim);
+    Object *class;
+
+    if (volume) {
+        const PersistentVolume *chosen = OBJECT_AS(PersistentVolume, volume);
+
+        if (!chosen->spec.claim_ref || str_empty(chosen->spec.claim_ref->uid))
+            point_volume(reconcile, volume, claim);
+        else
+            point_claim(reconcile, object, chosen->metadata.name, is_ours(chosen));
+        return;
+    }
+    if (!claim->spec.storage_class_name && assign_default_class(reconcile, object))
+        return;
+    set_claim_phase(reconcile, object, "Pending");
+    if (str_empty(claim->spec.storage_class_name)) {
+        event_record(reconcile->controller->events, object, "Normal", "FailedBinding",
+                     "no persistent volumes available for this claim and no storage class is set");
+        return;
+    }
+    class =
+        client_get(reconcile->client, &kind_storage_class, NULL, claim->spec.storage_class_name);
+    if (!class)
+        event_record(reconcile->controller->events, object, "Warning", "ProvisioningFailed",
+                     "storageclass.storage.k8s.io \"%s\" not found",
+                     claim->spec.storage_class_name);
+    else if (awaits_consumer(claim, OBJECT_AS(StorageClass, class)))
+        event_record(reconcile->controller->events, object, "Normal", "WaitForFirstConsumer",
+                     "waiting for first consumer to be created before binding");
+    else if (str_equal(OBJECT_AS(StorageClass, class)->provisioner, VOLUME_PROVISIONER))
+        provision(reconcile, object, OBJECT_AS(StorageClass, class));
+    else
+        event_record(reconcile->controller->events, object, "Normal", "ExternalProvisioning",
+                     "Waiting for a volume to be created either by the external provisioner '%s' "
+                     "or manually by the "
+                     "system administrator. If volume creation is delayed, please verify that the "
+                     "provisioner is "
+                     "running and correctly registered.",
+                     OBJECT_AS(StorageClass, class)->provisioner);
+}
+
+static void reconcile_claim(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_persistent_volume_claim);
+
+    if (!object)
+        return;
+    if (!str_empty(OBJECT_AS(PersistentVolumeClaim, object)->spec.volume_name))
+        follow_volume_name(reconcile, object);
+    else if (!object_meta(object)->deletion_timestamp.set)
+        find_volume(reconcile, object);
+}
+
+/* ---- volumes ---- */
+
+static void set_volume_phase(Reconcile *reconcile, const Object *object, const char *phase)
+{
+    Object *copy;
+
+    if (str_equal(OBJECT_AS(PersistentVolume, object)->status.phase, phase))
+        return;
+    copy = object_copy(object);
+    OBJECT_AS(PersistentVolume, copy)->status.phase = phase;
+    OBJECT_AS(PersistentVolume, copy)->status.last_phase_transition_time =
+        time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock));
+    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+static void unprotect(Reconcile *reconcile, const Object *object)
+{
+    Object *copy;
+    StringArray *finalizers;
+    size_t n = 0;
+
+    if (!meta_has_finalizer(object_meta(object), VOLUME_PROTECTION))
+        return;
+    copy = object_copy(object);
+    finalizers = &object_meta(copy)->finalizers;
+    for (size_t i = 0; i < finalizers->n; i++)
+        if (!str_equal(finalizers->v[i], VOLUME_PROTECTION))
+            finalizers->v[n++] = finalizers->v[i];
+    finalizers->n = n;
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+/* A volume that we bound to a claim which then took another one is free again. */
+static void unbind(Reconcile *reconcile, const Object *object)
+{
+    Object *copy;
+    PersistentVolume *volume;
+
+    if (is_ours(OBJECT_AS(PersistentVolume, object))) {
+        reconcile_delete(reconcile, object, NULL, NULL, NULL);
+        return;
+    }
+    copy = object_copy(object);
+    volume = copy->value;
+    if (string_map_get(&volume->metadata.annotations, BOUND_BY_CONTROLLER)) {
+        volume->spec.claim_ref = NULL;
+        string_map_remove(&volume->metadata.annotations, BOUND_BY_CONTROLLER);
+    } else {
+        volume->spec.claim_ref->uid = NULL;
+    }
+    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+}
+
+static void release_volume(Reconcile *reconcile, const Object *object)
+{
+    const PersistentVolume *volume = OBJECT_AS(PersistentVolume, object);
+
+    if (!str_equal(volume->status.phase, "Released")) {
+        set_volume_phase(reconcile, object, "Released");
+        return;
+    }
+    if (volume->metadata.deletion_timestamp.set)
+        unprotect(reconcile, object);
+    else if (str_equal(volume->spec.persistent_volume_reclaim_policy, "Delete") && is_ours(volume))
+        reconcile_delete(reconcile, object, NULL, NULL, NULL);
+}
+
+static void reconcile_volume(Reconcile *reconcile)
+{
+    Object *object = reconcile_object(reconcile, &kind_persistent_volume);
+    const PersistentVolume *volume = object ? OBJECT_AS(PersistentVolume, object) : NULL;
+    const ObjectReference *ref = volume ? volume->spec.claim_ref : NULL;
+    Object *found;
+    const PersistentVolumeClaim *claim;
+
+    if (!volume)
+        return;
+    if (!ref) {
+        if (volume->metadata.deletion_timestamp.set)
+            unprotect(reconcile, object);
+        else
+            set_volume_phase(reconcile, object, "Available");
+        return;
+    }
+    found = client_get(reconcile->client, &kind_persistent_volume_claim, ref->namespace, ref->name);
+    claim = found ? OBJECT_AS(PersistentVolumeClaim, found) : NULL;
+    if (!claim || (!str_empty(ref->uid) && !str_equal(ref->uid, claim->metadata.uid))) {
+        if (str_empty(ref->uid))
+            set_volume_phase(reconcile, object, "Available");
+        else
+            release_volume(reconcile, object);
+    } else if (str_equal(claim->spec.volume_name, volume->metadata.name)) {
+        if (!str_empty(ref->uid))
+            set_volume_phase(reconcile, object, "Bound");
+        controller_enqueue(reconcile->controller, ref->namespace, ref->name);
+    } else if (str_empty(claim->spec.volume_name)) {
+        controller_enqueue(reconcile->controller, ref->namespace, ref->name);
+    } else if (!str_empty(ref->uid)) {
+        unbind(reconcile, object);
+    }
+}
+
+/* ---- our storage class ---- */
+
+static void on_class_made(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
+                          Object *object _unused_)
+{
+    if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS)
+        reconcile->failed = true;
+}
+
+static void make_class(Reconcile *reconcile)
+{
+    const char *name = reconcile->controller->options->volume_class;
+    Object *object;
+    StorageClass *class;
+
+    if (!name || client_get(reconcile->client, &kind_storage_class, NULL, name))
+        return;
+    object = object_new(&kind_storage_class);
+    class = object->value;
+    class->metadata.name = arena_strdup(&object->arena, name);
+    string_map_put(&object->arena, &class->metadata.annotations, DEFAULT_CLASS, "true");
+    class->provisioner = VOLUME_PROVISIONER;
+    class->reclaim_policy = "Delete";
+    class->volume_binding_mode = "Immediate";
+    class->allow_volume_expansion = arena_bool(&object->arena, true);
+    reconcile_create(reconcile, object, NULL, on_class_made, NULL);
+}
+
+/* ---- the controller ---- */
+
+static void reconcile_any(Reconcile *reconcile)
+{
+    if (!*reconcile->key)
+        make_class(reconcile);
+    else if (*reconcile->ns)
+        reconcile_claim(reconcile);
+    else
+        reconcile_volume(reconcile);
+    reconcile_then(reconcile, reconcile_end);
+}
+
+static bool on_pending_claim(void *data, Object *object)
+{
+    if (!str_equal(OBJECT_AS(PersistentVolumeClaim, object)->status.phase, "Bound"))
+        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+    return true;
+}
+
+static bool on_some_claim(void *data, Object *object)
+{
+    controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+    return true;
+}
+
+/* A volume has gone, and its files before it: there is room for who waits for some. */
+static bool on_waiting_claim(void *data, Object *object)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
+
+    if (!str_equal(claim->status.phase, "Bound") ||
+        quantity_compare(storage_of(&claim->spec.resources.requests),
+                         storage_of(&claim->status.capacity)) > 0)
+        controller_enqueue(data, claim->metadata.namespace, claim->metadata.name);
+    return true;
+}
+
+typedef struct VolumeFinder {
+    Controller *controller;
+    const PersistentVolumeClaim *claim;
+} VolumeFinder;
+
+static void on_volume_of_claim(void *data, Object *object)
+{
+    const VolumeFinder *finder = data;
+
+    if (refers_to(OBJECT_AS(PersistentVolume, object), finder->claim))
+        controller_enqueue(finder->controller, NULL, object_meta(object)->name);
+}
+
+static void on_claim(Controller *controller, const WatchEvent *event)
+{
+    const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, event->object);
+
+    if (event->type == WATCH_DELETED) {
+        /* A volume may be reserved for a claim that never came to name it. */
+        _free_ char *key = mem_printf("r/%s/%s", claim->metadata.namespace, claim->metadata.name);
+
+        object_index_each(controller_index(controller, &kind_persistent_volume), key,
+                          on_volume_of_claim, &(VolumeFinder){controller, claim});
+        return;
+    }
+    controller_enqueue(controller, claim->metadata.namespace, claim->metadata.name);
+    if (!str_empty(claim->spec.volume_name) && event->type == WATCH_MODIFIED)
+        controller_enqueue(controller, NULL, claim->spec.volume_name);
+}
+
+static void on_volume(Controller *controller, const WatchEvent *event)
+{
+    const PersistentVolume *volume = OBJECT_AS(PersistentVolume, event->object);
+
+    controller_enqueue(controller, NULL, volume->metadata.name);
+    if (volume->spec.claim_ref)
+        controller_enqueue(controller, volume->spec.claim_ref->namespace,
+                           volume->spec.claim_ref->name);
+    else if (event->type != WATCH_DELETED)
+        client_list(controller->client, &kind_persistent_volume_claim, NULL, on_pending_claim,
+                    controller);
+    if (event->type == WATCH_DELETED)
+        client_list(controller->client, &kind_persistent_volume_claim, NULL, on_waiting_claim,
+                    controller);
+}
+
+static void on_class(Controller *controller, const WatchEvent *event)
+{
+    if (event->type != WATCH_DELETED)
+        client_list(controller->client, &kind_persistent_volume_claim, NULL,
+                    event->type == WATCH_ADDED ? on_pending_claim : on_some_claim, controller);
+}
+
+static void start(Controller *controller)
+{
+    controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_watch(controller, &kind_persistent_volume, on_volume);
+    controller_watch(controller, &kind_storage_class, on_class);
+    controller_index(controller, &kind_persistent_volume);
+    controller_enqueue(controller, NULL, "");
+}
+
+const ControllerOps volume_controller = {
+    .name = "volume",
+    .component = "stead.dev/volume",
+    .start = start,
+    .reconcile = reconcile_any,
+};

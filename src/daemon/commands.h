@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands that run a server, or work on its data in place of one. They take the options of cli/command.h. */
+#ifndef DAEMON_COMMANDS_H
+#define DAEMON_COMMANDS_H
+
+#include "cli/command.h"
+
+/* server_command.c */
+int command_server(const char *program, Options *options);
+/* lifecycle.c */
+int command_up(const char *program, Options *options);
+int command_down(const char *program, Options *options);
+int command_restart(const char *program, Options *options);
+int command_status(const char *program, Options *options);
+int command_reset(const char *program, Options *options);
+/* image_command.c */
+int command_image(const char *program, Options *options);
+/* demo_command.c */
+int command_demo(const char *program, Options *options);
+
+#endif

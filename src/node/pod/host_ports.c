@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports of the machine that lead to pods (hostPort). The scheduler keeps two pods from asking for
+ * the same; should a pod that was deleted by force still hold one, the newer pod has it, and the
+ * older one's going takes nothing away.
+ *
+ * A port has one name in the network, made of protocol, address and number, so it is there once.
+ */
+#include "node/pod/agent.h"
+
+static bool everywhere(const ContainerPort *port)
+{
+    return str_empty(port->host_ip) || str_equal(port->host_ip, "0.0.0.0");
+}
+
+static char *port_key(const ContainerPort *port)
+{
+    return mem_printf("host/%s/%s:%d", str_or(port->protocol, "TCP"),
+                      everywhere(port) ? "*" : port->host_ip, port->host_port);
+}
+
+static void port_add(AgentPod *pod, const ContainerPort *port)
+{
+    NodeAgent *agent = pod->agent;
+    _free_ char *key = port_key(port);
+    const char *address = port->host_ip;
+    NetEndpoint endpoint = {pod->ip, (uint16_t)port->container_port};
+    NetServicePort net = {.key = key,
+                          .protocol = str_or(port->protocol, "TCP"),
+                          .endpoints = &endpoint,
+                          .n_endpoints = 1,
+                          .host_port = true};
+    uint32_t ip4;
+
+    if (everywhere(port)) {
+        net.node_port = (uint16_t)port->host_port;
+    } else {
+        if (ip4_parse(address, &ip4)) /* pods have no other addresses */
+            return;
+        net.addresses = &address;
+        net.n_addresses = 1;
+        net.port = (uint16_t)port->host_port;
+    }
+    free(strmap_put(&agent->host_ports, key, mem_strdup(pod->uid)));
+    net_service_set(agent->options.net, &net);
+}
+
+static void port_remove(AgentPod *pod, const ContainerPort *port)
+{
+    NodeAgent *agent = pod->agent;
+    _free_ char *key = port_key(port);
+
+    if (!str_equal(strmap_get(&agent->host_ports, key), pod->uid))
+        return;
+    free(strmap_remove(&agent->host_ports, key));
+    net_service_remove(agent->options.net, key);
+}
+
+static void each_port(AgentPod *pod, const ContainerArray *containers, bool init,
+                      void (*each)(AgentPod *pod, const ContainerPort *port))
+{
+    for (size_t i = 0; i < containers->n; i++) {
+        const Container *c = &containers->v[i];
+
+        if (init && !str_equal(c->restart_policy, "Always"))
+            continue;
+        for (size_t k = 0; k < c->ports.n; k++)
+            if (c->ports.v[k].host_port)
+                each(pod, &c->ports.v[k]);
+    }
+}
+
+static void change(AgentPod *pod, void (*each)(AgentPod *pod, const ContainerPort *port))
+{
+    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+
+    if (spec->host_network || !pod->agent->options.net || str_empty(pod->ip))
+        return;
+    each_port(pod, &spec->init_containers, true, each);
+    each_port(pod, &spec->containers, false, each);
+}
+
+void host_ports_add(AgentPod *pod)
+{
+    change(pod, port_add);
+}
+
+void host_ports_remove(AgentPod *pod)
+{
+    change(pod, port_remove);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a pod may use as a whole, set in the cgroup that its containers share: spec.resources, and a
+ * number of processes, so that one pod cannot take all of the machine's. crun makes that cgroup
+ * with the first container; so the limits are set each time a container was created, before it
+ * starts. Both kinds of cgroups.
+ */
+#include <fcntl.h>
+
+#include "api/quantity.h"
+#include "base/log.h"
+#include "node/pod/agent.h"
+
+#define CPU_PERIOD 100000
+
+static bool put(const char *folder, const char *cgroup, const char *file, const char *text)
+{
+    _free_ char *path = mem_printf("/sys/fs/cgroup%s%s/%s", folder, cgroup, file);
+    _close_fd_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    return fd >= 0 && write(fd, text, strlen(text)) >= 0;
+}
+
+static bool put_memory(const char *cgroup, int64_t limit)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%" PRId64, limit);
+    return put("/memory", cgroup, "memory.limit_in_bytes", text) ||
+           put("", cgroup, "memory.max", text);
+}
+
+static bool put_cpu(const char *cgroup, int64_t milli)
+{
+    char one[32], two[64];
+    int64_t quota = MAX_OF(milli * CPU_PERIOD / 1000, 1000);
+
+    snprintf(one, sizeof(one), "%" PRId64, quota);
+    snprintf(two, sizeof(two), "%" PRId64 " %d", quota, CPU_PERIOD);
+    return put("/cpu", cgroup, "cpu.cfs_quota_us", one) || put("", cgroup, "cpu.max", two);
+}
+
+static bool put_cpu_share(const char *cgroup, int64_t milli)
+{
+    int64_t shares = MIN_OF(MAX_OF(milli * 1024 / 1000, 2), 262144);
+    char one[32], two[32];
+
+    snprintf(one, sizeof(one), "%" PRId64, shares);
+    snprintf(two, sizeof(two), "%" PRId64, 1 + (shares - 2) * 9999 / 262142);
+    return put("/cpu", cgroup, "cpu.shares", one) || put("", cgroup, "cpu.weight", two);
+}
+
+static bool put_pids(const char *cgroup, int64_t limit)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%" PRId64, limit ? limit : POD_PIDS_LIMIT);
+    return put("/pids", cgroup, "pids.max", text) || put("", cgroup, "pids.max", text);
+}
+
+void pod_limits_apply(const AgentPod *pod)
+{
+    const ResourceRequirements *r = ((const Pod *)pod->object->value)->spec.resources;
+    const char *memory = r ? string_map_get(&r->limits, "memory") : NULL;
+    const char *cpu = r ? string_map_get(&r->limits, "cpu") : NULL;
+    const char *share = r ? string_map_get(&r->requests, "cpu") : NULL;
+    _free_ char *cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
+    bool ok = put_pids(cgroup, pod->agent->options.pids_limit);
+
+    if (memory)
+        ok = put_memory(cgroup, quantity_value(memory)) && ok;
+    if (cpu)
+        ok = put_cpu(cgroup, quantity_milli(cpu)) && ok;
+    if (share)
+        ok = put_cpu_share(cgroup, quantity_milli(share)) && ok;
+    if (!ok)
+        log_warn("node", "pod %s/%s: its limits cannot be set in %s", pod->ns, pod->name, cgroup);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pod on this node: its machine and what carries the machine's actions out. */
+#include "base/files/file.h"
+#include "base/log.h"
+#include "base/observe/metrics.h"
+#include "node/pod/admit.h"
+#include "node/pod/agent.h"
+
+const ObjectMeta *agent_pod_meta(const AgentPod *pod)
+{
+    return object_meta(pod->object);
+}
+
+void agent_pod_facts(AgentPod *pod, PodFacts *ret)
+{
+    NodeAgent *agent = pod->agent;
+
+    *ret = (PodFacts){
+        .client = agent->options.client,
+        .pod = pod->object,
+        .node_name = agent->options.name,
+        .host_ip = agent->host_ip,
+        .pod_ip = pod->ip,
+        .domain = agent->options.domain,
+        .dns_ip = agent->options.dns_ip,
+        .api_address = agent->options.api_address,
+        .api_port = agent->options.api_port,
+        .node_resources = agent->allocatable,
+        .volumes = pod->volumes,
+        .n_volumes = pod->n_volumes,
+    };
+}
+
+/* The boundary of a pod's sync: what a user reads as an Event, an operator finds in the log. The
+ * trace is that of the error that kept the pod from being prepared. */
+static void log_event(const AgentPod *pod, size_t container, const char *type, const char *reason,
+                      const char *message)
+{
+    static LogLimit limit;
+    bool warning = str_equal(type, "Warning");
+    LogLevel level = warning ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG;
+    _free_ char *name = mem_printf("%s/%s", pod->ns, pod->name);
+    bool named = container != SIZE_MAX && pod->machine;
+    uint64_t left_out = 0;
+
+    if (warning)
+        metric_inc(METRIC_SERIES(METRIC_POD_WARNINGS, reason));
+    if (!log_enabled(level))
+        return;
+    if (warning && !log_limit_take(&limit, clock_mono_ns(pod->agent->options.clock), &left_out))
+        return;
+    LogField fields[] = {
+        LOG_TEXT("pod", name),
+        LOG_TEXT("container", named ? machine_container(pod->machine, container)->name : NULL),
+        LOG_TEXT("reason", reason),
+        LOG_TEXT("trace", pod->prepare_failing ? pod->prepare_error.trace : NULL),
+        LOG_NUMBER("left_out", left_out),
+    };
+
+    log_write_fields(level, "pod", fields, left_out ? 5 : 4, "%s", message);
+}
+
+void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
+                     const char *message)
+{
+    EventRecorder *events = pod->agent->events;
+
+    if (!events || pod->agent->stopping)
+        return;
+    log_event(pod, container, type, reason, message);
+    if (container == SIZE_MAX || !pod->machine) {
+        event_record(events, pod->object, type, reason, "%s", message);
+    } else {
+        ContainerKind kind = machine_kind(pod->machine, container);
+        _free_ char *field = mem_printf("spec.%s{%s}",
+                                        kind == CONTAINER_REGULAR     ? "containers"
+                                        : kind == CONTAINER_EPHEMERAL ? "ephemeralContainers"
+                                                                      : "initContainers",
+                                        machine_container(pod->machine, container)->name);
+
+        event_record_field(events, pod->object, field, type, reason, "%s", message);
+    }
+}
+
+/* ---- what the machine asks for ---- */
+
+static void op_prepare(void *data)
+{
+    sandbox_prepare(data);
+}
+
+static void op_start(void *data, size_t container, int attempt)
+{
+    container_begin(data, container, attempt);
+}
+
+static void op_signal(void *data, size_t container, bool kill)
+{
+    container_signal(data, container, kill);
+}
+
+static void op_probe(void *data, size_t container, MachineProbe probe, uint64_t serial)
+{
+    probe_run(data, container, probe, serial);
+}
+
+static void op_hook(void *data, size_t container, MachineHook hook, int64_t limit_ns,
+                    uint64_t serial)
+{
+    hook_run(data, container, hook, limit_ns, serial);
+}
+
+static void op_teardown(void *data)
+{
+    AgentPod *pod = data;
+
+    pod->teardown_wanted = true;
+    sandbox_teardown(pod);
+}
+
+static void op_changed(void *data)
+{
+    agent_report(data);
+}
+
+static void op_gone(void *data)
+{
+    AgentPod *pod = data;
+
+    pod->final = true;
+    if (pod->object_gone)
+        agent_pod_gone(pod);
+    else
+        agent_report(pod);
+}
+
+static void op_event(void *data, size_t container, const char *type, const char *reason,
+                     const char *message)
+{
+    agent_pod_event(data, container, type, reason, message);
+}
+
+static const MachineOps machine_ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
+                                       op_teardown, op_changed, op_gone,   op_event};
+
+/* ---- life ---- */
+
+AgentPod *agent_pod_ref(AgentPod *pod)
+{
+    pod->refs++;
+    return pod;
+}
+
+/* Nothing begins for it any more by itself. */
+static void agent_pod_stop(AgentPod *pod)
+{
+    agent_report_stop(pod);
+    follow_stop(&pod->files);
+    timer_stop(pod->agent->options.clock, &pod->token_timer);
+    timer_stop(pod->agent->options.clock, &pod->teardown_retry);
+}
+
+AgentPod *agent_pod_unref(AgentPod *pod)
+{
+    if (!pod || --pod->refs > 0)
+        return NULL;
+    agent_pod_stop(pod);
+    for (size_t i = 0; i < pod->n_containers; i++)
+        container_free(pod->containers[i]);
+    pod_tokens_clear(&pod->tokens);
+    free(pod->containers);
+    machine_free(pod->machine);
+    object_unref(pod->object);
+    arena_clear(&pod->arena);
+    free(pod->uid);
+    free(pod->ns);
+    free(pod->name);
+    free(pod->run);
+    free(pod->data);
+    free(pod->logs);
+    free(pod->netns);
+    free(pod->ip);
+    free(pod);
+    return NULL;
+}
+
+static int64_t deletion_grace(const ObjectMeta *meta)
+{
+    return ns_from_seconds(
+        meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 30);
+}
+
+/* May it run here? One that was let in before this process began stays. */
+static void pod_check_admission(AgentPod *pod)
+{
+    NodeAgent *agent = pod->agent;
+    VEC(const Pod *) others = VEC_INIT;
+    _free_ char *text = NULL;
+    const char *reason;
+    Err err = ERR_INIT;
+
+    if (machine_stage(pod->machine) != MACHINE_PREPARING ||
+        agent_pod_meta(pod)->deletion_timestamp.set)
+        return;
+    STRMAP_EACH(&agent->pods, slot)
+    {
+        AgentPod *other = slot->value;
+
+        /* What has ended holds nothing any more, nor does what was deleted by force. */
+        if (other->machine && !other->object_gone &&
+            machine_stage(other->machine) < MACHINE_TEARDOWN)
+            VEC_PUSH(&others, other->object->value);
+    }
+    if (pod_admit(pod->object->value, others.v, others.n, &reason, &err) < 0) {
+        agent_pod_event(pod, SIZE_MAX, "Warning", reason, err.message);
+        text = mem_printf("Pod was rejected: %s", err.message);
+        machine_fail(pod->machine, reason, text);
+    }
+    VEC_DEINIT(&others);
+}
+
+AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    AgentPod *pod = mem_new_type(AgentPod);
+
+    pod->refs = 1;
+    pod->agent = agent;
+    pod->object = object_ref(object);
+    pod->uid = mem_strdup(meta->uid);
+    pod->ns = mem_strdup(meta->namespace);
+    pod->name = mem_strdup(meta->name);
+    pod->run = mem_printf("%s/pods/%s", agent->options.run_dir, meta->uid);
+    pod->data = mem_printf("%s/pods/%s", agent->options.data_dir, meta->uid);
+    pod->logs = mem_printf("%s/logs/pods/%s_%s_%s", agent->options.data_dir, meta->namespace,
+                           meta->name, meta->uid);
+    log_debug("node", "pod %s/%s: begins", pod->ns, pod->name);
+    agent_report_init(pod);
+    sandbox_init(pod);
+    pod->machine = machine_new(object, agent->options.clock, &machine_ops, pod);
+    pod_restore(pod);
+    agent_pod_ref(pod);
+    if (!pod_was_here(pod))
+        pod_check_admission(pod);
+    machine_run(pod->machine);
+    if (meta->deletion_timestamp.set)
+        machine_delete(pod->machine, deletion_grace(meta));
+    agent_pod_unref(pod);
+    return pod;
+}
+
+/* May volumes of the downward API show something else now? */
+static bool shows_change(const ObjectMeta *before, const ObjectMeta *now)
+{
+    const ObjectMeta a = {.labels = before->labels, .annotations = before->annotations};
+    const ObjectMeta b = {.labels = now->labels, .annotations = now->annotations};
+
+    return before->generation != now->generation || !type_equal(&type_ObjectMeta, &a, &b);
+}
+
+/* Nothing here asks what it was that changed, where it need not: the machine and the report compare
+ * what is with what is wanted, and do nothing if that is the same. */
+void agent_pod_update(AgentPod *pod, Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    _object_ Object *old = pod->object;
+
+    pod->object = object_ref(object);
+    if (!pod->machine)
+        return;
+    agent_pod_ref(pod);
+    machine_update(pod->machine, object);
+    if (shows_change(object_meta(old), meta))
+        follow_changed(&pod->files);
+    agent_report(pod); /* conditions of others decide readiness, too */
+    if (meta->deletion_timestamp.set)
+        machine_delete(pod->machine, deletion_grace(meta));
+    agent_pod_unref(pod);
+}
+
+/* The object is gone from the API, by us or by force: what still runs is ended. */
+void agent_pod_deleted(AgentPod *pod)
+{
+    if (pod->object_gone)
+        return;
+    pod->object_gone = true;
+    agent_pod_ref(pod);
+    if (pod->final)
+        agent_pod_gone(pod);
+    else if (pod->machine)
+        machine_delete(pod->machine, 0);
+    agent_pod_unref(pod);
+}
+
+void agent_pod_forget(AgentPod *pod)
+{
+    agent_pod_stop(pod);
+    for (size_t i = 0; i < pod->n_containers; i++)
+        pod->containers[i]->task = runtime_forget(pod->containers[i]->task);
+    pod->machine = machine_free(pod->machine);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Telling the API how a pod is. Changes of one loop turn become one write; at most one is under way
+ * for a pod, and nothing is written that is known already. A deleted pod's last status is written
+ * before the object goes.
+ *
+ * That a session runs is told a moment late. `kubectl run -i` waits until its pod runs or has
+ * ended. If it runs, a newer kubectl prints the log so far and attaches; if the program has ended by
+ * then, attaching fails, and kubectl prints the whole log: everything appears twice, with a warning.
+ * An older kubectl does not print the log first, so attaching has to fail for it, or it would print
+ * nothing. A program that ends within SESSION_HOLD is therefore told as ended at once, and each
+ * kubectl prints its log once.
+ */
+#include "base/log.h"
+#include "node/pod/agent.h"
+
+#define CONFLICT_RETRY NS_PER_MS
+#define WRITE_RETRY NS_PER_SEC
+#define SESSION_HOLD (200 * NS_PER_MS)
+
+void agent_report(AgentPod *pod)
+{
+    if (!pod->agent->shutting_down && !pod->agent->stopping && !pod->object_gone)
+        follow_changed(&pod->report);
+}
+
+/* Is the API's pod of this name still this one? */
+static bool object_is_there(AgentPod *pod)
+{
+    Object *newest = client_get(pod->agent->options.client, pod->object->kind, pod->ns, pod->name);
+
+    return newest && str_equal(object_meta(newest)->uid, pod->uid);
+}
+
+static void on_object_deleted(void *data, const ApiStatus *status, Object *object)
+{
+    AgentPod *pod = data;
+    bool gone = status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
+                (status->reason == STATUS_CONFLICT && !object_is_there(pod));
+
+    follow_end(&pod->report, gone ? 0 : WRITE_RETRY);
+    if (gone)
+        agent_pod_deleted(pod);
+    agent_pod_unref(pod);
+}
+
+static void delete_object(AgentPod *pod)
+{
+    static const int64_t now = 0;
+    WriteOptions options = {.grace_seconds = &now, .precondition_uid = pod->uid};
+
+    client_delete(pod->agent->options.client, pod->object->kind, pod->ns, pod->name, &options,
+                  on_object_deleted, agent_pod_ref(pod));
+}
+
+/* What is there besides ours stays: conditions of readiness gates, of disruptions. */
+static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *status)
+{
+    PodCondition *all =
+        arena_new_n(arena, PodCondition, before->conditions.n + status->conditions.n);
+    size_t n = status->conditions.n;
+
+    memcpy(all, status->conditions.v, n * sizeof(*all));
+    for (size_t i = 0; i < before->conditions.n; i++) {
+        bool ours = false;
+
+        for (size_t k = 0; k < status->conditions.n; k++)
+            ours = ours || str_equal(before->conditions.v[i].type, status->conditions.v[k].type);
+        if (!ours)
+            all[n++] = before->conditions.v[i];
+    }
+    status->conditions.v = all;
+    status->conditions.n = n;
+}
+
+/* Whom the containers run as: known since they were started, or told before. */
+static void add_users(AgentPod *pod, Arena *arena, const ContainerStatusArray *before,
+                      ContainerStatusArray *after)
+{
+    for (size_t i = 0; i < after->n; i++) {
+        ContainerStatus *status = &after->v[i];
+        size_t at = machine_find(pod->machine, status->name);
+        const LinuxContainerUser *user = at < pod->n_containers ? pod->containers[at]->user : NULL;
+
+        if (str_empty(status->container_id))
+            continue;
+        for (size_t k = 0; k < before->n && !user; k++)
+            if (str_equal(before->v[k].container_id, status->container_id) && before->v[k].user)
+                user = before->v[k].user->linux_;
+        if (!user)
+            continue;
+        status->user = arena_new(arena, ContainerUser);
+        status->user->linux_ = arena_new(arena, LinuxContainerUser);
+        type_copy(&type_LinuxContainerUser, arena, status->user->linux_, user);
+    }
+}
+
+static void on_reported(void *data, const ApiStatus *status, Object *object)
+{
+    AgentPod *pod = data;
+    int64_t retry = 0;
+
+    if (status->reason == STATUS_NOT_FOUND) {
+        retry = FOLLOW_NO_RETRY; /* the watch says so, too */
+    } else if (status->reason == STATUS_CONFLICT) {
+        /* Not at once: the write that was in the way has to come through the loop first. */
+        retry = CONFLICT_RETRY;
+    } else if (status->reason != STATUS_OK) {
+        log_warn("node", "status of pod %s/%s: %s", pod->ns, pod->name,
+                 str_or(status->message, "refused"));
+        retry = WRITE_RETRY;
+    }
+    follow_end(&pod->report, retry);
+    if (retry == 0 && pod->final)
+        agent_report(pod); /* now the object may go */
+    agent_pod_unref(pod);
+}
+
+/* Is the pod one of those that a client makes, attaches to, and waits for the end of? */
+static bool is_session(const PodSpec *spec)
+{
+    const Container *c = spec->containers.v;
+
+    return spec->containers.n == 1 && c->stdin && !str_equal(spec->restart_policy, "Always") &&
+           !c->startup_probe && !c->readiness_probe && !c->liveness_probe;
+}
+
+/* Is the news that the pod runs held back? A change of the pod asks again at once, the timer when
+ * the time is over. */
+static bool is_held_back(AgentPod *pod, const Pod *before, const PodStatus *now)
+{
+    Clock *clock = pod->agent->options.clock;
+    int64_t now_ns = clock_mono_ns(clock);
+
+    if (!is_session(&before->spec) || before->metadata.deletion_timestamp.set ||
+        !str_equal(now->phase, "Running") || str_equal(before->status.phase, "Running"))
+        return false;
+    if (!pod->hold_until)
+        pod->hold_until = now_ns + SESSION_HOLD;
+    if (now_ns >= pod->hold_until)
+        return false;
+    timer_start(clock, &pod->hold, pod->hold_until - now_ns);
+    return true;
+}
+
+static void on_hold_over(Timer *timer)
+{
+    follow_poke(&((AgentPod *)timer->data)->report);
+}
+
+static void on_report_due(void *data)
+{
+    AgentPod *pod = data;
+    NodeAgent *agent = pod->agent;
+    _object_ Object *copy = NULL;
+    WriteOptions options = {.subresource = "status"};
+    PodStatus *before, status;
+
+    if (pod->object_gone || agent->stopping || agent->shutting_down)
+        return;
+    if (!object_is_there(pod)) {
+        agent_pod_deleted(pod);
+        return;
+    }
+    if (!pod->machine)
+        return;
+    copy = object_copy(client_get(agent->options.client, pod->object->kind, pod->ns, pod->name));
+    before = &OBJECT_AS(Pod, copy)->status;
+    machine_status(pod->machine, &copy->arena, before, agent->host_ip, &status);
+    if (is_held_back(pod, copy->value, &status))
+        return;
+    follow_begin(&pod->report);
+    keep_conditions(&copy->arena, before, &status);
+    add_users(pod, &copy->arena, &before->init_container_statuses, &status.init_container_statuses);
+    add_users(pod, &copy->arena, &before->container_statuses, &status.container_statuses);
+    add_users(pod, &copy->arena, &before->ephemeral_container_statuses,
+              &status.ephemeral_container_statuses);
+    status.resource_claim_statuses = before->resource_claim_statuses;
+    if (!type_equal(&type_PodStatus, before, &status)) {
+        *before = status;
+        client_update(agent->options.client, copy, &options, on_reported, agent_pod_ref(pod));
+    } else if (pod->final) {
+        delete_object(pod);
+    } else {
+        follow_end(&pod->report, 0);
+    }
+}
+
+void agent_report_init(AgentPod *pod)
+{
+    follow_init(&pod->report, pod->agent->options.clock, on_report_due, pod);
+    pod->hold.on_fire = on_hold_over;
+    pod->hold.data = pod;
+}
+
+void agent_report_stop(AgentPod *pod)
+{
+    follow_stop(&pod->report);
+    timer_stop(pod->agent->options.clock, &pod->hold);
+}

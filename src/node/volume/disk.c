@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which kind of volume it is, and its steps. See disk.h. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/fault.h"
+#include "base/files/file.h"
+#include "node/volume/disk.h"
+#include "node/volume/disk_image.h"
+#include "node/volume/loop.h"
+#include "node/volume/mounts.h"
+#include "node/volume/quota.h"
+#include "node/volume/volume.h"
+
+typedef struct Disk {
+    char *folder, *data;
+    int lock;
+    int64_t size; /* -1: not made yet */
+    bool used;
+} Disk;
+
+/* ---- the folder ---- */
+
+static void disk_close(Disk *disk)
+{
+    free(disk->folder);
+    free(disk->data);
+    close_fdp(&disk->lock);
+}
+
+#define _disk_ __attribute__((cleanup(disk_close)))
+#define DISK_INIT  \
+    {              \
+        .lock = -1 \
+    }
+
+/* Names are PersistentVolume names (DNS subdomains), so they hold no slash; checked all the
+ * same. */
+static int check_name(const char *name, Err *reterr)
+{
+    if (str_empty(name) || strchr(name, '/') || *name == '.')
+        return err_set(reterr, EINVAL, "not a volume name: %s", str_or(name, ""));
+    return 0;
+}
+
+/* Waits for the folder's lock. While we waited the folder may have been removed. */
+static int lock_folder(const char *folder)
+{
+    for (;;) {
+        _close_fd_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat held, there;
+
+        if (fd < 0 || fstat(fd, &held) < 0)
+            return -errno;
+        while (flock(fd, LOCK_EX) < 0)
+            if (errno != EINTR)
+                return -errno;
+        if (stat(folder, &there) < 0)
+            return -errno;
+        if (held.st_ino == there.st_ino && held.st_dev == there.st_dev)
+            return TAKE_FD(fd);
+    }
+}
+
+static int64_t read_size(const char *folder)
+{
+    _free_ char *path = mem_printf("%s/size", folder), *text = NULL;
+    int64_t size;
+    size_t n;
+
+    if (file_read(path, 64, &text, &n) < 0)
+        return -1;
+    text[strcspn(text, "\n")] = 0;
+    return str_to_int64(text, 0, INT64_MAX, &size) == 0 ? size : -1;
+}
+
+static int disk_open(Disk *disk, const char *data_dir, const char *name, bool make, Err *reterr)
+{
+    int r = check_name(name, reterr);
+    _free_ char *used = NULL;
+
+    if (r < 0)
+        return r;
+    disk->folder = mem_printf("%s/volumes/%s", data_dir, name);
+    disk->data = mem_printf("%s/data", disk->folder);
+    do {
+        r = 0;
+        if (make)
+            r = FAULT_POINT("node.volume.make") ? -EIO : file_mkdir_all(disk->data, 0777);
+        if (r >= 0)
+            r = disk->lock = lock_folder(disk->folder);
+    } while (r == -ENOENT && make);
+    if (r == -ENOENT)
+        return -ENOENT;
+    if (r < 0)
+        return err_set(reterr, -r, "cannot make volume %s", name);
+    used = mem_printf("%s/used", disk->folder);
+    disk->used = file_exists(used);
+    disk->size = read_size(disk->folder);
+    return 0;
+}
+
+static int write_size(Disk *disk, int64_t size, Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/size", disk->folder);
+    char text[32];
+    int r;
+
+    if (disk->size == size)
+        return 0;
+    snprintf(text, sizeof(text), "%" PRId64 "\n", size);
+    r = FAULT_POINT("node.volume.size") ? -EIO : file_replace(path, text, strlen(text), 0600);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot write %s", path);
+    disk->size = size;
+    return 0;
+}
+
+static int write_used(Disk *disk, Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/used", disk->folder);
+    int r = 0;
+
+    if (!disk->used)
+        r = FAULT_POINT("node.volume.used") ? -EIO : file_write_atomic(path, "", 0, 0600);
+    return r < 0 ? err_set(reterr, -r, "cannot write %s", path) : 0;
+}
+
+/* ---- kinds ---- */
+
+typedef enum DiskKind { DISK_IMAGE, DISK_QUOTA, DISK_FOLDER } DiskKind;
+
+/* Once made, a volume stays what it is. */
+static DiskKind kind_of(const Disk *disk)
+{
+    if (volume_image_exists(disk->folder))
+        return DISK_IMAGE;
+    if (volume_quota_available(disk->data) && (disk->size < 0 || volume_quota_is_set(disk->data)))
+        return DISK_QUOTA;
+    return disk->size < 0 && loop_available() ? DISK_IMAGE : DISK_FOLDER;
+}
+
+static int look_for_room(const Disk *disk, int64_t size, Err *reterr)
+{
+    struct statfs fs;
+
+    /* the folder above: with a quota the data themselves only know of their own room */
+    if (statfs(disk->folder, &fs) < 0)
+        return err_set(reterr, errno, "cannot look at %s", disk->folder);
+    if (FAULT_POINT("node.volume.room") ||
+        (double)fs.f_bavail * (double)fs.f_bsize < (double)(size - MAX_OF(disk->size, 0)))
+        return err_set(reterr, ENOSPC, "the machine has no room for %" PRId64 " bytes", size);
+    return 0;
+}
+
+static int make_room(Disk *disk, DiskKind kind, int64_t size, Err *reterr)
+{
+    int r;
+
+    if (kind != DISK_IMAGE)
+        return disk->size < size ? look_for_room(disk, size, reterr) : 0;
+    if (volume_image_exists(disk->folder))
+        return disk->size < size ? volume_image_reserve(disk->folder, size, reterr) : 0;
+    r = volume_image_make(disk->folder, size, disk->lock, reterr);
+    return r < 0 ? r : write_size(disk, size, reterr);
+}
+
+static int open_mode(const char *data, Err *reterr)
+{
+    /* the umask may have taken bits; later on the mode is the users' */
+    if ((FAULT_POINT("node.volume.mode") ? (errno = EIO, -1) : chmod(data, 0777)) < 0)
+        return err_set(reterr, errno, "cannot set the mode of %s", data);
+    return 0;
+}
+
+/* Growing what is mounted goes through the journal, so it is preferred. A volume that cannot grow
+ * now can be used all the same. */
+static int make_image(Disk *disk, int64_t size, Err *reterr)
+{
+    bool grow = volume_image_exists(disk->folder) && disk->size < size;
+    bool before = grow && !volume_image_grows_mounted() && !volume_image_is_mounted(disk->folder);
+    int r = grow ? 0 : make_room(disk, DISK_IMAGE, size, reterr), grown = 0;
+
+    if (r < 0)
+        return r;
+    if (before)
+        grown = volume_image_grow(disk->folder, size, disk->lock, NULL);
+    r = volume_image_mount(disk->folder, !disk->used, disk->lock, reterr);
+    if (r < 0)
+        return r;
+    if (grow && !before)
+        grown = volume_image_grow(disk->folder, size, disk->lock, NULL);
+    return grown ? DISK_E_LATER : 0;
+}
+
+static int make_quota(Disk *disk, int64_t size, Err *reterr)
+{
+    int r = volume_quota_set(disk->data, MAX_OF(size, disk->size), reterr);
+
+    return r >= 0 && !disk->used ? open_mode(disk->data, reterr) : r;
+}
+
+static int make_folder(Disk *disk, Err *reterr)
+{
+    int r = !disk->used ? open_mode(disk->data, reterr) : 0;
+
+    return r < 0 ? r : DISK_E_UNLIMITED;
+}
+
+/* ---- steps ---- */
+
+static atomic_uint uses[1024];
+
+static atomic_uint *uses_of(const char *name)
+{
+    uint32_t hash = 2166136261u;
+
+    for (const char *at = name; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    return &uses[hash % ARRAY_LEN(uses)];
+}
+
+unsigned volume_disk_uses(const char *name)
+{
+    return atomic_load(uses_of(name));
+}
+
+int volume_disk_reserve(const char *data_dir, const char *name, int64_t size, Err *reterr)
+{
+    _disk_ Disk disk = DISK_INIT;
+    int r = disk_open(&disk, data_dir, name, true, reterr);
+
+    if (r < 0)
+        return r;
+    r = make_room(&disk, kind_of(&disk), size, reterr);
+    return r < 0 ? err_wrap(reterr, "volume %s", name) : r;
+}
+
+int volume_disk_make(const char *data_dir, const char *name, int64_t size, char **ret, Err *reterr)
+{
+    _disk_ Disk disk = DISK_INIT;
+    int r = disk_open(&disk, data_dir, name, true, reterr), made;
+
+    if (r < 0)
+        return r;
+    atomic_fetch_add(uses_of(name), 1);
+    switch (kind_of(&disk)) {
+    case DISK_IMAGE:
+        made = make_image(&disk, size, reterr);
+        break;
+    case DISK_QUOTA:
+        made = make_quota(&disk, size, reterr);
+        break;
+    default:
+        made = make_folder(&disk, reterr);
+        break;
+    }
+    if (made < 0)
+        return err_wrap(reterr, "volume %s", name);
+    r = made == DISK_E_LATER || size < disk.size ? 0 : write_size(&disk, size, reterr);
+    if (r >= 0)
+        r = write_used(&disk, reterr);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(disk.data);
+    return made;
+}
+
+int volume_disk_grow(const char *data_dir, const char *name, int64_t size, Err *reterr)
+{
+    _disk_ Disk disk = DISK_INIT;
+    int r = disk_open(&disk, data_dir, name, false, reterr);
+    bool mount;
+
+    if (r == -ENOENT)
+        return DISK_E_LATER; /* no pod has used it; it is made in the size of that day */
+    if (r < 0 || disk.size < 0 || disk.size >= size)
+        return r < 0 ? r : disk.size < 0 ? DISK_E_LATER : 0;
+    switch (kind_of(&disk)) {
+    case DISK_IMAGE:
+        mount = volume_image_grows_mounted() && !volume_image_is_mounted(disk.folder);
+        r = mount ? volume_image_mount(disk.folder, false, disk.lock, reterr) : 0;
+        if (r >= 0)
+            r = volume_image_grow(disk.folder, size, disk.lock, reterr);
+        if (mount)
+            (void)volume_image_unmount(disk.folder, NULL);
+        r = r == IMAGE_E_MOUNTED ? DISK_E_LATER : r;
+        break;
+    case DISK_QUOTA:
+        r = make_quota(&disk, size, reterr);
+        break;
+    default:
+        r = 0;
+        break;
+    }
+    if (r < 0)
+        return err_wrap(reterr, "volume %s", name);
+    return r ? r : write_size(&disk, size, reterr);
+}
+
+int volume_disk_release(const char *data_dir, const char *name, unsigned before, Err *reterr)
+{
+    _disk_ Disk disk = DISK_INIT;
+    int r = disk_open(&disk, data_dir, name, false, reterr);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    return volume_disk_uses(name) == before ? volume_image_unmount(disk.folder, reterr) : 0;
+}
+
+static int remove_gone(const char *path, Err *reterr)
+{
+    int r = FAULT_POINT("node.volume.remove") ? -EIO : file_remove_tree(path);
+
+    return r < 0 ? err_set(reterr, -r, "cannot remove %s", path) : 0;
+}
+
+/* Out of sight at once, so that a crash half-way leaves no half volume under its name. */
+int volume_disk_remove(const char *data_dir, const char *name, Err *reterr)
+{
+    _free_ char *gone = mem_printf("%s/volumes/.gone-%s", data_dir, name);
+    _disk_ Disk disk = DISK_INIT;
+    int r = disk_open(&disk, data_dir, name, false, reterr);
+
+    if (r == -ENOENT)
+        return remove_gone(gone, reterr);
+    if (r >= 0)
+        r = volume_image_unmount(disk.folder, reterr);
+    if (r >= 0)
+        r = remove_gone(gone, reterr);
+    if (r < 0)
+        return r;
+    if (volume_quota_is_set(disk.data))
+        volume_quota_clear(disk.data);
+    if ((FAULT_POINT("node.volume.gone") ? (errno = EIO, -1) : rename(disk.folder, gone)) < 0)
+        return err_set(reterr, errno, "cannot remove volume %s", name);
+    return remove_gone(gone, reterr);
+}
+
+int volume_disk_keep(const char *data_dir, const char *name, Err *reterr)
+{
+    _disk_ Disk disk = DISK_INIT;
+    _free_ char *mark = NULL;
+    int r = disk_open(&disk, data_dir, name, false, reterr);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    mark = mem_printf("%s/kept", disk.folder);
+    r = FAULT_POINT("node.volume.keep") ? -EIO : file_replace(mark, "", 0, 0600);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot write %s", mark);
+    return volume_image_unmount(disk.folder, reterr);
+}
+
+/* ---- all volumes ---- */
+
+void volume_disk_sweep(const char *data_dir, bool (*known)(void *data, const char *name),
+                       void *data)
+{
+    _free_ char *folder = mem_printf("%s/volumes", data_dir);
+    DIR *dir = opendir(folder);
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *path = mem_printf("%s/%s", folder, entry->d_name);
+        _free_ char *used = mem_printf("%s/used", path), *kept = mem_printf("%s/kept", path);
+
+        if (str_starts_with(entry->d_name, ".gone-"))
+            (void)file_remove_tree(path);
+        else if (str_starts_with(entry->d_name, "pvc-") && !file_exists(used) &&
+                 !file_exists(kept) && !known(data, entry->d_name))
+            (void)volume_disk_remove(data_dir, entry->d_name, NULL);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+int volume_disk_detach_all(const char *data_dir, Err *reterr)
+{
+    _free_ char *folder = mem_printf("%s/volumes", data_dir);
+    int r = mounts_below_remove(folder, reterr);
+
+    loop_detach_below(folder);
+    return r;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See disk_image.h. Each step looks at what is there, so that any may have been the last of an
+ * earlier process: the image has its name only once it holds a file system; the loop device is
+ * found by the file, or is gone with that process; a mount shows by its device number.
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#include "base/fault.h"
+#include "base/files/file.h"
+#include "base/strbuf.h"
+#include "node/volume/disk_image.h"
+#include "node/volume/disk_template.h"
+#include "node/volume/loop.h"
+
+#define MIB ((int64_t)1024 * 1024)
+#define MACHINE_ROOM (4 * MIB) /* what is left to the machine in any case */
+#define INODE_SIZE 256
+#define GROUP_DESCRIPTOR 64
+#define SLACK_BLOCKS 8    /* the root folder, the journal's index */
+#define RESERVE_MAX 32    /* blocks that ext4 keeps for its own moves when all is full */
+#define GROUP_LEFT_MIN 64 /* mke2fs leaves a last group out that has less than this to give */
+#define JOURNALLED_MIN (2304 * 1024) /* mke2fs wants twice the journal free */
+#define EXT4_RESIZE _IOW('f', 16, uint64_t)
+#define OUTPUT_MAX 300
+
+extern char **environ;
+
+/* ---- programs ---- */
+
+/* Runs a program to its end; what it complains of is the message. The lock goes to the program, so
+ * that it holds even if this process dies before it. */
+static int run_program(const char *const *argv, int lock, Err *reterr)
+{
+    static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                      "MKE2FS_CONFIG=/dev/null", NULL};
+    _close_fd_ int output = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    char said[OUTPUT_MAX + 1] = "";
+    int r, status;
+    pid_t pid;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+    posix_spawn_file_actions_adddup2(&actions, output >= 0 ? output : 0, 1);
+    posix_spawn_file_actions_adddup2(&actions, output >= 0 ? output : 0, 2);
+    posix_spawn_file_actions_adddup2(&actions, lock, 3);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    r = FAULT_POINT("node.volume.spawn")
+            ? EIO
+            : posix_spawnp(&pid, argv[0], &actions, &attributes, (char **)(uintptr_t)argv,
+                           (char **)(uintptr_t)env);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    if (r > 0)
+        return err_set(reterr, r, "cannot start %s (package e2fsprogs)", argv[0]);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return err_set(reterr, errno, "cannot wait for %s", argv[0]);
+    if (FAULT_POINT("node.volume.program"))
+        return err_set(reterr, EIO, "%s failed", argv[0]);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    if (output >= 0) {
+        ssize_t n = pread(output, said, OUTPUT_MAX, 0);
+
+        said[n > 0 ? n : 0] = 0;
+    }
+    return err_set(reterr, EIO, "%s failed: %s", argv[0], said);
+}
+
+/* ---- shape ---- */
+
+/* What of an image of this many bytes is left for files. It follows mke2fs. */
+static int64_t room_in(const ImageShape *shape)
+{
+    int64_t block = shape->block, blocks = shape->bytes / block, per_group = 8 * block;
+    int64_t groups = (blocks + per_group - 1) / per_group;
+    int64_t inodes = shape->bytes / shape->bytes_per_inode / groups + 1, tables, overhead, last;
+    int64_t backups = 2, descriptors = (groups * GROUP_DESCRIPTOR + block - 1) / block;
+
+    for (int64_t base = 3; base <= 7; base += 2)
+        for (int64_t at = base; at < groups; at *= base)
+            backups++;
+    if (shape->inodes_per_group)
+        inodes = shape->inodes_per_group;
+    tables = (inodes * INODE_SIZE + block - 1) / block;
+    last = blocks - (groups - 1) * per_group;
+    overhead = groups * (tables + 2) + backups * (1 + descriptors);
+    if (last < tables + 2 + 1 + descriptors + GROUP_LEFT_MIN && groups > 1)
+        blocks -= last;
+    return (blocks - overhead - shape->journal / block - SLACK_BLOCKS -
+            MIN_OF(blocks / 50, RESERVE_MAX)) *
+           block;
+}
+
+ImageShape volume_image_shape(int64_t size, const ImageShape *older)
+{
+    ImageShape shape = {
+        .block = size < 16 * MIB ? 1024 : 4096,
+        .journal = (size < 16 * MIB      ? 1
+                    : size < 1024 * MIB  ? 4
+                    : size < 16384 * MIB ? 16
+                                         : 64) *
+                   MIB,
+        .bytes_per_inode = size < 1024 * MIB ? 8192 : 16384,
+    };
+    int64_t step = 4096;
+
+    if (older)
+        shape = *older;
+    shape.bytes = MAX_OF((size + step - 1) / step * step, JOURNALLED_MIN);
+    /* Each round adds what is missing; what is added costs a little itself. */
+    for (int64_t room; (room = room_in(&shape)) < size;)
+        shape.bytes += MAX_OF((size - room + step - 1) / step * step, step);
+    return shape;
+}
+
+/* The shape of an image, from its superblock (docs of ext4, "The Super Block"). */
+static int read_shape(int fd, ImageShape *ret)
+{
+    uint8_t super[1024];
+    uint32_t log_block, per_group, inodes, journal;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (pread(fd, super, sizeof(super), 1024) != sizeof(super))
+        return -EIO;
+    memcpy(&log_block, super + 0x18, 4);
+    memcpy(&per_group, super + 0x20, 4);
+    memcpy(&inodes, super + 0x28, 4);
+    memcpy(&journal, super + 0x14c, 4);
+    if (le32toh(log_block) > 6 || !inodes)
+        return -EUCLEAN;
+    ret->bytes = st.st_size;
+    ret->block = 1024u << le32toh(log_block);
+    ret->bytes_per_inode = (unsigned)((uint64_t)le32toh(per_group) * ret->block / le32toh(inodes));
+    ret->inodes_per_group = le32toh(inodes);
+    ret->journal = le32toh(journal);
+    return ret->bytes_per_inode ? 0 : -EUCLEAN;
+}
+
+/* ---- the image ---- */
+
+bool volume_image_exists(const char *folder)
+{
+    _free_ char *image = mem_printf("%s/image", folder);
+
+    return file_exists(image);
+}
+
+/* Takes the room. Where the file system cannot, room is only looked for. */
+static int take_room(int fd, int64_t bytes, Err *reterr)
+{
+    struct stat st;
+    struct statfs fs;
+    int64_t left;
+    int r = FAULT_POINT("node.volume.room") ? -ENOSPC : 0;
+
+    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+        return err_set(reterr, errno, "cannot look at the image");
+    /* First look: fallocate would take all there is before it says that this is not enough, and
+     * everybody else would find the disk full meanwhile. */
+    left = (int64_t)fs.f_bavail * fs.f_bsize - MACHINE_ROOM;
+    if (r == 0 && left < bytes - st.st_blocks * 512)
+        r = -ENOSPC;
+    if (r == 0 && fallocate(fd, 0, 0, bytes) < 0)
+        r = -errno;
+    if (r == -EOPNOTSUPP)
+        r = st.st_size < bytes && ftruncate(fd, bytes) < 0 ? -errno : 0;
+    if (r == -ENOSPC)
+        return err_set(reterr, ENOSPC, "the machine has no room for %" PRId64 " bytes", bytes);
+    if (r == -EFBIG)
+        return err_set(reterr, EFBIG, "no file of the machine can have %" PRId64 " bytes", bytes);
+    return r < 0 ? err_set(reterr, -r, "cannot take %" PRId64 " bytes", bytes) : 0;
+}
+
+static int format(const char *path, const ImageShape *shape, int lock, Err *reterr)
+{
+    char block[16], ratio[16], journal[32];
+    const char *argv[] = {"mke2fs",
+                          "-q",
+                          "-F",
+                          "-t",
+                          "ext4",
+                          "-m",
+                          "0",
+                          "-I",
+                          "256",
+                          "-b",
+                          block,
+                          "-i",
+                          ratio,
+                          "-J",
+                          journal,
+                          "-O",
+                          "none,has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,"
+                          "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum,"
+                          "metadata_csum_seed",
+                          "-E",
+                          "nodiscard,lazy_itable_init=0,lazy_journal_init=1,"
+                          "assume_storage_prezeroed=1",
+                          path,
+                          NULL};
+
+    snprintf(block, sizeof(block), "%u", shape->block);
+    snprintf(ratio, sizeof(ratio), "%u", shape->bytes_per_inode);
+    snprintf(journal, sizeof(journal), "size=%" PRId64, shape->journal / MIB);
+    return run_program(argv, lock, reterr);
+}
+
+/* The file is zeros yet. */
+static int fill(int fd, const char *path, const ImageShape *shape, int lock, Err *reterr)
+{
+    int r = volume_template_write(fd, shape);
+
+    if (r < 0)
+        return err_set(reterr, -r, "cannot write %s", path);
+    if (r != TEMPLATE_E_NONE)
+        return 0;
+    r = format(path, shape, lock, reterr);
+    if (r >= 0)
+        volume_template_keep(fd, shape);
+    return r;
+}
+
+int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr)
+{
+    _free_ char *image = mem_printf("%s/image", folder), *new = mem_printf("%s/image.new", folder);
+    ImageShape shape = volume_image_shape(size, NULL);
+    _close_fd_ int fd = -1;
+    int r;
+
+    if (unlink(new) < 0 && errno != ENOENT)
+        return err_set(reterr, errno, "cannot remove %s", new);
+    fd = FAULT_POINT("node.volume.image") ? (errno = EIO, -1)
+                                          : open(new, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(reterr, errno, "cannot make %s", new);
+    r = take_room(fd, shape.bytes, reterr);
+    if (r >= 0)
+        r = fill(fd, new, &shape, lock, reterr);
+    if (r >= 0 && (FAULT_POINT("node.volume.rename") ? (errno = EIO, -1) : rename(new, image)) < 0)
+        r = err_set(reterr, errno, "cannot rename %s", new);
+    if (r < 0)
+        unlink(new);
+    return r;
+}
+
+int volume_image_reserve(const char *folder, int64_t size, Err *reterr)
+{
+    _free_ char *image = mem_printf("%s/image", folder);
+    _close_fd_ int fd = open(image, O_RDWR | O_CLOEXEC);
+    ImageShape shape;
+    int64_t bytes;
+    int r;
+
+    if (fd < 0)
+        return err_set(reterr, errno, "cannot open %s", image);
+    r = read_shape(fd, &shape);
+    if (r < 0)
+        return err_set(reterr, -r, "cannot read %s", image);
+    bytes = volume_image_shape(size, &shape).bytes;
+    return shape.bytes < bytes ? take_room(fd, bytes, reterr) : 0;
+}
+
+/* ---- mounting ---- */
+
+bool volume_image_is_mounted(const char *folder)
+{
+    _free_ char *data = mem_printf("%s/data", folder);
+    struct stat up, here;
+
+    return stat(folder, &up) == 0 && stat(data, &here) == 0 && up.st_dev != here.st_dev;
+}
+
+/* ext4 keeps blocks back for itself, up to 16 MiB; that is a lot for a small volume. */
+static void lower_reserve(const LoopDevice *device, const char *data)
+{
+    _free_ char *path = mem_printf("/sys/fs/ext4/%s/reserved_clusters", device->path + 5);
+    _close_fd_ int fd = -1;
+    struct statfs fs;
+    char text[24];
+
+    if (statfs(data, &fs) < 0 || fs.f_bfree - fs.f_bavail <= RESERVE_MAX)
+        return;
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    snprintf(text, sizeof(text), "%d", RESERVE_MAX);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        return; /* as it was, then */
+}
+
+static int mount_device(const LoopDevice *device, const char *data)
+{
+    if (FAULT_POINT("node.volume.mount"))
+        return -EIO;
+    return mount(device->path, data, "ext4", MS_NOATIME | MS_NODEV | MS_LAZYTIME,
+                 "noinit_itable,errors=remount-ro") < 0
+               ? -errno
+               : 0;
+}
+
+int volume_image_mount(const char *folder, bool fresh, int lock, Err *reterr)
+{
+    _free_ char *image = mem_printf("%s/image", folder), *data = mem_printf("%s/data", folder);
+    _free_ char *lost = mem_printf("%s/lost+found", data);
+    _loop_ LoopDevice device = LOOP_DEVICE_INIT;
+    int r;
+
+    if (volume_image_is_mounted(folder)) {
+        r = 0;
+    } else {
+        r = loop_attach(image, &device, reterr);
+        if (r < 0)
+            return r;
+        r = mount_device(&device, data);
+        if (r == -EUCLEAN || r == -EINVAL || r == -EIO) { /* what a repair may help against */
+            const char *argv[] = {"e2fsck", "-p", device.path, NULL};
+
+            (void)run_program(argv, lock, NULL);
+            r = mount_device(&device, data);
+        }
+        if (r < 0)
+            return err_set(reterr, -r, "cannot mount %s", image);
+        lower_reserve(&device, data);
+    }
+    if (fresh) { /* apps want a new volume to be empty, and open to whoever they run as */
+        if (rmdir(lost) < 0 && errno != ENOENT)
+            return err_set(reterr, errno, "cannot remove %s", lost);
+        if ((FAULT_POINT("node.volume.mode") ? (errno = EIO, -1) : chmod(data, 0777)) < 0)
+            return err_set(reterr, errno, "cannot set the mode of %s", data);
+    }
+    return 0;
+}
+
+int volume_image_unmount(const char *folder, Err *reterr)
+{
+    _free_ char *data = mem_printf("%s/data", folder);
+
+    while (volume_image_is_mounted(folder)) {
+        int r =
+            FAULT_POINT("node.volume.unmount") ? (errno = EIO, -1) : umount2(data, UMOUNT_NOFOLLOW);
+
+        if (r < 0 && (errno != EBUSY || umount2(data, UMOUNT_NOFOLLOW | MNT_DETACH) < 0))
+            return err_set(reterr, errno, "cannot unmount %s", data);
+    }
+    return 0;
+}
+
+/* ---- growing ---- */
+
+bool volume_image_grows_mounted(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+
+    return syscall(SYS_capget, &header, data) == 0 &&
+           data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
+}
+
+static int grow_mounted(const char *data, const LoopDevice *device, Err *reterr)
+{
+    _close_fd_ int fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    off_t end = lseek(device->fd, 0, SEEK_END);
+    struct statfs fs;
+    uint64_t blocks;
+
+    if (fd < 0 || fstatfs(fd, &fs) < 0 || end < 0)
+        return err_set(reterr, errno, "cannot look at %s", data);
+    blocks = (uint64_t)end / (uint64_t)fs.f_bsize;
+    if ((FAULT_POINT("node.volume.resize") ? (errno = EIO, -1) : ioctl(fd, EXT4_RESIZE, &blocks)) <
+        0)
+        return errno == EPERM ? IMAGE_E_MOUNTED
+                              : err_set(reterr, errno, "cannot grow the file system of %s", data);
+    lower_reserve(device, data);
+    return 0;
+}
+
+static int grow_unmounted(const char *image, int lock, Err *reterr)
+{
+    const char *check[] = {"e2fsck", "-p", "-f", image, NULL};
+    const char *resize[] = {"resize2fs", image, NULL};
+
+    (void)run_program(check, lock, NULL); /* 1 says that it repaired something */
+    return run_program(resize, lock, reterr);
+}
+
+int volume_image_grow(const char *folder, int64_t size, int lock, Err *reterr)
+{
+    _free_ char *image = mem_printf("%s/image", folder), *data = mem_printf("%s/data", folder);
+    _loop_ LoopDevice device = LOOP_DEVICE_INIT;
+    int r = volume_image_reserve(folder, size, reterr);
+
+    if (r < 0)
+        return r;
+    r = loop_find(image, &device);
+    if (r == -ENODEV)
+        return grow_unmounted(image, lock, reterr);
+    r = r < 0 ? err_set(reterr, -r, "cannot find the device of %s", image)
+              : loop_refresh(&device, reterr);
+    if (r < 0)
+        return r;
+    return volume_image_is_mounted(folder) ? grow_mounted(data, &device, reterr) : IMAGE_E_MOUNTED;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See loop.h. A device is found again by the file behind it (device and inode), since the
+ * name that the kernel keeps is that of whichever mount namespace it was attached in.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/fault.h"
+#include "base/files/file.h"
+#include "node/volume/loop.h"
+
+#define LOOP_MAJOR 7
+#define DETACH_ATTEMPTS 400
+#define DETACH_PAUSE_MS 5
+#define ATTEMPTS 100 /* at a free device, which another may take first */
+
+bool loop_available(void)
+{
+    _close_fd_ int fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+
+    return fd >= 0;
+}
+
+void loop_close(LoopDevice *device)
+{
+    if (device->fd >= 0)
+        close(device->fd);
+    device->fd = -1;
+}
+
+/* Where /dev is not the kernel's own, the node may have to be made. */
+static int open_device(int number, LoopDevice *ret)
+{
+    LoopDevice device;
+
+    snprintf(device.path, sizeof(device.path), "/dev/loop%d", number);
+    device.fd = open(device.path, O_RDWR | O_CLOEXEC);
+    if (device.fd < 0 && errno == ENOENT &&
+        mknod(device.path, S_IFBLK | 0660, makedev(LOOP_MAJOR, (unsigned)number)) == 0)
+        device.fd = open(device.path, O_RDWR | O_CLOEXEC);
+    if (device.fd < 0)
+        return -errno;
+    *ret = device;
+    return 0;
+}
+
+/* Calls each with the number of every device that has a file, until it gives non-zero. */
+static int each_device(int (*each)(int number, void *data), void *data)
+{
+    DIR *dir = opendir("/sys/block");
+    int r = 0;
+
+    for (struct dirent *entry; dir && r == 0 && (entry = readdir(dir));) {
+        _free_ char *attached = NULL;
+        int64_t number;
+
+        if (!str_starts_with(entry->d_name, "loop") ||
+            str_to_int64(entry->d_name + 4, 0, INT32_MAX, &number) != 0)
+            continue;
+        attached = mem_printf("/sys/block/loop%" PRId64 "/loop", number);
+        if (file_exists(attached))
+            r = each((int)number, data);
+    }
+    if (dir)
+        closedir(dir);
+    return r;
+}
+
+typedef struct Search {
+    struct stat image;
+    LoopDevice *ret;
+} Search;
+
+static int match_device(int number, void *data)
+{
+    Search *search = data;
+    struct loop_info64 info;
+    LoopDevice device;
+
+    if (open_device(number, &device) < 0)
+        return 0;
+    if (ioctl(device.fd, LOOP_GET_STATUS64, &info) < 0 || info.lo_inode != search->image.st_ino ||
+        info.lo_device != search->image.st_dev) {
+        loop_close(&device);
+        return 0;
+    }
+    *search->ret = device;
+    return 1;
+}
+
+int loop_find(const char *image, LoopDevice *ret)
+{
+    Search search = {.ret = ret};
+
+    if (stat(image, &search.image) < 0)
+        return -errno;
+    return each_device(match_device, &search) ? 0 : -ENODEV;
+}
+
+static int configure(int control, int file, const char *image, LoopDevice *ret)
+{
+    /* Past the host's page cache: each page is kept once, and a sync is one flush. Not every file
+     * system can; those do without. Asked for here it costs nothing, later on (LOOP_SET_DIRECT_IO)
+     * a stop of the device's queue, 14 ms. */
+    struct loop_config config = {.fd = (uint32_t)file,
+                                 .block_size = 512,
+                                 .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO};
+    int number = ioctl(control, LOOP_CTL_GET_FREE), r;
+
+    if (number < 0)
+        return -errno;
+    snprintf((char *)config.info.lo_file_name, LO_NAME_SIZE, "%s", image);
+    r = open_device(number, ret);
+    if (r < 0)
+        return r;
+    if (ioctl(ret->fd, LOOP_CONFIGURE, &config) < 0) {
+        r = -errno;
+        loop_close(ret);
+        return r;
+    }
+    return 0;
+}
+
+int loop_attach(const char *image, LoopDevice *ret, Err *reterr)
+{
+    _close_fd_ int control = -1, file = -1;
+    int r = loop_find(image, ret);
+
+    if (r == 0)
+        return 0;
+    control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    if (control < 0)
+        return err_set(reterr, errno, "cannot open /dev/loop-control");
+    file =
+        FAULT_POINT("node.volume.loop.open") ? (errno = EIO, -1) : open(image, O_RDWR | O_CLOEXEC);
+    if (file < 0)
+        return err_set(reterr, errno, "cannot open %s", image);
+    for (int i = 0; i < ATTEMPTS; i++) {
+        r = FAULT_POINT("node.volume.loop.configure") ? -EIO : configure(control, file, image, ret);
+        if (r != -EBUSY)
+            break;
+    }
+    return r < 0 ? err_set(reterr, -r, "cannot get a loop device") : 0;
+}
+
+int loop_refresh(const LoopDevice *device, Err *reterr)
+{
+    if (FAULT_POINT("node.volume.loop.refresh"))
+        errno = EIO;
+    else if (ioctl(device->fd, LOOP_SET_CAPACITY) == 0)
+        return 0;
+    return err_set(reterr, errno, "cannot set the size of %s", device->path);
+}
+
+typedef struct Detaching {
+    const char *folder;
+    int found;
+} Detaching;
+
+static int detach_if_below(int number, void *data)
+{
+    Detaching *detaching = data;
+    size_t length = strlen(detaching->folder), n;
+    _free_ char *path = mem_printf("/sys/block/loop%d/loop/backing_file", number), *file = NULL;
+    LoopDevice device;
+
+    if (file_read(path, 4096, &file, &n) < 0 || strncmp(file, detaching->folder, length) != 0 ||
+        file[length] != '/')
+        return 0;
+    detaching->found++;
+    if (open_device(number, &device) < 0)
+        return 0;
+    (void)ioctl(device.fd, LOOP_CLR_FD);
+    loop_close(&device);
+    return 0;
+}
+
+void loop_detach_below(const char *folder)
+{
+    _free_ char *real = realpath(folder, NULL);
+
+    for (int i = 0; real && i < DETACH_ATTEMPTS; i++) {
+        Detaching detaching = {.folder = real};
+
+        (void)each_device(detach_if_below, &detaching);
+        if (!detaching.found)
+            return;
+        (void)poll(NULL, 0, DETACH_PAUSE_MS);
+    }
+}

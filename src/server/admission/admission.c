@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What depends on other objects than the one at hand: namespaces that have to exist, defaults that
+ * come from a class or an account, finalizers that protect volumes. A row a concern; the first that
+ * refuses ends it.
+ */
+#include "server/auth/rbac.h"
+
+#define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
+#define TOLERATION_SECONDS 300
+
+/* ---- namespaces ---- */
+
+static int refuse_terminating(Write *write)
+{
+    Arena *arena = &write->arena;
+    Cause *cause = arena_new(arena, Cause);
+
+    *cause = (Cause){CAUSE_NAMESPACE_TERMINATING, "metadata.namespace",
+                     arena_printf(arena, "namespace %s is being terminated", write->ns)};
+    status_forbidden(&write->status, arena, write->kind, write->name,
+                     arena_printf(arena,
+                                  "unable to create new content in namespace %s because it is "
+                                  "being terminated",
+                                  write->ns));
+    write->status.causes = cause;
+    write->status.n_causes = 1;
+    return write->status.reason;
+}
+
+static int namespace_admit(Write *write)
+{
+    Object *ns;
+
+    if (!(write->kind->flags & KIND_NAMESPACED))
+        return 0;
+    ns = store_head(write->server->store, &kind_namespace, NULL, write->ns);
+    if (!ns)
+        return status_not_found(&write->status, &write->arena, &kind_namespace, write->ns);
+    if (object_meta(ns)->deletion_timestamp.set)
+        return refuse_terminating(write);
+    return 0;
+}
+
+/* ---- finalizers ---- */
+
+void admission_add_finalizer(Object *object, const char *name)
+{
+    ObjectMeta *meta = object_meta(object);
+    const char **v;
+
+    if (meta_has_finalizer(meta, name))
+        return;
+    v = arena_new_n(&object->arena, const char *, meta->finalizers.n + 1);
+    if (meta->finalizers.n)
+        memcpy(v, meta->finalizers.v, meta->finalizers.n * sizeof(*v));
+    v[meta->finalizers.n++] = name;
+    meta->finalizers.v = v;
+}
+
+static int volume_protection_admit(Write *write)
+{
+    admission_add_finalizer(write->object, write->kind == &kind_persistent_volume
+                                               ? "kubernetes.io/pv-protection"
+                                               : "kubernetes.io/pvc-protection");
+    return 0;
+}
+
+/* ---- storage classes ---- */
+
+typedef struct DefaultClass {
+    const ObjectMeta *meta; /* the newest default */
+} DefaultClass;
+
+static bool look_at_class(void *data, Object *object)
+{
+    DefaultClass *found = data;
+    const ObjectMeta *meta = object_meta(object);
+
+    if (str_equal(string_map_get(&meta->annotations, DEFAULT_CLASS), "true") &&
+        (!found->meta ||
+         meta->creation_timestamp.seconds > found->meta->creation_timestamp.seconds))
+        found->meta = meta;
+    return true;
+}
+
+static int default_class_admit(Write *write)
+{
+    PersistentVolumeClaimSpec *spec = &OBJECT_AS(PersistentVolumeClaim, write->object)->spec;
+    DefaultClass found = {0};
+
+    if (spec->storage_class_name)
+        return 0;
+    store_list(write->server->store, &kind_storage_class, NULL, NULL, look_at_class, &found);
+    if (found.meta)
+        spec->storage_class_name = arena_strdup(&write->object->arena, found.meta->name);
+    return 0;
+}
+
+/* ---- pods ---- */
+
+static bool tolerates(const PodSpec *spec, const char *key)
+{
+    for (size_t i = 0; i < spec->tolerations.n; i++) {
+        const Toleration *toleration = &spec->tolerations.v[i];
+
+        if ((str_empty(toleration->key) || str_equal(toleration->key, key)) &&
+            (str_empty(toleration->effect) || str_equal(toleration->effect, "NoExecute")))
+            return true;
+    }
+    return false;
+}
+
+static int tolerations_admit(Write *write)
+{
+    static const char *const keys[] = {"node.kubernetes.io/not-ready",
+                                       "node.kubernetes.io/unreachable"};
+    PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
+    Arena *arena = &write->object->arena;
+    size_t n = spec->tolerations.n;
+    Toleration *v = arena_new_n(arena, Toleration, n + ARRAY_LEN(keys));
+
+    if (n)
+        memcpy(v, spec->tolerations.v, n * sizeof(*v));
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (!tolerates(spec, keys[i]))
+            v[n++] = (Toleration){.key = keys[i],
+                                  .operator= "Exists",
+                                  .effect = "NoExecute",
+                                  .toleration_seconds = arena_int64(arena, TOLERATION_SECONDS)};
+    spec->tolerations.v = v;
+    spec->tolerations.n = n;
+    return 0;
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    const Kind *kind; /* NULL: all */
+    int (*admit)(Write *write);
+} create_rows[] = {
+    {NULL, namespace_admit},
+    {&kind_pod, serviceaccount_admit},
+    {&kind_pod, priority_admit},
+    {&kind_pod, tolerations_admit},
+    {&kind_persistent_volume_claim, default_class_admit},
+    {&kind_persistent_volume_claim, volume_protection_admit},
+    {&kind_persistent_volume, volume_protection_admit},
+    {&kind_priority_class, priority_class_admit},
+    {&kind_service, service_allocate},
+    {&kind_role, rbac_admit},
+    {&kind_role_binding, rbac_admit},
+    {&kind_cluster_role, rbac_admit},
+    {&kind_cluster_role_binding, rbac_admit},
+};
+
+int admission_create(Write *write)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(create_rows) && r == 0; i++)
+        if (!create_rows[i].kind || create_rows[i].kind == write->kind)
+            r = create_rows[i].admit(write);
+    return r;
+}
+
+void admission_named(Write *write)
+{
+    static const char *finalizers[] = {"kubernetes"};
+    Object *object = write->object;
+    Namespace *ns;
+
+    if (write->kind != &kind_namespace)
+        return;
+    ns = OBJECT_AS(Namespace, object);
+    string_map_put(&object->arena, &ns->metadata.labels, "kubernetes.io/metadata.name",
+                   ns->metadata.name);
+    ns->spec.finalizers = (StringArray){finalizers, 1};
+    ns->status.phase = "Active";
+}
+
+int admission_update(Write *write)
+{
+    if (write->kind == &kind_service && !write->subresource)
+        return service_allocate(write);
+    if (write->kind == &kind_priority_class)
+        return priority_class_admit(write);
+    if (write->kind == &kind_pod && !write->subresource) {
+        priority_keep(write);
+        return tolerations_admit(write);
+    }
+    if (write->kind == &kind_role || write->kind == &kind_role_binding ||
+        write->kind == &kind_cluster_role || write->kind == &kind_cluster_role_binding)
+        return rbac_admit(write);
+    return 0;
+}
+
+int admission_delete(Write *write)
+{
+    static const char *const immortal[] = {"default", "kube-system", "kube-public"};
+
+    if (write->kind == &kind_priority_class)
+        return priority_class_admit_delete(write);
+    if (write->kind != &kind_namespace)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(immortal); i++)
+        if (str_equal(write->name, immortal[i]))
+            return status_forbidden(&write->status, &write->arena, write->kind, write->name,
+                                    "this namespace may not be deleted");
+    return 0;
+}

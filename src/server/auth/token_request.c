@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serviceaccounts/token: tokens for a ServiceAccount, bound to a pod where one is named. */
+#include "server/internal.h"
+
+char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,
+                        const Object *pod, const char *audience, int64_t lifetime_seconds)
+{
+    Object *account = store_head(server->store, &kind_service_account, ns, service_account);
+    TokenClaims claims = {.ns = ns, .service_account = service_account};
+    char id[37];
+
+    if (!account || !server->token_key)
+        return NULL;
+    random_uuid(server->random, id);
+    claims.service_account_uid = object_meta(account)->uid;
+    claims.audience = str_or(audience, TOKEN_ISSUER);
+    claims.id = id;
+    claims.issued = server_now(server);
+    claims.expires = claims.issued + lifetime_seconds;
+    if (pod) {
+        const Object *node;
+
+        claims.pod = object_meta(pod)->name;
+        claims.pod_uid = object_meta(pod)->uid;
+        claims.node = OBJECT_AS(Pod, pod)->spec.node_name;
+        node = claims.node ? store_head(server->store, &kind_node, NULL, claims.node) : NULL;
+        claims.node_uid = node ? object_meta(node)->uid : NULL;
+    }
+    return token_sign(server->token_key, arena, &claims);
+}
+
+/* The pod that the token is to be bound to. 0 or a reason. */
+static int find_bound(Call *call, const BoundObjectReference *reference, Object **ret,
+                      ApiStatus *reterr)
+{
+    *ret = NULL;
+    if (!reference)
+        return 0;
+    if (!str_equal(reference->kind, "Pod"))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+                          "cannot bind token for serviceaccount \"%s\" to \"%s\" (only Pods can be "
+                          "bound to)",
+                          call->route.name, str_or(reference->kind, ""));
+    *ret = store_head(call->server->store, &kind_pod, call->route.ns, reference->name);
+    if (!*ret)
+        return status_not_found(reterr, call->arena, &kind_pod, reference->name);
+    if (!str_equal(OBJECT_AS(Pod, *ret)->spec.service_account_name, call->route.name))
+        return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
+                          "cannot bind token for serviceaccount \"%s\" to pod running with "
+                          "different serviceaccount name.",
+                          call->route.name);
+    if (!str_empty(reference->uid) && !str_equal(reference->uid, object_meta(*ret)->uid))
+        return status_conflict(reterr, call->arena, &kind_pod, reference->name,
+                               arena_printf(call->arena,
+                                            "the UID in the bound object reference (%s) does not "
+                                            "match the UID in record. The object might have been "
+                                            "deleted and then recreated",
+                                            reference->uid));
+    return 0;
+}
+
+/* What the request says of the account has to be true. */
+static int check_request_name(Call *call, const TokenRequest *request, const ObjectMeta *account,
+                              ApiStatus *reterr)
+{
+    Causes causes = {.arena = call->arena};
+    const ObjectMeta *meta = &request->metadata;
+
+    if (!str_empty(meta->name) && !str_equal(meta->name, account->name)) {
+        causes_invalid_string(&causes, "metadata.name", meta->name,
+                              "must match the service account name if specified");
+        return status_invalid(reterr, call->arena, &kind_token_request, account->name, &causes);
+    }
+    if (str_empty(meta->uid) || str_equal(meta->uid, account->uid))
+        return 0;
+    return status_conflict(reterr, call->arena, &kind_token_request, account->name,
+                           arena_printf(call->arena,
+                                        "the UID in the token request (%s) does not match the UID "
+                                        "of the service account (%s)",
+                                        meta->uid, account->uid));
+}
+
+static int make_token(Call *call, Object *account, Object *object, ApiStatus *reterr)
+{
+    const ObjectMeta *meta = object_meta(account);
+    TokenRequest *request = OBJECT_AS(TokenRequest, object);
+    Arena *arena = &object->arena;
+    Causes causes = {.arena = call->arena};
+    const char *audience = NULL;
+    Object *pod;
+    int r;
+
+    r = check_request_name(call, request, meta, reterr);
+    if (r)
+        return r;
+    type_default(object->kind->type, arena, object->value);
+    request->metadata.name = arena_strdup(arena, meta->name);
+    request->metadata.namespace = arena_strdup(arena, meta->namespace);
+    request->metadata.uid = arena_strdup(arena, meta->uid);
+    request->metadata.creation_timestamp = server_time(call->server);
+    if (object->kind->rules && object->kind->rules->validate)
+        object->kind->rules->validate(object->value, NULL, &causes);
+    if (causes.n)
+        return status_invalid(reterr, call->arena, object->kind, "", &causes);
+    if (request->spec.audiences.n == 0) {
+        request->spec.audiences.v = arena_new(arena, const char *);
+        request->spec.audiences.v[0] = TOKEN_ISSUER;
+        request->spec.audiences.n = 1;
+    }
+    audience = request->spec.audiences.v[0];
+    r = find_bound(call, request->spec.bound_object_ref, &pod, reterr);
+    if (r)
+        return r;
+    request->status.token = server_make_token(call->server, arena, meta->namespace, meta->name, pod,
+                                              audience, *request->spec.expiration_seconds);
+    if (!request->status.token)
+        return status_set(reterr, call->arena, STATUS_INTERNAL_ERROR, "cannot sign a token");
+    request->status.expiration_timestamp = server_time(call->server);
+    request->status.expiration_timestamp.seconds += *request->spec.expiration_seconds;
+    return 0;
+}
+
+void subresource_token(Call *call)
+{
+    const Route *route = &call->route;
+    Object *account =
+        store_head(call->server->store, &kind_service_account, route->ns, route->name);
+    _object_ Object *object = NULL;
+    ApiStatus status;
+    int r;
+
+    r = account ? decode_object(call->arena, &kind_token_request,
+                                http_header(call->request, "content-type"), call->body,
+                                VALIDATION_IGNORE, &object, NULL, &status)
+                : status_not_found(&status, call->arena, route->kind, route->name);
+    if (r == 0)
+        r = object_match_namespace(object, route->ns, true, &status, call->arena);
+    if (r == 0)
+        r = make_token(call, account, object, &status);
+    if (r)
+        respond_status(call, &status);
+    else
+        respond_object(call, 201, object);
+}

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenAPI v3 and v2, printed from the tables of kinds and types: one walk for both versions, which
+ * differ in where types lie, how they are referred to, and how bodies are described. Documents are
+ * made when asked for and not kept: clients keep them, since a v3 address holds a hash of what it
+ * leads to.
+ */
+#include "codec/json/json.h"
+#include "server/docs/openapi.h"
+#include "server/internal.h"
+
+typedef struct Printer {
+    StrBuf *out;
+    bool v2;
+    StrMap seen;             /* type name -> itself: printed or about to be */
+    VEC(const Type *) queue; /* types still to print */
+} Printer;
+
+static void add(Printer *p, const char *text)
+{
+    strbuf_add_string(p->out, text);
+}
+
+static void add_quoted(Printer *p, const char *text)
+{
+    json_encode_string(p->out, str_or(text, ""), strlen(str_or(text, "")));
+}
+
+/* ---- types ---- */
+
+static const struct {
+    const char *openapi; /* Kubernetes' name of the type; NULL: a plain JSON type */
+    const char *v3, *v2; /* what it is */
+} scalars[] = {
+    [VALUE_BOOL] = {NULL, "\"type\":\"boolean\"", "\"type\":\"boolean\""},
+    [VALUE_INT32] = {NULL, "\"type\":\"integer\",\"format\":\"int32\"",
+                     "\"type\":\"integer\",\"format\":\"int32\""},
+    [VALUE_INT64] = {NULL, "\"type\":\"integer\",\"format\":\"int64\"",
+                     "\"type\":\"integer\",\"format\":\"int64\""},
+    [VALUE_DOUBLE] = {NULL, "\"type\":\"number\",\"format\":\"double\"",
+                      "\"type\":\"number\",\"format\":\"double\""},
+    [VALUE_STRING] = {NULL, "\"type\":\"string\"", "\"type\":\"string\""},
+    [VALUE_BYTES] = {NULL, "\"type\":\"string\",\"format\":\"byte\"",
+                     "\"type\":\"string\",\"format\":\"byte\""},
+    [VALUE_TIME] = {"io.k8s.apimachinery.pkg.apis.meta.v1.Time",
+                    "\"type\":\"string\",\"format\":\"date-time\"",
+                    "\"type\":\"string\",\"format\":\"date-time\""},
+    [VALUE_MICRO_TIME] = {"io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
+                          "\"type\":\"string\",\"format\":\"date-time\"",
+                          "\"type\":\"string\",\"format\":\"date-time\""},
+    [VALUE_QUANTITY] = {"io.k8s.apimachinery.pkg.api.resource.Quantity",
+                        "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]",
+                        "\"type\":\"string\""},
+    [VALUE_INT_OR_STRING] =
+        {"io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+         "\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}],\"format\":\"int-or-string\"",
+         "\"type\":\"string\",\"format\":\"int-or-string\""},
+    [VALUE_RAW] = {"io.k8s.apimachinery.pkg.runtime.RawExtension", "\"type\":\"object\"",
+                   "\"type\":\"object\""},
+};
+
+static const char *refs_prefix(const Printer *p)
+{
+    return p->v2 ? "#/definitions/" : "#/components/schemas/";
+}
+
+/* A type by its name. v3 wraps it where words stand beside it, since a $ref there hides its
+ * neighbours. */
+static void add_ref(Printer *p, const char *openapi, bool wrap)
+{
+    if (!p->v2 && wrap)
+        strbuf_printf(p->out, "\"allOf\":[{\"$ref\":\"%s%s\"}]", refs_prefix(p), openapi);
+    else
+        strbuf_printf(p->out, "\"$ref\":\"%s%s\"", refs_prefix(p), openapi);
+}
+
+static const Kind *kind_of(const Type *type)
+{
+    for (size_t i = 0; i < kind_count(); i++)
+        if (kind_at(i)->type == type)
+            return kind_at(i);
+    return NULL;
+}
+
+static void want(Printer *p, const Type *type)
+{
+    if (strmap_put(&p->seen, type->openapi, (void *)(uintptr_t)type))
+        return;
+    VEC_PUSH(&p->queue, type);
+}
+
+static void add_element(Printer *p, const Field *field, bool wrap)
+{
+    if (field->value == VALUE_STRUCT && type_is_bare(field->type)) {
+        add(p, "\"type\":\"array\",\"items\":{");
+        add_element(p, &field->type->fields[0], false);
+        add(p, "}");
+    } else if (field->value == VALUE_STRUCT) {
+        want(p, field->type);
+        add_ref(p, field->type->openapi, wrap);
+    } else if (str_equal(field->json, "fieldsV1")) {
+        add_ref(p, "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", wrap);
+    } else if (scalars[field->value].openapi) {
+        add_ref(p, scalars[field->value].openapi, wrap);
+    } else {
+        add(p, p->v2 ? scalars[field->value].v2 : scalars[field->value].v3);
+    }
+}
+
+static void add_list_kind(Printer *p, const Field *field)
+{
+    static const char *const names[] = {"atomic", "set", "map"};
+
+    if (field->shape != SHAPE_LIST)
+        return;
+    strbuf_printf(p->out, ",\"x-kubernetes-list-type\":\"%s\"", names[field->list_kind]);
+    if (field->list_kind != LIST_MAP || !field->keys)
+        return;
+    add(p, ",\"x-kubernetes-list-map-keys\":[");
+    for (size_t i = 0; field->keys[i]; i++) {
+        add(p, i ? "," : "");
+        add_quoted(p, field->keys[i]);
+    }
+    add(p, "]");
+}
+
+static void add_patch(Printer *p, const Field *field)
+{
+    bool merge = field->flags & FIELD_PATCH_MERGE, retain = field->flags & FIELD_PATCH_RETAIN_KEYS;
+
+    if (merge || retain)
+        strbuf_printf(p->out, ",\"x-kubernetes-patch-strategy\":\"%s%s%s\"", merge ? "merge" : "",
+                      merge && retain ? "," : "", retain ? "retainKeys" : "");
+    if (merge && field->patch_key) {
+        add(p, ",\"x-kubernetes-patch-merge-key\":");
+        add_quoted(p, field->patch_key);
+    }
+}
+
+static int compare_words(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_enum(Printer *p, const Field *field)
+{
+    const char *const *values = field->enum_values ? field->enum_values : field->known_values;
+    VEC(const char *) sorted = {0};
+
+    if (!values || p->v2)
+        return;
+    for (size_t i = 0; values[i]; i++)
+        VEC_PUSH(&sorted, values[i]);
+    qsort(sorted.v, sorted.n, sizeof(*sorted.v), compare_words);
+    add(p, ",\"enum\":[");
+    for (size_t i = 0; i < sorted.n; i++) {
+        add(p, i ? "," : "");
+        add_quoted(p, sorted.v[i]);
+    }
+    add(p, "]");
+    VEC_DEINIT(&sorted);
+}
+
+static void add_field(Printer *p, const Field *field)
+{
+    strbuf_printf(p->out, "\"%s\":{", field->json);
+    if (!str_empty(field->doc)) {
+        add(p, "\"description\":");
+        add_quoted(p, field->doc);
+        add(p, ",");
+    }
+    switch (field->shape) {
+    case SHAPE_LIST:
+        add(p, "\"type\":\"array\",\"items\":{");
+        add_element(p, field, false);
+        add_enum(p, field);
+        add(p, "}");
+        break;
+    case SHAPE_MAP:
+        add(p, "\"type\":\"object\",\"additionalProperties\":{");
+        add_element(p, field, false);
+        add(p, "}");
+        break;
+    default:
+        add_element(p, field, true);
+    }
+    if (field->default_json && !p->v2)
+        strbuf_printf(p->out, ",\"default\":%s", field->default_json);
+    if (field->shape != SHAPE_LIST)
+        add_enum(p, field);
+    add_list_kind(p, field);
+    add_patch(p, field);
+    if ((field->flags & FIELD_ATOMIC_STRUCT) && field->shape != SHAPE_LIST)
+        add(p, ",\"x-kubernetes-map-type\":\"atomic\"");
+    add(p, "}");
+}
+
+/* Inline structs' members stand among their parent's. */
+static void add_fields(Printer *p, const Type *type, bool *first)
+{
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const Field *field = &type->fields[i];
+
+        if (field->flags & FIELD_INLINE) {
+            add_fields(p, field->type, first);
+            continue;
+        }
+        add(p, *first ? "" : ",");
+        *first = false;
+        add_field(p, field);
+    }
+}
+
+static void collect_required(Printer *p, const Type *type, bool *first)
+{
+    for (size_t i = 0; i < type->n_fields; i++) {
+        const Field *field = &type->fields[i];
+
+        if (field->flags & FIELD_INLINE) {
+            collect_required(p, field->type, first);
+        } else if (field->flags & (FIELD_REQUIRED | FIELD_LISTED)) {
+            add(p, *first ? ",\"required\":[" : ",");
+            *first = false;
+            add_quoted(p, field->json);
+        }
+    }
+}
+
+static void add_gvk(Printer *p, const Kind *kind, const char *name)
+{
+    strbuf_printf(p->out, "{\"group\":\"%s\",\"version\":\"%s\",\"kind\":\"%s\"}", kind->group,
+                  kind->version, name);
+}
+
+static const char type_meta[] =
+    "\"apiVersion\":{\"description\":\"The version of the schema that this object is written "
+    "in.\",\"type\":\"string\"},"
+    "\"kind\":{\"description\":\"What this object is.\",\"type\":\"string\"}";
+
+/* kind NULL: a type that is part of others */
+static void add_type(Printer *p, const Type *type, const Kind *kind)
+{
+    bool first = true, none = true;
+
+    strbuf_printf(p->out, "\"%s\":{\"description\":", type->openapi);
+    add_quoted(p, type->doc);
+    add(p, ",\"type\":\"object\"");
+    add(p, ",\"properties\":{");
+    if (kind) {
+        add(p, type_meta);
+        first = false;
+    }
+    add_fields(p, type, &first);
+    add(p, "}");
+    collect_required(p, type, &none);
+    if (!none)
+        add(p, "]");
+    if (kind) {
+        add(p, ",\"x-kubernetes-group-version-kind\":[");
+        add_gvk(p, kind, kind->kind);
+        add(p, "]");
+    }
+    add(p, "}");
+}
+
+static void add_list_type(Printer *p, const Kind *kind)
+{
+    strbuf_printf(p->out,
+                  ",\"%sList\":{\"description\":\"A list of %s "
+                  "objects.\",\"type\":\"object\",\"properties\":{%s,"
+                  "\"items\":{\"description\":\"The objects.\",\"type\":\"array\",\"items\":{",
+                  kind->type->openapi, kind->kind, type_meta);
+    add_ref(p, kind->type->openapi, false);
+    add(p, "}},\"metadata\":{\"description\":\"About the list.\",");
+    want(p, &type_ListMeta);
+    add_ref(p, type_ListMeta.openapi, true);
+    add(p, "}},\"required\":[\"items\"],\"x-kubernetes-group-version-kind\":[");
+    add_gvk(p, kind, kind->list_kind);
+    add(p, "]}");
+}
+
+static bool in_group(const Kind *kind, const char *group, const char *version)
+{
+    return !group || (str_equal(kind->group, group) && str_equal(kind->version, version));
+}
+
+/* All types of the group version (NULL: of all) and those that they reach. */
+static void add_types(Printer *p, const char *group, const char *version)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+
+        if (!in_group(kind, group, version) ||
+            strmap_put(&p->seen, kind->type->openapi, (void *)(uintptr_t)kind->type))
+            continue;
+        add(p, first ? "" : ",");
+        first = false;
+        add_type(p, kind->type, kind);
+        if (!(kind->flags & KIND_NOT_STORED))
+            add_list_type(p, kind);
+    }
+    want(p, &type_Status);
+    want(p, &type_DeleteOptions);
+    for (size_t i = 0; i < p->queue.n; i++) {
+        add(p, ",");
+        add_type(p, p->queue.v[i], kind_of(p->queue.v[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(scalars); i++) {
+        if (!scalars[i].openapi)
+            continue;
+        strbuf_printf(p->out, ",\"%s\":{%s}", scalars[i].openapi,
+                      p->v2 ? scalars[i].v2 : scalars[i].v3);
+    }
+    add(p, ",\"io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1\":{\"type\":\"object\"}");
+    add(p, ",\"io.k8s.apimachinery.pkg.apis.meta.v1.Patch\":{\"type\":\"object\"}");
+}
+
+/* ---- paths ---- */
+
+typedef struct Parameter {
+    const char *name, *type, *doc;
+} Parameter;
+
+/* clang-format off */
+static const Parameter write_parameters[] = {
+    {"dryRun", "string", "All: check everything and store nothing."},
+    {"fieldManager", "string", "Who is noted as the owner of the fields that this changes."},
+    {"fieldValidation", "string", "What unknown and duplicate fields lead to: Ignore, Warn or Strict."},
+    {NULL, NULL, NULL},
+};
+static const Parameter patch_parameters[] = {
+    {"dryRun", "string", "All: check everything and store nothing."},
+    {"fieldManager", "string", "Who is noted as the owner of the fields that this changes."},
+    {"fieldValidation", "string", "What unknown and duplicate fields lead to: Ignore, Warn or Strict."},
+    {"force", "boolean", "Take over fields that others own (apply)."},
+    {NULL, NULL, NULL},
+};
+static const Parameter list_parameters[] = {
+    {"allowWatchBookmarks", "boolean", "Events of type BOOKMARK are wanted."},
+    {"continue", "string", "Where the page before ended."},
+    {"fieldSelector", "string", "Only objects with these fields."},
+    {"labelSelector", "string", "Only objects with these labels."},
+    {"limit", "integer", "At most so many objects a page."},
+    {"resourceVersion", "string", "Not older than, or from, this version."},
+    {"resourceVersionMatch", "string", "What resourceVersion means: NotOlderThan or Exact."},
+    {"sendInitialEvents", "boolean", "A watch begins with what is there."},
+    {"timeoutSeconds", "integer", "How long this may last."},
+    {"watch", "boolean", "Changes as they come, instead of a list."},
+    {NULL, NULL, NULL},
+};
+static const Parameter delete_parameters[] = {
+    {"dryRun", "string", "All: check everything and store nothing."},
+    {"gracePeriodSeconds", "integer", "How long the object may take to end."},
+    {"propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground."},
+    {NULL, NULL, NULL},
+};
+static const Parameter no_parameters[] = {{NULL, NULL, NULL}};
+
+/* A method of a path, and what Kubernetes calls it. */
+static const struct {
+    const char *verb, *method, *action, *operation;
+    bool collection, body;
+    const Parameter *parameters;
+} operations[] = {
+    {"list",             "get",    "list",             "list",             true,  false, list_parameters},
+    {"create",           "post",   "post",             "create",           true,  true,  write_parameters},
+    {"deletecollection", "delete", "deletecollection", "deleteCollection", true,  false, delete_parameters},
+    {"get",              "get",    "get",              "read",             false, false, no_parameters},
+    {"update",           "put",    "put",              "replace",          false, true,  write_parameters},
+    {"patch",            "patch",  "patch",            "patch",            false, true,  patch_parameters},
+    {"delete",           "delete", "delete",           "delete",           false, false, delete_parameters},
+};
+/* clang-format on */
+
+static void add_parameters(Printer *p, const Parameter *parameters, bool body, const Kind *kind,
+                           bool patch)
+{
+    bool first = true;
+
+    add(p, "\"parameters\":[");
+    for (; parameters->name; parameters++) {
+        add(p, first ? "" : ",");
+        first = false;
+        strbuf_printf(p->out, "{\"name\":\"%s\",\"in\":\"query\",\"description\":\"%s\",",
+                      parameters->name, parameters->doc);
+        if (p->v2)
+            strbuf_printf(p->out, "\"type\":\"%s\",\"uniqueItems\":true}", parameters->type);
+        else
+            strbuf_printf(p->out, "\"schema\":{\"type\":\"%s\",\"uniqueItems\":true}}",
+                          parameters->type);
+    }
+    if (p->v2 && body) {
+        add(p, first ? "" : ",");
+        add(p, "{\"name\":\"body\",\"in\":\"body\",\"required\":true,\"schema\":{");
+        add_ref(p, patch ? "io.k8s.apimachinery.pkg.apis.meta.v1.Patch" : kind->type->openapi,
+                false);
+        add(p, "}}");
+    }
+    add(p, "]");
+}
+
+static void add_operation(Printer *p, const Kind *kind, size_t which, const char *subresource)
+{
+    bool list = str_equal(operations[which].action, "list"),
+         patch = str_equal(operations[which].method, "patch");
+    const char *answer =
+        str_equal(operations[which].method, "delete") ? type_Status.openapi : kind->type->openapi;
+
+    strbuf_printf(
+        p->out,
+        "\"%s\":{\"description\":\"%s %s\",\"operationId\":\"%s_%s_%s%s\",\"tags\":[\"%s_%s\"],",
+        operations[which].method, operations[which].operation, kind->kind,
+        operations[which].operation, kind->version, kind->kind, subresource ? subresource : "",
+        *kind->group ? kind->group : "core", kind->version);
+    if (p->v2)
+        add(p, "\"consumes\":[\"*/*\"],\"produces\":[\"application/json\",\"application/yaml\","
+               "\"application/vnd.kubernetes.protobuf\"],\"schemes\":[\"https\"],");
+    add_parameters(p, operations[which].parameters, operations[which].body, kind, patch);
+    if (!p->v2 && operations[which].body) {
+        add(p, ",\"requestBody\":{\"content\":{");
+        strbuf_printf(p->out, "\"%s\":{\"schema\":{",
+                      patch ? "application/apply-patch+yaml" : "*/*");
+        add_ref(p, patch ? "io.k8s.apimachinery.pkg.apis.meta.v1.Patch" : kind->type->openapi,
+                false);
+        add(p, "}}},\"required\":true}");
+    }
+    add(p, ",\"responses\":{\"200\":{\"description\":\"OK\",");
+    add(p, p->v2 ? "\"schema\":{" : "\"content\":{\"application/json\":{\"schema\":{");
+    if (list)
+        strbuf_printf(p->out, "\"$ref\":\"%s%sList\"", refs_prefix(p), kind->type->openapi);
+    else
+        add_ref(p, answer, false);
+    add(p, p->v2 ? "}}" : "}}}}");
+    strbuf_printf(p->out, "},\"x-kubernetes-action\":\"%s\",\"x-kubernetes-group-version-kind\":",
+                  operations[which].action);
+    add_gvk(p, kind, kind->kind);
+    add(p, "}");
+}
+
+static bool has_verb(const char *const *verbs, const char *verb)
+{
+    for (size_t i = 0; verbs[i]; i++)
+        if (str_equal(verbs[i], verb))
+            return true;
+    return false;
+}
+
+static void add_path_parameter(Printer *p, const char *name, bool *first)
+{
+    strbuf_printf(p->out, "%s{\"name\":\"%s\",\"in\":\"path\",\"required\":true,",
+                  *first ? "" : ",", name);
+    add(p, p->v2 ? "\"type\":\"string\",\"uniqueItems\":true}"
+                 : "\"schema\":{\"type\":\"string\",\"uniqueItems\":true}}");
+    *first = false;
+}
+
+/* One path with all its methods; named: of one object. */
+static void add_path(Printer *p, const Kind *kind, bool namespaced, bool named,
+                     const Subresource *sub, bool *first)
+{
+    const char *const *verbs = sub ? sub->verbs : kind_verbs(kind);
+    bool none = true, none_too = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
+        bool all_namespaces = (kind->flags & KIND_NAMESPACED) && !namespaced;
+
+        if (operations[i].collection == named || !has_verb(verbs, operations[i].verb))
+            continue;
+        if (all_namespaces && !str_equal(operations[i].verb, "list"))
+            continue;
+        if (none) {
+            strbuf_printf(p->out, "%s\"/%s%s%s/%s%s%s%s%s%s\":{", *first ? "" : ",",
+                          *kind->group ? "apis/" : "api", kind->group, "", kind->version,
+                          namespaced ? "/namespaces/{namespace}/" : "/", kind->plural,
+                          named ? "/{name}" : "", sub ? "/" : "", sub ? sub->name : "");
+            *first = false;
+        }
+        add(p, none ? "" : ",");
+        none = false;
+        add_operation(p, kind, i, sub ? sub->name : NULL);
+    }
+    if (none)
+        return;
+    add(p, ",\"parameters\":[");
+    if (named)
+        add_path_parameter(p, "name", &none_too);
+    if (namespaced)
+        add_path_parameter(p, "namespace", &none_too);
+    add(p, "]}");
+}
+
+static void add_paths(Printer *p, const char *group, const char *version)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+        bool namespaced = kind->flags & KIND_NAMESPACED;
+
+        if (str_empty(kind->plural) || !in_group(kind, group, version))
+            continue;
+        if (namespaced)
+            add_path(p, kind, false, false, NULL, &first);
+        add_path(p, kind, namespaced, false, NULL, &first);
+        add_path(p, kind, namespaced, true, NULL, &first);
+        for (const Subresource *sub = subresources; sub->name; sub++)
+            if (!sub->kind && subresource_of(sub, kind))
+                add_path(p, kind, namespaced, true, sub, &first);
+    }
+}
+
+/* ---- documents ---- */
+
+void openapi_print(bool v2, const char *group, const char *version, StrBuf *out)
+{
+    Printer p = {.out = out, .v2 = v2};
+
+    strbuf_reserve(out, 512 * 1024);
+    add(&p, v2 ? "{\"swagger\":\"2.0\"," : "{\"openapi\":\"3.0.0\",");
+    add(&p, "\"info\":{\"title\":\"Kubernetes\",\"version\":\"v1." API_MINOR "\"},\"paths\":{");
+    add_paths(&p, group, version);
+    add(&p, v2 ? "},\"definitions\":{" : "},\"components\":{\"schemas\":{");
+    add_types(&p, group, version);
+    if (v2)
+        add(&p, "},\"securityDefinitions\":{\"BearerToken\":{\"type\":\"apiKey\",\"name\":"
+                "\"authorization\","
+                "\"in\":\"header\",\"description\":\"Bearer Token authentication\"}},"
+                "\"security\":[{\"BearerToken\":[]}]}");
+    else
+        add(&p, "},\"securitySchemes\":{\"BearerToken\":{\"type\":\"apiKey\",\"name\":"
+                "\"authorization\","
+                "\"in\":\"header\",\"description\":\"Bearer Token authentication\"}}}}");
+    strmap_deinit(&p.seen);
+    VEC_DEINIT(&p.queue);
+}
+
+/* A hash that changes with the program, which is all that the documents depend on. */
+static uint64_t document_hash(const Kind *kind)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (const char *c = STEAD_VERSION __DATE__ __TIME__; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    for (const char *c = kind->api_version; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    return hash;
+}
+
+void openapi_v3_index(Call *call)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    bool first = true;
+
+    strbuf_add_string(&text, "{\"paths\":{");
+    for (size_t i = 0; i < kind_count(); i++) {
+        const Kind *kind = kind_at(i);
+        const char *where = *kind->group ? "apis" : "api";
+        bool seen = str_empty(kind->plural);
+
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = !str_empty(kind_at(k)->plural) &&
+                   str_equal(kind_at(k)->api_version, kind->api_version);
+        if (seen)
+            continue;
+        strbuf_printf(
+            &text, "%s\"%s/%s\":{\"serverRelativeURL\":\"/openapi/v3/%s/%s?hash=%016" PRIX64 "\"}",
+            first ? "" : ",", where, kind->api_version, where, kind->api_version,
+            document_hash(kind));
+        first = false;
+    }
+    strbuf_add_string(&text, "}}");
+    respond_json(call, 200, strbuf_bytes(&text));
+}
+
+bool openapi_v3(Call *call, const char *group, const char *version)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (*group ? !discovery_has_version(group, version) : !str_equal(version, "v1"))
+        return false;
+    openapi_print(false, group, version, &text);
+    if (http_query(call->request, "hash"))
+        http_add_header(call->request, "cache-control", "public, immutable");
+    http_respond(call->request, 200, "application/json", strbuf_bytes(&text));
+    return true;
+}
+
+void openapi_v2(Call *call)
+{
+    const char *accept = http_header(call->request, "accept");
+    _strbuf_ StrBuf text = STRBUF_INIT, proto = STRBUF_INIT;
+
+    openapi_print(true, NULL, NULL, &text);
+    if (!accept || !strstr(accept, "proto-openapi.spec.v2@v1.0+protobuf")) {
+        http_respond(call->request, 200, "application/json", strbuf_bytes(&text));
+        return;
+    }
+    openapi_v2_protobuf(call->arena, strbuf_bytes(&text), &proto);
+    http_respond(call->request, 200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+                 strbuf_bytes(&proto));
+}

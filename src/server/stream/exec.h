@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec and attach, apart from how a client is spoken to: a Transport carries the five channels,
+ * over a WebSocket (exec_websocket.c) or SPDY (exec_spdy.c).
+ *
+ * The process is started before the connection is upgraded, so that a refusal is a plain HTTP
+ * answer; it is held back until the transport calls exec_ready.
+ */
+#ifndef SERVER_STREAM_EXEC_H
+#define SERVER_STREAM_EXEC_H
+
+#include "http/spdy.h"
+#include "server/internal.h"
+
+enum {
+    CHANNEL_STDIN,
+    CHANNEL_STDOUT,
+    CHANNEL_STDERR,
+    CHANNEL_ERROR,
+    CHANNEL_RESIZE,
+    CHANNELS,
+    CHANNEL_CLOSE = 255,
+};
+
+typedef struct Exec Exec;
+
+typedef struct Transport {
+    void (*send)(Exec *exec, int channel, Bytes bytes);
+    void (*end)(Exec *exec);             /* nothing more is sent */
+    size_t (*pending)(const Exec *exec); /* bytes that wait for the client */
+    void (*pause)(Exec *exec, bool pause);
+} Transport;
+
+struct Exec {
+    PodStreams *streams;
+    ExecStream *stream; /* NULL: the process has ended */
+    ExecOptions options;
+    const Transport *transport; /* NULL: the client is not there yet, or gone */
+    bool plain;                 /* before v4: the error channel carries text, and only of errors */
+    bool output_paused, input_paused;
+    bool ended; /* before there was a client to tell */
+    bool told;
+    int exit_code;
+    char *message;
+    /* WebSocket */
+    WebSocket *ws;
+    bool closes; /* v5: a channel can be ended by itself */
+    bool base64;
+    /* SPDY */
+    struct SpdyLink *link;
+    SpdyStream *channels[CHANNELS];
+    StrBuf sizes; /* of the resize channel, not yet whole */
+    Server *server;
+    Timer limit;
+};
+
+/* For the transports. */
+void exec_ready(Exec *exec); /* the client can hear now */
+void exec_input(Exec *exec, Bytes bytes);
+void exec_input_end(Exec *exec);
+void exec_resize(Exec *exec, Bytes json);
+void exec_drained(Exec *exec); /* all that was sent has left */
+void exec_gone(Exec *exec);    /* the client has; frees */
+
+/* A version of the channels over WebSocket. */
+struct ExecProtocol {
+    const char *name; /* NULL: the client has named none */
+    bool closes, base64, plain;
+};
+
+/* What client and server agree on; NULL: nothing, and answered. */
+const struct ExecProtocol *exec_websocket_protocol(Call *call);
+const char *exec_spdy_protocol(Call *call);
+/* Upgrades; false: it could not, and the exec is the caller's still. */
+bool exec_websocket(Call *call, Exec *exec, const struct ExecProtocol *protocol);
+bool exec_spdy(Call *call, Exec *exec, const char *protocol);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pods/binding: gives a pod its node. */
+#include "server/internal.h"
+
+static int refuse_binding(Write *write, const char *why)
+{
+    write->status = (ApiStatus){.reason = STATUS_CONFLICT,
+                                .name = write->name,
+                                .kind = "pods/binding",
+                                .message = arena_printf(&write->arena,
+                                                        "Operation cannot be fulfilled on "
+                                                        "pods/binding \"%s\": %s",
+                                                        write->name, why)};
+    return STATUS_CONFLICT;
+}
+
+static void set_scheduled(Object *object, Time now)
+{
+    Pod *pod = OBJECT_AS(Pod, object);
+    PodConditionArray *conditions = &pod->status.conditions;
+    PodCondition *condition = NULL;
+
+    for (size_t i = 0; i < conditions->n; i++)
+        if (str_equal(conditions->v[i].type, "PodScheduled"))
+            condition = &conditions->v[i];
+    if (!condition) {
+        PodCondition *v = arena_new_n(&object->arena, PodCondition, conditions->n + 1);
+
+        if (conditions->n)
+            memcpy(v, conditions->v, conditions->n * sizeof(*v));
+        condition = &v[conditions->n++];
+        conditions->v = v;
+    }
+    *condition = (PodCondition){.type = "PodScheduled",
+                                .status = "True",
+                                .last_transition_time = now,
+                                .observed_generation = pod->metadata.generation};
+}
+
+static int refuse_other_pod(Write *write, const char *what, const char *asked, const char *is)
+{
+    return status_conflict(
+        &write->status, &write->arena, &kind_pod, write->name,
+        arena_printf(&write->arena,
+                     "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, "
+                     "AdditionalErrorMsg: Precondition failed: %s in precondition: %s, %s in "
+                     "object meta: %s",
+                     object_key(&kind_pod, write->ns, write->name, &write->arena), what, asked,
+                     what, is));
+}
+
+/* Is this the pod, and is it still to be placed? */
+static int check_bindable(Write *write, const Binding *binding, const Pod *pod)
+{
+    const ObjectMeta *meta = &binding->metadata;
+    const char *name = write->name;
+    Arena *arena = &write->arena;
+
+    if (!str_empty(meta->uid) && !str_equal(meta->uid, pod->metadata.uid))
+        return refuse_other_pod(write, "UID", meta->uid, pod->metadata.uid);
+    if (!str_empty(meta->resource_version) &&
+        !str_equal(meta->resource_version, pod->metadata.resource_version))
+        return refuse_other_pod(write, "ResourceVersion", meta->resource_version,
+                                pod->metadata.resource_version);
+    if (pod->metadata.deletion_timestamp.set)
+        return refuse_binding(
+            write,
+            arena_printf(arena, "pod %s is being deleted, cannot be assigned to a host", name));
+    if (!str_empty(pod->spec.node_name))
+        return refuse_binding(write,
+                              arena_printf(arena, "pod %s is already assigned to node \"%s\"", name,
+                                           pod->spec.node_name));
+    if (pod->spec.scheduling_gates.n)
+        return refuse_binding(
+            write, arena_printf(arena, "pod %s has non-empty .spec.schedulingGates", name));
+    return 0;
+}
+
+static void copy_entries(Object *to, StringMap *map, const StringMap *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        string_map_put(&to->arena, map, from->v[i].key, from->v[i].value);
+}
+
+static int bind(Write *write, const Object *object)
+{
+    const Binding *binding = OBJECT_AS(Binding, object);
+    const char *node = binding->target.name;
+    Object *head;
+    Pod *pod;
+    int r;
+
+    if (!str_equal(binding->metadata.name, write->name))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "name in URL does not match name in Binding object");
+    if (!str_empty(binding->target.kind) && !str_equal(binding->target.kind, "Node"))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "target.kind: Unsupported value: \"%s\": supported values: \"Node\", "
+                          "\"<empty>\"",
+                          binding->target.kind);
+    if (str_empty(node))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "target.name: Required value");
+    head = store_head(write->server->store, &kind_pod, write->ns, write->name);
+    if (!head)
+        return status_not_found(&write->status, &write->arena, &kind_pod, write->name);
+    r = check_bindable(write, binding, head->value);
+    if (r)
+        return r;
+    write->before = object_ref(head);
+    write->object = object_copy(head);
+    pod = OBJECT_AS(Pod, write->object);
+    pod->spec.node_name = arena_strdup(&write->object->arena, node);
+    copy_entries(write->object, &pod->metadata.annotations, &binding->metadata.annotations);
+    copy_entries(write->object, &pod->metadata.labels, &binding->metadata.labels);
+    set_scheduled(write->object, server_time(write->server));
+    return 0;
+}
+
+/* Changes spec and status at once, and a field that no update may touch: so it goes to the store by
+ * itself. */
+void write_binding(Write *write, const Object *binding)
+{
+    int r = bind(write, binding);
+
+    if (r == 0 && !write->dry_run) {
+        if (store_update(write->server->store, write->object, write->before->revision,
+                         write_on_stored, write) == 0)
+            return;
+        status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
+    }
+    write_finish(write);
+}
+
+void subresource_binding(Call *call)
+{
+    Write *write = subresource_start(call, subresource_answer);
+    _object_ Object *binding = NULL;
+
+    if (subresource_decode(call, &kind_binding, &binding, write)) {
+        write_finish(write);
+        return;
+    }
+    /* "bindings" is the old name of pods/binding, and has the pod's name in the body alone. */
+    if (!call->sub) {
+        write->kind = &kind_pod;
+        write->name = arena_strdup(&write->arena, object_meta(binding)->name);
+    }
+    write_binding(write, binding);
+}

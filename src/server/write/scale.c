@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The subresource scale: the number of replicas of any kind that has one. */
+#include "server/internal.h"
+
+/* spec.replicas and its like: found by name, since any kind may have them. NULL: the kind has
+ * none. */
+static void *member_at(const Object *object, const Field *of, const char *name, const Field **ret)
+{
+    const TypeName *found = of ? type_find(of->type, name, strlen(name)) : NULL;
+
+    if (!found)
+        return NULL;
+    *ret = found->field;
+    return (char *)field_at(object->value, of) + found->offset;
+}
+
+static int32_t read_int32(const Object *object, const Field *of, const char *name)
+{
+    const Field *field = NULL;
+    void *at = member_at(object, of, name, &field);
+    const int32_t *value = at;
+
+    if (at && field->shape == SHAPE_OPTIONAL)
+        value = *(int32_t *const *)at;
+    return value ? *value : 0;
+}
+
+static void write_int32(Object *object, const Field *of, const char *name, int32_t value)
+{
+    const Field *field = NULL;
+    void *at = member_at(object, of, name, &field);
+
+    if (NEVER(!at))
+        return;
+    if (field->shape == SHAPE_OPTIONAL)
+        *(int32_t **)at = arena_int32(&object->arena, value);
+    else
+        *(int32_t *)at = value;
+}
+
+static const char *selector_text(Arena *arena, const Object *object)
+{
+    static const char *const words[] = {[SELECTOR_IN] = " in (", [SELECTOR_NOT_IN] = " notin ("};
+    const Field *field = NULL;
+    const LabelSelector *const *at = member_at(object, object->kind->spec, "selector", &field);
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    Selector *selector;
+
+    if (!at)
+        return "";
+    selector = selector_from_api(
+        arena, field->shape == SHAPE_OPTIONAL ? *at : (const LabelSelector *)(const void *)at);
+    for (size_t i = 0; selector && i < selector->n; i++) {
+        const Requirement *r = &selector->v[i];
+
+        strbuf_printf(&text, "%s%s%s", i ? "," : "", r->op == SELECTOR_NOT_EXISTS ? "!" : "",
+                      r->key);
+        if (r->op == SELECTOR_EQUALS || r->op == SELECTOR_NOT_EQUALS)
+            strbuf_printf(&text, "%s%s",
+                          r->op == SELECTOR_EQUALS ? "=" : "!=", r->values.n ? r->values.v[0] : "");
+        if (r->op != SELECTOR_IN && r->op != SELECTOR_NOT_IN)
+            continue;
+        strbuf_add_string(&text, words[r->op]);
+        for (size_t k = 0; k < r->values.n; k++)
+            strbuf_printf(&text, "%s%s", k ? "," : "", r->values.v[k]);
+        strbuf_add_char(&text, ')');
+    }
+    return arena_strdup(arena, strbuf_string(&text));
+}
+
+static Object *scale_of(const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    Object *scale = object_new(&kind_scale);
+    Scale *value = OBJECT_AS(Scale, scale);
+    Arena *arena = &scale->arena;
+
+    value->metadata =
+        (ObjectMeta){.name = arena_strdup(arena, meta->name),
+                     .namespace = arena_strdup(arena, meta->namespace),
+                     .uid = arena_strdup(arena, meta->uid),
+                     .resource_version = arena_printf(arena, "%" PRIu64, object->revision),
+                     .creation_timestamp = meta->creation_timestamp};
+    value->spec.replicas = read_int32(object, object->kind->spec, "replicas");
+    value->status.replicas = read_int32(object, object->kind->status, "replicas");
+    value->status.selector = selector_text(arena, object);
+    return scale;
+}
+
+static void on_scaled(Write *write)
+{
+    _object_ Object *scale = NULL;
+
+    if (!write->call)
+        return;
+    if (write->status.reason != STATUS_OK) {
+        respond_status(write->call, &write->status);
+        return;
+    }
+    scale = scale_of(write->object);
+    respond_object(write->call, 200, scale);
+}
+
+void subresource_scale_get(Call *call)
+{
+    const Route *route = &call->route;
+    Object *object = store_get(call->server->store, route->kind, route->ns, route->name);
+    _object_ Object *scale = NULL;
+    ApiStatus status;
+
+    if (!object) {
+        status_not_found(&status, call->arena, route->kind, route->name);
+        respond_status(call, &status);
+        return;
+    }
+    scale = scale_of(object);
+    respond_object(call, 200, scale);
+}
+
+/* The head, for a change of its scale; NULL: refused. */
+static Object *scale_head(Write *write)
+{
+    Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
+
+    if (!head) {
+        status_not_found(&write->status, &write->arena, write->kind, write->name);
+        return NULL;
+    }
+    write->before = object_ref(head);
+    return head;
+}
+
+static void write_scale(Write *write, const Object *object)
+{
+    const Scale *scale = OBJECT_AS(Scale, object);
+    Causes causes = {.arena = &write->arena};
+
+    if (!str_empty(scale->metadata.name) && !str_equal(scale->metadata.name, write->name)) {
+        status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                   "the name of the object (%s) does not match the name on the URL (%s)",
+                   scale->metadata.name, write->name);
+        write_finish(write);
+        return;
+    }
+    if (scale->spec.replicas < 0) {
+        causes_invalid_int(&causes, "spec.replicas", scale->spec.replicas,
+                           "must be greater than or equal to 0");
+        status_invalid(&write->status, &write->arena, &kind_scale, write->name, &causes);
+        write_finish(write);
+        return;
+    }
+    write->object = object_copy(write->before);
+    if (!str_empty(scale->metadata.resource_version))
+        object_meta(write->object)->resource_version =
+            arena_strdup(&write->object->arena, scale->metadata.resource_version);
+    write_int32(write->object, write->kind->spec, "replicas", scale->spec.replicas);
+    write->subresource = "scale";
+    write_update_from(write);
+}
+
+void subresource_scale_update(Call *call)
+{
+    Write *write = subresource_start(call, on_scaled);
+    _object_ Object *scale = NULL;
+
+    if (subresource_decode(call, &kind_scale, &scale, write) || !scale_head(write))
+        write_finish(write);
+    else
+        write_scale(write, scale);
+}
+
+void subresource_scale_patch(Call *call)
+{
+    Write *write = subresource_start(call, on_scaled);
+    _object_ Object *before = NULL, *scale = NULL;
+    Object *head = scale_head(write);
+
+    if (!head) {
+        write_finish(write);
+        return;
+    }
+    before = scale_of(head);
+    if (patch_object(write, http_header(call->request, "content-type"), before, call->body,
+                     &scale)) {
+        write_finish(write);
+        return;
+    }
+    write_scale(write, scale);
+}

@@ -1,0 +1,683 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one way in which state changes, for HTTP and for clients in the process alike.
+ *
+ *   create   defaults -> managedFields -> admission -> system fields -> validation -> store
+ *   update   checks against the head -> defaults -> what may not change is put back ->
+ *            managedFields -> validation -> store, unless nothing has changed; or removal, if this
+ *            took the last finalizer from a deleted object
+ *
+ * All of that runs in one go on the loop, against the newest head, so there is nobody to lose a
+ * race against: a conflict can only come from the resourceVersion that a client sends. The write
+ * ends when the store says that it is durable.
+ */
+#include "codec/protobuf/protobuf.h"
+#include "server/write/body.h"
+
+#define NAME_TRIES 8
+#define GENERATE_NAME_MAX 58
+
+/* ---- life ---- */
+
+Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, const char *name)
+{
+    Write *write = mem_new_type(Write);
+
+    write->server = server;
+    list_append(&server->writes, &write->node);
+    write->user = user_ref(user);
+    write->kind = kind;
+    write->arena = ARENA_INIT_SIZE(4096);
+    write->ns = kind->flags & KIND_NAMESPACED ? arena_strdup(&write->arena, ns) : NULL;
+    write->name = arena_strdup(&write->arena, name);
+    return write;
+}
+
+void write_warn(Write *write, const char *text)
+{
+    warnings_add(&write->arena, &write->warnings, arena_strdup(&write->arena, text));
+}
+
+void write_finish(Write *write)
+{
+    list_remove(&write->node);
+    /* Refused after it had taken addresses: they go back. */
+    if (write->server && write->claimed && (write->status.reason != STATUS_OK || write->dry_run))
+        service_settle(write->server->addresses, write->before, write->object);
+    if (write->call)
+        write->call->write = NULL;
+    if (write->server)
+        write->done(write);
+    body_give_back(write->decoded, &write->object);
+    object_unref(write->object);
+    object_unref(write->before);
+    user_unref(write->user);
+    arena_clear(&write->arena);
+    free(write);
+}
+
+/* The answer of the store. */
+void write_on_stored(void *data, int outcome, const char *reason, Object *object)
+{
+    Write *write = data;
+
+    if (write->server && write->call)
+        observe_stored(write->call);
+    if (outcome == STORE_E_NO_SPACE)
+        status_set(&write->status, &write->arena, STATUS_NO_SPACE,
+                   "the disk that holds the state is full: %s", str_or(reason, "no space left"));
+    else if (outcome)
+        status_set(&write->status, &write->arena, STATUS_INTERNAL_ERROR,
+                   "the state could not be written: %s", str_or(reason, "unknown error"));
+    else if (write->server)
+        watch_note_write(write->server);
+    write_finish(write);
+}
+
+/* What the store refuses at once. 0: queued. */
+static int refused(Write *write, int outcome)
+{
+    const Object *head;
+
+    switch (outcome) {
+    case 0:
+        return 0;
+    case STORE_E_EXISTS:
+        head = store_head(write->server->store, write->kind, write->ns, write->name);
+        status_already_exists(&write->status, &write->arena, write->kind, write->name);
+        if (head && object_meta(head)->deletion_timestamp.set)
+            write->status.message =
+                arena_printf(&write->arena, "object is being deleted: %s", write->status.message);
+        return write->status.reason;
+    case STORE_E_MISSING:
+        return status_not_found(&write->status, &write->arena, write->kind, write->name);
+    case STORE_E_CONFLICT:
+        return status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
+    default:
+        (void)ERR_FOLD(outcome);
+        return status_set(&write->status, &write->arena, STATUS_INTERNAL_ERROR,
+                          "the store refused the write (%d)", outcome);
+    }
+}
+
+/* ---- parts of both ---- */
+
+void write_complete(Object *object)
+{
+    const KindRules *rules = object->kind->rules;
+
+    type_default(object->kind->type, &object->arena, object->value);
+    if (rules && rules->complete)
+        rules->complete(&object->arena, object->value);
+}
+
+static void complete(Write *write)
+{
+    if (!write->completed)
+        write_complete(write->object);
+    write->completed = true;
+}
+
+static void prepare(Write *write)
+{
+    Object *object = write->object;
+    const KindRules *rules = write->kind->rules;
+
+    if (rules && rules->prepare)
+        rules->prepare(&object->arena, object->value, write->before ? write->before->value : NULL);
+}
+
+static int validate(Write *write)
+{
+    const Kind *kind = write->kind;
+    const void *before = write->before ? write->before->value : NULL;
+    Causes causes = {.arena = &write->arena};
+
+    if (str_equal(write->subresource, "status"))
+        validate_object_status(kind, write->object->value, before, &causes);
+    else if (str_equal(write->subresource, "ephemeralcontainers"))
+        validate_pod_ephemeral(write->object->value, before, &causes);
+    else
+        validate_object(kind, write->object->value, before, &causes);
+    if (causes.n)
+        return status_invalid(&write->status, &write->arena, kind, write->name, &causes);
+    if (write->call && kind->rules && kind->rules->warn && !write->subresource)
+        kind->rules->warn(&write->arena, write->object->value, &write->warnings);
+    return 0;
+}
+
+/* What the field takes in its struct. */
+static size_t field_size(const Field *field)
+{
+    if (field->shape == SHAPE_LIST || field->shape == SHAPE_MAP)
+        return sizeof(List);
+    if (field->shape == SHAPE_OPTIONAL &&
+        (field->value <= VALUE_DOUBLE || field->value == VALUE_STRUCT ||
+         field->value == VALUE_INT_OR_STRING))
+        return sizeof(void *);
+    return value_size(field);
+}
+
+/* Makes a field of the new version what it is in the old one. A field alone is a type of one field,
+ * at offset 0. */
+static void put_back_in(Arena *arena, const Field *field, void *value, const void *before)
+{
+    Field alone = *field;
+    const Type one = {
+        .name = "", .fields = &alone, .n_fields = 1, .size = (uint32_t)field_size(field)};
+
+    alone.offset = 0;
+    type_copy(&one, arena, field_at(value, field), field_at(before, field));
+}
+
+static void put_back(Write *write, const Field *field)
+{
+    Object *object = write->object;
+
+    put_back_in(&object->arena, field, object->value, write->before->value);
+}
+
+/*
+ * The largest object that a cluster on etcd takes: a request of 1.5 MiB, which holds the object as
+ * protobuf, its key, and about as much as this again. Objects that could not be moved to such a
+ * cluster are refused in the same words. Small objects, which is what nearly all are, are told by
+ * the memory that they take.
+ */
+enum { REQUEST_MAX = 1536 * 1024, REQUEST_OVERHEAD = 256, SURELY_SMALL = 512 * 1024 };
+
+static bool is_too_large(const Object *object)
+{
+    _strbuf_ StrBuf raw = STRBUF_INIT;
+
+    if (object->arena.total < SURELY_SMALL)
+        return false;
+    protobuf_encode(object->kind->type, object->value, &raw);
+    return raw.n + REQUEST_OVERHEAD > REQUEST_MAX;
+}
+
+static int refuse_too_large(ApiStatus *ret, Arena *arena)
+{
+    return status_set(ret, arena, STATUS_UNKNOWN, "etcdserver: request is too large");
+}
+
+/* As in kube-apiserver, an object that is only too large together with its managedFields goes
+ * without them, unless it is applied. */
+static int check_size(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+
+    if (!is_too_large(write->object))
+        return 0;
+    if (!write->applied && meta->managed_fields.n) {
+        meta->managed_fields = (ManagedFieldsEntryArray){0};
+        if (!is_too_large(write->object))
+            return 0;
+    }
+    return refuse_too_large(&write->status, &write->arena);
+}
+
+/* ---- long bodies ---- */
+
+/* As it will be called, so that validation finds what it will find later. */
+static void name_for_now(ObjectMeta *meta, const Foresight *of, Arena *arena)
+{
+    if (of->kind->flags & KIND_NAMESPACED && str_empty(meta->namespace))
+        meta->namespace = arena_strdup(arena, of->ns);
+    if (str_empty(meta->name) && !str_empty(meta->generate_name))
+        meta->name =
+            arena_printf(arena, "%.*s%s", GENERATE_NAME_MAX, meta->generate_name, of->suffix);
+}
+
+int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *ret)
+{
+    const Kind *kind = object->kind;
+    ObjectMeta *meta = object_meta(object), asked = *meta;
+    bool resets = kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node;
+    size_t size = resets ? field_size(kind->status) : 0;
+    void *at = resets ? field_at(object->value, kind->status) : NULL;
+    void *status = arena_alloc(arena, size + 1);
+    Causes causes = {.arena = arena};
+    bool too_large;
+
+    if (resets) {
+        memcpy(status, at, size);
+        memset(at, 0, size);
+    }
+    meta->managed_fields = (ManagedFieldsEntryArray){0};
+    name_for_now(meta, of, arena);
+    if (of->creates)
+        validate_object(kind, object->value, NULL, &causes);
+    too_large = of->stores && is_too_large(object);
+    if (causes_full(&causes) || (too_large && causes.n))
+        status_invalid(ret, arena, kind, meta->name, &causes);
+    else if (too_large)
+        refuse_too_large(ret, arena);
+    *meta = asked;
+    if (resets)
+        memcpy(at, status, size);
+    return ret->reason;
+}
+
+/* What was foreseen on the pool, if it is a refusal. */
+static int refuse_foreseen(Write *write)
+{
+    if (!write->foreseen)
+        return 0;
+    write->status = *write->foreseen;
+    return write->status.reason;
+}
+
+/* ---- create ---- */
+
+int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
+                           Arena *arena)
+{
+    ObjectMeta *meta = object_meta(object);
+
+    if (!namespaced) {
+        meta->namespace = NULL;
+        return 0;
+    }
+    if (!str_empty(meta->namespace) && !str_equal(meta->namespace, ns))
+        return status_set(reterr, arena, STATUS_BAD_REQUEST,
+                          "the namespace of the provided object does not match the namespace "
+                          "sent on the request");
+    if (str_empty(meta->namespace))
+        meta->namespace = arena_strdup(&object->arena, ns);
+    return 0;
+}
+
+static int check_namespace(Write *write)
+{
+    return object_match_namespace(write->object, write->ns,
+                                  (write->kind->flags & KIND_NAMESPACED) != 0, &write->status,
+                                  &write->arena);
+}
+
+static void generate_name(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    char name[GENERATE_NAME_MAX + GENERATED_SUFFIX + 1];
+    size_t n = strnlen(meta->generate_name, GENERATE_NAME_MAX);
+
+    memcpy(name, meta->generate_name, n);
+    random_suffix(write->server->random, name + n, GENERATED_SUFFIX);
+    meta->name = arena_strndup(&write->object->arena, name, n + GENERATED_SUFFIX);
+    write->name = arena_strndup(&write->arena, name, n + GENERATED_SUFFIX);
+}
+
+static void fill_system_fields(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    char uid[37];
+
+    random_uuid(write->server->random, uid);
+    meta->uid = arena_strdup(&write->object->arena, uid);
+    meta->creation_timestamp = server_time(write->server);
+    meta->deletion_timestamp = (Time){0};
+    meta->deletion_grace_period_seconds = NULL;
+    meta->self_link = NULL;
+    meta->resource_version = NULL;
+    meta->generation = write->kind->flags & KIND_HAS_GENERATION ? 1 : 0;
+}
+
+/* A client cannot create an object in a state; nodes say themselves how they are. */
+static void reset_status(Write *write)
+{
+    const Kind *kind = write->kind;
+
+    if (kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node)
+        memset(field_at(write->object->value, kind->status), 0, field_size(kind->status));
+}
+
+/* In what a refusal says, generateName stands for the name. */
+static void forget_name(Write *write)
+{
+    Arena *arena = &write->arena;
+    const char *prefix = object_meta(write->object)->generate_name,
+               *message = write->status.message;
+    const char *at = message ? strstr(message, write->name) : NULL;
+
+    if (at)
+        write->status.message = arena_printf(arena, "%.*s%s%s", (int)(at - message), message,
+                                             prefix, at + strlen(write->name));
+    if (str_equal(write->status.name, write->name))
+        write->status.name = arena_strdup(arena, prefix);
+}
+
+/* An update or an apply was authorized as such; that it creates takes the right to create. */
+static int check_may_create(Write *write)
+{
+    const Attributes attributes = {.verb = "create",
+                                   .group = write->kind->group,
+                                   .resource = write->kind->plural,
+                                   .ns = write->kind == &kind_namespace ? write->name : write->ns,
+                                   .name = write->name};
+    const char *reason;
+
+    if (authorize(write->server, write->user, &attributes, &write->arena, &reason))
+        return 0;
+    return authorize_forbidden(&write->status, &write->arena, write->user, &attributes, reason);
+}
+
+static int create_steps(Write *write)
+{
+    Server *server = write->server;
+    ObjectMeta *meta = object_meta(write->object);
+    bool generated;
+    int r;
+
+    r = check_namespace(write);
+    if (r)
+        return r;
+    if (!str_empty(meta->resource_version) && !str_equal(meta->resource_version, "0"))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "resourceVersion should not be set on objects to be created");
+    write->name = arena_strdup(&write->arena, meta->name);
+    complete(write);
+    reset_status(write);
+    meta->managed_fields = write->applied ? meta->managed_fields : (ManagedFieldsEntryArray){0};
+    if (!write->applied && !write->foreseen)
+        managed_update(server, write->object, NULL, write->manager, write->subresource);
+    generated = str_empty(meta->name) && !str_empty(meta->generate_name);
+    if (generated)
+        generate_name(write);
+    r = admission_create(write);
+    if (r && generated) /* the name was never given, and repetitions read the same */
+        forget_name(write);
+    if (r == 0)
+        r = refuse_foreseen(write);
+    if (r)
+        return r;
+    fill_system_fields(write);
+    prepare(write);
+    admission_named(write);
+    r = validate(write);
+    if (r == 0 && write->upsert)
+        r = check_may_create(write);
+    if (r)
+        return r;
+    if (write->dry_run)
+        return store_head(server->store, write->kind, write->ns, write->name)
+                   ? refused(write, STORE_E_EXISTS)
+                   : 0;
+    r = check_size(write);
+    if (r)
+        return r;
+    r = store_create(server->store, write->object, write_on_stored, write);
+    for (int i = 1; r == STORE_E_EXISTS && generated && i < NAME_TRIES; i++) {
+        generate_name(write);
+        r = store_create(server->store, write->object, write_on_stored, write);
+    }
+    return refused(write, r);
+}
+
+void write_create(Write *write)
+{
+    write->created = true;
+    if (create_steps(write) || write->dry_run)
+        write_finish(write);
+}
+
+/* ---- update ---- */
+
+/* Does the object say what the URL says? */
+static int check_name(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+
+    if (str_empty(meta->name))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "the name of the object (%s based on URL) was undeterminable: name must "
+                          "be provided",
+                          write->name);
+    if (!str_equal(meta->name, write->name))
+        return status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
+                          "the name of the object (%s) does not match the name on the URL (%s)",
+                          meta->name, write->name);
+    return check_namespace(write);
+}
+
+static int check_identity(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    int64_t revision;
+    int r;
+
+    r = check_name(write);
+    if (r)
+        return r;
+    if (!str_empty(meta->uid) && !str_equal(meta->uid, before->uid))
+        return status_conflict(
+            &write->status, &write->arena, write->kind, write->name,
+            arena_printf(&write->arena,
+                         "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, "
+                         "AdditionalErrorMsg: Precondition failed: UID in precondition: %s, UID "
+                         "in object meta: %s",
+                         object_key(write->kind, write->ns, write->name, &write->arena), meta->uid,
+                         before->uid));
+    if (str_empty(meta->resource_version) || str_equal(meta->resource_version, "0"))
+        return 0;
+    if (str_to_int64(meta->resource_version, 0, INT64_MAX, &revision))
+        return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
+                          "strconv.ParseUint: parsing \"%s\": invalid syntax",
+                          meta->resource_version);
+    if (!str_equal(meta->resource_version, before->resource_version))
+        return status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
+    return 0;
+}
+
+static void keep_system_fields(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    Arena *arena = &write->object->arena;
+
+    meta->uid = arena_strdup(arena, before->uid);
+    meta->resource_version = arena_strdup(arena, before->resource_version);
+    meta->generation = before->generation;
+    meta->self_link = NULL;
+    meta->creation_timestamp = before->creation_timestamp;
+    meta->deletion_timestamp = before->deletion_timestamp;
+    meta->deletion_grace_period_seconds =
+        before->deletion_grace_period_seconds
+            ? arena_int64(arena, *before->deletion_grace_period_seconds)
+            : NULL;
+}
+
+/* Of the wished ones those that are there come first, in their order, which a patch may have lost:
+ * the node knows containers by their place. */
+static EphemeralContainerArray in_order(Arena *arena, const EphemeralContainerArray *asked,
+                                        const EphemeralContainerArray *old)
+{
+    EphemeralContainerArray list = {.v = arena_new_n(arena, EphemeralContainer, asked->n + 1)};
+
+    for (size_t i = 0; i < old->n; i++)
+        for (size_t k = 0; k < asked->n; k++)
+            if (str_equal(asked->v[k].ephemeral_container_common.name,
+                          old->v[i].ephemeral_container_common.name) &&
+                list.n <= i)
+                list.v[list.n++] = asked->v[k];
+    for (size_t k = 0; k < asked->n; k++) {
+        bool known = false;
+
+        for (size_t i = 0; i < old->n && !known; i++)
+            known = str_equal(asked->v[k].ephemeral_container_common.name,
+                              old->v[i].ephemeral_container_common.name);
+        if (!known)
+            list.v[list.n++] = asked->v[k];
+    }
+    return list;
+}
+
+/* pods/ephemeralcontainers changes these and nothing else. */
+static void keep_all_but_ephemeral(Write *write)
+{
+    const Kind *kind = write->kind;
+    PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
+    EphemeralContainerArray asked =
+        in_order(&write->object->arena, &spec->ephemeral_containers,
+                 &OBJECT_AS(Pod, write->before)->spec.ephemeral_containers);
+
+    put_back(write, kind->status);
+    put_back(write, kind->spec);
+    spec->ephemeral_containers = asked;
+}
+
+/* Status and all else are two doors to one object. */
+static void keep_other_side(Write *write)
+{
+    const Kind *kind = write->kind;
+    Object *object = write->object;
+
+    if (str_equal(write->subresource, "status")) {
+        for (size_t i = 0; i < kind->type->n_fields; i++) {
+            const Field *field = &kind->type->fields[i];
+
+            if (field->offset != 0 && field != kind->status)
+                put_back(write, field);
+        }
+        return;
+    }
+    if (str_equal(write->subresource, "ephemeralcontainers")) {
+        keep_all_but_ephemeral(write);
+        return;
+    }
+    if (kind->status && (kind->flags & KIND_HAS_STATUS))
+        put_back(write, kind->status);
+    if (kind == &kind_namespace) {
+        NamespaceSpec *spec = &OBJECT_AS(Namespace, object)->spec;
+        StringArray asked = spec->finalizers;
+
+        put_back(write, kind->spec);
+        if (str_equal(write->subresource, "finalize"))
+            spec->finalizers = asked;
+    }
+}
+
+static bool has_finalizers(const Object *object)
+{
+    if (object_meta(object)->finalizers.n)
+        return true;
+    return object->kind == &kind_namespace && OBJECT_AS(Namespace, object)->spec.finalizers.n;
+}
+
+/* Being deleted, with nothing left to wait for. */
+static bool may_go(const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+
+    return meta->deletion_timestamp.set && !has_finalizers(object) &&
+           (!meta->deletion_grace_period_seconds || *meta->deletion_grace_period_seconds == 0);
+}
+
+static void count_generation(Write *write)
+{
+    const Kind *kind = write->kind;
+
+    if ((kind->flags & KIND_HAS_GENERATION) && kind->spec &&
+        !str_equal(write->subresource, "status") &&
+        !type_field_equal(kind->spec, field_at(write->object->value, kind->spec),
+                          field_at(write->before->value, kind->spec)))
+        object_meta(write->object)->generation++;
+}
+
+static bool same_but_for_managed(Object *object, const Object *before)
+{
+    ObjectMeta *meta = object_meta(object);
+    ManagedFieldsEntryArray kept = meta->managed_fields;
+    bool same;
+
+    meta->managed_fields = object_meta(before)->managed_fields;
+    same = type_equal(object->kind->type, object->value, before->value);
+    meta->managed_fields = kept;
+    return same;
+}
+
+static void update_managed(Write *write)
+{
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+    Object *object = write->object;
+
+    if (write->applied)
+        return;
+    /* A client that sends an empty list wants it emptied; anything else is ours to keep. */
+    if (meta->managed_fields.v && meta->managed_fields.n == 0)
+        return;
+    /* One that sends another list, as kubectl does when it goes over to the server's apply, says
+     * how it was until now. */
+    if (!write->call || !str_empty(write->subresource) || !managed_readable(&meta->managed_fields))
+        put_back_in(&object->arena, type_find(&type_ObjectMeta, "managedFields", 13)->field, meta,
+                    before);
+    if (str_empty(write->manager) || same_but_for_managed(object, write->before))
+        return;
+    managed_update(write->server, object, write->before, write->manager, write->subresource);
+}
+
+/* 1: done, with nothing (more) to store. */
+static int update_steps(Write *write)
+{
+    Server *server = write->server;
+    int r;
+
+    r = check_identity(write);
+    if (r == 0)
+        r = refuse_foreseen(write);
+    if (r)
+        return r;
+    complete(write);
+    keep_system_fields(write);
+    keep_other_side(write);
+    prepare(write);
+    count_generation(write);
+    update_managed(write);
+    r = admission_update(write);
+    if (r)
+        return r;
+    r = validate(write);
+    if (r || write->dry_run)
+        return r;
+    if (may_go(write->object)) {
+        write->gone = true;
+        return refused(write, store_delete(server->store, write->object, write->before->revision,
+                                           write_on_stored, write));
+    }
+    if (managed_same(write->object, write->before)) {
+        object_unref(write->object);
+        write->object = object_ref(write->before);
+        return -1;
+    }
+    r = check_size(write);
+    if (r)
+        return r;
+    return refused(write, store_update(server->store, write->object, write->before->revision,
+                                       write_on_stored, write));
+}
+
+void write_update_from(Write *write)
+{
+    if (update_steps(write) || write->dry_run)
+        write_finish(write);
+}
+
+void write_update(Write *write)
+{
+    Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
+    const ObjectMeta *meta = object_meta(write->object);
+
+    if (check_name(write)) {
+        write_finish(write);
+    } else if (head) {
+        write->before = object_ref(head);
+        write_update_from(write);
+    } else if ((write->kind->flags & KIND_CREATE_ON_UPDATE) && !write->subresource &&
+               str_empty(meta->resource_version) && str_empty(meta->uid)) {
+        write->upsert = true;
+        write_create(write);
+    } else {
+        refused(write, STORE_E_MISSING);
+        write_finish(write);
+    }
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events (the API kind) as a user reads them in `kubectl describe`. The same thing said again about
+ * the same object counts up one Event instead of making another; an object that causes many
+ * different ones is cut off: it has a budget of 25, which grows by one in five minutes. What is
+ * remembered for this is bounded, and lost at a restart, which costs no more than a second Event of
+ * the same text.
+ */
+#include "api/object.h"
+#include "api/time.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/observe/metrics.h"
+#include "base/strbuf.h"
+#include "base/strmap.h"
+#include "base/timefmt.h"
+#include "view/events.h"
+
+#define REMEMBERED_MAX 4096
+#define BUDGET 25
+#define BUDGET_REFILL_NS (300 * NS_PER_SEC)
+
+typedef struct Said {
+    ListNode node; /* oldest first */
+    char *key, *ns, *name;
+    int32_t count;
+} Said;
+
+typedef struct Budget {
+    double tokens;
+    int64_t at_ns;
+} Budget;
+
+struct EventRecorder {
+    Client *client;
+    Clock *clock;
+    char *component, *host;
+    StrMap said;    /* what was said -> Said */
+    StrMap budgets; /* uid -> Budget */
+    ListNode order;
+    uint64_t last_suffix;
+};
+
+static void said_free(Said *said)
+{
+    list_remove(&said->node);
+    free(said->key);
+    free(said->ns);
+    free(said->name);
+    free(said);
+}
+
+EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random _unused_,
+                                  const char *component, const char *host)
+{
+    EventRecorder *recorder = mem_new_type(EventRecorder);
+
+    recorder->client = client;
+    recorder->clock = clock;
+    recorder->component = mem_strdup(component);
+    recorder->host = mem_strdup(host);
+    list_init(&recorder->order);
+    return recorder;
+}
+
+static void forget_budgets(EventRecorder *recorder)
+{
+    STRMAP_EACH(&recorder->budgets, slot)
+    free(slot->value);
+    strmap_deinit(&recorder->budgets);
+    recorder->budgets = STRMAP_INIT;
+}
+
+EventRecorder *event_recorder_free(EventRecorder *recorder)
+{
+    if (!recorder)
+        return NULL;
+    LIST_EACH_SAFE(&recorder->order, node)
+    said_free(CONTAINER_OF(node, Said, node));
+    strmap_deinit(&recorder->said);
+    forget_budgets(recorder);
+    free(recorder->component);
+    free(recorder->host);
+    free(recorder);
+    return NULL;
+}
+
+static bool may_say(EventRecorder *recorder, const char *uid)
+{
+    int64_t now = clock_mono_ns(recorder->clock);
+    Budget *budget = strmap_get(&recorder->budgets, uid);
+
+    if (!budget) {
+        if (recorder->budgets.n >= REMEMBERED_MAX)
+            forget_budgets(recorder);
+        budget = mem_new_type(Budget);
+        *budget = (Budget){.tokens = BUDGET, .at_ns = now};
+        strmap_put(&recorder->budgets, uid, budget);
+    }
+    budget->tokens += (double)(now - budget->at_ns) / (double)BUDGET_REFILL_NS;
+    budget->tokens = MIN_OF(budget->tokens, (double)BUDGET);
+    budget->at_ns = now;
+    if (budget->tokens < 1)
+        return false;
+    budget->tokens -= 1;
+    return true;
+}
+
+/* An Event that is lost must at least be in the log. */
+static void on_recorded(void *data, const ApiStatus *status, Object *object)
+{
+    if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
+        status->reason == STATUS_FORBIDDEN) /* the Event or its namespace is being deleted */
+        return;
+    metric_inc(metric_single(METRIC_EVENTS_DROPPED));
+    log_limited(LOG_LEVEL_WARN, "events", "an Event could not be recorded: %s",
+                str_or(status->message, "refused"));
+}
+
+static void count_up(EventRecorder *recorder, Said *said, Time now)
+{
+    char text[TIMEFMT_MAX];
+    _strbuf_ StrBuf patch = STRBUF_INIT;
+
+    timefmt_seconds(now.seconds, text);
+    strbuf_printf(&patch, "{\"count\":%d,\"lastTimestamp\":\"%s\"}", ++said->count, text);
+    client_patch(recorder->client, &kind_event, said->ns, said->name, PATCH_MERGE,
+                 strbuf_bytes(&patch), NULL, on_recorded, NULL);
+    list_remove(&said->node);
+    list_append(&recorder->order, &said->node);
+}
+
+static void remember(EventRecorder *recorder, char *key, const ObjectMeta *event)
+{
+    Said *said = mem_new_type(Said);
+
+    said->key = key;
+    said->ns = mem_strdup(event->namespace);
+    said->name = mem_strdup(event->name);
+    said->count = 1;
+    strmap_put(&recorder->said, key, said);
+    list_append(&recorder->order, &said->node);
+    if (recorder->said.n > REMEMBERED_MAX) {
+        Said *oldest = CONTAINER_OF(recorder->order.next, Said, node);
+
+        strmap_remove(&recorder->said, oldest->key);
+        said_free(oldest);
+    }
+}
+
+static Object *make_event(EventRecorder *recorder, const Object *about, const char *field_path,
+                          const char *type, const char *reason, const char *message, Time now)
+{
+    const ObjectMeta *meta = object_meta(about);
+    Object *object = object_new(&kind_event);
+    Event *event = object->value;
+    Arena *arena = &object->arena;
+    uint64_t suffix = (uint64_t)clock_wall_ns(recorder->clock);
+
+    /* Kubernetes names events after the nanosecond; two in one must still differ. */
+    if (suffix <= recorder->last_suffix)
+        suffix = recorder->last_suffix + 1;
+    recorder->last_suffix = suffix;
+    event->metadata.name = arena_printf(arena, "%s.%016" PRIx64, meta->name, suffix);
+    event->metadata.namespace = arena_strdup(arena, str_or(meta->namespace, "default"));
+    event->involved_object = (ObjectReference){
+        .kind = about->kind->kind,
+        .namespace = arena_strdup(arena, meta->namespace),
+        .name = arena_strdup(arena, meta->name),
+        .uid = arena_strdup(arena, meta->uid),
+        .api_version = about->kind->api_version,
+        .resource_version = arena_strdup(arena, meta->resource_version),
+        .field_path = arena_strdup(arena, field_path),
+    };
+    event->reason = arena_strdup(arena, reason);
+    event->message = arena_strdup(arena, message);
+    event->type = arena_strdup(arena, type);
+    event->source.component = event->reporting_component = arena_strdup(arena, recorder->component);
+    event->source.host = event->reporting_instance = arena_strdup(arena, recorder->host);
+    event->first_timestamp = event->last_timestamp = now;
+    event->count = 1;
+    return object;
+}
+
+static void record(EventRecorder *recorder, const Object *about, const char *field_path,
+                   const char *type, const char *reason, const char *message)
+{
+    const ObjectMeta *meta = object_meta(about);
+    Time now = time_seconds_from_ns(clock_wall_ns(recorder->clock));
+    _free_ char *key =
+        mem_printf("%s\n%s\n%s\n%s\n%s", meta->uid, str_or(field_path, ""), type, reason, message);
+    Said *said = strmap_get(&recorder->said, key);
+    _object_ Object *object = NULL;
+
+    if (!may_say(recorder, str_or(meta->uid, meta->name))) {
+        metric_inc(metric_single(METRIC_EVENTS_DROPPED));
+        log_limited(LOG_LEVEL_WARN, "events", "too many Events about %s %s/%s; left out: %s: %s",
+                    about->kind->kind, str_or(meta->namespace, ""), meta->name, reason, message);
+        return;
+    }
+    if (said && client_get(recorder->client, &kind_event, said->ns, said->name)) {
+        count_up(recorder, said, now);
+        return;
+    }
+    if (said) {
+        strmap_remove(&recorder->said, key);
+        said_free(said);
+    }
+    object = make_event(recorder, about, field_path, type, reason, message, now);
+    remember(recorder, TAKE_PTR(key), object_meta(object));
+    client_create(recorder->client, object, NULL, on_recorded, NULL);
+}
+
+void event_record_field(EventRecorder *recorder, const Object *about, const char *field_path,
+                        const char *type, const char *reason, const char *format, ...)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    va_list args;
+    const char *message;
+
+    va_start(args, format);
+    message = arena_vprintf(&arena, format, args);
+    va_end(args);
+    record(recorder, about, field_path, type, reason, message);
+}
+
+void event_record(EventRecorder *recorder, const Object *about, const char *type,
+                  const char *reason, const char *format, ...)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    va_list args;
+    const char *message;
+
+    va_start(args, format);
+    message = arena_vprintf(&arena, format, args);
+    va_end(args);
+    record(recorder, about, NULL, type, reason, message);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What several controllers ask about a pod. Pure. */
+#ifndef VIEW_POD_H
+#define VIEW_POD_H
+
+#include "api/generated.h"
+#include "api/time.h"
+
+const PodCondition *pod_condition(const Pod *pod, const char *type); /* NULL: not there */
+bool pod_is_ready(const Pod *pod);                                   /* condition Ready is True */
+bool pod_is_running_and_ready(const Pod *pod);
+/* Ready for at least min_ready_seconds. */
+bool pod_is_available(const Pod *pod, int32_t min_ready_seconds, int64_t now_ns);
+static inline bool pod_is_terminating(const Pod *pod)
+{
+    return pod->metadata.deletion_timestamp.set;
+}
+static inline bool pod_is_failed(const Pod *pod)
+{
+    return str_equal(pod->status.phase, "Failed");
+}
+static inline bool pod_is_succeeded(const Pod *pod)
+{
+    return str_equal(pod->status.phase, "Succeeded");
+}
+static inline bool pod_has_ended(const Pod *pod)
+{
+    return pod_is_failed(pod) || pod_is_succeeded(pod);
+}
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deployments, Jobs, disruption budgets and roles: what is filled in, and what is refused in which
+ * words. */
+#include "../rules_fixture.h"
+
+#define META "'metadata':{'name':'web','namespace':'default','uid':'u'}"
+#define TEMPLATE(policy)                                                                        \
+    "'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}}," \
+    "'spec':{'restartPolicy':'" policy "','containers':[{'name':'a','image':'b'}]}}"
+#define DEPLOYMENT(members) "{" META ",'spec':{" TEMPLATE("Always") "" members "}}"
+#define JOB(members) "{" META ",'spec':{'manualSelector':true," TEMPLATE("Never") "" members "}}"
+#define RBAC "rbac.authorization.k8s.io"
+
+typedef struct Case {
+    const Kind *kind;
+    const char *json, *causes;
+} Case;
+
+static void a_deployment_is_completed(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Deployment *deployment = value_from(&arena, &kind_deployment, DEPLOYMENT(""));
+    DeploymentSpec *spec = &deployment->spec;
+
+    assert_int_equal(*spec->replicas, 1);
+    assert_int_equal(*spec->revision_history_limit, 10);
+    assert_int_equal(*spec->progress_deadline_seconds, 600);
+    assert_string_equal(spec->strategy.type, "RollingUpdate");
+    assert_string_equal(spec->strategy.rolling_update->max_surge->string, "25%");
+    assert_string_equal(spec->strategy.rolling_update->max_unavailable->string, "25%");
+    assert_causes(&kind_deployment, deployment, NULL, &arena, "");
+}
+
+static void a_job_is_completed_and_finds_its_pods_by_uid(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Job *job = value_from(&arena, &kind_job,
+                          "{" META ",'spec':{'template':{'spec':{'restartPolicy':'Never',"
+                          "'containers':[{'name':'a','image':'b'}]}}}}");
+
+    kind_job.rules->prepare(&arena, job, NULL);
+    assert_int_equal(*job->spec.completions, 1);
+    assert_int_equal(*job->spec.parallelism, 1);
+    assert_int_equal(*job->spec.backoff_limit, 6);
+    assert_string_equal(job->spec.completion_mode, "NonIndexed");
+    assert_string_equal(job->spec.pod_replacement_policy, "TerminatingOrFailed");
+    assert_int_equal(job->spec.template.metadata.labels.n, 4);
+    assert_string_equal(job->spec.selector->match_labels.v[0].value, "u");
+    assert_causes(&kind_job, job, NULL, &arena, "");
+}
+
+static void what_is_wrong_is_refused_in_kubernetes_words(void **state)
+{
+    static const Case cases[] = {
+        {&kind_deployment,
+         DEPLOYMENT(",'strategy':{'rollingUpdate':{'maxSurge':0,'maxUnavailable':0}}"),
+         "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when "
+         "`maxSurge` is 0\n"},
+        {&kind_deployment, DEPLOYMENT(",'strategy':{'type':'Recreate','rollingUpdate':{}}"),
+         "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is "
+         "'Recreate'\n"},
+        {&kind_deployment, DEPLOYMENT(",'minReadySeconds':700"),
+         "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than "
+         "minReadySeconds\n"},
+        {&kind_deployment, DEPLOYMENT(",'strategy':{'rollingUpdate':{'maxSurge':'150%'}}"), ""},
+        {&kind_job, JOB(",'completionMode':'Indexed','parallelism':1"),
+         "spec.completions: Required value: when completion mode is Indexed\n"},
+        {&kind_job, JOB(",'backoffLimitPerIndex':1"),
+         "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode\n"},
+        {&kind_job, "{" META ",'spec':{'manualSelector':true," TEMPLATE("Always") "}}",
+         "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", "
+         "\"Never\"\n"},
+        {&kind_pod_disruption_budget, "{" META ",'spec':{'minAvailable':'150%'}}",
+         "spec.minAvailable: Invalid value: \"150%\": must not be greater than 100%\n"},
+        {&kind_role, "{" META ",'rules':[{'verbs':['get']}]}",
+         "rules[0].apiGroups: Required value: resource rules must supply at least one api group\n"
+         "rules[0].resources: Required value: resource rules must supply at least one resource\n"},
+        {&kind_role, "{" META ",'rules':[{'verbs':['get'],'nonResourceURLs':['/a']}]}",
+         "rules[0].nonResourceURLs: Invalid value: [\"/a\"]: namespaced rules cannot apply to "
+         "non-resource URLs\n"},
+        {&kind_role_binding,
+         "{" META ",'subjects':[{'kind':'User','name':'alice'},{'kind':'Robot','name':'r'}],"
+         "'roleRef':{'kind':'Thing','name':'t'}}",
+         "roleRef.kind: Unsupported value: \"Thing\": supported values: \"Role\", "
+         "\"ClusterRole\"\n"
+         "subjects[1].kind: Unsupported value: \"Robot\": supported values: \"ServiceAccount\", "
+         "\"User\", \"Group\"\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _arena_ Arena arena = ARENA_INIT;
+
+        assert_causes(cases[i].kind, value_from(&arena, cases[i].kind, cases[i].json), NULL, &arena,
+                      cases[i].causes);
+    }
+}
+
+static void a_binding_keeps_its_role(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const char *json = "{" META ",'roleRef':{'kind':'Role','name':'a'}}";
+    RoleBinding *before = value_from(&arena, &kind_role_binding, json);
+    RoleBinding *now = value_from(&arena, &kind_role_binding, json);
+
+    before->metadata.resource_version = now->metadata.resource_version = "1";
+    now->role_ref.name = "b";
+    assert_causes(&kind_role_binding, now, before, &arena,
+                  "roleRef: Invalid value: {\"apiGroup\":\"" RBAC
+                  "\",\"kind\":\"Role\",\"name\":\"b\"}: cannot change roleRef\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_deployment_is_completed),
+        cmocka_unit_test(a_job_is_completed_and_finds_its_pods_by_uid),
+        cmocka_unit_test(what_is_wrong_is_refused_in_kubernetes_words),
+        cmocka_unit_test(a_binding_keeps_its_role),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

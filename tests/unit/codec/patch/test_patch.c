@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The three patches on JSON trees: object + patch = result or message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../sample_types.h"
+#include "codec/json/json.h"
+#include "codec/patch/patch.h"
+
+typedef struct PatchCase {
+    const char *object, *patch;
+    int r;
+    const char *out; /* result or message */
+} PatchCase;
+
+typedef enum { JSON, MERGE, STRATEGIC } PatchSort;
+
+static void run(PatchSort sort, const PatchCase *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        _arena_ Arena arena = ARENA_INIT;
+        DecodeReport report = {0};
+        yyjson_doc *object, *patch;
+        yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+        yyjson_mut_val *tree, *result = NULL;
+        const char *error = NULL;
+        char *text;
+        int r;
+
+        assert_int_equal(json_parse(&arena, bytes_from_string(cases[i].object), &object, &report),
+                         0);
+        assert_int_equal(json_parse(&arena, bytes_from_string(cases[i].patch), &patch, &report), 0);
+        tree = yyjson_val_mut_copy(doc, yyjson_doc_get_root(object));
+        if (sort == JSON)
+            r = patch_json(doc, tree, yyjson_doc_get_root(patch), &arena, &result, &error);
+        else if (sort == MERGE)
+            r = patch_merge(doc, tree, yyjson_doc_get_root(patch), &arena, &result);
+        else
+            r = patch_strategic(&sample_type, doc, tree, yyjson_doc_get_root(patch), &arena,
+                                &result, &error);
+        if (r != cases[i].r)
+            print_error("%s + %s: %s\n", cases[i].object, cases[i].patch, error ? error : "");
+        assert_int_equal(r, cases[i].r);
+        if (r) {
+            if (cases[i].out)
+                assert_string_equal(error, cases[i].out);
+        } else {
+            text = yyjson_mut_val_write(result, 0, NULL);
+            assert_string_equal(text, cases[i].out);
+            free(text);
+        }
+        yyjson_mut_doc_free(doc);
+    }
+}
+
+static void json_patches_do_as_rfc_6902_says(void **state)
+{
+    static const PatchCase cases[] = {
+        {"{\"a\":1}", "[]", 0, "{\"a\":1}"},
+        {"{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/b\",\"value\":{\"c\":[]}}]", 0,
+         "{\"a\":1,\"b\":{\"c\":[]}}"},
+        {"{\"a\":[1,2]}",
+         "[{\"op\":\"add\",\"path\":\"/a/1\",\"value\":9},{\"op\":\"add\",\"path\":\"/a/"
+         "-\",\"value\":8}]",
+         0, "{\"a\":[1,9,2,8]}"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"remove\",\"path\":\"/a/-1\"}]", 0, "{\"a\":[1]}"},
+        {"{\"a\":1,\"b\":2}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":null}]", 0,
+         "{\"a\":null,\"b\":2}"},
+        {"{\"a/b\":1,\"m~n\":2}",
+         "[{\"op\":\"remove\",\"path\":\"/a~1b\"},{\"op\":\"replace\",\"path\":\"/"
+         "m~0n\",\"value\":3}]",
+         0, "{\"m~n\":3}"},
+        {"{\"a\":{\"b\":1}}", "[{\"op\":\"move\",\"from\":\"/a/b\",\"path\":\"/c\"}]", 0,
+         "{\"a\":{},\"c\":1}"},
+        {"{\"a\":{\"b\":1}}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/c\"}]", 0,
+         "{\"a\":{\"b\":1,\"c\":{\"b\":1}}}"},
+        {"{\"a\":{\"x\":1,\"y\":2}}",
+         "[{\"op\":\"test\",\"path\":\"/a\",\"value\":{\"y\":2,\"x\":1}}]", 0,
+         "{\"a\":{\"x\":1,\"y\":2}}"},
+        {"{}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":null}]", 0, "{}"},
+        {"{}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"z\":1}}]", 0, "{\"z\":1}"},
+        {"{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]", PATCH_E_CONFLICT,
+         "testing value /a failed: test failed"},
+        {"{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/x\"}]", PATCH_E_CONFLICT,
+         "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value"},
+        {"{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/x/y\",\"value\":1}]", PATCH_E_CONFLICT,
+         "add operation does not apply: doc is missing path: \"/x/y\": missing value"},
+        {"{\"a\":[]}", "[{\"op\":\"replace\",\"path\":\"/a/0\",\"value\":1}]", PATCH_E_CONFLICT,
+         "replace operation does not apply: doc is missing key: /a/0: missing value"},
+        {"{\"a\":[]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":1}]", PATCH_E_CONFLICT,
+         "error in add for path: '/a/2': Unable to access invalid index: 2: invalid index "
+         "referenced"},
+        {"{\"a\":[]}", "[{\"op\":\"add\",\"path\":\"/a/x\",\"value\":1}]", PATCH_E_CONFLICT,
+         "error in add for path: '/a/x': value was not a proper array index: 'x': strconv.Atoi: "
+         "parsing \"x\": invalid syntax"},
+        {"{}", "[{\"op\":\"jump\",\"path\":\"/a\"}]", PATCH_E_CONFLICT, "Unexpected kind: jump"},
+        {"{}", "[{\"path\":\"/a\"}]", PATCH_E_CONFLICT, "Unexpected kind: unknown"},
+        {"{}", "[{\"op\":\"remove\"}]", PATCH_E_CONFLICT,
+         "remove operation failed to decode path: missing value"},
+        {"{}", "{}", PATCH_E_MALFORMED,
+         "json: cannot unmarshal object into Go value of type jsonpatch.Patch"},
+        {"{}", "[3]", PATCH_E_MALFORMED,
+         "json: cannot unmarshal number into Go value of type jsonpatch.Operation"},
+    };
+
+    run(JSON, cases, ARRAY_LEN(cases));
+}
+
+static void copies_cannot_grow_without_end(void **state)
+{
+    static const char op[] = "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/-\"},";
+    _strbuf_ StrBuf wide = STRBUF_INIT, deep = STRBUF_INIT, many = STRBUF_INIT;
+    PatchCase cases[3];
+
+    strbuf_add_char(&wide, '[');
+    strbuf_add_char(&deep, '[');
+    strbuf_add_char(&many, '[');
+    for (int i = 0; i < 10001; i++)
+        strbuf_add_string(&many, i ? ",{}" : "{}");
+    for (int i = 0; i < 40; i++) {
+        strbuf_add_string(&wide,
+                          i % 2 ? "{\"op\":\"copy\",\"from\":\"/a/0\",\"path\":\"/a/-\"}," : op);
+        strbuf_add_string(&deep, "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/0\"},");
+    }
+    strbuf_truncate(&wide, wide.n - 1);
+    strbuf_truncate(&deep, deep.n - 1);
+    strbuf_add_char(&wide, ']');
+    strbuf_add_char(&deep, ']');
+    strbuf_add_char(&many, ']');
+    cases[0] = (PatchCase){"{\"a\":[[1]]}", wide.p, PATCH_E_CONFLICT, NULL};
+    cases[1] = (PatchCase){"{\"a\":[]}", deep.p, PATCH_E_CONFLICT, NULL};
+    cases[2] = (PatchCase){"{}", many.p, PATCH_E_TOO_LARGE,
+                           "The allowed maximum operations in a JSON patch is 10000, got 10001"};
+    run(JSON, cases, 3);
+}
+
+static void merge_patches_do_as_rfc_7386_says(void **state)
+{
+    static const PatchCase cases[] = {
+        {"{\"a\":\"b\"}", "{\"a\":\"c\"}", 0, "{\"a\":\"c\"}"},
+        {"{\"a\":\"b\"}", "{\"b\":\"c\"}", 0, "{\"a\":\"b\",\"b\":\"c\"}"},
+        {"{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", 0, "{\"b\":\"c\"}"},
+        {"{\"a\":[\"b\"]}", "{\"a\":\"c\"}", 0, "{\"a\":\"c\"}"},
+        {"{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}", 0, "{\"a\":{\"b\":\"d\"}}"},
+        {"{\"a\":\"foo\"}", "{\"a\":{\"b\":1,\"c\":null}}", 0, "{\"a\":{\"b\":1}}"},
+        {"{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", 0, "{\"a\":{\"bb\":{}}}"},
+        {"{\"e\":null}", "{\"a\":[1,null,{\"x\":null}]}", 0, "{\"e\":null,\"a\":[1,null,{}]}"},
+        {"{\"a\":1}", "[1]", PATCH_E_MALFORMED, NULL},
+        {"{\"a\":1}", "null", PATCH_E_MALFORMED, NULL},
+    };
+
+    run(MERGE, cases, ARRAY_LEN(cases));
+}
+
+#define CONTAINERS(list) "{\"spec\":{\"containers\":" list "}}"
+
+static void strategic_patches_merge_lists_by_their_key(void **state)
+{
+    static const PatchCase cases[] = {
+        {"{\"spec\":{\"replicas\":1,\"paused\":true}}",
+         "{\"spec\":{\"replicas\":3,\"paused\":null}}", 0, "{\"spec\":{\"replicas\":3}}"},
+        {"{}", "{\"metadata\":{\"labels\":{\"a\":\"1\",\"b\":null}}}", 0,
+         "{\"metadata\":{\"labels\":{\"a\":\"1\"}}}"},
+        {CONTAINERS("[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"2\"}]"),
+         CONTAINERS("[{\"name\":\"b\",\"image\":\"3\"}]"), 0,
+         CONTAINERS("[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"3\"}]")},
+        {CONTAINERS("[{\"name\":\"a\"}]"), CONTAINERS("[{\"name\":\"b\",\"image\":null}]"), 0,
+         CONTAINERS("[{\"name\":\"b\"},{\"name\":\"a\"}]")},
+        {CONTAINERS("[{\"name\":\"a\"},{\"name\":\"b\"}]"),
+         CONTAINERS("[{\"name\":\"a\",\"$patch\":\"delete\"}]"), 0,
+         CONTAINERS("[{\"name\":\"b\"}]")},
+        {CONTAINERS("[{\"name\":\"a\"},{\"name\":\"b\"}]"),
+         CONTAINERS("[{\"name\":\"c\"},{\"$patch\":\"replace\"}]"), 0,
+         CONTAINERS("[{\"name\":\"c\"}]")},
+        {CONTAINERS("[{\"name\":\"a\",\"args\":[\"x\",\"y\"]}]"),
+         CONTAINERS("[{\"name\":\"a\",\"args\":[\"z\"]}]"), 0,
+         CONTAINERS("[{\"name\":\"a\",\"args\":[\"z\"]}]")},
+        {CONTAINERS("[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"}]"),
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"c\"},{\"name\":\"a\"}],\"containers\":[{\"name\":\"c\","
+         "\"image\":\"i\"}]}}",
+         0, CONTAINERS("[{\"name\":\"b\"},{\"name\":\"c\",\"image\":\"i\"},{\"name\":\"a\"}]")},
+        {CONTAINERS("[{\"name\":\"a\"},{\"name\":\"b\"}]"),
+         "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"b\"},{\"name\":\"a\"}]}}", 0,
+         CONTAINERS("[{\"name\":\"b\"},{\"name\":\"a\"}]")},
+        {"{\"spec\":{}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"b\"}],\"containers\":[{\"name\":\"b\"}]}}",
+         0, CONTAINERS("[{\"name\":\"b\"}]")},
+        {"{\"metadata\":{\"finalizers\":[\"a\",\"b\"]}}",
+         "{\"metadata\":{\"finalizers\":[\"c\",\"a\"]}}", 0,
+         "{\"metadata\":{\"finalizers\":[\"c\",\"a\",\"b\"]}}"},
+        {"{\"metadata\":{\"finalizers\":[\"a\",\"b\",\"c\"]}}",
+         "{\"metadata\":{\"$deleteFromPrimitiveList/finalizers\":[\"b\",\"x\"],\"$setElementOrder/"
+         "finalizers\":[\"c\",\"a\"]}}",
+         0, "{\"metadata\":{\"finalizers\":[\"c\",\"a\"]}}"},
+        {"{\"spec\":{\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]}}",
+         "{\"spec\":{\"volumes\":[{\"$retainKeys\":[\"name\",\"hostPath\"],\"name\":\"v\","
+         "\"hostPath\":{\"medium\":\"m\"}}]}}",
+         0, "{\"spec\":{\"volumes\":[{\"name\":\"v\",\"hostPath\":{\"medium\":\"m\"}}]}}"},
+        {"{\"spec\":{\"selector\":{\"a\":\"1\"}}}",
+         "{\"spec\":{\"selector\":{\"$patch\":\"replace\",\"b\":\"2\"}}}", 0,
+         "{\"spec\":{\"selector\":{\"b\":\"2\"}}}"},
+        {"{\"spec\":{\"selector\":{\"a\":\"1\"}}}",
+         "{\"spec\":{\"selector\":{\"$patch\":\"delete\"}}}", 0, "{\"spec\":{\"selector\":{}}}"},
+        {CONTAINERS("[{\"name\":\"a\",\"ports\":[{\"port\":80,\"name\":\"x\"}]}]"),
+         CONTAINERS(
+             "[{\"name\":\"a\",\"ports\":[{\"port\":80,\"protocol\":\"UDP\"},{\"port\":81}]}]"),
+         0,
+         CONTAINERS("[{\"name\":\"a\",\"ports\":[{\"port\":80,\"name\":\"x\",\"protocol\":\"UDP\"},"
+                    "{\"port\":81}]}]")},
+        {CONTAINERS("[{\"name\":\"a\"}]"), CONTAINERS("[{\"image\":\"x\"}]"), PATCH_E_MALFORMED,
+         "map: map[image:x] does not contain declared merge key: name"},
+        {CONTAINERS("[{\"name\":\"a\"}]"), CONTAINERS("[{\"name\":\"a\",\"$patch\":\"foo\"}]"),
+         PATCH_E_MALFORMED, "unknown patch type: foo in map: map[$patch:foo name:a]"},
+        {CONTAINERS("[{\"name\":\"a\"}]"), CONTAINERS("[[1]]"), PATCH_E_CONFLICT,
+         "lists of lists are not supported"},
+        {CONTAINERS("[{\"name\":\"a\"}]"),
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"x\"}],\"containers\":[{\"name\":\"b\"}]}}",
+         PATCH_E_MALFORMED,
+         "The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder "
+         "list:\n[map[name:x]]\n"},
+        {"{\"spec\":{}}", "{\"spec\":{\"$retainKeys\":[\"a\"],\"b\":1}}", PATCH_E_MALFORMED,
+         "invalid patch format of retainKeys"},
+        {"{}", "[]", PATCH_E_MALFORMED, "invalid JSON document"},
+    };
+
+    run(STRATEGIC, cases, ARRAY_LEN(cases));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_patches_do_as_rfc_6902_says),
+        cmocka_unit_test(copies_cannot_grow_without_end),
+        cmocka_unit_test(merge_patches_do_as_rfc_7386_says),
+        cmocka_unit_test(strategic_patches_merge_lists_by_their_key),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
