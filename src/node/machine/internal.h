@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine's own state, shared by its transitions (machine.c, probe.c) and its status
- * (status.c). */
+/* The machine's own state, shared by its transitions and its status (status.c). */
 #ifndef NODE_MACHINE_INTERNAL_H
 #define NODE_MACHINE_INTERNAL_H
 
@@ -105,12 +104,41 @@ static inline bool container_alive(const MachineContainer *c)
            c->stage == CONTAINER_STOPPING;
 }
 
+/* machine.c */
 void machine_event(MachineContainer *c, const char *type, const char *reason, const char *format,
                    ...) _printf_(4, 5);
-/* Begins to end one; a shorter grace than before counts. message: its Killing event; */
-void container_stop(MachineContainer *c, int64_t grace_ns, const char *message);
-void machine_advance(Machine *m);
+void machine_changed(Machine *m); /* the status may be another one now */
+/* "web-0_default(uid)", as kubelet's texts have it; the caller's. */
+char *machine_pod_text(const Machine *m);
+void machine_set_text(char **at, const char *text); /* a copy in place of what is there */
+void instance_clear(Instance *i);
+void instance_set(Instance *i, const char *id, const MachineEnd *end);
+void container_waits(MachineContainer *c, const char *reason, const char *message);
 bool container_should_restart(const MachineContainer *c, int exit_code);
+int64_t machine_grace(const Machine *m); /* how long a container may take to end */
+
+/* start.c */
+/* Does the spec name another image than the newest start was made from? */
+bool container_is_outdated(const MachineContainer *c);
+void container_start(MachineContainer *c);
+/* Starts it again now, or says CrashLoopBackOff and waits. */
+void container_restart(MachineContainer *c);
+void container_backoff_next(MachineContainer *c, int64_t since, int64_t now);
+bool container_waits_for_image(const MachineContainer *c);
+void container_on_retry(Timer *timer);
+
+/* stop.c */
+/* Starts to end a container; a shorter grace period than the current one takes effect. message: of its Killing event. */
+void container_stop(MachineContainer *c, int64_t grace_ns, const char *message);
+void container_replace(MachineContainer *c); /* for another image */
+void container_on_stop_timer(Timer *timer);
+void machine_stop(Machine *m);
+void machine_stop_next(Machine *m); /* while STOPPING */
+void machine_on_deadline(Timer *timer);
+void machine_deadline_arm(Machine *m); /* may be set, or come nearer, while the pod runs */
+
+/* advance.c */
+void machine_advance(Machine *m);
 
 /* probe.c */
 void probes_start(MachineContainer *c, bool adopted);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a pod does next. machine_advance() is the only place that decides it, and may be called at any
+ * time: it looks at the state of all containers and does the one thing that follows.
+ */
+#include "base/observe/turn.h"
+#include "node/machine/internal.h"
+
+/* A new image is tried at once, whatever back-off the one before has earned. */
+static bool may_start(const MachineContainer *c)
+{
+    return c->stage == CONTAINER_WAITING && (!c->retry.active || container_is_outdated(c));
+}
+
+static void container_start_anew(MachineContainer *c)
+{
+    if (container_is_outdated(c))
+        c->backoff_ns = 0;
+    container_start(c);
+}
+
+/* An init container's turn. True: it is through, the next one may come. */
+static bool advance_init(MachineContainer *c)
+{
+    Machine *m = c->machine;
+
+    if (may_start(c)) {
+        container_start_anew(c);
+        return false;
+    }
+    if (c->kind == CONTAINER_SIDECAR) {
+        if (c->stage == CONTAINER_RUNNING && container_is_outdated(c))
+            container_replace(c);
+        return c->started || m->initialized;
+    }
+    if (c->stage != CONTAINER_EXITED)
+        return false;
+    if (c->now.exit_code == 0)
+        return true;
+    if (container_should_restart(c, c->now.exit_code)) {
+        container_restart(c);
+    } else {
+        m->finished = true;
+        machine_stop(m);
+    }
+    return false;
+}
+
+static void advance_ended(MachineContainer *c)
+{
+    if (c->stage == CONTAINER_EXITED && container_should_restart(c, c->now.exit_code))
+        container_restart(c);
+    else if (may_start(c) && (c->kind != CONTAINER_EPHEMERAL || !c->ever))
+        container_start_anew(c);
+    else if (c->stage == CONTAINER_RUNNING && container_is_outdated(c))
+        container_replace(c);
+}
+
+static bool regular_done(const Machine *m)
+{
+    for (size_t i = m->n_init; i < m->n_init + m->n_regular; i++) {
+        const MachineContainer *c = m->v[i];
+
+        if (c->stage != CONTAINER_EXITED || container_should_restart(c, c->now.exit_code))
+            return false;
+    }
+    return true;
+}
+
+static void advance(Machine *m)
+{
+    if (!m->running)
+        return;
+    if (m->stage == MACHINE_STOPPING) {
+        machine_stop_next(m);
+        return;
+    }
+    if (m->stage != MACHINE_ACTIVE)
+        return;
+    for (size_t i = m->n_init + m->n_regular; i < m->n; i++)
+        advance_ended(m->v[i]); /* who debugs need not wait for the init containers */
+    for (size_t i = 0; i < m->n_init && m->stage == MACHINE_ACTIVE; i++) {
+        MachineContainer *c = m->v[i];
+
+        if (c->kind == CONTAINER_SIDECAR && c->stage == CONTAINER_EXITED) {
+            container_restart(c);
+            if (!m->initialized)
+                return;
+        }
+        if (!m->initialized && !advance_init(c))
+            return;
+        if (m->initialized && c->kind == CONTAINER_SIDECAR)
+            advance_ended(c);
+    }
+    if (m->stage != MACHINE_ACTIVE)
+        return;
+    if (!m->initialized) {
+        m->initialized = true;
+        machine_changed(m);
+    }
+    for (size_t i = m->n_init; i < m->n_init + m->n_regular && m->stage == MACHINE_ACTIVE; i++)
+        advance_ended(m->v[i]);
+    if (m->stage == MACHINE_ACTIVE && regular_done(m)) {
+        m->finished = true;
+        machine_stop(m);
+    }
+}
+
+void machine_advance(Machine *m)
+{
+    const ObjectMeta *meta = object_meta(m->pod);
+    TurnWork work;
+
+    turn_work_begin(&work, "sync of pod", str_or(meta->namespace, ""), meta->name);
+    advance(m);
+    turn_work_end(&work);
+}
