@@ -54,7 +54,7 @@ char *arena_strdup(Arena *arena, const char *s); /* NULL gives NULL */
 char *arena_strndup(Arena *arena, const char *s, size_t n);
 Bytes arena_bytes(Arena *arena, Bytes b);
 char *arena_printf(Arena *arena, const char *format, ...) _printf_(2, 3);
-char *arena_vprintf(Arena *arena, const char *format, va_list args);
+char *arena_vprintf(Arena *arena, const char *format, va_list args) _printf_(2, 0);
 void arena_link(Arena *arena, void (*release)(void *), void *thing);
 
 /* A pointer to a copy of a scalar, for optional fields: spec->replicas = arena_int32(arena, 3). */

@@ -205,8 +205,8 @@ static void put_head(Line *line, LogLevel level, const char *area)
     }
 }
 
-static void write_line(LogLevel level, const char *area, const LogField *fields, size_t n,
-                       const char *format, va_list args)
+static void _printf_(5, 0) write_line(LogLevel level, const char *area, const LogField *fields,
+                                      size_t n, const char *format, va_list args)
 {
     bool json = log_format == LOG_FORMAT_JSON;
     char message[2048];

@@ -233,7 +233,6 @@ static void rows_are_kubernetes_own(void **state)
 static bool defaults_hold(yyjson_val *one)
 {
     _arena_ Arena arena = ARENA_INIT;
-    _strbuf_ StrBuf json = STRBUF_INIT;
     const Kind *kind = kind_of(one);
     yyjson_mut_doc *found = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *tree, *stored = yyjson_val_mut_copy(found, yyjson_obj_get(one, "stored"));

@@ -84,7 +84,8 @@ static void ranges_overlap_where_one_holds_the_other(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         Cidr4 a, b;
 
-        assert_int_equal(cidr4_parse(cases[i].a, &a) || cidr4_parse(cases[i].b, &b), 0);
+        assert_int_equal(cidr4_parse(cases[i].a, &a), 0);
+        assert_int_equal(cidr4_parse(cases[i].b, &b), 0);
         assert_int_equal(cidr4_overlap(a, b), cases[i].overlap);
         assert_int_equal(cidr4_overlap(b, a), cases[i].overlap);
     }

@@ -270,7 +270,7 @@ static ino_t inode_of(const char *name)
 /* With a descriptor on what is there before, so that its inode cannot come back. */
 static bool is_replaced_by(Counter *counter, size_t n, uint64_t expected)
 {
-    _close_fd_ int before = open(at("visits"), O_PATH | O_CLOEXEC);
+    _close_fd_ _unused_ int before = open(at("visits"), O_PATH | O_CLOEXEC);
     ino_t inode = inode_of("visits");
 
     assert_int_equal(add(counter, n), expected);
