@@ -53,7 +53,7 @@ uint64_t hash_bytes(const void *p, size_t n)
 void strmap_deinit(StrMap *map)
 {
     STRMAP_EACH(map, slot)
-    free(slot->key);
+        free(slot->key);
     free(map->slots);
     *map = STRMAP_INIT;
 }
@@ -74,8 +74,7 @@ static void grow(StrMap *map)
 
     bigger.slots = mem_new(bigger.cap * sizeof(*bigger.slots));
     bigger.n = map->n;
-    STRMAP_EACH(map, slot)
-    {
+    STRMAP_EACH(map, slot) {
         size_t mask = bigger.cap - 1, i = slot->hash & mask;
 
         while (bigger.slots[i].key)

@@ -443,8 +443,7 @@ Control *control_stop(Control *control)
         client_watch_stop(control->options.client, control->watches.v[i]->watch);
         control->watches.v[i]->watch = NULL;
     }
-    LIST_EACH_SAFE(&control->writes, node)
-    {
+    LIST_EACH_SAFE(&control->writes, node) {
         CONTAINER_OF(node, Write, node)->reconcile = NULL;
         list_remove(node);
     }
@@ -452,7 +451,7 @@ Control *control_stop(Control *control)
         Controller *controller = &control->controllers[i];
 
         LIST_EACH_SAFE(&controller->reconciles, node)
-        reconcile_free(CONTAINER_OF(node, Reconcile, node));
+            reconcile_free(CONTAINER_OF(node, Reconcile, node));
         if (controller->ops->stop)
             controller->ops->stop(controller);
         controller->queue = workqueue_free(controller->queue);
@@ -474,8 +473,7 @@ const char *control_trouble(Control *control, int64_t patience_ns)
     int64_t now = clock_mono_ns(control->options.clock);
 
     for (size_t i = 0; i < control->n_controllers; i++) {
-        LIST_EACH(&control->controllers[i].reconciles, node)
-        {
+        LIST_EACH(&control->controllers[i].reconciles, node) {
             if (now - CONTAINER_OF(node, Reconcile, node)->began_ns > patience_ns)
                 return "a reconcile has not ended for a long time";
         }

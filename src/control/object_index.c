@@ -127,9 +127,9 @@ ObjectIndex *object_index_free(ObjectIndex *index)
     if (!index)
         return NULL;
     STRMAP_EACH(&index->entries, slot)
-    entry_free(slot->value);
+        entry_free(slot->value);
     STRMAP_EACH(&index->buckets, slot)
-    bucket_free(slot->value);
+        bucket_free(slot->value);
     strmap_deinit(&index->entries);
     strmap_deinit(&index->buckets);
     free(index);

@@ -257,7 +257,7 @@ WorkQueue *workqueue_free(WorkQueue *queue)
     metrics_collector_remove(&queue->collector);
     timer_stop(queue->clock, &queue->timer);
     STRMAP_EACH(&queue->items, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&queue->items);
     free(queue);
     return NULL;
@@ -343,8 +343,7 @@ static void collect(void *data)
     WorkQueue *queue = data;
     int64_t now = clock_mono_ns(queue->clock), sum = 0, longest = 0;
 
-    STRMAP_EACH(&queue->items, slot)
-    {
+    STRMAP_EACH(&queue->items, slot) {
         const Item *item = slot->value;
 
         if (!item->busy)

@@ -313,8 +313,7 @@ static void tcp_make_room(DnsServer *server, uint32_t address)
     TcpClient *oldest = NULL;
     size_t n = 0;
 
-    LIST_EACH(&server->clients, node)
-    {
+    LIST_EACH(&server->clients, node) {
         TcpClient *client = CONTAINER_OF(node, TcpClient, node);
 
         if (client->address != address)
@@ -360,8 +359,8 @@ size_t dns_server_unsent(const DnsServer *server)
     size_t n = 0;
 
     LIST_EACH(&server->clients, node)
-    n += uv_stream_get_write_queue_size(
-        (const uv_stream_t *)&CONTAINER_OF(node, TcpClient, node)->tcp);
+        n += uv_stream_get_write_queue_size(
+            (const uv_stream_t *)&CONTAINER_OF(node, TcpClient, node)->tcp);
     return n;
 }
 
@@ -388,8 +387,7 @@ DnsServer *dns_server_stop(DnsServer *server)
     client_watch_stop(server->client, server->services);
     client_watch_stop(server->client, server->slices);
     forwarder_free(server->forwarder);
-    LIST_EACH_SAFE(&server->clients, node)
-    {
+    LIST_EACH_SAFE(&server->clients, node) {
         TcpClient *client = CONTAINER_OF(node, TcpClient, node);
 
         client->pending = 0; /* the forwarder is gone: nobody calls back */

@@ -267,7 +267,7 @@ static bool is_too_much(const Forwarder *f, uint32_t source)
     size_t n = 0;
 
     LIST_EACH(&f->questions, node)
-    n += CONTAINER_OF(node, Question, node)->source == source;
+        n += CONTAINER_OF(node, Question, node)->source == source;
     return f->n_questions > FORWARD_MAX || n > FORWARD_OF_SOURCE_MAX;
 }
 

@@ -310,8 +310,8 @@ static bool namespace_has_names(const DnsZone *zone, const char *ns)
     size_t n = strlen(ns);
 
     STRMAP_EACH(&zone->services.entries, slot)
-    if (strncmp(slot->key, ns, n) == 0 && slot->key[n] == '/')
-        return true;
+        if (strncmp(slot->key, ns, n) == 0 && slot->key[n] == '/')
+            return true;
     return false;
 }
 
@@ -363,8 +363,7 @@ static bool answer_reverse(Answer *answer, char **labels, size_t n)
     if (n != 4)
         return false;
     address = mem_printf("%s.%s.%s.%s", labels[3], labels[2], labels[1], labels[0]);
-    STRMAP_EACH(&answer->zone->services.entries, slot)
-    {
+    STRMAP_EACH(&answer->zone->services.entries, slot) {
         const ServiceEntry *entry = slot->value;
         const Service *service = entry->service ? OBJECT_AS(Service, entry->service) : NULL;
         _free_ char *target = NULL;

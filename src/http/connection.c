@@ -51,7 +51,8 @@ void conn_close(HttpConnection *conn)
     list_remove(&conn->node);
     places_leave(conn);
     LIST_EACH_SAFE(&conn->requests, node)
-    request_finish(CONTAINER_OF(node, Request, node), !CONTAINER_OF(node, Request, node)->out_done);
+        request_finish(CONTAINER_OF(node, Request, node),
+                       !CONTAINER_OF(node, Request, node)->out_done);
     if (conn->has_poll) {
         uv_poll_stop(&conn->poll);
         close_fdp(&conn->wire.fd);
@@ -94,7 +95,8 @@ static void linger(HttpConnection *conn)
     }
     /* Requests that can hear no more. */
     LIST_EACH_SAFE(&conn->requests, node)
-    request_finish(CONTAINER_OF(node, Request, node), !CONTAINER_OF(node, Request, node)->out_done);
+        request_finish(CONTAINER_OF(node, Request, node),
+                       !CONTAINER_OF(node, Request, node)->out_done);
     conn->paused = false;
     conn->wire.bytes_out = 0;
     conn_deadline(conn, LINGER_NS);
@@ -150,8 +152,7 @@ size_t conn_room(HttpConnection *conn, size_t want)
 /* on_drain may write, which makes the connection dirty again: the next round sends that. */
 static void tell_drained(HttpConnection *conn)
 {
-    LIST_EACH_SAFE(&conn->requests, node)
-    {
+    LIST_EACH_SAFE(&conn->requests, node) {
         Request *request = CONTAINER_OF(node, Request, node);
 
         if (!request->wants_drain || request->pending > 0)
@@ -380,8 +381,7 @@ static bool is_stuck(HttpConnection *conn, int64_t now_ms)
         conn->out_seen_ms = now_ms;
         return false;
     }
-    LIST_EACH(&conn->requests, node)
-    {
+    LIST_EACH(&conn->requests, node) {
         if (!CONTAINER_OF(node, Request, node)->ended)
             return false;
     }
@@ -403,8 +403,7 @@ void conn_tick(HttpConnection *conn, int64_t now_ms)
     }
     if (conn->server->waiting == 0 && conn->server->unsent == 0)
         return;
-    LIST_EACH_SAFE(&conn->requests, node)
-    {
+    LIST_EACH_SAFE(&conn->requests, node) {
         Request *request = CONTAINER_OF(node, Request, node);
 
         if (is_late(request, now_ms))

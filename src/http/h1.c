@@ -478,8 +478,7 @@ static bool pull_request(HttpConnection *conn, Request *request)
 
 static void pull(HttpConnection *conn)
 {
-    LIST_EACH_SAFE(&conn->requests, node)
-    {
+    LIST_EACH_SAFE(&conn->requests, node) {
         Request *request = CONTAINER_OF(node, Request, node);
         bool close = request->close_after;
 

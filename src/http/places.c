@@ -50,8 +50,7 @@ static PeerAddress *address_of(HttpServer *server, const char *text)
 /* The oldest without a request, if there is one. */
 static HttpConnection *oldest_idle(ListNode *list)
 {
-    LIST_EACH(list, node)
-    {
+    LIST_EACH(list, node) {
         HttpConnection *conn = CONTAINER_OF(node, HttpConnection, of_address);
 
         if (conn->n_requests == 0)
@@ -114,8 +113,7 @@ HttpConnection *places_least(HttpServer *server)
         return NULL;
     if (!list_empty(&server->unknown))
         return CONTAINER_OF(server->unknown.next, HttpConnection, of_class);
-    LIST_EACH(&server->known, node)
-    {
+    LIST_EACH(&server->known, node) {
         HttpConnection *conn = CONTAINER_OF(node, HttpConnection, of_class);
 
         if (conn->n_requests == 0)

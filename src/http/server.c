@@ -30,7 +30,7 @@ void server_unref(HttpServer *server)
     if (--server->references > 0)
         return;
     LIST_EACH_SAFE(&server->free_requests, node)
-    free(CONTAINER_OF(node, Request, node));
+        free(CONTAINER_OF(node, Request, node));
     http_server_set_tls(server, NULL);
     places_deinit(server);
     free(server);
@@ -127,7 +127,7 @@ static void listeners_go_on(HttpServer *server)
 {
     if (server->n_connections < server->limits.connections)
         LIST_EACH(&server->listeners, node)
-    listener_pause(CONTAINER_OF(node, Listener, node), false);
+            listener_pause(CONTAINER_OF(node, Listener, node), false);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -136,8 +136,7 @@ static void on_tick(uv_timer_t *timer)
     int64_t now = (int64_t)uv_now(server->loop);
     bool needed = server->waiting > 0 || server->unsent > 0;
 
-    LIST_EACH_SAFE(&server->connections, node)
-    {
+    LIST_EACH_SAFE(&server->connections, node) {
         HttpConnection *conn = CONTAINER_OF(node, HttpConnection, node);
 
         conn_tick(conn, now);

@@ -307,7 +307,7 @@ static int keep_nameless(ImageStore *store, ImageRecord *old, Err *reterr)
     int r;
 
     STRMAP_EACH(&store->records, slot)
-    named = named || strcmp(((ImageRecord *)slot->value)->id, old->id) == 0;
+        named = named || strcmp(((ImageRecord *)slot->value)->id, old->id) == 0;
     if (named) {
         image_record_free(old);
         return 0;

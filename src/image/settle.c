@@ -86,8 +86,7 @@ static int settle_folder(int root, const char *path, const struct stat *st)
 
 int layer_settle(int root, const StrMap *implied, const int *below, size_t n, Err *reterr)
 {
-    STRMAP_EACH(implied, slot)
-    {
+    STRMAP_EACH(implied, slot) {
         struct stat st;
         int r = 0;
 

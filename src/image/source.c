@@ -201,7 +201,7 @@ int source_read_files(const char *file, uint64_t most, StrMap *wanted, StrMap *l
     ReadCall call = {.wanted = wanted, .links = links, .arena = arena};
 
     STRMAP_EACH(wanted, slot)
-    call.missing += !((Bytes *)slot->value)->p;
+        call.missing += !((Bytes *)slot->value)->p;
     if (call.missing == 0)
         return 0;
     return ERR_TRACE(each_entry(file, most, on_small_entry, &call, reterr));

@@ -38,8 +38,7 @@ char *image_tmp_path(ImageStore *store)
 
 static bool is_needed(ImageStore *store, const char *hex, bool layers)
 {
-    STRMAP_EACH(&store->records, slot)
-    {
+    STRMAP_EACH(&store->records, slot) {
         const ImageRecord *record = slot->value;
 
         if (!layers &&
@@ -168,8 +167,7 @@ static Builtin *find_builtin(ImageStore *store, const char *normalized)
 
 static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
 {
-    STRMAP_EACH(&store->records, slot)
-    {
+    STRMAP_EACH(&store->records, slot) {
         ImageRecord *record = slot->value;
 
         if (strcmp(record->id, digest) == 0 || strcmp(record->digest, digest) == 0)
@@ -360,7 +358,7 @@ void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const 
         list_builtin(store, &store->builtins.v[i], arena, &all);
     uv_mutex_lock(&store->lock);
     STRMAP_EACH(&store->records, slot)
-    VEC_PUSH(&all, ((Listed){arena_strdup(arena, slot->key), NULL, 0}));
+        VEC_PUSH(&all, ((Listed){arena_strdup(arena, slot->key), NULL, 0}));
     uv_mutex_unlock(&store->lock);
     if (all.n > 0)
         qsort(all.v, all.n, sizeof(*all.v), compare_listed);
@@ -534,7 +532,7 @@ ImageStore *image_store_close(ImageStore *store)
     if (!store)
         return NULL;
     STRMAP_EACH(&store->records, slot)
-    image_record_free(slot->value);
+        image_record_free(slot->value);
     strmap_deinit(&store->records);
     for (size_t i = 0; i < store->builtins.n; i++) {
         Builtin *builtin = &store->builtins.v[i];

@@ -250,7 +250,7 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
 static void net_free(Net *net)
 {
     STRMAP_EACH(&net->pods, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&net->pods);
     strmap_deinit(&net->addresses);
     free(net->instance);

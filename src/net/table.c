@@ -237,11 +237,11 @@ static void change_claims(Table *table, Entry *entry, const NetServicePort *befo
     StrMap old = elements_of(before), new = elements_of(after);
 
     STRMAP_EACH(&old, slot)
-    if (!strmap_get(&new, slot->key))
-        release(table, entry, slot->key);
+        if (!strmap_get(&new, slot->key))
+            release(table, entry, slot->key);
     STRMAP_EACH(&new, slot)
-    if (!strmap_get(&old, slot->key))
-        claim(table, entry, slot->key);
+        if (!strmap_get(&old, slot->key))
+            claim(table, entry, slot->key);
     strmap_deinit(&old);
     strmap_deinit(&new);
 }
@@ -398,7 +398,7 @@ static void print_pods(Table *table, StrBuf *out)
 {
     if (table->rebuilding) {
         STRMAP_EACH(&table->pods, slot)
-        nft_print_hairpin(&table->names, slot->key, true, out);
+            nft_print_hairpin(&table->names, slot->key, true, out);
         return;
     }
     for (size_t i = 0; i < table->pods_gone.n; i++) {
@@ -419,7 +419,7 @@ static void take_batch(Table *table)
     table->rebuild = false;
     if (table->rebuilding) {
         STRMAP_EACH(&table->entries, slot)
-        VEC_PUSH(&table->batch, (Entry *)slot->value);
+            VEC_PUSH(&table->batch, (Entry *)slot->value);
     } else {
         for (size_t i = 0; i < table->dirty.n; i++)
             VEC_PUSH(&table->batch, table->dirty.v[i]);
@@ -484,8 +484,7 @@ static void on_refused_retry(uv_timer_t *timer)
 {
     Table *table = timer->data;
 
-    STRMAP_EACH(&table->entries, slot)
-    {
+    STRMAP_EACH(&table->entries, slot) {
         Entry *entry = slot->value;
 
         if (!entry->refused)
@@ -688,9 +687,8 @@ static void on_closed(uv_handle_t *handle)
     if (--table->handles)
         return;
     STRMAP_EACH(&table->entries, slot)
-    entry_free(slot->value);
-    STRMAP_EACH(&table->claims, slot)
-    {
+        entry_free(slot->value);
+    STRMAP_EACH(&table->claims, slot) {
         Claim *claim = slot->value;
 
         VEC_DEINIT(&claim->v);

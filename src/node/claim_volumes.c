@@ -57,8 +57,7 @@ static const PersistentVolume *find_volume(NodeAgent *agent, const char *name, O
 
 static bool in_use(NodeAgent *agent, const char *name, const AgentPod *but)
 {
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
         for (size_t i = 0; i < pod->n_volumes; i++)

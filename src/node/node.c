@@ -24,8 +24,7 @@ void agent_shutdown_check(NodeAgent *agent)
 
     if (!agent->shutting_down || !done)
         return;
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
         if (pod->machine && machine_stage(pod->machine) != MACHINE_DONE)
@@ -80,8 +79,7 @@ static void input_changed(NodeAgent *agent, const PodInput *input, const WatchEv
     if (event->type == WATCH_BOOKMARK)
         return;
     meta = object_meta(event->object);
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
         unsigned uses = 0;
 
@@ -108,8 +106,7 @@ static void on_input(void *data, const WatchEvent *event)
 
 void node_image_added(NodeAgent *agent)
 {
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
         if (pod->machine)
@@ -385,7 +382,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     while (agent->forwards.n)
         forward_stream_close(agent->forwards.v[0]);
     STRMAP_EACH(&agent->pods, slot)
-    agent_pod_forget(slot->value);
+        agent_pod_forget(slot->value);
     attempts_cancel(agent);
     timer_stop(agent->options.clock, &agent->volume_retry);
     storage_stop(agent);
@@ -396,16 +393,16 @@ NodeAgent *node_stop(NodeAgent *agent)
         bool busy = agent->busy > 0;
 
         STRMAP_EACH(&agent->pods, slot)
-        busy = busy || ((AgentPod *)slot->value)->refs > 1;
+            busy = busy || ((AgentPod *)slot->value)->refs > 1;
         if (!busy)
             break;
         uv_run(agent->options.loop, UV_RUN_ONCE);
     }
     STRMAP_EACH(&agent->pods, slot)
-    agent_pod_unref(slot->value);
+        agent_pod_unref(slot->value);
     strmap_deinit(&agent->pods);
     STRMAP_EACH(&agent->host_ports, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&agent->host_ports);
     VEC_DEINIT(&agent->logs);
     VEC_DEINIT(&agent->execs);
@@ -437,8 +434,7 @@ void node_shutdown(NodeAgent *agent, void (*done)(void *data), void *data)
     agent->shutting_down = true;
     agent->shutdown_done = done;
     agent->shutdown_data = data;
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
         if (pod->machine)

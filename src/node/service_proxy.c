@@ -364,7 +364,7 @@ static void tell_all(ServiceProxy *proxy)
     VEC(ServiceEntry *) entries = VEC_INIT;
 
     STRMAP_EACH(&proxy->view.entries, slot)
-    VEC_PUSH(&entries, (ServiceEntry *)slot->value);
+        VEC_PUSH(&entries, (ServiceEntry *)slot->value);
     if (entries.n)
         qsort(entries.v, entries.n, sizeof(entries.v[0]), by_age);
     for (size_t i = 0; i < entries.n; i++)
@@ -432,7 +432,7 @@ ServiceProxy *service_proxy_stop(ServiceProxy *proxy)
     client_watch_stop(proxy->client, proxy->services);
     client_watch_stop(proxy->client, proxy->slices);
     STRMAP_EACH(&proxy->view.entries, slot)
-    told_free(((ServiceEntry *)slot->value)->data);
+        told_free(((ServiceEntry *)slot->value)->data);
     service_view_deinit(&proxy->view);
     event_recorder_free(proxy->events);
     free((void *)(uintptr_t)proxy->options.external);

@@ -245,8 +245,7 @@ static void print_summary(NodeAgent *agent, StrBuf *out)
     timefmt_seconds(clock_wall_ns(agent->options.clock) / NS_PER_SEC, s.now);
     yyjson_mut_doc_set_root(s.doc, root);
     add_node(&s, root);
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         const AgentPod *pod = slot->value;
 
         if (pod->machine && machine_stage(pod->machine) == MACHINE_ACTIVE)
@@ -266,8 +265,7 @@ static void print_pods(NodeAgent *agent, StrBuf *out)
 
     strbuf_add_string(out,
                       "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         Bytes json = object_json(((AgentPod *)slot->value)->object);
 
         if (!first)

@@ -367,12 +367,11 @@ Client *server_client(Server *server, const char *user)
 
 void local_clients_free(Server *server)
 {
-    LIST_EACH_SAFE(&server->local_clients, node)
-    {
+    LIST_EACH_SAFE(&server->local_clients, node) {
         LocalClient *local = CONTAINER_OF(node, LocalClient, node);
 
         LIST_EACH_SAFE(&local->watches, inner)
-        client_watch_free(CONTAINER_OF(inner, ClientWatch, node));
+            client_watch_free(CONTAINER_OF(inner, ClientWatch, node));
         list_remove(&local->node);
         user_unref(local->user);
         free(local);

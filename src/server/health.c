@@ -78,8 +78,7 @@ void health_paths(const Server *server, StrBuf *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
         strbuf_printf(out, "%s\"/%s\"", i ? "," : "", roots[i].name);
-        LIST_EACH(&server->health, node)
-        {
+        LIST_EACH(&server->health, node) {
             const HealthPart *part = CONTAINER_OF(node, HealthPart, node);
 
             if (has_part(&roots[i], part))
@@ -142,8 +141,7 @@ static void answer_root(Call *call, const HealthRoot *root)
     bool failed = false, verbose = http_query(call->request, "verbose") != NULL;
 
     http_query_each(call->request, note_excluded, &excluded);
-    LIST_EACH(&call->server->health, node)
-    {
+    LIST_EACH(&call->server->health, node) {
         const HealthPart *part = CONTAINER_OF(node, HealthPart, node);
         const char *why;
 
@@ -173,8 +171,7 @@ static bool answer_part(Call *call, const HealthRoot *root, const char *name)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    LIST_EACH(&call->server->health, node)
-    {
+    LIST_EACH(&call->server->health, node) {
         const HealthPart *part = CONTAINER_OF(node, HealthPart, node);
         const char *why;
 

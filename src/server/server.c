@@ -175,8 +175,7 @@ Server *server_free(Server *server)
     timer_stop(server->clock, &server->bookmark_timer);
     bodies_forget(server);
     /* What the store still has to answer goes on without us: it is acknowledged to nobody. */
-    LIST_EACH_SAFE(&server->writes, node)
-    {
+    LIST_EACH_SAFE(&server->writes, node) {
         CONTAINER_OF(node, Write, node)->server = NULL;
         list_remove(node);
     }

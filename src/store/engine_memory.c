@@ -91,7 +91,7 @@ MemoryState *memory_state_free(MemoryState *state)
     if (!state)
         return NULL;
     STRMAP_EACH(&state->objects, slot)
-    record_free(slot->value);
+        record_free(slot->value);
     strmap_deinit(&state->objects);
     for (size_t i = 0; i < state->log.n; i++)
         record_free(state->log.v[i]);
@@ -107,8 +107,7 @@ static int memory_load(StoreEngine *engine, int (*each)(void *data, const StoreR
 
     *revision = state->revision;
     for (int dictionaries = 1; dictionaries >= 0; dictionaries--) {
-        STRMAP_EACH(&state->objects, slot)
-        {
+        STRMAP_EACH(&state->objects, slot) {
             StoreRecord record = record_view(slot->value);
             int r = ((int64_t)record.id < 0) == dictionaries ? each(data, &record) : 0;
 

@@ -170,7 +170,7 @@ int store_load(Store *store, Err *reterr)
     store->next_revision = store->revision;
     r = store->engine->ops->load_log(store->engine, load_change, &loader, &oldest, reterr);
     STRMAP_EACH(&loader.newest, slot)
-    object_unkeep(slot->value);
+        object_unkeep(slot->value);
     strmap_deinit(&loader.newest);
     if (r < 0)
         return ERR_TRACE(r);

@@ -80,8 +80,7 @@ static bool is_ahead(const StoreSnapshot *snapshot, const char *key)
 
 void snapshot_note(StoreKind *of, const char *key, Object *before)
 {
-    LIST_EACH(&of->snapshots, node)
-    {
+    LIST_EACH(&of->snapshots, node) {
         StoreSnapshot *snapshot = CONTAINER_OF(node, StoreSnapshot, node);
         StoreEntry *entry;
 

@@ -66,7 +66,7 @@ EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random _
 static void forget_budgets(EventRecorder *recorder)
 {
     STRMAP_EACH(&recorder->budgets, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&recorder->budgets);
     recorder->budgets = STRMAP_INIT;
 }
@@ -76,7 +76,7 @@ EventRecorder *event_recorder_free(EventRecorder *recorder)
     if (!recorder)
         return NULL;
     LIST_EACH_SAFE(&recorder->order, node)
-    said_free(CONTAINER_OF(node, Said, node));
+        said_free(CONTAINER_OF(node, Said, node));
     strmap_deinit(&recorder->said);
     forget_budgets(recorder);
     free(recorder->component);

@@ -15,7 +15,7 @@ static void entry_free(ServiceEntry *entry)
 void service_view_deinit(ServiceView *view)
 {
     STRMAP_EACH(&view->entries, slot)
-    entry_free(slot->value);
+        entry_free(slot->value);
     strmap_deinit(&view->entries);
 }
 

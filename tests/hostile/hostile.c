@@ -527,8 +527,7 @@ static void plan_sample(Plan *plan, uint64_t percent)
             if (random_below(&random, choice->seen) == 0)
                 choice->site[m] = i;
     }
-    STRMAP_EACH(&choices, slot)
-    {
+    STRMAP_EACH(&choices, slot) {
         Choice *choice = slot->value;
 
         for (int m = 0; m < _MUTATION_MAX; m++)

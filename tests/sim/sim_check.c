@@ -229,8 +229,7 @@ static void follow_claims(World *world, const SimList *claims, const SimList *se
                 policy_deletes(OBJECT_AS(StatefulSet, sets->v[k])))
                 fate->may_go = true;
     }
-    STRMAP_EACH(&world->claims, slot)
-    {
+    STRMAP_EACH(&world->claims, slot) {
         ClaimFate *fate = slot->value;
 
         if (*fate->uid && !fate->may_go &&
@@ -272,9 +271,9 @@ static void check_claims_unshared(World *world, const SimList *pods)
 static void check_identities(World *world)
 {
     STRMAP_EACH(&world->alive, a)
-    STRMAP_EACH(&world->alive, b)
-    if (a != b && str_equal(a->value, b->value))
-        sim_violation(world, "two pods %s are alive", (const char *)a->value);
+        STRMAP_EACH(&world->alive, b)
+            if (a != b && str_equal(a->value, b->value))
+                sim_violation(world, "two pods %s are alive", (const char *)a->value);
 }
 
 static void check_volumes(World *world, const SimList *claims)

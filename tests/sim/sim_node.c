@@ -52,8 +52,8 @@ static bool is_good(const Pod *pod)
 static bool name_is_taken(World *world, const Pod *pod)
 {
     STRMAP_EACH(&world->alive, slot)
-    if (str_equal(slot->value, pod->metadata.name) && !str_equal(slot->key, pod->metadata.uid))
-        return true;
+        if (str_equal(slot->value, pod->metadata.name) && !str_equal(slot->key, pod->metadata.uid))
+            return true;
     return false;
 }
 
@@ -181,8 +181,7 @@ static bool stop_leftovers(World *world)
     SimList pods = sim_list(world, &arena, &kind_pod);
     const char *found = NULL;
 
-    STRMAP_EACH(&world->alive, slot)
-    {
+    STRMAP_EACH(&world->alive, slot) {
         bool there = false;
 
         for (size_t i = 0; i < pods.n; i++)

@@ -319,10 +319,10 @@ void sim_stop(World *world)
     end(world);
     VEC_DEINIT(&world->swallowed);
     STRMAP_EACH(&world->claims, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&world->claims);
     STRMAP_EACH(&world->alive, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&world->alive);
 }
 

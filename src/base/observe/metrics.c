@@ -355,8 +355,7 @@ void metrics_print(StrBuf *out)
 
     make_ready();
     collect_process();
-    LIST_EACH_SAFE(&registry.collectors, node)
-    {
+    LIST_EACH_SAFE(&registry.collectors, node) {
         MetricCollector *collector = CONTAINER_OF(node, MetricCollector, node);
 
         collector->collect(collector->data);
@@ -368,8 +367,7 @@ void metrics_print(StrBuf *out)
             continue;
         strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->help, info->name,
                       types[info->type]);
-        LIST_EACH_SAFE(&registry.metrics[i].series, node)
-        {
+        LIST_EACH_SAFE(&registry.metrics[i].series, node) {
             const MetricSeries *series = CONTAINER_OF(node, MetricSeries, node);
 
             if (info->type == METRIC_HISTOGRAM)

@@ -250,7 +250,7 @@ static void stop(Controller *controller)
     Daemons *daemons = controller->data;
 
     STRMAP_EACH(&daemons->backoffs, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&daemons->backoffs);
     free(daemons);
 }

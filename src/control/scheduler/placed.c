@@ -152,7 +152,7 @@ Placed *placed_free(Placed *placed)
     if (!placed)
         return NULL;
     STRMAP_EACH(&placed->pods, slot)
-    pod_free(slot->value);
+        pod_free(slot->value);
     strmap_deinit(&placed->pods);
     strmap_deinit(&placed->ports);
     free(placed);

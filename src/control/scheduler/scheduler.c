@@ -191,7 +191,7 @@ static void on_wake(Timer *timer)
     VEC(const char *) keys = VEC_INIT;
 
     STRMAP_EACH(&scheduler->waiting, slot)
-    VEC_PUSH(&keys, slot->key);
+        VEC_PUSH(&keys, slot->key);
     if (keys.n) /* in an order that does not depend on the hash */
         qsort(keys.v, keys.n, sizeof(*keys.v), compare_keys);
     for (size_t i = 0; i < keys.n; i++)
@@ -281,7 +281,7 @@ static void stop(Controller *controller)
     Scheduler *scheduler = controller->data;
 
     STRMAP_EACH(&scheduler->assumed, slot)
-    object_unref(slot->value);
+        object_unref(slot->value);
     strmap_deinit(&scheduler->assumed);
     strmap_deinit(&scheduler->waiting);
     placed_free(scheduler->placed);

@@ -171,10 +171,10 @@ static void stop(Controller *controller)
     Addresses *addresses = controller->data;
 
     STRMAP_EACH(&addresses->takers, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&addresses->takers);
     STRMAP_EACH(&addresses->by_service, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&addresses->by_service);
     free(addresses);
 }

@@ -163,8 +163,7 @@ static void measure(NodeAgent *agent, bool pressed, uint64_t available, uint64_t
     m->reserve = reserve;
     m->pods = arena_new_n(&m->arena, AgentPod *, agent->pods.n + 1);
     m->plans = arena_new_n(&m->arena, StoragePod, agent->pods.n + 1);
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
         if (runs(pod) && (pressed || storage_has_limits(spec_of(pod))))
@@ -187,8 +186,7 @@ static uint64_t reserve_of(const NodeAgent *agent, const struct statvfs *fs)
 static void count_pods(const NodeAgent *agent, bool *ret_any, bool *ret_limits)
 {
     *ret_any = *ret_limits = false;
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         const AgentPod *pod = slot->value;
 
         if (!runs(pod))

@@ -202,8 +202,7 @@ static void pod_check_admission(AgentPod *pod)
     if (machine_stage(pod->machine) != MACHINE_PREPARING ||
         agent_pod_meta(pod)->deletion_timestamp.set)
         return;
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *other = slot->value;
 
         /* What has ended holds nothing any more, nor does what was deleted by force. */

@@ -417,8 +417,7 @@ void hook_run(AgentPod *pod, size_t container, MachineHook which, int64_t limit_
 
 void attempts_cancel(NodeAgent *agent)
 {
-    LIST_EACH_SAFE(&agent->attempts, node)
-    {
+    LIST_EACH_SAFE(&agent->attempts, node) {
         Attempt *a = CONTAINER_OF(node, Attempt, link);
 
         a->over = true;

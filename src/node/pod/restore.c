@@ -227,8 +227,7 @@ void restore_end(NodeAgent *agent)
     StrMap taken = STRMAP_INIT;
     DIR *dir = opendir(root);
 
-    STRMAP_EACH(&agent->pods, slot)
-    {
+    STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
         for (size_t i = 0; i < pod->n_containers; i++)

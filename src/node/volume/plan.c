@@ -158,7 +158,7 @@ static void *token_free(PodToken *token)
 void pod_tokens_clear(StrMap *tokens)
 {
     STRMAP_EACH(tokens, slot)
-    token_free(slot->value);
+        token_free(slot->value);
     strmap_deinit(tokens);
 }
 

@@ -184,7 +184,7 @@ TokenAuth *token_auth_new(const char *file, Err *reterr, int *ret)
 static void drop_users(StrMap *map)
 {
     STRMAP_EACH(map, slot)
-    user_unref(slot->value);
+        user_unref(slot->value);
     strmap_deinit(map);
     *map = STRMAP_INIT;
 }

@@ -341,8 +341,7 @@ static void expire_largest(Server *server)
     Watch *largest = NULL;
     bool outermost;
 
-    LIST_EACH(&server->watches, node)
-    {
+    LIST_EACH(&server->watches, node) {
         Watch *watch = CONTAINER_OF(node, Watch, node);
 
         if (!largest || watch->bytes > largest->bytes)
@@ -429,8 +428,7 @@ static void on_bookmark_timer(Timer *timer)
     Server *server = timer->data;
     uint64_t revision = store_revision(server->store);
 
-    LIST_EACH_SAFE(&server->watches, node)
-    {
+    LIST_EACH_SAFE(&server->watches, node) {
         Watch *watch = CONTAINER_OF(node, Watch, node);
         bool outermost = enter(watch);
 

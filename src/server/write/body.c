@@ -186,16 +186,14 @@ void bodies_init(Server *server)
 
 void bodies_forget(Server *server)
 {
-    LIST_EACH_SAFE(&server->bodies_decoding, node)
-    {
+    LIST_EACH_SAFE(&server->bodies_decoding, node) {
         Decoded *d = CONTAINER_OF(node, Decoded, node);
 
         d->server = NULL;
         forget_call(d);
         list_remove(node);
     }
-    LIST_EACH_SAFE(&server->bodies_waiting, node)
-    {
+    LIST_EACH_SAFE(&server->bodies_waiting, node) {
         Decoded *d = CONTAINER_OF(node, Decoded, node);
         HttpRequest *request = d->request;
 

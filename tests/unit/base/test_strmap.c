@@ -21,8 +21,7 @@ static void compare(const StrMap *map)
         n += model[i] != NULL;
     }
     assert_int_equal(map->n, n);
-    STRMAP_EACH(map, slot)
-    {
+    STRMAP_EACH(map, slot) {
         seen++;
         assert_non_null(slot->value);
     }

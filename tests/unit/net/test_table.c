@@ -67,7 +67,7 @@ static bool apply(Kernel *k)
     bool taken = !k->poison || !strstr(k->script, k->poison);
 
     STRMAP_EACH(&k->elements, slot)
-    strmap_put(&after, slot->key, &after);
+        strmap_put(&after, slot->key, &after);
     for (char *line = k->script; line && taken;
          line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         taken = take_line(&after, line);

@@ -170,7 +170,7 @@ static void note(StrMap *map, char *value, const char *format, ...)
 static void note_map(StrMap *map, const StrMap *what, const char *prefix)
 {
     STRMAP_EACH(what, slot)
-    note(map, mem_strdup(slot->value), "%s/%s", prefix, slot->key);
+        note(map, mem_strdup(slot->value), "%s/%s", prefix, slot->key);
 }
 
 /* How far a pod had come when it was deleted says nothing of the change. */
@@ -213,13 +213,12 @@ static void note_pod(StrMap *map, const Pod *pod)
 
 static void note_instances(StrMap *map, Moments *m)
 {
-    STRMAP_EACH(&m->running, slot)
-    {
+    STRMAP_EACH(&m->running, slot) {
         const MomentPrepared *p = slot->value;
 
         note(map, mem_strdup(p->image), "running/%s", p->key);
         STRMAP_EACH(&p->env, var)
-        note(map, mem_strdup(var->value), "env/%s/%s", p->key, var->key);
+            note(map, mem_strdup(var->value), "env/%s/%s", p->key, var->key);
     }
 }
 
@@ -353,7 +352,7 @@ void moments_start(Moments *m)
 static void map_clear(StrMap *map)
 {
     STRMAP_EACH(map, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(map);
 }
 
@@ -376,7 +375,7 @@ Moments *moments_free(Moments *m)
     }
     VEC_DEINIT(&m->live);
     STRMAP_EACH(&m->tasks, slot)
-    moment_prepared_free(slot->value);
+        moment_prepared_free(slot->value);
     strmap_deinit(&m->tasks);
     strmap_deinit(&m->images);
     strmap_deinit(&m->reasons);

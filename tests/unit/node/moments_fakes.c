@@ -187,7 +187,7 @@ int container_spec_prepare(ContainerSpec *spec, Err *reterr)
 void moment_prepared_free(MomentPrepared *p)
 {
     STRMAP_EACH(&p->env, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(&p->env);
     free(p->key);
     free(p->image);

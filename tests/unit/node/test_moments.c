@@ -538,7 +538,7 @@ static size_t run(const Change *change, size_t moment, uint64_t seed, StrMap *re
 static void map_clear(StrMap *map)
 {
     STRMAP_EACH(map, slot)
-    free(slot->value);
+        free(slot->value);
     strmap_deinit(map);
 }
 
@@ -548,8 +548,7 @@ static bool is_like(const StrMap *is, const StrMap *one, const StrMap *other, co
     const StrMap *from[] = {is, one};
 
     for (size_t f = 0; f < ARRAY_LEN(from); f++) {
-        STRMAP_EACH(from[f], slot)
-        {
+        STRMAP_EACH(from[f], slot) {
             const char *value = strmap_get(is, slot->key);
 
             if (str_equal(value, strmap_get(one, slot->key)) && (value || !f))

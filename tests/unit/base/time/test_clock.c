@@ -267,8 +267,7 @@ static void list_nodes_come_and_go(void **state)
     for (size_t i = 0; i < 3; i++)
         list_append(&head, &nodes[i]);
     assert_true(list_linked(&nodes[1]));
-    LIST_EACH_SAFE(&head, node)
-    {
+    LIST_EACH_SAFE(&head, node) {
         assert_ptr_equal(node, &nodes[n++]);
         list_remove(node);
         list_remove(node);
