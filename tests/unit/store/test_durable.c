@@ -489,13 +489,130 @@ static void a_folder_whose_database_is_lost_is_not_taken_for_new(void **state)
     file_remove_tree(dir);
 }
 
+/* Runs SQL on the database of a folder that no engine has open; returns the first number that it gives. */
+static int64_t query_database(const char *dir, const char *text)
+{
+    _free_ char *path = mem_printf("%s/state.db", dir);
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *db = NULL;
+    int64_t n = 0;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
+    if (sqlite3_step(stmt) == SQLITE_ROW)
+        n = sqlite3_column_int64(stmt, 0);
+    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+    sqlite3_close(db);
+    return n;
+}
+
+static void a_database_of_the_version_before_is_read_and_taken_over(void **state)
+{
+    static const StoreRecord unpacked = {
+        .key = "/registry/configmaps/default/old",
+        .value = BYTES_LITERAL("{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{"
+                               "\"name\":\"old\",\"namespace\":\"default\"},"
+                               "\"data\":{\"datum\":\"1\"}}"),
+        .revision = 5,
+        .id = 5,
+        .created = true,
+    };
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    int64_t version;
+    Store *store;
+    char dir[32];
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_int_equal(engine->ops->commit(engine, &unpacked, 1, &err), 0);
+    engine->ops->close(engine);
+    version = query_database(dir, "PRAGMA user_version");
+    query_database(dir, "PRAGMA user_version = 2");
+    uv_loop_init(&loop);
+    store = open_store(&loop, dir, &err);
+    assert_non_null(store);
+    assert_string_equal(datum_of(store_get(store, config_map_kind(), "default", "old")), "1");
+    close_store(&loop, store);
+    assert_int_equal(query_database(dir, "PRAGMA user_version"), version);
+    file_remove_tree(dir);
+}
+
+static void a_database_of_a_newer_version_is_refused_and_left_alone(void **state)
+{
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    char dir[32];
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    engine->ops->close(engine);
+    query_database(dir, "PRAGMA user_version = 1000");
+    assert_true(engine_sqlite_open(dir, 64, &engine, &err) < 0);
+    assert_non_null(strstr(err.message, "has version 1000; this program reads version"));
+    assert_int_equal(query_database(dir, "PRAGMA user_version"), 1000);
+    file_remove_tree(dir);
+}
+
+static void a_first_start_that_was_cut_off_is_begun_anew(void **state)
+{
+    _free_ char *half_made = NULL;
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    char dir[32];
+
+    make_dir(dir);
+    put_file(dir, "state.db.new/state.db", 0600);
+    put_file(dir, "state.db-wal", 0600); /* of a database that is not there */
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    half_made = mem_printf("%s/state.db.new", dir);
+    assert_false(file_exists(half_made));
+    engine->ops->close(engine);
+    assert_int_equal(query_database(dir, "SELECT count(*) FROM objects"), 0);
+    file_remove_tree(dir);
+}
+
 /* ---- what is kept ---- */
+
+static void write_megabytes(StoreEngine *engine, uint64_t first)
+{
+    _free_ char *value = mem_new(1 << 20);
+    Err err = ERR_INIT;
+
+    for (uint64_t i = first; i < first + 3; i++) {
+        StoreRecord record = {.key = "/registry/configmaps/default/large",
+                              .value = {(const uint8_t *)value, 1 << 20},
+                              .revision = i,
+                              .id = 1,
+                              .created = i == 1};
+
+        assert_int_equal(engine->ops->commit(engine, &record, 1, &err), 0);
+    }
+}
+
+static void there_is_work_for_a_quiet_time_once_after_each_time_of_writing(void **state)
+{
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    char dir[32];
+
+    make_dir(dir);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    assert_false(engine->ops->wants_rest(engine));
+    for (uint64_t i = 0; i < 2; i++) {
+        write_megabytes(engine, 1 + 3 * i);
+        assert_true(engine->ops->wants_rest(engine));
+        engine->ops->rest(engine);
+        assert_false(engine->ops->wants_rest(engine));
+    }
+    engine->ops->close(engine);
+    file_remove_tree(dir);
+}
 
 static void the_log_and_the_wal_stay_bounded(void **state)
 {
     char dir[32], path[64], name[16];
-    sqlite3_stmt *stmt = NULL;
-    sqlite3 *db = NULL;
     Err err = ERR_INIT;
     uv_loop_t loop;
     Store *store;
@@ -515,14 +632,7 @@ static void the_log_and_the_wal_stay_bounded(void **state)
     close_store(&loop, store);
     snprintf(path, sizeof(path), "%s/state.db-wal", dir);
     assert_false(file_exists(path));
-    snprintf(path, sizeof(path), "%s/state.db", dir);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM log", -1, &stmt, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    assert_in_range(sqlite3_column_int(stmt, 0), 64 / 5, 64 + 40);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
+    assert_in_range(query_database(dir, "SELECT count(*) FROM log"), 64 / 5, 64 + 40);
     file_remove_tree(dir);
 }
 
@@ -589,6 +699,10 @@ int main(void)
         cmocka_unit_test(objects_can_be_deleted_on_a_full_disk),
         cmocka_unit_test(the_state_and_keys_are_for_their_owner_alone),
         cmocka_unit_test(a_folder_whose_database_is_lost_is_not_taken_for_new),
+        cmocka_unit_test(a_database_of_the_version_before_is_read_and_taken_over),
+        cmocka_unit_test(a_database_of_a_newer_version_is_refused_and_left_alone),
+        cmocka_unit_test(a_first_start_that_was_cut_off_is_begun_anew),
+        cmocka_unit_test(there_is_work_for_a_quiet_time_once_after_each_time_of_writing),
         cmocka_unit_test(the_log_and_the_wal_stay_bounded),
         cmocka_unit_test(keys_of_unknown_kinds_are_left_alone),
         cmocka_unit_test(a_damaged_object_is_named),

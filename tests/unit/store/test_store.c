@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's promises, each over both engines. */
+#include "base/metrics.h"
 #include "store_fixture.h"
 
 static void a_create_is_seen_when_it_is_durable(Fixture *fixture)
@@ -225,6 +226,49 @@ static void a_callback_may_stop_and_start_watches_and_write(Fixture *fixture)
     store_watch_stop(meddler.late);
 }
 
+typedef struct Latecomer {
+    Fixture *fixture;
+    StoreWatch *watch;
+} Latecomer;
+
+static void on_event_start_another(void *data, const WatchEvent *event)
+{
+    Latecomer *late = data;
+
+    if (!late->watch)
+        assert_int_equal(store_watch(late->fixture->store, config_map_kind(), 0, log_event,
+                                     late->fixture, &late->watch),
+                         0);
+}
+
+static void a_watch_begun_during_an_event_hears_only_of_later_ones(Fixture *fixture)
+{
+    Latecomer late = {.fixture = fixture};
+    StoreWatch *watch = NULL;
+
+    store_watch(fixture->store, config_map_kind(), 0, on_event_start_another, &late, &watch);
+    fixture_create(fixture, "a", "1");
+    fixture_create(fixture, "b", "1");
+    fixture_run(fixture);
+    ASSERT_LOG(fixture, "a 1\n+b 2 1\nb 2\n");
+    store_watch_stop(watch);
+    store_watch_stop(late.watch);
+}
+
+static void a_long_commit_is_counted_once(Fixture *fixture)
+{
+    double commits = metric_single(METRIC_COMMITS)->value;
+    char name[16];
+
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof(name), "m%d", i);
+        fixture_create(fixture, name, "1");
+    }
+    fixture_run(fixture);
+    assert_int_equal(store_size(fixture->store, config_map_kind()), 500);
+    assert_true(metric_single(METRIC_COMMITS)->value == commits + 1);
+}
+
 static void a_failed_commit_takes_back_all_that_depends_on_it(Fixture *fixture)
 {
 #ifdef FAULT_POINTS
@@ -329,6 +373,8 @@ static const struct Case {
     CASE(a_watch_goes_on_over_a_restart),
     CASE(a_watch_from_before_the_window_is_expired),
     CASE(a_callback_may_stop_and_start_watches_and_write),
+    CASE(a_watch_begun_during_an_event_hears_only_of_later_ones),
+    CASE(a_long_commit_is_counted_once),
     CASE(a_failed_commit_takes_back_all_that_depends_on_it),
     CASE(a_failure_in_the_middle_never_loses_an_answer),
     CASE(big_objects_and_many),
