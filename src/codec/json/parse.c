@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text to JSON documents in an arena: yyjson's reader, a limit on depth, and Go's words for what is
  * wrong. */
+#include "base/strbuf.h"
 #include "codec/json/json.h"
 
 /* Freeing is the arena's; growing copies. */
@@ -65,31 +66,86 @@ static bool may_be_deep(yyjson_doc *doc)
     return containers > JSON_DEPTH_MAX;
 }
 
+/* What a position in a text is behind. */
+typedef struct Place {
+    char container; /* the innermost open bracket, 0: none */
+    char before;    /* the last character that is no white space, '"' of a string; 0: none */
+    bool after_key; /* the last token is the key of an object */
+} Place;
+
+/* `from` is the opening quote; returns the closing one, or `end`. */
+static size_t end_of_string(Bytes text, size_t from, size_t end)
+{
+    size_t i = from + 1;
+
+    while (i < end && text.p[i] != '"')
+        i += text.p[i] == '\\' ? 2 : 1;
+    return i < end ? i : end;
+}
+
+static Place find_place(Bytes text, size_t at)
+{
+    _strbuf_ StrBuf open = STRBUF_INIT;
+    Place place = {0};
+
+    for (size_t i = 0; i < at; i++) {
+        char c = (char)text.p[i];
+
+        if (memchr(" \t\r\n", c, 4))
+            continue;
+        place.after_key =
+            c == '"' && place.container == '{' && (place.before == '{' || place.before == ',');
+        if (c == '"')
+            i = end_of_string(text, i, at);
+        else if (c == '{' || c == '[')
+            strbuf_add_char(&open, c);
+        else if ((c == '}' || c == ']') && open.n > 0)
+            strbuf_truncate(&open, open.n - 1);
+        place.before = c;
+        place.container = open.n > 0 ? open.p[open.n - 1] : 0;
+    }
+    return place;
+}
+
+/* What Go's decoder expects there, in its words. */
+static const char *expected_at(const Place *place)
+{
+    if (place->container == '{' && (place->before == '{' || place->before == ','))
+        return "looking for beginning of object key string";
+    if (!place->before || strchr(",[:", place->before))
+        return "looking for beginning of value";
+    if (place->container == '[')
+        return "after array element";
+    if (place->container == '{')
+        return place->after_key ? "after object key" : "after object key:value pair";
+    return "after top-level value";
+}
+
 static const char *syntax_error(Arena *arena, Bytes text, const yyjson_read_err *err)
 {
     size_t at = err->pos;
-    uint8_t c, before = 0;
-    const char *where = "looking for beginning of value";
+    uint8_t c;
+    const char *where;
     char name[8] = {0};
+    Place place;
 
+    /* The reader points at a comma that nothing follows, Go at what it finds instead. */
+    if (at < text.n && strstr(err->msg, "trailing comma"))
+        for (at++; at < text.n && memchr(" \t\r\n", text.p[at], 4);)
+            at++;
     if (at >= text.n || err->code == YYJSON_READ_ERROR_EMPTY_CONTENT)
         return "unexpected end of JSON input";
     if (err->code == YYJSON_READ_ERROR_INVALID_STRING && strstr(err->msg, "UTF-8"))
         return "invalid UTF-8 in string";
-    c = text.p[at];
-    for (size_t i = at; i-- && !before;)
-        if (!memchr(" \t\r\n", text.p[i], 4))
-            before = text.p[i];
-    if (err->code == YYJSON_READ_ERROR_UNEXPECTED_CONTENT)
-        where = "after top-level value";
-    else if (err->code == YYJSON_READ_ERROR_INVALID_STRING)
+    if (err->code == YYJSON_READ_ERROR_INVALID_STRING) {
         where = "in string literal";
-    else if (err->code == YYJSON_READ_ERROR_INVALID_NUMBER)
+    } else if (err->code == YYJSON_READ_ERROR_INVALID_NUMBER) {
         where = "in numeric literal";
-    else if (before == '{')
-        where = "looking for beginning of object key string";
-    else if (before && !strchr(",[:", before))
-        where = c == ':' ? "after array element" : "after object key:value pair";
+    } else {
+        place = find_place(text, at);
+        where = expected_at(&place);
+    }
+    c = text.p[at];
     if (c == '\'' || c == '"')
         snprintf(name, sizeof(name), c == '"' ? "'\"'" : "'\\''");
     else if (c >= 32 && c < 127)

@@ -160,6 +160,38 @@ static void envelopes_are_opened(void **state)
                      PROTOBUF_E_MALFORMED);
 }
 
+static void an_envelope_may_lack_anything_and_have_more(void **state)
+{
+    static const struct {
+        Bytes in;
+        const char *api_version, *kind, *content_type;
+        Bytes raw;
+    } cases[] = {
+        {BYTES_LITERAL("k8s\0"), "", "", "", BYTES_NULL},
+        {BYTES_LITERAL("k8s\0\x0a\x04\x12\x02"
+                       "Ab\x12\x01r"),
+         "", "Ab", "", BYTES_LITERAL("r")},
+        {BYTES_LITERAL("k8s\0\x0a\x04\x0a\x02v1"), "v1", "", "", BYTES_NULL},
+        {BYTES_LITERAL("k8s\0\x22\x04json\x1a\x01x"), "", "", "json", BYTES_NULL},
+        /* numbers in place of texts, and a field of the type that is not known */
+        {BYTES_LITERAL("k8s\0\x08\x01\x10\x01\x20\x01\x0a\x09\x08\x01\x10\x01\x1a\x01x\x12\x00"),
+         "", "", "", BYTES_NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _arena_ Arena arena = ARENA_INIT;
+        ProtobufEnvelope envelope;
+        const char *error = NULL;
+
+        memset(&envelope, 0xff, sizeof(envelope));
+        assert_int_equal(protobuf_envelope(&arena, cases[i].in, &envelope, &error), 0);
+        assert_string_equal(envelope.api_version, cases[i].api_version);
+        assert_string_equal(envelope.kind, cases[i].kind);
+        assert_string_equal(envelope.content_type, cases[i].content_type);
+        assert_true(bytes_equal(envelope.raw, cases[i].raw));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +199,7 @@ int main(void)
         cmocka_unit_test(long_messages_keep_their_lengths),
         cmocka_unit_test(the_wire_is_read),
         cmocka_unit_test(envelopes_are_opened),
+        cmocka_unit_test(an_envelope_may_lack_anything_and_have_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
