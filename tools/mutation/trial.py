@@ -9,7 +9,7 @@ from mutation.tree import TEXT_ONLY, Workplace
 
 FAILED_CASE = re.compile(r"\[  FAILED  \] (?:.*: )?(\w+)$", re.M)
 
-LONG = 5  # seconds of processor time
+LONG, LONG_NEAR = 5, 30  # seconds of processor time, in general and for tests of the mutant's own folder
 
 
 class Trial:
@@ -66,7 +66,7 @@ class Trial:
 
     def _is_worth_it(self, file, name):
         """A long test that only happens to use a file would be most of the cost of a survivor, and kill next to nothing."""
-        return self.thorough or self.reach.tests[name]["cpu"] <= LONG or self._is_near(file, name)
+        return self.thorough or self.reach.tests[name]["cpu"] <= (LONG_NEAR if self._is_near(file, name) else LONG)
 
     def _order(self, file, name):
         return not self._is_near(file, name), self.reach.tests[name]["cpu"]

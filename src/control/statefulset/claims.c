@@ -14,7 +14,7 @@
 
 static bool policy_deletes(const char *policy)
 {
-    return str_equal(policy, "Delete") || PLAN_MUTATED(PLAN_MUTATION_RETAIN_DELETES);
+    return str_equal(policy, "Delete");
 }
 
 static bool deletes_when_scaled(const StatefulSet *set)

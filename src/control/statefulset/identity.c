@@ -38,8 +38,6 @@ int64_t statefulset_partition(const StatefulSet *set)
 {
     const RollingUpdateStatefulSetStrategy *rolling = set->spec.update_strategy.rolling_update;
 
-    if (PLAN_MUTATED(PLAN_MUTATION_IGNORE_PARTITION))
-        return 0;
     return rolling && rolling->partition ? *rolling->partition : 0;
 }
 
@@ -89,8 +87,6 @@ const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t 
 {
     const char *name = set->spec.volume_claim_templates.v[template].metadata.name;
 
-    if (PLAN_MUTATED(PLAN_MUTATION_SHARED_CLAIM))
-        ordinal = 0;
     return arena_printf(arena, "%s-%s-%" PRId64, str_or(name, ""), set->metadata.name, ordinal);
 }
 

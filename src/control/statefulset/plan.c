@@ -20,10 +20,6 @@
 #include "codec/type.h"
 #include "view/pod.h"
 
-#ifdef FAULT_POINTS
-PlanMutation plan_mutation = PLAN_MUTATION_NONE;
-#endif
-
 typedef struct Member {
     int64_t ordinal;
     const Pod *pod; /* NULL: to be created */
@@ -176,8 +172,7 @@ static int compare_ordinals(const void *a, const void *b)
 
 static int compare_ordinals_down(const void *a, const void *b)
 {
-    return PLAN_MUTATED(PLAN_MUTATION_SCALE_DOWN_BOTTOM) ? compare_ordinals(a, b)
-                                                         : compare_ordinals(b, a);
+    return compare_ordinals(b, a);
 }
 
 /* Orphans that match are taken over, pods of ours that match no more are let go. A set that is
@@ -493,7 +488,7 @@ static bool tend_claims(View *view, const Member *member, const char *pod_name, 
 /* A pod that has ended, in whatever way, is deleted; it comes back when it is gone. */
 static Verdict rule_ended_pod_is_replaced(View *view, const Member *member)
 {
-    if (!member->pod || !pod_has_ended(member->pod) || PLAN_MUTATED(PLAN_MUTATION_KEEP_FAILED))
+    if (!member->pod || !pod_has_ended(member->pod))
         return VERDICT_GO_ON;
     if (!pod_is_terminating(member->pod))
         act(view, PLAN_DELETE_POD, member->ordinal, member->pod->metadata.name, member->pod);
@@ -587,16 +582,12 @@ static Verdict rule_stuck_old_pod_is_replaced(View *view, const Member *member)
 
 static Verdict rule_pod_must_be_ready(View *view, const Member *member)
 {
-    if (PLAN_MUTATED(PLAN_MUTATION_NO_ORDER))
-        return VERDICT_GO_ON;
     return pod_is_running_and_ready(member->pod) ? VERDICT_GO_ON
                                                  : wait_for(view, member, "to be ready");
 }
 
 static Verdict rule_pod_must_be_available(View *view, const Member *member)
 {
-    if (PLAN_MUTATED(PLAN_MUTATION_NO_ORDER))
-        return VERDICT_GO_ON;
     return is_available(view, member->pod)
                ? VERDICT_GO_ON
                : wait_for(view, member, "to be available (minReadySeconds)");
@@ -668,7 +659,7 @@ static bool tend_replicas(View *view)
         }
         if (next < view->n_replicas && view->replicas[next].ordinal == ordinal)
             member = view->replicas[next++];
-        if (tend_replica(view, &member) && !PLAN_MUTATED(PLAN_MUTATION_NO_ORDER))
+        if (tend_replica(view, &member))
             return true;
     }
     if (view->creations >= PLAN_CREATIONS_MAX)

@@ -145,23 +145,4 @@ ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *se
  * containers is held back after errors. */
 bool statefulset_pod_is_stuck(const Pod *pod);
 
-/* For the test of the simulator: a rule of the plan to break. 0: none. Only in builds with fault
- * points. */
-typedef enum PlanMutation {
-    PLAN_MUTATION_NONE,
-    PLAN_MUTATION_NO_ORDER,          /* OrderedReady does not wait for the pods below */
-    PLAN_MUTATION_SHARED_CLAIM,      /* claim names lack the ordinal */
-    PLAN_MUTATION_SCALE_DOWN_BOTTOM, /* the lowest condemned pod goes first */
-    PLAN_MUTATION_RETAIN_DELETES,    /* retention Retain is read as Delete */
-    PLAN_MUTATION_KEEP_FAILED,       /* failed pods are not replaced */
-    PLAN_MUTATION_IGNORE_PARTITION,  /* pods below the partition are updated too */
-    _PLAN_MUTATION_MAX,
-} PlanMutation;
-#ifdef FAULT_POINTS
-extern PlanMutation plan_mutation;
-#define PLAN_MUTATED(x) (plan_mutation == (x))
-#else
-#define PLAN_MUTATED(x) false
-#endif
-
 #endif

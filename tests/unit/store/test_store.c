@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's promises, each over both engines. */
-#include "base/metrics.h"
+#include "base/observe/metrics.h"
 #include "store_fixture.h"
 
 static void a_create_is_seen_when_it_is_durable(Fixture *fixture)
