@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutants: how they are drawn, applied, written down, and found again after the file has changed."""
 
+import pathlib
 import random
+import re
 from dataclasses import dataclass
 
 from mutation.operators import changes
@@ -28,6 +30,16 @@ class Mutant:
     @property
     def identity(self):
         return (self.file, self.function, self.operator, self.column, self.before, self.after, self.context)
+
+    @property
+    def likeness(self):
+        """What stays the same where a line is only moved or indented."""
+        return (self.function, self.operator, *(" ".join(text.split()) for text in (self.before, self.after, self.context)))
+
+    @property
+    def indented(self):
+        """The column, counted from the first character of the line that is no space."""
+        return self.column - len(self.context) + len(self.context.lstrip())
 
     def apply(self, text):
         """The file's text with the change; every line keeps its number."""
@@ -76,10 +88,17 @@ def draw(tree, files, seed):
 
 
 def find_again(tree, mutant):
-    """The same change in the file as it is now, or None. The function tells apart lines that are the same."""
-    path = tree / mutant.file
-    if not path.exists():
-        return None
-    same = [other for place in mutants_of(mutant.file, path.read_text()) for other in place
-            if other.identity == mutant.identity]
-    return min(same, key=lambda other: abs(other.line - mutant.line), default=None)
+    """The same change in the tree as it is now, or None. Lines may have moved, been indented in another way, or gone to another
+    file of the folder with their function, which tells apart lines that are the same."""
+    own = tree / mutant.file
+    top = tree / pathlib.PurePath(*pathlib.PurePath(mutant.file).parts[:2])
+    others = sorted(path for path in top.rglob("*.c") if path != own) if top.is_dir() else []
+    for path in [own, *others]:
+        text = path.read_text() if path.exists() else ""
+        if not re.search(rf"\b{mutant.function}\(", text):
+            continue
+        same = [other for place in mutants_of(str(path.relative_to(tree)), text) for other in place
+                if other.likeness == mutant.likeness]
+        if same:
+            return min(same, key=lambda other: (abs(other.indented - mutant.indented), abs(other.line - mutant.line)))
+    return None

@@ -30,29 +30,37 @@ class Trial:
         return compiled
 
     def _run(self, mutant):
+        """The cheap answers come first: most mutants are killed by a short test of their own folder, and only for the others it
+        is worth to ask whether the compiler makes the same of them."""
         text = (self.tree.source / mutant.file).read_text()
-        plain = self.tree.plain_object(mutant.file)
-        mutant.status, mutant.by, mutant.how = "", "", ""
+        line = self.reach.line_with_code(mutant.file, *self._lines(mutant))
+        names = [name for name in self.reach.reaching(mutant.file, line) if self._is_worth_it(mutant.file, name)]
+        names.sort(key=lambda name: self._order(mutant.file, name))
+        near = [name for name in names if self._is_near(mutant.file, name) and self.reach.tests[name]["cpu"] <= LONG]
+        mutant.status, mutant.by, mutant.how, mutant.reached = "survived", "", "", len(names)
         with Workplace(self.tree, mutant.file, mutant.apply(text), "mutant") as place:
+            shown = []
+            if names:
+                if place.compile():
+                    return False
+                shown.append(place.link())
+            if self._try(mutant, near, shown):
+                return True
             if place.compile(TEXT_ONLY, plain=True):
                 return False
-            if place.hash() == plain:
+            if place.hash() == self.tree.plain_object(mutant.file):
                 mutant.status = "equivalent"
-                return True
-            line = self.reach.line_with_code(mutant.file, *self._lines(mutant))
-            names = [name for name in self.reach.reaching(mutant.file, line) if self._is_worth_it(mutant.file, name)]
-            mutant.reached = len(names)
-            mutant.status = "survived"
-            if not names:
-                return True
-            if place.compile():
-                return False
-            shown = [place.link()]
-            for name in sorted(names, key=lambda name: self._order(mutant.file, name)):
-                if self._kills(mutant, name, shown):
-                    mutant.status, mutant.by = "killed", name
-                    break
+            else:
+                self._try(mutant, [name for name in names if name not in near], shown)
         return True
+
+    def _try(self, mutant, names, shown):
+        """Whether one of the tests kills the mutant."""
+        for name in names:
+            if self._kills(mutant, name, shown):
+                mutant.status, mutant.by = "killed", name
+                return True
+        return False
 
     def _lines(self, mutant):
         """The first line of the function, and the line of the change."""

@@ -103,11 +103,22 @@ class Draws(unittest.TestCase):
         self.assertNotEqual(self.drawn(3), self.drawn(4))
         self.assertEqual(random.getstate(), state)
 
+    def test_a_mutant_goes_with_its_function_to_another_file(self):
+        (self.folder / "src/a").mkdir(parents=True)
+        (self.folder / "src/a/x.c").write_text((self.folder / "x.c").read_text())
+        place = next(m for m in draw(self.folder, ["src/a/x.c"], 1) if m.function == "g")
+        (self.folder / "src/a/x.c").write_text("int f(int a)\n{\n    return a > 1;\n}\n")
+        (self.folder / "src/a/y").mkdir()
+        (self.folder / "src/a/y/g.c").write_text("int g(int a)\n{\n    return a > 1;\n}\n")
+        self.assertEqual(find_again(self.folder, place).file, "src/a/y/g.c")
+
     def test_a_mutant_is_found_again_in_its_function_after_lines_have_moved(self):
         place = next(m for m in draw(self.folder, ["x.c"], 1) if m.function == "g")
         self.write("int more;\n\nint f(int a)\n{\n    return a > 1;\n}\nint g(int a)\n{\n    return a > 1;\n}\n")
         self.assertEqual(find_again(self.folder, place).line, place.line + 2)
-        self.write("int g(int a)\n{\n    return a > 2;\n}\n")
+        self.write("int g(int a)\n{\n        return a > 1;\n}\n")
+        self.assertEqual(find_again(self.folder, place).line, 3)
+        self.write("int g(int a)\n{\n    return a > 2;\n}\nint f(int a)\n{\n    return a > 1;\n}\n")
         self.assertIsNone(find_again(self.folder, place))
 
 
