@@ -19,6 +19,7 @@ from mutation.tree import ENVIRONMENT, call
 ROW = re.compile(r"^\S.*?\s(\d+)\s+(0x[0-9a-f]+|0)(?:\s|$)")
 CALL = 5  # bytes of a call instruction
 MOST_SECONDS = 600
+WORTH_KEEPING = 5  # seconds: what an interrupted run should not have to do again
 
 
 class Reach:
@@ -48,15 +49,21 @@ class Reach:
         for number, test in enumerate(stale, 1):
             self.log(f"run of the unmutated tree, {number} of {len(stale)}: {test.name}")
             kept["tests"][test.name] = {"key": wanted[test.name], **self._run(test, tables)}
-        kept["tables"] = tables
+            if kept["tests"][test.name]["cpu"] > WORTH_KEEPING:
+                self._keep(kept, tables)
         if stale:
-            self.kept.write_text(json.dumps(kept))
+            self._keep(kept, tables)
         self.tests = {name: {**entry, "lines": {file: int(mask, 16) for file, mask in entry["lines"].items()}}
                       for name, entry in kept["tests"].items() if name in wanted}
         for table in tables.values():
             for _start, lines in table["blocks"]:
                 for file, mask in lines.items():
                     self.rows[file] = self.rows.get(file, 0) | int(mask, 16)
+
+    def _keep(self, kept, tables):
+        part = self.kept.with_suffix(".part")
+        part.write_text(json.dumps({**kept, "tables": tables}))
+        part.replace(self.kept)
 
     def _run(self, test, tables):
         shutil.rmtree(self.folder, ignore_errors=True)
