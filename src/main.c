@@ -2,6 +2,7 @@
 #include "api/version.h"
 #include "base/fault.h"
 #include "cli/command.h"
+#include "cli/suggest.h"
 #include "daemon/commands.h"
 
 /* clang-format off */
@@ -48,50 +49,6 @@ static const Command *find_command(const char *name)
     return NULL;
 }
 
-/* How many letters to add, leave out, change or swap with a neighbour, to get from one to the other;
- * words of more than 15 letters are far from all. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t rows[16][16], n = strlen(a), m = strlen(b);
-
-    if (n > 15 || m > 15)
-        return SIZE_MAX;
-    for (size_t i = 0; i <= n; i++) {
-        for (size_t j = 0; j <= m; j++) {
-            if (!i || !j) {
-                rows[i][j] = i + j;
-                continue;
-            }
-            rows[i][j] = MIN_OF(rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
-                                MIN_OF(rows[i - 1][j], rows[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                rows[i][j] = MIN_OF(rows[i][j], rows[i - 2][j - 2] + 1);
-        }
-    }
-    return rows[n][m];
-}
-
-/* The word mistyped: two mistakes at most, and fewer than half the letters; or one that it is the
- * beginning of, or that it begins with. */
-static const Command *nearest(const char *word)
-{
-    const Command *best = NULL;
-    size_t best_n = 3;
-
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        const char *name = commands[i].name;
-        size_t n = distance(word, name), length = strlen(word);
-
-        if (length > 2 && (str_starts_with(name, word) || str_starts_with(word, name)))
-            n = 1;
-        if (n < best_n && n * 2 < MAX_OF(length, strlen(name))) {
-            best = &commands[i];
-            best_n = n;
-        }
-    }
-    return best;
-}
-
 static bool kubectl_has(const char *word)
 {
     static const char *const verbs[] = {
@@ -110,15 +67,21 @@ static bool kubectl_has(const char *word)
 
 static int refuse_command(const char *word)
 {
-    const Command *near = nearest(word);
+    Suggestion near = {.word = word};
 
-    if (kubectl_has(word))
-        fprintf(stderr,
-                "stead: there is no command %s; kubectl has it: kubectl %s. Try 'stead help'.\n",
-                word, word);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        suggestion_offer(&near, commands[i].name);
+    if (word[0] == '-')
+        fprintf(stderr, "stead: the command comes before the option %s: stead COMMAND [OPTIONS].",
+                word);
+    else if (kubectl_has(word))
+        fprintf(stderr, "stead: there is no command \"%s\", but kubectl has it: kubectl %s.", word,
+                word);
+    else if (near.best)
+        fprintf(stderr, "stead: there is no command \"%s\"; did you mean \"%s\"?", word, near.best);
     else
-        fprintf(stderr, "stead: there is no command %s%s%s. Try 'stead help'.\n", word,
-                near ? ", did you mean " : "", near ? near->name : "");
+        fprintf(stderr, "stead: there is no command \"%s\".", word);
+    fprintf(stderr, " See 'stead help' for the commands.\n");
     return 2;
 }
 

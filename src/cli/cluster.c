@@ -10,6 +10,7 @@
 #include "base/files/file.h"
 #include "base/time/clock.h"
 #include "base/vec.h"
+#include "cli/resources.h"
 #include "codec/json/json.h"
 
 /* ---- which one ---- */
@@ -114,6 +115,7 @@ void cluster_close(Cluster *cluster)
 {
     if (!cluster->options)
         return;
+    resources_forget(cluster);
     uv_loop_close(&cluster->loop);
     http_tls_free(cluster->tls);
     cluster->options = NULL;
@@ -322,7 +324,6 @@ typedef struct Lines {
     StrBuf kept;
     bool (*on_event)(void *data, const char *type, yyjson_val *object);
     void *data;
-    Cluster *cluster;
     bool refused;
 } Lines;
 
@@ -368,7 +369,7 @@ WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,
                        bool (*on_event)(void *data, const char *type, yyjson_val *object),
                        void *data)
 {
-    Lines lines = {.on_event = on_event, .data = data, .cluster = cluster};
+    Lines lines = {.on_event = on_event, .data = data};
     ClusterStream stream = {.call = *call, .on_data = on_lines, .data = &lines};
 
     cluster_streams(cluster, &stream, 1);
@@ -377,17 +378,6 @@ WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,
 }
 
 /* ---- small things ---- */
-
-void cluster_add_query(StrBuf *path, const char *name, const char *value)
-{
-    strbuf_printf(path, "%c%s=", strchr(strbuf_string(path), '?') ? '&' : '?', name);
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-        if (isalnum(*c) || strchr("-._~", *c))
-            strbuf_add_char(path, (char)*c);
-        else
-            strbuf_printf(path, "%%%02X", *c);
-    }
-}
 
 const char *json_text(yyjson_val *json, const char *pointer)
 {

@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "cli/command.h"
 #include "cli/kubeconfig.h"
+#include "cli/url.h"
 #include "http/http.h"
 
 typedef struct Resources Resources;
@@ -99,8 +100,6 @@ WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,
                        bool (*on_event)(void *data, const char *type, yyjson_val *object),
                        void *data);
 
-/* "?" or "&", name, "=", encoded value. */
-void cluster_add_query(StrBuf *path, const char *name, const char *value);
 /* Of the member at a JSON pointer; "" where it is not there. */
 const char *json_text(yyjson_val *json, const char *pointer);
 int64_t json_number(yyjson_val *json, const char *pointer, int64_t otherwise);

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/ip.h"
 #include "base/strbuf.h"
 #include "codec/type.h"
 
@@ -34,8 +35,7 @@ typedef enum OptionGroup {
     OPTIONS_CONTAINER = 1 << 17, /* -c */
     OPTIONS_TIMEOUT = 1 << 18,
     OPTIONS_IGNORE = 1 << 19, /* --ignore-not-found */
-    OPTIONS_DEMO = 1 << 20,
-    OPTIONS_IMAGE = 1 << 21, /* of `stead image make` */
+    OPTIONS_IMAGE = 1 << 20,  /* of `stead image make` and `import` */
     OPTIONS_LOCAL = OPTIONS_PLACE | OPTIONS_SERVER,
     /* Of every command that talks to the API. */
     OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,
@@ -91,6 +91,15 @@ typedef struct Options {
     Arena arena;
 } Options;
 
+/* An option that gives a range of addresses. */
+typedef struct OptionRange {
+    const char *name; /* "--pod-cidr" */
+    const char *text; /* as it was given, or the default */
+    Cidr4 cidr;
+} OptionRange;
+
+enum { RANGE_PODS, RANGE_SERVICES, RANGE_LOAD_BALANCERS, OPTIONS_RANGES };
+
 typedef struct Command {
     const char *name;
     const char *words; /* "FILE", "" */
@@ -109,6 +118,10 @@ void options_print_help(FILE *out, unsigned groups);
 int options_size(const char *name, const char *text, int64_t least, int64_t *ret, Err *reterr);
 /* The port of --listen, and its address; 0 or err. */
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
+/* The ranges of addresses. The options were parsed without an error, so each range is valid and none overlaps another. */
+void options_ranges(const Options *options, OptionRange ret[static OPTIONS_RANGES]);
+/* The n-th address of a range that is valid, in the arena: the first one of 10.96.0.0/12 is 10.96.0.1. */
+const char *options_address(Arena *arena, const char *range, uint32_t n);
 /* What a running server was started with: a line "--option value" each. */
 void options_print_local(const Options *options, StrBuf *out);
 /* Of those lines, the value of the option; NULL: it has none. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <uv.h>
@@ -54,14 +53,4 @@ bool control_is_alive(const char *run_dir)
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/stead.sock", run_dir);
     return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-}
-
-void control_encode(StrBuf *out, const char *text)
-{
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (isalnum(*c) || strchr("-._~/", *c))
-            strbuf_add_char(out, (char)*c);
-        else
-            strbuf_printf(out, "%%%02X", *c);
-    }
 }

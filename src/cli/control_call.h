@@ -14,7 +14,5 @@
 int control_call(const char *run_dir, const char *method, const char *path, int64_t timeout_ns,
                  StrBuf *ret_body, Err *reterr);
 bool control_is_alive(const char *run_dir);
-/* Appends text with everything but letters, digits and "-._~/" percent-encoded. */
-void control_encode(StrBuf *out, const char *text);
 
 #endif

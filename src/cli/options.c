@@ -3,11 +3,11 @@
 #include <sys/utsname.h>
 
 #include "base/files/file.h"
-#include "base/ip.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "cli/command.h"
+#include "cli/suggest.h"
 #include "codec/quantity.h"
 
 typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_LIST } OptionForm;
@@ -22,8 +22,10 @@ typedef struct OptionRow {
     const char *doc; /* NULL: not shown */
 } OptionRow;
 
-/* Of pods, of services, of load balancers. */
-#define OPTIONS_RANGES 3
+/* Names of links have at most 15 characters, and the instance is a part of them. */
+#define INSTANCE_MAX 6
+/* Which address of the range of services is that of DNS, as in most clusters. */
+#define DNS_ADDRESS 10
 
 #define TEXT(field) FORM_TEXT, offsetof(Options, field)
 #define SWITCH(field) FORM_SWITCH, offsetof(Options, field)
@@ -137,31 +139,21 @@ static const OptionRow *find_letter(unsigned groups, char letter)
     return NULL;
 }
 
-/* The option that was probably meant: the longest common beginning, from "--" and one letter on. */
-static const OptionRow *nearest_row(unsigned groups, const char *text)
-{
-    const OptionRow *best = NULL;
-    size_t best_n = 2;
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        size_t n = 0;
-
-        while (rows[i].name[n] && rows[i].name[n] == text[n])
-            n++;
-        if ((rows[i].groups & groups) && rows[i].doc && n > best_n) {
-            best = &rows[i];
-            best_n = n;
-        }
-    }
-    return best;
-}
-
 static int refuse_option(const Command *command, const char *text)
 {
-    const OptionRow *near = nearest_row(command->options, text);
+    int n = (int)strcspn(text, "=");
+    _free_ char *name = mem_printf("%.*s", n, text);
+    Suggestion near = {.word = name};
 
-    fprintf(stderr, "stead: %s has no option %s%s%s\nTry 'stead help %s'.\n", command->name, text,
-            near ? ", did you mean " : "", near ? near->name : "", command->name);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if ((rows[i].groups & command->options) && rows[i].doc)
+            suggestion_offer(&near, rows[i].name);
+    fprintf(stderr, "stead: '%s' has no option %s", command->name, name);
+    if (near.best)
+        fprintf(stderr, "; did you mean %s?", near.best);
+    else
+        fprintf(stderr, ".");
+    fprintf(stderr, " See 'stead help %s' for its options.\n", command->name);
     return 2;
 }
 
@@ -197,18 +189,6 @@ static const char *absolute(Arena *arena, const char *path)
         at += n + (at[n] == '/');
     }
     return out.n ? arena_strdup(arena, strbuf_string(&out)) : "/";
-}
-
-/* 10.96.0.0/12 -> 10.96.0.10, as in every cluster. */
-static const char *tenth_address(Arena *arena, const char *cidr_text)
-{
-    char *text = arena_alloc(arena, 16);
-    Cidr4 cidr;
-
-    if (cidr4_parse(cidr_text, &cidr))
-        return "10.96.0.10"; /* the range is refused later */
-    ip4_print(cidr.base + 10, text);
-    return text;
 }
 
 /* A short name that differs between run folders, so that two servers never share links or
@@ -259,38 +239,79 @@ int options_size(const char *name, const char *text, int64_t least, int64_t *ret
     return 0;
 }
 
-/* What would otherwise only be found out by the server, in its log. */
+/* ---- ranges of addresses ---- */
+
+static const struct {
+    const char *name, *usual;
+    size_t offset;
+} ranges[OPTIONS_RANGES] = {
+    [RANGE_PODS] = {"--pod-cidr", "10.42.0.0/24", offsetof(Options, pod_cidr)},
+    [RANGE_SERVICES] = {"--service-cidr", "10.96.0.0/12", offsetof(Options, service_cidr)},
+    [RANGE_LOAD_BALANCERS] = {"--lb-cidr", "10.43.0.0/24", offsetof(Options, load_balancer_cidr)},
+};
+
+static const char **range_text(Options *options, size_t i)
+{
+    return (const char **)((char *)options + ranges[i].offset);
+}
+
+void options_ranges(const Options *options, OptionRange ret[static OPTIONS_RANGES])
+{
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        ret[i].name = ranges[i].name;
+        ret[i].text = *range_text((Options *)(uintptr_t)options, i);
+        ASSERT(cidr4_parse(ret[i].text, &ret[i].cidr) == 0);
+    }
+}
+
+const char *options_address(Arena *arena, const char *range, uint32_t n)
+{
+    char *text = arena_alloc(arena, 16);
+    Cidr4 cidr;
+
+    ASSERT(cidr4_parse(range, &cidr) == 0);
+    ip4_print(cidr.base + n, text);
+    return text;
+}
+
+/* The checks are made before a server is started in the background, since its messages would end up in its log. */
+static int check_ranges(Options *o)
+{
+    OptionRange all[OPTIONS_RANGES];
+    Cidr4 cidr;
+
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        if (cidr4_parse(*range_text(o, i), &cidr) == 0)
+            continue;
+        fprintf(stderr, "stead: %s %s: give an IPv4 range such as %s\n", ranges[i].name,
+                *range_text(o, i), ranges[i].usual);
+        return 2;
+    }
+    options_ranges(o, all);
+    for (size_t i = 0; i < OPTIONS_RANGES; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (!cidr4_overlap(all[k].cidr, all[i].cidr))
+                continue;
+            fprintf(stderr, "stead: %s %s and %s %s overlap: give ranges that do not overlap\n",
+                    all[k].name, all[k].text, all[i].name, all[i].text);
+            return 2;
+        }
+    }
+    return 0;
+}
+
 static int check_addresses(const Options *o)
 {
-    const struct {
-        const char *name, *value, *example;
-    } ranges[OPTIONS_RANGES] = {{"--pod-cidr", o->pod_cidr, "10.42.0.0/24"},
-                                {"--service-cidr", o->service_cidr, "10.96.0.0/12"},
-                                {"--lb-cidr", o->load_balancer_cidr, "10.43.0.0/24"}};
+    Cidr4 external[EXTERNAL_RANGES_MAX];
     Err err = ERR_INIT;
     char address[64];
     uint16_t port;
     uint32_t ip;
-    Cidr4 cidr[OPTIONS_RANGES], external[EXTERNAL_RANGES_MAX];
     size_t n;
 
     if (options_listen(o, address, &port, &err) < 0) {
         fprintf(stderr, "stead: %s\n", err.message);
         return 2;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
-        if (cidr4_parse(ranges[i].value, &cidr[i])) {
-            fprintf(stderr, "stead: %s %s: give an IPv4 range such as %s\n", ranges[i].name,
-                    ranges[i].value, ranges[i].example);
-            return 2;
-        }
-        for (size_t k = 0; k < i; k++) {
-            if (!cidr4_overlap(cidr[k], cidr[i]))
-                continue;
-            fprintf(stderr, "stead: %s %s and %s %s overlap: give ranges that do not\n",
-                    ranges[k].name, ranges[k].value, ranges[i].name, ranges[i].value);
-            return 2;
-        }
     }
     if (o->external_ips && cidr4_parse_list(o->external_ips, EXTERNAL_RANGES_MAX, external, &n)) {
         fprintf(stderr,
@@ -302,8 +323,9 @@ static int check_addresses(const Options *o)
         fprintf(stderr, "stead: --dns-ip %s: give an IPv4 address such as 10.96.0.10\n", o->dns_ip);
         return 2;
     }
-    if (strlen(o->instance) > 6) {
-        fprintf(stderr, "stead: --instance %s: give 6 characters at most\n", o->instance);
+    if (strlen(o->instance) > INSTANCE_MAX) {
+        fprintf(stderr, "stead: --instance %s: give a name of at most %d characters\n", o->instance,
+                INSTANCE_MAX);
         return 2;
     }
     return 0;
@@ -336,6 +358,7 @@ static int set_log(const Options *o)
 static int complete(Options *o)
 {
     struct utsname host;
+    int r;
 
     o->data = absolute(&o->arena, o->data ? o->data : "/var/lib/stead");
     o->run = absolute(&o->arena, o->run ? o->run : "/run/stead");
@@ -343,10 +366,8 @@ static int complete(Options *o)
     o->kubeconfig_given = o->kubeconfig;
     o->kubeconfig =
         absolute(&o->arena, o->kubeconfig ? o->kubeconfig : default_kubeconfig(&o->arena));
-    o->pod_cidr = o->pod_cidr ? o->pod_cidr : "10.42.0.0/24";
-    o->service_cidr = o->service_cidr ? o->service_cidr : "10.96.0.0/12";
-    o->load_balancer_cidr = o->load_balancer_cidr ? o->load_balancer_cidr : "10.43.0.0/24";
-    o->dns_ip = o->dns_ip ? o->dns_ip : tenth_address(&o->arena, o->service_cidr);
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        *range_text(o, i) = str_or(*range_text(o, i), ranges[i].usual);
     o->domain = o->domain ? o->domain : "cluster.local";
     o->instance = o->instance ? o->instance : instance_of(&o->arena, o->run);
     o->context_name = str_equal(o->instance, "stead")
@@ -354,9 +375,13 @@ static int complete(Options *o)
                           : arena_printf(&o->arena, "stead-%s", o->instance);
     if (!o->node_name)
         o->node_name = uname(&host) == 0 ? arena_strdup(&o->arena, host.nodename) : "node";
-    if (check_addresses(o))
-        return 2;
-    return set_log(o);
+    r = check_ranges(o);
+    if (r)
+        return r;
+    if (!o->dns_ip)
+        o->dns_ip = options_address(&o->arena, o->service_cidr, DNS_ADDRESS);
+    r = check_addresses(o);
+    return r ? r : set_log(o);
 }
 
 /* The parser's place in argv. */
@@ -380,7 +405,7 @@ static int set_switch(const OptionRow *row, Options *o, const char *value)
         value = on ? NULL : str_equal(value, "none") ? "false" : value;
     }
     if (!on && !str_equal(value, "false")) {
-        fprintf(stderr, "stead: %s=%s: say %s or %s=false\n", row->name, value, row->name,
+        fprintf(stderr, "stead: %s=%s: give %s or %s=false\n", row->name, value, row->name,
                 row->name);
         return 2;
     }

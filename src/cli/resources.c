@@ -162,23 +162,6 @@ const char *resource_label(Arena *arena, const Resource *resource)
     return text;
 }
 
-const char *resource_plural(Arena *arena, const Resource *resource)
-{
-    return *resource->group ? arena_printf(arena, "%s.%s", resource->plural, resource->group)
-                            : resource->plural;
-}
-
-static void add_segment(StrBuf *out, const char *text)
-{
-    strbuf_add_char(out, '/');
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (isalnum(*c) || strchr("-._~:", *c))
-            strbuf_add_char(out, (char)*c);
-        else
-            strbuf_printf(out, "%%%02X", *c);
-    }
-}
-
 void resource_path(StrBuf *out, const Resource *resource, const char *ns, const char *name,
                    const char *sub)
 {
@@ -188,11 +171,11 @@ void resource_path(StrBuf *out, const Resource *resource, const char *ns, const 
         strbuf_printf(out, "/api/%s", resource->version);
     if (resource->namespaced && !str_empty(ns)) {
         strbuf_add_string(out, "/namespaces");
-        add_segment(out, ns);
+        url_add_segment(out, ns);
     }
-    add_segment(out, resource->plural);
+    url_add_segment(out, resource->plural);
     if (name)
-        add_segment(out, name);
+        url_add_segment(out, name);
     if (sub)
         strbuf_printf(out, "/%s", sub);
 }

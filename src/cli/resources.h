@@ -33,8 +33,6 @@ const Resource *resources_by_kind(const Cluster *cluster, const char *api_versio
 const char *resource_api_version(Arena *arena, const Resource *resource);
 /* "statefulset.apps", "pod" */
 const char *resource_label(Arena *arena, const Resource *resource);
-/* "statefulsets.apps", as errors have it */
-const char *resource_plural(Arena *arena, const Resource *resource);
 /* "/apis/apps/v1/namespaces/NS/statefulsets/NAME/SUB"; ns "" : of all; name and sub may be NULL. */
 void resource_path(StrBuf *out, const Resource *resource, const char *ns, const char *name,
                    const char *sub);
@@ -54,6 +52,12 @@ int targets_parse(Cluster *cluster, const char *const *words, size_t n, Targets 
 int target_from_word(Cluster *cluster, const char *word, const char *kind, Target *ret);
 /* GET of the target: 0, or 1 after a message. */
 int target_get(Cluster *cluster, const Target *target, ClusterReply *ret);
+/* Watches the one object that the target names, from this version of it on, and calls on_event with each change until that
+ * returns false. `deadline_ns` is a time of uv_hrtime; 0: the watch never times out. */
+WatchEnd target_watch(Cluster *cluster, const Target *target, yyjson_val *object,
+                      int64_t deadline_ns,
+                      bool (*on_event)(void *data, const char *type, yyjson_val *object),
+                      void *data);
 /* Its pod: the pod itself, or the first one (ready ones before others, then by name) that its
  * selector finds, and of how many it is; 0, or 1 after a message. */
 int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret, size_t *ret_of);

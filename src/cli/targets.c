@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the words of a command line mean: see resources.h. */
 #include "cli/resources.h"
-
-#include <strings.h>
+#include "cli/suggest.h"
 
 static int refuse_kind(const Cluster *cluster, const char *word)
 {
-    const Resource *near = NULL;
+    Suggestion near = {.word = word};
 
-    for (size_t i = 0; !near && i < cluster->resources->list.n; i++)
-        if (strncasecmp(cluster->resources->list.v[i]->plural, word, 3) == 0)
-            near = cluster->resources->list.v[i];
-    fprintf(stderr, "error: the server doesn't have a resource type \"%s\"%s%s%s\n", word,
-            near ? ", did you mean " : "", near ? near->plural : "", near ? "?" : "");
+    for (size_t i = 0; i < cluster->resources->list.n; i++)
+        suggestion_offer(&near, cluster->resources->list.v[i]->plural);
+    fprintf(stderr, "error: the server doesn't have a resource type \"%s\"", word);
+    if (near.best)
+        fprintf(stderr, "; did you mean \"%s\"?", near.best);
+    fprintf(stderr, "\n");
     return 1;
 }
 
@@ -132,7 +132,26 @@ int target_get(Cluster *cluster, const Target *target, ClusterReply *ret)
     return cluster_call(cluster, &(ClusterCall){.path = path.p}, ret);
 }
 
-/* ---- pods of things ---- */
+WatchEnd target_watch(Cluster *cluster, const Target *target, yyjson_val *object,
+                      int64_t deadline_ns,
+                      bool (*on_event)(void *data, const char *type, yyjson_val *object),
+                      void *data)
+{
+    int64_t left = deadline_ns ? deadline_ns - (int64_t)uv_hrtime() : 0;
+    _strbuf_ StrBuf path = STRBUF_INIT;
+
+    if (deadline_ns && left <= 0)
+        return WATCH_TIMED_OUT;
+    resource_path(&path, target->resource, target->ns, NULL, NULL);
+    url_add_query(&path, "fieldSelector",
+                  arena_printf(cluster->arena, "metadata.name=%s", target->name));
+    url_add_query(&path, "watch", "true");
+    url_add_query(&path, "resourceVersion", json_text(object, "/metadata/resourceVersion"));
+    return cluster_watch(cluster, &(ClusterCall){.path = path.p, .timeout_ns = left}, on_event,
+                         data);
+}
+
+/* ---- pods of other objects ---- */
 
 const char *object_selector(Arena *arena, yyjson_val *object)
 {
@@ -182,7 +201,7 @@ int target_pod(Cluster *cluster, const Target *target, yyjson_val **ret, size_t 
         return 1;
     }
     resource_path(&path, resources_find(cluster, "pods"), target->ns, NULL, NULL);
-    cluster_add_query(&path, "labelSelector", selector);
+    url_add_query(&path, "labelSelector", selector);
     if (cluster_call(cluster, &(ClusterCall){.path = path.p}, &reply))
         return 1;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, pod)

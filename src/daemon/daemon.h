@@ -21,7 +21,7 @@ typedef struct App {
     uv_signal_t signals[2];
     Clock *clock;
     Random random;
-    int64_t started_ns, started_wall_ns;
+    int64_t started_ns;
     char listen_address[64];
     uint16_t port;
     char *helper_dir; /* where the helper programs lie */

@@ -168,7 +168,6 @@ static int run(const char *program, Options *options, const char *path)
     if (r == 0)
         printf("All ready after %.1f s.\n\n", (double)((int64_t)uv_hrtime() - started) / 1e9);
     fflush(stdout);
-    resources_forget(&cluster);
     cluster_close(&cluster);
     if (r == 0) {
         options->words = words;

@@ -8,6 +8,7 @@
 #include "base/files/file.h"
 #include "base/strbuf.h"
 #include "cli/control_call.h"
+#include "cli/url.h"
 #include "daemon/commands.h"
 #include "daemon/daemon.h"
 #include "image/make.h"
@@ -79,8 +80,8 @@ static int import_one(Options *options, const char *file, const char *done, Err 
     if (control_is_alive(options->run)) {
         int r;
 
-        strbuf_add_string(&path, "/images?file=");
-        control_encode(&path, real);
+        strbuf_add_string(&path, "/images");
+        url_add_query(&path, "file", real);
         strbuf_printf(&path, "&limit=%" PRId64, limit);
         r = ask(options, "POST", path.p, &names, reterr);
         if (r < 0)
@@ -124,8 +125,8 @@ static int read_base(Options *options, Bytes *ret, Err *reterr)
     if (!options->base)
         return 0;
     if (control_is_alive(options->run)) {
-        strbuf_add_string(&path, "/images/config?name=");
-        control_encode(&path, options->base);
+        strbuf_add_string(&path, "/images/config");
+        url_add_query(&path, "name", options->base);
         r = ask(options, "GET", path.p, &text, reterr);
         if (r == 0)
             *ret = (Bytes){
@@ -242,8 +243,8 @@ static int remove_one(Options *options, const char *name, Err *reterr)
     int r;
 
     if (control_is_alive(options->run)) {
-        strbuf_add_string(&path, "/images?name=");
-        control_encode(&path, name);
+        strbuf_add_string(&path, "/images");
+        url_add_query(&path, "name", name);
         r = ask(options, "DELETE", path.p, &answer, reterr);
     } else {
         Direct direct = {0};

@@ -88,20 +88,6 @@ static int open_net(App *app, Err *reterr)
     return o->no_network ? 0 : net_open(&app->loop, &options, &app->net, reterr);
 }
 
-/* 10.96.0.0/12 -> 10.96.0.1 */
-static const char *first_address(Arena *arena, const char *cidr_text, Err *reterr)
-{
-    char *text = arena_alloc(arena, 16);
-    Cidr4 cidr;
-
-    if (cidr4_parse(cidr_text, &cidr)) {
-        err_set(reterr, 0, "%s is no IPv4 range such as 10.96.0.0/12", cidr_text);
-        return NULL;
-    }
-    ip4_print(cidr.base + 1, text);
-    return text;
-}
-
 /* Half of the descriptors are for pods, files and the connections to pods: connections must not
  * be able to take them all. */
 static void limit_connections(HttpLimits *limits)
@@ -125,8 +111,8 @@ static void limit_connections(HttpLimits *limits)
 static int open_api(App *app, Err *reterr)
 {
     Options *o = app->options;
-    const char *service = first_address(&o->arena, o->service_cidr, reterr);
-    const char *gateway = o->no_network ? NULL : first_address(&o->arena, o->pod_cidr, reterr);
+    const char *service = options_address(&o->arena, o->service_cidr, 1);
+    const char *gateway = o->no_network ? NULL : options_address(&o->arena, o->pod_cidr, 1);
     const char *addresses[] = {app->listen_address,
                                "127.0.0.1",
                                "localhost",
@@ -140,8 +126,6 @@ static int open_api(App *app, Err *reterr)
     HttpServerOptions http = {.limits = http_limits_default};
     int r;
 
-    if (!service)
-        return -EINVAL;
     if (o->certificate_life && str_to_int64(o->certificate_life, 4, YEARS_10, &lifetime))
         return err_set(reterr, 0, "--certificate-life %s: give seconds", o->certificate_life);
     static_assert(ARRAY_LEN(addresses) < ARRAY_LEN(app->names), "room for the end");
@@ -220,10 +204,10 @@ static void start_control(App *app)
     app->control = control_start(&options);
 }
 
-/* The ranges were checked when the command began. */
 static void start_proxy(App *app)
 {
     const Options *o = app->options;
+    OptionRange ranges[OPTIONS_RANGES];
     Cidr4 external[EXTERNAL_RANGES_MAX];
     ServiceProxyOptions options = {.client = server_client(app->server, "system:kube-proxy"),
                                    .net = app->net,
@@ -232,10 +216,11 @@ static void start_proxy(App *app)
                                    .node_name = o->node_name,
                                    .external = external};
 
-    (void)cidr4_parse(o->pod_cidr, &options.pods);
-    (void)cidr4_parse(o->service_cidr, &options.services);
-    (void)cidr4_parse(o->load_balancer_cidr, &options.load_balancers);
-    (void)cidr4_parse_list(o->external_ips, ARRAY_LEN(external), external, &options.n_external);
+    options_ranges(o, ranges);
+    options.pods = ranges[RANGE_PODS].cidr;
+    options.services = ranges[RANGE_SERVICES].cidr;
+    options.load_balancers = ranges[RANGE_LOAD_BALANCERS].cidr;
+    ASSERT(!cidr4_parse_list(o->external_ips, ARRAY_LEN(external), external, &options.n_external));
     app->proxy = service_proxy_start(&options);
 }
 
@@ -256,7 +241,7 @@ static int start_node(App *app, Err *reterr)
                         .run_dir = o->run,
                         .dns_ip = o->dns_ip,
                         .domain = o->domain,
-                        .api_address = first_address(&app->options->arena, o->service_cidr, reterr),
+                        .api_address = options_address(&app->options->arena, o->service_cidr, 1),
                         .api_port = 443,
                         .root_ca_pem = app->pki->ca_pem,
                         .helper_dir = app->helper_dir,
@@ -457,7 +442,6 @@ int command_server(const char *program, Options *options)
     turn_watch_start(&app->loop);
     app->clock = clock_new_uv(&app->loop);
     app->started_ns = clock_mono_ns(app->clock);
-    app->started_wall_ns = clock_wall_ns(app->clock);
     random_seed_system(&app->random);
     watch_signals(app);
     r = start(app, &err);

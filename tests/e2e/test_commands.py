@@ -236,9 +236,10 @@ def test_a_demo_starts_stead_and_shows_what_is_there(machine):
 
 
 @pytest.mark.parametrize("word,said", [
-    ("dwon", "did you mean down"), ("lgos", "did you mean logs"), ("describ", "did you mean describe"),
-    ("rollouts", "did you mean rollout"), ("create", "kubectl has it: kubectl create"),
-    ("port-forward", "kubectl port-forward"), ("xyzzy", "there is no command xyzzy. Try 'stead help'"),
+    ("dwon", 'did you mean "down"'), ("lgos", 'did you mean "logs"'), ("describ", 'did you mean "describe"'),
+    ("rollouts", 'did you mean "rollout"'), ("create", "kubectl has it: kubectl create"),
+    ("port-forward", "kubectl port-forward"), ("xyzzy", "there is no command \"xyzzy\". See 'stead help'"),
+    ("--data=/x", "stead COMMAND [OPTIONS]"),
 ])
 def test_a_word_that_is_no_command_gets_the_one_that_was_meant(s, word, said):
     done = s.world.run(BUILD / "stead", word, check=False)

@@ -88,7 +88,6 @@ int command_apply(const char *program, Options *options)
     if (r == 0)
         r = apply_manifests(&cluster, &manifests);
     VEC_DEINIT(&manifests);
-    resources_forget(&cluster);
     cluster_close(&cluster);
     return r;
 }

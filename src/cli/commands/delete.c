@@ -5,7 +5,7 @@
 
 typedef struct Doomed {
     Target target;
-    const char *uid, *revision;
+    const char *uid;
 } Doomed;
 
 typedef struct Delete {
@@ -91,9 +91,9 @@ static int expand(Delete *delete, const Target *target)
     }
     resource_path(&path, target->resource, target->ns, NULL, NULL);
     if (o->selector)
-        cluster_add_query(&path, "labelSelector", o->selector);
+        url_add_query(&path, "labelSelector", o->selector);
     if (o->field_selector)
-        cluster_add_query(&path, "fieldSelector", o->field_selector);
+        url_add_query(&path, "fieldSelector", o->field_selector);
     if (cluster_call(cluster, &(ClusterCall){.path = path.p}, &reply))
         return 1;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, item)
@@ -148,16 +148,15 @@ static bool on_change(void *data, const char *type, yyjson_val *object)
            (!*doomed->uid || str_equal(json_text(object, "/metadata/uid"), doomed->uid));
 }
 
-/* 0: gone */
+/* Returns 0 when the object is gone, or 1 after a message. */
 static int wait_gone(Delete *delete, const Doomed *doomed, int64_t deadline_ns)
 {
     Cluster *cluster = &delete->cluster;
+    const Target *target = &doomed->target;
     WatchEnd end;
 
     do {
-        const Target *target = &doomed->target;
-        _strbuf_ StrBuf path = STRBUF_INIT, watch = STRBUF_INIT;
-        int64_t left = deadline_ns ? deadline_ns - (int64_t)uv_hrtime() : 0;
+        _strbuf_ StrBuf path = STRBUF_INIT;
         ClusterReply reply;
 
         resource_path(&path, target->resource, target->ns, target->name, NULL);
@@ -167,21 +166,12 @@ static int wait_gone(Delete *delete, const Doomed *doomed, int64_t deadline_ns)
             return 0;
         if (!cluster_ok(&reply))
             return cluster_refused(&reply);
-        resource_path(&watch, target->resource, target->ns, NULL, NULL);
-        cluster_add_query(&watch, "fieldSelector",
-                          arena_printf(cluster->arena, "metadata.name=%s", target->name));
-        cluster_add_query(&watch, "watch", "true");
-        cluster_add_query(&watch, "resourceVersion",
-                          json_text(reply.json, "/metadata/resourceVersion"));
-        end = deadline_ns && left <= 0
-                  ? WATCH_TIMED_OUT
-                  : cluster_watch(cluster,
-                                  &(ClusterCall){.path = watch.p, .timeout_ns = MAX_OF(left, 0)},
-                                  on_change, (void *)(uintptr_t)doomed);
+        end = target_watch(cluster, target, reply.json, deadline_ns, on_change,
+                           (void *)(uintptr_t)doomed);
     } while (end == WATCH_ENDED);
     if (end == WATCH_TIMED_OUT)
         fprintf(stderr, "error: timed out waiting for the condition on %s/%s\n",
-                doomed->target.resource->plural, doomed->target.name);
+                target->resource->plural, target->name);
     return end != WATCH_ENOUGH;
 }
 
@@ -249,7 +239,6 @@ int command_delete(const char *program, Options *options)
     r = run(&delete);
     VEC_DEINIT(&delete.targets);
     VEC_DEINIT(&delete.doomed);
-    resources_forget(&delete.cluster);
     cluster_close(&delete.cluster);
     return r;
 }

@@ -87,7 +87,7 @@ static void events_path(Cluster *cluster, const EventFilter *filter, StrBuf *pat
     if (!str_empty(filter->uid))
         strbuf_printf(&fields, "%sinvolvedObject.uid=%s", fields.n ? "," : "", filter->uid);
     if (fields.n)
-        cluster_add_query(path, "fieldSelector", fields.p);
+        url_add_query(path, "fieldSelector", fields.p);
 }
 
 int events_get(Cluster *cluster, const EventFilter *filter, EventList *ret,
@@ -192,8 +192,8 @@ static int print_events(Cluster *cluster, const EventFilter *filter, Printing *p
     if (r || !o->watch)
         return r;
     events_path(cluster, filter, &path);
-    cluster_add_query(&path, "watch", "true");
-    cluster_add_query(&path, "resourceVersion", revision);
+    url_add_query(&path, "watch", "true");
+    url_add_query(&path, "resourceVersion", revision);
     return cluster_watch(cluster, &(ClusterCall){.path = path.p}, on_change, printing) ==
            WATCH_FAILED;
 }
@@ -222,7 +222,6 @@ int command_events(const char *program, Options *options)
         r = print_events(&cluster, &filter, &printing);
     layout_deinit(&printing.layout);
     strbuf_deinit(&printing.text);
-    resources_forget(&cluster);
     cluster_close(&cluster);
     return r;
 }

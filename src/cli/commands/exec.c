@@ -271,12 +271,12 @@ static void exec_path(Exec *exec, yyjson_val *pod, const char *container, StrBuf
     resource_path(path, resources_find(&exec->cluster, "pods"),
                   json_text(pod, "/metadata/namespace"), json_text(pod, "/metadata/name"), "exec");
     for (size_t i = 1; i < o->n_words; i++)
-        cluster_add_query(path, "command", o->words[i]);
-    cluster_add_query(path, "container", container);
+        url_add_query(path, "command", o->words[i]);
+    url_add_query(path, "container", container);
     if (exec->standard_in)
-        cluster_add_query(path, "stdin", "true");
-    cluster_add_query(path, "stdout", "true");
-    cluster_add_query(path, exec->tty ? "tty" : "stderr", "true");
+        url_add_query(path, "stdin", "true");
+    url_add_query(path, "stdout", "true");
+    url_add_query(path, exec->tty ? "tty" : "stderr", "true");
 }
 
 static int run(Exec *exec)
@@ -326,7 +326,6 @@ int command_exec(const char *program, Options *options)
         exec.tty = exec.tty && !exec.standard_in;
     }
     r = run(&exec);
-    resources_forget(&exec.cluster);
     cluster_close(&exec.cluster);
     return r;
 }

@@ -50,15 +50,15 @@ static char *target_path(Get *get, const Target *target, const char *watch_from)
 
     resource_path(&path, target->resource, target->ns, watch_from ? NULL : target->name, NULL);
     if (o->selector)
-        cluster_add_query(&path, "labelSelector", o->selector);
+        url_add_query(&path, "labelSelector", o->selector);
     if (o->field_selector)
-        cluster_add_query(&path, "fieldSelector", o->field_selector);
+        url_add_query(&path, "fieldSelector", o->field_selector);
     if (watch_from) {
         if (target->name)
-            cluster_add_query(&path, "fieldSelector",
-                              arena_printf(get->cluster.arena, "metadata.name=%s", target->name));
-        cluster_add_query(&path, "watch", "true");
-        cluster_add_query(&path, "resourceVersion", watch_from);
+            url_add_query(&path, "fieldSelector",
+                          arena_printf(get->cluster.arena, "metadata.name=%s", target->name));
+        url_add_query(&path, "watch", "true");
+        url_add_query(&path, "resourceVersion", watch_from);
     }
     return arena_strdup(get->cluster.arena, path.p);
 }
@@ -315,7 +315,6 @@ int command_get(const char *program, Options *options)
     VEC_DEINIT(&get.objects);
     table_printer_deinit(&get.printer);
     layout_deinit(&get.layout);
-    resources_forget(&get.cluster);
     cluster_close(&get.cluster);
     return r;
 }

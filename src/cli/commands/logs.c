@@ -33,23 +33,23 @@ static void add_source(Logs *logs, yyjson_val *pod, const char *container)
         .pod = json_text(pod, "/metadata/name"), .container = container, .prefix = o->prefix};
 
     resource_path(&path, pods, json_text(pod, "/metadata/namespace"), source.pod, "log");
-    cluster_add_query(&path, "container", container);
+    url_add_query(&path, "container", container);
     if (o->follow)
-        cluster_add_query(&path, "follow", "true");
+        url_add_query(&path, "follow", "true");
     if (o->previous)
-        cluster_add_query(&path, "previous", "true");
+        url_add_query(&path, "previous", "true");
     if (o->timestamps)
-        cluster_add_query(&path, "timestamps", "true");
+        url_add_query(&path, "timestamps", "true");
     if (tail && !str_equal(tail, "-1"))
-        cluster_add_query(&path, "tailLines", tail);
+        url_add_query(&path, "tailLines", tail);
     if (o->since)
-        cluster_add_query(&path, "sinceSeconds",
-                          arena_printf(logs->cluster.arena, "%" PRId64,
-                                       MAX_OF((logs->since_ns + 999999999) / 1000000000, 1)));
+        url_add_query(&path, "sinceSeconds",
+                      arena_printf(logs->cluster.arena, "%" PRId64,
+                                   MAX_OF((logs->since_ns + 999999999) / 1000000000, 1)));
     if (o->since_time)
-        cluster_add_query(&path, "sinceTime", o->since_time);
+        url_add_query(&path, "sinceTime", o->since_time);
     if (o->limit_bytes)
-        cluster_add_query(&path, "limitBytes", o->limit_bytes);
+        url_add_query(&path, "limitBytes", o->limit_bytes);
     source.path = arena_strdup(logs->cluster.arena, path.p);
     VEC_PUSH(&logs->sources, source);
 }
@@ -85,7 +85,7 @@ static int add_selected(Logs *logs)
     int r = 0;
 
     resource_path(&path, resources_find(cluster, "pods"), cluster->ns, NULL, NULL);
-    cluster_add_query(&path, "labelSelector", logs->options->selector);
+    url_add_query(&path, "labelSelector", logs->options->selector);
     if (cluster_call(cluster, &(ClusterCall){.path = path.p}, &reply))
         return 1;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, pod)
@@ -222,7 +222,6 @@ int command_logs(const char *program, Options *options)
     if (r == 0)
         r = print_all(&logs);
     VEC_DEINIT(&logs.sources);
-    resources_forget(&logs.cluster);
     cluster_close(&logs.cluster);
     return r;
 }

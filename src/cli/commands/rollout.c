@@ -40,7 +40,7 @@ static int patch(Rollout *rollout, const Target *target, const char *type, Bytes
     ClusterReply reply;
 
     resource_path(&path, target->resource, target->ns, target->name, NULL);
-    cluster_add_query(&path, "fieldManager", "stead-rollout");
+    url_add_query(&path, "fieldManager", "stead-rollout");
     return cluster_call(
         &rollout->cluster,
         &(ClusterCall){.method = "PATCH", .path = path.p, .content_type = type, .body = body},
@@ -287,7 +287,6 @@ int command_rollout(const char *program, Options *options)
             continue;
         r = run(&rollout, verbs[i].run, &targets);
         VEC_DEINIT(&targets);
-        resources_forget(&rollout.cluster);
         cluster_close(&rollout.cluster);
         return r;
     }

@@ -148,23 +148,13 @@ static bool on_change(void *data, const char *type, yyjson_val *object)
 
 static WatchEnd look(Cluster *cluster, const Target *target, int64_t deadline_ns, Waiting *waiting)
 {
-    _strbuf_ StrBuf path = STRBUF_INIT;
-    int64_t left = deadline_ns ? deadline_ns - (int64_t)uv_hrtime() : 0;
     ClusterReply reply;
 
     if (target_get(cluster, target, &reply))
         return WATCH_FAILED;
     if (!on_change(waiting, "", reply.json))
         return WATCH_ENOUGH;
-    if (deadline_ns && left <= 0)
-        return WATCH_TIMED_OUT;
-    resource_path(&path, target->resource, target->ns, NULL, NULL);
-    cluster_add_query(&path, "fieldSelector",
-                      arena_printf(cluster->arena, "metadata.name=%s", target->name));
-    cluster_add_query(&path, "watch", "true");
-    cluster_add_query(&path, "resourceVersion", json_text(reply.json, "/metadata/resourceVersion"));
-    return cluster_watch(cluster, &(ClusterCall){.path = path.p, .timeout_ns = MAX_OF(left, 0)},
-                         on_change, waiting);
+    return target_watch(cluster, target, reply.json, deadline_ns, on_change, waiting);
 }
 
 int rollout_wait(Cluster *cluster, const Target *target, int64_t deadline_ns,

@@ -26,7 +26,7 @@ static int scale_one(Cluster *cluster, const Target *target, int64_t replicas, i
         strbuf_printf(&body, ",\"metadata\":{\"resourceVersion\":\"%s\"}",
                       json_text(reply.json, "/metadata/resourceVersion"));
     strbuf_add_char(&body, '}');
-    cluster_add_query(&path, "fieldManager", "stead");
+    url_add_query(&path, "fieldManager", "stead");
     if (cluster_call(cluster,
                      &(ClusterCall){.method = "PATCH",
                                     .path = path.p,
@@ -68,7 +68,6 @@ int command_scale(const char *program, Options *options)
         }
     }
     VEC_DEINIT(&targets);
-    resources_forget(&cluster);
     cluster_close(&cluster);
     return r ? r : failed;
 }

@@ -10,6 +10,7 @@
 #include "base/vec.h"
 #include "cli/command.h"
 #include "cli/control_call.h"
+#include "cli/url.h"
 
 #define CALL_TIMEOUT_NS (INT64_C(10) * 1000000000)
 #define OPEN_TIMEOUT_NS (INT64_C(10) * 1000000000)
@@ -125,10 +126,8 @@ static int fetch(const Options *options, const char *name, StrBuf *text)
 
     strbuf_add_string(&path, "/services");
     if (name) {
-        strbuf_add_string(&path, "?name=");
-        control_encode(&path, name);
-        strbuf_add_string(&path, "&ns=");
-        control_encode(&path, str_or(options->ns, "default"));
+        url_add_query(&path, "name", name);
+        url_add_query(&path, "ns", str_or(options->ns, "default"));
     }
     if (!control_is_alive(options->run)) {
         fprintf(stderr, "stead: it is not running. Start it: stead up\n");

@@ -111,9 +111,9 @@ static int find_all(Cluster *cluster, const Target *target, const char *prefix, 
 
     resource_path(&path, target->resource, target->ns, NULL, NULL);
     if (o->selector && !prefix)
-        cluster_add_query(&path, "labelSelector", o->selector);
+        url_add_query(&path, "labelSelector", o->selector);
     if (o->field_selector && !prefix)
-        cluster_add_query(&path, "fieldSelector", o->field_selector);
+        url_add_query(&path, "fieldSelector", o->field_selector);
     if (cluster_call(cluster, &(ClusterCall){.path = path.p}, &reply))
         return 1;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, item)
@@ -180,7 +180,6 @@ int command_describe(const char *program, Options *options)
     }
     VEC_DEINIT(&found);
     VEC_DEINIT(&targets);
-    resources_forget(&cluster);
     cluster_close(&cluster);
     return r ? r : failed;
 }

@@ -12,8 +12,8 @@ void describe_endpoints(Description *d, const char *service, const char *port_na
     ClusterReply reply;
 
     resource_path(&path, resources_find(d->cluster, "endpointslices"), d->target->ns, NULL, NULL);
-    cluster_add_query(&path, "labelSelector",
-                      arena_printf(d->cluster->arena, "kubernetes.io/service-name=%s", service));
+    url_add_query(&path, "labelSelector",
+                  arena_printf(d->cluster->arena, "kubernetes.io/service-name=%s", service));
     if (cluster_call(d->cluster, &(ClusterCall){.path = path.p}, &reply))
         reply.json = NULL;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, slice)

@@ -238,10 +238,10 @@ static void node_pods(Description *d)
     size_t i, n;
 
     resource_path(&path, resources_find(d->cluster, "pods"), "", NULL, NULL);
-    cluster_add_query(&path, "fieldSelector",
-                      arena_printf(d->cluster->arena,
-                                   "spec.nodeName=%s,status.phase!=Succeeded,status.phase!=Failed",
-                                   text(d, "/metadata/name")));
+    url_add_query(&path, "fieldSelector",
+                  arena_printf(d->cluster->arena,
+                               "spec.nodeName=%s,status.phase!=Succeeded,status.phase!=Failed",
+                               text(d, "/metadata/name")));
     if (cluster_call(d->cluster, &(ClusterCall){.path = path.p}, &reply))
         return;
     items = yyjson_obj_get(reply.json, "items");

@@ -17,7 +17,7 @@ void describe_pods_status(Description *d)
     size_t i, n;
 
     resource_path(&path, resources_find(d->cluster, "pods"), d->target->ns, NULL, NULL);
-    cluster_add_query(&path, "labelSelector", object_selector(d->cluster->arena, d->object));
+    url_add_query(&path, "labelSelector", object_selector(d->cluster->arena, d->object));
     if (cluster_call(d->cluster, &(ClusterCall){.path = path.p}, &reply))
         return;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, pod)
@@ -115,7 +115,7 @@ static void replica_sets(Description *d)
     size_t i, n;
 
     resource_path(&path, resources_find(d->cluster, "replicasets.apps"), d->target->ns, NULL, NULL);
-    cluster_add_query(&path, "labelSelector", object_selector(d->cluster->arena, d->object));
+    url_add_query(&path, "labelSelector", object_selector(d->cluster->arena, d->object));
     if (cluster_call(d->cluster, &(ClusterCall){.path = path.p}, &reply))
         return;
     yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, set)
