@@ -203,11 +203,14 @@ bool type_thing_equal(const Field *field, const void *a, const void *b)
         return *(const int64_t *)a == *(const int64_t *)b;
     case VALUE_DOUBLE:
         return *(const double *)a == *(const double *)b;
-    case VALUE_STRING:
-    case VALUE_QUANTITY: {
+    case VALUE_STRING: {
         const char *x = *(const char *const *)a, *y = *(const char *const *)b;
         return x == y || str_equal(x, y);
     }
+    case VALUE_QUANTITY:
+        /* An absent quantity is zero, and is written as "0" wherever it cannot be left out. */
+        return str_equal(str_or(*(const char *const *)a, "0"),
+                         str_or(*(const char *const *)b, "0"));
     case VALUE_BYTES:
     case VALUE_RAW:
         return bytes_equal(*(const Bytes *)a, *(const Bytes *)b);

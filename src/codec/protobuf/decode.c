@@ -476,7 +476,11 @@ static int decode_message(Reader *r, const Type *type, void *value)
 int protobuf_decode(const Type *type, Arena *arena, Bytes raw, void *value, const char **reterr)
 {
     bool maps = false;
-    Reader r = {.p = raw.p, .end = raw.p + raw.n, .arena = arena, .reterr = reterr, .maps = &maps};
+    Reader r = {.p = raw.p,
+                .end = raw.n ? raw.p + raw.n : raw.p,
+                .arena = arena,
+                .reterr = reterr,
+                .maps = &maps};
     int x = decode_message(&r, type, value);
 
     if (x == 0 && maps)

@@ -183,6 +183,18 @@ static void quantities_become_canonical(void **state)
         assert_int_not_equal(quantity_canonical(&arena, bad[i], strlen(bad[i]), &out), 0);
 }
 
+/* A ResourceFieldSelector without a divisor reads back as one with the divisor "0". */
+static void an_absent_quantity_equals_zero(void **state)
+{
+    static const Field field = {.value = VALUE_QUANTITY, .shape = SHAPE_ONE};
+    const char *absent = NULL, *zero = "0", *one = "1";
+
+    assert_true(type_field_equal(&field, &absent, &zero));
+    assert_true(type_field_equal(&field, &zero, &absent));
+    assert_false(type_field_equal(&field, &absent, &one));
+    assert_false(type_field_equal(&field, &one, &zero));
+}
+
 static void quantities_are_numbers(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -244,6 +256,7 @@ int main(void)
         cmocka_unit_test(differences_are_seen),
         cmocka_unit_test(defaults_fill_what_is_absent),
         cmocka_unit_test(quantities_become_canonical),
+        cmocka_unit_test(an_absent_quantity_equals_zero),
         cmocka_unit_test(quantities_are_numbers),
         cmocka_unit_test(base64_is_as_strict_as_go),
     };
