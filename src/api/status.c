@@ -346,3 +346,11 @@ void status_copy(ApiStatus *ret, Arena *arena, const ApiStatus *status)
                             arena_strdup(arena, status->causes[i].message)};
     ret->causes = causes;
 }
+
+bool status_has_cause(const ApiStatus *status, CauseType type)
+{
+    for (size_t i = 0; i < status->n_causes; i++)
+        if (status->causes[i].type == type)
+            return true;
+    return false;
+}

@@ -123,6 +123,8 @@ int status_forbidden(ApiStatus *ret, Arena *arena, const Kind *kind, const char 
 int status_set(ApiStatus *ret, Arena *arena, StatusReason reason, const char *format, ...)
     _printf_(4, 5);
 
+bool status_has_cause(const ApiStatus *status, CauseType type);
+
 int status_code(const ApiStatus *status);
 /* {"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",...} */
 void status_json(const ApiStatus *status, StrBuf *out);

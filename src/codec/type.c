@@ -190,6 +190,14 @@ void type_copy(const Type *type, Arena *arena, void *to, const void *from)
             field_copy(field, arena, field_at(to, field), field_at(from, field));
 }
 
+void *type_clone(const Type *type, Arena *arena, const void *from)
+{
+    void *to = arena_alloc_raw(arena, type->size, 8);
+
+    type_copy(type, arena, to, from);
+    return to;
+}
+
 /* ---- compare ---- */
 
 bool type_thing_equal(const Field *field, const void *a, const void *b)

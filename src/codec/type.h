@@ -234,6 +234,8 @@ static inline void *field_at(const void *value, const Field *field)
 /* ---- generic operations on values; each is a walk over the table ---- */
 
 void type_copy(const Type *type, Arena *arena, void *to, const void *from); /* deep */
+/* The same into new room in the arena. */
+void *type_clone(const Type *type, Arena *arena, const void *from);
 bool type_equal(const Type *type, const void *a, const void *b); /* nil list == empty list */
 bool type_thing_equal(const Field *field, const void *a,
                       const void *b); /* pointers to things: elements, values of map entries */

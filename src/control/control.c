@@ -303,15 +303,6 @@ void reconcile_update(Reconcile *reconcile, Object *object, const WriteOptions *
     object_unref(object);
 }
 
-void reconcile_patch(Reconcile *reconcile, const Object *of, PatchType type, Bytes patch,
-                     const WriteOptions *options, ReconcileDone done, void *data)
-{
-    const ObjectMeta *meta = object_meta(of);
-
-    client_patch(reconcile->client, of->kind, meta->namespace, meta->name, type, patch, options,
-                 on_written, write_new(reconcile, of, done, data));
-}
-
 void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data)
 {
@@ -325,6 +316,14 @@ void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOpt
                   on_written, write);
 }
 
+void reconcile_delete_value(Reconcile *reconcile, const Kind *kind, const void *value,
+                            const WriteOptions *options, ReconcileDone done, void *data)
+{
+    Object object = {.kind = kind, .value = (void *)(uintptr_t)value};
+
+    reconcile_delete(reconcile, &object, options, done, data);
+}
+
 /* ---- lists and objects ---- */
 
 typedef struct Lister {
@@ -332,17 +331,11 @@ typedef struct Lister {
     VEC(Object *) found;
 } Lister;
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static bool on_listed(void *data, Object *object)
 {
     Lister *lister = data;
 
-    arena_link(lister->arena, unref, object_ref(object));
-    VEC_PUSH(&lister->found, object);
+    VEC_PUSH(&lister->found, arena_hold_object(lister->arena, object));
     return true;
 }
 
@@ -385,19 +378,12 @@ ObjectList control_owned(Reconcile *reconcile, const Kind *kind, const ObjectMet
     return all;
 }
 
-void reconcile_hold(Reconcile *reconcile, Object *object)
-{
-    arena_link(&reconcile->arena, unref, object_ref(object));
-}
-
 Object *reconcile_object(Reconcile *reconcile, const Kind *kind)
 {
     const char *ns = *reconcile->ns ? reconcile->ns : NULL;
     Object *object = client_get(reconcile->client, kind, ns, reconcile->name);
 
-    if (object)
-        reconcile_hold(reconcile, object);
-    return object;
+    return object ? arena_hold_object(&reconcile->arena, object) : NULL;
 }
 
 /* ---- start and stop ---- */

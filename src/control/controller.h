@@ -14,6 +14,7 @@
 #define CONTROL_CONTROLLER_H
 
 #include "api/client.h"
+#include "api/meta.h"
 #include "api/time.h"
 #include "base/arena.h"
 #include "base/list.h"
@@ -89,11 +90,23 @@ void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *
                       ReconcileDone done, void *data);
 void reconcile_update(Reconcile *reconcile, Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data);
-void reconcile_patch(Reconcile *reconcile, const Object *of, PatchType type, Bytes patch,
-                     const WriteOptions *options, ReconcileDone done, void *data);
-/* Of this very object (its uid is a precondition); missing counts as done. */
+/* Deletes this very object: its uid is a precondition. An object that is already gone counts as
+ * deleted. The second form takes the struct of the object, of which only name, namespace and uid
+ * are used. */
 void reconcile_delete(Reconcile *reconcile, const Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data);
+void reconcile_delete_value(Reconcile *reconcile, const Kind *kind, const void *value,
+                            const WriteOptions *options, ReconcileDone done, void *data);
+/* Writes a copy of the object with another status (a value of type ##Status) through the
+ * subresource "status". */
+#define RECONCILE_WRITE_STATUS(reconcile, T, object, new_status, done, data)                     \
+    do {                                                                                         \
+        Object *_copy = object_copy(object);                                                     \
+                                                                                                 \
+        type_copy(&type_##T##Status, &_copy->arena, &OBJECT_AS(T, _copy)->status, (new_status)); \
+        reconcile_update((reconcile), _copy, &(WriteOptions){.subresource = "status"}, (done),   \
+                         (data));                                                                \
+    } while (0)
 /* Takes the room of a volume on the machine; a refusal is for done to handle. */
 void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size,
                               ReconcileDone done, void *data);
@@ -103,8 +116,6 @@ void reconcile_end(Reconcile *reconcile);
 
 /* What the key names, or NULL; it stays until the reconcile has ended. */
 Object *reconcile_object(Reconcile *reconcile, const Kind *kind);
-/* Holds an object until the reconcile has ended. */
-void reconcile_hold(Reconcile *reconcile, Object *object);
 
 /* In start: the kind is indexed from now on; one index a kind is shared by all controllers, and is
  * up to date before any of them hears of an event. Later: the index. */
@@ -116,5 +127,15 @@ ObjectList control_owned(Reconcile *reconcile, const Kind *kind, const ObjectMet
 /* Objects of a kind in a namespace (NULL: all), each passed by reference to what is still in the
  * store. A look at all there is: for few kinds, or what must be looked at anyway. */
 ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const char *ns);
+
+/* The wall clock, and the same as the API writes times: in whole seconds. */
+static inline int64_t reconcile_now_ns(const Reconcile *reconcile)
+{
+    return clock_wall_ns(reconcile->controller->options->clock);
+}
+static inline Time reconcile_now(const Reconcile *reconcile)
+{
+    return time_seconds_from_ns(reconcile_now_ns(reconcile));
+}
 
 #endif

@@ -7,7 +7,7 @@
 #include "control/object_index.h"
 
 #include "api/generated.h"
-#include "api/object.h"
+#include "api/meta.h"
 #include "base/text_map.h"
 #include "base/vec.h"
 
@@ -246,11 +246,6 @@ typedef struct Gatherer {
     VEC(Object *) found;
 } Gatherer;
 
-static void unref(void *object)
-{
-    object_unref(object);
-}
-
 static void gather(void *data, Object *object)
 {
     Gatherer *gatherer = data;
@@ -258,8 +253,7 @@ static void gather(void *data, Object *object)
     if (gatherer->selector &&
         !selector_matches_labels(gatherer->selector, &object_meta(object)->labels))
         return;
-    arena_link(gatherer->arena, unref, object_ref(object));
-    VEC_PUSH(&gatherer->found, object);
+    VEC_PUSH(&gatherer->found, arena_hold_object(gatherer->arena, object));
 }
 
 static ObjectList gathered(Gatherer *gatherer)
@@ -281,6 +275,15 @@ ObjectList object_index_list(const ObjectIndex *index, Arena *arena, const char 
 
     object_index_each(index, key, gather, &gatherer);
     return gathered(&gatherer);
+}
+
+void *object_list_values(Arena *arena, ObjectList list)
+{
+    void **values = arena_new_n(arena, void *, list.n + 1);
+
+    for (size_t i = 0; i < list.n; i++)
+        values[i] = object_value(list.v[i]);
+    return values;
 }
 
 /* ---- by labels ---- */

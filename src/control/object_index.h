@@ -35,6 +35,9 @@ typedef struct ObjectList {
     size_t n;
 } ObjectList;
 
+/* An array of the structs of the objects, for example of `const Pod *`: the caller knows the kind. */
+void *object_list_values(Arena *arena, ObjectList list);
+
 typedef struct ObjectIndex ObjectIndex;
 typedef struct IndexKeys IndexKeys; /* collects the keys of an object */
 typedef void (*KeysOf)(const Object *object, IndexKeys *keys);

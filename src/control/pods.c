@@ -23,60 +23,26 @@ PodOwner pod_owner_of(Arena *arena, const Kind *kind, const ObjectMeta *meta,
                       const LabelSelector *selector)
 {
     return (PodOwner){
-        .ref =
-            {
-                .api_version = kind->api_version,
-                .kind = kind->kind,
-                .name = meta->name,
-                .uid = meta->uid,
-                .controller = arena_bool(arena, true),
-                .block_owner_deletion = arena_bool(arena, true),
-            },
+        .ref = meta_controller_reference(arena, kind, meta),
         .ns = meta->namespace,
         .selector = selector_from_api(arena, selector),
         .going = meta->deletion_timestamp.set,
     };
 }
 
-bool pod_owner_is_concerned(const PodOwner *owner, const ObjectMeta *meta)
-{
-    const OwnerReference *ref = meta_controller(meta);
-
-    return ref ? str_equal(ref->uid, owner->ref.uid)
-               : selector_matches_labels(owner->selector, &meta->labels);
-}
-
-static Pod *pod_copy(Arena *arena, const Pod *pod)
-{
-    Pod *copy = arena_new(arena, Pod);
-
-    type_copy(&type_Pod, arena, copy, pod);
-    return copy;
-}
-
 static const Pod *adopted(Arena *arena, const PodOwner *owner, const Pod *pod)
 {
-    Pod *copy = pod_copy(arena, pod);
-    OwnerReferenceArray *owners = &copy->metadata.owner_references;
-    OwnerReference *v = arena_new_n(arena, OwnerReference, owners->n + 1);
+    Pod *copy = type_clone(&type_Pod, arena, pod);
 
-    if (owners->n)
-        memcpy(v, owners->v, owners->n * sizeof(*v));
-    v[owners->n++] = owner->ref;
-    owners->v = v;
+    meta_add_owner(arena, &copy->metadata, owner->ref);
     return copy;
 }
 
 static const Pod *released(Arena *arena, const PodOwner *owner, const Pod *pod)
 {
-    Pod *copy = pod_copy(arena, pod);
-    OwnerReferenceArray *owners = &copy->metadata.owner_references;
-    size_t n = 0;
+    Pod *copy = type_clone(&type_Pod, arena, pod);
 
-    for (size_t i = 0; i < owners->n; i++)
-        if (!str_equal(owners->v[i].uid, owner->ref.uid))
-            owners->v[n++] = owners->v[i];
-    owners->n = n;
+    meta_remove_owner(&copy->metadata, owner->ref.uid);
     return copy;
 }
 
@@ -102,7 +68,8 @@ size_t pod_owner_claim(const PodOwner *owner, const Pod *const *candidates, size
     return n_members;
 }
 
-Pod *pod_from_template(Arena *arena, const PodOwner *owner, const PodTemplateSpec *template)
+Pod *pod_from_template(Arena *arena, OwnerReference owner, const char *ns,
+                       const PodTemplateSpec *template)
 {
     Pod *pod = arena_new(arena, Pod);
     ObjectMeta *meta = &pod->metadata;
@@ -114,10 +81,9 @@ Pod *pod_from_template(Arena *arena, const PodOwner *owner, const PodTemplateSpe
                   .annotations = template->metadata.annotations,
                   .finalizers = template->metadata.finalizers,
               });
-    meta->generate_name = arena_printf(arena, "%s-", owner->ref.name);
-    meta->namespace = owner->ns;
-    meta->owner_references = (OwnerReferenceArray){arena_new(arena, OwnerReference), 1};
-    meta->owner_references.v[0] = owner->ref;
+    meta->generate_name = arena_printf(arena, "%s-", owner.name);
+    meta->namespace = ns;
+    meta_add_owner(arena, meta, owner);
     return pod;
 }
 
@@ -150,15 +116,6 @@ static void tell(Reconcile *reconcile, const Step *step, const ApiStatus *status
                      status->message);
 }
 
-/* Nothing can be made in a namespace that goes, and nobody minds. */
-static bool namespace_goes(const ApiStatus *status)
-{
-    for (size_t i = 0; i < status->n_causes; i++)
-        if (status->causes[i].type == CAUSE_NAMESPACE_TERMINATING)
-            return true;
-    return false;
-}
-
 static void on_done(Reconcile *reconcile, void *data, const ApiStatus *status, Object *object)
 {
     Step *step = data;
@@ -166,7 +123,7 @@ static void on_done(Reconcile *reconcile, void *data, const ApiStatus *status, O
 
     if (status->reason == STATUS_NOT_FOUND && type != POD_CREATE)
         return;
-    if (type == POD_CREATE && namespace_goes(status)) {
+    if (type == POD_CREATE && status_has_cause(status, CAUSE_NAMESPACE_TERMINATING)) {
         step->result->failed = true;
         return;
     }
@@ -192,9 +149,7 @@ void pods_carry_out(Reconcile *reconcile, Object *about, const PodActions *actio
         if (action->type == POD_CREATE) {
             reconcile_create(reconcile, object_of(&kind_pod, action->pod), NULL, on_done, step);
         } else if (action->type == POD_DELETE) {
-            Object shell = {.kind = &kind_pod, .value = (void *)(uintptr_t)action->pod};
-
-            reconcile_delete(reconcile, &shell, NULL, on_done, step);
+            reconcile_delete_value(reconcile, &kind_pod, action->pod, NULL, on_done, step);
         } else {
             reconcile_update(reconcile, object_of(&kind_pod, action->pod), NULL, on_done, step);
         }
@@ -206,25 +161,25 @@ const Pod **pods_gather(Reconcile *reconcile, const PodOwner *owner, size_t *ret
     ObjectList all = control_owned(reconcile, &kind_pod,
                                    &(ObjectMeta){.uid = owner->ref.uid, .namespace = owner->ns},
                                    owner->selector);
-    const Pod **pods = arena_new_n(&reconcile->arena, const Pod *, all.n + 1);
 
-    for (size_t i = 0; i < all.n; i++)
-        pods[i] = all.v[i]->value;
     *ret_n = all.n;
-    return pods;
+    return object_list_values(&reconcile->arena, all);
 }
 
 int64_t scaled_value(const IntOrString *v, int64_t total, bool round_up, int64_t otherwise)
 {
     _free_ char *digits = NULL;
     int64_t percent;
+    size_t n;
 
     if (!v)
         return otherwise;
     if (!v->is_string)
         return v->number;
-    digits = mem_strndup(str_or(v->string, ""), strcspn(str_or(v->string, ""), "%"));
-    if (str_to_int64(digits, 0, INT32_MAX, &percent))
+    n = strcspn(str_or(v->string, ""), "%");
+    digits = mem_strndup(str_or(v->string, ""), n);
+    if (!v->string || !str_equal(v->string + n, "%") ||
+        str_to_int64(digits, 0, INT32_MAX, &percent) != 0)
         return otherwise;
     return (percent * total + (round_up ? 99 : 0)) / 100;
 }

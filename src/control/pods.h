@@ -47,14 +47,15 @@ typedef struct PodOwner {
 
 PodOwner pod_owner_of(Arena *arena, const Kind *kind, const ObjectMeta *meta,
                       const LabelSelector *selector);
-/* May the owner care? It controls the object, or could: for gathering. */
-bool pod_owner_is_concerned(const PodOwner *owner, const ObjectMeta *meta);
 /* Of the candidates those that belong to the owner, into members (room for all of them): what it
  * controls and its selector matches. Orphans that match are adopted, what no longer matches is let
  * go; both become actions. */
 size_t pod_owner_claim(const PodOwner *owner, const Pod *const *candidates, size_t n,
                        PodActions *actions, const Pod **members);
-Pod *pod_from_template(Arena *arena, const PodOwner *owner, const PodTemplateSpec *template);
+/* A new pod of the owner, without a name: the API server derives one from generateName unless the
+ * caller sets it. */
+Pod *pod_from_template(Arena *arena, OwnerReference owner, const char *ns,
+                       const PodTemplateSpec *template);
 
 /* How carrying out went. */
 typedef struct PodResult {
@@ -84,7 +85,7 @@ static inline bool job_tracks(const Pod *pod)
  * placed, not running, not ready, cheap, ready only recently, often restarted, young. */
 int pod_compare_worth(const Pod *a, const Pod *b, int64_t now_ns);
 
-/* A count, or a percentage of the total. */
+/* A number, or a percentage of the total; `otherwise` if it is absent or a text of another form. */
 int64_t scaled_value(const IntOrString *v, int64_t total, bool round_up, int64_t otherwise);
 
 #endif

@@ -20,18 +20,10 @@ static bool is_ordinary(StatusReason reason)
            reason == STATUS_ALREADY_EXISTS;
 }
 
-/* Nothing can be made in a namespace that is being deleted. */
-static bool namespace_goes(const ApiStatus *status)
-{
-    for (size_t i = 0; i < status->n_causes; i++)
-        if (status->causes[i].type == CAUSE_NAMESPACE_TERMINATING)
-            return true;
-    return false;
-}
-
 void report_refusal(Reconcile *reconcile, const ApiStatus *status)
 {
-    bool ordinary = is_ordinary(status->reason) || namespace_goes(status);
+    bool ordinary =
+        is_ordinary(status->reason) || status_has_cause(status, CAUSE_NAMESPACE_TERMINATING);
 
     /* The first that matters. */
     if (reconcile->refusal && (reconcile->refused || ordinary))

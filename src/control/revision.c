@@ -11,7 +11,7 @@
  */
 #include <yyjson.h>
 
-#include "api/object.h"
+#include "api/meta.h"
 #include "codec/json/json.h"
 #include "control/revision.h"
 
@@ -109,7 +109,7 @@ const char *revision_hash(Arena *arena, Bytes data, int32_t collision_count)
     return text;
 }
 
-ControllerRevision *revision_new(Arena *arena, const OwnerReference *owner, const ObjectMeta *about,
+ControllerRevision *revision_new(Arena *arena, const Kind *kind, const ObjectMeta *owner,
                                  const StringMap *labels, const char *hash_label, Bytes data,
                                  int64_t number, int32_t collision_count)
 {
@@ -120,17 +120,24 @@ ControllerRevision *revision_new(Arena *arena, const OwnerReference *owner, cons
     type_copy(&type_ObjectMeta, arena, meta,
               &(ObjectMeta){
                   .labels = *labels,
-                  .annotations = about->annotations,
+                  .annotations = owner->annotations,
               });
-    meta->name = arena_printf(arena, "%.223s-%s", about->name, hash);
-    meta->namespace = about->namespace;
+    meta->name = arena_printf(arena, "%.223s-%s", owner->name, hash);
+    meta->namespace = owner->namespace;
     string_map_put(arena, &meta->labels, hash_label, hash);
-    meta->owner_references.v = arena_new(arena, OwnerReference);
-    meta->owner_references.v[0] = *owner;
-    meta->owner_references.n = 1;
+    meta_add_owner(arena, meta, meta_controller_reference(arena, kind, owner));
     revision->data = data;
     revision->revision = number;
     return revision;
+}
+
+ControllerRevision *revision_renumber(Arena *arena, const ControllerRevision *revision,
+                                      int64_t number)
+{
+    ControllerRevision *copy = type_clone(&type_ControllerRevision, arena, revision);
+
+    copy->revision = number;
+    return copy;
 }
 
 PodTemplateSpec *revision_template(Arena *arena, const ControllerRevision *revision)

@@ -4,6 +4,7 @@
 #define CONTROL_REVISION_H
 
 #include "api/generated.h"
+#include "api/kind.h"
 #include "base/arena.h"
 
 #define REVISION_LABEL "controller-revision-hash"
@@ -12,10 +13,14 @@
 /* The template as a patch, in the very bytes that Kubernetes makes. */
 Bytes revision_data(Arena *arena, const PodTemplateSpec *template);
 const char *revision_hash(Arena *arena, Bytes data, int32_t collision_count);
-/* A revision of whatever `about` and `owner` are of; its label of this name says the hash. */
-ControllerRevision *revision_new(Arena *arena, const OwnerReference *owner, const ObjectMeta *about,
+/* A new revision that is controlled by the owner of this kind, and named after it and the hash. The
+ * hash is also its label `hash_label`. */
+ControllerRevision *revision_new(Arena *arena, const Kind *kind, const ObjectMeta *owner,
                                  const StringMap *labels, const char *hash_label, Bytes data,
                                  int64_t number, int32_t collision_count);
+/* A copy with another number: an older template has become the newest again. */
+ControllerRevision *revision_renumber(Arena *arena, const ControllerRevision *revision,
+                                      int64_t number);
 /* The template that a revision holds; NULL where its data is not such a patch. */
 PodTemplateSpec *revision_template(Arena *arena, const ControllerRevision *revision);
 /* By number, then age, then name. */

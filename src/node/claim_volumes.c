@@ -8,6 +8,7 @@
  * more than its claim's status says is due to grow, one that is being deleted and has our finalizer
  * is due to go.
  */
+#include "api/meta.h"
 #include "api/quantity.h"
 #include "base/log.h"
 #include "node/pod/agent.h"
@@ -315,13 +316,8 @@ static void removal_done(uv_work_t *work, int status)
         }
     } else if (volume && object_meta(volume)->deletion_timestamp.set) {
         _object_ Object *copy = object_copy(volume);
-        StringArray *finalizers = &object_meta(copy)->finalizers;
-        size_t kept = 0;
 
-        for (size_t i = 0; i < finalizers->n; i++)
-            if (!str_equal(finalizers->v[i], VOLUME_FINALIZER))
-                finalizers->v[kept++] = finalizers->v[i];
-        finalizers->n = kept;
+        meta_remove_finalizer(object_meta(copy), VOLUME_FINALIZER);
         agent->busy++;
         client_update(agent->options.client, copy, NULL, on_finalizer_removed, agent);
     }

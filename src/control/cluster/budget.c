@@ -62,9 +62,7 @@ static void gather(Reconcile *reconcile, const PodDisruptionBudget *budget, Budg
                                           'l', reconcile->ns, selector);
     BudgetPod *v = arena_new_n(arena, BudgetPod, pods.n + 1);
 
-    *input = (BudgetInput){.budget = budget,
-                           .pods = v,
-                           .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
+    *input = (BudgetInput){.budget = budget, .pods = v, .now_ns = reconcile_now_ns(reconcile)};
     for (size_t i = 0; i < pods.n; i++)
         v[input->n_pods++] = look_at(reconcile->client, pods.v[i]->value);
 }
@@ -103,12 +101,8 @@ static void reconcile_budget(Reconcile *reconcile)
     budget_plan(&input, &reconcile->arena, &plan);
     reconcile->again_after_ns = plan.again_after_ns;
     if (plan.status_changed) {
-        Object *copy = object_copy(object);
-
         tell(reconcile, object, &input, &plan);
-        type_copy(&type_PodDisruptionBudgetStatus, &copy->arena,
-                  &OBJECT_AS(PodDisruptionBudget, copy)->status, &plan.status);
-        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+        RECONCILE_WRITE_STATUS(reconcile, PodDisruptionBudget, object, &plan.status, NULL, NULL);
     }
     reconcile_then(reconcile, reconcile_end);
 }

@@ -25,7 +25,7 @@ static int64_t last_seen(const Object *object)
 
 static void reconcile_events(Reconcile *reconcile)
 {
-    int64_t now = clock_wall_ns(reconcile->controller->options->clock), oldest = INT64_MAX;
+    int64_t now = reconcile_now_ns(reconcile), oldest = INT64_MAX;
     ObjectList events = control_list(reconcile->client, &reconcile->arena, &kind_event, NULL);
 
     for (size_t i = 0; i < events.n; i++) {

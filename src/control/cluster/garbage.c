@@ -115,13 +115,8 @@ static OwnerState owner_state(Client *client, const ObjectMeta *dependent,
 static void drop_finalizer(Reconcile *reconcile, const Object *object, const char *name)
 {
     Object *copy = object_copy(object);
-    StringArray *finalizers = &object_meta(copy)->finalizers;
-    size_t n = 0;
 
-    for (size_t i = 0; i < finalizers->n; i++)
-        if (!str_equal(finalizers->v[i], name))
-            finalizers->v[n++] = finalizers->v[i];
-    finalizers->n = n;
+    meta_remove_finalizer(object_meta(copy), name);
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 

@@ -18,12 +18,8 @@ static void finalize(Reconcile *reconcile, const Object *object)
 {
     Object *copy = object_copy(object);
     Namespace *ns = copy->value;
-    size_t n = 0;
 
-    for (size_t i = 0; i < ns->spec.finalizers.n; i++)
-        if (!str_equal(ns->spec.finalizers.v[i], CONTENT_FINALIZER))
-            ns->spec.finalizers.v[n++] = ns->spec.finalizers.v[i];
-    ns->spec.finalizers.n = n;
+    string_array_remove(&ns->spec.finalizers, CONTENT_FINALIZER);
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "finalize"}, NULL, NULL);
 }
 
@@ -205,7 +201,7 @@ static void write_conditions(Reconcile *reconcile, const Emptying *emptying)
                                 "Some content in the namespace has finalizers remaining: ", "in")
                  : "All content-preserving finalizers finished"},
     };
-    Time now = time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock));
+    Time now = reconcile_now(reconcile);
     Object *copy = object_copy(emptying->object);
     bool changed = false;
 

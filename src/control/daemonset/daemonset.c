@@ -110,12 +110,9 @@ static bool write_revisions(Reconcile *reconcile, const DaemonSetPlan *plan)
 
 static void delete_revisions(Reconcile *reconcile, const DaemonSetPlan *plan)
 {
-    for (size_t i = 0; i < plan->n_old_revisions; i++) {
-        Object shell = {.kind = &kind_controller_revision,
-                        .value = (void *)(uintptr_t)plan->old_revisions[i]};
-
-        reconcile_delete(reconcile, &shell, NULL, NULL, NULL);
-    }
+    for (size_t i = 0; i < plan->n_old_revisions; i++)
+        reconcile_delete_value(reconcile, &kind_controller_revision, plan->old_revisions[i], NULL,
+                               NULL, NULL);
 }
 
 static void gather_revisions(Reconcile *reconcile, DaemonSetInput *input)
@@ -123,9 +120,8 @@ static void gather_revisions(Reconcile *reconcile, DaemonSetInput *input)
     ObjectList all =
         control_owned(reconcile, &kind_controller_revision, &input->set->metadata, NULL);
 
-    input->revisions = arena_new_n(&reconcile->arena, const ControllerRevision *, all.n + 1);
-    for (size_t i = 0; i < all.n; i++)
-        input->revisions[input->n_revisions++] = all.v[i]->value;
+    input->revisions = object_list_values(&reconcile->arena, all);
+    input->n_revisions = all.n;
 }
 
 /* ---- the reconcile ---- */
@@ -135,13 +131,8 @@ static void write_status(Reconcile *reconcile)
     Sync *sync = reconcile->data;
 
     delete_revisions(reconcile, &sync->plan);
-    if (sync->plan.status_changed) {
-        Object *copy = object_copy(sync->object);
-
-        type_copy(&type_DaemonSetStatus, &copy->arena, &OBJECT_AS(DaemonSet, copy)->status,
-                  &sync->plan.status);
-        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
-    }
+    if (sync->plan.status_changed)
+        RECONCILE_WRITE_STATUS(reconcile, DaemonSet, sync->object, &sync->plan.status, NULL, NULL);
     reconcile_then(reconcile, reconcile_end);
 }
 
@@ -164,7 +155,7 @@ static void plan(Reconcile *reconcile)
     node = client_get(reconcile->client, &kind_node, NULL, node_name);
     input = (DaemonSetInput){.set = object->value,
                              .node = node ? node->value : NULL,
-                             .now_ns = clock_wall_ns(reconcile->controller->options->clock),
+                             .now_ns = reconcile_now_ns(reconcile),
                              .spare_failed = left_ns > 0,
                              .collided = sync->collided};
     owner = pod_owner_of(&reconcile->arena, &kind_daemon_set, &input.set->metadata,
@@ -221,16 +212,8 @@ static void on_node(Controller *controller, const WatchEvent *event)
 
     if (before && event->type == WATCH_MODIFIED &&
         type_equal(&type_NodeSpec, &now->spec, &before->spec) &&
-        now->metadata.labels.n == before->metadata.labels.n) {
-        bool same = true;
-
-        for (size_t i = 0; same && i < now->metadata.labels.n; i++)
-            same =
-                str_equal(now->metadata.labels.v[i].value,
-                          string_map_get(&before->metadata.labels, now->metadata.labels.v[i].key));
-        if (same)
-            return;
-    }
+        meta_labels_equal(&now->metadata, &before->metadata))
+        return;
     client_list(controller->client, &kind_daemon_set, &(ListOptions){0}, enqueue_set, controller);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/daemonset/plan.h"
 
-#include "api/object.h"
 #include "control/revision.h"
 #include "control/scheduler/scheduler.h"
 #include "view/pod.h"
@@ -16,21 +15,10 @@ static bool is_current(const ControllerRevision *revision, Bytes data)
     return bytes_equal(revision->data, data);
 }
 
-static ControllerRevision *renumbered(Arena *arena, const ControllerRevision *revision, int64_t n)
-{
-    ControllerRevision *copy = arena_new(arena, ControllerRevision);
-
-    type_copy(&type_ControllerRevision, arena, copy, revision);
-    copy->revision = n;
-    return copy;
-}
-
 /* The newest revision that holds the template as it is now; it gets the highest number. */
 static const ControllerRevision *plan_revision(const DaemonSetInput *input, Bytes data,
                                                Arena *arena, DaemonSetPlan *plan)
 {
-    PodOwner owner =
-        pod_owner_of(arena, &kind_daemon_set, &input->set->metadata, input->set->spec.selector);
     const int32_t *collisions = input->set->status.collision_count;
     const ControllerRevision *current = NULL;
     int64_t highest = 0;
@@ -42,11 +30,11 @@ static const ControllerRevision *plan_revision(const DaemonSetInput *input, Byte
     }
     if (!current)
         return plan->create_revision =
-                   revision_new(arena, &owner.ref, &input->set->metadata,
+                   revision_new(arena, &kind_daemon_set, &input->set->metadata,
                                 &input->set->spec.template.metadata.labels, REVISION_LABEL, data,
                                 highest + 1, collisions ? *collisions : 0);
     if (current->revision < highest)
-        plan->update_revision = renumbered(arena, current, highest + 1);
+        plan->update_revision = revision_renumber(arena, current, highest + 1);
     return current;
 }
 
@@ -138,7 +126,7 @@ static Pod *make_pod(const DaemonSetInput *input, const PodOwner *owner, const c
                      Arena *arena)
 {
     const char *generation = string_map_get(&input->set->metadata.annotations, GENERATION);
-    Pod *pod = pod_from_template(arena, owner, &input->set->spec.template);
+    Pod *pod = pod_from_template(arena, owner->ref, owner->ns, &input->set->spec.template);
 
     if (generation)
         string_map_put(arena, &pod->metadata.labels, GENERATION_LABEL, generation);

@@ -70,9 +70,8 @@ static void on_created(Reconcile *reconcile, void *data, const ApiStatus *status
         step->sync->error =
             arena_printf(&reconcile->arena, "Failed to create new replica set \"%s\": %s", name,
                          status->message);
-        for (size_t i = 0; i < status->n_causes; i++)
-            if (status->causes[i].type == CAUSE_NAMESPACE_TERMINATING)
-                return;
+        if (status_has_cause(status, CAUSE_NAMESPACE_TERMINATING))
+            return;
         event_record(reconcile->controller->events, step->sync->object, "Warning",
                      "ReplicaSetCreateError", "%s", step->sync->error);
     }
@@ -98,9 +97,7 @@ static void carry_out(Reconcile *reconcile, Sync *sync)
             reconcile_create(reconcile, object_of(&kind_replica_set, action->set), NULL, on_created,
                              step);
         } else if (action->type == DEPLOYMENT_DELETE) {
-            Object shell = {.kind = &kind_replica_set, .value = (void *)(uintptr_t)action->set};
-
-            reconcile_delete(reconcile, &shell, NULL, NULL, NULL);
+            reconcile_delete_value(reconcile, &kind_replica_set, action->set, NULL, NULL, NULL);
         } else {
             reconcile_update(reconcile, object_of(&kind_replica_set, action->set), NULL, on_updated,
                              step);
@@ -145,9 +142,9 @@ static void gather(Reconcile *reconcile, const Deployment *deployment, Deploymen
     ObjectList *pods = arena_new_n(arena, ObjectList, sets.n + 1);
     size_t n = 0;
 
-    input->sets = arena_new_n(arena, const ReplicaSet *, sets.n + 1);
+    input->sets = object_list_values(arena, sets);
+    input->n_sets = sets.n;
     for (size_t i = 0; i < sets.n; i++) {
-        input->sets[input->n_sets++] = sets.v[i]->value;
         pods[i] = control_owned(reconcile, &kind_pod, object_meta(sets.v[i]), NULL);
         n += pods[i].n;
     }
@@ -169,7 +166,7 @@ static void plan(Reconcile *reconcile)
     }
     sync->object = object;
     input = (DeploymentInput){.deployment = object->value,
-                              .now_ns = clock_wall_ns(reconcile->controller->options->clock),
+                              .now_ns = reconcile_now_ns(reconcile),
                               .created = sync->created,
                               .error = sync->error};
     gather(reconcile, object->value, &input);

@@ -21,10 +21,8 @@ static inline int32_t set_replicas(const ReplicaSet *set)
 {
     return set->spec.replicas ? *set->spec.replicas : 1;
 }
-int64_t set_revision(const ReplicaSet *set);
 /* What all sets want together. */
 int32_t rollout_wanted(const Rollout *rollout);
-int32_t rollout_available(const Rollout *rollout);
 void rollout_add(Rollout *rollout, DeploymentActionType type, const ReplicaSet *set, int32_t from,
                  int32_t to);
 
@@ -39,7 +37,6 @@ bool rollout_resize(Rollout *rollout, const ReplicaSet *set, int32_t replicas, b
 int32_t rollout_new_size(const Rollout *rollout, int32_t of_current);
 
 /* status.c */
-DeploymentCondition *deployment_condition(const DeploymentStatus *status, const char *type);
 void rollout_begin_status(Rollout *rollout);
 void rollout_pause_status(Rollout *rollout);
 void rollout_count_status(Rollout *rollout);

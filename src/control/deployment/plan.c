@@ -54,7 +54,7 @@ int32_t rollout_wanted(const Rollout *rollout)
     return (int32_t)MIN_OF(n, (int64_t)INT32_MAX);
 }
 
-int32_t rollout_available(const Rollout *rollout)
+static int32_t rollout_available(const Rollout *rollout)
 {
     int64_t n = rollout->current ? rollout->current->status.available_replicas : 0;
 

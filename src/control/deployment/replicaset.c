@@ -21,13 +21,8 @@ static void write_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
 
-    if (sync->plan.status_changed) {
-        Object *copy = object_copy(sync->object);
-
-        type_copy(&type_ReplicaSetStatus, &copy->arena, &OBJECT_AS(ReplicaSet, copy)->status,
-                  &sync->plan.status);
-        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
-    }
+    if (sync->plan.status_changed)
+        RECONCILE_WRITE_STATUS(reconcile, ReplicaSet, sync->object, &sync->plan.status, NULL, NULL);
     reconcile_then(reconcile, reconcile_end);
 }
 
@@ -46,9 +41,8 @@ static void plan(Reconcile *reconcile)
     sync->object = object;
     set = object->value;
     owner = pod_owner_of(&reconcile->arena, &kind_replica_set, &set->metadata, set->spec.selector);
-    input = (ReplicaSetInput){.set = set,
-                              .now_ns = clock_wall_ns(reconcile->controller->options->clock),
-                              .result = sync->result};
+    input = (ReplicaSetInput){
+        .set = set, .now_ns = reconcile_now_ns(reconcile), .result = sync->result};
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     replicaset_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;

@@ -86,8 +86,9 @@ static void correct(const ReplicaSetInput *input, const PodOwner *owner, const P
     Arena *arena = plan->actions.arena;
 
     for (int64_t i = 0; i < MIN_OF(-diff, PODS_BURST); i++)
-        pod_actions_add(&plan->actions, POD_CREATE,
-                        pod_from_template(arena, owner, &input->set->spec.template));
+        pod_actions_add(
+            &plan->actions, POD_CREATE,
+            pod_from_template(arena, owner->ref, owner->ns, &input->set->spec.template));
     if (diff <= 0)
         return;
     if (wanted > 0)

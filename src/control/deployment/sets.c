@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ReplicaSets of a deployment: which there are, how they are made, sized and thrown away. */
-#include "api/object.h"
+#include "api/meta.h"
 #include "codec/json/json.h"
 #include "control/deployment/internal.h"
 #include "control/revision.h"
@@ -41,7 +41,7 @@ bool deployment_same_template(const PodTemplateSpec *a, const PodTemplateSpec *b
     return type_equal(&type_PodTemplateSpec, &x, &y);
 }
 
-int64_t set_revision(const ReplicaSet *set)
+static int64_t set_revision(const ReplicaSet *set)
 {
     const char *text = string_map_get(&set->metadata.annotations, DEPLOYMENT_REVISION);
     int64_t revision;
@@ -68,27 +68,14 @@ static int compare_revision(const void *a, const void *b)
     return i == k ? compare_age(a, b) : i < k ? -1 : 1;
 }
 
-static ReplicaSet *set_copy(Arena *arena, const ReplicaSet *set)
-{
-    ReplicaSet *copy = arena_new(arena, ReplicaSet);
-
-    type_copy(&type_ReplicaSet, arena, copy, set);
-    return copy;
-}
-
 static void change_owner(Rollout *rollout, const PodOwner *owner, const ReplicaSet *set, bool adopt)
 {
-    ReplicaSet *copy = set_copy(rollout->arena, set);
-    OwnerReferenceArray *owners = &copy->metadata.owner_references;
-    OwnerReference *v = arena_new_n(rollout->arena, OwnerReference, owners->n + 1);
-    size_t n = 0;
+    ReplicaSet *copy = type_clone(&type_ReplicaSet, rollout->arena, set);
 
-    for (size_t i = 0; i < owners->n; i++)
-        if (!str_equal(owners->v[i].uid, owner->ref.uid))
-            v[n++] = owners->v[i];
     if (adopt)
-        v[n++] = owner->ref;
-    *owners = (OwnerReferenceArray){v, n};
+        meta_add_owner(rollout->arena, &copy->metadata, owner->ref);
+    else
+        meta_remove_owner(&copy->metadata, owner->ref.uid);
     rollout_add(rollout, adopt ? DEPLOYMENT_ADOPT : DEPLOYMENT_RELEASE, copy, 0, 0);
 }
 
@@ -205,7 +192,7 @@ static bool annotate(Rollout *rollout, ReplicaSet *set)
 
 bool rollout_update_current(Rollout *rollout)
 {
-    ReplicaSet *copy = set_copy(rollout->arena, rollout->current);
+    ReplicaSet *copy = type_clone(&type_ReplicaSet, rollout->arena, rollout->current);
     int32_t seconds = rollout->deployment->spec.min_ready_seconds;
 
     if (!annotate(rollout, copy) && copy->spec.min_ready_seconds == seconds)
@@ -241,21 +228,18 @@ void rollout_create_current(Rollout *rollout)
     Arena *arena = rollout->arena;
     const char *hash = template_hash(rollout);
     ReplicaSet *set = arena_new(arena, ReplicaSet);
-    PodOwner owner =
-        pod_owner_of(arena, &kind_deployment, &deployment->metadata, deployment->spec.selector);
 
     type_copy(&type_PodTemplateSpec, arena, &set->spec.template, &deployment->spec.template);
     string_map_put(arena, &set->spec.template.metadata.labels, TEMPLATE_HASH_LABEL, hash);
-    set->spec.selector = arena_new(arena, LabelSelector);
-    type_copy(&type_LabelSelector, arena, set->spec.selector, deployment->spec.selector);
+    set->spec.selector = type_clone(&type_LabelSelector, arena, deployment->spec.selector);
     string_map_put(arena, &set->spec.selector->match_labels, TEMPLATE_HASH_LABEL, hash);
     set->spec.min_ready_seconds = deployment->spec.min_ready_seconds;
     set->metadata.name = arena_printf(arena, "%.*s-%s", (int)(NAME_MAX_LENGTH - 1 - strlen(hash)),
                                       deployment->metadata.name, hash);
     set->metadata.namespace = deployment->metadata.namespace;
     set->metadata.labels = set->spec.template.metadata.labels;
-    set->metadata.owner_references = (OwnerReferenceArray){arena_new(arena, OwnerReference), 1};
-    set->metadata.owner_references.v[0] = owner.ref;
+    meta_add_owner(arena, &set->metadata,
+                   meta_controller_reference(arena, &kind_deployment, &deployment->metadata));
     set->spec.replicas = arena_int32(arena, rollout_new_size(rollout, 0));
     annotate(rollout, set);
     put_sizes(rollout, &set->metadata.annotations);
@@ -269,7 +253,7 @@ bool rollout_resize(Rollout *rollout, const ReplicaSet *set, int32_t replicas, b
 
     if (!differs && !force)
         return false;
-    copy = set_copy(rollout->arena, set);
+    copy = type_clone(&type_ReplicaSet, rollout->arena, set);
     copy->spec.replicas = arena_int32(rollout->arena, replicas);
     if (!put_sizes(rollout, &copy->metadata.annotations) && !differs)
         return false;

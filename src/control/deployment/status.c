@@ -9,7 +9,7 @@
 #define PROGRESSING "Progressing"
 #define REPLICA_FAILURE "ReplicaFailure"
 
-DeploymentCondition *deployment_condition(const DeploymentStatus *status, const char *type)
+static DeploymentCondition *deployment_condition(const DeploymentStatus *status, const char *type)
 {
     for (size_t i = 0; i < status->conditions.n; i++)
         if (str_equal(status->conditions.v[i].type, type))

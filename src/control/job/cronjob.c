@@ -44,13 +44,8 @@ static void write_status(Reconcile *reconcile)
     Sync *sync = reconcile->data;
 
     if (!type_equal(&type_CronJobStatus, &sync->plan.status,
-                    &OBJECT_AS(CronJob, sync->object)->status)) {
-        Object *copy = object_copy(sync->object);
-
-        type_copy(&type_CronJobStatus, &copy->arena, &OBJECT_AS(CronJob, copy)->status,
-                  &sync->plan.status);
-        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
-    }
+                    &OBJECT_AS(CronJob, sync->object)->status))
+        RECONCILE_WRITE_STATUS(reconcile, CronJob, sync->object, &sync->plan.status, NULL, NULL);
     reconcile_then(reconcile, reconcile_end);
 }
 
@@ -84,9 +79,8 @@ static void on_created(Reconcile *reconcile, void *data, const ApiStatus *status
         return;
     }
     reconcile->failed = true;
-    for (size_t i = 0; i < status->n_causes; i++)
-        if (status->causes[i].type == CAUSE_NAMESPACE_TERMINATING)
-            return;
+    if (status_has_cause(status, CAUSE_NAMESPACE_TERMINATING))
+        return;
     event_record(events, sync->object, "Warning", "FailedCreate", "Error creating job: %s",
                  status->message);
 }
@@ -105,9 +99,8 @@ static void gather(Reconcile *reconcile, CronJobInput *input)
 {
     ObjectList all = control_owned(reconcile, &kind_job, &input->cron->metadata, NULL);
 
-    input->jobs = arena_new_n(&reconcile->arena, const Job *, all.n + 1);
-    for (size_t i = 0; i < all.n; i++)
-        input->jobs[input->n_jobs++] = all.v[i]->value;
+    input->jobs = object_list_values(&reconcile->arena, all);
+    input->n_jobs = all.n;
 }
 
 static void reconcile_cron(Reconcile *reconcile)
@@ -124,8 +117,7 @@ static void reconcile_cron(Reconcile *reconcile)
         return;
     }
     sync->object = object;
-    input = (CronJobInput){.cron = object->value,
-                           .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
+    input = (CronJobInput){.cron = object->value, .now_ns = reconcile_now_ns(reconcile)};
     name = input.cron->spec.time_zone;
     if (name)
         zone = zone_load(name);
@@ -136,12 +128,10 @@ static void reconcile_cron(Reconcile *reconcile)
     zone_free(zone);
     reconcile->again_after_ns = sync->plan.again_after_ns;
     tell_notes(reconcile, sync);
-    for (size_t i = 0; i < sync->plan.n_deletions; i++) {
-        Object shell = {.kind = &kind_job, .value = (void *)(uintptr_t)sync->plan.deletions[i]};
-
-        reconcile_delete(reconcile, &shell, &(WriteOptions){.propagation = "Background"},
-                         on_deleted, shell.value);
-    }
+    for (size_t i = 0; i < sync->plan.n_deletions; i++)
+        reconcile_delete_value(reconcile, &kind_job, sync->plan.deletions[i],
+                               &(WriteOptions){.propagation = "Background"}, on_deleted,
+                               (void *)(uintptr_t)sync->plan.deletions[i]);
     reconcile_then(reconcile, create);
 }
 

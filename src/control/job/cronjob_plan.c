@@ -2,7 +2,7 @@
 #include "control/job/cronjob_plan.h"
 
 #include "api/cron.h"
-#include "api/object.h"
+#include "api/meta.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"
 
@@ -180,7 +180,6 @@ static const Job *make_job(const CronJobInput *input, int64_t due, Arena *arena)
     const JobTemplateSpec *template = &cron->spec.job_template;
     Job *job = arena_new(arena, Job);
     ObjectMeta *meta = &job->metadata;
-    OwnerReference *owner = arena_new(arena, OwnerReference);
 
     type_copy(&type_JobSpec, arena, &job->spec, &template->spec);
     type_copy(&type_ObjectMeta, arena, meta,
@@ -190,13 +189,7 @@ static const Job *make_job(const CronJobInput *input, int64_t due, Arena *arena)
     /* Of its minute, so that the same time cannot make two. */
     meta->name = arena_printf(arena, "%s-%" PRId64, cron->metadata.name, due / 60);
     meta->namespace = cron->metadata.namespace;
-    *owner = (OwnerReference){.api_version = kind_cron_job.api_version,
-                              .kind = kind_cron_job.kind,
-                              .name = cron->metadata.name,
-                              .uid = cron->metadata.uid,
-                              .controller = arena_bool(arena, true),
-                              .block_owner_deletion = arena_bool(arena, true)};
-    meta->owner_references = (OwnerReferenceArray){owner, 1};
+    meta_add_owner(arena, meta, meta_controller_reference(arena, &kind_cron_job, &cron->metadata));
     return job;
 }
 

@@ -49,10 +49,8 @@ static void on_status(Reconcile *reconcile, void *data, const ApiStatus *status,
 static void write_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
-    Object *copy = object_copy(sync->object);
 
-    type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
-    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status, sync);
+    RECONCILE_WRITE_STATUS(reconcile, Job, sync->object, &sync->plan.status, on_status, sync);
     reconcile_then(reconcile, plan);
 }
 
@@ -62,12 +60,8 @@ static void write_last_status(Reconcile *reconcile)
     Sync *sync = reconcile->data;
 
     if (sync->plan.status_changed && !sync->told) {
-        Object *copy = object_copy(sync->object);
-
         sync->told = true;
-        type_copy(&type_JobStatus, &copy->arena, &OBJECT_AS(Job, copy)->status, &sync->plan.status);
-        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, on_status,
-                         sync);
+        RECONCILE_WRITE_STATUS(reconcile, Job, sync->object, &sync->plan.status, on_status, sync);
     }
     reconcile_then(reconcile, reconcile_end);
 }
@@ -127,7 +121,7 @@ static void plan(Reconcile *reconcile)
         return;
     }
     owner = pod_owner_of(&reconcile->arena, &kind_job, &job->metadata, job->spec.selector);
-    input = (JobInput){.job = job, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
+    input = (JobInput){.job = job, .now_ns = reconcile_now_ns(reconcile)};
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     job_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/job/plan.h"
 
-#include "api/object.h"
 #include "codec/type.h"
 #include "control/job/internal.h"
 #include "view/pod.h"
@@ -82,15 +81,9 @@ bool job_pod_failed(const JobSpec *spec, const Pod *pod)
 
 const Pod *job_untracked(Arena *arena, const Pod *pod)
 {
-    Pod *copy = arena_new(arena, Pod);
-    StringArray *finalizers = &copy->metadata.finalizers;
-    size_t n = 0;
+    Pod *copy = type_clone(&type_Pod, arena, pod);
 
-    type_copy(&type_Pod, arena, copy, pod);
-    for (size_t i = 0; i < finalizers->n; i++)
-        if (!str_equal(finalizers->v[i], JOB_FINALIZER))
-            finalizers->v[n++] = finalizers->v[i];
-    finalizers->n = n;
+    meta_remove_finalizer(&copy->metadata, JOB_FINALIZER);
     return copy;
 }
 
@@ -116,7 +109,7 @@ static const JobCondition *true_condition(const JobStatus *status, const char *t
     return condition && str_equal(condition->status, "True") ? condition : NULL;
 }
 
-const JobCondition *job_finished(const Job *job)
+static const JobCondition *job_finished(const Job *job)
 {
     const JobCondition *condition = true_condition(&job->status, "Complete");
 

@@ -38,8 +38,6 @@ typedef struct JobPlan {
 } JobPlan;
 
 void job_plan(const JobInput *input, Arena *arena, JobPlan *ret);
-/* Complete or Failed, or NULL. */
-const JobCondition *job_finished(const Job *job);
 bool job_is_ours(const Job *job);
 /* The pod without the finalizer. */
 const Pod *job_untracked(Arena *arena, const Pod *pod);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pods of a job: which to make, which to end. */
-#include "api/object.h"
 #include "codec/type.h"
 #include "control/job/internal.h"
 #include "control/pods.h"
@@ -45,17 +44,10 @@ static int32_t failures_of_index(const JobSync *sync, int32_t index)
 static void create(JobSync *sync, int32_t index)
 {
     Arena *arena = sync->arena;
-    Pod *pod = pod_from_template(arena, &sync->owner, &sync->spec->template);
+    Pod *pod = pod_from_template(arena, sync->owner.ref, sync->owner.ns, &sync->spec->template);
     ObjectMeta *meta = &pod->metadata;
 
-    if (!job_tracks(pod)) {
-        const char **v = arena_new_n(arena, const char *, meta->finalizers.n + 1);
-
-        if (meta->finalizers.n)
-            memcpy(v, meta->finalizers.v, meta->finalizers.n * sizeof(*v));
-        v[meta->finalizers.n++] = JOB_FINALIZER;
-        meta->finalizers.v = v;
-    }
+    meta_add_finalizer(arena, meta, JOB_FINALIZER);
     if (index != NO_INDEX) {
         const char *text = arena_printf(arena, "%d", index);
 

@@ -90,7 +90,7 @@ static void bind(Reconcile *reconcile, Object *pod)
     Binding *binding = object->value;
     Arena *arena = &object->arena;
 
-    reconcile_hold(reconcile, pod);
+    arena_hold_object(&reconcile->arena, pod);
     binding->metadata.name = arena_strdup(arena, reconcile->name);
     binding->metadata.namespace = arena_strdup(arena, reconcile->ns);
     binding->metadata.uid = arena_strdup(arena, object_meta(pod)->uid);
@@ -139,8 +139,7 @@ static void refuse(Reconcile *reconcile, const Object *object, const char *messa
     event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
                  message);
     copy = object_copy(object);
-    put_condition(copy, message,
-                  time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock)));
+    put_condition(copy, message, reconcile_now(reconcile));
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
@@ -167,7 +166,7 @@ static void reconcile_pod(Reconcile *reconcile)
     in.pods = controller_index(reconcile->controller, &kind_pod);
     message = schedule_check(&in, &soon);
     left_ns = ns_from_seconds(object_meta(object)->creation_timestamp.seconds) + CLAIMS_NS -
-              clock_wall_ns(reconcile->controller->options->clock);
+              reconcile_now_ns(reconcile);
     if (message && soon && left_ns > 0)
         reconcile->again_after_ns = left_ns;
     else if (message)

@@ -10,7 +10,7 @@
  *
  * The Service default/kubernetes has no selector: its endpoint is the API server itself.
  */
-#include "api/object.h"
+#include "api/meta.h"
 #include "api/selector.h"
 #include "base/text_map.h"
 #include "base/vec.h"
@@ -130,19 +130,6 @@ static bool is_headless(const Service *service)
 
 typedef VEC(EndpointSlice *) Slices;
 
-static OwnerReferenceArray owned_by(Arena *arena, const Service *service)
-{
-    OwnerReferenceArray owners = {.v = arena_new(arena, OwnerReference), .n = 1};
-
-    owners.v[0] = (OwnerReference){.api_version = "v1",
-                                   .kind = "Service",
-                                   .name = service->metadata.name,
-                                   .uid = service->metadata.uid,
-                                   .controller = arena_bool(arena, true),
-                                   .block_owner_deletion = arena_bool(arena, true)};
-    return owners;
-}
-
 static DiscoveryEndpointPortArray slice_ports(Arena *arena, const Service *service,
                                               const Backend *backend)
 {
@@ -185,7 +172,8 @@ static EndpointSlice *new_slice(Arena *arena, const Service *service, const Back
     string_map_put(arena, labels, MANAGER_LABEL, MANAGER);
     if (is_headless(service))
         string_map_put(arena, labels, HEADLESS_LABEL, "");
-    slice->metadata.owner_references = owned_by(arena, service);
+    meta_add_owner(arena, &slice->metadata,
+                   meta_controller_reference(arena, &kind_service, &service->metadata));
     slice->address_type = "IPv4";
     slice->ports = slice_ports(arena, service, backend);
     slice->endpoints.v = arena_new_n(arena, Endpoint, SLICE_MAX);
@@ -317,23 +305,12 @@ static void on_created(Reconcile *reconcile, void *data _unused_, const ApiStatu
         reconcile->failed = true;
 }
 
-static bool same_labels(const ObjectMeta *a, const ObjectMeta *b)
-{
-    if (a->labels.n != b->labels.n)
-        return false;
-    for (size_t i = 0; i < a->labels.n; i++)
-        if (!str_equal(a->labels.v[i].key, b->labels.v[i].key) ||
-            !str_equal(a->labels.v[i].value, b->labels.v[i].value))
-            return false;
-    return true;
-}
-
 static bool slice_equal(const EndpointSlice *a, const EndpointSlice *b)
 {
     EndpointSlice x = *a, y = *b;
 
     x.metadata = y.metadata = (ObjectMeta){0};
-    return same_labels(&a->metadata, &b->metadata) && type_equal(&type_EndpointSlice, &x, &y);
+    return meta_labels_equal(&a->metadata, &b->metadata) && type_equal(&type_EndpointSlice, &x, &y);
 }
 
 static bool endpoints_equal(const Endpoints *a, const Endpoints *b)
@@ -341,7 +318,7 @@ static bool endpoints_equal(const Endpoints *a, const Endpoints *b)
     Endpoints x = *a, y = *b;
 
     x.metadata = y.metadata = (ObjectMeta){0};
-    return same_labels(&a->metadata, &b->metadata) && type_equal(&type_Endpoints, &x, &y);
+    return meta_labels_equal(&a->metadata, &b->metadata) && type_equal(&type_Endpoints, &x, &y);
 }
 
 static void put_slice(Reconcile *reconcile, EndpointSlice *slice)
@@ -518,7 +495,7 @@ static bool pod_changed(const Pod *a, const Pod *b)
     return !str_equal(a->status.pod_ip, b->status.pod_ip) || pod_is_ready(a) != pod_is_ready(b) ||
            pod_has_ended(a) != pod_has_ended(b) || pod_is_terminating(a) != pod_is_terminating(b) ||
            !str_equal(a->spec.node_name, b->spec.node_name) ||
-           !same_labels(&a->metadata, &b->metadata);
+           !meta_labels_equal(&a->metadata, &b->metadata);
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)

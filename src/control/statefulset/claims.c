@@ -9,7 +9,7 @@
  *     Delete      Retain        nobody                the pod
  *     Delete      Delete        the set               the pod
  */
-#include "codec/type.h"
+#include "api/meta.h"
 #include "control/statefulset/plan.h"
 
 static bool policy_deletes(const char *policy)
@@ -114,34 +114,22 @@ PersistentVolumeClaim *statefulset_fix_claim(Arena *arena, const StatefulSet *se
                                              const PersistentVolumeClaim *claim,
                                              const char *pod_name, const Pod *pod, bool condemned)
 {
-    PersistentVolumeClaim *fixed = arena_new(arena, PersistentVolumeClaim);
+    PersistentVolumeClaim *fixed = type_clone(&type_PersistentVolumeClaim, arena, claim);
     ClaimOwner want = statefulset_claim_owner(set, condemned);
-    OwnerReferenceArray owners;
-    bool foreign = false;
+    OwnerReferenceArray *owners = &fixed->metadata.owner_references;
     size_t n = 0;
 
-    type_copy(&type_PersistentVolumeClaim, arena, fixed, claim);
-    owners = fixed->metadata.owner_references;
-    OwnerReference *v = arena_new_n(arena, OwnerReference, owners.n + 1);
-
-    for (size_t i = 0; i < owners.n; i++) {
-        if (names_set(&owners.v[i], set) || names_pod(&owners.v[i], pod_name))
-            continue;
-        foreign = foreign || (owners.v[i].controller && *owners.v[i].controller);
-        v[n++] = owners.v[i];
-    }
-    if (!foreign && want == CLAIM_OWNER_SET) {
-        v[n++] = statefulset_controller_ref(arena, set);
-    } else if (!foreign && want == CLAIM_OWNER_POD && pod) {
-        v[n++] = (OwnerReference){
-            .api_version = "v1",
-            .kind = "Pod",
-            .name = pod->metadata.name,
-            .uid = pod->metadata.uid,
-            .controller = arena_bool(arena, true),
-            .block_owner_deletion = arena_bool(arena, true),
-        };
-    }
-    fixed->metadata.owner_references = (OwnerReferenceArray){.v = v, .n = n};
+    for (size_t i = 0; i < owners->n; i++)
+        if (!names_set(&owners->v[i], set) && !names_pod(&owners->v[i], pod_name))
+            owners->v[n++] = owners->v[i];
+    owners->n = n;
+    if (meta_controller(&fixed->metadata))
+        return fixed; /* Another controller owns the claim, and there can be only one. */
+    if (want == CLAIM_OWNER_SET)
+        meta_add_owner(arena, &fixed->metadata,
+                       meta_controller_reference(arena, &kind_stateful_set, &set->metadata));
+    else if (want == CLAIM_OWNER_POD && pod)
+        meta_add_owner(arena, &fixed->metadata,
+                       meta_controller_reference(arena, &kind_pod, &pod->metadata));
     return fixed;
 }

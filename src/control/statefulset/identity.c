@@ -4,9 +4,7 @@
  * an ordinal. A name, once given, says everything: controllers find what belongs to an ordinal by
  * name alone, so these must never change.
  */
-#include "api/object.h"
-#include "base/strbuf.h"
-#include "codec/type.h"
+#include "control/pods.h"
 #include "control/statefulset/plan.h"
 
 int64_t statefulset_ordinal(const char *set_name, const char *pod_name)
@@ -45,41 +43,8 @@ int64_t statefulset_max_unavailable(const StatefulSet *set)
 {
     const RollingUpdateStatefulSetStrategy *rolling = set->spec.update_strategy.rolling_update;
     const IntOrString *max = rolling ? rolling->max_unavailable : NULL;
-    int64_t n = 1;
 
-    if (max && !max->is_string) {
-        n = max->number;
-    } else if (max && max->string) {
-        char *percent = strchr(max->string, '%');
-        _free_ char *digits =
-            percent ? mem_strndup(max->string, (size_t)(percent - max->string)) : NULL;
-
-        if (digits && str_to_int64(digits, 0, 1000, &n) == 0)
-            n = (statefulset_replicas(set) * n + 99) / 100;
-        else
-            n = 1;
-    }
-    return MAX_OF(n, 1);
-}
-
-OwnerReference statefulset_controller_ref(Arena *arena, const StatefulSet *set)
-{
-    return (OwnerReference){
-        .api_version = "apps/v1",
-        .kind = "StatefulSet",
-        .name = set->metadata.name,
-        .uid = set->metadata.uid,
-        .controller = arena_bool(arena, true),
-        .block_owner_deletion = arena_bool(arena, true),
-    };
-}
-
-static OwnerReferenceArray one_owner(Arena *arena, OwnerReference ref)
-{
-    OwnerReferenceArray owners = {.v = arena_new(arena, OwnerReference), .n = 1};
-
-    owners.v[0] = ref;
-    return owners;
+    return MAX_OF(scaled_value(max, statefulset_replicas(set), true, 1), 1);
 }
 
 const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t template,
@@ -122,20 +87,11 @@ static void add_claim_volumes(Arena *arena, const StatefulSet *set, Pod *pod, in
 Pod *statefulset_new_pod(Arena *arena, const StatefulSet *set, const PodTemplateSpec *template,
                          const char *revision, int64_t ordinal)
 {
-    Pod *pod = arena_new(arena, Pod);
+    OwnerReference owner = meta_controller_reference(arena, &kind_stateful_set, &set->metadata);
+    Pod *pod = pod_from_template(arena, owner, set->metadata.namespace, template);
     ObjectMeta *meta = &pod->metadata;
 
-    type_copy(&type_PodSpec, arena, &pod->spec, &template->spec);
-    type_copy(&type_ObjectMeta, arena, meta,
-              &(ObjectMeta){
-                  .labels = template->metadata.labels,
-                  .annotations = template->metadata.annotations,
-                  .finalizers = template->metadata.finalizers,
-              });
     meta->name = arena_printf(arena, "%s-%" PRId64, set->metadata.name, ordinal);
-    meta->generate_name = arena_printf(arena, "%s-", set->metadata.name);
-    meta->namespace = set->metadata.namespace;
-    meta->owner_references = one_owner(arena, statefulset_controller_ref(arena, set));
     string_map_put(arena, &meta->labels, POD_NAME_LABEL, meta->name);
     string_map_put(arena, &meta->labels, POD_INDEX_LABEL, arena_printf(arena, "%" PRId64, ordinal));
     string_map_put(arena, &meta->labels, REVISION_LABEL, revision);
@@ -161,6 +117,7 @@ PersistentVolumeClaim *statefulset_new_claim(Arena *arena, const StatefulSet *se
     for (size_t i = 0; labels && i < labels->n; i++)
         string_map_put(arena, &claim->metadata.labels, labels->v[i].key, labels->v[i].value);
     if (statefulset_claim_owner(set, false) == CLAIM_OWNER_SET)
-        claim->metadata.owner_references = one_owner(arena, statefulset_controller_ref(arena, set));
+        meta_add_owner(arena, &claim->metadata,
+                       meta_controller_reference(arena, &kind_stateful_set, &set->metadata));
     return claim;
 }

@@ -15,7 +15,7 @@
  */
 #include "control/statefulset/plan.h"
 
-#include "api/object.h"
+#include "api/meta.h"
 #include "api/selector.h"
 #include "codec/type.h"
 #include "view/pod.h"
@@ -131,35 +131,19 @@ static bool controlled_by(const ObjectMeta *meta, const StatefulSet *set)
 
 static void adopt(View *view, ObjectMeta *meta)
 {
-    OwnerReferenceArray old = meta->owner_references;
-    OwnerReference *v = arena_new_n(view->arena, OwnerReference, old.n + 1);
-
-    if (old.n)
-        memcpy(v, old.v, old.n * sizeof(*v));
-    v[old.n] = statefulset_controller_ref(view->arena, view->set);
-    meta->owner_references = (OwnerReferenceArray){.v = v, .n = old.n + 1};
-}
-
-static void release(const View *view, ObjectMeta *meta)
-{
-    OwnerReferenceArray *owners = &meta->owner_references;
-    size_t n = 0;
-
-    for (size_t i = 0; i < owners->n; i++)
-        if (!str_equal(owners->v[i].uid, view->set->metadata.uid))
-            owners->v[n++] = owners->v[i];
-    owners->n = n;
+    meta_add_owner(
+        view->arena, meta,
+        meta_controller_reference(view->arena, &kind_stateful_set, &view->set->metadata));
 }
 
 static void change_owner(View *view, const Pod *pod, int64_t ordinal, bool adopted)
 {
-    Pod *copy = arena_new(view->arena, Pod);
+    Pod *copy = type_clone(&type_Pod, view->arena, pod);
 
-    type_copy(&type_Pod, view->arena, copy, pod);
     if (adopted)
         adopt(view, &copy->metadata);
     else
-        release(view, &copy->metadata);
+        meta_remove_owner(&copy->metadata, view->set->metadata.uid);
     act(view, adopted ? PLAN_ADOPT_POD : PLAN_RELEASE_POD, ordinal, copy->metadata.name, copy);
 }
 
@@ -226,9 +210,9 @@ static void gather_revisions(View *view)
             continue;
         if (!meta_controller(&revision->metadata)) {
             if (!view->set->metadata.deletion_timestamp.set) {
-                ControllerRevision *copy = arena_new(view->arena, ControllerRevision);
+                ControllerRevision *copy =
+                    type_clone(&type_ControllerRevision, view->arena, revision);
 
-                type_copy(&type_ControllerRevision, view->arena, copy, revision);
                 adopt(view, &copy->metadata);
                 act(view, PLAN_ADOPT_REVISION, PLAN_WHOLE_SET, NULL, copy);
             }
@@ -262,10 +246,8 @@ static bool holds_template(const View *view, const ControllerRevision *revision)
 static const ControllerRevision *bump_revision(View *view, const ControllerRevision *old,
                                                int64_t number)
 {
-    ControllerRevision *copy = arena_new(view->arena, ControllerRevision);
+    ControllerRevision *copy = revision_renumber(view->arena, old, number);
 
-    type_copy(&type_ControllerRevision, view->arena, copy, old);
-    copy->revision = number;
     act(view, PLAN_UPDATE_REVISION, PLAN_WHOLE_SET, NULL, copy);
     return copy;
 }
@@ -542,7 +524,9 @@ static Verdict rule_terminating_pod_is_waited_for(View *view, const Member *memb
     return pod_is_terminating(member->pod) ? wait_for(view, member, "to terminate") : VERDICT_GO_ON;
 }
 
-bool statefulset_pod_is_stuck(const Pod *pod)
+/* Whether the pod, of an older revision, will not become ready by itself: it never was, or one of
+ * its containers is held back after errors. */
+static bool is_stuck(const Pod *pod)
 {
     const PodCondition *ready = pod_condition(pod, "Ready");
     const ContainerStatusArray *lists[] = {&pod->status.init_container_statuses,
@@ -573,7 +557,7 @@ static Verdict rule_stuck_old_pod_is_replaced(View *view, const Member *member)
 
     if (!view->ordered || statefulset_is_on_delete(view->set) || is_updated(view, pod) ||
         member->ordinal < statefulset_start(view->set) + statefulset_partition(view->set) ||
-        !statefulset_pod_is_stuck(pod))
+        !is_stuck(pod))
         return VERDICT_GO_ON;
     act(view, PLAN_DELETE_POD, member->ordinal, pod->metadata.name, pod);
     return wait_for(view, member,
@@ -600,9 +584,8 @@ static Verdict rule_identity_is_kept(View *view, const Member *member)
     const char *name = pod->metadata.name;
 
     if (!str_equal(string_map_get(&pod->metadata.labels, POD_NAME_LABEL), name)) {
-        Pod *copy = arena_new(view->arena, Pod);
+        Pod *copy = type_clone(&type_Pod, view->arena, pod);
 
-        type_copy(&type_Pod, view->arena, copy, pod);
         string_map_put(view->arena, &copy->metadata.labels, POD_NAME_LABEL, name);
         string_map_put(view->arena, &copy->metadata.labels, POD_INDEX_LABEL,
                        arena_printf(view->arena, "%" PRId64, member->ordinal));
@@ -682,8 +665,7 @@ static bool dismiss(View *view, const Member *member)
     /* Of several that are not well only the lowest may go, so that the order holds. What will never
      * be well again holds nobody up. */
     if (view->ordered && !(pod_is_running_and_ready(pod) && is_available(view, pod)) &&
-        !pod_has_ended(pod) && !statefulset_pod_is_stuck(pod) &&
-        member->ordinal != view->first_unavailable) {
+        !pod_has_ended(pod) && !is_stuck(pod) && member->ordinal != view->first_unavailable) {
         wait_for(view, &(Member){.ordinal = view->first_unavailable},
                  "to be ready, before the set is scaled down");
         return true;

@@ -105,7 +105,6 @@ bool statefulset_is_on_delete(const StatefulSet *set);
 int64_t statefulset_partition(const StatefulSet *set);
 /* A number, or a percentage of the replicas rounded up; at least 1. */
 int64_t statefulset_max_unavailable(const StatefulSet *set);
-OwnerReference statefulset_controller_ref(Arena *arena, const StatefulSet *set);
 
 /* Pods and claims as the set makes them. */
 Pod *statefulset_new_pod(Arena *arena, const StatefulSet *set, const PodTemplateSpec *template,
@@ -140,9 +139,5 @@ bool statefulset_claim_is_stale(const StatefulSet *set, const PersistentVolumeCl
 Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set);
 ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *set, Bytes data,
                                              int64_t revision, int32_t collision_count);
-
-/* A pod of an older revision that will not come up by itself: it was never ready, or one of its
- * containers is held back after errors. */
-bool statefulset_pod_is_stuck(const Pod *pod);
 
 #endif

@@ -10,8 +10,7 @@ Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)
 ControllerRevision *statefulset_new_revision(Arena *arena, const StatefulSet *set, Bytes data,
                                              int64_t number, int32_t collision_count)
 {
-    OwnerReference owner = statefulset_controller_ref(arena, set);
-
-    return revision_new(arena, &owner, &set->metadata, &set->spec.template.metadata.labels,
-                        REVISION_HASH_LABEL, data, number, collision_count);
+    return revision_new(arena, &kind_stateful_set, &set->metadata,
+                        &set->spec.template.metadata.labels, REVISION_HASH_LABEL, data, number,
+                        collision_count);
 }

@@ -180,7 +180,6 @@ static bool is_held_back(const Sync *sync, const PlanAction *action)
     return false;
 }
 
-/* Objects that are only there to be deleted need no copy: their name and uid are enough. */
 static void issue(Reconcile *reconcile, Sync *sync, const PlanAction *action)
 {
     const Kind *kind = ACTIONS[action->type].kind;
@@ -197,12 +196,9 @@ static void issue(Reconcile *reconcile, Sync *sync, const PlanAction *action)
         reconcile_create(reconcile, object_of(kind, action->value), NULL, on_done, step);
         break;
     case PLAN_DELETE_POD:
-    case PLAN_DELETE_REVISION: {
-        Object shell = {.kind = kind, .value = (void *)(uintptr_t)action->value};
-
-        reconcile_delete(reconcile, &shell, NULL, on_done, step);
+    case PLAN_DELETE_REVISION:
+        reconcile_delete_value(reconcile, kind, action->value, NULL, on_done, step);
         break;
-    }
     default:
         reconcile_update(reconcile, object_of(kind, action->value), NULL, on_done, step);
     }
@@ -222,10 +218,8 @@ static void write_status(Reconcile *reconcile)
             &copy->arena, (set->status.collision_count ? *set->status.collision_count : 0) + 1);
         reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
     } else if (!sync->set_failed && sync->plan.status_changed) {
-        copy = object_copy(sync->object);
-        set = copy->value;
-        type_copy(&type_StatefulSetStatus, &copy->arena, &set->status, &sync->plan.status);
-        reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+        RECONCILE_WRITE_STATUS(reconcile, StatefulSet, sync->object, &sync->plan.status, NULL,
+                               NULL);
     }
     reconcile_then(reconcile, reconcile_end);
 }
@@ -280,14 +274,12 @@ static void gather(Reconcile *reconcile, const StatefulSet *set, PlanInput *inpu
     ObjectList revisions =
         control_owned(reconcile, &kind_controller_revision, &set->metadata, selector);
 
-    *input =
-        (PlanInput){.set = set, .now_ns = clock_wall_ns(reconcile->controller->options->clock)};
-    input->pods = arena_new_n(arena, const Pod *, pods.n + 1);
-    for (size_t i = 0; i < pods.n; i++)
-        input->pods[input->n_pods++] = pods.v[i]->value;
-    input->revisions = arena_new_n(arena, const ControllerRevision *, revisions.n + 1);
-    for (size_t i = 0; i < revisions.n; i++)
-        input->revisions[input->n_revisions++] = revisions.v[i]->value;
+    *input = (PlanInput){.set = set,
+                         .pods = object_list_values(arena, pods),
+                         .n_pods = pods.n,
+                         .revisions = object_list_values(arena, revisions),
+                         .n_revisions = revisions.n,
+                         .now_ns = reconcile_now_ns(reconcile)};
     gather_claims(reconcile, input);
 }
 

@@ -36,29 +36,14 @@ static bool in_use(Reconcile *reconcile)
     return used;
 }
 
-static void add_finalizer(Reconcile *reconcile, const Object *object)
+static void set_finalizer(Reconcile *reconcile, const Object *object, bool wanted)
 {
     Object *copy = object_copy(object);
-    StringArray *finalizers = &object_meta(copy)->finalizers;
-    const char **v = arena_new_n(&copy->arena, const char *, finalizers->n + 1);
 
-    if (finalizers->n)
-        memcpy(v, finalizers->v, finalizers->n * sizeof(*v));
-    v[finalizers->n++] = CLAIM_PROTECTION;
-    finalizers->v = v;
-    reconcile_update(reconcile, copy, NULL, NULL, NULL);
-}
-
-static void remove_finalizer(Reconcile *reconcile, const Object *object)
-{
-    Object *copy = object_copy(object);
-    StringArray *finalizers = &object_meta(copy)->finalizers;
-    size_t n = 0;
-
-    for (size_t i = 0; i < finalizers->n; i++)
-        if (!str_equal(finalizers->v[i], CLAIM_PROTECTION))
-            finalizers->v[n++] = finalizers->v[i];
-    finalizers->n = n;
+    if (wanted)
+        meta_add_finalizer(&copy->arena, object_meta(copy), CLAIM_PROTECTION);
+    else
+        meta_remove_finalizer(object_meta(copy), CLAIM_PROTECTION);
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
@@ -69,9 +54,9 @@ static void reconcile_claim(Reconcile *reconcile)
     bool protected = meta && meta_has_finalizer(meta, CLAIM_PROTECTION);
 
     if (meta && !meta->deletion_timestamp.set && !protected)
-        add_finalizer(reconcile, object);
+        set_finalizer(reconcile, object, true);
     else if (protected && meta->deletion_timestamp.set && !in_use(reconcile))
-        remove_finalizer(reconcile, object);
+        set_finalizer(reconcile, object, false);
     reconcile_then(reconcile, reconcile_end);
 }
 

@@ -190,9 +190,8 @@ static void point_volume(Reconcile *reconcile, const Object *object,
 
     if (!volume->spec.claim_ref)
         string_map_put(&copy->arena, &volume->metadata.annotations, BOUND_BY_CONTROLLER, "yes");
-    volume->spec.claim_ref = arena_new(&copy->arena, ObjectReference);
-    type_copy(&type_ObjectReference, &copy->arena, volume->spec.claim_ref,
-              reference_to(&reconcile->arena, claim));
+    volume->spec.claim_ref =
+        type_clone(&type_ObjectReference, &copy->arena, reference_to(&reconcile->arena, claim));
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
@@ -202,20 +201,15 @@ static void confirm_claim(Reconcile *reconcile, const Object *object,
                           const PersistentVolume *volume)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
-    Object *copy;
-    PersistentVolumeClaimStatus *status;
+    PersistentVolumeClaimStatus status;
 
     if (str_equal(claim->status.phase, "Bound") && claim->status.capacity.n > 0)
         return;
-    copy = object_copy(object);
-    status = &OBJECT_AS(PersistentVolumeClaim, copy)->status;
-    status->phase = "Bound";
-    type_copy(&type_PersistentVolumeClaimStatus, &copy->arena, status,
-              &(PersistentVolumeClaimStatus){.phase = "Bound",
-                                             .access_modes = volume->spec.access_modes,
-                                             .capacity = volume->spec.capacity,
-                                             .conditions = claim->status.conditions});
-    reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+    status = (PersistentVolumeClaimStatus){.phase = "Bound",
+                                           .access_modes = volume->spec.access_modes,
+                                           .capacity = volume->spec.capacity,
+                                           .conditions = claim->status.conditions};
+    RECONCILE_WRITE_STATUS(reconcile, PersistentVolumeClaim, object, &status, NULL, NULL);
 }
 
 static bool has_condition(const PersistentVolumeClaim *claim, const char *type)
@@ -240,8 +234,7 @@ static void announce_resize(Reconcile *reconcile, const Object *object)
         .status = "True",
         .message =
             "Waiting for user to (re-)start a pod to finish file system resize of volume on node.",
-        .last_transition_time =
-            time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock)),
+        .last_transition_time = reconcile_now(reconcile),
     };
     status->conditions.v = v;
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
@@ -295,7 +288,7 @@ static void expand(Reconcile *reconcile, const Object *object, Object *volume_ob
     if (quantity_compare(asked, storage_of(&volume->spec.capacity)) > 0) {
         Expansion *expansion = arena_new(&reconcile->arena, Expansion);
 
-        reconcile_hold(reconcile, volume_object);
+        arena_hold_object(&reconcile->arena, volume_object);
         *expansion = (Expansion){object, volume_object, asked};
         event_record(reconcile->controller->events, object, "Normal", "Resizing",
                      "External resizer is resizing volume %s", volume->metadata.name);
@@ -526,25 +519,18 @@ static void set_volume_phase(Reconcile *reconcile, const Object *object, const c
         return;
     copy = object_copy(object);
     OBJECT_AS(PersistentVolume, copy)->status.phase = phase;
-    OBJECT_AS(PersistentVolume, copy)->status.last_phase_transition_time =
-        time_seconds_from_ns(clock_wall_ns(reconcile->controller->options->clock));
+    OBJECT_AS(PersistentVolume, copy)->status.last_phase_transition_time = reconcile_now(reconcile);
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
 static void unprotect(Reconcile *reconcile, const Object *object)
 {
     Object *copy;
-    StringArray *finalizers;
-    size_t n = 0;
 
     if (!meta_has_finalizer(object_meta(object), VOLUME_PROTECTION))
         return;
     copy = object_copy(object);
-    finalizers = &object_meta(copy)->finalizers;
-    for (size_t i = 0; i < finalizers->n; i++)
-        if (!str_equal(finalizers->v[i], VOLUME_PROTECTION))
-            finalizers->v[n++] = finalizers->v[i];
-    finalizers->n = n;
+    meta_remove_finalizer(object_meta(copy), VOLUME_PROTECTION);
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 

@@ -81,7 +81,7 @@ static void add_pod(World *world, const char *word)
     Arena *arena = &world->arena;
     PodOwner owner =
         pod_owner_of(arena, &kind_daemon_set, &world->set.metadata, world->set.spec.selector);
-    Pod *pod = pod_from_template(arena, &owner, &world->set.spec.template);
+    Pod *pod = pod_from_template(arena, owner.ref, owner.ns, &world->set.spec.template);
     bool ready = word[1] == '+';
 
     pod->metadata.name = pod->metadata.uid = arena_printf(arena, "%c", word[0]);

@@ -45,7 +45,7 @@ static Pod *add_pod(World *world, char name, char state)
     Arena *arena = &world->arena;
     PodOwner owner =
         pod_owner_of(arena, &kind_replica_set, &world->set.metadata, world->set.spec.selector);
-    Pod *pod = pod_from_template(arena, &owner, &world->set.spec.template);
+    Pod *pod = pod_from_template(arena, owner.ref, owner.ns, &world->set.spec.template);
     bool ready = state == '+' || state == 't' || state == 'o';
 
     pod->metadata.name = pod->metadata.uid = arena_printf(arena, "%c", name);

@@ -54,7 +54,7 @@ static Pod *add_pod(World *world, char name, char state, int index)
 {
     Arena *arena = &world->arena;
     PodOwner owner = pod_owner_of(arena, &kind_job, &world->job.metadata, world->job.spec.selector);
-    Pod *pod = pod_from_template(arena, &owner, &world->job.spec.template);
+    Pod *pod = pod_from_template(arena, owner.ref, owner.ns, &world->job.spec.template);
     static const char *tracking[] = {JOB_FINALIZER};
 
     pod->metadata.name = pod->metadata.uid = arena_printf(arena, "%c", tolower(name));

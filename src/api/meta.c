@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/meta.h"
+
+OwnerReference meta_controller_reference(Arena *arena, const Kind *kind, const ObjectMeta *owner)
+{
+    return (OwnerReference){
+        .api_version = kind->api_version,
+        .kind = kind->kind,
+        .name = owner->name,
+        .uid = owner->uid,
+        .controller = arena_bool(arena, true),
+        .block_owner_deletion = arena_bool(arena, true),
+    };
+}
+
+void meta_add_owner(Arena *arena, ObjectMeta *meta, OwnerReference owner)
+{
+    OwnerReferenceArray *owners = &meta->owner_references;
+    OwnerReference *v = arena_new_n(arena, OwnerReference, owners->n + 1);
+
+    if (owners->n)
+        memcpy(v, owners->v, owners->n * sizeof(*v));
+    v[owners->n++] = owner;
+    owners->v = v;
+}
+
+void meta_remove_owner(ObjectMeta *meta, const char *uid)
+{
+    OwnerReferenceArray *owners = &meta->owner_references;
+    size_t n = 0;
+
+    for (size_t i = 0; i < owners->n; i++)
+        if (!str_equal(owners->v[i].uid, uid))
+            owners->v[n++] = owners->v[i];
+    owners->n = n;
+}
+
+void string_array_remove(StringArray *array, const char *text)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < array->n; i++)
+        if (!str_equal(array->v[i], text))
+            array->v[n++] = array->v[i];
+    array->n = n;
+}
+
+void meta_add_finalizer(Arena *arena, ObjectMeta *meta, const char *name)
+{
+    StringArray *finalizers = &meta->finalizers;
+    const char **v;
+
+    if (meta_has_finalizer(meta, name))
+        return;
+    v = arena_new_n(arena, const char *, finalizers->n + 1);
+    if (finalizers->n)
+        memcpy(v, finalizers->v, finalizers->n * sizeof(*v));
+    v[finalizers->n++] = name;
+    finalizers->v = v;
+}
+
+void meta_remove_finalizer(ObjectMeta *meta, const char *name)
+{
+    string_array_remove(&meta->finalizers, name);
+}
+
+bool meta_labels_equal(const ObjectMeta *a, const ObjectMeta *b)
+{
+    if (a->labels.n != b->labels.n)
+        return false;
+    for (size_t i = 0; i < a->labels.n; i++) /* both are sorted by key */
+        if (!str_equal(a->labels.v[i].key, b->labels.v[i].key) ||
+            !str_equal(a->labels.v[i].value, b->labels.v[i].value))
+            return false;
+    return true;
+}
+
+static void release_object(void *object)
+{
+    object_unref(object);
+}
+
+Object *arena_hold_object(Arena *arena, Object *object)
+{
+    arena_link(arena, release_object, object_ref(object));
+    return object;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Owner references, finalizers and labels of an object's metadata. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "api/meta.h"
+
+static void an_owner_is_added_behind_the_others_and_removed_by_uid(void **state _unused_)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    ObjectMeta set = {.name = "web", .uid = "u1"}, job = {.name = "j", .uid = "u2"}, pod = {0};
+
+    meta_add_owner(&arena, &pod, meta_controller_reference(&arena, &kind_stateful_set, &set));
+    meta_add_owner(&arena, &pod, meta_controller_reference(&arena, &kind_job, &job));
+    assert_int_equal(pod.owner_references.n, 2);
+    assert_string_equal(pod.owner_references.v[0].api_version, "apps/v1");
+    assert_string_equal(pod.owner_references.v[0].kind, "StatefulSet");
+    assert_string_equal(pod.owner_references.v[0].name, "web");
+    assert_string_equal(pod.owner_references.v[0].uid, "u1");
+    assert_true(*pod.owner_references.v[0].controller);
+    assert_true(*pod.owner_references.v[0].block_owner_deletion);
+    assert_string_equal(pod.owner_references.v[1].uid, "u2");
+    meta_remove_owner(&pod, "u1");
+    assert_int_equal(pod.owner_references.n, 1);
+    assert_string_equal(meta_controller(&pod)->uid, "u2");
+    meta_remove_owner(&pod, "u1");
+    assert_int_equal(pod.owner_references.n, 1);
+}
+
+static void a_finalizer_is_present_once_or_not_at_all(void **state _unused_)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    ObjectMeta meta = {0};
+
+    meta_remove_finalizer(&meta, "a/x");
+    assert_int_equal(meta.finalizers.n, 0);
+    meta_add_finalizer(&arena, &meta, "a/x");
+    meta_add_finalizer(&arena, &meta, "a/y");
+    meta_add_finalizer(&arena, &meta, "a/x");
+    assert_int_equal(meta.finalizers.n, 2);
+    assert_string_equal(meta.finalizers.v[1], "a/y");
+    meta_remove_finalizer(&meta, "a/x");
+    assert_int_equal(meta.finalizers.n, 1);
+    assert_true(meta_has_finalizer(&meta, "a/y"));
+    assert_false(meta_has_finalizer(&meta, "a/x"));
+}
+
+static void labels_are_equal_if_all_keys_and_values_are(void **state _unused_)
+{
+    static const struct {
+        const char *a[2], *b[2]; /* values of the labels k0 and k1; NULL: absent */
+        bool equal;
+    } cases[] = {
+        {{NULL, NULL}, {NULL, NULL}, true}, {{"x", "y"}, {"x", "y"}, true},
+        {{"x", NULL}, {"x", "y"}, false},   {{"x", "y"}, {"x", NULL}, false},
+        {{"x", NULL}, {NULL, "x"}, false},  {{"x", "y"}, {"x", "z"}, false},
+        {{"w", "y"}, {"x", "y"}, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _arena_ Arena arena = ARENA_INIT;
+        ObjectMeta a = {0}, b = {0};
+
+        for (int k = 0; k < 2; k++) {
+            if (cases[i].a[k])
+                string_map_put(&arena, &a.labels, k ? "k1" : "k0", cases[i].a[k]);
+            if (cases[i].b[k])
+                string_map_put(&arena, &b.labels, k ? "k1" : "k0", cases[i].b[k]);
+        }
+        if (meta_labels_equal(&a, &b) != cases[i].equal)
+            fail_msg("row %zu", i);
+    }
+}
+
+static void an_arena_holds_an_object_until_it_is_cleared(void **state _unused_)
+{
+    Arena arena = ARENA_INIT;
+    Object *object = object_new(&kind_pod);
+
+    assert_ptr_equal(arena_hold_object(&arena, object), object);
+    assert_int_equal(object->refs, 2);
+    arena_clear(&arena);
+    assert_int_equal(object->refs, 1);
+    object_unref(object);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_owner_is_added_behind_the_others_and_removed_by_uid),
+        cmocka_unit_test(a_finalizer_is_present_once_or_not_at_all),
+        cmocka_unit_test(labels_are_equal_if_all_keys_and_values_are),
+        cmocka_unit_test(an_arena_holds_an_object_until_it_is_cleared),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
