@@ -68,16 +68,16 @@ static AgentPod *find_pod(NodeAgent *agent, const Object *pod, const char *conta
     return found;
 }
 
-static int refuse_waiting(const char *container, const char *pod, const char *reason,
+static int refuse_waiting(const char *container, const char *pod, WaitingReason reason,
                           ApiStatus *reterr, Arena *arena)
 {
-    if (str_equal(reason, "ErrImagePull"))
-        reason = "image can't be pulled";
-    else if (str_equal(reason, "ImagePullBackOff"))
-        reason = "trying and failing to pull image";
+    const char *text = reason == WAITING_ERR_IMAGE_PULL        ? "image can't be pulled"
+                       : reason == WAITING_IMAGE_PULL_BACK_OFF ? "trying and failing to pull image"
+                                                               : waiting_reason_text(reason);
+
     return status_set(reterr, arena, STATUS_BAD_REQUEST,
                       "container \"%s\" in pod \"%s\" is waiting to start: %s", container, pod,
-                      reason);
+                      text);
 }
 
 static int streams_logs(PodStreams *streams, const Object *object, const LogOptions *options,
@@ -86,7 +86,8 @@ static int streams_logs(PodStreams *streams, const Object *object, const LogOpti
     NodeAgent *agent = agent_of(streams);
     size_t index;
     AgentPod *pod = find_pod(agent, object, options->container, &index, reterr, arena);
-    const char *name, *waiting;
+    const char *name;
+    WaitingReason waiting;
     int attempt;
     bool ended;
 
@@ -105,7 +106,7 @@ static int streams_logs(PodStreams *streams, const Object *object, const LogOpti
             attempt--;
         ended = true;
     } else {
-        if (waiting)
+        if (waiting != WAITING_NONE)
             return refuse_waiting(name, pod->name, waiting, reterr, arena);
         ended = machine_container_stage(pod->machine, index) == CONTAINER_WAITING ||
                 machine_container_stage(pod->machine, index) == CONTAINER_EXITED;

@@ -256,7 +256,7 @@ static void grant(Life *life, const Wish *wish)
         machine_probed(m, wish->container, (MachineProbe)wish->which, wish->serial, true, "");
         break;
     case WISH_HOOK:
-        machine_hooked(m, wish->container, (MachineHook)wish->which, wish->serial, true, NULL);
+        machine_hooked(m, wish->container, (MachineHook)wish->which, wish->serial, true);
         break;
     case WISH_TEARDOWN:
         machine_torn_down(m);

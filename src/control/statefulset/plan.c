@@ -17,6 +17,7 @@
 
 #include "api/meta.h"
 #include "api/selector.h"
+#include "api/waiting_reason.h"
 #include "codec/type.h"
 #include "view/pod.h"
 
@@ -540,8 +541,10 @@ static bool is_stuck(const Pod *pod)
         for (size_t i = 0; i < lists[l]->n; i++) {
             const ContainerStateWaiting *waiting = lists[l]->v[i].state.waiting;
 
-            if (waiting && !str_equal(waiting->reason, "PodInitializing") &&
-                !str_equal(waiting->reason, "ContainerCreating"))
+            WaitingReason reason = waiting ? waiting_reason_parse(waiting->reason) : WAITING_NONE;
+
+            if (waiting && reason != WAITING_POD_INITIALIZING &&
+                reason != WAITING_CONTAINER_CREATING)
                 return true;
         }
     /* Ready was False from the start on, and never became anything else. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a pod does next. machine_advance() is the only place that decides it, and may be called at any
- * time: it looks at the state of all containers and does the one thing that follows.
+ * What a pod does next. machine_advance() is the only place that decides this. It may be called at any time: it looks at
+ * the states of all containers and takes whatever steps follow from them, which may be none.
  */
 #include "base/observe/turn.h"
 #include "node/machine/internal.h"
 
-/* A new image is tried at once, whatever back-off the one before has earned. */
+/* A new image is tried at once: the back-off in effect belongs to the old one. */
 static bool may_start(const MachineContainer *c)
 {
     return c->stage == CONTAINER_WAITING && (!c->retry.active || container_is_outdated(c));
@@ -19,7 +19,7 @@ static void container_start_anew(MachineContainer *c)
     container_start(c);
 }
 
-/* An init container's turn. True: it is through, the next one may come. */
+/* Handles the next init container in order. Returns true if it has completed, so that the following one may start. */
 static bool advance_init(MachineContainer *c)
 {
     Machine *m = c->machine;
@@ -46,7 +46,8 @@ static bool advance_init(MachineContainer *c)
     return false;
 }
 
-static void advance_ended(MachineContainer *c)
+/* Handles a container that may run at any time: (re)starts it, or replaces it if its image has changed. */
+static void advance_container(MachineContainer *c)
 {
     if (c->stage == CONTAINER_EXITED && container_should_restart(c, c->now.exit_code))
         container_restart(c);
@@ -78,7 +79,8 @@ static void advance(Machine *m)
     if (m->stage != MACHINE_ACTIVE)
         return;
     for (size_t i = m->n_init + m->n_regular; i < m->n; i++)
-        advance_ended(m->v[i]); /* who debugs need not wait for the init containers */
+        advance_container(
+            m->v[i]); /* ephemeral containers must start even if init containers hang */
     for (size_t i = 0; i < m->n_init && m->stage == MACHINE_ACTIVE; i++) {
         MachineContainer *c = m->v[i];
 
@@ -90,7 +92,7 @@ static void advance(Machine *m)
         if (!m->initialized && !advance_init(c))
             return;
         if (m->initialized && c->kind == CONTAINER_SIDECAR)
-            advance_ended(c);
+            advance_container(c);
     }
     if (m->stage != MACHINE_ACTIVE)
         return;
@@ -99,7 +101,7 @@ static void advance(Machine *m)
         machine_changed(m);
     }
     for (size_t i = m->n_init; i < m->n_init + m->n_regular && m->stage == MACHINE_ACTIVE; i++)
-        advance_ended(m->v[i]);
+        advance_container(m->v[i]);
     if (m->stage == MACHINE_ACTIVE && regular_done(m)) {
         m->finished = true;
         machine_stop(m);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machine's own state, shared by its transitions and its status (status.c). */
+/*
+ * The state of a machine, which its transitions (advance.c, start.c, stop.c, probe.c) share with status.c.
+ *
+ * Who forgets a state that a test did not reach would corrupt a pod silently, so what callers owe is asserted: indices of
+ * containers, and that no result arrives while the op that asked for it has not returned (`in_op`).
+ */
 #ifndef NODE_MACHINE_INTERNAL_H
 #define NODE_MACHINE_INTERNAL_H
 
@@ -8,8 +13,10 @@
 #define BACKOFF_FIRST (10 * NS_PER_SEC)
 #define BACKOFF_MAX (300 * NS_PER_SEC)
 #define BACKOFF_RESET (600 * NS_PER_SEC)
-#define STOP_MINIMUM (2 * NS_PER_SEC)
+#define STOP_MINIMUM \
+    (2 * NS_PER_SEC) /* a container has this long after SIGTERM, whatever a hook used up */
 
+/* An instance of a container that has ended. */
 typedef struct Instance {
     bool set;
     int exit_code;
@@ -21,17 +28,16 @@ typedef struct ProbeState {
     struct MachineContainer *container;
     MachineProbe which;
     Timer timer;
-    uint64_t serial; /* of the one under way; 0: none */
-    uint64_t next_serial;
-    bool running;       /* its timer or a probe is under way */
-    bool succeeded;     /* once: the fast phase is over */
-    bool result;        /* what the thresholds say */
-    bool last;          /* newest single result */
-    int run;            /* how many of the same in a row */
-    int64_t fast_ns;    /* next delay of the fast phase */
-    int64_t counted_ns; /* mono: when a failure last counted */
-    bool counted;
-    struct MetricSeries *results[2]; /* failed, successful; NULL: not yet */
+    uint64_t serial;                 /* of the probe in flight; 0 if there is none */
+    bool running;                    /* either its timer is armed or a probe is in flight */
+    bool succeeded;                  /* it has succeeded once, which ends the fast phase */
+    bool result;                     /* the result after the thresholds were applied */
+    bool last;                       /* the newest single result */
+    int run;                         /* how many single results in a row were equal to `last` */
+    int64_t fast_ns;                 /* the next delay of the fast phase */
+    int64_t counted_ns;              /* mono: when a failure last counted */
+    bool counted;                    /* counted_ns is valid */
+    struct MetricSeries *results[2]; /* failed, successful; NULL until the first result */
 } ProbeState;
 
 typedef struct MachineContainer {
@@ -42,28 +48,30 @@ typedef struct MachineContainer {
     ContainerStage stage;
     int attempt; /* of the current or newest instance */
     bool ever;   /* an instance was created at least once */
-    char *waiting_reason, *waiting_message;
-    Instance now, last; /* now.set: the newest instance has ended */
-    char *id;           /* of the newest instance */
+    WaitingReason waiting_reason;
+    char *waiting_message;
+    Instance now,
+        last; /* `now` is set once the newest instance has ended; `last` is the one before */
+    char *id; /* of the newest instance */
     int64_t started_ns; /* wall, of the newest instance */
     char *image, *image_id;
-    char *start_image;      /* what the spec named when the newest start began; NULL: not known */
-    uint64_t start_inputs;  /* Machine.inputs at that time */
-    bool replacing;         /* ended since the spec names another image: it starts again */
-    int64_t backoff_ns;     /* 0: none yet */
-    int64_t backoff_update; /* wall: when it was last made longer */
+    char
+        *start_image; /* the image that the spec named when the newest start began; NULL: unknown */
+    uint64_t start_inputs; /* Machine.inputs at that time */
+    bool replacing; /* it was stopped because the spec names another image, so it is restarted */
+    int64_t backoff_ns;     /* the delay before the next restart; 0: none yet */
+    int64_t backoff_update; /* wall: when that delay was last increased */
     Timer retry;
-    int64_t retry_at;        /* mono */
-    int64_t retry_backoff;   /* of a failed start; 0: it ended by itself */
-    int64_t pull_backoff_ns; /* of images */
+    int64_t retry_at;        /* mono: when the next start is due; `retry` may fire earlier */
+    int64_t retry_backoff;   /* the delay after a failed start; 0 after an end */
+    int64_t pull_backoff_ns; /* the delay after a missing image */
     char *pull_error;
     Timer stop;
-    int64_t stop_deadline; /* mono */
-    uint64_t hook_serial;  /* under way; 0: none */
+    int64_t stop_deadline; /* mono: when the grace period is over */
+    uint64_t hook_serial;  /* of the hook in flight; 0 if there is none */
     bool term_sent, kill_sent;
-    bool post_start_failed;
-    char *end_message; /* why we ended it; NULL: it ended by itself */
-    bool started, ready;
+    bool started; /* it runs, and its startup probe (if any) has succeeded */
+    bool ready;
     ProbeState probes[_MACHINE_PROBE_MAX];
 } MachineContainer;
 
@@ -75,27 +83,49 @@ struct Machine {
     MachineStage stage;
     MachineContainer **v;
     size_t n, n_init, n_regular;
-    bool sandbox;     /* it is there */
-    bool initialized; /* the init containers are through */
+    unsigned in_op;   /* how many ops have not returned yet */
+    bool sandbox;     /* the sandbox exists */
+    bool initialized; /* all init containers have completed */
     bool deleted;
     bool halted;
-    bool finished; /* all ended for good by themselves */
+    bool finished; /* no container will be restarted: they have completed, or the pod has failed */
     char *forced_phase, *forced_reason, *forced_message;
     char *pod_ip;
     Time start_time;
     bool evicted;
     int64_t stop_grace_ns;
-    uint64_t inputs;         /* how often machine_kick was called */
+    uint64_t inputs;         /* counts the calls of machine_kick */
     uint64_t prepare_inputs; /* `inputs` when the newest preparation began */
     Timer prepare_retry, deadline;
     int64_t prepare_backoff;
-    bool running; /* machine_run was called */
-    uint64_t serial;
+    bool running;    /* machine_run was called */
+    uint64_t serial; /* the newest one given to a probe or a hook */
 };
+
+/* Calls one of the ops that are answered later. */
+#define MACHINE_OP(m, op, ...)                  \
+    do {                                        \
+        (m)->in_op++;                           \
+        (m)->ops->op((m)->data, ##__VA_ARGS__); \
+        (m)->in_op--;                           \
+    } while (0)
 
 static inline const Pod *machine_spec(const Machine *m)
 {
     return m->pod->value;
+}
+
+/* The container that a result of the owner concerns. */
+static inline MachineContainer *machine_at(const Machine *m, size_t container)
+{
+    ASSERT(container < m->n);
+    return m->v[container];
+}
+
+static inline MachineContainer *machine_answer(const Machine *m, size_t container)
+{
+    ASSERT(!m->in_op);
+    return machine_at(m, container);
 }
 
 static inline bool container_alive(const MachineContainer *c)
@@ -107,35 +137,39 @@ static inline bool container_alive(const MachineContainer *c)
 /* machine.c */
 void machine_event(MachineContainer *c, const char *type, const char *reason, const char *format,
                    ...) _printf_(4, 5);
-void machine_changed(Machine *m); /* the status may be another one now */
-/* "web-0_default(uid)", as kubelet's texts have it; the caller's. */
-char *machine_pod_text(const Machine *m);
-void machine_set_text(char **at, const char *text); /* a copy in place of what is there */
+void machine_changed(Machine *m);                   /* the status may differ now */
+void machine_set_text(char **at, const char *text); /* frees the old text and stores a copy */
 void instance_clear(Instance *i);
 void instance_set(Instance *i, const char *id, const MachineEnd *end);
-void container_waits(MachineContainer *c, const char *reason, const char *message);
+/* Sets why the container waits. WAITING_NONE: it does not wait any more. The message is copied. */
+void container_waits(MachineContainer *c, WaitingReason reason, const char *message);
 bool container_should_restart(const MachineContainer *c, int exit_code);
-int64_t machine_grace(const Machine *m); /* how long a container may take to end */
+int64_t machine_spec_grace(const Machine *m); /* the grace period that the pod's spec asks for */
+int64_t
+machine_grace(const Machine *m); /* the grace period with which containers are stopped now */
 
 /* start.c */
-/* Does the spec name another image than the newest start was made from? */
+/* Does the spec name another image than the one that the newest start used? */
 bool container_is_outdated(const MachineContainer *c);
 void container_start(MachineContainer *c);
-/* Starts it again now, or says CrashLoopBackOff and waits. */
+/* Restarts an ended container now, or reports CrashLoopBackOff and waits for the end of the delay. */
 void container_restart(MachineContainer *c);
+/* Increases the delay before the next restart. since: when the container ended (wall). */
 void container_backoff_next(MachineContainer *c, int64_t since, int64_t now);
-bool container_waits_for_image(const MachineContainer *c);
+/* Does the container wait for something outside the pod that machine_kick may be about? */
+bool container_waits_for_input(const MachineContainer *c);
 void container_on_retry(Timer *timer);
 
 /* stop.c */
-/* Starts to end a container; a shorter grace period than the current one takes effect. message: of its Killing event. */
+/* Stops a running container with a Killing event of this message. If it is being stopped already, a
+ * shorter grace period takes effect. */
 void container_stop(MachineContainer *c, int64_t grace_ns, const char *message);
-void container_replace(MachineContainer *c); /* for another image */
+void container_replace(MachineContainer *c); /* stops it, so that it restarts with the new image */
 void container_on_stop_timer(Timer *timer);
 void machine_stop(Machine *m);
 void machine_stop_next(Machine *m); /* while STOPPING */
 void machine_on_deadline(Timer *timer);
-void machine_deadline_arm(Machine *m); /* may be set, or come nearer, while the pod runs */
+void machine_deadline_arm(Machine *m);
 
 /* advance.c */
 void machine_advance(Machine *m);
@@ -143,9 +177,8 @@ void machine_advance(Machine *m);
 /* probe.c */
 void probes_start(MachineContainer *c, bool adopted);
 void probes_stop(MachineContainer *c);
-void probes_after_started(MachineContainer *c);
 const Probe *container_probe(const MachineContainer *c, MachineProbe which);
-void probes_forget_results(MachineContainer *c); /* of the metrics */
+void probes_forget_results(MachineContainer *c); /* removes its series from the metrics */
 void container_update_ready(MachineContainer *c);
 
 #endif

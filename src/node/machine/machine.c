@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pod's machine: how it is made, follows the pod's object and prepares; and what its transitions share. See machine.h
- * for the states. Events change a container's state (start.c, stop.c, probe.c) and then call machine_advance().
+ * Creating a pod's machine, preparing its sandbox, following new versions of its object, and the helpers that all
+ * transitions share. machine.h describes the states. Each event first changes the state of one container (start.c, stop.c,
+ * probe.c) and then calls machine_advance(), which decides what follows.
  */
 #include "base/format.h"
 #include "node/machine/internal.h"
@@ -34,14 +35,6 @@ void machine_changed(Machine *m)
     m->ops->changed(m->data);
 }
 
-/* "web-0_default(uid)", as kubelet's texts have it */
-char *machine_pod_text(const Machine *m)
-{
-    const ObjectMeta *meta = object_meta(m->pod);
-
-    return mem_printf("%s_%s(%s)", meta->name, meta->namespace, str_or(meta->uid, ""));
-}
-
 /* ---- instances ---- */
 
 void instance_clear(Instance *i)
@@ -67,9 +60,9 @@ void instance_set(Instance *i, const char *id, const MachineEnd *end)
     i->message = end->message && *end->message ? mem_strdup(end->message) : NULL;
 }
 
-void container_waits(MachineContainer *c, const char *reason, const char *message)
+void container_waits(MachineContainer *c, WaitingReason reason, const char *message)
 {
-    machine_set_text(&c->waiting_reason, reason);
+    c->waiting_reason = reason;
     machine_set_text(&c->waiting_message, message);
 }
 
@@ -107,23 +100,27 @@ bool container_should_restart(const MachineContainer *c, int exit_code)
     return true;
 }
 
+int64_t machine_spec_grace(const Machine *m)
+{
+    const int64_t *seconds = machine_spec(m)->spec.termination_grace_period_seconds;
+
+    return ns_from_seconds(seconds ? *seconds : 30);
+}
+
 int64_t machine_grace(const Machine *m)
 {
-    const Pod *pod = machine_spec(m);
-
     if (m->deleted || m->halted)
         return m->stop_grace_ns;
     if (m->evicted)
         return NS_PER_SEC;
-    return ns_from_seconds(pod->spec.termination_grace_period_seconds
-                               ? *pod->spec.termination_grace_period_seconds
-                               : 30);
+    return machine_spec_grace(m);
 }
 
 /* ---- preparing ---- */
 
 void machine_prepared(Machine *m, const char *pod_ip)
 {
+    ASSERT(!m->in_op);
     machine_set_text(&m->pod_ip, pod_ip);
     m->sandbox = true;
     m->prepare_backoff = 0;
@@ -137,7 +134,7 @@ void machine_prepared(Machine *m, const char *pod_ip)
 static void machine_prepare(Machine *m)
 {
     m->prepare_inputs = m->inputs;
-    m->ops->prepare(m->data);
+    MACHINE_OP(m, prepare);
 }
 
 static void on_prepare_retry(Timer *timer)
@@ -150,10 +147,11 @@ static void on_prepare_retry(Timer *timer)
 
 void machine_prepare_failed(Machine *m, const char *reason, const char *message)
 {
+    ASSERT(!m->in_op);
     if (m->stage != MACHINE_PREPARING)
         return;
     m->ops->event(m->data, SIZE_MAX, "Warning", reason, message);
-    if (m->prepare_inputs != m->inputs) { /* it may have looked too early */
+    if (m->prepare_inputs != m->inputs) { /* it may have looked before the change */
         timer_start(m->clock, &m->prepare_retry, 0);
         return;
     }
@@ -173,15 +171,12 @@ void machine_kick(Machine *m)
     for (size_t i = 0; i < m->n && m->stage == MACHINE_ACTIVE; i++) {
         MachineContainer *c = m->v[i];
 
-        if (c->stage != CONTAINER_WAITING || !c->retry.active)
-            continue;
-        if (container_waits_for_image(c) ||
-            str_equal(c->waiting_reason, "CreateContainerConfigError"))
+        if (c->stage == CONTAINER_WAITING && c->retry.active && container_waits_for_input(c))
             container_start(c);
     }
 }
 
-/* ---- making ---- */
+/* ---- creation and updates ---- */
 
 static MachineContainer *add_container(Machine *m, const Container *spec, ContainerKind kind)
 {
@@ -273,14 +268,12 @@ Machine *machine_free(Machine *m)
         probes_forget_results(c);
         instance_clear(&c->now);
         instance_clear(&c->last);
-        free(c->waiting_reason);
         free(c->waiting_message);
         free(c->id);
         free(c->image);
         free(c->image_id);
         free(c->start_image);
         free(c->pull_error);
-        free(c->end_message);
         free(c);
     }
     free(m->v);
@@ -293,7 +286,7 @@ Machine *machine_free(Machine *m)
     return NULL;
 }
 
-/* Was any container beyond the init phase alive or through? Then that phase is over. */
+/* After a restart of this process: the init phase was over if any regular container has been started. */
 static void find_initialized(Machine *m)
 {
     for (size_t i = m->n_init; i < m->n_init + m->n_regular; i++)
@@ -329,7 +322,7 @@ void machine_update(Machine *m, Object *pod)
     machine_advance(m);
 }
 
-/* ---- what is ---- */
+/* ---- the current state ---- */
 
 MachineStage machine_stage(const Machine *m)
 {
@@ -343,49 +336,39 @@ size_t machine_count(const Machine *m)
 
 const Container *machine_container(const Machine *m, size_t container)
 {
-    return m->v[container]->spec;
+    return machine_at(m, container)->spec;
 }
 
 ContainerKind machine_kind(const Machine *m, size_t container)
 {
-    return m->v[container]->kind;
+    return machine_at(m, container)->kind;
 }
 
 ContainerStage machine_container_stage(const Machine *m, size_t container)
 {
-    return m->v[container]->stage;
+    return machine_at(m, container)->stage;
 }
 
 int machine_attempt(const Machine *m, size_t container)
 {
-    return m->v[container]->attempt;
+    return machine_at(m, container)->attempt;
 }
 
 const char *machine_container_id(const Machine *m, size_t container)
 {
-    return m->v[container]->id;
+    return machine_at(m, container)->id;
 }
 
 int64_t machine_started_ns(const Machine *m, size_t container)
 {
-    return m->v[container]->started_ns;
-}
-
-bool machine_has_run(const Machine *m, size_t container)
-{
-    return m->v[container]->ever;
+    return machine_at(m, container)->started_ns;
 }
 
 bool machine_has_previous(const Machine *m, size_t container)
 {
-    const MachineContainer *c = m->v[container];
+    const MachineContainer *c = machine_at(m, container);
 
     return c->last.set || (c->now.set && c->stage != CONTAINER_EXITED);
-}
-
-Object *machine_pod(const Machine *m)
-{
-    return m->pod;
 }
 
 size_t machine_find(const Machine *m, const char *name)

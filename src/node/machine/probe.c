@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When a machine's probes run, and what their results mean. Startup holds the two others back;
- * readiness decides `ready`; liveness and startup end the container when their failures reach the
- * threshold.
+ * When probes run, and what their results mean. The startup probe delays the two others until it has succeeded. The
+ * readiness probe decides whether the container is ready. The container is stopped when the failures of its liveness or
+ * startup probe reach the threshold.
  */
 #include "base/observe/metrics.h"
 #include "node/machine/internal.h"
 
-/* A request costs next to nothing, so an app that is ready after 7 ms is seen to be after 10;
- * a program takes some 20 ms itself. */
+/* A network probe is so cheap that an application which becomes ready after 7 ms can be found ready after 10 ms. A probe
+ * that runs a program takes about 20 ms by itself. */
 #define FAST_FIRST (2 * NS_PER_MS)
 #define FAST_FIRST_EXEC (20 * NS_PER_MS)
 
@@ -52,7 +52,7 @@ void container_update_ready(MachineContainer *c)
     if (ready == c->ready)
         return;
     c->ready = ready;
-    c->machine->ops->changed(c->machine->data);
+    machine_changed(c->machine);
 }
 
 static void probe_fire(ProbeState *state)
@@ -62,7 +62,7 @@ static void probe_fire(ProbeState *state)
     if (c->stage != CONTAINER_RUNNING)
         return;
     state->serial = ++c->machine->serial;
-    c->machine->ops->probe(c->machine->data, c->index, state->which, state->serial);
+    MACHINE_OP(c->machine, probe, c->index, state->which, state->serial);
 }
 
 static void on_probe_timer(Timer *timer)
@@ -81,8 +81,8 @@ static void probe_begin(ProbeState *state, bool adopted)
         return;
     state->running = true;
     state->run = 0;
-    /* The first period is for starting up: unless a delay was asked for, its failures do not
-     * count. */
+    /* Kubernetes probes for the first time up to one period after the start. Failures of the fast phase during that
+     * period do not count, unless the user has set an initial delay. */
     state->counted = !adopted && probe->initial_delay_seconds == 0;
     state->counted_ns = clock_mono_ns(c->machine->clock);
     state->fast_ns = probe->probe_handler.exec ? FAST_FIRST_EXEC : FAST_FIRST;
@@ -90,12 +90,13 @@ static void probe_begin(ProbeState *state, bool adopted)
     timer_start(c->machine->clock, &state->timer, MAX_OF(delay, 0));
 }
 
-void probes_after_started(MachineContainer *c)
+/* The container has no startup probe, or that one has succeeded. */
+static void container_set_started(MachineContainer *c, bool adopted)
 {
     c->started = true;
     for (int i = MACHINE_READINESS; i < _MACHINE_PROBE_MAX; i++)
         if (container_probe(c, i))
-            probe_begin(&c->probes[i], false);
+            probe_begin(&c->probes[i], adopted);
     container_update_ready(c);
 }
 
@@ -116,11 +117,7 @@ void probes_start(MachineContainer *c, bool adopted)
         probe_begin(&c->probes[MACHINE_STARTUP], adopted);
         return;
     }
-    c->started = true;
-    for (int i = MACHINE_READINESS; i < _MACHINE_PROBE_MAX; i++)
-        if (container_probe(c, i))
-            probe_begin(&c->probes[i], adopted);
-    container_update_ready(c);
+    container_set_started(c, adopted);
 }
 
 void probes_stop(MachineContainer *c)
@@ -135,8 +132,7 @@ void probes_stop(MachineContainer *c)
     }
 }
 
-/* A single result counts towards the thresholds? In the fast phase only one failure a period
- * does. */
+/* Does this result count towards the thresholds? In the fast phase only one failure per period does. */
 static bool probe_counts(ProbeState *state, const Probe *probe, bool ok)
 {
     int64_t now = clock_mono_ns(state->container->machine->clock);
@@ -156,7 +152,7 @@ static void probe_again(ProbeState *state, const Probe *probe)
 
     if (!state->succeeded) {
         int64_t now = clock_mono_ns(state->container->machine->clock);
-        int64_t tick = state->counted_ns + delay - now; /* the next one that counts */
+        int64_t tick = state->counted_ns + delay - now; /* until a failure counts again */
 
         delay = MIN_OF(state->fast_ns, tick > 0 ? tick : delay);
         state->fast_ns += state->fast_ns / 2;
@@ -164,18 +160,16 @@ static void probe_again(ProbeState *state, const Probe *probe)
     timer_start(state->container->machine->clock, &state->timer, delay);
 }
 
-/* Failed for good: the container is ended, and its policy says what comes then. */
+/* The failures have reached the threshold: stops the container, and its restart policy decides what follows. */
 static void probe_kill(MachineContainer *c, MachineProbe which, const Probe *probe)
 {
-    const PodSpec *spec = &machine_spec(c->machine)->spec;
-    int64_t grace =
-        spec->termination_grace_period_seconds ? *spec->termination_grace_period_seconds : 30;
+    int64_t grace = probe->termination_grace_period_seconds
+                        ? ns_from_seconds(*probe->termination_grace_period_seconds)
+                        : machine_spec_grace(c->machine);
     _free_ char *text = mem_printf("Container %s failed %s probe, will be restarted", c->spec->name,
                                    which == MACHINE_STARTUP ? "startup" : "liveness");
 
-    if (probe->termination_grace_period_seconds)
-        grace = *probe->termination_grace_period_seconds;
-    container_stop(c, ns_from_seconds(grace), text);
+    container_stop(c, grace, text);
 }
 
 static void count_result(ProbeState *state, bool ok)
@@ -200,12 +194,13 @@ void probes_forget_results(MachineContainer *c)
 void machine_probed(Machine *m, size_t container, MachineProbe which, uint64_t serial, bool ok,
                     const char *output)
 {
-    MachineContainer *c = container < m->n ? m->v[container] : NULL;
+    MachineContainer *c = machine_answer(m, container);
     ProbeState *state;
     const Probe *probe;
     int threshold;
 
-    if (!c || c->probes[which].serial != serial || c->stage != CONTAINER_RUNNING)
+    ASSERT(which < _MACHINE_PROBE_MAX);
+    if (c->probes[which].serial != serial || c->stage != CONTAINER_RUNNING)
         return;
     state = &c->probes[which];
     probe = container_probe(c, which);
@@ -237,8 +232,8 @@ void machine_probed(Machine *m, size_t container, MachineProbe which, uint64_t s
     }
     if (which == MACHINE_STARTUP) {
         state->running = false;
-        probes_after_started(c);
-        m->ops->changed(m->data);
+        container_set_started(c, false);
+        machine_changed(m);
         machine_advance(m);
         return;
     }

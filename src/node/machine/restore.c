@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A machine as an earlier process left it, made from what is found on the node. */
+/* Puts a new machine into the state in which an earlier process left the pod, as found on the node. */
 #include "node/machine/internal.h"
 
 void machine_restore_running(Machine *m, size_t container, int attempt, const char *id,
                              int64_t started_ns, bool started, bool ready)
 {
-    MachineContainer *c = m->v[container];
+    MachineContainer *c = machine_at(m, container);
 
     c->stage = CONTAINER_RUNNING;
     c->attempt = attempt;
@@ -19,7 +19,7 @@ void machine_restore_running(Machine *m, size_t container, int attempt, const ch
 void machine_restore_exited(Machine *m, size_t container, int attempt, const char *id,
                             const MachineEnd *end)
 {
-    MachineContainer *c = m->v[container];
+    MachineContainer *c = machine_at(m, container);
 
     c->stage = CONTAINER_EXITED;
     c->attempt = attempt;
@@ -28,8 +28,7 @@ void machine_restore_exited(Machine *m, size_t container, int attempt, const cha
     instance_set(&c->now, id, end);
     c->started_ns = end->started_ns;
     c->ready = c->kind == CONTAINER_INIT && end->exit_code == 0;
-    /* How far the back-off had come is not kept: it follows from the count, if the end is
-     * recent. */
+    /* The delay before the next restart is not stored: it follows from the number of restarts. */
     for (int i = 0; i < attempt && i < 6; i++)
         container_backoff_next(c, end->finished_ns, end->finished_ns);
 }
@@ -38,20 +37,20 @@ void machine_restore_lost(Machine *m, size_t container, int attempt, const char 
                           const MachineEnd *end)
 {
     machine_restore_exited(m, container, attempt, id, end);
-    m->v[container]->stage = CONTAINER_WAITING;
-    m->v[container]->ready = false;
-    m->v[container]->backoff_ns = 0;
+    machine_at(m, container)->stage = CONTAINER_WAITING;
+    machine_at(m, container)->ready = false;
+    machine_at(m, container)->backoff_ns = 0;
 }
 
 void machine_restore_last(Machine *m, size_t container, const char *id, const MachineEnd *end)
 {
-    instance_set(&m->v[container]->last, id, end);
+    instance_set(&machine_at(m, container)->last, id, end);
 }
 
 void machine_restore_image(Machine *m, size_t container, const char *image, const char *image_id)
 {
-    machine_set_text(&m->v[container]->image, image);
-    machine_set_text(&m->v[container]->image_id, image_id);
+    machine_set_text(&machine_at(m, container)->image, image);
+    machine_set_text(&machine_at(m, container)->image_id, image_id);
 }
 
 void machine_restore_finished(Machine *m, const char *phase, const char *reason,
@@ -66,5 +65,5 @@ void machine_restore_finished(Machine *m, const char *phase, const char *reason,
 
 void machine_restore_start_image(Machine *m, size_t container, const char *image)
 {
-    machine_set_text(&m->v[container]->start_image, image);
+    machine_set_text(&machine_at(m, container)->start_image, image);
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting a container, and starting it again: the answers of the runtime to a start, and the back-offs after ends
- * (CrashLoopBackOff) and failed pulls (ImagePullBackOff).
+ * Starting and restarting a container: the results of a start, and the delays after an end (CrashLoopBackOff) and after a
+ * missing image (ImagePullBackOff). The texts of events and messages are kubelet's, since users and tools search for them.
  */
 #include "base/observe/metrics.h"
 #include "node/machine/internal.h"
 
-#define NOTICE NS_PER_SEC /* errors show this long before their back-off does */
+#define NOTICE NS_PER_SEC /* the status shows an error for this long before it shows the back-off */
 #define CONFIG_RETRY (2 * NS_PER_SEC)
 
-/* Does the spec name another image than the newest start was made from? */
 bool container_is_outdated(const MachineContainer *c)
 {
     return c->start_image && !str_equal(c->start_image, c->spec->image);
@@ -20,7 +19,7 @@ void container_start(MachineContainer *c)
     Machine *m = c->machine;
 
     timer_stop(m->clock, &c->retry);
-    if (container_is_outdated(c)) /* back-offs belong to what failed before */
+    if (container_is_outdated(c)) /* the delay belongs to the image that was not available */
         c->pull_backoff_ns = 0;
     machine_set_text(&c->start_image, c->spec->image);
     c->start_inputs = m->inputs;
@@ -28,14 +27,13 @@ void container_start(MachineContainer *c)
     c->retry_backoff = 0;
     c->stage = CONTAINER_STARTING;
     c->started = false;
-    c->term_sent = c->kill_sent = c->post_start_failed = false;
-    machine_set_text(&c->end_message, NULL);
+    c->term_sent = c->kill_sent = false;
     if (c->ever) {
         c->attempt++;
         metric_inc(
             METRIC_SERIES(METRIC_RESTARTS, str_or(object_meta(m->pod)->namespace, "default")));
     }
-    m->ops->start(m->data, c->index, c->attempt);
+    MACHINE_OP(m, start, c->index, c->attempt);
     machine_changed(m);
 }
 
@@ -55,7 +53,7 @@ void container_backoff_next(MachineContainer *c, int64_t since, int64_t now)
     c->backoff_update = now;
 }
 
-/* "10s", "1m20s", "5m0s" as Go prints durations */
+/* "10s", "1m20s", "5m0s": the way Go prints durations. */
 static char *duration_text(int64_t ns)
 {
     int64_t s = ns / NS_PER_SEC;
@@ -64,7 +62,29 @@ static char *duration_text(int64_t ns)
                   : mem_printf("%" PRId64 "m%" PRId64 "s", s / 60, s % 60);
 }
 
-/* Starts it again now, or says CrashLoopBackOff and waits. */
+static void report_crash_loop(MachineContainer *c, int64_t delay_ns)
+{
+    const ObjectMeta *meta = object_meta(c->machine->pod);
+    _free_ char *delay = duration_text(delay_ns);
+    _free_ char *pod = mem_printf("%s_%s(%s)", meta->name, meta->namespace, str_or(meta->uid, ""));
+    _free_ char *text =
+        mem_printf("back-off %s restarting failed container=%s pod=%s", delay, c->spec->name, pod);
+
+    machine_event(c, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s",
+                  c->spec->name, pod);
+    container_waits(c, WAITING_CRASH_LOOP_BACK_OFF, text);
+}
+
+static void report_pull_back_off(MachineContainer *c)
+{
+    _free_ char *text = mem_printf("Back-off pulling image \"%s\": ErrImagePull: %s",
+                                   c->spec->image, str_or(c->pull_error, ""));
+
+    machine_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", c->spec->image);
+    machine_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
+    container_waits(c, WAITING_IMAGE_PULL_BACK_OFF, text);
+}
+
 void container_restart(MachineContainer *c)
 {
     Machine *m = c->machine;
@@ -73,13 +93,7 @@ void container_restart(MachineContainer *c)
     if (container_is_outdated(c))
         c->backoff_ns = 0;
     if (in_backoff_since(c, since, now)) {
-        _free_ char *pod = machine_pod_text(m), *delay = duration_text(c->backoff_ns);
-        _free_ char *text = mem_printf("back-off %s restarting failed container=%s pod=%s", delay,
-                                       c->spec->name, pod);
-
-        machine_event(c, "Warning", "BackOff", "Back-off restarting failed container %s in pod %s",
-                      c->spec->name, pod);
-        container_waits(c, "CrashLoopBackOff", text);
+        report_crash_loop(c, c->backoff_ns);
         c->stage = CONTAINER_WAITING;
         c->retry_at = clock_mono_ns(m->clock) + c->backoff_ns - (now - since);
         timer_start(m->clock, &c->retry, c->retry_at - clock_mono_ns(m->clock));
@@ -90,12 +104,15 @@ void container_restart(MachineContainer *c)
     container_start(c);
 }
 
-bool container_waits_for_image(const MachineContainer *c)
+static bool concerns_image(WaitingReason reason)
 {
-    return str_equal(c->waiting_reason, "ErrImagePull") ||
-           str_equal(c->waiting_reason, "ImagePullBackOff") ||
-           str_equal(c->waiting_reason, "ErrImageNeverPull") ||
-           str_equal(c->waiting_reason, "InvalidImageName");
+    return reason == WAITING_ERR_IMAGE_PULL || reason == WAITING_IMAGE_PULL_BACK_OFF ||
+           reason == WAITING_ERR_IMAGE_NEVER_PULL || reason == WAITING_INVALID_IMAGE_NAME;
+}
+
+bool container_waits_for_input(const MachineContainer *c)
+{
+    return concerns_image(c->waiting_reason) || c->waiting_reason == WAITING_CONFIG_ERROR;
 }
 
 void container_on_retry(Timer *timer)
@@ -106,30 +123,16 @@ void container_on_retry(Timer *timer)
 
     if (c->stage != CONTAINER_WAITING || m->stage != MACHINE_ACTIVE)
         return;
-    if (left > 0) { /* the failed pull has been shown long enough */
-        if (str_equal(c->waiting_reason, "RunContainerError")) {
-            _free_ char *pod = machine_pod_text(m), *delay = duration_text(c->retry_backoff);
-            _free_ char *text = mem_printf("back-off %s restarting failed container=%s pod=%s",
-                                           delay, c->spec->name, pod);
-
-            machine_event(c, "Warning", "BackOff",
-                          "Back-off restarting failed container %s in pod %s", c->spec->name, pod);
-            container_waits(c, "CrashLoopBackOff", text);
-            machine_changed(m);
-        }
-        if (str_equal(c->waiting_reason, "ErrImagePull")) {
-            _free_ char *text = mem_printf("Back-off pulling image \"%s\": ErrImagePull: %s",
-                                           c->spec->image, str_or(c->pull_error, ""));
-
-            machine_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", c->spec->image);
-            machine_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
-            container_waits(c, "ImagePullBackOff", text);
-            machine_changed(m);
-        }
+    if (left > 0) { /* the error has been shown long enough */
+        if (c->waiting_reason == WAITING_RUN_CONTAINER_ERROR)
+            report_crash_loop(c, c->retry_backoff);
+        else if (c->waiting_reason == WAITING_ERR_IMAGE_PULL)
+            report_pull_back_off(c);
         timer_start(m->clock, &c->retry, left);
+        machine_changed(m);
         return;
     }
-    if (str_equal(c->waiting_reason, "CrashLoopBackOff") && !c->retry_backoff)
+    if (c->waiting_reason == WAITING_CRASH_LOOP_BACK_OFF && !c->retry_backoff)
         container_backoff_next(c, c->now.set ? c->now.finished_ns : 0, clock_wall_ns(m->clock));
     container_start(c);
 }
@@ -137,7 +140,7 @@ void container_on_retry(Timer *timer)
 void machine_created(Machine *m, size_t container, const char *id, const char *image,
                      const char *image_id)
 {
-    MachineContainer *c = m->v[container];
+    MachineContainer *c = machine_answer(m, container);
 
     if (c->now.set) {
         instance_clear(&c->last);
@@ -155,13 +158,13 @@ void machine_created(Machine *m, size_t container, const char *id, const char *i
 
 void machine_started(Machine *m, size_t container, int64_t started_ns)
 {
-    MachineContainer *c = m->v[container];
+    MachineContainer *c = machine_answer(m, container);
 
     if (c->stage != CONTAINER_STARTING)
         return;
     c->stage = CONTAINER_RUNNING;
     c->started_ns = started_ns;
-    container_waits(c, NULL, NULL);
+    container_waits(c, WAITING_NONE, NULL);
     machine_event(c, "Normal", "Started", "Container started");
     if (m->stage >= MACHINE_STOPPING) {
         machine_changed(m);
@@ -170,7 +173,7 @@ void machine_started(Machine *m, size_t container, int64_t started_ns)
     }
     if (c->spec->lifecycle && c->spec->lifecycle->post_start) {
         c->hook_serial = ++m->serial;
-        m->ops->hook(m->data, container, MACHINE_POST_START, 0, c->hook_serial);
+        MACHINE_OP(m, hook, container, MACHINE_POST_START, 0, c->hook_serial);
     } else {
         probes_start(c, false);
     }
@@ -190,46 +193,62 @@ static void pull_failed(MachineContainer *c, const char *message)
     timer_start(m->clock, &c->retry, NOTICE);
 }
 
-void machine_start_failed(Machine *m, size_t container, const char *reason, const char *message,
+/* An instance had been created, so it counts as one that ended with an error. */
+static void start_ended(MachineContainer *c, WaitingReason reason, const char *message)
+{
+    Machine *m = c->machine;
+    int64_t now = clock_wall_ns(m->clock);
+    MachineEnd end = {
+        .exit_code = 128, .finished_ns = now, .reason = "StartError", .message = message};
+
+    instance_set(&c->now, c->id, &end);
+    c->stage = CONTAINER_EXITED;
+    machine_event(c, "Warning", "Failed", "Error: %s", message);
+    container_waits(c, reason, message);
+    if (m->stage != MACHINE_ACTIVE || !container_should_restart(c, end.exit_code))
+        return;
+    c->stage = CONTAINER_WAITING;
+    c->retry_backoff = in_backoff_since(c, now, now) ? c->backoff_ns : NOTICE;
+    c->retry_at = clock_mono_ns(m->clock) + c->retry_backoff;
+    timer_start(m->clock, &c->retry, NOTICE);
+    container_backoff_next(c, now, now);
+}
+
+/* No instance was created, so this start does not count as a restart. */
+static void start_missed(MachineContainer *c, WaitingReason reason, const char *message)
+{
+    Machine *m = c->machine;
+
+    c->stage = CONTAINER_WAITING;
+    if (c->ever)
+        c->attempt--;
+    machine_event(c, "Warning", "Failed", "Error: %s",
+                  concerns_image(reason) ? waiting_reason_text(reason) : message);
+    container_waits(c, reason, message);
+    if (m->stage != MACHINE_ACTIVE)
+        return;
+    if (c->start_inputs != m->inputs) { /* it may have looked before the change */
+        c->retry_at = clock_mono_ns(m->clock);
+        timer_start(m->clock, &c->retry, 0);
+    } else if (reason == WAITING_ERR_IMAGE_PULL) {
+        pull_failed(c, message);
+    } else {
+        c->retry_at = clock_mono_ns(m->clock) + CONFIG_RETRY;
+        timer_start(m->clock, &c->retry, CONFIG_RETRY);
+    }
+}
+
+void machine_start_failed(Machine *m, size_t container, WaitingReason reason, const char *message,
                           bool created)
 {
-    MachineContainer *c = m->v[container];
+    MachineContainer *c = machine_answer(m, container);
 
     if (c->stage != CONTAINER_STARTING)
         return;
-    c->stage = CONTAINER_WAITING;
-    if (created) {
-        int64_t now = clock_wall_ns(m->clock);
-        MachineEnd end = {
-            .exit_code = 128, .finished_ns = now, .reason = "StartError", .message = message};
-
-        instance_set(&c->now, c->id, &end);
-        c->stage = CONTAINER_EXITED;
-        machine_event(c, "Warning", "Failed", "Error: %s", message);
-        container_waits(c, reason, message);
-        if (m->stage == MACHINE_ACTIVE && container_should_restart(c, 128)) {
-            c->stage = CONTAINER_WAITING;
-            c->retry_backoff = in_backoff_since(c, now, now) ? c->backoff_ns : NOTICE;
-            c->retry_at = clock_mono_ns(m->clock) + c->retry_backoff;
-            timer_start(m->clock, &c->retry, NOTICE);
-            container_backoff_next(c, now, now);
-        }
-    } else {
-        if (c->ever)
-            c->attempt--; /* it never came to be */
-        machine_event(c, "Warning", "Failed", "Error: %s",
-                      container_waits_for_image(c) ? reason : message);
-        container_waits(c, reason, message);
-        if (m->stage == MACHINE_ACTIVE && c->start_inputs != m->inputs) {
-            c->retry_at = clock_mono_ns(m->clock); /* it may have looked too early */
-            timer_start(m->clock, &c->retry, 0);
-        } else if (m->stage == MACHINE_ACTIVE && str_equal(reason, "ErrImagePull")) {
-            pull_failed(c, message);
-        } else if (m->stage == MACHINE_ACTIVE) {
-            c->retry_at = clock_mono_ns(m->clock) + CONFIG_RETRY;
-            timer_start(m->clock, &c->retry, CONFIG_RETRY);
-        }
-    }
+    if (created)
+        start_ended(c, reason, message);
+    else
+        start_missed(c, reason, message);
     machine_changed(m);
     machine_advance(m);
 }

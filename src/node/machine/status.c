@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a pod's status is, made anew from the machine's state each time: phase, conditions,
- * container statuses. Pure: the same machine and the same `before` give the same status.
+ * The pod's status: phase, conditions and container statuses. It is computed from scratch each time, and the computation
+ * is pure: the same machine and the same `before` give the same status.
  */
 #include "node/machine/internal.h"
 
@@ -30,18 +30,17 @@ static ContainerStateTerminated *terminated(Arena *arena, const Instance *i)
     return t;
 }
 
-static bool waits_for_others(const MachineContainer *c)
-{
-    return c->kind == CONTAINER_REGULAR && c->machine->n_init > 0;
-}
-
 static ContainerStateWaiting *waiting(Arena *arena, const MachineContainer *c)
 {
     ContainerStateWaiting *w = arena_new(arena, ContainerStateWaiting);
 
-    w->reason = c->waiting_reason ? arena_strdup(arena, c->waiting_reason)
-                : c->kind != CONTAINER_EPHEMERAL && c->machine->n_init > 0 ? "PodInitializing"
-                                                                           : "ContainerCreating";
+    WaitingReason reason = c->waiting_reason;
+
+    if (reason == WAITING_NONE)
+        reason = c->kind != CONTAINER_EPHEMERAL && c->machine->n_init > 0
+                     ? WAITING_POD_INITIALIZING
+                     : WAITING_CONTAINER_CREATING;
+    w->reason = waiting_reason_text(reason);
     w->message = arena_strdup(arena, c->waiting_message);
     return w;
 }
@@ -88,7 +87,7 @@ static void container_status(const MachineContainer *c, Arena *arena, ContainerS
         status->state.terminated = terminated(arena, &c->now);
         break;
     case CONTAINER_STARTING:
-        if (c->now.set && !c->waiting_reason) {
+        if (c->now.set && c->waiting_reason == WAITING_NONE) {
             status->restart_count = MAX_OF(c->attempt - 1, 0);
             status->state.terminated = terminated(arena, &c->now);
             break;
@@ -325,15 +324,16 @@ static void add_conditions(Conditions *c, const char *phase_text)
     }
 }
 
-const char *machine_waiting_reason(const Machine *m, size_t container)
+WaitingReason machine_waiting_reason(const Machine *m, size_t container)
 {
-    const MachineContainer *c = m->v[container];
+    const MachineContainer *c = machine_at(m, container);
 
     if (c->ever)
-        return NULL;
-    if (c->waiting_reason)
+        return WAITING_NONE;
+    if (c->waiting_reason != WAITING_NONE)
         return c->waiting_reason;
-    return waits_for_others(c) ? "PodInitializing" : "ContainerCreating";
+    return c->kind == CONTAINER_REGULAR && m->n_init > 0 ? WAITING_POD_INITIALIZING
+                                                         : WAITING_CONTAINER_CREATING;
 }
 
 void machine_status(const Machine *m, Arena *arena, const PodStatus *before, const char *host_ip,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ending a container, and the pod: grace periods, preStop hooks, TERM and KILL, the order of sidecars, deletion,
- * eviction and the pod's deadline.
+ * Stopping a container and the whole pod: grace periods, preStop hooks, SIGTERM and SIGKILL, the order of sidecars,
+ * deletion, eviction, and the pod's deadline.
  */
 #include "node/machine/internal.h"
 
@@ -13,7 +13,7 @@ static void send_term(MachineContainer *c)
     if (c->term_sent)
         return;
     c->term_sent = true;
-    m->ops->signal(m->data, c->index, false);
+    MACHINE_OP(m, signal, c->index, false);
     timer_start(m->clock, &c->stop, MAX_OF(left, STOP_MINIMUM));
 }
 
@@ -23,7 +23,7 @@ static void send_kill(MachineContainer *c)
     if (c->kill_sent)
         return;
     c->term_sent = c->kill_sent = true;
-    c->machine->ops->signal(c->machine->data, c->index, true);
+    MACHINE_OP(c->machine, signal, c->index, true);
 }
 
 void container_on_stop_timer(Timer *timer)
@@ -32,7 +32,7 @@ void container_on_stop_timer(Timer *timer)
 
     if (c->stage != CONTAINER_STOPPING)
         return;
-    if (c->hook_serial) { /* the hook used all of the grace */
+    if (c->hook_serial) { /* the hook used up the grace period */
         c->hook_serial = 0;
         send_term(c);
     } else {
@@ -67,23 +67,22 @@ void container_stop(MachineContainer *c, int64_t grace_ns, const char *message)
     } else if (c->spec->lifecycle && c->spec->lifecycle->pre_stop) {
         c->hook_serial = ++m->serial;
         timer_start(m->clock, &c->stop, grace_ns);
-        m->ops->hook(m->data, c->index, MACHINE_PRE_STOP, grace_ns, c->hook_serial);
+        MACHINE_OP(m, hook, c->index, MACHINE_PRE_STOP, grace_ns, c->hook_serial);
     } else {
         send_term(c);
     }
     machine_changed(m);
 }
 
-/* Ends a running container whose image is no longer the one that the spec names, so that it starts
- * again with that one, whatever its restart policy. Kubernetes leaves init containers alone, and
- * sidecars until they are started. */
+/* Stops a running container whose image is not the one that the spec names any more; it restarts with the new image
+ * whatever its restart policy says. As under Kubernetes, init containers are exempt, and so are sidecars that have not
+ * started yet. */
 void container_replace(MachineContainer *c)
 {
     bool sidecar = c->kind == CONTAINER_SIDECAR;
-    _free_ char *text =
-        mem_printf(sidecar ? "Init container %s definition changed"
-                           : "Container %s definition machine_changed, will be restarted",
-                   c->spec->name);
+    _free_ char *text = mem_printf(sidecar ? "Init container %s definition changed"
+                                           : "Container %s definition changed, will be restarted",
+                                   c->spec->name);
 
     if (sidecar ? !c->started : c->kind != CONTAINER_REGULAR)
         return;
@@ -98,7 +97,7 @@ static void stop_one(MachineContainer *c)
     container_stop(c, machine_grace(c->machine), text);
 }
 
-/* While STOPPING: containers first, all at once; then sidecars, the last one first. */
+/* The next step while STOPPING: all containers are stopped at once, and then the sidecars one by one, the last one first. */
 void machine_stop_next(Machine *m)
 {
     bool left = false;
@@ -124,7 +123,7 @@ void machine_stop_next(Machine *m)
         return;
     m->stage = MACHINE_TEARDOWN;
     machine_changed(m);
-    m->ops->teardown(m->data);
+    MACHINE_OP(m, teardown);
 }
 
 void machine_stop(Machine *m)
@@ -139,30 +138,28 @@ void machine_stop(Machine *m)
 
 void machine_exited(Machine *m, size_t container, const MachineEnd *end)
 {
-    MachineContainer *c = m->v[container];
+    MachineContainer *c = machine_answer(m, container);
 
     timer_stop(m->clock, &c->stop);
     probes_stop(c);
     c->hook_serial = 0;
     c->stage = CONTAINER_EXITED;
     c->started = false;
-    if (!c->ever)
-        c->ever = true;
+    c->ever = true;
     instance_set(&c->now, c->id, end);
     if (!c->now.started_ns)
         c->now.started_ns = c->started_ns;
-    container_waits(c, NULL, NULL);
+    container_waits(c, WAITING_NONE, NULL);
     container_update_ready(c);
     machine_changed(m);
     machine_advance(m);
 }
 
-void machine_hooked(Machine *m, size_t container, MachineHook hook, uint64_t serial, bool ok,
-                    const char *message)
+void machine_hooked(Machine *m, size_t container, MachineHook hook, uint64_t serial, bool ok)
 {
-    MachineContainer *c = container < m->n ? m->v[container] : NULL;
+    MachineContainer *c = machine_answer(m, container);
 
-    if (!c || c->hook_serial != serial)
+    if (c->hook_serial != serial)
         return;
     c->hook_serial = 0;
     if (hook == MACHINE_PRE_STOP) {
@@ -181,12 +178,12 @@ void machine_hooked(Machine *m, size_t container, MachineHook hook, uint64_t ser
         return;
     }
     machine_event(c, "Warning", "FailedPostStartHook", "PostStartHook failed");
-    c->post_start_failed = true;
     container_stop(c, machine_grace(m), "FailedPostStartHook");
 }
 
 void machine_torn_down(Machine *m)
 {
+    ASSERT(!m->in_op);
     if (m->stage != MACHINE_TEARDOWN)
         return;
     m->stage = MACHINE_DONE;
@@ -251,7 +248,7 @@ void machine_on_deadline(Timer *timer)
                  "Pod was active on the node longer than the specified deadline");
 }
 
-/* The deadline may be set, or come nearer, while the pod runs. */
+/* Called for each version of the pod, since the deadline may be set or lowered while the pod runs. */
 void machine_deadline_arm(Machine *m)
 {
     const int64_t *seconds = machine_spec(m)->spec.active_deadline_seconds;

@@ -339,8 +339,8 @@ static void tell_failure(AgentContainer *c, bool created, const char *message)
     if (program)
         machine_created(pod->machine, c->index, c->id, c->image, c->image_id);
     machine_start_failed(pod->machine, c->index,
-                         created || program ? "RunContainerError" : "CreateContainerError", message,
-                         created || program);
+                         created || program ? WAITING_RUN_CONTAINER_ERROR : WAITING_CREATE_ERROR,
+                         message, created || program);
 }
 
 static void failure_work(uv_work_t *work)
@@ -446,7 +446,7 @@ typedef struct Preparation {
     AgentContainer *container;
     int attempt;
     ContainerSpec *spec; /* NULL: it failed before */
-    const char *reason;
+    WaitingReason reason;
     Err error;
     int failed;
 } Preparation;
@@ -497,15 +497,15 @@ static void prepare_done(uv_work_t *work, int status)
         if (p->spec)
             container_cleanup(c, p->attempt);
         machine_start_failed(pod->machine, c->index,
-                             p->spec ? (p->spec->config_error ? "CreateContainerConfigError"
-                                                              : "CreateContainerError")
-                                     : p->reason,
+                             !p->spec                ? p->reason
+                             : p->spec->config_error ? WAITING_CONFIG_ERROR
+                                                     : WAITING_CREATE_ERROR,
                              p->error.message, false);
     } else if (pod->machine &&
                (machine_stage(pod->machine) >= MACHINE_STOPPING || pod->agent->stopping)) {
         container_cleanup(c, p->attempt);
-        machine_start_failed(pod->machine, c->index, "ContainerCreating", "the pod is going",
-                             false);
+        machine_start_failed(pod->machine, c->index, WAITING_CONTAINER_CREATING,
+                             "the pod is being stopped", false);
     } else if (pod->machine) {
         runtime_expect(pod->agent->runtime); /* once more: what began may be over soon */
         c->task = runtime_start(pod->agent->runtime, &start, &runtime_events, c);
@@ -526,7 +526,7 @@ static void on_init_renewed(void *data, const ProcessResult *result)
 }
 
 static int find_image(AgentContainer *c, const Container *spec, Image *ret, Err *reterr,
-                      const char **ret_reason)
+                      WaitingReason *ret_reason)
 {
     AgentPod *pod = c->pod;
     Err err = ERR_INIT;
@@ -535,7 +535,7 @@ static int find_image(AgentContainer *c, const Container *spec, Image *ret, Err 
     c->user = NULL;
     arena_clear(&c->image_arena);
     if (!image_normalize(&c->image_arena, spec->image)) {
-        *ret_reason = "InvalidImageName";
+        *ret_reason = WAITING_INVALID_IMAGE_NAME;
         return err_set(
             reterr, 0,
             "Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid "
@@ -561,10 +561,10 @@ static int find_image(AgentContainer *c, const Container *spec, Image *ret, Err 
             "Container image \"%s\" is not present with pull policy of Never", spec->image);
 
         agent_pod_event(pod, c->index, "Warning", "ErrImageNeverPull", text);
-        *ret_reason = "ErrImageNeverPull";
+        *ret_reason = WAITING_ERR_IMAGE_NEVER_PULL;
         return err_set(reterr, 0, "%s", text);
     }
-    *ret_reason = "ErrImagePull";
+    *ret_reason = WAITING_ERR_IMAGE_PULL;
     if (r < 0) {
         err_set(reterr, 0, "%s", err.message);
     } else {
@@ -581,7 +581,7 @@ void container_begin(AgentPod *pod, size_t index, int attempt)
 {
     AgentContainer *c = container_at(pod, index);
     const Container *spec = machine_container(pod->machine, index);
-    const char *reason = "CreateContainerConfigError";
+    WaitingReason reason = WAITING_CONFIG_ERROR;
     Err err = ERR_INIT;
     Image image = {0};
     ContainerSpec *prepared = NULL;

@@ -57,7 +57,7 @@ static void attempt_done(Attempt *a, bool ok, const char *message)
     if (!m)
         return;
     if (a->is_hook)
-        machine_hooked(m, a->container, a->which, a->serial, ok, message);
+        machine_hooked(m, a->container, a->which, a->serial, ok);
     else
         machine_probed(m, a->container, a->which, a->serial, ok, message);
 }

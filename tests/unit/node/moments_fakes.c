@@ -349,7 +349,7 @@ static void on_probed(Moments *m, MomentEvent *e)
 
     if (pod->machine)
         machine_probed(pod->machine, (size_t)(uintptr_t)e->b, (MachineProbe)e->number,
-                       (uint64_t)(uintptr_t)e->c, true, "");
+                       (uint64_t)(uintptr_t)e->c, true);
     agent_pod_unref(pod);
 }
 
@@ -369,7 +369,7 @@ static void on_hooked(Moments *m, MomentEvent *e)
 
     if (pod->machine)
         machine_hooked(pod->machine, (size_t)(uintptr_t)e->b, (MachineHook)e->number,
-                       (uint64_t)(uintptr_t)e->c, true, "");
+                       (uint64_t)(uintptr_t)e->c, true);
     agent_pod_unref(pod);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "api/print.h"
 #include "api/rules/core/core.h"
+#include "api/waiting_reason.h"
 
 typedef struct Summary {
     const char *reason;
@@ -61,6 +62,7 @@ static bool look_at_inits(Summary *s, const Pod *pod)
         const ContainerStatus *status = &statuses->v[i];
         const ContainerStateTerminated *end = status->state.terminated;
         const ContainerStateWaiting *waiting = status->state.waiting;
+        WaitingReason reason = waiting ? waiting_reason_parse(waiting->reason) : WAITING_NONE;
         bool sidecar = is_sidecar(pod, status->name);
 
         s->restarts += status->restart_count;
@@ -77,8 +79,7 @@ static bool look_at_inits(Summary *s, const Pod *pod)
         }
         if (end) {
             tell_end(s, "Init:", end);
-        } else if (waiting && !str_empty(waiting->reason) &&
-                   !str_equal(waiting->reason, "PodInitializing")) {
+        } else if (reason != WAITING_NONE && reason != WAITING_POD_INITIALIZING) {
             snprintf(s->buf, sizeof(s->buf), "Init:%s", waiting->reason);
             s->reason = s->buf;
         } else {
