@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/format.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
@@ -8,19 +9,19 @@
 
 #define RETRY_FIRST NS_PER_SEC
 #define RETRY_MOST (60 * NS_PER_SEC)
-/* An Event is forgotten in time, but an object has a budget of few. */
+/* Events of one object are rate-limited, so the same failure is reported again only after this time. */
 #define FAILURE_SAID_AGAIN (600 * NS_PER_SEC)
 
-/* What Net was told of one service. */
+/* What was handed to Net for one Service, so that it can be withdrawn. */
 typedef struct Told {
     ServiceProxy *proxy;
     ServiceEntry *entry;
     VEC(char *) keys; /* of its ports */
-    char *address;    /* of its load balancer, put on the bridge; NULL: none */
-    char *complaints; /* what was left out, as it was said last */
+    char *address;    /* of its load balancer, if that was put on the bridge; else NULL */
+    char *complaints; /* the text that was reported last */
     struct {
-        char *address; /* could not be put on the bridge; NULL: none */
-        char *text;    /* why, as it was said last */
+        char *address; /* the address that could not be put on the bridge; NULL if there is none */
+        char *text;    /* the reason that was reported last */
         int64_t said_ns, delay_ns;
         Timer retry;
     } failed;
@@ -78,7 +79,7 @@ static bool yes(const bool *condition)
     return condition && *condition;
 }
 
-/* The endpoints of one port, by its name, as slices name it. */
+/* Collects the endpoints of one port, which slices refer to by its name. */
 static void collect(const ServiceEntry *entry, const ServicePort *port, bool terminating,
                     Targets *out)
 {
@@ -113,7 +114,7 @@ static bool in_ranges(const Cidr4 *ranges, size_t n, uint32_t address)
     return false;
 }
 
-/* Why the proxy leaves an IPv4 address out, or NULL. */
+/* Why traffic to this IPv4 address cannot be meant for the Service, or NULL. */
 static const char *whose(const ServiceProxy *proxy, uint32_t address)
 {
     const ServiceProxyOptions *options = &proxy->options;
@@ -129,17 +130,35 @@ static const char *whose(const ServiceProxy *proxy, uint32_t address)
 
 typedef VEC(const char *) Addresses;
 
-/* Takes the address, or adds to the complaints why not. */
+/* What of a Service is left out, as an Event reports it. */
+typedef struct Complaints {
+    StrBuf text;
+    bool
+        wrong_version; /* one of the addresses is not IPv4, for which kube-proxy has a reason of its own */
+} Complaints;
+
+static _printf_(2, 3) void add_complaint(Complaints *complaints, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    format_text(text, sizeof(text), format, args);
+    va_end(args);
+    strbuf_printf(&complaints->text, "%s%s", complaints->text.n ? "; " : "", text);
+}
+
+/* Adds the address to those of the Service, or says in the complaints why it is left out. */
 static void take_address(const ServiceProxy *proxy, const char *address, bool external,
-                         Addresses *addresses, StrBuf *complaints)
+                         Addresses *addresses, Complaints *complaints)
 {
     const ServiceProxyOptions *options = &proxy->options;
     const char *field = external ? "externalIPs" : "status.loadBalancer.ingress", *why;
     uint32_t number;
 
     if (ip4_parse(address, &number)) {
-        strbuf_printf(complaints, "%s%s in %s has incorrect IP version", complaints->n ? "; " : "",
-                      address, field);
+        add_complaint(complaints, "%s in %s has incorrect IP version", address, field);
+        complaints->wrong_version = true;
         return;
     }
     why = whose(proxy, number);
@@ -148,14 +167,13 @@ static void take_address(const ServiceProxy *proxy, const char *address, bool ex
     else if (external && !why && !in_ranges(options->external, options->n_external, number))
         why = "it lies outside of the ranges that the option --external-ips allows";
     if (why)
-        strbuf_printf(complaints, "%s%s in %s is left out: %s", complaints->n ? "; " : "", address,
-                      field, why);
+        add_complaint(complaints, "%s in %s is left out: %s", address, field, why);
     else
         VEC_PUSH(addresses, address);
 }
 
 static void collect_addresses(const ServiceProxy *proxy, const Service *service,
-                              Addresses *addresses, StrBuf *complaints)
+                              Addresses *addresses, Complaints *complaints)
 {
     const LoadBalancerStatus *status = &service->status.load_balancer;
 
@@ -163,16 +181,17 @@ static void collect_addresses(const ServiceProxy *proxy, const Service *service,
     for (size_t i = 0; i < service->spec.external_ips.n; i++)
         take_address(proxy, service->spec.external_ips.v[i], true, addresses, complaints);
     for (size_t i = 0; i < status->ingress.n; i++)
-        /* "Proxy": the load balancer sends to the node's port, and wants to see the traffic. */
+        /* In mode "Proxy" the load balancer sends to the node port, and traffic must not bypass it. */
         if (!str_empty(status->ingress.v[i].ip) &&
             !str_equal(status->ingress.v[i].ip_mode, "Proxy"))
             take_address(proxy, status->ingress.v[i].ip, false, addresses, complaints);
 }
 
-/* Said once for each change. */
-static void complain(ServiceProxy *proxy, Told *told, const Object *service, StrBuf *complaints)
+/* Records an Event if the complaints are not the ones that were reported last. */
+static void complain(ServiceProxy *proxy, Told *told, const Object *service,
+                     const Complaints *complaints)
 {
-    const char *text = complaints->n ? strbuf_string(complaints) : NULL;
+    const char *text = complaints->text.n ? strbuf_string(&complaints->text) : NULL;
 
     if (str_equal(text, told->complaints))
         return;
@@ -180,12 +199,11 @@ static void complain(ServiceProxy *proxy, Told *told, const Object *service, Str
     told->complaints = text ? mem_strdup(text) : NULL;
     if (text)
         event_record(proxy->events, service, "Warning",
-                     strstr(text, "incorrect IP version") ? "KubeProxyIncorrectIPVersion"
-                                                          : "AddressIgnored",
+                     complaints->wrong_version ? "KubeProxyIncorrectIPVersion" : "AddressIgnored",
                      "%.900s", text);
 }
 
-/* Net found that a port cannot be had as it was asked for. */
+/* Net reports that it left something of a port out. */
 static void on_problem(void *data, const char *key, const char *text)
 {
     ServiceProxy *proxy = data;
@@ -226,7 +244,7 @@ static bool has_address(const Service *service)
            !str_equal(service->spec.type, "ExternalName");
 }
 
-/* It is tried again after a while, and nobody hears of the same failure at every attempt. */
+/* Schedules the next attempt, and reports the failure unless the same one was reported recently. */
 static void address_failed(Told *told, const char *address, const char *text)
 {
     ServiceProxy *proxy = told->proxy;
@@ -265,8 +283,9 @@ static void on_retry(Timer *timer)
     put_address(told, address);
 }
 
-/* The machine answers for the address of a load balancer. One that could not be put on the bridge
- * is the timer's: a change of the service that leaves it as it is does not try it sooner. */
+/* Puts the address of the Service's load balancer on the bridge, so that the machine answers for it, and takes a former
+ * address off. If an attempt has failed, the timer makes the next one; changes of the Service that do not concern the
+ * address do not make it earlier. */
 static void refresh_address(ServiceProxy *proxy, Told *told, const Service *service)
 {
     const LoadBalancerStatus *status = service ? &service->status.load_balancer : NULL;
@@ -274,7 +293,7 @@ static void refresh_address(ServiceProxy *proxy, Told *told, const Service *serv
     Err err = ERR_INIT;
     uint32_t number;
 
-    /* Other load balancers see to their addresses themselves. */
+    /* Addresses outside of our range belong to other load balancers. */
     if (ip4_parse(address, &number) || !cidr4_contains(proxy->options.load_balancers, number))
         address = NULL;
     if (address && str_equal(address, told->failed.address))
@@ -283,21 +302,21 @@ static void refresh_address(ServiceProxy *proxy, Told *told, const Service *serv
     if (str_equal(address, told->address))
         return;
     if (told->address && net_address_remove(proxy->net, told->address, &err) < 0)
-        log_warn("node", "%s", err.message); /* the next start takes it off */
+        log_warn("node", "%s", err.message); /* the next start of the server takes it off */
     free(told->address);
     told->address = NULL;
     if (address)
         put_address(told, address);
 }
 
-/* Tells Net the whole of the service, and takes back what it no longer has. */
+/* Hands the ports of the Service to Net, and withdraws those that it no longer has. */
 static void refresh(ServiceProxy *proxy, ServiceEntry *entry)
 {
     const Service *service = entry->service ? OBJECT_AS(Service, entry->service) : NULL;
     Told *told = entry->data ? entry->data : (entry->data = told_new(proxy, entry));
     VEC(char *) keys = VEC_INIT;
     Addresses addresses = VEC_INIT;
-    _strbuf_ StrBuf complaints = STRBUF_INIT;
+    Complaints complaints = {0};
 
     refresh_address(proxy, told, service);
     if (service && has_address(service)) {
@@ -326,6 +345,7 @@ static void refresh(ServiceProxy *proxy, ServiceEntry *entry)
         VEC_PUSH(&told->keys, keys.v[i]);
     VEC_DEINIT(&keys);
     VEC_DEINIT(&addresses);
+    strbuf_deinit(&complaints.text);
     if (!entry->service && !entry->slices.n) {
         told_free(told);
         entry->data = NULL;
@@ -357,8 +377,8 @@ static int by_age(const void *a, const void *b)
     return strcmp((*x)->key, (*y)->key);
 }
 
-/* The oldest Service is told first, since who asks first for an address and port has it: so a
- * restart gives nobody what another one had. */
+/* Hands all Services to Net, the oldest first: Net gives an address and port to the Service that asks first, so a restart
+ * does not move them from one Service to another. */
 static void tell_all(ServiceProxy *proxy)
 {
     VEC(ServiceEntry *) entries = VEC_INIT;
