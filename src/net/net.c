@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One bridge, many pods, one nftables table.
+ * The bridge, the namespaces and addresses of pods, and the process that runs nft for the table (table.c).
  *
- * Pods have /32 addresses and reach everything, also each other, through the gateway on the bridge:
- * so every packet passes the host's translation and replies find their way back through it, without
- * bridge-netfilter.
+ * Pods have /32 addresses and reach everything, including each other, through the gateway on the bridge. So every packet
+ * passes the address translation of the host, and replies return through it without the help of bridge-netfilter.
  *
- * What this process knows of pods is kept in RUN/netns: a file NAME that is the namespace and a
- * file NAME.address that holds its address. At start both are read back, so no address is given
- * twice.
+ * The state of pods is kept in RUN/netns: a file NAME on which the namespace is mounted, and a file NAME.address with the
+ * pod's address. net_open reads them back, so that no address is assigned twice.
  *
- * Services are kept as the wished state; what changed within a loop turn goes to one `nft -f -`.
- * Until the first full set is known (net_service_sync_done) the kernel keeps the table of the
- * process before; then it is replaced as a whole.
+ * Until the first complete set of services is known (net_service_sync_done), the kernel keeps the table of the previous
+ * process; then that table is replaced as a whole.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -41,15 +38,16 @@ struct Net {
     Cidr4 pod_cidr, service_cidr;
     char gateway[16];
     unsigned bridge_index;
-    bool made_bridge; /* it was not there before */
+    bool made_bridge; /* net_open created it */
 
-    StrMap pods;    /* key -> address text, malloc'ed */
-    uint8_t *taken; /* a bit an address */
-    uint32_t next;  /* where the search for a free one starts */
+    StrMap pods;    /* key -> text of the address, owned by the map's user */
+    uint8_t *taken; /* a bit per address of the pod range: assigned or reserved */
+    uint32_t next;  /* where the search for a free address starts */
 
-    StrMap addresses; /* wanted on the bridge, ours and load balancers'; how often each was added */
-    Table *table;     /* NULL: closing */
-    size_t jobs;      /* on the pool; the last one frees a Net that was closed meanwhile */
+    StrMap
+        addresses; /* wanted on the bridge, our own and those of load balancers -> how often each was added */
+    Table *table; /* NULL once the Net is closed */
+    size_t jobs;  /* in flight on the pool; the last one frees a Net that was closed meanwhile */
     bool closing;
 };
 
@@ -78,8 +76,8 @@ static void address_mark(Net *net, const char *address, bool taken)
         net->taken[i / 8] &= (uint8_t) ~(1u << (i % 8));
 }
 
-/* The next free one after the last given: a freed address rests as long as others are there, so
- * that a late packet for the old pod does not reach a new one. */
+/* Takes the next free address after the newest one. A released address is reused as late as possible, so that a late packet
+ * for the old pod does not reach a new one. 1: no address is free. */
 static int address_take(Net *net, char buf[static 16])
 {
     uint32_t n = pod_count(net);
@@ -115,9 +113,9 @@ static int bridge_settings(Net *net, Err *reterr)
         const char *value;
     } settings[] = {
         {"/proc/sys/net/ipv4/ip_forward", "1"},
-        /* so that 127.0.0.1:nodePort can be sent to a pod */
+        /* 127.0.0.1:nodePort is translated to the address of a pod */
         {"/proc/sys/net/ipv4/conf/%s/route_localnet", "1"},
-        /* pods are to go through the gateway, always */
+        /* pods must always go through the gateway */
         {"/proc/sys/net/ipv4/conf/%s/send_redirects", "0"},
         {"/proc/sys/net/ipv4/conf/%s/rp_filter", "0"},
     };
@@ -145,10 +143,10 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
     int r;
 
     memcpy(mac + 2, &(uint32_t){__builtin_bswap32(gateway)}, 4);
-    net->made_bridge = link_index(net->bridge, &net->bridge_index) < 0;
+    net->made_bridge = link_index(net->bridge, &net->bridge_index) != 0;
     r = link_create_bridge(net->bridge, mac);
     if (r == 0)
-        r = link_index(net->bridge, &net->bridge_index);
+        r = ERR_FOLD(link_index(net->bridge, &net->bridge_index));
     if (r == 0)
         r = link_set_up(net->bridge_index);
     if (r < 0)
@@ -157,7 +155,7 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
     r = address_add(net->bridge_index, gateway, net->pod_cidr.bits);
     if (r == 0 && options->dns_ip && ip4_parse(options->dns_ip, &dns) == 0)
         r = address_add(net->bridge_index, dns, 32);
-    /* Without a route a local program's packet to a service address would not even come to the
+    /* Without this route, a local program could not send to a service address at all: the route is looked up before the
      * translation. */
     if (r == 0)
         r = route_add(net->bridge_index, net->service_cidr.base, net->service_cidr.bits, 0,
@@ -173,7 +171,7 @@ static int bridge_open(Net *net, const NetOptions *options, Err *reterr)
     return bridge_settings(net, reterr);
 }
 
-/* What an earlier process left in RUN/netns. */
+/* Reads what an earlier process left in RUN/netns. */
 static void pods_read_back(Net *net)
 {
     DIR *folder = opendir(net->netns_dir);
@@ -186,7 +184,7 @@ static void pods_read_back(Net *net)
 
         path = mem_printf("%s/%s", net->netns_dir, entry->d_name);
         if (strstr(entry->d_name, ".tmp-"))
-            unlink(path); /* half written when that process died */
+            unlink(path); /* that process died while it was writing this file */
         if (!str_ends_with(entry->d_name, ".address"))
             continue;
         if (file_read(path, 64, &address, NULL) < 0 || ip4_parse(address, &a))
@@ -227,11 +225,12 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
                     options->instance);
     else if (cidr4_parse(options->pod_cidr, &net->pod_cidr) || net->pod_cidr.bits < 8 ||
              net->pod_cidr.bits > 29)
-        r = err_set(reterr, 0, "%s is no range for pods: give an IPv4 range such as 10.42.0.0/24",
+        r = err_set(reterr, 0,
+                    "%s is not a range for pods: give an IPv4 range such as 10.42.0.0/24",
                     options->pod_cidr);
     else if (cidr4_parse(options->service_cidr, &net->service_cidr))
         r = err_set(reterr, 0,
-                    "%s is no range for services: give an IPv4 range such as 10.96.0.0/12",
+                    "%s is not a range for services: give an IPv4 range such as 10.96.0.0/12",
                     options->service_cidr);
     else if ((r = file_mkdir_all(net->netns_dir, 0700)) < 0)
         err_set(reterr, -r, "cannot make the folder %s", net->netns_dir);
@@ -275,7 +274,7 @@ Net *net_close(Net *net)
 
 Net *net_abandon(Net *net)
 {
-    /* The bridge takes its addresses and routes with it, and there is nothing else yet. */
+    /* Addresses and routes vanish with the bridge, and nothing else exists yet. */
     if (net && net->made_bridge)
         (void)link_delete(net->bridge);
     return net_close(net);
@@ -291,7 +290,7 @@ const char *net_gateway(const Net *net)
 typedef struct PodJob {
     uv_work_t work;
     Net *net;
-    char *key, *hostname;
+    char *key;
     char *netns, *address_file;
     char address[16];
     char link[16];
@@ -329,7 +328,6 @@ static void pod_job_free(PodJob *job)
     if (--net->jobs == 0 && net->closing)
         net_free(net);
     free(job->key);
-    free(job->hostname);
     free(job->netns);
     free(job->address_file);
     free(job);
@@ -345,11 +343,11 @@ static int pod_inside(void *data)
 
     ip4_parse(job->address, &address);
     ip4_parse(job->net->gateway, &gateway);
-    r = link_index("lo", &lo);
+    r = ERR_FOLD(link_index("lo", &lo));
     if (r == 0)
         r = link_set_up(lo);
     if (r == 0)
-        r = link_index("eth0", &eth0);
+        r = ERR_FOLD(link_index("eth0", &eth0));
     if (r == 0)
         r = address_add(eth0, address, 32);
     if (r == 0)
@@ -360,18 +358,17 @@ static int pod_inside(void *data)
         r = route_add(eth0, 0, 0, gateway, 0);
     if (r < 0)
         return ERR_TRACE(r);
-    /* A redirect past the gateway would lose the translation; a kernel without the setting sends
-     * none. */
+    /* A redirect would make packets bypass the gateway and its translation. Where the setting does not exist, the kernel
+     * does not follow redirects. */
     (void)write_setting("/proc/sys/net/ipv4/conf/all/accept_redirects", "0");
     (void)write_setting("/proc/sys/net/ipv4/conf/eth0/accept_redirects", "0");
-    /* Low ports need no privilege inside a namespace of one's own, as container engines have it. */
+    /* Inside the namespace, low ports and ping need no privilege, as under other container engines. */
     (void)write_setting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     (void)write_setting("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
     return 0;
 }
 
-/* The same address has always the same hardware address, so what neighbours know of an earlier pod
- * is right for the next. */
+/* The hardware address is derived from the IP address, so neighbour entries of an earlier pod are right for the next one. */
 static void mac_of(const char *address, uint8_t mac[static 6])
 {
     uint32_t a = 0;
@@ -391,8 +388,7 @@ static void pod_add_work(uv_work_t *work)
 
     if (job->r < 0)
         return;
-    /* All of it may be there, or the process before died in the middle: what is inside is said
-     * again. */
+    /* Everything may exist already, but the previous process may have died half-way, so all settings inside are repeated. */
     if (job->existing && netns_exists(job->netns) && link_index(job->link, &link) == 0 &&
         link_set_hairpin(link) == 0 && netns_run(job->netns, pod_inside, job) == 0)
         return;
@@ -407,14 +403,14 @@ static void pod_add_work(uv_work_t *work)
     fd = FAULT_CALL("net.pod.open", open(job->netns, O_RDONLY | O_CLOEXEC));
     r = fd < 0 ? ERR_ORIGIN(-errno)
                : link_create_veth(job->link, job->net->bridge_index, "eth0", mac, fd);
-    if (r == -EEXIST) {
-        /* Half of an earlier try: its other end may be anywhere. */
+    if (r == NETLINK_E_EXISTS) {
+        /* An earlier attempt got only half-way, and its other end may be in any namespace. */
         r = link_delete(job->link);
         if (r == 0)
-            r = link_create_veth(job->link, job->net->bridge_index, "eth0", mac, fd);
+            r = ERR_FOLD(link_create_veth(job->link, job->net->bridge_index, "eth0", mac, fd));
     }
     if (r == 0)
-        r = link_index(job->link, &link);
+        r = ERR_FOLD(link_index(job->link, &link));
     if (r == 0)
         r = link_set_hairpin(link);
     if (r == 0)
@@ -428,7 +424,6 @@ static void pod_add_done(uv_work_t *work, int status)
 {
     PodJob *job = work->data;
 
-    (void)status; /* nobody cancels */
     if (job->r < 0) {
         job->added(job->data, NULL, &job->err);
     } else {
@@ -439,14 +434,12 @@ static void pod_add_done(uv_work_t *work, int status)
     pod_job_free(job);
 }
 
-void net_pod_add(Net *net, const char *key, const char *hostname, const char *address,
-                 NetPodDone done, void *data)
+void net_pod_add(Net *net, const char *key, const char *address, NetPodDone done, void *data)
 {
     PodJob *job = pod_job_new(net, key, data);
     const char *known = strmap_get(&net->pods, key);
 
     job->added = done;
-    job->hostname = mem_strdup(hostname);
     job->existing = known;
     if (known) {
         snprintf(job->address, sizeof(job->address), "%s", known);
@@ -455,7 +448,7 @@ void net_pod_add(Net *net, const char *key, const char *hostname, const char *ad
         address_mark(net, address, true);
     } else if (address_take(net, job->address)) {
         job->r = err_set(&job->err, 0, "no address is free in %s", net->pod_cidr_text);
-        /* Answer from the loop, as always. */
+        /* The result is always reported from the loop. */
         uv_queue_work(net->loop, &job->work, pod_add_work, pod_add_done);
         return;
     }
@@ -482,7 +475,6 @@ static void pod_remove_done(uv_work_t *work, int status)
 {
     PodJob *job = work->data;
 
-    (void)status;
     if (job->r == 0) {
         char *address = strmap_remove(&job->net->pods, job->key);
 
@@ -538,12 +530,12 @@ static void collect_stray(void *data, uint32_t address, int bits)
         VEC_PUSH(&strays->v, address);
 }
 
-/* What an earlier process put on the bridge and nobody wants any more. */
+/* Removes addresses that an earlier process put on the bridge and that are not wanted any more. */
 static void remove_strays(Net *net)
 {
     Strays strays = {net, VEC_INIT};
 
-    /* Left where it fails: an address too many answers nobody. */
+    /* Failures are ignored: an address too many does no harm. */
     (void)address_each(net->bridge_index, collect_stray, &strays);
     for (size_t i = 0; i < strays.v.n; i++)
         (void)address_delete(net->bridge_index, strays.v.v[i], 32);
@@ -556,7 +548,7 @@ void net_service_sync_done(Net *net)
     table_start(net->table);
 }
 
-/* A run of nft under way. */
+/* A process nft in flight. */
 typedef struct NftRun {
     NftDone done;
     void *data;
@@ -606,7 +598,7 @@ int net_address_add(Net *net, const char *address, Err *reterr)
     int r;
 
     if (ip4_parse(address, &a))
-        return err_set(reterr, 0, "%s is no IPv4 address", address);
+        return err_set(reterr, 0, "%s is not an IPv4 address", address);
     r = address_add(net->bridge_index, a, 32);
     if (r < 0)
         return err_set(reterr, -r, "cannot put %s on %s", address, net->bridge);
@@ -621,7 +613,7 @@ int net_address_remove(Net *net, const char *address, Err *reterr)
     int r;
 
     if (ip4_parse(address, &a))
-        return err_set(reterr, 0, "%s is no IPv4 address", address);
+        return err_set(reterr, 0, "%s is not an IPv4 address", address);
     if (times > 1) {
         strmap_put(&net->addresses, address, (void *)(times - 1));
         return 0;
@@ -669,7 +661,7 @@ static void on_table_deleted(void *data, const ProcessResult *result)
     *(bool *)data = result->error || result->signal || result->exit_status;
 }
 
-/* On a loop of its own: this is for `stead reset`, where no other loop runs. */
+/* Runs a loop of its own, since `stead reset` has none. */
 static int remove_table(const char *instance, Err *reterr)
 {
     static const char *const argv[] = {"nft", "-f", "-", NULL};

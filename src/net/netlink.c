@@ -36,7 +36,7 @@ static void close_socket(struct mnl_socket **socket)
         mnl_socket_close(*socket);
 }
 
-/* Sends, and runs cb over every message of the answer. */
+/* Sends the request, and calls cb for every message of the answer. */
 static int exchange(struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 {
     _cleanup_(close_socket)
@@ -70,7 +70,7 @@ static int acknowledge(struct nlmsghdr *nlh)
     return exchange(nlh, NULL, NULL);
 }
 
-/* -EEXIST is what idempotence looks like. */
+/* What is to be added may exist already. */
 static int acknowledge_add(struct nlmsghdr *nlh)
 {
     int r = acknowledge(nlh);
@@ -81,7 +81,7 @@ static int acknowledge_add(struct nlmsghdr *nlh)
 int link_index(const char *name, unsigned *ret)
 {
     *ret = if_nametoindex(name);
-    return *ret ? 0 : -ENODEV;
+    return *ret ? 0 : NETLINK_E_MISSING;
 }
 
 int link_create_bridge(const char *name, const uint8_t mac[static 6])
@@ -92,8 +92,8 @@ int link_create_bridge(const char *name, const uint8_t mac[static 6])
 
     mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
     mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-    /* A fixed address: a bridge without one takes over its ports', and pods would keep the old one
-     * in their caches. */
+    /* A bridge without a fixed hardware address takes over that of one of its ports, and changes it when that port goes;
+     * pods would keep the old one in their neighbour caches. */
     mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
     info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
     mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "bridge");
@@ -108,6 +108,7 @@ int link_create_veth(const char *name, unsigned master, const char *peer,
     struct nlmsghdr *nlh = request_begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     struct nlattr *info, *data, *other;
     struct ifinfomsg *link = mnl_nlmsg_put_extra_header(nlh, sizeof(*link));
+    int r;
 
     link->ifi_flags = link->ifi_change = IFF_UP;
     mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
@@ -124,7 +125,8 @@ int link_create_veth(const char *name, unsigned master, const char *peer,
     mnl_attr_nest_end(nlh, other);
     mnl_attr_nest_end(nlh, data);
     mnl_attr_nest_end(nlh, info);
-    return acknowledge(nlh);
+    r = acknowledge(nlh);
+    return r == -EEXIST ? NETLINK_E_EXISTS : ERR_TRACE(r);
 }
 
 int link_set_up(unsigned index)

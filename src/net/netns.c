@@ -18,9 +18,9 @@ bool netns_exists(const char *path)
     return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC;
 }
 
-static void come_back(int home)
+static void return_home(int home)
 {
-    /* A pool thread left in a foreign namespace would do the next task there. */
+    /* A thread of the pool that stayed in a foreign namespace would do its next task there. */
     ASSERT(setns(home, CLONE_NEWNET) == 0);
 }
 
@@ -39,7 +39,7 @@ int netns_create(const char *path)
         return ERR_ORIGIN(-errno);
     if (FAULT_CALL("netns.mount", mount(OWN_NAMESPACE, path, NULL, MS_BIND, NULL)) < 0)
         r = ERR_ORIGIN(-errno);
-    come_back(home);
+    return_home(home);
     if (r < 0)
         unlink(path);
     return r;
@@ -47,7 +47,7 @@ int netns_create(const char *path)
 
 int netns_remove(const char *path)
 {
-    /* Crashes between steps may have stacked two mounts. */
+    /* If an earlier process was killed between two steps, two mounts may be stacked here. */
     while (netns_exists(path))
         if (FAULT_CALL("netns.unmount", umount2(path, MNT_DETACH)) < 0)
             return ERR_ORIGIN(-errno);
@@ -63,6 +63,6 @@ int netns_run(const char *path, int (*f)(void *data), void *data)
     if (home < 0 || there < 0 || FAULT_CALL("netns.enter", setns(there, CLONE_NEWNET)) < 0)
         return ERR_ORIGIN(-errno);
     r = f(data);
-    come_back(home);
+    return_home(home);
     return ERR_TRACE(r);
 }

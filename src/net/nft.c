@@ -3,8 +3,7 @@
 
 #include "net/nft.h"
 
-/* Marks what has to be masqueraded on its way out: a bit that neither kube-proxy nor Docker
- * uses. */
+/* The mark of packets that have to be masqueraded on their way out. Neither kube-proxy nor Docker uses this bit. */
 #define MARK_MASQUERADE "0x00200000"
 
 static void print_name(const NftTable *table, StrBuf *out)
@@ -12,7 +11,7 @@ static void print_name(const NftTable *table, StrBuf *out)
     strbuf_printf(out, "ip stead-%s", table->instance);
 }
 
-/* "TCP" -> "tcp"; anything unknown is TCP, as the API's default is. */
+/* "TCP" -> "tcp". Unknown protocols count as TCP, which is the default of the API. */
 static const char *protocol_of(const NetServicePort *port)
 {
     if (str_equal(port->protocol, "UDP"))
@@ -20,8 +19,8 @@ static const char *protocol_of(const NetServicePort *port)
     return str_equal(port->protocol, "SCTP") ? "sctp" : "tcp";
 }
 
-/* A chain's name: letters, digits and dashes of the key, so that a person can read `nft list`, and
- * a hash, so that no two keys meet. FNV, since it has to be the same in every process. */
+/* The name of a chain: the key with dashes in place of special characters, for people who read `nft list`, and a hash that
+ * tells keys apart which look alike then. The name has to be the same in every process, hence FNV. */
 static void print_chain(const NetServicePort *port, StrBuf *out)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
@@ -36,7 +35,7 @@ static void print_chain(const NetServicePort *port, StrBuf *out)
 
 void nft_print_table_delete(const NftTable *table, StrBuf *out)
 {
-    /* "add" first: deleting what is not there would fail the transaction. */
+    /* The table is added first, since deleting a table that does not exist would fail the transaction. */
     strbuf_add_string(out, "add table ");
     print_name(table, out);
     strbuf_add_string(out, "\ndelete table ");
@@ -141,8 +140,7 @@ void nft_print_service_add(const NftTable *table, const NetServicePort *port, St
         print_chain_command(table, "add chain", port, out);
         strbuf_add_char(out, '\n');
         print_chain_command(table, "add rule", port, out);
-        /* The same client meets the same endpoint as long as the endpoints stay: affinity without
-         * state. */
+        /* The endpoint is a hash of the client's address, so affinity lasts as long as the endpoints and needs no state. */
         if (port->affinity_seconds)
             strbuf_printf(out, " meta l4proto %s dnat to jhash ip saddr mod %zu seed 0x5ead map {",
                           protocol_of(port), port->n_endpoints);

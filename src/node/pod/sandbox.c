@@ -472,13 +472,9 @@ void sandbox_prepare(AgentPod *pod)
         free(pod->ip);
         pod->ip = mem_strdup(agent->host_ip);
     } else {
-        _arena_ Arena arena = ARENA_INIT;
-
         pod->preparing++;
         pod->network = true;
-        net_pod_add(agent->options.net, pod->uid, pod_hostname(pod->object, &arena),
-                    str_empty(status->pod_ip) ? NULL : status->pod_ip, on_network,
-                    agent_pod_ref(pod));
+        net_pod_add(agent->options.net, pod->uid, status->pod_ip, on_network, agent_pod_ref(pod));
     }
     uv_queue_work(agent->options.loop, &w->work, prepare_work, prepare_done);
 }

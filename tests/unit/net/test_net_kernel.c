@@ -43,7 +43,7 @@ static int enter_own_world(void **state)
     if (mount("tmpfs", RUN_DIR, "tmpfs", 0, NULL) < 0)
         return -1;
     unsigned lo;
-    return link_index("lo", &lo) < 0 || link_set_up(lo) < 0 ? -1 : 0;
+    return link_index("lo", &lo) || link_set_up(lo) < 0 ? -1 : 0;
 }
 
 static int leave_own_world(void **state)
@@ -190,8 +190,8 @@ static void services_reach_ready_pods_and_refuse_without_any(void **state)
 
     open_net(&f);
     f.pending = PODS;
-    net_pod_add(f.net, "pod-a", "a", NULL, on_pod, &f);
-    net_pod_add(f.net, "pod-b", "b", NULL, on_pod, &f);
+    net_pod_add(f.net, "pod-a", NULL, on_pod, &f);
+    net_pod_add(f.net, "pod-b", NULL, on_pod, &f);
     while (f.pending)
         uv_run(&f.loop, UV_RUN_ONCE);
     assert_string_not_equal(f.address[0], f.address[1]);
@@ -238,7 +238,7 @@ static void services_reach_ready_pods_and_refuse_without_any(void **state)
     close_net(&f);
     open_net(&f);
     f.pending = 1;
-    net_pod_add(f.net, "pod-a", "a", NULL, on_pod, &f);
+    net_pod_add(f.net, "pod-a", NULL, on_pod, &f);
     while (f.pending)
         uv_run(&f.loop, UV_RUN_ONCE);
     d = (Dial){"10.96.7.7", 80, 0};
@@ -251,7 +251,7 @@ static void services_reach_ready_pods_and_refuse_without_any(void **state)
     for (int i = 0; i < PODS; i++)
         close(f.listeners[i]);
     assert_int_equal(net_remove_all("stdt", RUN_DIR, &err), 0);
-    assert_int_equal(link_index("stdt", &(unsigned){0}), -ENODEV);
+    assert_int_equal(link_index("stdt", &(unsigned){0}), NETLINK_E_MISSING);
     assert_false(file_exists(RUN_DIR "/netns/pod-a"));
 }
 

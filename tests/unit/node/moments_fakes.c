@@ -66,8 +66,7 @@ static void on_net_added(Moments *m, MomentEvent *e)
     ((NetPodDone)(uintptr_t)e->a)(e->b, &(NetPod){"/run/netns", address}, NULL);
 }
 
-void net_pod_add(Net *net, const char *key, const char *hostname, const char *address,
-                 NetPodDone done, void *data)
+void net_pod_add(Net *net, const char *key, const char *address, NetPodDone done, void *data)
 {
     MomentEvent *e = moment_push(moment_lane(), on_net_added);
 
@@ -349,7 +348,7 @@ static void on_probed(Moments *m, MomentEvent *e)
 
     if (pod->machine)
         machine_probed(pod->machine, (size_t)(uintptr_t)e->b, (MachineProbe)e->number,
-                       (uint64_t)(uintptr_t)e->c, true);
+                       (uint64_t)(uintptr_t)e->c, true, "");
     agent_pod_unref(pod);
 }
 
