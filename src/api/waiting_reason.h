@@ -7,18 +7,18 @@
 #define API_WAITING_REASON_H
 
 typedef enum WaitingReason {
-    WAITING_NONE,                  /* no reason is given */
-    WAITING_CONTAINER_CREATING,    /* its first start has not been answered yet */
-    WAITING_POD_INITIALIZING,      /* the pod has init containers, and they come first */
-    WAITING_CRASH_LOOP_BACK_OFF,   /* it ended, and is started again after a delay */
-    WAITING_RUN_CONTAINER_ERROR,   /* the runtime created it, but could not start it */
-    WAITING_CREATE_ERROR,          /* the runtime could not create it */
-    WAITING_CONFIG_ERROR,          /* its spec refers to something that is missing or unusable */
-    WAITING_INVALID_IMAGE_NAME,    /* the image name cannot be parsed */
-    WAITING_ERR_IMAGE_PULL,        /* the image is not available */
-    WAITING_IMAGE_PULL_BACK_OFF,   /* the same; the next attempt comes after a delay */
-    WAITING_ERR_IMAGE_NEVER_PULL,  /* the image is not available, and the policy forbids to pull it */
-    WAITING_OTHER,                 /* a reason that some other client wrote */
+    WAITING_NONE,                 /* no reason is given */
+    WAITING_CONTAINER_CREATING,   /* its first start has not been answered yet */
+    WAITING_POD_INITIALIZING,     /* the pod has init containers, and they come first */
+    WAITING_CRASH_LOOP_BACK_OFF,  /* it ended, and is started again after a delay */
+    WAITING_RUN_CONTAINER_ERROR,  /* the runtime created it, but could not start it */
+    WAITING_CREATE_ERROR,         /* the runtime could not create it */
+    WAITING_CONFIG_ERROR,         /* its spec refers to something that is missing or unusable */
+    WAITING_INVALID_IMAGE_NAME,   /* the image name cannot be parsed */
+    WAITING_ERR_IMAGE_PULL,       /* the image is not available */
+    WAITING_IMAGE_PULL_BACK_OFF,  /* the same; the next attempt comes after a delay */
+    WAITING_ERR_IMAGE_NEVER_PULL, /* the image is not available, and the policy forbids to pull it */
+    WAITING_OTHER,                /* a reason that some other client wrote */
 } WaitingReason;
 
 /* The text for clients. NULL for WAITING_NONE; WAITING_OTHER has no text and must not be passed. */

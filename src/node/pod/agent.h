@@ -32,6 +32,7 @@
 #include "node/runtime/exec.h"
 #include "node/runtime/forward.h"
 #include "node/runtime/logs.h"
+#include "node/runtime/message.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/runtime.h"
 #include "node/volume/volume.h"

@@ -329,9 +329,9 @@ typedef struct Failure {
 static void tell_failure(AgentContainer *c, bool created, const char *message)
 {
     AgentPod *pod = c->pod;
-    /* crun looks for the program when it creates; elsewhere that is found when the container
-     * starts, and clients know it by that: the instance counts as one that ended. */
-    bool program = !created && message && strstr(message, "executable file");
+    /* crun already looks for the program when it creates the container. Other runtimes find out when they start it, and
+     * clients expect what follows from that: an instance that existed and ended. */
+    bool program = !created && runtime_fault(message) == RUNTIME_FAULT_NO_PROGRAM;
 
     if (!pod->machine)
         return;

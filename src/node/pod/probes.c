@@ -77,7 +77,7 @@ static void on_exec_exit(void *data, int code, const char *message)
     Attempt *a = data;
 
     a->exec = NULL;
-    if (code < 0 && str_equal(message, "timed out")) {
+    if (code == EXEC_E_TIMED_OUT) {
         _free_ char *text = mem_printf("command timed out: %s timed out after %" PRId64 "s",
                                        a->target, a->timeout_ns / NS_PER_SEC);
 

@@ -188,7 +188,7 @@ static void exec_failed(ExecStream *s)
         n--;
     message = n ? mem_printf("%.*s", (int)n, text)
                 : mem_strdup("the runtime could not start the process");
-    exec_over(s, -1, message);
+    exec_over(s, EXEC_E_FAILED, message);
 }
 
 static void exec_maybe_over(ExecStream *s)
@@ -198,7 +198,7 @@ static void exec_maybe_over(ExecStream *s)
     if ((s->out.open && !s->out.eof) || (s->err.open && !s->err.eof))
         return;
     if (s->timed_out)
-        exec_over(s, -1, "timed out");
+        exec_over(s, EXEC_E_TIMED_OUT, "timed out");
     else if (!file_exists(s->pid_file))
         exec_failed(s);
     else {
@@ -556,7 +556,7 @@ static void on_late_failure(uv_timer_t *timer)
 {
     ExecStream *s = timer->data;
 
-    exec_over(s, -1, s->failure);
+    exec_over(s, EXEC_E_FAILED, s->failure);
 }
 
 static ExecStream *stream_new(const ExecRequest *request, const ExecSink *sink)

@@ -21,8 +21,14 @@ typedef struct ExecRequest {
     const char *const *command;
     bool standard_in, standard_out, standard_err, tty;
     bool stdin_once;    /* attach: the container's input ends with the client's */
-    int64_t timeout_ns; /* 0: none; past it the process is killed and on_exit says so */
+    int64_t timeout_ns; /* 0: none; when it has passed, the process is killed (EXEC_E_TIMED_OUT) */
 } ExecRequest;
+
+/* Exit codes of on_exit below 0, with a message. */
+enum {
+    EXEC_E_FAILED = -1,    /* the process could not be run */
+    EXEC_E_TIMED_OUT = -2, /* it ran longer than timeout_ns and was killed */
+};
 
 ExecStream *exec_start(const ExecRequest *request, const ExecSink *sink);
 ExecStream *exec_attach(const ExecRequest *request, const ExecSink *sink);

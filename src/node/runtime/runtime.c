@@ -20,6 +20,7 @@
 #include "base/process.h"
 #include "base/strbuf.h"
 #include "node/runtime/cgroup.h"
+#include "node/runtime/message.h"
 #include "node/runtime/runtime.h"
 
 #define SYNC_LIMIT 8192
@@ -269,21 +270,6 @@ static bool task_watch(RuntimeTask *task, int pid)
 }
 
 /* ---- starting ---- */
-
-/* What crun wrote: its last line, without the "time error" decoration that it may carry. */
-static char *runtime_message(Bytes err)
-{
-    const char *text = (const char *)err.p, *line = text;
-    size_t n = err.n;
-
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
-        n--;
-    for (size_t i = 0; i < n; i++)
-        if (text[i] == '\n')
-            line = text + i + 1;
-    return n ? mem_strndup(line, (size_t)(text + n - line))
-             : mem_strdup("the runtime failed and said nothing");
-}
 
 static void task_started(RuntimeTask *task)
 {
@@ -686,7 +672,7 @@ static void on_deleted(void *data, const ProcessResult *result)
     } else if (result->signal || result->exit_status != 0) {
         _free_ char *message = runtime_message(result->err);
 
-        failed = !strstr(message, "does not exist") && !strstr(message, "No such file");
+        failed = runtime_fault(message) != RUNTIME_FAULT_NO_CONTAINER;
         err_set(&err, 0, "cannot delete container %s: %s", deletion->id, message);
     } else {
         failed = false;

@@ -156,8 +156,8 @@ static void a_start_error_ends_a_pod_that_must_not_restart(void **state)
 
 static void a_failed_preparation_is_an_event_and_retried_with_growing_delays(void **state)
 {
-    static const int64_t delays_ms[] = {500, 1000, 2000, 4000, 8000, 16000, 32000,
-                                        64000, 122000, 122000};
+    static const int64_t delays_ms[] = {500,   1000,  2000,  4000,   8000,
+                                        16000, 32000, 64000, 122000, 122000};
     World w = {0};
 
     world_begin(&w, ONE);
@@ -189,7 +189,9 @@ static void an_end_is_described_by_its_reason_code_and_times(void **state)
         {"success", {.exit_code = 0}, "Completed"},
         {"failure", {.exit_code = 3}, "Error"},
         {"out of memory", {.exit_code = 137, .oom_killed = true}, "OOMKilled"},
-        {"the node's reason wins", {.exit_code = 137, .oom_killed = true, .reason = "Lost"}, "Lost"},
+        {"the node's reason wins",
+         {.exit_code = 137, .oom_killed = true, .reason = "Lost"},
+         "Lost"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -305,10 +307,10 @@ static void the_phase_follows_all_containers(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        _free_ char *spec = mem_printf(
-            "{\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"a\",\"image\":\"i\"},"
-            "{\"name\":\"b\",\"image\":\"i\"}]}",
-            rows[i].policy);
+        _free_ char *spec =
+            mem_printf("{\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"a\",\"image\":\"i\"},"
+                       "{\"name\":\"b\",\"image\":\"i\"}]}",
+                       rows[i].policy);
         World w = {0};
 
         print_message("%s\n", rows[i].name);

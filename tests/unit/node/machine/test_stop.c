@@ -323,12 +323,12 @@ static void a_failed_liveness_probe_grants_its_own_grace_period(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        _free_ char *spec = mem_printf(
-            "{\"containers\":[{\"name\":\"app\",\"image\":\"i\",%s}]}", rows[i].probe);
-        _free_ char *events = mem_printf(
-            "0 Warning Unhealthy: %s probe failed: refused\n"
-            "0 Normal Killing: Container app failed %s probe, will be restarted\n",
-            rows[i].which == MACHINE_STARTUP ? "Startup" : "Liveness", rows[i].kind);
+        _free_ char *spec =
+            mem_printf("{\"containers\":[{\"name\":\"app\",\"image\":\"i\",%s}]}", rows[i].probe);
+        _free_ char *events =
+            mem_printf("0 Warning Unhealthy: %s probe failed: refused\n"
+                       "0 Normal Killing: Container app failed %s probe, will be restarted\n",
+                       rows[i].which == MACHINE_STARTUP ? "Startup" : "Liveness", rows[i].kind);
         World w = {0};
 
         print_message("%s\n", rows[i].name);
@@ -350,10 +350,9 @@ static void a_failed_liveness_probe_grants_its_own_grace_period(void **state)
 
 static void a_changed_image_says_so_in_the_words_of_kubelet(void **state)
 {
-#define IMAGES(sidecar, app)                                                     \
-    "{\"initContainers\":[{\"name\":\"s\",\"image\":\"" sidecar                  \
-    "\",\"restartPolicy\":\"Always\"}],\"containers\":[{\"name\":\"app\",\"image\":\"" app \
-    "\"}]}"
+#define IMAGES(sidecar, app)                                    \
+    "{\"initContainers\":[{\"name\":\"s\",\"image\":\"" sidecar \
+    "\",\"restartPolicy\":\"Always\"}],\"containers\":[{\"name\":\"app\",\"image\":\"" app "\"}]}"
     World w = {0};
 
     world_begin(&w, IMAGES("one", "one"));
