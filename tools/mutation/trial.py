@@ -9,7 +9,7 @@ from mutation.tree import TEXT_ONLY, Workplace
 
 FAILED_CASE = re.compile(r"\[  FAILED  \] (?:.*: )?(\w+)$", re.M)
 
-LONG, LONG_NEAR = 5, 30  # seconds of processor time, in general and for tests of the mutant's own folder
+LONG, LONG_NEAR = 3, 30  # seconds of processor time, in general and for tests of the mutant's own folder
 
 
 class Trial:

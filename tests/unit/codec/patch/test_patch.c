@@ -109,6 +109,119 @@ static void json_patches_do_as_rfc_6902_says(void **state)
     run(JSON, cases, ARRAY_LEN(cases));
 }
 
+static void json_patches_count_elements_and_say_what_is_missing(void **state)
+{
+    static const PatchCase cases[] = {
+        {"{\"a\":[1,2]}", "[{\"op\":\"replace\",\"path\":\"/a/0\",\"value\":9}]", 0,
+         "{\"a\":[9,2]}"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"replace\",\"path\":\"/a/-1\",\"value\":9}]", 0,
+         "{\"a\":[1,9]}"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"add\",\"path\":\"/a/-1\",\"value\":9}]", 0,
+         "{\"a\":[1,2,9]}"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"add\",\"path\":\"/a/+1\",\"value\":9}]", 0,
+         "{\"a\":[1,9,2]}"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":9}]", 0, "{\"a\":[1,2,9]}"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"remove\",\"path\":\"/a/-2\"}]", 0, "{\"a\":[2]}"},
+        {"{\"a\":[1,2,3]}", "[{\"op\":\"move\",\"from\":\"/a/0\",\"path\":\"/a/2\"}]", 0,
+         "{\"a\":[2,3,1]}"},
+        {"{\"a\":[1,2,3]}", "[{\"op\":\"move\",\"from\":\"/a/2\",\"path\":\"/a/0\"}]", 0,
+         "{\"a\":[3,1,2]}"},
+        {"{}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b\"}]", 0, "{\"b\":null}"},
+        {"{\"a\":[1]}", "[{\"op\":\"copy\",\"from\":\"/a/0\",\"path\":\"/a/0\"}]", 0,
+         "{\"a\":[1,1]}"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":[1,{\"b\":2}]}]", 0,
+         "{\"a\":[1,{\"b\":2}]}"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/0\",\"value\":1}]", 0,
+         "{\"a\":[1,{\"b\":2}]}"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/-1\",\"value\":{\"b\":2}}]", 0,
+         "{\"a\":[1,{\"b\":2}]}"},
+        {"{\"a\":[1,{\"b\":2}]}",
+         "[{\"op\":\"test\",\"path\":\"\",\"value\":{\"a\":[1,{\"b\":2}]}}]", 0,
+         "{\"a\":[1,{\"b\":2}]}"},
+        {"{\"a\":null}", "[{\"op\":\"test\",\"path\":\"/a\"}]", 0, "{\"a\":null}"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":[1]}]",
+         PATCH_E_CONFLICT, "testing value /a failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":[1,{\"b\":3}]}]",
+         PATCH_E_CONFLICT, "testing value /a failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":[{\"b\":2},1]}]",
+         PATCH_E_CONFLICT, "testing value /a failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":{}}]",
+         PATCH_E_CONFLICT, "testing value /a failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/1\",\"value\":{}}]",
+         PATCH_E_CONFLICT, "testing value /a/1 failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}",
+         "[{\"op\":\"test\",\"path\":\"/a/1\",\"value\":{\"b\":2,\"c\":3}}]", PATCH_E_CONFLICT,
+         "testing value /a/1 failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/1\",\"value\":{\"c\":2}}]",
+         PATCH_E_CONFLICT, "testing value /a/1 failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/1\",\"value\":[2]}]",
+         PATCH_E_CONFLICT, "testing value /a/1 failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a\"}]", PATCH_E_CONFLICT,
+         "testing value /a failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/b\",\"value\":1}]",
+         PATCH_E_CONFLICT, "testing value /b failed: test failed"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/2\",\"value\":1}]",
+         PATCH_E_CONFLICT,
+         "error in test for path: '/a/2': Unable to access invalid index: 2: invalid index "
+         "referenced"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/x\",\"value\":1}]",
+         PATCH_E_CONFLICT,
+         "error in test for path: '/a/x': strconv.Atoi: parsing \"x\": invalid syntax"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/x/y\",\"value\":1}]",
+         PATCH_E_CONFLICT, "test operation does not apply: is missing path: /x/y: missing value"},
+        {"{\"a\":[1,{\"b\":2}]}", "[{\"op\":\"test\",\"path\":\"/a/0/y\",\"value\":1}]",
+         PATCH_E_CONFLICT, "test operation does not apply: is missing path: /a/0/y: missing value"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"remove\",\"path\":\"/a/2\"}]", PATCH_E_CONFLICT,
+         "error in remove for path: '/a/2': Unable to access invalid index: 2: invalid index "
+         "referenced"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"remove\",\"path\":\"/a/-3\"}]", PATCH_E_CONFLICT,
+         "error in remove for path: '/a/-3': Unable to access invalid index: -3: invalid index "
+         "referenced"},
+        {"{\"a\":[1,2]}", "[{\"op\":\"add\",\"path\":\"/a/-4\",\"value\":1}]", PATCH_E_CONFLICT,
+         "error in add for path: '/a/-4': Unable to access invalid index: -4: invalid index "
+         "referenced"},
+        {"{}", "[{\"op\":\"remove\",\"path\":\"/x/y\"}]", PATCH_E_CONFLICT,
+         "remove operation does not apply: doc is missing path: \"/x/y\": missing value"},
+        {"{}", "[{\"op\":\"replace\",\"path\":\"/x/y\",\"value\":1}]", PATCH_E_CONFLICT,
+         "replace operation does not apply: doc is missing path: /x/y: missing value"},
+        {"{}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":1}]", PATCH_E_CONFLICT,
+         "replace operation value must be object or array: missing value"},
+        {"{}", "[{\"op\":\"move\",\"path\":\"/a\"}]", PATCH_E_CONFLICT,
+         "move operation failed to decode from: operation, missing from field: missing value"},
+        {"{}", "[{\"op\":\"move\",\"from\":\"/x/y\",\"path\":\"/a\"}]", PATCH_E_CONFLICT,
+         "move operation does not apply: doc is missing from path: /x/y: missing value"},
+        {"{}", "[{\"op\":\"move\",\"from\":\"/x\",\"path\":\"/a\"}]", PATCH_E_CONFLICT,
+         "error in move for path: 'x': Unable to remove nonexistent key: x: missing value"},
+        {"{\"a\":1}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/x/y\"}]", PATCH_E_CONFLICT,
+         "move operation does not apply: doc is missing destination path: /x/y: missing value"},
+        {"{\"a\":[1],\"b\":2}", "[{\"op\":\"move\",\"from\":\"/b\",\"path\":\"/a/5\"}]",
+         PATCH_E_CONFLICT,
+         "error in move for path: '/a/5': Unable to access invalid index: 5: invalid index "
+         "referenced"},
+        {"{}", "[{\"op\":\"copy\",\"path\":\"/a\"}]", PATCH_E_CONFLICT,
+         "copy operation failed to decode from: operation, missing from field: missing value"},
+        {"{}", "[{\"op\":\"copy\",\"from\":\"/x/y\",\"path\":\"/a\"}]", PATCH_E_CONFLICT,
+         "copy operation does not apply: doc is missing from path: /x/y: missing value"},
+        {"{\"a\":[1]}", "[{\"op\":\"copy\",\"from\":\"/a/5\",\"path\":\"/b\"}]", PATCH_E_CONFLICT,
+         "error in copy for from: '/a/5': Unable to access invalid index: 5: invalid index "
+         "referenced"},
+        {"{\"a\":1}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/x/y\"}]", PATCH_E_CONFLICT,
+         "copy operation does not apply: doc is missing destination path: /x/y: missing value"},
+        {"{\"a\":[1],\"b\":2}", "[{\"op\":\"copy\",\"from\":\"/b\",\"path\":\"/a/5\"}]",
+         PATCH_E_CONFLICT,
+         "error while adding value during copy: Unable to access invalid index: 5: invalid index "
+         "referenced"},
+        {"{}", "\"x\"", PATCH_E_MALFORMED,
+         "json: cannot unmarshal string into Go value of type jsonpatch.Patch"},
+        {"{}", "true", PATCH_E_MALFORMED,
+         "json: cannot unmarshal bool into Go value of type jsonpatch.Patch"},
+        {"{}", "1", PATCH_E_MALFORMED,
+         "json: cannot unmarshal number into Go value of type jsonpatch.Patch"},
+    };
+
+    run(JSON, cases, ARRAY_LEN(cases));
+}
+
 static void copies_cannot_grow_without_end(void **state)
 {
     static const char op[] = "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/-\"},";
@@ -148,6 +261,9 @@ static void merge_patches_do_as_rfc_7386_says(void **state)
         {"{\"a\":\"foo\"}", "{\"a\":{\"b\":1,\"c\":null}}", 0, "{\"a\":{\"b\":1}}"},
         {"{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", 0, "{\"a\":{\"bb\":{}}}"},
         {"{\"e\":null}", "{\"a\":[1,null,{\"x\":null}]}", 0, "{\"e\":null,\"a\":[1,null,{}]}"},
+        {"{\"a\":1}", "{\"a\":2,\"a\":null}", 0, "{}"},
+        {"{\"a\":{\"b\":1}}", "{\"a\":null,\"a\":{\"c\":2}}", 0, "{\"a\":{\"b\":1,\"c\":2}}"},
+        {"[1]", "{\"a\":{\"b\":null,\"c\":1}}", 0, "{\"a\":{\"c\":1}}"},
         {"{\"a\":1}", "[1]", PATCH_E_MALFORMED, NULL},
         {"{\"a\":1}", "null", PATCH_E_MALFORMED, NULL},
     };
@@ -232,13 +348,108 @@ static void strategic_patches_merge_lists_by_their_key(void **state)
     run(STRATEGIC, cases, ARRAY_LEN(cases));
 }
 
+static void strategic_patches_say_what_they_refuse_and_leave_the_rest_in_place(void **state)
+{
+    static const PatchCase cases[] = {
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"image\":true}]}}", PATCH_E_MALFORMED,
+         "map: map[image:true] does not contain declared merge key: name"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"image\":false,\"args\":[1,\"x\",1.5,{\"b\":null,\"a\":-1}]}"
+         "]}}",
+         PATCH_E_MALFORMED,
+         "map: map[args:[1 x 1.5 map[a:-1 b:<nil>]] image:false] does not contain declared merge "
+         "key: name"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"$patch\":\"delete\"}]}}", PATCH_E_MALFORMED,
+         "map: map[$patch:delete] does not contain declared merge key: name"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}", "{\"spec\":{\"containers\":[\"x\"]}}",
+         PATCH_E_MALFORMED, "list element types are not identical: [[map[name:a]] [x]]"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"b\"},null]}}", PATCH_E_MALFORMED,
+         "list element types are not identical: [[map[name:a]] [map[name:b] <nil>]]"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\",\"$patch\":\"merge\"}]}}", PATCH_E_MALFORMED,
+         "merging lists cannot yet be specified in the patch"},
+        {"{\"spec\":{\"selector\":{\"a\":\"1\"}}}",
+         "{\"spec\":{\"selector\":{\"$patch\":\"foo\"}}}", PATCH_E_MALFORMED,
+         "unknown patch type: foo in map: map[$patch:foo]"},
+        {"{\"spec\":{\"volumes\":[{\"name\":\"v\"}]}}",
+         "{\"spec\":{\"volumes\":[{\"name\":\"v\",\"$retainKeys\":\"name\"}]}}", PATCH_E_MALFORMED,
+         "invalid patch format of retainKeys"},
+        {"{\"spec\":{\"containers\":[]}}", "{\"spec\":{\"$setElementOrder/containers\":\"x\"}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a string"},
+        {"{\"spec\":{\"containers\":[]}}", "{\"spec\":{\"$setElementOrder/containers\":true}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a bool"},
+        {"{\"spec\":{\"containers\":[]}}", "{\"spec\":{\"$setElementOrder/containers\":3}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a int64"},
+        {"{\"spec\":{\"containers\":[]}}", "{\"spec\":{\"$setElementOrder/containers\":1.5}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a float64"},
+        {"{\"spec\":{\"containers\":[]}}", "{\"spec\":{\"$setElementOrder/containers\":{}}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a map[string]interface {}"},
+        {"{\"spec\":{\"containers\":[]}}", "{\"spec\":{\"$setElementOrder/containers\":null}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a %!s(<nil>)"},
+        {"{\"spec\":{\"containers\":{}}}", "{\"spec\":{\"$setElementOrder/containers\":[]}}",
+         PATCH_E_MALFORMED, "expected a []interface {}, but received a map[string]interface {}"},
+        {"{\"spec\":{\"containers\":[]}}",
+         "{\"spec\":{\"$setElementOrder/containers\":[],\"containers\":3}}", PATCH_E_MALFORMED,
+         "expected a []interface {}, but received a int64"},
+        {"{\"spec\":{}}", "{\"spec\":{\"$setElementOrder/nope\":[]}}", PATCH_E_MALFORMED,
+         "unable to find api field in struct SampleSpec for the json field \"nope\""},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"image\":\"x\"}],\"containers\":[{\"name\":\"a\"}]}}",
+         PATCH_E_MALFORMED, "map: map[image:x] does not contain declared merge key: name"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"x\"}],\"containers\":[{\"image\":\"a\"}]}}",
+         PATCH_E_MALFORMED, "map: map[image:a] does not contain declared merge key: name"},
+        {"{\"spec\":{\"containers\":[{\"image\":\"x\"}]}}",
+         "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"x\"}]}}", PATCH_E_MALFORMED,
+         "map: map[image:x] does not contain declared merge key: name"},
+        {"{\"spec\":{}}", "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"x\"}]}}", 0,
+         "{\"spec\":{}}"},
+        {"{\"spec\":{}}", "{\"spec\":{\"$deleteFromPrimitiveList/numbers\":[1]}}", 0,
+         "{\"spec\":{}}"},
+        {"{\"spec\":{\"replicas\":1}}", "{\"spec\":{\"$patch\":\"replace\"}}", 0, "{\"spec\":{}}"},
+        {"{\"metadata\":{}}", "{\"metadata\":{\"labels\":{\"$patch\":\"delete\"}}}", 0,
+         "{\"metadata\":{}}"},
+        {"{\"metadata\":{}}", "{\"metadata\":{\"labels\":null}}", 0, "{\"metadata\":{}}"},
+        {"{\"spec\":{\"numbers\":[1,2]}}", "{\"spec\":{\"numbers\":[3]}}", 0,
+         "{\"spec\":{\"numbers\":[3]}}"},
+        {"{\"spec\":{\"numbers\":[1,2,3]}}",
+         "{\"spec\":{\"$deleteFromPrimitiveList/numbers\":[2]}}", 0,
+         "{\"spec\":{\"numbers\":[1,3]}}"},
+        {"{\"x\":[{\"a\":1}]}", "{\"x\":[{\"b\":2}]}", 0, "{\"x\":[{\"b\":2}]}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"b\"}],\"containers\":[{\"name\":\"a\",\"$patch\":\"delete\"},{"
+         "\"name\":\"b\",\"image\":\"i\"}]}}",
+         0, "{\"spec\":{\"containers\":[{\"name\":\"b\",\"image\":\"i\"}]}}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"b\"}],\"containers\":[{\"name\":\"b\",\"image\":\"i\"},{"
+         "\"name\":\"a\",\"$patch\":\"delete\"}]}}",
+         0, "{\"spec\":{\"containers\":[{\"name\":\"b\",\"image\":\"i\"}]}}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"x\"},{\"name\":\"a\"},{\"name\":\"y\"},{\"name\":"
+         "\"b\"},{\"name\":\"z\"}]}}",
+         "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"b\"},{\"name\":\"a\"}]}}", 0,
+         "{\"spec\":{\"containers\":[{\"name\":\"x\"},{\"name\":\"y\"},{\"name\":\"b\"},{\"name\":"
+         "\"a\"},{\"name\":\"z\"}]}}"},
+    };
+
+    run(STRATEGIC, cases, ARRAY_LEN(cases));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_patches_do_as_rfc_6902_says),
+        cmocka_unit_test(json_patches_count_elements_and_say_what_is_missing),
         cmocka_unit_test(copies_cannot_grow_without_end),
         cmocka_unit_test(merge_patches_do_as_rfc_7386_says),
         cmocka_unit_test(strategic_patches_merge_lists_by_their_key),
+        cmocka_unit_test(strategic_patches_say_what_they_refuse_and_leave_the_rest_in_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
