@@ -109,8 +109,11 @@ class Sandbox:
             child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                                      env={**self.environment, "STEAD_MUTATE_NOTE": str(note.fileno()), **(environment or {})},
                                      pass_fds=[note.fileno()], preexec_fn=lambda: self._limit(cpu))
-            limit = self._wait(child, begun + seconds)
-            status = child.wait()
+            try:
+                limit = self._wait(child, begun + seconds)
+            finally:
+                child.kill()  # --kill-child: the namespace's first process goes with it, and takes the others along
+                status = child.wait()
             spent = time.monotonic() - begun
             text = contents(output)
             detach_loops(contents(note).strip())
@@ -143,7 +146,6 @@ class Sandbox:
             elif self._resident() > RESIDENT:
                 limit = "memory"
             if limit:
-                child.kill()  # --kill-child: the namespace's first process goes with it, and takes the others along
                 return limit
 
     def _resident(self):

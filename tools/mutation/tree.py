@@ -169,7 +169,7 @@ class Workplace:
     def __init__(self, tree, name, text, label):
         self.tree = tree
         self.entry = tree.compilation(name)
-        self.folder = tree.folder / "work" / label
+        self.folder = tree.folder / "work" / f"{label}-{os.getpid()}"
         self.file = self.folder / pathlib.Path(name).name
         self.object = self.folder / "mutant.o"
         self.library = self.folder / "mutant.so"

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 TOOLS = pathlib.Path(__file__).resolve().parents[3] / "tools"
@@ -143,6 +144,19 @@ class Limits(unittest.TestCase):
     def test_endless_work_and_endless_waiting_end(self):
         self.assertEqual(self.run_in("while :; do :; done", cpu=1).limit, "processor time")
         self.assertEqual(self.run_in("sleep 60 & sleep 60", seconds=0.5).limit, "time")
+
+    def test_what_runs_ends_with_who_started_it(self):
+        with tempfile.TemporaryDirectory(dir=pathlib.Path.home()) as folder:
+            begun = pathlib.Path(folder, "begun")
+            code = (f"import signal, sys; sys.path.insert(0, {str(TOOLS)!r}); from mutation.sandbox import Sandbox\n"
+                    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+                    f"with Sandbox(kept={str(TOOLS)!r}) as sandbox:\n"
+                    f"    sandbox.run(['sh', '-c', 'echo > {begun}; sleep 60'], cpu=5, seconds=60, writable=[{folder!r}])")
+            child = subprocess.Popen([sys.executable, "-Bc", code])
+            while not begun.exists() and child.poll() is None:
+                time.sleep(0.01)
+            child.terminate()
+            self.assertEqual(child.wait(), 143)  # its control group could be removed, so that nothing is in it any more
 
     def test_a_file_replaces_another_for_a_run(self):
         with tempfile.TemporaryDirectory(dir=pathlib.Path.home()) as folder:
