@@ -248,6 +248,43 @@ static void base64_is_as_strict_as_go(void **state)
     }
 }
 
+static void bytes_of_every_length_go_through_base64_and_back(void **state)
+{
+    uint8_t bytes[200];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 37);
+    for (size_t n = 0; n <= sizeof(bytes); n++) {
+        _arena_ Arena arena = ARENA_INIT;
+        _strbuf_ StrBuf text = STRBUF_INIT;
+        Bytes back = BYTES_NULL;
+        size_t bad;
+
+        base64_encode((Bytes){bytes, n}, &text);
+        assert_int_equal(text.n, base64_length(n));
+        assert_int_equal(base64_decode(&arena, strbuf_string(&text), text.n, &back, &bad), 0);
+        assert_true(bytes_equal(back, (Bytes){bytes, n}));
+    }
+}
+
+static void each_suffix_is_a_power_of_a_thousand_or_of_1024(void **state)
+{
+    static const char *const decimal[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"},
+                             *const binary[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    char few[16], many[16];
+
+    for (size_t i = 1; i < ARRAY_LEN(decimal); i++) {
+        snprintf(few, sizeof(few), "3%s", decimal[i]);
+        snprintf(many, sizeof(many), "3000%s", decimal[i - 1]);
+        assert_int_equal(quantity_compare(few, many), 0);
+    }
+    for (size_t i = 1; i < ARRAY_LEN(binary); i++) {
+        snprintf(few, sizeof(few), "3%s", binary[i]);
+        snprintf(many, sizeof(many), "3072%s", binary[i - 1]);
+        assert_int_equal(quantity_compare(few, many), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +296,8 @@ int main(void)
         cmocka_unit_test(an_absent_quantity_equals_zero),
         cmocka_unit_test(quantities_are_numbers),
         cmocka_unit_test(base64_is_as_strict_as_go),
+        cmocka_unit_test(bytes_of_every_length_go_through_base64_and_back),
+        cmocka_unit_test(each_suffix_is_a_power_of_a_thousand_or_of_1024),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,28 @@ static void values_own_what_changed(void **state)
          "{\"f:spec\":{\"f:volumes\":{\"k:{\\\"name\\\":\\\"v\\\"}\":{\"f:emptyDir\":{}}}}}"},
         {"{}", "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
          "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{}}}}", "{}"},
+        /* elements that have the same key are one value */
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}", "{}", "{}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\",\"image\":\"1\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\",\"image\":\"2\"}]}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{}}}}", "{}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"2\"},{\"name\":\"a\"}]}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{}}}}", "{}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{}}}}", "{}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"1\"}]}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{\".\":{},\"f:image\":{},"
+         "\"f:name\":{}}}}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{}}}}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"1\"}]}}",
+         "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{}}}}",
+         "{\"f:spec\":{\"f:containers\":{\"k:{\\\"name\\\":\\\"a\\\"}\":{\".\":{},\"f:image\":{},"
+         "\"f:name\":{}}}}}"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
