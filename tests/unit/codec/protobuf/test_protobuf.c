@@ -108,6 +108,21 @@ static void the_wire_is_read(void **state)
          "{\"metadata\":{\"labels\":{\"\":\"\",\"b\":\"\"}},\"spec\":{\"containers\":null,"
          "\"surge\":"
          "\"\"}}"},
+        /* groups: with each wire type in them, within each other, and cut off */
+        {BYTES_LITERAL("\xfb\x07\x08\x81\x01\x11xxxxxxxx\x1dxxxx\x22\x02zz\x2b\x08\x01\x2c\xfc\x07"
+                       "\x0a\x03\x0a\x01"
+                       "a"),
+         0, "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"containers\":null}}"},
+        {BYTES_LITERAL("\xfb\x07\x2b\x2c"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\xfb\x07\x22\x03zz"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\xfb\x07\x1dxxx"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\xfb\x07\x11xxxxxxx"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\xfb\x07\x0f"), PROTOBUF_E_MALFORMED, "proto: illegal wireType"},
+        {BYTES_LITERAL("\xf9\x07xxxxxxx"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\xfd\x07xxx"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\xf8\x07\x80"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
+        {BYTES_LITERAL("\x80\x80\x80\x80\x10\x01"), PROTOBUF_E_MALFORMED,
+         "proto: illegal tag 536870912 (wire type 0)"},
         {BYTES_LITERAL("\x0a"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
         {BYTES_LITERAL("\x0a\x05\x0a"), PROTOBUF_E_MALFORMED, "unexpected EOF"},
         {BYTES_LITERAL("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), PROTOBUF_E_MALFORMED,
@@ -139,6 +154,90 @@ static void the_wire_is_read(void **state)
         }
         assert_string_equal(cases[i].r ? error : out.p, cases[i].out);
     }
+}
+
+/* The bytes as field `number` of a message. */
+static Bytes in_field(Arena *arena, unsigned number, Bytes bytes)
+{
+    uint8_t *p = arena_alloc(arena, bytes.n + 2);
+
+    assert_true(number < 16 && bytes.n < 128);
+    p[0] = (uint8_t)(number << 3 | 2);
+    p[1] = (uint8_t)bytes.n;
+    memcpy(p + 2, bytes.p, bytes.n);
+    return (Bytes){p, bytes.n + 2};
+}
+
+static void values_in_messages_of_their_own_are_read(void **state)
+{
+#define SPEC(members) "{\"metadata\":{},\"spec\":{\"containers\":null" members "}}"
+    static const char eof[] = "unexpected EOF";
+    enum { METADATA = 1, SPEC = 2, RAW = 4, CREATED = 8, SURGE = 12, SIZE = 13, RENEWED = 14 };
+    static const struct {
+        unsigned outer, inner; /* field numbers; inner 0: none */
+        Bytes in;
+        int r;
+        const char *out;
+    } cases[] = {
+        {SPEC, SIZE,
+         BYTES_LITERAL("\x0a\x02"
+                       "1k"),
+         0, SPEC(",\"size\":\"1k\"")},
+        {SPEC, SIZE, BYTES_LITERAL(""), 0, SPEC(",\"size\":\"0\"")},
+        {SPEC, SIZE,
+         BYTES_LITERAL("\x12\x02"
+                       "1k\x08\x01"),
+         0, SPEC(",\"size\":\"0\"")},
+        {SPEC, SIZE, BYTES_LITERAL("\x0a\x05"), PROTOBUF_E_MALFORMED, eof},
+        {SPEC, SIZE,
+         BYTES_LITERAL("\x0a\x02"
+                       "1x"),
+         PROTOBUF_E_MALFORMED,
+         "quantities must match the regular expression "
+         "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"},
+        {SPEC, SURGE, BYTES_LITERAL("\x08\x00\x10\x07\x1a\x01x"), 0, SPEC(",\"surge\":7")},
+        {SPEC, SURGE, BYTES_LITERAL("\x08\x01\x10\x07\x1a\x01x"), 0, SPEC(",\"surge\":\"x\"")},
+        {SPEC, SURGE, BYTES_LITERAL("\x1a\x05"), PROTOBUF_E_MALFORMED, eof},
+        {SPEC, SURGE, BYTES_LITERAL("\x1a\x01\xff"), PROTOBUF_E_MALFORMED,
+         "proto: invalid UTF-8 in string"},
+        /* nanoseconds: whole microseconds of a MicroTime, none of a Time, none if out of range */
+        {SPEC, RENEWED, BYTES_LITERAL("\x08\x01\x10\x95\x9a\xef\x3a"), 0,
+         SPEC(",\"renewed\":\"1970-01-01T00:00:01.123456Z\"")},
+        {SPEC, RENEWED, BYTES_LITERAL("\x08\x01\x10\x80\x94\xeb\xdc\x03"), 0,
+         SPEC(",\"renewed\":\"1970-01-01T00:00:01.000000Z\"")},
+        {SPEC, RENEWED, BYTES_LITERAL("\x08"), PROTOBUF_E_MALFORMED, eof},
+        {METADATA, CREATED, BYTES_LITERAL("\x08\x01\x10\x95\x9a\xef\x3a"), 0,
+         "{\"metadata\":{\"creationTimestamp\":\"1970-01-01T00:00:01Z\"},"
+         "\"spec\":{\"containers\":null}}"},
+        {METADATA, CREATED, BYTES_LITERAL(""), 0, SPEC("")},
+        {METADATA, CREATED, BYTES_LITERAL("\x08"), PROTOBUF_E_MALFORMED, eof},
+        {METADATA, CREATED, BYTES_LITERAL("\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+         PROTOBUF_E_MALFORMED, "proto: time out of range"},
+        {METADATA, CREATED, BYTES_LITERAL("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
+         PROTOBUF_E_MALFORMED, "proto: time out of range"},
+        {RAW, 0, BYTES_LITERAL("\x0a\x07{\"a\":1}"), 0,
+         "{\"metadata\":{},\"spec\":{\"containers\":null},\"raw\":{\"a\":1}}"},
+        {RAW, 0, BYTES_LITERAL("\x0a\x04null"), 0, SPEC("")},
+        {RAW, 0, BYTES_LITERAL(""), 0, SPEC("")},
+        {RAW, 0, BYTES_LITERAL("\x0a\x05"), PROTOBUF_E_MALFORMED, eof},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _arena_ Arena arena = ARENA_INIT;
+        _strbuf_ StrBuf out = STRBUF_INIT;
+        Sample sample = {0};
+        const char *error = NULL;
+        Bytes in = cases[i].inner ? in_field(&arena, cases[i].inner, cases[i].in) : cases[i].in;
+        int r;
+
+        in = in_field(&arena, cases[i].outer, in);
+        r = protobuf_decode(&sample_type, &arena, in, &sample, &error);
+        if (r == 0)
+            json_encode(&sample_type, &sample, NULL, &out);
+        assert_string_equal(r ? error : out.p, cases[i].out);
+        assert_int_equal(r, cases[i].r);
+    }
+#undef SPEC
 }
 
 static void envelopes_are_opened(void **state)
@@ -198,6 +297,7 @@ int main(void)
         cmocka_unit_test(values_go_there_and_back),
         cmocka_unit_test(long_messages_keep_their_lengths),
         cmocka_unit_test(the_wire_is_read),
+        cmocka_unit_test(values_in_messages_of_their_own_are_read),
         cmocka_unit_test(envelopes_are_opened),
         cmocka_unit_test(an_envelope_may_lack_anything_and_have_more),
     };
