@@ -119,7 +119,7 @@ class Results:
         row[type(contestant).__name__ if not isinstance(contestant, str) else contestant].append(value)
 
     def print(self):
-        print(f"\n| measured | stead | {self.peer} | ratio | wanted |\n| --- | ---: | ---: | ---: | --- |")
+        print(f"\n| measured | stead | {self.peer} | ratio | target |\n| --- | ---: | ---: | ---: | --- |")
         for name, row in self.rows.items():
             ours, theirs = (statistics.median(row[who]) if row[who] else None for who in ("Stead", "Peer"))
             ratio = "-"

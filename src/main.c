@@ -7,27 +7,27 @@
 
 /* clang-format off */
 static const Command commands[] = {
-    {"up",      "",             "start the server in the background, add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL, NULL},
-    {"down",    "",             "stop the pods and the server, keep the data",                   command_down,    0, 0, OPTIONS_LOCAL, NULL},
-    {"restart", "",             "restart the server; pods go on running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL},
-    {"status",  "",             "what runs, where, in how much memory",                          command_status,  0, 0, OPTIONS_LOCAL, NULL},
-    {"get",     "KIND[,KIND...] [NAME...]", "tables of objects, or one as yaml or json", command_get,      1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT | OPTIONS_GET | OPTIONS_TABLE | OPTIONS_IGNORE, "stead get po,sts,svc,pvc\nstead get pods -w\nstead get sts/web -o yaml"},
-    {"apply",   "-f FILE",      "make objects what files say",                                   command_apply,   0, 0, OPTIONS_API | OPTIONS_FILES | OPTIONS_APPLY, "stead apply -f web.yaml\nstead apply -f folder/ -R\ncat web.yaml | stead apply -f -"},
-    {"delete",  "KIND NAME...", "remove objects",                                                command_delete,  0, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT | OPTIONS_FILES | OPTIONS_DELETE | OPTIONS_IGNORE | OPTIONS_TIMEOUT, "stead delete pod web-0\nstead delete -f web.yaml\nstead delete pods -l app=web"},
-    {"logs",    "POD",          "what a container printed",                                      command_logs,    0, 2, OPTIONS_API | OPTIONS_LOGS | OPTIONS_CONTAINER, "stead logs web-0 -f\nstead logs sts/web --tail=10\nstead logs -l app=web --prefix"},
-    {"scale",   "KIND/NAME... --replicas=N", "change how many pods there are",                   command_scale,   1, SIZE_MAX, OPTIONS_API | OPTIONS_SCALE, "stead scale sts/web --replicas=3"},
-    {"events",  "",             "what happened, oldest first",                                   command_events,  0, 0, OPTIONS_API | OPTIONS_EVENTS | OPTIONS_TABLE, "stead events --for pod/web-0"},
-    {"describe", "KIND [NAME...]", "all about an object, with its events",                       command_describe, 1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT, "stead describe pod web-0"},
+    {"up",      "",             "start the server in the background and add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL, NULL},
+    {"down",    "",             "stop all pods and the server; the data are kept",                   command_down,    0, 0, OPTIONS_LOCAL, NULL},
+    {"restart", "",             "restart the server while the pods keep running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL},
+    {"status",  "",             "print whether the server runs, its address, pods and memory",                          command_status,  0, 0, OPTIONS_LOCAL, NULL},
+    {"get",     "KIND[,KIND...] [NAME...]", "print objects as a table, or as yaml or json", command_get,      1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT | OPTIONS_GET | OPTIONS_TABLE | OPTIONS_IGNORE, "stead get po,sts,svc,pvc\nstead get pods -w\nstead get sts/web -o yaml"},
+    {"apply",   "-f FILE",      "create or update objects from files",                                   command_apply,   0, 0, OPTIONS_API | OPTIONS_FILES | OPTIONS_APPLY, "stead apply -f web.yaml\nstead apply -f folder/ -R\ncat web.yaml | stead apply -f -"},
+    {"delete",  "KIND NAME...", "delete objects",                                                command_delete,  0, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT | OPTIONS_FILES | OPTIONS_DELETE | OPTIONS_IGNORE | OPTIONS_TIMEOUT, "stead delete pod web-0\nstead delete -f web.yaml\nstead delete pods -l app=web"},
+    {"logs",    "POD",          "print what a container has written",                                      command_logs,    0, 2, OPTIONS_API | OPTIONS_LOGS | OPTIONS_CONTAINER, "stead logs web-0 -f\nstead logs sts/web --tail=10\nstead logs -l app=web --prefix"},
+    {"scale",   "KIND/NAME... --replicas=N", "change the number of replicas",                   command_scale,   1, SIZE_MAX, OPTIONS_API | OPTIONS_SCALE, "stead scale sts/web --replicas=3"},
+    {"events",  "",             "print Events, the oldest first",                                   command_events,  0, 0, OPTIONS_API | OPTIONS_EVENTS | OPTIONS_TABLE, "stead events --for pod/web-0"},
+    {"describe", "KIND [NAME...]", "print the details of objects and their Events",                       command_describe, 1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT, "stead describe pod web-0"},
     {"exec",    "POD -- COMMAND [ARG...]", "run a command in a container",                       command_exec,    1, SIZE_MAX, OPTIONS_API | OPTIONS_EXEC | OPTIONS_CONTAINER, "stead exec web-0 -- cat /data/visits\nstead exec -it web-0 -- sh"},
-    {"rollout", "status|undo|restart|history KIND/NAME", "follow or change an update",         command_rollout, 2, SIZE_MAX, OPTIONS_API | OPTIONS_ROLLOUT | OPTIONS_TIMEOUT, "stead rollout status sts/web\nstead rollout undo sts/web --to-revision=1"},
-    {"demo",    "NAME | list",  "run one of the five scenarios, and show what happens",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1"},
-    {"image",   "import FILE... | make NAME FOLDER|PROGRAM [-- COMMAND...] | ls | rm NAME...", "images on this machine", command_image, 0, SIZE_MAX, OPTIONS_PLACE | OPTIONS_IMAGE, "stead image import web.tar\nstead image make web:1 ./web --env COLOR=red\nstead image make site:1 site/ --base time-server:latest -- httpd -f -p 8080 -h /www\nstead image ls"},
-    {"service", "NAME | list",  "where a service can be reached; opens it in the browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
+    {"rollout", "status|undo|restart|history KIND/NAME", "follow, undo, restart or list the rollouts of a workload",         command_rollout, 2, SIZE_MAX, OPTIONS_API | OPTIONS_ROLLOUT | OPTIONS_TIMEOUT, "stead rollout status sts/web\nstead rollout undo sts/web --to-revision=1"},
+    {"demo",    "NAME | list",  "run one of the five example scenarios",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1"},
+    {"image",   "import FILE... | make NAME FOLDER|PROGRAM [-- COMMAND...] | ls | rm NAME...", "import, make, list and remove the images on this machine", command_image, 0, SIZE_MAX, OPTIONS_PLACE | OPTIONS_IMAGE, "stead image import web.tar\nstead image make web:1 ./web --env COLOR=red\nstead image make site:1 site/ --base time-server:latest -- httpd -f -p 8080 -h /www\nstead image ls"},
+    {"service", "NAME | list",  "print the address of a Service and open it in a browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
     {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},
     {"server",  "",             "run the server in the foreground",                              command_server,  0, 0, OPTIONS_LOCAL, NULL},
-    {"completion", "bash",     "what a shell needs to complete words",                          command_completion, 1, 1, 0, "source <(stead completion bash)"},
-    {"version", "",             "the version of stead and of its API",                           command_version, 0, 0, OPTIONS_LOCAL, NULL},
-    {"help",    "[COMMAND]",    "this text, or what a command does and takes",                   command_help,    0, 1, 0, NULL},
+    {"completion", "bash",     "print the completion script for a shell",                          command_completion, 1, 1, 0, "source <(stead completion bash)"},
+    {"version", "",             "print the version of stead and of the Kubernetes API",                           command_version, 0, 0, OPTIONS_LOCAL, NULL},
+    {"help",    "[COMMAND]",    "print this text, or what a command does and takes",                   command_help,    0, 1, 0, NULL},
 };
 /* clang-format on */
 
@@ -38,7 +38,7 @@ static void print_help(FILE *out)
             "Usage: stead COMMAND [OPTIONS]\n\nCommands:\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(out, "\n'stead help COMMAND' says what a command takes.\n");
+    fprintf(out, "\nSee 'stead help COMMAND' for the options of a command.\n");
 }
 
 static const Command *find_command(const char *name)
@@ -132,12 +132,12 @@ static int run(const Command *command, char **argv, int argc)
     if (r == 0 && options.help) {
         print_command_help(command);
     } else if (r == 0 && options.n_words < command->min_words) {
-        fprintf(stderr, "stead: %s needs more: stead %s %s\n", command->name, command->name,
-                command->words);
+        fprintf(stderr, "stead: '%s' needs more arguments: stead %s %s\n", command->name,
+                command->name, command->words);
         r = 2;
     } else if (r == 0 && options.n_words > command->max_words) {
-        fprintf(stderr, "stead: %s takes no \"%s\". Try 'stead help %s'.\n", command->name,
-                options.words[command->max_words], command->name);
+        fprintf(stderr, "stead: '%s' takes no argument \"%s\". See 'stead help %s'.\n",
+                command->name, options.words[command->max_words], command->name);
         r = 2;
     } else if (r == 0) {
         r = command->run(argv[0], &options);

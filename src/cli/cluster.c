@@ -32,8 +32,8 @@ static int find_config(Cluster *cluster, Err *reterr)
         r = kubeconfig_read(o->kubeconfig, NULL, cluster->arena, &cluster->config, reterr);
     if (r > 0)
         r = err_set(reterr, 0,
-                    "%s has no context \"%s\". Start it first: stead up. For another cluster say "
-                    "--context NAME",
+                    "%s has no context \"%s\". Start stead first: stead up. For another cluster, "
+                    "give --context NAME",
                     o->kubeconfig, o->context_name);
     return r;
 }
@@ -62,7 +62,7 @@ static int read_url(Cluster *cluster, bool *ret_tls, Err *reterr)
     int64_t port = tls ? 443 : 80;
 
     if (!tls && !str_starts_with(url, "http://"))
-        return err_set(reterr, 0, "the server \"%s\" is no https:// address", url);
+        return err_set(reterr, 0, "the server \"%s\" is not an https:// address", url);
     at = strstr(url, "://") + 3;
     end = at + strcspn(at, "/");
     cluster->host = arena_strndup(cluster->arena, at, (size_t)(end - at));
@@ -70,7 +70,7 @@ static int read_url(Cluster *cluster, bool *ret_tls, Err *reterr)
     if (colon && strchr(colon, ']'))
         colon = NULL;
     if (colon && str_to_int64(colon + 1, 1, 65535, &port))
-        return err_set(reterr, 0, "the server \"%s\" has no such port", url);
+        return err_set(reterr, 0, "the server \"%s\" has an invalid port", url);
     host = arena_strndup(cluster->arena, cluster->host,
                          colon ? (size_t)(colon - cluster->host) : strlen(cluster->host));
     if (*host == '[')
@@ -225,7 +225,7 @@ static void start_call(Waiting *waiting, const ClusterCall *call)
 int cluster_unreachable(const Cluster *cluster, int error, const char *text)
 {
     fprintf(stderr, "stead: no answer from %s: %s%s\n", cluster->config.server, text,
-            error == -ECONNREFUSED ? ". Does it run? Try: stead status" : "");
+            error == -ECONNREFUSED ? ". Is it running? Try: stead status" : "");
     return 1;
 }
 

@@ -30,7 +30,8 @@ static int read_tree(const char *path, Arena *arena, yyjson_mut_doc *doc, Err *r
         if (r < 0)
             return err_set(reterr, -r, "cannot read %s", path);
         if (yaml_parse(arena, (Bytes){(uint8_t *)text, n}, 0, &parsed, &why))
-            return err_set(reterr, 0, "%s is no kubeconfig and stays as it is: %s", path, why);
+            return err_set(reterr, 0, "%s is not a kubeconfig and was left unchanged: %s", path,
+                           why);
     }
     root = parsed ? yyjson_doc_get_root(parsed) : NULL;
     if (!root || yyjson_is_null(root)) {
@@ -42,7 +43,8 @@ static int read_tree(const char *path, Arena *arena, yyjson_mut_doc *doc, Err *r
         return 0;
     }
     if (!yyjson_is_obj(root) || !yyjson_equals_str(yyjson_obj_get(root, "kind"), "Config"))
-        return err_set(reterr, 0, "%s is no kubeconfig (its kind is not Config) and stays as it is",
+        return err_set(reterr, 0,
+                       "%s is not a kubeconfig (its kind is not Config) and was left unchanged",
                        path);
     yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, root));
     return 0;
@@ -189,7 +191,7 @@ static int read_pem(const char *path, yyjson_val *in, const char *name, Arena *a
 
     if (yyjson_is_str(data) && yyjson_get_len(data)) {
         if (base64_decode(arena, yyjson_get_str(data), yyjson_get_len(data), &bytes, &n))
-            return err_set(reterr, 0, "%s: %s is no base64", path, data_name);
+            return err_set(reterr, 0, "%s: %s is not valid base64", path, data_name);
         *ret = arena_strndup(arena, (const char *)bytes.p, bytes.n);
         return 0;
     }
@@ -222,7 +224,7 @@ static int read_user(const char *path, yyjson_val *user, Arena *arena, Kubeconfi
     }
     if (r == 0 && !ret->certificate_pem && !ret->token && yyjson_obj_get(user, "exec"))
         return err_set(reterr, 0,
-                       "%s: credentials by a program (exec) are not for stead; use a token or a "
+                       "%s: stead does not run credential plugins (exec); use a token or a "
                        "certificate",
                        path);
     return r;
@@ -253,8 +255,8 @@ static int read_context(const char *path, yyjson_val *root, const char *name, Ar
                        wanted);
     r = read_pem(path, cluster, "certificate-authority", arena, &ret->ca_pem, reterr);
     if (r == 0 && !ret->ca_pem && !ret->insecure && str_starts_with(ret->server, "https://"))
-        r = err_set(reterr, 0, "%s: the cluster has no certificate-authority to check %s by", path,
-                    ret->server);
+        r = err_set(reterr, 0, "%s: the cluster has no certificate-authority to verify %s with",
+                    path, ret->server);
     if (ret->insecure)
         ret->ca_pem = NULL;
     return r == 0 ? read_user(path, user, arena, ret, reterr) : r;
@@ -277,6 +279,6 @@ int kubeconfig_read(const char *path, const char *name, Arena *arena, Kubeconfig
     if (r < 0)
         return err_set(reterr, -r, "cannot read %s", path);
     if (yaml_parse(arena, (Bytes){(uint8_t *)text, n}, 0, &doc, &why))
-        return err_set(reterr, 0, "%s is no kubeconfig: %s", path, why);
+        return err_set(reterr, 0, "%s is not a kubeconfig: %s", path, why);
     return read_context(path, doc ? yyjson_doc_get_root(doc) : NULL, name, arena, ret, reterr);
 }

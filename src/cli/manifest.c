@@ -119,8 +119,8 @@ static int read_path(Cluster *cluster, const char *path, Manifests *ret)
     if (str_equal(path, "-"))
         return read_stdin(cluster, ret);
     if (str_starts_with(path, "http://") || str_starts_with(path, "https://")) {
-        fprintf(stderr, "error: %s: fetch it first: curl -sL %s | stead %s -f -\n", path, path,
-                "apply");
+        fprintf(stderr, "error: download %s first, such as: curl -sL %s | stead apply -f -\n", path,
+                path);
         return 1;
     }
     if (stat(path, &st) < 0) {

@@ -77,7 +77,8 @@ int resources_load(Cluster *cluster)
             return 1;
         }
         if (!str_equal(json_text(reply.json, "/kind"), "APIGroupDiscoveryList")) {
-            fprintf(stderr, "stead: %s is too old: it has no aggregated discovery (1.27)\n",
+            fprintf(stderr,
+                    "stead: %s is older than Kubernetes 1.27: it has no aggregated discovery\n",
                     cluster->config.server);
             VEC_DEINIT(&all->list);
             return 1;

@@ -21,7 +21,8 @@ typedef struct Suggestion {
 } Suggestion;
 
 /* Compares the word with one more name. A name is close enough if it differs by at most two typing mistakes, and by fewer than
- * half of the letters of the shorter one, or if one of the two begins with the other. Of names that are equally close the first one stays. */
+ * half of the letters of the shorter one, or if one of the two begins with the other. Of names that are equally close the
+ * first one stays. */
 void suggestion_offer(Suggestion *suggestion, const char *name);
 
 #endif

@@ -69,7 +69,7 @@ static int parse_pair(Cluster *cluster, const char *word, Targets *ret)
     const Resource *resource = resources_find(cluster, kind);
 
     if (!*kind || !slash[1] || strchr(slash + 1, '/')) {
-        fprintf(stderr, "stead: \"%s\": say KIND/NAME, such as pod/web-0\n", word);
+        fprintf(stderr, "stead: \"%s\": give KIND/NAME, such as pod/web-0\n", word);
         return 2;
     }
     if (!resource)
@@ -88,7 +88,7 @@ int targets_parse(Cluster *cluster, const char *const *words, size_t n, Targets 
         pairs += strchr(words[i], '/') != NULL;
     if (r == 0 && pairs && pairs < n) {
         fprintf(stderr,
-                "stead: say either KIND NAME... or KIND/NAME..., not both: \"%s\" and "
+                "stead: give either KIND NAME... or KIND/NAME..., not both: \"%s\" and "
                 "\"%s\"\n",
                 words[0], words[n - 1]);
         return 2;

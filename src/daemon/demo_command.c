@@ -141,7 +141,7 @@ static void print_hints(const Manifests *manifests)
     if (set)
         printf("  stead logs %s-0\n  stead scale sts/%s --replicas=2\n  stead delete pod %s-0\n",
                set, set, set);
-    printf("Take it away again: stead delete -f %s\n", manifests->v[0].file);
+    printf("Delete it again with: stead delete -f %s\n", manifests->v[0].file);
 }
 
 /* ---- the command ---- */
@@ -194,7 +194,7 @@ int command_demo(const char *program, Options *options)
     if (strlen(name) == 1)
         path = arena_printf(&options->arena, "%s/scenario%s.yaml", folder, name);
     if (strchr(name, '/') || !file_exists(path)) {
-        fprintf(stderr, "stead: there is no demo \"%s\". These are there:\n", name);
+        fprintf(stderr, "stead: there is no demo \"%s\". Choose one of these:\n", name);
         fflush(stderr);
         list_examples(folder);
         return 2;

@@ -148,13 +148,13 @@ static int check_recipe(const ImageRecipe *recipe, Err *reterr)
 
     arena_clear(&scratch);
     if (!valid)
-        return err_set(reterr, 0, "%s is no name for an image: say, for instance, web:1",
+        return err_set(reterr, 0, "%s is not a valid name for an image; web:1 would be",
                        recipe->name);
     for (size_t i = 0; i < recipe->env.n; i++)
         if (strcspn(recipe->env.v[i], "=") == 0 || !strchr(recipe->env.v[i], '='))
-            return err_set(reterr, 0, "--env %s: say NAME=VALUE", recipe->env.v[i]);
+            return err_set(reterr, 0, "--env %s: give NAME=VALUE", recipe->env.v[i]);
     if (recipe->working_dir && recipe->working_dir[0] != '/')
-        return err_set(reterr, 0, "--workdir %s: say where from / on", recipe->working_dir);
+        return err_set(reterr, 0, "--workdir %s: give an absolute path", recipe->working_dir);
     return 0;
 }
 
@@ -286,7 +286,7 @@ static const struct {
 
 static int explain(void)
 {
-    fprintf(stderr, "stead: say one of\n");
+    fprintf(stderr, "stead: use one of these:\n");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         if (verbs[i].usage)
             fprintf(stderr, "  stead image %s\n", verbs[i].usage);

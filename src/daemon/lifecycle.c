@@ -162,7 +162,7 @@ static int ask_options(const Options *options, StrBuf *ret, Err *reterr)
 
     if (status < 0)
         return status;
-    return status == 200 ? 0 : err_set(reterr, 0, "the server does not tell its options");
+    return status == 200 ? 0 : err_set(reterr, 0, "the server did not report its options");
 }
 
 /* A first start that fails leaves no folders behind; the log was shown. */
@@ -199,8 +199,8 @@ static int keep_up(Options *options)
     options_print_differences(options, strbuf_string(&running), &differences);
     if (differences.n) {
         fprintf(stderr,
-                "stead: it is already up, with %s. To change that, say stead restart with these "
-                "options; for another one beside it, give a --run and a --data of its own.\n",
+                "stead: the server already runs with %s. To change that, run 'stead restart' with "
+                "these options. To run a second server, give it its own --run and --data.\n",
                 strbuf_string(&differences));
         return 1;
     }
@@ -296,7 +296,7 @@ int command_restart(const char *program, Options *options)
         return fail(&err);
     if (bring_up(program, options))
         return 1;
-    printf("The server is restarted; pods went on running.\n");
+    printf("The server was restarted; the pods kept running.\n");
     return 0;
 }
 
@@ -310,7 +310,7 @@ int command_status(const char *program, Options *options)
     if (geteuid() != 0 && need_root("status"))
         return 1;
     if (!control_is_alive(options->run)) {
-        printf("stead is not running. Start it: stead up\n");
+        printf("stead is not running. Start it with: stead up\n");
         return 1;
     }
     return print_status(options, &err) ? fail(&err) : 0;
@@ -357,11 +357,11 @@ static int stop_for_reset(Options *options, Err *reterr)
     data = options_local_value(&options->arena, strbuf_string(&running), "--data");
     if (!str_equal(data, options->data))
         return err_set(reterr, 0,
-                       "the server of %s has its data in %s, not in %s; nothing is removed. If you "
-                       "mean it: stead reset --yes --run %s --data %s",
+                       "the server that runs in %s has its data in %s, not in %s, so nothing was "
+                       "removed. To remove that server: stead reset --yes --run %s --data %s",
                        options->run, data, options->data, options->run, data);
     if (options_adopt(options, strbuf_string(&running)))
-        return err_set(reterr, 0, "the server's options cannot be read; nothing is removed");
+        return err_set(reterr, 0, "the server's options cannot be read, so nothing was removed");
     return stop_server(options, "/stop", CALL_TIMEOUT_NS, reterr);
 }
 
@@ -373,7 +373,7 @@ int command_reset(const char *program, Options *options)
     (void)program;
     if (!options->yes) {
         fprintf(stderr,
-                "stead: reset removes all pods, volumes and data in %s for good. If you mean it: "
+                "stead: reset removes all pods, volumes and data in %s for good. To confirm: "
                 "stead reset --yes\n",
                 options->data);
         return 2;

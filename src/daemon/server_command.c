@@ -36,8 +36,7 @@ static void log_net_error(void *data, const Err *err)
 
     app->net_failed_ns = clock_mono_ns(app->clock);
     log_err_limited(NULL, LOG_LEVEL_ERROR, "net", err,
-                    "a change of the network failed, and is "
-                    "tried again");
+                    "a change of the network failed and will be retried");
 }
 
 static char *make_token(void *data, Arena *arena, const Object *pod, const char *service_account,
@@ -291,7 +290,7 @@ static int write_kubeconfig(App *app, const char *path, Err *reterr)
     if (r != -ENOSPC && r != -EDQUOT)
         return r;
     /* A full disk must not keep the server from starting: what is there fits, or is old. */
-    log_warn("server", "%s; the one that is there may be out of date", reterr->message);
+    log_warn("server", "%s; the existing kubeconfig may be out of date", reterr->message);
     *reterr = ERR_INIT;
     return 0;
 }
@@ -345,7 +344,7 @@ static void tell_systemd(void)
     fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || sendto(fd, text, sizeof(text) - 1, MSG_NOSIGNAL, (struct sockaddr *)&to,
                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-        log_warn("server", "systemd was not told of readiness: %s", strerror(errno));
+        log_warn("server", "systemd cannot be notified of readiness: %s", strerror(errno));
     unsetenv("NOTIFY_SOCKET");
 }
 
@@ -360,7 +359,8 @@ static void say_ready(App *app)
     if (!app->options->ready_fd || str_to_int64(app->options->ready_fd, 3, INT_MAX, &fd))
         return;
     if (write((int)fd, "1", 1) < 0)
-        log_warn("server", "nobody waits for readiness: %s", strerror(errno));
+        log_warn("server", "readiness cannot be reported on the descriptor of --ready-fd: %s",
+                 strerror(errno));
     close((int)fd);
 }
 

@@ -108,3 +108,14 @@ class Api:
             self.close()
         kind = answer.headers.get("Content-Type") or ""
         return answer.status, json.loads(text) if "json" in kind else text.decode()
+
+    def create_until_refused(self, path, size, most=200):
+        """Creates ConfigMaps c0, c1, ... with so many bytes each, until one is refused. Gives the names of those that were
+        created, the status of the refusal and its body."""
+        names = []
+        for n in range(most):
+            status, body = self.call("POST", path, {"metadata": {"name": f"c{n}"}, "data": {"pad": "x" * size}})
+            if status != 201:
+                return names, status, body
+            names.append(f"c{n}")
+        raise AssertionError(f"none of {most} ConfigMaps of {size} bytes was refused")

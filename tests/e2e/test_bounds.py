@@ -77,18 +77,13 @@ def test_two_objects_that_own_each_other_are_deleted_in_the_foreground(shared):
 
 
 def test_a_full_disk_lets_pods_be_deleted_and_the_server_start(machine):
-    machine.data.mkdir(mode=0o755)
-    machine.run("mount", "-t", "tmpfs", "-o", "size=256m", "none", machine.data)
-    machine.up()
+    machine.small_disk("256m").up()
     for name in ("first", "second"):
         machine.apply(pod(name, ENDLESS))
         machine.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
     modes = machine.run("sh", "-c", f"find {machine.data}/state.db* {machine.data}/pki -type f -perm /077").stdout
     assert modes == "", modes
-    # All that others may take, down to the last byte.
-    fill = f"dd if=/dev/zero of={machine.data}/ballast bs=1M 2>/dev/null; " \
-           f"dd if=/dev/zero of={machine.data}/ballast bs=1 oflag=append conv=notrunc 2>/dev/null; true"
-    machine.run("sh", "-c", fill)
+    machine.fill_disk()
     big = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "big-"}, "data": {"a": "x" * 1000}}
     refused = ""
     for _ in range(200):  # there may be room left in files that are there
@@ -99,9 +94,9 @@ def test_a_full_disk_lets_pods_be_deleted_and_the_server_start(machine):
     assert "the disk that holds the state is full" in refused, refused
     machine.kubectl("delete", "pod", "first", "--timeout=60s")
     machine.kill_server()
-    machine.run("sh", "-c", fill)
+    machine.fill_disk()
     machine.up()
     machine.kubectl("delete", "pod", "second", "--timeout=60s")
     assert machine.get("pods")["items"] == []
-    machine.run("rm", machine.data / "ballast")
+    machine.free_disk()
     machine.kubectl("create", "-f", "-", stdin=json.dumps(big))

@@ -338,32 +338,20 @@ def test_a_second_server_on_the_same_data_is_refused(shared):
 # ---- a full disk ----
 
 def test_a_full_disk_refuses_writes_serves_reads_and_is_got_over(machine):
-    world = machine
-    world.data.mkdir()
-    world.run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", world.data)
-    world.up()
+    world = machine.small_disk("48m").up()
     caller = api.Api(world, api.Credentials(world).context())
     path = "/api/v1/namespaces/default/configmaps"
     assert caller.call("POST", path, {"metadata": {"name": "before"}, "data": {"a": "1"}})[0] == 201
-    pad = {"pad": "x" * 500000}
-    world.run("sh", "-c", f"head -c 100m /dev/zero > {world.data}/filler; true")
-    written, refused = [], None
-    for n in range(200):
-        status, body = caller.call("POST", path, {"metadata": {"name": f"c{n}"}, "data": pad})
-        if status != 201:
-            refused = status, body
-            break
-        written.append(f"c{n}")
-    assert refused, "the disk did not fill up"
-    status, body = refused
-    assert status in (500, 507) and body["kind"] == "Status" and "space" in body["message"].lower(), refused
+    world.fill_disk()
+    written, status, body = caller.create_until_refused(path, 500000)
+    assert status in (500, 507) and body["kind"] == "Status" and "space" in body["message"].lower(), (status, body)
     # reads go on, and nothing of the refused write is there
     status, body = caller.call("GET", path)
     names = {item["metadata"]["name"] for item in body["items"]}
     assert status == 200 and names - {"kube-root-ca.crt"} == {"before", *written}
     assert world.out("get", "--raw", "/livez") == "ok"
-    world.run("rm", world.data / "filler")
-    status, body = caller.call("POST", path, {"metadata": {"name": "after"}, "data": pad})
+    world.free_disk()
+    status, body = caller.call("POST", path, {"metadata": {"name": "after"}, "data": {"pad": "x" * 500000}})
     assert status == 201, body
     caller.close()
     world.kill_server()

@@ -89,7 +89,7 @@ def test_up_of_a_running_server_does_not_ignore_options(shared):
     assert (done.returncode, done.stdout) == (2, "")  # the ranges overlap, before anything else
     done = shared.stead("up", "--listen", "127.0.0.1:7777", "--domain", "cluster.local", check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "it is already up, with --listen 127.0.0.1:6443 instead of 127.0.0.1:7777." in done.stderr
+    assert "the server already runs with --listen 127.0.0.1:6443 instead of 127.0.0.1:7777." in done.stderr
     assert "stead is already up" in shared.stead("up", "--listen", "127.0.0.1:6443").stdout
 
 

@@ -136,24 +136,18 @@ def test_an_occupied_port_explains_itself(machine):
 
 
 def test_a_full_disk_explains_itself(machine):
-    world = machine
-    world.data.mkdir()
-    world.run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", world.data)
-    world.up()
+    world = machine.small_disk("48m").up()
     caller = api.Api(world, api.Credentials(world).context())
     path = "/api/v1/namespaces/default/configmaps"
-    world.run("sh", "-c", f"head -c 100m /dev/zero > {world.data}/filler; true")
-    for n in range(200):
-        status, body = caller.call("POST", path, {"metadata": {"name": f"c{n}"}, "data": {"pad": "x" * 500000}})
-        if status != 201:
-            break
+    world.fill_disk()
+    _, status, body = caller.create_until_refused(path, 500000)
     assert status == 507, (status, body)
     families = scrape(world)
     assert value(families, "stead_store_commit_failures", reason="no_space") >= 1
     failed = world.kubectl("get", "--raw", "/readyz", check=False)
     assert failed.returncode != 0 and "[-]store failed" in failed.stderr, failed
     assert world.out("get", "--raw", "/livez") == "ok"
-    world.run("rm", world.data / "filler")
+    world.free_disk()
     assert caller.call("POST", path, {"metadata": {"name": "after"}})[0] == 201
     assert world.out("get", "--raw", "/readyz") == "ok"
     log = world.run("cat", world.data / "stead.log").stdout

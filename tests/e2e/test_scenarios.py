@@ -336,10 +336,10 @@ def test_stead_service_says_what_is_wrong(world):
     assert f"there is no service {STATEFUL[0]} in the namespace kube-system" in done.stderr
     done = bare(world, STATEFUL[0])  # no display
     assert done.returncode == 1 and done.stdout.startswith("|---")
-    assert done.stderr == f"stead: there is no display to open a browser on. Open {url} yourself, or say --url.\n"
+    assert done.stderr == f"stead: there is no display to open a browser on. Open {url} yourself; --url prints only the address.\n"
     done = browse(world, STATEFUL[0], opens=False)
     assert done.returncode == 1
-    assert done.stderr == f"stead: no browser could be opened (is xdg-open there?). Open {url} yourself.\n"
+    assert done.stderr == f"stead: no browser could be opened (is xdg-open installed?). Open {url} yourself.\n"
     done = bare(world)  # no name
     assert done.returncode == 2 and "service" in done.stderr
     done = bare(world, "a", "b")
@@ -357,7 +357,7 @@ def test_stead_service_says_what_is_wrong(world):
     assert world.run("curl", "-sS", "--max-time", "5", url, check=False).returncode == 7  # refused at once
     world.stead("down")
     done = bare(world, STATEFUL[0])
-    assert (done.returncode, done.stderr) == (1, "stead: it is not running. Start it: stead up\n")
+    assert (done.returncode, done.stderr) == (1, "stead: the server is not running. Start it with: stead up\n")
 
 
 # ---- claims ----

@@ -140,6 +140,20 @@ class World:
         self.stead("up")
         return self
 
+    def small_disk(self, size):
+        """Puts the data folder on a file system of this size. To be called before the server starts for the first time."""
+        self.data.mkdir(mode=0o755)
+        self.run("mount", "-t", "tmpfs", "-o", f"size={size}", "none", self.data)
+        return self
+
+    def fill_disk(self):
+        """Takes all the free space of the data folder that a program other than the server can take."""
+        self.run("sh", "-c", f"head -c 1G /dev/zero > {self.data}/filler; true")
+
+    def free_disk(self):
+        """Gives back what fill_disk took."""
+        self.run("rm", self.data / "filler")
+
     def server_pid(self):
         """In the world's own process namespace."""
         status = self.stead("status").stdout

@@ -41,7 +41,8 @@ int command_completion(const char *program, Options *options)
 {
     (void)program;
     if (!str_equal(options->words[0], "bash")) {
-        fprintf(stderr, "stead: there is no completion for %s; say: stead completion bash\n",
+        fprintf(stderr,
+                "stead: there is no completion for %s, only for bash: stead completion bash\n",
                 options->words[0]);
         return 2;
     }

@@ -85,7 +85,7 @@ static int expand(Delete *delete, const Target *target)
     size_t i, n;
 
     if (!o->selector && !o->field_selector && !o->all) {
-        fprintf(stderr, "error: resource(s) were provided, but no name was specified. Say a name, "
+        fprintf(stderr, "error: resource(s) were provided, but no name was specified. Give a name, "
                         "-l LABELS or --all\n");
         return 1;
     }
@@ -201,7 +201,8 @@ static int read_options(Delete *delete)
         delete->grace = 1;
     }
     if (o->files.n ? o->n_words > 0 : o->n_words == 0) {
-        fprintf(stderr, "stead: say either KIND NAME..., or -f FILE: stead delete pod web-0\n");
+        fprintf(stderr,
+                "stead: give either KIND NAME... or -f FILE, such as: stead delete pod web-0\n");
         return 2;
     }
     return 0;

@@ -315,7 +315,7 @@ int command_exec(const char *program, Options *options)
     (void)program;
     if (options->n_before_dashes == SIZE_MAX || options->n_before_dashes != 1 ||
         options->n_words < 2) {
-        fprintf(stderr, "stead: say what to run behind two dashes: stead exec %s -- %s\n",
+        fprintf(stderr, "stead: give the command after two dashes: stead exec %s -- %s\n",
                 options->words[0], options->n_words > 1 ? options->words[1] : "COMMAND");
         return 2;
     }

@@ -190,18 +190,18 @@ static int check(Logs *logs)
         return 2;
     }
     if (o->since && o->since_time) {
-        fprintf(stderr, "stead: say either --since or --since-time\n");
+        fprintf(stderr, "stead: give either --since or --since-time, not both\n");
         return 2;
     }
     if (o->n_words == 2 && !o->container)
         o->container = o->words[1];
     else if (o->n_words == 2) {
-        fprintf(stderr, "stead: only one of -c %s or \"%s\" can be the container\n", o->container,
+        fprintf(stderr, "stead: the container is given twice: -c %s and \"%s\"\n", o->container,
                 o->words[1]);
         return 2;
     }
     if ((o->n_words == 0) == !o->selector) {
-        fprintf(stderr, "stead: say a pod or labels: stead logs POD, or stead logs -l app=web\n");
+        fprintf(stderr, "stead: give a pod or labels: stead logs POD, or stead logs -l app=web\n");
         return 2;
     }
     return 0;

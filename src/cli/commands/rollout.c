@@ -267,8 +267,8 @@ static int run(Rollout *rollout, RolloutVerb verb, Targets *targets)
         if (targets->v[i].name) {
             r = verb(rollout, &targets->v[i]);
         } else {
-            fprintf(stderr, "stead: rollout %s of which? stead rollout %s %s/NAME\n", o->words[0],
-                    o->words[0], targets->v[i].resource->plural);
+            fprintf(stderr, "stead: 'rollout %s' needs a name: stead rollout %s %s/NAME\n",
+                    o->words[0], o->words[0], targets->v[i].resource->plural);
             r = 2;
         }
     }

@@ -62,7 +62,7 @@ int command_scale(const char *program, Options *options)
         if (targets.v[i].name) {
             failed |= scale_one(&cluster, &targets.v[i], replicas, current);
         } else {
-            fprintf(stderr, "stead: scale which? stead scale %s/NAME --replicas=%s\n",
+            fprintf(stderr, "stead: 'scale' needs a name: stead scale %s/NAME --replicas=%s\n",
                     targets.v[i].resource->plural, options->replicas);
             r = 2;
         }

@@ -98,10 +98,10 @@ static int open_browser(const Row *row)
     uv_loop_t loop;
 
     if (str_empty(getenv("DISPLAY")) && str_empty(getenv("WAYLAND_DISPLAY"))) {
-        fprintf(
-            stderr,
-            "stead: there is no display to open a browser on. Open %s yourself, or say --url.\n",
-            row->cells[COLUMN_URL]);
+        fprintf(stderr,
+                "stead: there is no display to open a browser on. Open %s yourself; --url prints "
+                "only the address.\n",
+                row->cells[COLUMN_URL]);
         return 1;
     }
     printf("Opening service %s/%s in default browser...\n", row->cells[COLUMN_NAMESPACE],
@@ -112,7 +112,8 @@ static int open_browser(const Row *row)
     uv_loop_close(&loop);
     if (opened)
         return 0;
-    fprintf(stderr, "stead: no browser could be opened (is xdg-open there?). Open %s yourself.\n",
+    fprintf(stderr,
+            "stead: no browser could be opened (is xdg-open installed?). Open %s yourself.\n",
             row->cells[COLUMN_URL]);
     return 1;
 }
@@ -130,7 +131,7 @@ static int fetch(const Options *options, const char *name, StrBuf *text)
         url_add_query(&path, "ns", str_or(options->ns, "default"));
     }
     if (!control_is_alive(options->run)) {
-        fprintf(stderr, "stead: it is not running. Start it: stead up\n");
+        fprintf(stderr, "stead: the server is not running. Start it with: stead up\n");
         return 1;
     }
     status = control_call(options->run, "GET", path.p, CALL_TIMEOUT_NS, text, &err);
