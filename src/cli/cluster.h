@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cluster as commands see it: the API over HTTPS with a kubeconfig's credentials, so that every
- * command works with any Kubernetes. Calls block; a loop of their own runs while they do.
+ * The client of the commands. It uses the API over HTTPS with the credentials of a kubeconfig, so every command works with any
+ * Kubernetes. Calls block: each of them runs the client's own loop until it is done.
  *
- * Which one: --context, else the context "stead" of the kubeconfig, else, as root, the server's own
- * DATA/admin.kubeconfig; a kubeconfig given by --kubeconfig that has no "stead": its current one.
+ * The context is chosen in this order: the one of --context; the one of this server ("stead", or "stead-INSTANCE") in the
+ * kubeconfig; for root, the one of the server's own DATA/admin.kubeconfig; the current context of a kubeconfig that was given by
+ * --kubeconfig.
  */
 #ifndef CLI_CLUSTER_H
 #define CLI_CLUSTER_H
@@ -23,17 +24,18 @@ typedef struct Resources Resources;
 
 typedef struct Cluster {
     const Options *options;
-    Arena *arena; /* the command's */
+    Arena *arena; /* of the options: it lives as long as the command */
     Kubeconfig config;
-    const char *address; /* of the server, numeric */
+    const char *address; /* the numeric address of the server */
     uint16_t port;
     const char *host, *server_name;
-    const char *prefix; /* path before /api; "" */
-    const char *ns;     /* -n, the context's, or default */
+    const char *prefix; /* the path of the server's URL, before /api; usually "" */
+    const char *ns;     /* of -n, else of the context, else "default" */
     struct ssl_ctx_st *tls;
     uv_loop_t loop;
-    Resources *resources; /* what discovery said; resources.h */
-    StringArray warned;   /* by the server; each is said once */
+    Resources *resources; /* the kinds of the cluster, see resources.h; NULL: not asked for yet */
+    StringArray
+        warned; /* the warnings of the server that were printed, since each is printed once */
 } Cluster;
 
 #define CLUSTER_JSON "application/json"
@@ -41,73 +43,82 @@ typedef struct Cluster {
 
 typedef struct ClusterCall {
     const char *method; /* NULL: GET */
-    const char *path;   /* with query */
+    const char *path;   /* with the query */
     const char *accept; /* NULL: JSON */
     const char *content_type;
     Bytes body;
-    int64_t timeout_ns; /* 0: none */
+    int64_t timeout_ns; /* 0: no timeout */
 } ClusterCall;
 
 typedef struct ClusterReply {
     int status;
     Bytes body;
-    yyjson_val *json; /* NULL: none */
+    yyjson_val *json; /* the body; NULL: it is not JSON */
 } ClusterReply;
 
-/* 0, or an exit code after saying why. */
+/* Returns 0, or an exit code after printing a message; *ret then needs no cluster_close, but may be given to it. */
 int cluster_open(const Options *options, Cluster *ret);
 void cluster_close(Cluster *cluster);
 
-/* 0 with any status, or 1 after saying why there is none. What comes back is in the arena. */
+/* Sends a request and waits for the reply, which is in the arena. Returns 0 for a reply with any status, or 1 after printing why
+ * there is no reply. */
 int cluster_send(Cluster *cluster, const ClusterCall *call, ClusterReply *ret);
-/* The same, and other than 2xx is 1 too, said in kubectl's words. */
+/* Like cluster_send, but returns 1 for a status other than 2xx, too, after printing the message of kubectl. */
 int cluster_call(Cluster *cluster, const ClusterCall *call, ClusterReply *ret);
-/* "Error from server (NotFound): pods "x" not found"; 1. */
+/* Prints a refusal as kubectl does: Error from server (NotFound): pods "x" not found. Returns 1. */
 int cluster_refused(const ClusterReply *reply);
 static inline bool cluster_ok(const ClusterReply *reply)
 {
     return reply->status >= 200 && reply->status < 300;
 }
 
-typedef enum WatchEnd { WATCH_ENDED, WATCH_ENOUGH, WATCH_TIMED_OUT, WATCH_FAILED } WatchEnd;
+typedef enum WatchEnd {
+    WATCH_ENDED,     /* by the server, which does so now and then: the caller may watch again */
+    WATCH_ENOUGH,    /* by the callback */
+    WATCH_TIMED_OUT, /* by the timeout of the call */
+    WATCH_FAILED,    /* refused or broken; a message was printed */
+} WatchEnd;
 
-/* ---- for calls of one's own ---- */
+/* ---- parts of a call, for exec ---- */
 
 #define CLUSTER_HEADERS 5
 
+/* The request of a call, with its headers in `headers`; it refers to the call and the cluster. */
 HttpClientRequest cluster_request(Cluster *cluster, const ClusterCall *call,
                                   HttpHeader headers[static CLUSTER_HEADERS]);
-/* 1, after saying why there is no answer. */
+/* Prints why there is no reply. Returns 1. */
 int cluster_unreachable(const Cluster *cluster, int error, const char *text);
-/* A body that is JSON; NULL: it is none. */
+/* Parses a body in the arena. NULL: it is not JSON. */
 yyjson_val *cluster_parse(Cluster *cluster, Bytes body);
 
 /* ---- streams ---- */
 
-/* Many streams at once. */
+/* A call whose reply is handled piece by piece. */
 typedef struct ClusterStream {
     ClusterCall call;
-    bool (*on_data)(void *data, Bytes piece);
+    bool (*on_data)(void *data, Bytes piece); /* false: the stream ends with WATCH_ENOUGH */
     void *data;
     WatchEnd end; /* set by cluster_streams */
 } ClusterStream;
 
-/* Returns when all have ended; what failed was said. */
+/* Runs n streams at the same time and returns when all of them have ended. A message is printed for each that fails. */
 void cluster_streams(Cluster *cluster, ClusterStream *streams, size_t n);
 
-/* Calls on_event once a change until that gives false. Only WATCH_FAILED was said. */
+/* Watches, and calls on_event for each change until it returns false. Prints a message only for WATCH_FAILED. */
 WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,
                        bool (*on_event)(void *data, const char *type, yyjson_val *object),
                        void *data);
 
-/* Of the member at a JSON pointer; "" where it is not there. */
+/* The text at a JSON pointer; "": there is none. */
 const char *json_text(yyjson_val *json, const char *pointer);
+/* The whole number at a JSON pointer, or `otherwise`. */
 int64_t json_number(yyjson_val *json, const char *pointer, int64_t otherwise);
-/* "5s", "2m", "1h30m", or a plain number of seconds; 0, or positive: it is none. */
+/* Parses "5s", "2m", "1h30m" or a plain number of seconds. Returns 0, or positive for a malformed text. */
 int duration_parse(const char *text, int64_t *ret_ns);
-/* 0, or 2 after saying that the option needs a duration. NULL text: *ret is 0. */
+/* Parses the duration of an option; without a text it is 0. Returns 0, or the exit code 2 after printing a message. */
 int option_duration(const char *name, const char *text, int64_t *ret_ns);
-/* The same for a whole number in a range; NULL text leaves *ret. */
+/* Parses the whole number of an option; without a text *ret stays as it is. Returns 0, or the exit code 2 after printing a
+ * message. */
 int option_number(const char *name, const char *text, int64_t min, int64_t max, int64_t *ret);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line: a table of commands, each with its own file, over one set of options. A wrong
- * word says what would be right; exit codes are 0, 1 (it did not work) and 2 (it was not
- * understood).
+ * The command line: a table of commands (main.c), each of which has its own file, and one table of options for all of them
+ * (options.c). The message about a wrong word says what would be right. Exit codes are 0, 1 (the command failed) and 2 (the command
+ * line is wrong).
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -13,9 +13,9 @@
 #include "base/strbuf.h"
 #include "codec/type.h"
 
-/* Which options a command takes: a row of the table of options names the groups it is in. */
+/* Groups of options. A command lists the groups that it takes, and each option the groups that it is in. */
 typedef enum OptionGroup {
-    OPTIONS_PLACE = 1 << 0,     /* where data, sockets and credentials lie */
+    OPTIONS_PLACE = 1 << 0,     /* the places of data, sockets and credentials */
     OPTIONS_SERVER = 1 << 1,    /* what a server is started with */
     OPTIONS_RESET = 1 << 2,     /* --yes */
     OPTIONS_SERVICE = 1 << 3,   /* --url */
@@ -37,18 +37,17 @@ typedef enum OptionGroup {
     OPTIONS_IGNORE = 1 << 19, /* --ignore-not-found */
     OPTIONS_IMAGE = 1 << 20,  /* of `stead image make` and `import` */
     OPTIONS_LOCAL = OPTIONS_PLACE | OPTIONS_SERVER,
-    /* Of every command that talks to the API. */
+    /* The options of every command that uses the API. */
     OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,
 } OptionGroup;
 
 #define EXTERNAL_RANGES_MAX 64
 #define OPTIONS_MAX 96
 
-/* All options of all commands; every path, range and port is one, so that many servers can run
- * side by side. */
+/* The options of all commands. Every path, range and port is an option, so that several servers can run side by side. */
 typedef struct Options {
-    const char *data;       /* --data: what must survive */
-    const char *run;        /* --run: what a reboot voids */
+    const char *data;       /* --data: the folder of everything that must survive */
+    const char *run;        /* --run: the folder of everything that a reboot invalidates */
     const char *listen;     /* --listen ADDR:PORT */
     const char *kubeconfig; /* --kubeconfig */
     const char *pod_cidr;
@@ -62,18 +61,18 @@ typedef struct Options {
     const char *pids_limit;   /* --pod-pids-limit */
     const char *disk_reserve; /* --disk-reserve SIZE */
     const char *limit;        /* --limit SIZE: of `stead image import` */
-    const char *instance;     /* names links, tables and cgroups; at most 6 characters */
+    const char *instance;     /* a part of the names of links, tables and cgroups */
     const char *token_file;
     const char *log_level, *log_format;
-    const char *ready_fd; /* written to once ready; for `stead up` */
+    const char *ready_fd; /* a descriptor to write to when the server is ready, for `stead up` */
     const char *ns;       /* -n, --namespace */
-    const char *context;  /* --context: another cluster's */
+    const char *context;  /* --context: the context of another cluster */
     const char *selector, *field_selector, *output;
     const char *container, *tail, *since, *since_time, *limit_bytes;
     const char *replicas, *current_replicas, *to_revision, *timeout;
     const char *grace_period, *cascade, *for_object, *types;
     const char *base, *working_dir, *user;
-    StringArray files, env; /* -f, -e: as often as one likes */
+    StringArray files, env; /* -f, -e: may be repeated */
     bool all_namespaces, watch, watch_only, no_headers, show_labels, show_kind, managed_fields;
     bool recursive, ignore_not_found, all, force, now, no_wait, dry_run;
     bool follow, previous, timestamps, prefix, all_containers;
@@ -81,13 +80,14 @@ typedef struct Options {
     bool kubeconfig_given;
     bool url; /* --url: of `stead service` */
     bool yes;
-    bool no_network; /* API only: no pods, no links; for benchmarks and tests of the API */
+    bool no_network; /* serve the API without a node, for benchmarks and tests */
     bool help;
-    const char *context_name; /* of this server in a kubeconfig: "stead", "stead-INSTANCE" */
-    bool given[OPTIONS_MAX];  /* by row of the table: the command line says it */
-    const char *const *words; /* what is no option */
+    const char
+        *context_name; /* the context of this server in a kubeconfig: "stead" or "stead-INSTANCE" */
+    bool given[OPTIONS_MAX];  /* for each row of the table: whether the command line has it */
+    const char *const *words; /* the arguments that are not options */
     size_t n_words;
-    size_t n_before_dashes; /* of the words, those before "--"; SIZE_MAX: there was no "--" */
+    size_t n_before_dashes; /* the number of words before "--"; SIZE_MAX: there is no "--" */
     Arena arena;
 } Options;
 
@@ -102,7 +102,7 @@ enum { RANGE_PODS, RANGE_SERVICES, RANGE_LOAD_BALANCERS, OPTIONS_RANGES };
 
 typedef struct Command {
     const char *name;
-    const char *words; /* "FILE", "" */
+    const char *words; /* its arguments, for the help: "FILE", "" */
     const char *summary;
     int (*run)(const char *program, Options *options); /* exit code */
     size_t min_words, max_words;
@@ -110,28 +110,29 @@ typedef struct Command {
     const char *example; /* lines for `stead help COMMAND`; NULL: none */
 } Command;
 
-/* Fills in defaults too. 0, or 2 after saying what is wrong. */
+/* Parses the arguments behind the command and completes them by defaults, in the arena of *ret, which the caller clears in any
+ * case. Returns 0, or the exit code 2 after printing a message. */
 int options_parse(const Command *command, int argc, char **argv, Options *ret);
-/* Those of the groups. */
+/* Prints the options of the groups. */
 void options_print_help(FILE *out, unsigned groups);
-/* "10Gi" of the option of that name, as Kubernetes writes sizes; at least `least`. */
+/* Parses the size of the option `name`, in the notation of Kubernetes ("10Gi"), which has to be at least `least`. Returns 0, or a
+ * negative error with a message. */
 int options_size(const char *name, const char *text, int64_t least, int64_t *ret, Err *reterr);
-/* The port of --listen, and its address; 0 or err. */
+/* The address and the port of --listen. Returns 0, or a negative error with a message. */
 int options_listen(const Options *options, char address[static 64], uint16_t *port, Err *reterr);
 /* The ranges of addresses. The options were parsed without an error, so each range is valid and none overlaps another. */
 void options_ranges(const Options *options, OptionRange ret[static OPTIONS_RANGES]);
 /* The n-th address of a range that is valid, in the arena: the first one of 10.96.0.0/12 is 10.96.0.1. */
 const char *options_address(Arena *arena, const char *range, uint32_t n);
-/* What a running server was started with: a line "--option value" each. */
+/* Appends the options that a server was started with, as lines "--option value". The running server reports them to commands. */
 void options_print_local(const Options *options, StrBuf *out);
-/* Of those lines, the value of the option; NULL: it has none. */
+/* The value of an option in such lines, in the arena; NULL: it is not there. */
 const char *options_local_value(Arena *arena, const char *lines, const char *option);
-/* Takes from those lines what the command line does not say; 0, or 2 after a message. */
+/* Takes from such lines every option that the command line does not have. Returns 0, or the exit code 2 after printing a message. */
 int options_adopt(Options *options, const char *lines);
-/* Where the command line says something else than those lines: "--listen A instead of B, ...". */
+/* Appends the options whose values differ between such lines and the command line: "--listen A instead of B, ...". */
 void options_print_differences(Options *options, const char *lines, StrBuf *out);
-/* argv for another command with the same options: program, command, options..., NULL; in the
- * arena. */
+/* The argv of another command with the same options, in the arena: program, command, options..., extra, NULL. */
 const char **options_argv(Options *options, const char *program, const char *command,
                           const char *extra);
 
@@ -151,9 +152,9 @@ int command_completion(const char *program, Options *options);
 int command_version(const char *program, Options *options);
 int command_help(const char *program, Options *options);
 
-/* "stead: " + message, and 1. */
+/* Prints the message. Returns 1. */
 int fail(const Err *err);
-/* 0, or 1 after saying that root is needed. */
+/* Returns 0 for root, or 1 after printing that the command `what` needs root. */
 int need_root(const char *what);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects in files: YAML or JSON, many in one, Lists taken apart. */
+/* The objects in the files of -f: YAML or JSON, with any number of documents in a file. Lists are replaced by their items. */
 #ifndef CLI_MANIFEST_H
 #define CLI_MANIFEST_H
 
@@ -13,10 +13,10 @@ typedef struct Manifest {
 
 typedef VEC(Manifest) Manifests;
 
-/* All of -f FILE|FOLDER|-; 0, or an exit code after saying what is wrong and where. Kinds are not
- * looked up yet: the ones before may make them. */
+/* Reads all files, folders and the standard input (-) of -f. Returns 0, or an exit code after printing a message. Kinds are not
+ * looked up yet, since an object may be of a kind that an earlier object defines. */
 int manifests_read(Cluster *cluster, Manifests *ret);
-/* Finds kind and namespace; 0, or 1 after a message. */
+/* Looks up the kind of the object and its namespace. Returns 0, or 1 after printing a message. */
 int manifest_resolve(Cluster *cluster, Manifest *manifest);
 
 #endif

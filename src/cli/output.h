@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects as kubectl prints them with -o yaml and -o json: keys in order, managedFields left
- * out. */
+/* Prints objects as kubectl does with -o yaml and -o json: with sorted keys and without managedFields. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
@@ -9,17 +8,17 @@
 #include "base/strbuf.h"
 
 typedef struct OutputStyle {
-    bool yaml; /* else JSON */
-    bool managed_fields;
+    bool yaml;           /* false: JSON */
+    bool managed_fields; /* print them */
 } OutputStyle;
 
-/* A copy with sorted keys, in the document. */
+/* Copies a value into the document, with sorted keys. */
 yyjson_mut_val *output_sorted(yyjson_mut_doc *doc, yyjson_val *json, bool managed_fields);
-/* One object. */
+/* Appends one object. */
 void output_object(const OutputStyle *style, yyjson_val *object, StrBuf *out);
-/* Many: a List of kind v1. */
+/* Appends a v1 List of the objects. */
 void output_list(const OutputStyle *style, yyjson_val *const *objects, size_t n, StrBuf *out);
-/* JSON, four spaces a level, as Go indents. */
+/* Appends JSON that is indented by four spaces, as kubectl does. */
 void output_json(yyjson_val *json, StrBuf *out);
 
 #endif

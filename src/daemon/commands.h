@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands that run a server, or work on its data in place of one. They take the options of cli/command.h. */
+/* The commands that start and stop a server, or that work on its data when it does not run. */
 #ifndef DAEMON_COMMANDS_H
 #define DAEMON_COMMANDS_H
 

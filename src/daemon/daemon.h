@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A running server: all parts and what holds them together. */
+/* A running server: its parts, and what connects them. */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
@@ -24,12 +24,13 @@ typedef struct App {
     int64_t started_ns;
     char listen_address[64];
     uint16_t port;
-    char *helper_dir; /* where the helper programs lie */
-    char *image_dir;  /* the images that belong to the program; NULL: none found */
+    char *helper_dir; /* the folder of the helper programs */
+    char *
+        image_dir; /* the folder of the images that come with the program; NULL: it was not found */
     Store *store;
     Net *net;
     Pki *pki;
-    const char *names[8]; /* that the server's certificate has to hold; NULL-ended */
+    const char *names[8]; /* names and addresses for the server's certificate; ends with NULL */
     Timer renewal;        /* of that certificate */
     Server *server;
     HttpServer *http;
@@ -40,23 +41,27 @@ typedef struct App {
     NodeAgent *node;
     ControlSocket *socket;
     HealthPart health[4];
-    int64_t net_failed_ns; /* when a change of the network failed last; 0: none has */
+    int64_t
+        net_failed_ns; /* the time of the last failed change of the network; 0: none has failed */
     bool stopping;
-    bool failed; /* before it was ready: what it made is taken back */
+    bool failed; /* the start failed, so app_stop also removes what the start has created */
 } App;
 
+/* Stops all parts in the reverse order of their start; the loop ends afterwards. A second call does nothing. */
 void app_stop(App *app);
-/* helper_dir and image_dir: beside the program in a build folder, else where they are installed. */
+/* Sets helper_dir and image_dir: they are beside the program in a build folder, and below ../ of it when installed. */
 void app_find_files(App *app, const char *program);
-/* certificate.c: the server's certificate, for new connections. */
+/* certificate.c: makes a TLS context from the current certificate of the server. */
 int app_use_certificate(App *app, struct ssl_ctx_st **ret, Err *reterr);
-void app_watch_certificate(App *app); /* renews it in time */
+/* Renews the certificate before it expires, for as long as the server runs. */
+void app_watch_certificate(App *app);
 
-/* health.c: the parts of /readyz that the API server does not know. */
+/* health.c: adds the health checks of the parts beside the API server. */
 void app_watch_health(App *app);
 
-/* The calls that commands make. */
+/* services.c: the call of `stead service`. */
 void app_call_services(void *app, HttpRequest *request);
+/* calls.c: opens the control socket. */
 int app_open_socket(App *app, Err *reterr);
 
 #endif

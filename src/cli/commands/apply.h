@@ -4,7 +4,7 @@
 
 #include "cli/manifest.h"
 
-/* Each object in order, with a line for each; 0, or 1 if any was refused. */
+/* Applies the objects in their order and prints a line for each. Returns 0, or 1 if any of them was refused. */
 int apply_manifests(Cluster *cluster, Manifests *manifests);
 
 #endif

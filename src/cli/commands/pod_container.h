@@ -6,8 +6,8 @@
 
 #include "base/base.h"
 
-/* The container that is meant: `wanted`, or the annotated default, or the first one; then, if there
- * are others, a line on standard error says which, unless quiet. NULL after a message: there is no
+/* Chooses a container of the pod: `wanted`, else the default one of the pod's annotation, else the first one. When it takes the
+ * first one of several, it prints the name on standard error, unless quiet. Returns NULL after printing a message if there is no
  * such container. */
 const char *pod_container(yyjson_val *pod, const char *wanted, bool quiet);
 

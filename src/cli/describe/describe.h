@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts that descriptions are made of, in kubectl's words: lines with tabs, laid out at the
- * end. `indent` is what stands before each line of a nested part.
+ * Functions that write the parts of a description, in the words of kubectl. They append lines with tabs; command.c aligns them at
+ * the end.
  */
 #ifndef CLI_DESCRIBE_DESCRIBE_H
 #define CLI_DESCRIBE_DESCRIBE_H
 
 #include "cli/resources.h"
 
-/* The names of an object's members in order; the caller frees the list. */
+/* The names of the members of an object, sorted. The caller frees the list. */
 typedef VEC(const char *) Keys;
 Keys describe_sorted_keys(yyjson_val *object);
-/* The same with their values, as far as these are texts. */
+/* The members of an object whose values are texts, sorted by their keys. The caller frees the list. */
 typedef struct Pair {
     const char *key, *value;
 } Pair;
@@ -23,7 +23,7 @@ void describe_labels(StrBuf *out, const char *title, yyjson_val *labels);
 void describe_annotations(StrBuf *out, const char *title, yyjson_val *annotations);
 /* "Sat, 21 Nov 2026 10:24:44 +0000" */
 void describe_time(StrBuf *out, const char *label, const char *time);
-/* `statuses` NULL: a template's. */
+/* `statuses` is NULL for the containers of a template. */
 void describe_containers(StrBuf *out, const char *title, yyjson_val *containers,
                          yyjson_val *statuses, yyjson_val *pod, bool template);
 void describe_volumes(StrBuf *out, yyjson_val *volumes, bool template);
@@ -33,7 +33,7 @@ void describe_template(StrBuf *out, yyjson_val *template);
 void describe_selector(StrBuf *out, yyjson_val *labels);
 /* ", "-joined strings of an array. */
 void describe_list(StrBuf *out, yyjson_val *array, const char *separator);
-/* Whatever the object has, names made words of. */
+/* Appends all members of an object, with names such as "Storage Class Name" for storageClassName. */
 void describe_tree(StrBuf *out, yyjson_val *object, size_t depth, const char *path);
 
 /* ---- kinds ---- */
@@ -43,10 +43,10 @@ typedef struct Description {
     const Target *target;
     yyjson_val *object;
     StrBuf out;
-    bool no_events; /* the kind has no such section */
+    bool no_events; /* the description has no section for Events */
 } Description;
 
-/* Parts that need the cluster. */
+/* These ask the cluster for other objects. */
 void describe_controller(Description *d);  /* "Controlled By:" */
 void describe_pods_status(Description *d); /* "Pods Status:" */
 /* "10.42.0.5:8080,10.42.0.6:8080 + 3 more..." of a port of a service. */

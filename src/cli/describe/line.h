@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The small words that descriptions of kinds are written with. */
+/* Short helpers for the descriptions of kinds. */
 #ifndef CLI_DESCRIBE_LINE_H
 #define CLI_DESCRIBE_LINE_H
 
@@ -26,7 +26,7 @@ static inline void line_if(Description *d, const char *label, const char *value)
         line(d, label, value);
 }
 
-/* A number, where there is one. */
+/* Appends a line with a number if the object has it. */
 static inline void number_if(Description *d, const char *label, const char *pointer)
 {
     yyjson_val *value = at(d, pointer);
