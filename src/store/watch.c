@@ -146,7 +146,6 @@ int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_
         if (change->object->kind == kind)
             tell_one(watch, change);
     }
-    watch->seen = store->revision;
     watch_leave(store);
     return 0;
 }

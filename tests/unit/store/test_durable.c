@@ -7,6 +7,7 @@
 #include "store_fixture.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -52,6 +53,41 @@ static void a_second_process_is_told_who_holds_the_folder(void **state)
     engine->ops->close(engine);
     assert_int_equal(engine_sqlite_open(dir, 64, &second, &err), 0);
     second->ops->close(second);
+    file_remove_tree(dir);
+}
+
+/* Opens the folder, leaves a child behind that has the lock's descriptor for a moment, and ends. */
+static _noreturn_ void open_and_leave_a_child(const char *dir)
+{
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    pid_t pid;
+
+    if (engine_sqlite_open(dir, 64, &engine, &err) < 0)
+        _exit(1);
+    pid = fork();
+    if (pid == 0)
+        (void)poll(NULL, 0, 50);
+    _exit(pid < 0);
+}
+
+static void a_lock_that_only_an_orphan_of_a_killed_process_holds_is_waited_for(void **state)
+{
+    char dir[32];
+    StoreEngine *engine = NULL;
+    Err err = ERR_INIT;
+    int status;
+    pid_t pid;
+
+    make_dir(dir);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        open_and_leave_a_child(dir);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(engine_sqlite_open(dir, 64, &engine, &err), 0);
+    engine->ops->close(engine);
     file_remove_tree(dir);
 }
 
@@ -694,6 +730,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_process_is_told_who_holds_the_folder),
+        cmocka_unit_test(a_lock_that_only_an_orphan_of_a_killed_process_holds_is_waited_for),
         cmocka_unit_test(every_answered_write_survives_a_kill),
         cmocka_unit_test(a_full_disk_refuses_writes_until_there_is_room),
         cmocka_unit_test(objects_can_be_deleted_on_a_full_disk),

@@ -71,6 +71,36 @@ static void keys_in_rising_order_fill_their_chunks(void **state)
     index_deinit(&index);
 }
 
+static void whole_chunks_may_go_from_the_middle(void **state)
+{
+    static bool there[KEYS];
+    Index index = {0};
+    char key[16];
+    size_t chunks;
+
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof(key), "k%05d", i);
+        index_put(&index, key);
+        there[i] = true;
+    }
+    walk(&index, there);
+    chunks = index.n;
+    for (int i = KEYS / 3; i < KEYS / 2; i++) {
+        snprintf(key, sizeof(key), "k%05d", i);
+        index_remove(&index, index_find(&index, key));
+        there[i] = false;
+    }
+    walk(&index, there);
+    assert_true(index.n <= chunks - (KEYS / 6 / INDEX_CHUNK_MAX - 1));
+    for (int i = KEYS / 3; i < KEYS / 2; i++) {
+        snprintf(key, sizeof(key), "k%05d", i);
+        index_put(&index, key);
+        there[i] = true;
+    }
+    walk(&index, there);
+    index_deinit(&index);
+}
+
 static void a_seek_finds_the_place_between_keys(void **state)
 {
     Index index = {0};
@@ -97,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_stay_in_order_through_inserts_and_removals),
         cmocka_unit_test(keys_in_rising_order_fill_their_chunks),
+        cmocka_unit_test(whole_chunks_may_go_from_the_middle),
         cmocka_unit_test(a_seek_finds_the_place_between_keys),
     };
 

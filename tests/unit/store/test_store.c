@@ -358,6 +358,34 @@ static void big_objects_and_many(Fixture *fixture)
     assert_string_equal(fixture_datum(fixture, "big-19"), datum);
 }
 
+/* The memory engine keeps the newest 8192 changes or more. */
+static void the_newest_changes_outlive_a_restart_and_old_ones_are_dropped(Fixture *fixture)
+{
+    StoreWatch *watch = NULL;
+    uint64_t last;
+    char datum[16];
+
+    fixture_create(fixture, "a", "0");
+    for (int i = 1; i < 20000; i++) {
+        snprintf(datum, sizeof(datum), "%d", i);
+        fixture_update(fixture, "a", datum, 0);
+        if (i % 1000 == 0)
+            fixture_run(fixture);
+    }
+    fixture_close(fixture);
+    fixture_open(fixture);
+    last = store_revision(fixture->store);
+    assert_int_equal(last, 20000);
+    assert_string_equal(fixture_datum(fixture, "a"), "19999");
+    strbuf_truncate(&fixture->log, 0);
+    assert_int_equal(store_watch(fixture->store, config_map_kind(), 1, log_event, fixture, &watch),
+                     STORE_E_EXPIRED);
+    assert_int_equal(
+        store_watch(fixture->store, config_map_kind(), last - 2, log_event, fixture, &watch), 0);
+    ASSERT_LOG(fixture, "~a 19999 19998 before 19997\n~a 20000 19999 before 19998\n");
+    store_watch_stop(watch);
+}
+
 // clang-format off
 static const struct Case {
     const char *name;
@@ -378,6 +406,7 @@ static const struct Case {
     CASE(a_failed_commit_takes_back_all_that_depends_on_it),
     CASE(a_failure_in_the_middle_never_loses_an_answer),
     CASE(big_objects_and_many),
+    CASE(the_newest_changes_outlive_a_restart_and_old_ones_are_dropped),
 };
 // clang-format on
 

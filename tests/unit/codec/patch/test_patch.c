@@ -222,6 +222,24 @@ static void json_patches_count_elements_and_say_what_is_missing(void **state)
     run(JSON, cases, ARRAY_LEN(cases));
 }
 
+static void an_object_of_which_most_members_are_removed_keeps_the_others(void **state)
+{
+    _strbuf_ StrBuf object = STRBUF_INIT, patch = STRBUF_INIT;
+
+    for (int i = 0; i < 40; i++)
+        strbuf_printf(&object, "%s\"m%d\":%d", i ? "," : "{", i, i);
+    strbuf_add_char(&object, '}');
+    strbuf_add_char(&patch, '[');
+    for (int i = 0; i < 40; i++)
+        if (i % 10 != 3)
+            strbuf_printf(&patch, "{\"op\":\"remove\",\"path\":\"/m%d\"},", i);
+    strbuf_add_string(&patch, "{\"op\":\"test\",\"path\":\"/m13\",\"value\":13},"
+                              "{\"op\":\"replace\",\"path\":\"/m23\",\"value\":0},"
+                              "{\"op\":\"remove\",\"path\":\"/m3\"},"
+                              "{\"op\":\"add\",\"path\":\"/m4\",\"value\":4}]");
+    run(JSON, &(PatchCase){object.p, patch.p, 0, "{\"m13\":13,\"m23\":0,\"m33\":33,\"m4\":4}"}, 1);
+}
+
 static void copies_cannot_grow_without_end(void **state)
 {
     static const char op[] = "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/-\"},";
@@ -446,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_patches_do_as_rfc_6902_says),
         cmocka_unit_test(json_patches_count_elements_and_say_what_is_missing),
+        cmocka_unit_test(an_object_of_which_most_members_are_removed_keeps_the_others),
         cmocka_unit_test(copies_cannot_grow_without_end),
         cmocka_unit_test(merge_patches_do_as_rfc_7386_says),
         cmocka_unit_test(strategic_patches_merge_lists_by_their_key),

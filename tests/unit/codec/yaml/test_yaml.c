@@ -92,6 +92,8 @@ static void bad_documents_are_refused(void **state)
         {"a: .inf\n", "yaml: json: unsupported value: +Inf"},
         {"<<: 5\n", "yaml: map merge requires map or sequence of maps as the value"},
         {"[a, b\n", NULL},
+        {"[a]\n\"b\n", NULL},
+        {"[a] @\n", NULL},
         {"? [a]\n: b\n", "yaml: line 1: invalid map key"},
         {"a: \x01\n", NULL},
         {"a: &x [1,1,1,1,1,1,1,1,1,1]\nb: &y [*x,*x,*x,*x,*x,*x,*x,*x,*x,*x]\nc: &z "
