@@ -91,6 +91,41 @@ static void differences_are_seen(void **state)
     }
 }
 
+/* See "What objects hold" in docs/ARCHITECTURE.md. */
+static void what_lists_and_maps_hold_is_never_absent(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Sample sample;
+    const char **places[6];
+    IntOrString *surge;
+
+    decode(&arena, full, &sample);
+    assert_true(type_sound(&sample_type, &sample));
+    places[0] = &sample.metadata.finalizers.v[0];
+    places[1] = &sample.metadata.labels.v[0].key;
+    places[2] = &sample.metadata.labels.v[0].value;
+    places[3] = &sample.spec.containers.v[0].args.v[0];
+    places[4] = &sample.spec.containers.v[0].limits.v[0].value;
+    places[5] = &sample.spec.extra.v[0].value.items.v[0];
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        const char *was = *places[i];
+
+        *places[i] = NULL;
+        assert_false(type_sound(&sample_type, &sample));
+        *places[i] = was;
+        assert_true(type_sound(&sample_type, &sample));
+    }
+    surge = sample.spec.surge;
+    *surge = (IntOrString){.is_string = true};
+    assert_false(type_sound(&sample_type, &sample));
+    /* Whatever is not an element may be absent. */
+    sample.spec.surge = NULL;
+    sample.metadata.name = NULL;
+    sample.spec.size = NULL;
+    sample.spec.containers.v[0].image = NULL;
+    assert_true(type_sound(&sample_type, &sample));
+}
+
 static void defaults_fill_what_is_absent(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -169,6 +204,9 @@ static void quantities_become_canonical(void **state)
         {"100000000000000000000Ki", "9223372036854775807"},
         {"5E", "5E"},
         {"3000Ki", "3000Ki"},
+        /* as Kubernetes keeps the text of numbers that are short enough */
+        {"+12345679Mi", "+12345679Mi"},
+        {"+123456789Mi", "123456789Mi"},
     };
     static const char *const bad[] = {"",    "abc", "1x",   "1.5.5", "1 Gi",
                                       "--5", "1eX", "1KiB", "0x10",  "1e"};
@@ -291,6 +329,7 @@ int main(void)
         cmocka_unit_test(every_name_is_found),
         cmocka_unit_test(copies_are_deep_and_equal),
         cmocka_unit_test(differences_are_seen),
+        cmocka_unit_test(what_lists_and_maps_hold_is_never_absent),
         cmocka_unit_test(defaults_fill_what_is_absent),
         cmocka_unit_test(quantities_become_canonical),
         cmocka_unit_test(an_absent_quantity_equals_zero),

@@ -269,6 +269,16 @@ static void applied_documents_are_merged(void **state)
         {"{\"metadata\":{\"finalizers\":[\"a\",\"b\",\"c\"]}}",
          "{\"metadata\":{\"finalizers\":[\"x\",\"b\"]}}", "",
          "{\"metadata\":{\"finalizers\":[\"a\",\"x\",\"b\",\"c\"]}}"},
+        /* what only others have stays behind what it was behind, as far as the applied order allows */
+        {"{\"metadata\":{\"finalizers\":[\"a\",\"c\",\"z\"]}}",
+         "{\"metadata\":{\"finalizers\":[\"a\",\"y\",\"c\"]}}", "",
+         "{\"metadata\":{\"finalizers\":[\"a\",\"y\",\"c\",\"z\"]}}"},
+        {"{\"metadata\":{\"finalizers\":[\"a\",\"b\",\"c\"]}}",
+         "{\"metadata\":{\"finalizers\":[\"c\",\"a\"]}}", "",
+         "{\"metadata\":{\"finalizers\":[\"b\",\"c\",\"a\"]}}"},
+        {"{\"metadata\":{\"finalizers\":[\"a\",\"x\",\"b\",\"c\"]}}",
+         "{\"metadata\":{\"finalizers\":[\"a\",\"y\",\"c\",\"b\"]}}", "",
+         "{\"metadata\":{\"finalizers\":[\"a\",\"x\",\"y\",\"c\",\"b\"]}}"},
         {"{\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\"}]}}",
          "{\"spec\":{\"containers\":[{\"name\":\"c\"},{\"name\":\"a\",\"args\":[\"x\"]}]}}", "",
          "{\"spec\":{\"containers\":[{\"name\":\"c\"},{\"name\":\"a\",\"image\":\"1\",\"args\":["
