@@ -672,6 +672,41 @@ static void the_log_and_the_wal_stay_bounded(void **state)
     file_remove_tree(dir);
 }
 
+static void ignore_event(void *data, const WatchEvent *event)
+{
+}
+
+/* The log may hold fewer changes than the store has room for. */
+static void a_watch_from_before_the_log_is_expired_after_a_restart(void **state)
+{
+    StoreEngine *engine = NULL;
+    StoreWatch *watch = NULL;
+    Store *store = NULL;
+    Err err = ERR_INIT;
+    uv_loop_t loop;
+    char dir[32], name[16];
+
+    make_dir(dir);
+    for (int round = 0; round < 2; round++) {
+        uv_loop_init(&loop);
+        assert_int_equal(engine_sqlite_open(dir, 4, &engine, &err), 0);
+        assert_int_equal(store_open(&loop, engine, 128, &store, &err), 0);
+        for (int i = 0; round == 0 && i < 150; i++) {
+            _object_ Object *object = NULL;
+
+            snprintf(name, sizeof(name), "m%d", i);
+            object = make_config_map(name, "1");
+            store_create(store, object, NULL, NULL);
+            uv_run(&loop, UV_RUN_DEFAULT);
+        }
+        assert_int_equal(store_watch(store, config_map_kind(), 1, ignore_event, NULL, &watch),
+                         STORE_E_EXPIRED);
+        assert_in_range(store_oldest(store), 2, 149);
+        close_store(&loop, store);
+    }
+    file_remove_tree(dir);
+}
+
 static void keys_of_unknown_kinds_are_left_alone(void **state)
 {
     static const StoreRecord strange = {
@@ -741,6 +776,7 @@ int main(void)
         cmocka_unit_test(a_first_start_that_was_cut_off_is_begun_anew),
         cmocka_unit_test(there_is_work_for_a_quiet_time_once_after_each_time_of_writing),
         cmocka_unit_test(the_log_and_the_wal_stay_bounded),
+        cmocka_unit_test(a_watch_from_before_the_log_is_expired_after_a_restart),
         cmocka_unit_test(keys_of_unknown_kinds_are_left_alone),
         cmocka_unit_test(a_damaged_object_is_named),
     };

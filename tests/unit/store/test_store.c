@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's promises, each over both engines. */
 #include "base/observe/metrics.h"
+#include "store/internal.h"
 #include "store_fixture.h"
 
 static void a_create_is_seen_when_it_is_durable(Fixture *fixture)
@@ -226,6 +227,13 @@ static void a_callback_may_stop_and_start_watches_and_write(Fixture *fixture)
     store_watch_stop(meddler.late);
 }
 
+static void nothing_can_be_freed(Fixture *fixture)
+{
+    assert_null(write_free(NULL));
+    assert_null(store_snapshot_free(NULL));
+    store_watch_stop(NULL);
+}
+
 typedef struct Latecomer {
     Fixture *fixture;
     StoreWatch *watch;
@@ -401,6 +409,7 @@ static const struct Case {
     CASE(a_watch_goes_on_over_a_restart),
     CASE(a_watch_from_before_the_window_is_expired),
     CASE(a_callback_may_stop_and_start_watches_and_write),
+    CASE(nothing_can_be_freed),
     CASE(a_watch_begun_during_an_event_hears_only_of_later_ones),
     CASE(a_long_commit_is_counted_once),
     CASE(a_failed_commit_takes_back_all_that_depends_on_it),

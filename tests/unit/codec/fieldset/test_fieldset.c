@@ -117,6 +117,18 @@ static void paths_read_as_in_conflicts(void **state)
                ".spec.containers[port=80,protocol=\"TCP\"];.spec.containers[name=\"web\"].image;");
 }
 
+static void paths_quote_what_stands_in_texts(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _strbuf_ StrBuf out = STRBUF_INIT;
+
+    fieldset_each_path(
+        parse(&arena,
+              "{\"f:fin\":{\"v:\\\"a\\\\\\\"b\\\\\\\\c\\\"\":{},\"v:true\":{},\"v:-1\":{}}}"),
+        add_path, &out);
+    assert_string_equal(out.p, ".fin[=-1];.fin[=\"a\\\"b\\\\c\"];.fin[=true];");
+}
+
 static void trees_own_what_they_mention(void **state)
 {
     static const struct {
@@ -345,6 +357,7 @@ int main(void)
         cmocka_unit_test(text_becomes_canonical),
         cmocka_unit_test(sets_are_added_and_taken_away),
         cmocka_unit_test(paths_read_as_in_conflicts),
+        cmocka_unit_test(paths_quote_what_stands_in_texts),
         cmocka_unit_test(trees_own_what_they_mention),
         cmocka_unit_test(values_own_what_changed),
         cmocka_unit_test(applied_documents_are_merged),

@@ -94,6 +94,8 @@ static void bad_documents_are_refused(void **state)
         {"[a, b\n", NULL},
         {"[a]\n\"b\n", NULL},
         {"[a] @\n", NULL},
+        {"|\n  x\n@\n", NULL},
+        {"[a,\n b]\n@\n", NULL},
         {"? [a]\n: b\n", "yaml: line 1: invalid map key"},
         {"a: \x01\n", NULL},
         {"a: &x [1,1,1,1,1,1,1,1,1,1]\nb: &y [*x,*x,*x,*x,*x,*x,*x,*x,*x,*x]\nc: &z "
