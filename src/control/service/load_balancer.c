@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An address for every Service of type LoadBalancer, at once: from a range of this machine, written
- * into status.loadBalancer, where the service proxy finds it and puts it on the bridge. Services
- * never share an address, so two of them may use the same port.
+ * The controller of Services of the type LoadBalancer: assigns each an address from a range on this
+ * machine and writes it to status.loadBalancer, from which the service proxy adds it to the bridge.
+ * Services never share an address, so two of them can use the same port.
  *
- * An address is taken from the moment it is decided, not only when the write has been answered: two
- * reconciles may be under way at once. After a restart the takers are read off the Services.
+ * An address counts as taken from the moment of the decision, not only after the write, because two
+ * reconciles may be in flight. After a restart the taken addresses are read from the Services.
  */
 #include "api/object.h"
 #include "base/ip.h"
@@ -15,13 +15,13 @@
 typedef struct Addresses {
     Cidr4 range;
     StrMap takers;     /* address -> "ns/name" of the service, malloc'ed */
-    StrMap by_service; /* the other way round */
-    uint32_t lowest;   /* all below it, counted from the start of the range, are taken */
+    StrMap by_service; /* the inverse: "ns/name" -> address */
+    uint32_t lowest;   /* all addresses with a lower offset in the range are taken */
 } Addresses;
 
 static bool wants_address(const Service *service)
 {
-    /* A class names somebody else's load balancer. */
+    /* A class selects a load balancer that is not stead's. */
     return str_equal(service->spec.type, "LoadBalancer") &&
            str_empty(service->spec.load_balancer_class) &&
            !service->metadata.deletion_timestamp.set;
@@ -34,7 +34,7 @@ static const char *address_of(const Service *service)
     return status->ingress.n ? status->ingress.v[0].ip : NULL;
 }
 
-/* Each service has one; the one that it had before is free again. */
+/* Frees the address of the Service, if it has one. */
 static void release(Addresses *addresses, const char *key)
 {
     char *address = strmap_remove(&addresses->by_service, key);
@@ -66,7 +66,7 @@ static bool may_take(const Addresses *addresses, const char *address, const char
            (!taker || str_equal(taker, key));
 }
 
-/* The one asked for, the one it has, or the lowest free one; false: none is left. */
+/* Chooses the requested address, the present one, or the lowest free one; false if it is not free. */
 static bool choose(Addresses *addresses, const Service *service, const char *key,
                    char ret[static 16])
 {
@@ -124,7 +124,7 @@ static void reconcile_service(Reconcile *reconcile)
                          ? "No address is free in the range of load balancers%s"
                          : "The address %s is taken, or not in the range of load balancers",
                      str_or(service->spec.load_balancer_ip, ""));
-        reconcile->failed = true; /* one may become free */
+        reconcile->failed = true; /* retry, since one may become free */
     } else {
         take(addresses, address, reconcile->key);
         if (!str_equal(address_of(service), address)) {
@@ -141,16 +141,15 @@ static void on_service(Controller *controller, const WatchEvent *event)
     const Service *service = OBJECT_AS(Service, event->object);
     Addresses *addresses = controller->data;
     const char *address = address_of(service);
-    _free_ char *key = NULL;
+    _free_ char *key = mem_printf("%s/%s", service->metadata.namespace, service->metadata.name);
 
-    if (event->type != WATCH_DELETED && wants_address(service) && address) {
-        /* Those that have one keep it: before any reconcile runs, all of them are known. */
-        key = mem_printf("%s/%s", service->metadata.namespace, service->metadata.name);
-        if (may_take(addresses, address, key))
-            take(addresses, address, key);
-    }
+    /* Services keep their address over a restart. Since all of them are announced before the first
+     * reconcile runs, no other Service can get it. */
+    if (event->type != WATCH_DELETED && wants_address(service) && address &&
+        may_take(addresses, address, key))
+        take(addresses, address, key);
     if (wants_address(service) || service->status.load_balancer.ingress.n ||
-        event->type == WATCH_DELETED)
+        strmap_get(&addresses->by_service, key))
         controller_enqueue_self(controller, event);
 }
 
@@ -160,7 +159,7 @@ static void start(Controller *controller)
 
     addresses->lowest = 1;
     controller->data = addresses;
-    /* Without a range services stay <pending>, as on a cluster without a load balancer. */
+    /* Without a range, Services stay pending, as in a cluster without a load balancer. */
     if (cidr4_parse(controller->options->load_balancer_cidr, &addresses->range))
         return;
     controller_watch(controller, &kind_service, on_service);

@@ -142,6 +142,7 @@ static inline int setup(void **state)
                                                    .node_name = "n",
                                                    .root_ca_pem = "PEM",
                                                    .volume_class = "standard",
+                                                   .load_balancer_cidr = "10.53.0.0/29",
                                                    .volume_dir = "/data/volumes",
                                                    .reserve_volume = reserve_volume,
                                                    .reserve_volume_data = rig,
