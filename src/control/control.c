@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starts and stops the controllers, shares watches among them, and runs reconciles; see
- * controller.h.
+ * Starts and stops the controllers, shares one watch per kind among them, and runs their reconciles;
+ * see controller.h.
  *
- * Stopping: writes that are still under way cannot be called back. Their records are cut loose from
- * the reconcile and free themselves when the answer comes, so that nothing of a stopped controller
- * is touched.
+ * Writes that are in flight cannot be cancelled when the controllers stop. control_stop() detaches
+ * their records from the reconciles, so that an answer that arrives later frees its record and
+ * touches nothing of a stopped controller.
  */
 #include "base/observe/turn.h"
 #include "base/strmap.h"
@@ -24,17 +24,17 @@ typedef struct KindWatch {
     Control *control;
     const Kind *kind;
     ClientWatch *watch;
-    ObjectIndex *index; /* NULL: nobody has asked for one */
+    ObjectIndex *index; /* NULL if no controller has asked for one */
     VEC(Handler) handlers;
 } KindWatch;
 
 typedef struct Write {
     ListNode node;
-    Reconcile *reconcile; /* NULL: the controller has stopped */
+    Reconcile *reconcile; /* NULL after the controllers have stopped */
     ReconcileDone done;
     void *data;
-    uint64_t revision; /* of the object as it was read; 0: it is created */
-    bool missing_is_fine;
+    uint64_t revision;    /* of the object before the write; 0 for a creation */
+    bool missing_is_fine; /* a deletion: STATUS_NOT_FOUND is a success */
 } Write;
 
 struct Control {
@@ -43,7 +43,7 @@ struct Control {
     Controller *controllers;
     size_t n_controllers;
     ListNode writes;
-    bool started; /* all watches and indexes are there */
+    bool started; /* all watches and indexes have been registered */
 };
 
 static const ControllerOps *const CONTROLLERS[] = {
@@ -99,6 +99,7 @@ void controller_watch(Controller *controller, const Kind *kind, ControllerOnEven
 {
     Handler handler = {controller, on_event};
 
+    ASSERT(!controller->control->started); /* the watch may be running already */
     VEC_PUSH(&watch_make(controller->control, kind)->handlers, handler);
 }
 
@@ -118,7 +119,7 @@ void controller_enqueue(Controller *controller, const char *ns, const char *name
     _free_ char *key = NULL;
 
     if (!name)
-        return; /* a reference that names nothing, such as an empty claimRef */
+        return; /* a reference without a name, such as an empty claimRef */
     key = str_empty(ns) ? mem_strdup(name) : mem_printf("%s/%s", ns, name);
 
     workqueue_add(controller->queue, key);
@@ -207,7 +208,7 @@ void reconcile_end(Reconcile *reconcile)
                         : reconcile->progress ? WORK_PROGRESS
                                               : WORK_DONE;
 
-    ASSERT(reconcile->pending == 0);
+    ASSERT(reconcile->pending == 0 && !reconcile->then);
     report_end(reconcile, result,
                workqueue_done(reconcile->controller->queue, reconcile->key, result,
                               reconcile->again_after_ns));
@@ -216,6 +217,7 @@ void reconcile_end(Reconcile *reconcile)
 
 void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *))
 {
+    ASSERT(then && !reconcile->then);
     reconcile->then = then;
     if (reconcile->pending == 0) {
         reconcile->then = NULL;
@@ -227,7 +229,7 @@ static void carry_on(Reconcile *reconcile, Write *write, const ApiStatus *status
 {
     void (*then)(Reconcile *);
 
-    /* A write that is answered with the revision it began with has changed nothing. */
+    /* The server answers a write that changes nothing with the old revision. */
     if (status->reason == STATUS_OK && (!object || object->revision != write->revision))
         reconcile->progress = true;
     if (status->reason != STATUS_OK &&

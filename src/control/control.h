@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every controller is made of: informers (indexed views of the watch), a work queue (each key
- * at most once, with back-off), and the context of the world (client, clock, random).
+ * All controllers of one server, and the work queue that each of them has.
  *
- * A controller is a row of a table: a name, how it starts, what it watches. It gathers, calls a
- * pure function, and carries out. It never blocks; several writes may be under way, but only one
- * reconcile a key at a time.
+ * A controller is a row of a table (controllers.h): a name, the kinds that it watches, and a
+ * function that reconciles one key. That function gathers the objects that the key concerns, calls a
+ * pure plan function, and issues the writes that the plan asks for. It never blocks. Several writes
+ * of one reconcile may be in flight, but a key has at most one reconcile at a time.
  */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
@@ -19,52 +19,56 @@ typedef struct ControlOptions {
     Client *client;
     Clock *clock;
     Random *random;
-    const char *load_balancer_cidr; /* addresses for LoadBalancer Services; NULL: none */
+    const char *load_balancer_cidr; /* addresses for LoadBalancer Services; NULL for none */
     const char *node_name;          /* of the one node */
     const char *root_ca_pem;        /* for kube-root-ca.crt */
-    const char *volume_class; /* "standard": the default class, made if missing; NULL: none is */
-    const char *volume_dir;   /* where the volumes that we make lie: DATA/volumes */
-    /* Takes the room of a volume, or of its growth; STATUS_NO_SPACE: there is none now. NULL: there
-     * always is room. */
+    const char *volume_class; /* the default StorageClass, created if missing; NULL for none */
+    const char *volume_dir;   /* where provisioned volumes are: DATA/volumes */
+    /* Reserves disk space for a volume, or for its expansion, and answers with STATUS_NO_SPACE if
+     * there is not enough at the moment. NULL means that space is never short. */
     void (*reserve_volume)(void *data, const char *name, int64_t size, ClientDone done,
                            void *done_data);
     void *reserve_volume_data;
-    const char *api_address; /* where the kubernetes Service points: its endpoint */
+    const char *api_address; /* the endpoint of the Service "kubernetes"; NULL for none */
     uint16_t api_port;
 } ControlOptions;
 
+/* What the options point to must stay valid until control_stop(). */
 Control *control_start(const ControlOptions *options);
-Control *control_stop(Control *control); /* after this no callback comes */
-/* For health: a reconcile has been under way for longer than this. NULL: none has. */
+/* No callback is called afterwards, not even for writes that are still in flight. */
+Control *control_stop(Control *control);
+/* For the health check: a message if a reconcile has been running for longer than `patience_ns`,
+ * else NULL. */
 const char *control_trouble(Control *control, int64_t patience_ns);
 
 /* ---- for controllers ---- */
 
-/* A queue of keys ("ns/name"). process is called from the loop, one key at a time; while a
- * reconcile of a key is under way the key is not handed out again, but remembered. */
+/* A queue of keys ("ns/name"). The loop calls process() for one key at a time. A key that is added
+ * while it is being processed is processed again afterwards, never twice at the same time. */
 typedef struct WorkQueue WorkQueue;
 typedef struct WorkQueueOps {
-    void (*process)(void *data, const char *key); /* must end in workqueue_done, now or later */
+    void (*process)(void *data, const char *key); /* must lead to one workqueue_done() */
 } WorkQueueOps;
 
 typedef enum WorkResult {
-    WORK_FAILED,   /* again after 5 ms, 10 ms, ... up to 1000 s */
-    WORK_DONE,     /* forgets the failures */
-    WORK_PROGRESS, /* and the requeues: the run has changed something in the cluster */
+    WORK_FAILED,   /* retry after 5 ms, 10 ms, ... up to 1000 s */
+    WORK_DONE,     /* resets that back-off */
+    WORK_PROGRESS, /* also resets the back-off of requeues: the cluster has changed */
 } WorkResult;
 
 WorkQueue *workqueue_new(Clock *clock, Random *random, const WorkQueueOps *ops, void *data);
 WorkQueue *workqueue_free(WorkQueue *queue);
-/* As soon as possible; from inside of process(), after the back-off for requeues. */
+/* Processes the key as soon as possible. A call from inside of process() counts as a requeue and is
+ * delayed by the back-off for requeues. */
 void workqueue_add(WorkQueue *queue, const char *key);
-/* Of two delays the earlier one counts. */
+/* If the key is waiting already, the earlier of the two times applies. */
 void workqueue_add_after(WorkQueue *queue, const char *key, int64_t delay_ns);
-/* again_after_ns: requeue the key unless it has failed; negative: an event will. A key that asks to
- * run again at once, without progress, is backed off as a failure is. Returns how often it has
- * failed in a row. */
+/* Ends the processing of a key. Unless it has failed, the key is requeued after `again_after_ns`; if
+ * that is negative, only an event or another call adds the key again. Requeues without progress are
+ * backed off as failures are. Returns how many times in a row the key has failed. */
 unsigned workqueue_done(WorkQueue *queue, const char *key, WorkResult result,
                         int64_t again_after_ns);
-/* Has the metrics workqueue_* of this name from here on. */
+/* Reports the queue in the metrics workqueue_* under this name. */
 void workqueue_set_name(WorkQueue *queue, const char *name);
 
 #endif

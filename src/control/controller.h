@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The frame that all controllers stand in. A controller is a row of CONTROLLERS (control.c): it
- * says what it watches and which key an event touches, and reconciles a key. Reads are free and
- * never older than what was committed when the event came, so there is no cache of its own to go
- * stale.
+ * The framework for controllers. A controller is a row of CONTROLLERS (control.c). It registers the
+ * kinds that it watches, maps each event to the keys that are affected, and reconciles one key at a
+ * time. It reads directly from the store, and never older state than that of the event which it
+ * reacts to, so it needs no cache that could become stale.
  *
- * A reconcile is a run for one key. It issues writes, names with reconcile_then() what comes when
- * all of them have been answered, and ends with reconcile_end(). A write that fails marks it as
- * failed, and the key comes again after a back-off: since every reconcile starts from what is
- * there, half-done work is simply carried on.
+ * A reconcile is one run for one key. It issues writes, uses reconcile_then() to continue when all of
+ * them have been answered, and ends with reconcile_end(). A failed write marks the reconcile as
+ * failed, and the key is retried after a back-off. Every reconcile starts from the current state, so
+ * a retry continues work that was only partly done.
  */
 #ifndef CONTROL_CONTROLLER_H
 #define CONTROL_CONTROLLER_H
@@ -27,9 +27,9 @@ typedef struct Reconcile Reconcile;
 
 typedef struct ControllerOps {
     const char *name;                        /* for logs */
-    const char *component;                   /* the source of its events */
+    const char *component;                   /* the source of its Events */
     void (*start)(Controller *controller);   /* sets data, registers watches */
-    void (*reconcile)(Reconcile *reconcile); /* must end in reconcile_end, now or later */
+    void (*reconcile)(Reconcile *reconcile); /* must lead to one reconcile_end() */
     void (*stop)(Controller *controller);    /* may be NULL; frees data */
 } ControllerOps;
 
@@ -50,42 +50,42 @@ struct Reconcile {
     Controller *controller;
     Client *client;
     char *key;
-    const char *ns, *name; /* the key taken apart; ns is "" for a key without a slash */
+    const char *ns, *name; /* the two parts of the key; ns is "" for a key without a slash */
     Arena arena;
-    unsigned pending; /* writes not answered yet */
+    unsigned pending; /* writes in flight */
     bool failed;
     bool progress;          /* a write has changed something */
-    int64_t again_after_ns; /* once it has ended well; negative: when something wakes it */
+    int64_t again_after_ns; /* requeue after a success; negative: only an event does */
     void (*then)(Reconcile *reconcile);
-    void *data; /* of the reconcile, in its arena */
+    void *data; /* the controller's own state for this run, in the arena */
     int64_t began_ns;
-    const char *refusal; /* why a write was refused, the first that matters; NULL: none was */
-    bool refused;        /* and that is not in the ordinary course of things */
+    const char *refusal; /* why the first write that matters was refused; NULL if none was */
+    bool refused;        /* such a refusal is unusual; see report.h */
 };
 
-/* Called for every event of the kind, from the loop. */
+/* Called for every event of the kind, on the loop. */
 typedef void (*ControllerOnEvent)(Controller *controller, const WatchEvent *event);
-/* In start only. One watch a kind is shared by all controllers. */
+/* May be called in start() only. All controllers share one watch per kind. */
 void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event);
-/* Adds "ns/name" ("name" for ns empty) to the queue; nothing where name is NULL. */
+/* Adds "ns/name" to the queue, or "name" if ns is empty. Does nothing if name is NULL. */
 void controller_enqueue(Controller *controller, const char *ns, const char *name);
-/* The object's own key: for the kind that the controller is about. */
+/* Adds the key of the object itself: for the kind that the controller reconciles. */
 void controller_enqueue_self(Controller *controller, const WatchEvent *event);
-/* What controls the object, if it is of this kind. */
+/* Adds the key of the controller owner, if that is of this kind. */
 void controller_enqueue_owner(Controller *controller, const Kind *kind, const ObjectMeta *meta);
-/* For the kind that the controller is about and has an index of, an event of something it can own: whoever controls it
- * or did before; and where nobody does, all of its namespace whose selector matches, since they may
- * adopt it. */
+/* For an event of an object that may be owned by objects of `kind`, of which the controller has an
+ * index: adds the present and the previous controller owner. If the object has no controller, adds
+ * all objects of its namespace whose selector matches it, since these may adopt it. */
 typedef const LabelSelector *(*SelectorOf)(const Object *object);
 void controller_enqueue_owners(Controller *controller, const Kind *kind, const WatchEvent *event,
                                SelectorOf selector_of);
 
-/* An answer to a write; on failure status->reason says why. */
+/* The answer to a write. If status->reason is not STATUS_OK, the write was refused. */
 typedef void (*ReconcileDone)(Reconcile *reconcile, void *data, const ApiStatus *status,
                               Object *object);
 
-/* done may be NULL: then any refusal marks the reconcile as failed. `object` is the caller's
- * reference and is dropped. */
+/* Both drop the caller's reference to `object`. If `done` is NULL, a refusal marks the reconcile as
+ * failed; otherwise `done` decides what a refusal means. */
 void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data);
 void reconcile_update(Reconcile *reconcile, Object *object, const WriteOptions *options,
@@ -107,25 +107,29 @@ void reconcile_delete_value(Reconcile *reconcile, const Kind *kind, const void *
         reconcile_update((reconcile), _copy, &(WriteOptions){.subresource = "status"}, (done),   \
                          (data));                                                                \
     } while (0)
-/* Takes the room of a volume on the machine; a refusal is for done to handle. */
+/* Reserves disk space for a volume. `done` has to handle a refusal. */
 void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size,
                               ReconcileDone done, void *data);
-/* Calls then when every write so far has been answered: at once if none is under way. */
+/* Calls `then` when all writes issued so far have been answered, immediately if none is in flight.
+ * Only one continuation can be set at a time, and the caller must not use the reconcile after this
+ * call, since `then` may have ended it. */
 void reconcile_then(Reconcile *reconcile, void (*then)(Reconcile *));
+/* Frees the reconcile. No write may be in flight, and no continuation may be set. */
 void reconcile_end(Reconcile *reconcile);
 
-/* What the key names, or NULL; it stays until the reconcile has ended. */
+/* The object of this kind that the key names, or NULL. It stays valid until the reconcile ends. */
 Object *reconcile_object(Reconcile *reconcile, const Kind *kind);
 
-/* In start: the kind is indexed from now on; one index a kind is shared by all controllers, and is
- * up to date before any of them hears of an event. Later: the index. */
+/* The index of a kind, which all controllers share. A controller that needs it has to call this in
+ * start() once. The index is updated before any controller is told of an event. */
 ObjectIndex *controller_index(Controller *controller, const Kind *kind);
-/* What the owner controls, and what nobody controls but its selector (may be NULL) matches; from
- * the kind's index, ordered by name. */
+/* The objects that the owner controls, and those without a controller that the selector matches (if
+ * it is not NULL). They come from the index of the kind, ordered by name. */
 ObjectList control_owned(Reconcile *reconcile, const Kind *kind, const ObjectMeta *owner,
                          const Selector *selector);
-/* Objects of a kind in a namespace (NULL: all), each passed by reference to what is still in the
- * store. A look at all there is: for few kinds, or what must be looked at anyway. */
+/* All objects of a kind in a namespace, or in all namespaces if ns is NULL. The arena holds them.
+ * The cost grows with the number of objects in the cluster, so use it for kinds with few objects
+ * only; otherwise use an index. */
 ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const char *ns);
 
 /* The wall clock, and the same as the API writes times: in whole seconds. */

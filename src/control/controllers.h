@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of the table of controllers. */
+/* The rows of the table of controllers (control.c). */
 #ifndef CONTROL_CONTROLLERS_H
 #define CONTROL_CONTROLLERS_H
 
@@ -11,15 +11,15 @@ extern const ControllerOps deployment_controller;
 extern const ControllerOps daemonset_controller;
 extern const ControllerOps job_controller;
 extern const ControllerOps cronjob_controller;
-extern const ControllerOps cluster_role_controller; /* roles put together from others */
-extern const ControllerOps budget_controller;       /* what disruption budgets allow */
+extern const ControllerOps cluster_role_controller; /* aggregates ClusterRoles */
+extern const ControllerOps budget_controller;       /* status of PodDisruptionBudgets */
 extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */
-extern const ControllerOps claim_protect_controller; /* claims in use outlive their deletion */
+extern const ControllerOps claim_protect_controller; /* keeps claims while they are in use */
 extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpoints of Services */
-extern const ControllerOps namespace_controller; /* furnishes namespaces; empties those that go */
-extern const ControllerOps garbage_controller;   /* owner references */
-extern const ControllerOps event_expiry_controller;  /* forgets old Events */
+extern const ControllerOps namespace_controller;    /* fills new namespaces, empties deleted ones */
+extern const ControllerOps garbage_controller;      /* follows owner references */
+extern const ControllerOps event_expiry_controller; /* deletes old Events */
 extern const ControllerOps load_balancer_controller; /* addresses for LoadBalancer Services */
-extern const ControllerOps scheduler_controller;     /* gives pods to the node */
+extern const ControllerOps scheduler_controller;     /* binds pods to the node */
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each object has an entry with its places: the buckets that it is in, and where in them, so that
- * it can be taken out at once. A bucket is an array in no order; taking one out moves the last one
- * into its place.
+ * Each object has an entry that lists its places: the buckets that contain it, and its position in
+ * each, so that it can be removed in constant time. A bucket is an unordered array. A removal moves
+ * the last element into the gap.
  */
 #include "control/object_index.h"
 
@@ -224,7 +224,7 @@ void object_index_each(const ObjectIndex *index, const char *key,
     const Bucket *bucket = strmap_get(&index->buckets, key);
 
     for (size_t i = 0; bucket && i < bucket->entries.n; i++) {
-        (void)object_value(bucket->entries.v[i]->object); /* it may be at rest */
+        (void)object_value(bucket->entries.v[i]->object); /* unpacks it if it is at rest */
         each(data, bucket->entries.v[i]->object);
     }
 }
@@ -294,7 +294,7 @@ static const char *label_key(Arena *arena, char prefix, const char *ns, const ch
     return arena_printf(arena, "%c/%s/%s=%s", prefix, str_or(ns, ""), key, value);
 }
 
-/* How many have one of the values that the requirement asks for. */
+/* How many objects have one of the values that the requirement asks for. */
 static size_t count_of(const ObjectIndex *index, Arena *arena, char prefix, const char *ns,
                        const Requirement *r)
 {
@@ -335,7 +335,9 @@ ObjectList object_index_select(const ObjectIndex *index, Arena *arena, char pref
         }
     }
     for (size_t i = 0; best && i < best->values.n; i++)
-        if (i == 0 || !str_equal(best->values.v[i - 1], best->values.v[i])) /* they are sorted */
+        if (i == 0 ||
+            !str_equal(best->values.v[i - 1],
+                       best->values.v[i])) /* the values are sorted, so equal ones are adjacent */
             object_index_each(index, label_key(arena, prefix, ns, best->key, best->values.v[i]),
                               gather, &gatherer);
     if (!best)

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects by what they say: whose they are, which labels they have, which claim they mount. Watches
- * keep an index up to date, so that a reconcile finds the objects that concern it without looking
- * at all that there are.
+ * Indexes of objects by their properties: their owner, their labels, the claims that they mount.
+ * Watches keep an index up to date, so a reconcile finds the objects that concern it without looking
+ * at all objects of the kind.
  *
- * An object stands under any number of keys, which are texts; the index takes them from the object
- * when it comes and drops them when it changes or goes. The shared indexes (index_of) have these:
+ * An index maps texts, the keys, to objects; an object can have any number of keys. They are computed
+ * when the object appears or changes. The shared indexes (shared_index_keys) have these keys:
  *
- *     c/UID             the controller owner is UID
- *     l/NS/KEY=VALUE    has the label
- *     l/NS/, l/         is in the namespace, is there
- *     o/NS/KEY=VALUE    has the label, and no controller owner
- *     o/NS/             has no controller owner
- *     j/NS/NAME         a pod whose controller owner is a Job of the name; NAME "" : has none, but
- *                       the finalizer of Jobs
- *     v/NS/NAME         a pod that mounts the claim
- *     x/NS/KEY=VALUE    a pod that may not be placed beside pods of the namespace (or of all, where
- *                       NS is a star) that have the label
- *     x/NS/             or beside such that it describes in another way
- *     r/NS/NAME         a volume that is reserved for the claim
- *     a/                a volume that is reserved for nobody
- *     s/NS/KEY=VALUE    selects by a label that has to be so (the selector's first such)
- *     s/NS/             selects in another way
+ *     c/UID             objects whose controller owner is UID
+ *     l/NS/KEY=VALUE    objects with the label
+ *     l/NS/, l/         all objects of the namespace, all objects
+ *     o/NS/KEY=VALUE    objects with the label that have no controller owner
+ *     o/NS/             objects that have no controller owner
+ *     j/NS/NAME         pods whose controller owner is a Job of this name; with an empty NAME, pods
+ *                       without a controller owner that still have the finalizer of Jobs
+ *     v/NS/NAME         pods that mount the claim
+ *     x/NS/KEY=VALUE    pods with a required anti-affinity to pods that have the label and are in
+ *                       the namespace (in any namespace if NS is a star)
+ *     x/NS/             pods with a required anti-affinity of another form
+ *     r/NS/NAME         volumes that are reserved for the claim
+ *     a/                volumes that are not reserved
+ *     s/NS/KEY=VALUE    objects whose selector requires the label (the first such requirement)
+ *     s/NS/             objects with a selector that requires no single label
  */
 #ifndef CONTROL_OBJECT_INDEX_H
 #define CONTROL_OBJECT_INDEX_H
@@ -42,33 +42,37 @@ typedef struct ObjectIndex ObjectIndex;
 typedef struct IndexKeys IndexKeys; /* collects the keys of an object */
 typedef void (*KeysOf)(const Object *object, IndexKeys *keys);
 
-/* The keys of the shared index of a kind; NULL: it has none. */
+/* The function that computes the keys of the shared index of a kind; NULL if it has no index. */
 KeysOf shared_index_keys(const Kind *kind);
 
+/* Adds a key of the object; adding it twice has no effect. */
 void index_key(IndexKeys *keys, const char *format, ...) _printf_(2, 3);
 
 ObjectIndex *object_index_new(KeysOf keys_of);
 ObjectIndex *object_index_free(ObjectIndex *index);
 void object_index_update(ObjectIndex *index, const WatchEvent *event);
 size_t object_index_count(const ObjectIndex *index, const char *key);
-/* All under the key, ordered by kind, namespace and name. The arena holds them. */
+/* All objects with the key, ordered by kind, namespace and name. The arena holds them. */
 ObjectList object_index_list(const ObjectIndex *index, Arena *arena, const char *key);
-/* The same in no order, without holding them: for a look that changes nothing. */
+/* Calls `each` for all objects with the key, in no particular order and without holding them. The
+ * callback must not change the index. */
 void object_index_each(const ObjectIndex *index, const char *key,
                        void (*each)(void *data, Object *object), void *data);
 
 /* ---- by labels ---- */
 
-/* Keys for an object that has labels, may be owned, and (selector not NULL) selects others. */
+/* Add the keys of an object's labels, of its owner, and of its selector (which may be NULL). */
 void index_labels(const ObjectMeta *meta, IndexKeys *keys);
 void index_owner(const ObjectMeta *meta, IndexKeys *keys);
 void index_selector(const ObjectMeta *meta, const struct LabelSelector *selector, IndexKeys *keys);
-/* Of a namespace those that the selector matches; prefix 'l': all, 'o': without a controller. */
+/* The objects of a namespace that the selector matches: of all objects with the prefix 'l', of those
+ * without a controller owner with the prefix 'o'. */
 ObjectList object_index_select(const ObjectIndex *index, Arena *arena, char prefix, const char *ns,
                                const Selector *selector);
-/* The first requirement that a label must have one of some values; NULL: there is none. */
+/* The first requirement that a label has one of a set of values, or NULL. */
 const Requirement *selector_narrow(const Selector *selector);
-/* Calls each once for every object that may select these labels; it has to look closer. */
+/* Calls `each` once for every object whose selector may match the labels. The callback has to
+ * evaluate the whole selector. */
 void object_index_selecting(const ObjectIndex *index, const char *ns, const StringMap *labels,
                             void (*each)(void *data, Object *object), void *data);
 

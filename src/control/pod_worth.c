@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of too many pods goes first; see pods.h. */
+/* The order in which surplus pods are deleted; see pods.h. It is that of Kubernetes' ReplicaSets. */
 #include "control/pods.h"
 #include "view/pod.h"
 
@@ -34,8 +34,8 @@ static int log2_of(int64_t ns)
     return ns > 0 ? 63 - __builtin_clzll((unsigned long long)ns) : -1;
 }
 
-/* Ages count by magnitude only: among pods of about the same age it is their uids that decide, so
- * that not all of the youngest go. */
+/* Ages are compared by their order of magnitude only. Among pods of similar age the uid decides,
+ * which is random, so a scale-down does not always remove the youngest pods. */
 static int compare_ages(Time a, Time b, const Pod *pod_a, const Pod *pod_b, int64_t now_ns)
 {
     int diff;

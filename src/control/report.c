@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line and a count for each reconcile; see report.h. */
+/* A log line and a metric for each reconcile; see report.h. */
 #include "base/log.h"
 #include "base/observe/metrics.h"
 #include "control/report.h"
@@ -25,7 +25,7 @@ void report_refusal(Reconcile *reconcile, const ApiStatus *status)
     bool ordinary =
         is_ordinary(status->reason) || status_has_cause(status, CAUSE_NAMESPACE_TERMINATING);
 
-    /* The first that matters. */
+    /* Keep the first refusal, but let an unusual one replace an ordinary one. */
     if (reconcile->refusal && (reconcile->refused || ordinary))
         return;
     reconcile->refusal = arena_strdup(&reconcile->arena, str_or(status->message, "refused"));
@@ -42,8 +42,9 @@ static void count(Reconcile *reconcile, Outcome outcome)
     metric_inc(controller->outcomes[outcome]);
 }
 
-/* A key that fails again and again is logged the 1st, 2nd, 4th, 8th... time. Losing a race once is
- * an ordinary failure; the reconcile begins again from what is there now. */
+/* A key that fails repeatedly is logged the 1st, 2nd, 4th, 8th, ... time. Up to two failures in a row
+ * by ordinary refusals are not logged, since a lost race is normal and the retry starts from the new
+ * state. */
 static bool is_worth_a_line(const Reconcile *reconcile, unsigned failures)
 {
     if (failures == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The boundary of a reconcile: what an operator sees of it. No answer of the server to a controller
- * is lost: each refusal is kept until the reconcile ends and is logged there, unless it is one that
- * controllers meet in the ordinary course of things (a conflict, something that exists or is gone
- * already) and that did not make the reconcile fail.
+ * The error boundary of a reconcile: its log line and its metrics. A refused write is remembered until
+ * the reconcile ends and is logged there. Ordinary refusals are not logged unless they make the
+ * reconcile fail: a conflict, an object that exists already or is gone already, and a creation in a
+ * namespace that is being deleted.
  */
 #ifndef CONTROL_REPORT_H
 #define CONTROL_REPORT_H
@@ -11,9 +11,9 @@
 #include "control/controller.h"
 
 void report_begin(Reconcile *reconcile);
-/* The answer to a write that is no success. */
+/* Notes a write that was refused. */
 void report_refusal(Reconcile *reconcile, const ApiStatus *status);
-/* failures: in a row, of this key, this one included; 0: it did not fail. */
+/* `failures` is how many times in a row this key has failed, including this time; 0 if it has not. */
 void report_end(Reconcile *reconcile, WorkResult result, unsigned failures);
 /* Counts pods by phase, from the watch that all controllers share. */
 void report_pod_event(const WatchEvent *event);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ControllerRevisions, the histories of StatefulSets and DaemonSets. The data is a strategic merge patch that replaces the whole
- * template,
+ * ControllerRevisions, the histories of StatefulSets and DaemonSets. The data of a revision is a
+ * strategic merge patch that replaces the whole template,
  *
  *     {"spec":{"template":{"$patch":"replace","metadata":{...},"spec":{...}}}}
  *
- * with sorted keys, byte for byte as Kubernetes makes it, and the name ends in FNV-1 of these
- * bytes: so histories go from one to the other and back, and equal templates meet under equal
- * names.
+ * with sorted keys, byte for byte as Kubernetes makes it. The name of a revision ends in a hash of
+ * these bytes. A history can therefore be moved between Kubernetes and stead, and equal templates
+ * have equal names.
  */
 #include <yyjson.h>
 
@@ -95,7 +95,7 @@ static uint32_t fnv1(uint32_t hash, const void *p, size_t n)
 
 const char *revision_hash(Arena *arena, Bytes data, int32_t collision_count)
 {
-    /* No vowels, no digits that look like letters: a hash never spells a word. */
+    /* Kubernetes' alphabet without vowels and ambiguous digits, so that a hash never spells a word. */
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     char probe[16];
     uint32_t hash = fnv1(2166136261u, data.p, data.n);

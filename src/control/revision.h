@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ControllerRevisions: what StatefulSets and DaemonSets remember of their earlier templates. */
+/* ControllerRevisions: the earlier templates of StatefulSets and DaemonSets. All functions are pure;
+ * results are allocated in the arena. */
 #ifndef CONTROL_REVISION_H
 #define CONTROL_REVISION_H
 
@@ -10,8 +11,9 @@
 #define REVISION_LABEL "controller-revision-hash"
 #define REVISION_HASH_LABEL "controller.kubernetes.io/hash"
 
-/* The template as a patch, in the very bytes that Kubernetes makes. */
+/* The template as a patch, in exactly the bytes that Kubernetes writes. */
 Bytes revision_data(Arena *arena, const PodTemplateSpec *template);
+/* The collision count makes the hash differ if another template already has the name. */
 const char *revision_hash(Arena *arena, Bytes data, int32_t collision_count);
 /* A new revision that is controlled by the owner of this kind, and named after it and the hash. The
  * hash is also its label `hash_label`. */
@@ -21,9 +23,9 @@ ControllerRevision *revision_new(Arena *arena, const Kind *kind, const ObjectMet
 /* A copy with another number: an older template has become the newest again. */
 ControllerRevision *revision_renumber(Arena *arena, const ControllerRevision *revision,
                                       int64_t number);
-/* The template that a revision holds; NULL where its data is not such a patch. */
+/* The template that a revision holds, or NULL if its data is not such a patch. */
 PodTemplateSpec *revision_template(Arena *arena, const ControllerRevision *revision);
-/* By number, then age, then name. */
+/* Sorts by number, then by creation time, then by name. */
 void revision_sort(const ControllerRevision **revisions, size_t n);
 
 #endif

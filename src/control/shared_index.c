@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys under which controllers look for objects of each kind; see object_index.h. */
+/* The keys of the indexes that controllers share, for each kind; see object_index.h. */
 #include "api/object.h"
 #include "control/controllers.h"
 #include "control/object_index.h"

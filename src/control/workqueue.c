@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A queue of keys. A key is in one of these places:
+ * A queue of keys. A key is in one of these states:
  *
- *   waiting   due later, after a back-off or because something becomes due: `waiting`, by time
- *   ready     to be processed as soon as its turn comes: `ready`, first in first out
- *   busy      handed out; an add meanwhile marks it dirty, and it is ready again when it is done
- *   cooling   nothing to do, but its requeues are remembered for a while: `cooling`, by time
+ *   waiting   due later, because of a back-off or a deadline; in the list `waiting`, by due time
+ *   ready     due now; in the list `ready`, first in, first out
+ *   busy      being processed; an add in this state marks the key dirty, and it becomes ready again
+ *             when the processing ends
+ *   cooling   not due, but its number of requeues is remembered for a while; in the list `cooling`,
+ *             by the time at which it is forgotten
  *
- * and is forgotten when it is in none of them and has not failed. One timer serves all.
+ * The queue forgets a key that is in none of these states and has not failed. One timer serves all
+ * keys.
  *
- * Two rules keep the queue from taking the loop for itself:
+ * Two rules keep the queue from monopolizing the loop:
  *
- * - One turn of the loop processes at most KEYS_PER_TURN keys and stops after TURN_NS. The rest
- *   waits until the loop has polled for I/O (the clock does not fire a timer that was started
+ * - One turn of the loop processes at most KEYS_PER_TURN keys and stops after TURN_NS. The remaining
+ *   keys wait until the loop has polled for I/O (the clock does not fire a timer that was started
  *   while timers fire, see base/time/clock.c).
- * - Whatever is added from inside of process() is a requeue: a controller has asked for it, no
- *   change in the cluster has. The first requeue of a key is immediate; each further one doubles
- *   the delay, until a run of the key makes progress or an event adds it. This holds for a key
- *   that requeues itself as well as for two keys that requeue each other. A requeue with a delay
- *   of DEADLINE_NS or more is a deadline and is kept as it is.
+ * - An add from inside of process() is a requeue: a controller asked for it, and not a change in the
+ *   cluster. The first requeue of a key is immediate; each further one doubles the delay, until a
+ *   run of the key makes progress or an event adds it. This applies to a key that requeues itself
+ *   and to two keys that requeue each other. A requeue with a delay of DEADLINE_NS or more is a
+ *   deadline and is not delayed further.
  */
 #include "base/list.h"
 #include "base/observe/metrics.h"
@@ -37,8 +40,8 @@ typedef struct Item {
     bool busy, ready, dirty, waiting, cooling;
     unsigned failures;
     unsigned requeues; /* since the last progress or event */
-    int64_t due_ns;    /* waiting: when it becomes ready; cooling: when it is forgotten */
-    int64_t since_ns;  /* ready, busy: since when it has been so */
+    int64_t due_ns;    /* when a waiting key becomes ready, or a cooling one is forgotten */
+    int64_t since_ns;  /* when it became ready or busy */
     char key[];
 } Item;
 
@@ -47,7 +50,7 @@ typedef struct QueueMetrics {
 } QueueMetrics;
 
 struct WorkQueue {
-    QueueMetrics metrics; /* all NULL without a name */
+    QueueMetrics metrics; /* all NULL until the queue has a name */
     MetricCollector collector;
     Clock *clock;
     const WorkQueueOps *ops;
@@ -104,7 +107,7 @@ static void stop_cooling(Item *item)
     item->cooling = false;
 }
 
-/* Forgets the item, or keeps it for as long as its number of requeues still counts. */
+/* Forgets a key that is in no state, or lets it cool while its number of requeues still matters. */
 static void item_forget(WorkQueue *queue, Item *item)
 {
     if (item->busy || item->ready || item->waiting || item->cooling || item->failures)
@@ -217,7 +220,8 @@ static void on_timer(Timer *timer)
     queue->running = true;
     forget_cooled(queue);
     move_due(queue);
-    /* What becomes ready meanwhile has its turn later: a key is processed once a turn. */
+    /* Keys that become ready during this turn are left to the next one, so that no key is processed
+     * twice in a turn. */
     most = MIN_OF(queue->n_ready, (size_t)KEYS_PER_TURN);
     for (size_t i = 0; i < most; i++) {
         Item *item = CONTAINER_OF(queue->ready.next, Item, node);
@@ -263,7 +267,7 @@ WorkQueue *workqueue_free(WorkQueue *queue)
     return NULL;
 }
 
-/* By an event: what has changed since the last run is reason enough to run at once. */
+/* An event added the key: something has changed since its last run, so it runs without delay. */
 static void add_now(WorkQueue *queue, Item *item)
 {
     item->requeues = 0;
@@ -273,7 +277,7 @@ static void add_now(WorkQueue *queue, Item *item)
         make_ready(queue, item);
 }
 
-/* By a controller: what is asked for soon is delayed by the back-off. */
+/* A controller requeued the key: unless that is a deadline, the back-off delays it. */
 static void add_again(WorkQueue *queue, Item *item, int64_t delay_ns)
 {
     bool soon = delay_ns < DEADLINE_NS;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sockets: UDP and TCP on one address. A packet is one unit of work: what is wrong with it ends
- * there. TCP clients may send several questions; answers are sent in the order they are ready.
+ * The sockets of the name server: UDP and TCP on one address. A packet is one unit of work, and an
+ * error in it affects nothing else. A TCP client may send several questions; the answers are sent in
+ * the order in which they become ready.
  *
- * TCP clients are bounded: in number, in all and for each address, where the oldest one makes room
- * for a new one; in time, since one that completes no question for ten seconds is closed; and in
- * memory, since a client is not read while its answers wait for it to read them or while too many
- * of its questions are with the forwarder.
+ * TCP clients are limited in number, in total and per address: the oldest client is closed to make
+ * room for a new one. They are limited in time: a client that completes no question for ten seconds is
+ * closed. And they are limited in memory: a client is not read from while it does not read its answers
+ * or while too many of its questions are being forwarded.
  */
 #include <uv.h>
 
@@ -38,11 +39,11 @@ struct DnsServer {
     bool stopped;
 };
 
-/* ---- the boundary: what comes of a packet is counted, and one that is dropped logged ---- */
+/* ---- the error boundary: packets are counted by outcome, dropped ones are logged ---- */
 
 typedef enum Protocol { PROTOCOL_UDP, PROTOCOL_TCP } Protocol;
 
-/* outcome: of dns_zone_answer */
+/* `outcome` is the result of dns_zone_answer(). */
 static void count_packet(DnsServer *server, Protocol protocol, int outcome, size_t n,
                          uint32_t address)
 {
@@ -59,7 +60,7 @@ static void count_packet(DnsServer *server, Protocol protocol, int outcome, size
         return;
     log_limited(LOG_LEVEL_WARN, "dns", "dropped %zu bytes over %s from %u.%u.%u.%u: %s", n,
                 protocols[protocol], from[0], from[1], from[2], from[3],
-                outcome < 0 ? strerror(-outcome) : "they are no question");
+                outcome < 0 ? strerror(-outcome) : "not a question");
 }
 
 /* ---- UDP ---- */
@@ -73,7 +74,8 @@ static void udp_answer(DnsServer *server, const struct sockaddr *to, Bytes answe
 {
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)answer.p, (unsigned)answer.n);
 
-    /* A full socket buffer loses the packet, as the network may; the client asks again. */
+    /* If the socket buffer is full, the packet is lost, as it may be in the network. The client asks
+     * again. */
     if (answer.n)
         uv_udp_try_send(&server->udp, &buf, 1, to);
 }
@@ -134,7 +136,7 @@ static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct s
 
 typedef struct TcpClient {
     ListNode node;
-    DnsServer *server; /* NULL: stopped */
+    DnsServer *server;
     uv_tcp_t tcp;
     uv_timer_t timer;
     uint8_t in[MESSAGE_MAX + 2];
@@ -267,8 +269,7 @@ static bool may_ask(const TcpClient *client)
            uv_stream_get_write_queue_size((const uv_stream_t *)&client->tcp) < TCP_UNSENT_MAX;
 }
 
-/* Takes the questions that have come, as long as the client takes its answers, and reads on if it
- * has taken all. */
+/* Processes the received questions while the client reads its answers, then continues reading. */
 static void tcp_run(TcpClient *client)
 {
     bool read;
@@ -307,7 +308,7 @@ static uint32_t tcp_address(const uv_tcp_t *tcp)
     return ((const struct sockaddr_in *)&name)->sin_addr.s_addr;
 }
 
-/* A new client always gets in: the oldest one of its address, or of all, makes room. */
+/* Makes room for a new client by closing the oldest one of its address, or of all. */
 static void tcp_make_room(DnsServer *server, uint32_t address)
 {
     TcpClient *oldest = NULL;
@@ -343,7 +344,7 @@ static void on_connection(uv_stream_t *listener, int status)
     if (uv_accept(listener, (uv_stream_t *)&client->tcp) == 0) {
         int room = TCP_UNSENT_MAX;
 
-        /* What waits in the kernel is memory, too. */
+        /* Unsent answers in the kernel's buffer use memory, too. */
         uv_send_buffer_size((uv_handle_t *)&client->tcp, &room);
         client->address = tcp_address(&client->tcp);
         tcp_make_room(server, client->address);
@@ -390,7 +391,7 @@ DnsServer *dns_server_stop(DnsServer *server)
     LIST_EACH_SAFE(&server->clients, node) {
         TcpClient *client = CONTAINER_OF(node, TcpClient, node);
 
-        client->pending = 0; /* the forwarder is gone: nobody calls back */
+        client->pending = 0; /* the forwarder has been freed and calls nothing back */
         tcp_close(client);
     }
     server->zone = dns_zone_free(server->zone);

@@ -16,7 +16,7 @@
 struct Forwarder {
     uv_loop_t *loop;
     char *path, *own;
-    struct timespec read_at; /* of the file when it was read */
+    struct timespec read_at; /* modification time of the file when it was last read */
     struct sockaddr_in servers[SERVERS_MAX];
     size_t n_servers;
     ListNode questions;
@@ -25,7 +25,7 @@ struct Forwarder {
 
 typedef struct Question {
     ListNode node;
-    Forwarder *forwarder; /* NULL: freed meanwhile */
+    Forwarder *forwarder; /* NULL after the forwarder has been freed */
     ForwardDone done;
     void *data;
     bool tcp;
@@ -41,7 +41,7 @@ typedef struct Question {
     bool finished;
     int handles;
     size_t n, got;
-    uint8_t *answer; /* of TCP: grows up to what its length says */
+    uint8_t *answer; /* over TCP: what has been received so far */
     uint8_t length[2];
     uint8_t message[]; /* two bytes of length, then the question */
 } Question;
@@ -130,7 +130,7 @@ Forwarder *forwarder_free(Forwarder *forwarder)
     return NULL;
 }
 
-/* The question again, as an answer that says SERVFAIL. */
+/* Answers with the question itself, turned into a reply with the code SERVFAIL. */
 static void finish_failed(Question *q)
 {
     uint8_t *message = q->message + 2;
@@ -152,7 +152,8 @@ static void on_timeout(uv_timer_t *timer)
     ask_next(q);
 }
 
-/* Gives the answer the id that the client chose. False: not the answer to this question. */
+/* Finishes the question with the answer, after restoring the client's query id. Returns false if the
+ * packet is not the answer to this question. */
 static bool accept_answer(Question *q, uint8_t *answer, size_t n)
 {
     if (n < 12 || (uint16_t)(answer[0] << 8 | answer[1]) != q->id || !(answer[2] & 0x80))
@@ -173,7 +174,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
                    unsigned flags)
 {
-    /* The socket is connected: only the server that was asked can be heard. */
+    /* The socket is connected, so only packets of the server that was asked arrive. */
     if (n > 0)
         accept_answer(udp->data, (uint8_t *)buf->base, (size_t)n);
 }
@@ -235,7 +236,7 @@ static void send_question(Question *q, const struct sockaddr *server)
     q->udp.data = q;
     if (uv_udp_connect(&q->udp, server) == 0 && uv_udp_recv_start(&q->udp, on_alloc, on_udp) == 0)
         uv_udp_try_send(&q->udp, &buf, 1,
-                        NULL); /* lost or refused: the timer goes on to the next */
+                        NULL); /* if this fails, the timer moves on to the next server */
 }
 
 static void on_closed_then_ask(uv_timer_t *timer)
@@ -253,7 +254,7 @@ static void ask_next(Question *q)
         finish_failed(q);
         return;
     }
-    /* The handle of the try before has to be closed before it is used again. */
+    /* The handle of the previous try must have been closed before it can be used again. */
     if (q->handles > 1) {
         uv_timer_start(&q->timer, on_closed_then_ask, 1, 0);
         return;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions that are not ours go to the machine's own servers, byte for byte, with a query id and a
- * socket (so a source port) of their own each time. A server that does not answer in time is
- * followed by the next; when none does, or there is none, the answer is SERVFAIL. At most
- * FORWARD_MAX questions are under way, and FORWARD_OF_SOURCE_MAX of one client; more are refused the
- * same way.
+ * Forwards questions to the name servers of the machine, byte for byte, each with a query id and a
+ * socket (and so a source port) of its own. If a server does not answer in time, the next one is
+ * asked; if none answers, or there is none, the answer is SERVFAIL. At most FORWARD_MAX questions are
+ * in flight in total, and FORWARD_OF_SOURCE_MAX of one client; further ones get SERVFAIL at once.
  */
 #ifndef DNS_FORWARD_H
 #define DNS_FORWARD_H
@@ -18,12 +17,15 @@ typedef struct Forwarder Forwarder;
 #define FORWARD_MAX 512
 #define FORWARD_OF_SOURCE_MAX 64
 
-/* own: our address, which is never asked. */
+/* Reads the servers from the file `resolv_conf`, again whenever it has changed. The address `own` is
+ * never asked, since it is that of the name server itself. */
 Forwarder *forwarder_new(struct uv_loop_s *loop, const char *resolv_conf, const char *own);
+/* Questions in flight get no answer any more. */
 Forwarder *forwarder_free(Forwarder *forwarder);
-/* answer is called exactly once, from the loop or at once, unless the forwarder is freed first. */
+/* Called exactly once per question, possibly before forwarder_ask() returns, unless the forwarder is
+ * freed first. `answer` is valid during the call; it is empty if the question was malformed. */
 typedef void (*ForwardDone)(void *data, Bytes answer);
-/* source: whoever asks, by any number. */
+/* `source` is any number that identifies the client. */
 void forwarder_ask(Forwarder *forwarder, Bytes question, bool tcp, uint32_t source,
                    ForwardDone done, void *data);
 

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cluster's names, straight from the watched objects: no records are kept, each answer is read
- * off the Services and EndpointSlices as they are now, so nothing can be stale.
+ * The names of the cluster. No records are stored: each answer is computed from the present Services
+ * and EndpointSlices, so no answer can be stale.
  *
- *   SERVICE.NS.svc.DOMAIN                A: the cluster IP; headless: the ready endpoints;
- *                                        ExternalName: CNAME
- *   HOST.SERVICE.NS.svc.DOMAIN           A: that pod of a headless service, from the moment it has
- *                                        an address
+ *   SERVICE.NS.svc.DOMAIN                A: the cluster IP; of a headless Service, the ready
+ *                                        endpoints; of an ExternalName, a CNAME
+ *   HOST.SERVICE.NS.svc.DOMAIN           A: one pod of a headless Service, as soon as it has an
+ *                                        address
  *   _PORT._PROTO.SERVICE.NS.svc.DOMAIN   SRV
  *   a-b-c-d.NS.pod.DOMAIN                A: a.b.c.d
  *   d.c.b.a.in-addr.arpa                 PTR, for cluster IPs and endpoints
  *
- * A pod's own name answers before the pod is ready: members of a set have to find each other in
- * order to become ready. Packets are read and written by ldns; everything here is a function of the
- * packet and the objects.
+ * The name of a single pod exists before the pod is ready, because the members of a set have to find
+ * each other in order to become ready. ldns parses and writes the packets.
  */
 #include <ctype.h>
 #include <ldns/ldns.h>
@@ -25,14 +24,14 @@
 
 #define TTL 5
 #define UDP_SIZE_PLAIN 512
-#define UDP_SIZE_LARGEST 1232 /* what passes every path without fragments */
+#define UDP_SIZE_LARGEST 1232 /* passes every usual path without fragmentation */
 #define LABELS_MAX 16
 #define RECORDS_MAX 4096
 
 struct DnsZone {
     char *domain; /* "cluster.local", lower case */
     ServiceView services;
-    unsigned turn; /* which of several addresses comes first */
+    unsigned turn; /* rotates which of several addresses comes first */
 };
 
 DnsZone *dns_zone_new(const char *domain)
@@ -60,14 +59,14 @@ void dns_zone_on_event(DnsZone *zone, const WatchEvent *event)
     service_view_on_event(&zone->services, event);
 }
 
-/* ---- an answer under way ---- */
+/* ---- building an answer ---- */
 
 typedef struct Answer {
     DnsZone *zone;
     ldns_pkt *packet;
     const ldns_rdf *asked; /* the name of the question */
     ldns_rr_type type;
-    bool exists; /* the name is there, if perhaps not with this type */
+    bool exists; /* the name exists, possibly without records of this type */
     size_t records;
 } Answer;
 
@@ -76,7 +75,7 @@ static bool wants(const Answer *answer, ldns_rr_type type)
     return answer->type == type || answer->type == LDNS_RR_TYPE_ANY;
 }
 
-/* owner NULL: the name asked for. Takes data. */
+/* An owner of NULL stands for the name of the question. Takes ownership of the data. */
 static void add_record(Answer *answer, ldns_pkt_section section, const char *owner,
                        ldns_rr_type type, ldns_rdf **data, size_t n)
 {
@@ -137,7 +136,8 @@ static void add_soa(Answer *answer)
     _free_ char *line = mem_printf("%s. 0 IN SOA %s", answer->zone->domain, text);
     ldns_rr *rr = NULL;
 
-    /* Minimum 0: whoever caches a "no" would keep a pod's name hidden after it has appeared. */
+    /* The minimum is 0, because a cached negative answer would hide the name of a pod that has
+     * appeared since. */
     if (ldns_rr_new_frm_str(&rr, line, 0, NULL, NULL) == LDNS_STATUS_OK)
         ldns_pkt_push_rr(answer->packet, LDNS_SECTION_AUTHORITY, rr);
 }
@@ -149,7 +149,7 @@ static bool headless(const Service *service)
     return str_equal(service->spec.cluster_ip, "None");
 }
 
-/* "web-0" or, without a hostname, "10-42-0-5" */
+/* The first label of an endpoint's name: its hostname, or its address as "10-42-0-5". */
 static const char *endpoint_host(const Endpoint *endpoint, char room[static 64])
 {
     if (!str_empty(endpoint->hostname))
@@ -164,8 +164,8 @@ static const char *endpoint_host(const Endpoint *endpoint, char room[static 64])
 typedef void (*OnEndpoint)(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
                            const Endpoint *endpoint, void *data);
 
-/* All endpoints, the first one another each time, so that clients that take the first are
- * spread. */
+/* Calls `each` for all endpoints, starting with another one each time, so that the load of clients that
+ * use the first address is spread. */
 static void each_endpoint(Answer *answer, const ServiceEntry *entry, OnEndpoint each, void *data)
 {
     for (size_t s = 0; s < entry->slices.n; s++) {
@@ -272,7 +272,7 @@ static void answer_srv(Answer *answer, const ServiceEntry *entry, PortAsked aske
     }
 }
 
-/* labels: what stands before NS.svc.DOMAIN, from left to right; n of them */
+/* `labels` are the n labels before NS.svc.DOMAIN, from left to right. */
 static void answer_svc(Answer *answer, char **labels, size_t n, const char *ns)
 {
     const ServiceEntry *entry = service_view_find(&answer->zone->services, ns, labels[n - 1]);
@@ -286,7 +286,7 @@ static void answer_svc(Answer *answer, char **labels, size_t n, const char *ns)
     else if (n == 3 && labels[0][0] == '_' && labels[1][0] == '_')
         answer_srv(answer, entry, (PortAsked){labels[0] + 1, labels[1] + 1});
     else if (n == 2)
-        answer->exists = true; /* _tcp.SERVICE: between two names that exist */
+        answer->exists = true; /* _tcp.SERVICE has no records, but names below it exist */
 }
 
 static void answer_pod(Answer *answer, const char *label)
@@ -355,7 +355,8 @@ static void answer_if_address(Answer *answer, const ServiceEntry *entry, const E
         add_target(answer, NULL, LDNS_RR_TYPE_PTR, target);
 }
 
-/* labels: d c b a, as they stand before in-addr.arpa. False: not ours, let others answer. */
+/* `labels` are d, c, b and a of d.c.b.a.in-addr.arpa. Returns false if the address does not belong to
+ * the cluster, so that the question has to be forwarded. */
 static bool answer_reverse(Answer *answer, char **labels, size_t n)
 {
     _free_ char *address = NULL;
@@ -385,8 +386,8 @@ static bool answer_reverse(Answer *answer, char **labels, size_t n)
 
 /* ---- packets ---- */
 
-/* Splits the name into lower-case labels in room; the number of them, or 0 where one holds bytes
- * that no name of ours has. */
+/* Splits the name into lower-case labels in `room`. Returns their number, or 0 if a label contains bytes
+ * that occur in no name of the cluster. */
 static size_t split(const ldns_rdf *name, char room[static 256], char *labels[static LABELS_MAX])
 {
     const uint8_t *p = ldns_rdf_data(name), *end = p + ldns_rdf_size(name);
@@ -408,7 +409,7 @@ static size_t split(const ldns_rdf *name, char room[static 256], char *labels[st
     return n;
 }
 
-/* How many labels are left of `suffix`, or -1 if the name does not end in it. */
+/* The number of labels before `suffix`, or -1 if the name does not end in it. */
 static int left_of(char **labels, size_t n, const char *suffix)
 {
     size_t count = 1;
@@ -437,7 +438,7 @@ static void free_bytes(uint8_t **bytes)
     free(*bytes);
 }
 
-/* True: answered (or refused) here; false: somebody else's name. */
+/* Returns false if the name does not belong to the cluster. */
 static bool answer_question(Answer *answer)
 {
     char room[256], *labels[LABELS_MAX];
@@ -462,8 +463,8 @@ static size_t size_limit(const ldns_pkt *query, size_t limit)
                   (size_t)UDP_SIZE_LARGEST);
 }
 
-/* Writes the packet; one that does not fit goes without records and with TC, and the client asks
- * again over TCP. */
+/* Writes the packet. If it does not fit, it is sent without records and with the flag TC, and the client
+ * asks again over TCP. */
 static int print_packet(ldns_pkt *packet, size_t limit, uint8_t *out, size_t *ret_n)
 {
     _cleanup_(free_bytes)
@@ -499,7 +500,7 @@ int dns_zone_answer(DnsZone *zone, Bytes bytes, size_t limit, uint8_t *out, size
 
     if (bytes.n < 12 || (bytes.p[2] & 0x80) ||
         ldns_wire2pkt(&query, bytes.p, bytes.n) != LDNS_STATUS_OK)
-        return DNS_E_DROP; /* an answer to what is no question would only help a forger */
+        return DNS_E_DROP; /* answering a reply could start a loop between two servers */
     reply = ldns_pkt_new();
     ldns_pkt_set_id(reply, ldns_pkt_id(query));
     ldns_pkt_set_qr(reply, true);

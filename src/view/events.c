@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events (the API kind) as a user reads them in `kubectl describe`. The same thing said again about
- * the same object counts up one Event instead of making another; an object that causes many
- * different ones is cut off: it has a budget of 25, which grows by one in five minutes. What is
- * remembered for this is bounded, and lost at a restart, which costs no more than a second Event of
- * the same text.
+ * Which Events were recorded lately (to count them up) and the rate limit of each object are kept
+ * in memory only, and at most REMEMBERED_MAX of each. A restart, or an overflow, forgets them; the
+ * only consequence is a second Event with the same text.
  */
 #include "api/object.h"
 #include "api/time.h"
@@ -20,12 +18,14 @@
 #define BUDGET 25
 #define BUDGET_REFILL_NS (300 * NS_PER_SEC)
 
+/* An Event that may be counted up. */
 typedef struct Said {
     ListNode node; /* oldest first */
     char *key, *ns, *name;
     int32_t count;
 } Said;
 
+/* A token bucket. */
 typedef struct Budget {
     double tokens;
     int64_t at_ns;
@@ -35,9 +35,9 @@ struct EventRecorder {
     Client *client;
     Clock *clock;
     char *component, *host;
-    StrMap said;    /* what was said -> Said */
+    StrMap said;    /* uid, field, type, reason and message -> Said */
     StrMap budgets; /* uid -> Budget */
-    ListNode order;
+    ListNode order; /* of Said, the one recorded longest ago first */
     uint64_t last_suffix;
 };
 
@@ -106,7 +106,7 @@ static bool may_say(EventRecorder *recorder, const char *uid)
     return true;
 }
 
-/* An Event that is lost must at least be in the log. */
+/* Nobody waits for the answer, so a refusal must at least be logged. */
 static void on_recorded(void *data, const ApiStatus *status, Object *object)
 {
     if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
@@ -157,7 +157,8 @@ static Object *make_event(EventRecorder *recorder, const Object *about, const ch
     Arena *arena = &object->arena;
     uint64_t suffix = (uint64_t)clock_wall_ns(recorder->clock);
 
-    /* Kubernetes names events after the nanosecond; two in one must still differ. */
+    /* Kubernetes names an Event after the object and the nanosecond. Two Events of the same
+     * nanosecond must still have different names. */
     if (suffix <= recorder->last_suffix)
         suffix = recorder->last_suffix + 1;
     recorder->last_suffix = suffix;

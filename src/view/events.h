@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events (the API kind), as controllers, the service proxy and the node record them. Events of the same reason, object
- * and message count up one object instead of piling up, and an object that causes many different ones is limited.
+ * The Event recorder (Event as a kind of the API), used by the controllers, the service proxy and
+ * the node agent.
+ *
+ * Recording the same type, reason and message about the same object again increments the count of
+ * the Event that exists. Events about one object are rate-limited: 25 at once, and one more every
+ * five minutes. An Event above this limit is written to the log instead.
  */
 #ifndef VIEW_EVENTS_H
 #define VIEW_EVENTS_H
@@ -10,10 +14,14 @@
 #include "base/time/clock.h"
 
 typedef struct EventRecorder EventRecorder;
+/* Events name `component` (for example "kubelet") and `host` (may be NULL) as their source. The
+ * client and the clock must outlive the recorder. */
 EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random,
                                   const char *component, const char *host);
 EventRecorder *event_recorder_free(EventRecorder *recorder);
-/* type: "Normal" or "Warning" */
+/* Both issue a write and return at once; the caller does not learn whether it succeeds. `type` is
+ * "Normal" or "Warning". `field_path` names the part of the object that the Event is about, such as
+ * "spec.containers{web}"; NULL stands for the whole object. */
 void event_record(EventRecorder *recorder, const Object *about, const char *type,
                   const char *reason, const char *format, ...) _printf_(5, 6);
 void event_record_field(EventRecorder *recorder, const Object *about, const char *field_path,

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What several controllers ask about a pod. Pure. */
+/* Questions about a pod that controllers, the name server and the node agent ask alike. All of these
+ * are pure functions of the object. */
 #ifndef VIEW_POD_H
 #define VIEW_POD_H
 
 #include "api/generated.h"
 #include "api/time.h"
 
-const PodCondition *pod_condition(const Pod *pod, const char *type); /* NULL: not there */
-bool pod_is_ready(const Pod *pod);                                   /* condition Ready is True */
+/* The condition of this type, or NULL. */
+const PodCondition *pod_condition(const Pod *pod, const char *type);
+/* Whether the condition Ready is True. */
+bool pod_is_ready(const Pod *pod);
 bool pod_is_running_and_ready(const Pod *pod);
-/* Ready for at least min_ready_seconds. */
+/* Whether the pod has been ready for at least min_ready_seconds. */
 bool pod_is_available(const Pod *pod, int32_t min_ready_seconds, int64_t now_ns);
 static inline bool pod_is_terminating(const Pod *pod)
 {

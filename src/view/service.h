@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Services together with the EndpointSlices that stand behind them, kept from watch events: what
- * the service proxy and the name server both look at. Objects are referenced, nothing is copied.
+ * Services joined with their EndpointSlices, kept up to date from watch events. The service proxy
+ * and the name server each have a view of their own. The view holds references to the objects and
+ * copies nothing.
  */
 #ifndef VIEW_SERVICE_H
 #define VIEW_SERVICE_H
@@ -11,33 +12,34 @@
 
 typedef struct ServiceEntry {
     char *key;       /* "ns/name" */
-    Object *service; /* NULL: only slices are known */
+    Object *service; /* NULL while only slices are known */
     struct {
         Object **v;
         size_t n, cap;
     } slices;
-    void *data; /* the owner's own */
+    void *data; /* for the owner of the view */
 } ServiceEntry;
 
 typedef struct ServiceView {
     StrMap entries; /* key -> ServiceEntry */
-    /* An entry has changed; with neither service nor slices it goes after this call. May be
-     * NULL. */
+    /* Called after an entry has changed; may be NULL. An entry that has neither a Service nor
+     * slices left is freed after this call. */
     void (*on_change)(void *data, ServiceEntry *entry);
     void *data;
 } ServiceView;
 
-/* Frees all entries; on_change is not called. */
+/* Frees all entries without calling on_change. */
 void service_view_deinit(ServiceView *view);
-/* Events of Services and EndpointSlices; others are passed over. */
+/* Takes events of Services and EndpointSlices; it ignores all others. */
 void service_view_on_event(ServiceView *view, const WatchEvent *event);
+/* NULL if neither the Service nor a slice of it is known. */
 ServiceEntry *service_view_find(const ServiceView *view, const char *ns, const char *name);
 
 static inline const EndpointSlice *service_entry_slice(const ServiceEntry *entry, size_t i)
 {
     return OBJECT_AS(EndpointSlice, entry->slices.v[i]);
 }
-/* An endpoint that says nothing about it is ready. */
+/* An endpoint without the condition "ready" counts as ready, as the API defines. */
 static inline bool endpoint_is_ready(const Endpoint *endpoint)
 {
     return !endpoint->conditions.ready || *endpoint->conditions.ready;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of PodDisruptionBudgets: gathers the pods of a budget and what their controllers
- * want, and writes the status that evictions go by. The plan is budget_plan().
+ * The controller of PodDisruptionBudgets: gathers the pods of a budget and the sizes that their
+ * controllers want, calls budget_plan(), and writes the status, which evictions obey.
  */
 #include "control/cluster/budget_plan.h"
 
@@ -18,7 +18,7 @@ static void of_replicas(BudgetPod *ret, const ObjectMeta *meta, const int32_t *r
     ret->lost = false;
 }
 
-/* The ReplicaSet, or the Deployment above it. */
+/* The size comes from the Deployment that controls the ReplicaSet, or from the set itself. */
 static void of_replica_set(Client *client, const ReplicaSet *set, BudgetPod *ret)
 {
     const OwnerReference *ref = meta_controller(&set->metadata);
@@ -145,7 +145,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
                      event->before ? object_meta(event->before) : NULL);
 }
 
-/* Another size is wanted: the budget may be a share of it. */
+/* The size of a controller has changed. A budget may be a percentage of it. */
 static void on_owner(Controller *controller, const WatchEvent *event)
 {
     const Kind *kind = event->object->kind;

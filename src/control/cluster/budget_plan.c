@@ -17,7 +17,7 @@ static const Time *disrupted_at(const PodDisruptionBudgetStatus *status, const c
     return NULL;
 }
 
-/* Those that are still to go. */
+/* Keeps the noted evictions whose pods are still to be deleted. */
 static void keep_disrupted(const BudgetInput *input, Arena *arena, BudgetPlan *plan)
 {
     const PodDisruptionBudgetStatus *before = &input->budget->status;
@@ -56,7 +56,7 @@ static int32_t count_healthy(const BudgetInput *input, const BudgetPlan *plan)
     return n;
 }
 
-/* The sum of what the pods' controllers want, each once. */
+/* The sum of the sizes that the controllers of the pods want, counting each controller once. */
 static int64_t count_wanted(const BudgetInput *input, Arena *arena, BudgetPlan *plan)
 {
     int64_t wanted = 0;
@@ -136,7 +136,7 @@ void budget_plan(const BudgetInput *input, Arena *arena, BudgetPlan *ret)
     keep_disrupted(input, arena, ret);
     demand(input, arena, ret);
     now->current_healthy = count_healthy(input, ret);
-    if (ret->error) { /* on the safe side; the rest is left as it was */
+    if (ret->error) { /* allow no disruption, and leave the rest of the status as it was */
         *now = *before;
         now->disruptions_allowed = 0;
     } else if (now->expected_pods > 0) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a PodDisruptionBudget stands, as a pure function: the budget, the pods that it selects and
- * the sizes that their controllers want go in, the new status comes out.
+ * The status of a PodDisruptionBudget, as a pure function of the budget, the pods that it selects and
+ * the sizes that their controllers want.
  *
- * An eviction notes its pod in disruptedPods before the pod is deleted. Such a pod does not count
- * as healthy, until it is seen to go, or has not gone for two minutes.
+ * An eviction notes its pod in disruptedPods before it deletes the pod. A noted pod does not count as
+ * healthy until it is terminating, or until two minutes have passed without that.
  */
 #ifndef CONTROL_CLUSTER_BUDGET_PLAN_H
 #define CONTROL_CLUSTER_BUDGET_PLAN_H
@@ -14,10 +14,9 @@
 
 typedef struct BudgetPod {
     const Pod *pod;
-    const char
-        *owner;     /* uid of what says how many there should be; NULL: nobody controls the pod */
-    int32_t wanted; /* that many */
-    bool lost;      /* it is controlled, but nobody says how many */
+    const char *owner; /* uid of the controller that sets the size; NULL if the pod has none */
+    int32_t wanted;    /* that size */
+    bool lost;         /* the pod has a controller, but its size is unknown */
 } BudgetPod;
 
 typedef struct BudgetInput {
@@ -30,9 +29,9 @@ typedef struct BudgetInput {
 typedef struct BudgetPlan {
     PodDisruptionBudgetStatus status;
     bool status_changed;
-    const char *error;      /* why it cannot be told; NULL: it can */
-    bool unmanaged;         /* some pods have no controller, and it would be needed */
-    int64_t again_after_ns; /* a noted eviction runs out then; -1: none does */
+    const char *error;      /* why the status cannot be computed; NULL if it can */
+    bool unmanaged;         /* some pods lack the controller that the budget needs */
+    int64_t again_after_ns; /* until the next noted eviction expires; -1 if there is none */
 } BudgetPlan;
 
 void budget_plan(const BudgetInput *input, Arena *arena, BudgetPlan *ret);

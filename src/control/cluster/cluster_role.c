@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cluster roles that are put together from others: the rules of all that their selectors match, in
- * order of name, each once. Whoever changes such rules by hand sees them come back.
+ * The controller of aggregated ClusterRoles: their rules are the rules of all roles that their
+ * selectors match, ordered by the names of these roles, without duplicates. Manual changes to these
+ * rules are reverted.
  */
 #include "api/selector.h"
 #include "codec/type.h"
@@ -48,7 +49,7 @@ static PolicyRuleArray put_together(Reconcile *reconcile, const ClusterRole *rol
     return rules;
 }
 
-/* The same rules in another order are the same. */
+/* Whether both have the same rules, in any order. */
 static bool same_rules(const PolicyRuleArray *a, const PolicyRuleArray *b)
 {
     for (size_t i = 0; i < a->n; i++)
@@ -84,7 +85,7 @@ static bool each_role(void *data, Object *object)
     return true;
 }
 
-/* Any role may be part of any other. */
+/* Any role may be selected by any aggregated role. */
 static void on_role(Controller *controller, const WatchEvent *event)
 {
     client_list(controller->client, &kind_cluster_role, NULL, each_role, controller);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events are forgotten an hour after they were last seen, so that the state stays small. They go in
- * batches: one look when the oldest is due, five minutes late at most, so that a quiet cluster is
- * not written to for each of them.
+ * Deletes Events an hour after they were last seen, so that the state stays small. It deletes in
+ * batches, up to five minutes late, so that a quiet cluster does not write for each Event.
  */
 #include "api/object.h"
 #include "control/controllers.h"
@@ -41,7 +40,8 @@ static void reconcile_events(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-/* The next look is planned once; an Event that is seen again only makes it come too early. */
+/* Only a new Event schedules a run. If it is seen again later, that run comes too early and schedules
+ * the next one. */
 static void on_event(Controller *controller, const WatchEvent *event)
 {
     if (event->type == WATCH_ADDED)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owner references. An object whose owners are all gone is deleted; one with an owner left only
- * loses the references to those that are gone. An owner that is deleted in the foreground waits for
- * the dependents that block it; one that is deleted with "orphan" first lets its dependents go.
+ * The garbage collector, which follows owner references. It deletes an object whose owners are all
+ * gone. If some owners remain, it only removes the references to the others. An owner that is deleted
+ * in the foreground waits for the dependents that block its deletion. An owner that is deleted with
+ * the policy Orphan first loses its dependents.
  *
- * An index says for each owner's uid who refers to it; it is made from the watches alone. Whether
- * an owner is there is asked at the state itself, by name and uid, and an owner of a kind that we
- * do not know counts as there: nothing is deleted on a guess.
+ * An index, kept from the watches, lists the dependents for the uid of each owner. Whether an owner
+ * exists is looked up in the store by its name and uid. An owner of an unknown kind counts as
+ * existing, so nothing is deleted because of an assumption.
  *
  * Keys are "<kind id>|<namespace>|<name>".
  */
@@ -17,7 +18,7 @@
 
 #define FOREGROUND "foregroundDeletion"
 #define ORPHAN "orphan"
-/* References looked at in one search for a circle. */
+/* References that one search for a cycle follows at most. */
 #define SEARCH_MAX 10000
 
 typedef struct Garbage {
@@ -120,7 +121,7 @@ static void drop_finalizer(Reconcile *reconcile, const Object *object, const cha
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* Takes out the references that `drop` says. */
+/* Removes the references whose element in `drop` is true. */
 static void drop_owners(Reconcile *reconcile, const Object *object, const bool *drop)
 {
     Object *copy = object_copy(object);
@@ -134,7 +135,7 @@ static void drop_owners(Reconcile *reconcile, const Object *object, const bool *
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* The dependent as it is now. */
+/* The present version of the dependent, or NULL. */
 static Object *dependent_object(Client *client, const Object *d)
 {
     return client_get(client, d->kind, object_meta(d)->namespace, object_meta(d)->name);
@@ -166,10 +167,10 @@ static bool blocks(const ObjectMeta *dependent, const char *uid)
     return false;
 }
 
-/* The search for a circle: from a dependent that waits to those that it waits for. */
+/* The search for a cycle of owners that wait for each other. */
 typedef struct Search {
     Reconcile *reconcile;
-    const char *target; /* the uid of the owner that is asked about */
+    const char *target; /* the uid of the owner that a cycle would have to contain */
     StrMap seen;        /* uids */
     VEC(const char *) open;
     size_t steps;
@@ -195,9 +196,9 @@ static void search_from(Search *search, const char *uid)
     }
 }
 
-/* Whether `dependent`, which waits for its own dependents, waits for the owner by that. Objects do
- * not change during the search, so their uids can be used in place. A graph that is too large to be
- * searched counts as a circle: then the owner goes before its dependent, nothing more. */
+/* Whether `dependent`, which waits for its own dependents, thereby waits for the owner. Objects do not
+ * change during the search, so their uids can be used without a copy. A graph that is too large for
+ * the search counts as a cycle; the only consequence is that the owner goes before its dependent. */
 static bool is_circle(Reconcile *reconcile, const char *owner, const Object *dependent)
 {
     Search search = {.reconcile = reconcile, .target = owner};
@@ -212,8 +213,8 @@ static bool is_circle(Reconcile *reconcile, const char *owner, const Object *dep
     return search.found;
 }
 
-/* The owner may go when no dependent blocks it. Dependents that are not deleted yet are asked to
- * go; those that are deleted already will wake the owner when they have changed or gone. */
+/* Lets the owner go when no dependent blocks it. Dependents that are not being deleted are enqueued, so
+ * that they will be; the others enqueue the owner when they change or disappear. */
 static void wait_for_dependents(Reconcile *reconcile, const Object *owner)
 {
     const char *uid = object_meta(owner)->uid;
@@ -254,7 +255,7 @@ static void orphan_dependents(Reconcile *reconcile, const Object *owner)
             drop[k] = str_equal(owners->v[k].uid, uid);
         drop_owners(reconcile, object, drop);
     }
-    /* Otherwise each dependent that changes wakes us again. */
+    /* Otherwise the change of each dependent enqueues the owner again. */
     if (!left)
         drop_finalizer(reconcile, owner, ORPHAN);
 }
@@ -316,7 +317,7 @@ static void reconcile_dependent(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-/* Owners that wait for their dependents hear when one of them changes or goes. */
+/* Enqueues the owners that wait for their dependents, one of which has changed or disappeared. */
 static void enqueue_waiting_owners(Controller *controller, const ObjectMeta *meta)
 {
     for (size_t i = 0; i < meta->owner_references.n; i++) {

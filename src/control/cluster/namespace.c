@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Namespaces: each has a ServiceAccount "default" and a ConfigMap "kube-root-ca.crt"; one that is
- * being deleted is emptied, first of its pods and then of all else, and let go when nothing is left.
- * Until then its conditions say what is.
+ * The controller of Namespaces. Each namespace gets a ServiceAccount "default" and a ConfigMap
+ * "kube-root-ca.crt". A namespace that is being deleted is emptied, first of its pods and then of all
+ * other objects, and released when nothing is left. Until then its conditions list what remains.
  *
- * What holds on to its life (a pod in its grace period, a finalizer) is not forced: its own end
- * wakes us again.
+ * Nothing is forced: a pod in its grace period, or an object with a finalizer, is waited for, and its
+ * deletion enqueues the namespace again.
  */
 #include "api/object.h"
 #include "base/vec.h"
@@ -30,7 +30,7 @@ static bool has_content(const Kind *kind)
 
 /* ---- emptying ---- */
 
-#define COUNTS_MAX 100 /* what a message can usefully list */
+#define COUNTS_MAX 100 /* finalizers that a message lists at most */
 
 typedef struct Count {
     const char *name;
@@ -39,10 +39,10 @@ typedef struct Count {
 
 typedef VEC(Count) Counts;
 
-/* What a namespace that is being emptied still has. */
+/* What is left in a namespace that is being emptied. */
 typedef struct Emptying {
     Object *object;
-    Counts resources, finalizers; /* how many objects there are of each, or held by each */
+    Counts resources, finalizers; /* objects of each kind, and objects with each finalizer */
     VEC(const char *) errors;
 } Emptying;
 
@@ -67,7 +67,7 @@ static void count(Counts *counts, const char *name)
         VEC_PUSH(counts, ((Count){name, 1}));
 }
 
-/* Notes what there is of the kind. */
+/* Counts the objects of the kind and their finalizers. */
 static void count_kind(Reconcile *reconcile, Emptying *emptying, const Kind *kind)
 {
     ObjectList list = control_list(reconcile->client, &reconcile->arena, kind, reconcile->name);
@@ -85,7 +85,7 @@ static void count_kind(Reconcile *reconcile, Emptying *emptying, const Kind *kin
     }
 }
 
-/* A deletion that is refused for now (a conflict, a full disk) comes again by the back-off. */
+/* A refused deletion (because of a conflict or a full disk) is retried after the back-off. */
 static void on_emptied(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
                        Object *object _unused_)
 {
@@ -137,7 +137,7 @@ static const char *print_errors(Arena *arena, const Emptying *emptying)
     return arena_strdup(arena, text.p);
 }
 
-/* true: it says something new. */
+/* Returns true if the condition has changed. */
 static bool set_condition(Object *object, Time now, const NamespaceCondition *wanted)
 {
     NamespaceConditionArray *conditions = &OBJECT_AS(Namespace, object)->status.conditions;
@@ -166,7 +166,7 @@ static bool set_condition(Object *object, Time now, const NamespaceCondition *wa
     return true;
 }
 
-/* Whoever waits for a namespace to go reads here what it waits for. */
+/* Writes the conditions, which tell users what the deletion is waiting for. */
 static void write_conditions(Reconcile *reconcile, const Emptying *emptying)
 {
     Arena *arena = &reconcile->arena;
@@ -213,7 +213,7 @@ static void write_conditions(Reconcile *reconcile, const Emptying *emptying)
         object_unref(copy);
 }
 
-/* Everything was told to go: what is left holds on to its life. */
+/* All objects have been deleted. Those that remain have a grace period or a finalizer. */
 static void look_what_remains(Reconcile *reconcile)
 {
     Emptying *emptying = reconcile->data;
@@ -228,8 +228,7 @@ static void look_what_remains(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-/* Pods come first, and all else waits until they have ended: what they read and write must not be
- * taken from under them. */
+/* All other objects wait until the pods have ended, because the pods may still use them. */
 static void empty_rest(Reconcile *reconcile)
 {
     Emptying *emptying = reconcile->data;
@@ -257,12 +256,12 @@ static void empty(Reconcile *reconcile, Object *object)
     reconcile_then(reconcile, empty_rest);
 }
 
-/* ---- furniture ---- */
+/* ---- initial content ---- */
 
 static void on_furnished(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
                          Object *object _unused_)
 {
-    /* Someone else was faster, or the namespace goes. */
+    /* The object exists already, or the namespace is being deleted. */
     if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS &&
         status->reason != STATUS_FORBIDDEN && status->reason != STATUS_NOT_FOUND)
         reconcile->failed = true;
@@ -335,7 +334,7 @@ static void reconcile_namespace(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-/* What is gone may have been the last in its namespace, or a part of its furniture. */
+/* A deleted object may have been the last one of its namespace, or part of its initial content. */
 static void on_content(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of DaemonSets: gathers a set's pods and revisions, has daemonset_plan() say what
- * to do, does it, and plans again until nothing is left to do but to write the status.
+ * The controller of DaemonSets: gathers the pods and revisions of a set, calls daemonset_plan(),
+ * carries the plan out, and plans again until only the status is left to write.
  */
 #include "control/daemonset/plan.h"
 
@@ -13,7 +13,7 @@
 #define BACKOFF_FIRST_NS NS_PER_SEC
 #define BACKOFF_MAX_NS (15 * 60 * NS_PER_SEC)
 
-/* When a failed pod of a set was deleted last, and how long the next one stays. */
+/* When a failed pod of a set was last deleted, and for how long the next failed one is kept. */
 typedef struct Backoff {
     int64_t last_ns, delay_ns;
 } Backoff;
@@ -164,7 +164,7 @@ static void plan(Reconcile *reconcile)
     gather_revisions(reconcile, &input);
     daemonset_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = left_ns > 0 ? left_ns : sync->plan.again_after_ns;
-    if (sync->passes == PASSES_MAX) /* let others have their turn, then go on */
+    if (sync->passes == PASSES_MAX) /* let other keys be processed, then continue */
         reconcile->again_after_ns = NS_PER_MS;
     if (reconcile->failed || sync->result.failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
@@ -205,7 +205,7 @@ static bool enqueue_set(void *data, Object *object)
     return true;
 }
 
-/* Heartbeats change nothing here; labels and taints do. */
+/* Only labels and the spec of the node, with its taints, matter to a DaemonSet. */
 static void on_node(Controller *controller, const WatchEvent *event)
 {
     const Node *now = event->object->value, *before = event->before ? event->before->value : NULL;

@@ -15,7 +15,7 @@ static bool is_current(const ControllerRevision *revision, Bytes data)
     return bytes_equal(revision->data, data);
 }
 
-/* The newest revision that holds the template as it is now; it gets the highest number. */
+/* The newest revision that holds the present template; it gets the highest number. */
 static const ControllerRevision *plan_revision(const DaemonSetInput *input, Bytes data,
                                                Arena *arena, DaemonSetPlan *plan)
 {
@@ -82,7 +82,7 @@ static void add_toleration(Arena *arena, PodSpec *spec, const char *key, const c
     spec->tolerations = (TolerationArray){v, spec->tolerations.n + 1};
 }
 
-/* Daemons stay where others have to go. */
+/* Adds the tolerations that let daemons stay on a node that other pods have to leave. */
 static void tolerate(Arena *arena, PodSpec *spec)
 {
     static const struct {
@@ -103,7 +103,8 @@ static void tolerate(Arena *arena, PodSpec *spec)
             add_toleration(arena, spec, taints[i].key, taints[i].effect);
 }
 
-/* Whatever the template wants of nodes was looked at; the pod is for this one. */
+/* The node has been checked against the template's affinity, which this replaces: the pod is for this
+ * node only. */
 static void bind_to(Arena *arena, PodSpec *spec, const char *node)
 {
     NodeSelector *selector = arena_new(arena, NodeSelector);
@@ -167,9 +168,9 @@ static int compare_pods(const void *a, const void *b)
 typedef struct View {
     const DaemonSetInput *input;
     const char *hash;
-    const Pod **running; /* neither ending nor ended, oldest first */
+    const Pod **running; /* neither terminating nor ended, oldest first */
     size_t n_running;
-    const Pod *old, *new; /* the oldest of each */
+    const Pod *old, *new; /* the oldest pod of older revisions, and of the present one */
     bool surges;
 } View;
 
@@ -191,7 +192,7 @@ static bool surges(const DaemonSetSpec *spec)
            scaled_value(rolling->max_surge, 1, true, 0) > 0;
 }
 
-/* What has ended is taken away, so that another can start. */
+/* Deletes pods that have ended, so that others can start. */
 static void sort_out(View *view, const Pod **members, size_t n, Arena *arena, DaemonSetPlan *plan)
 {
     view->running = arena_new_n(arena, const Pod *, n + 1);
@@ -217,7 +218,8 @@ static void sort_out(View *view, const Pod **members, size_t n, Arena *arena, Da
     }
 }
 
-/* One a node; two while the new one of a surge is not available yet and the old one is ready. */
+/* Deletes surplus pods: a node has one, or two while the new pod of a surge is not available yet and
+ * the old one is ready. */
 static void prune(const View *view, DaemonSetPlan *plan)
 {
     for (size_t i = 0; i < view->n_running; i++) {
@@ -237,7 +239,7 @@ static void roll(const View *view, const PodOwner *owner, Arena *arena, DaemonSe
     if (!str_equal(view->input->set->spec.update_strategy.type, "RollingUpdate") || !view->old ||
         view->new || plan->actions.n)
         return;
-    /* There is one node, so whatever may be unavailable is this pod. */
+    /* With one node, maxUnavailable always allows this pod to be unavailable. */
     if (view->surges)
         pod_actions_add(&plan->actions, POD_CREATE,
                         make_pod(view->input, owner, view->hash, arena));
@@ -319,7 +321,7 @@ void daemonset_plan(const DaemonSetInput *input, Arena *arena, DaemonSetPlan *re
     if (set->metadata.deletion_timestamp.set)
         return;
     n = pod_owner_claim(&owner, input->pods, input->n_pods, &ret->actions, members);
-    for (size_t i = 0; i < n; i++) /* the rest is about to be gone */
+    for (size_t i = 0; i < n; i++) /* ignore those that are about to disappear */
         if (!(pod_is_terminating(members[i]) && pod_has_ended(members[i])))
             members[n_live++] = members[i];
     n = n_live;

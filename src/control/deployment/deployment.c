@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of Deployments: gathers the deployment's ReplicaSets and their pods, has
- * deployment_plan() say what to do, does it, and plans again until nothing is left to do but to
- * write the status. The next step of a rollout comes when a ReplicaSet's status tells that the one
- * before has taken effect.
+ * The controller of Deployments: gathers the ReplicaSets of a deployment and their pods, calls
+ * deployment_plan(), carries the plan out, and plans again until only the status is left to write.
+ * The next step of a rollout follows when the status of a ReplicaSet shows that the previous one has
+ * taken effect.
  */
 #include "control/deployment/plan.h"
 
@@ -39,7 +39,8 @@ static void tell_scaled(Reconcile *reconcile, const Step *step)
                      action->from, action->to);
 }
 
-/* The name is taken: by what we wanted to make, or by another template with the same hash. */
+/* The name exists: either the same ReplicaSet was created before, or another template has the same
+ * hash. */
 static void look_at_taken(Reconcile *reconcile, Step *step)
 {
     const ReplicaSet *wanted = step->action->set;
@@ -172,7 +173,7 @@ static void plan(Reconcile *reconcile)
     gather(reconcile, object->value, &input);
     deployment_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
-    if (sync->plan.n && sync->passes == PASSES_MAX) /* others have their turn, then go on */
+    if (sync->plan.n && sync->passes == PASSES_MAX) /* let other keys be processed first */
         reconcile->again_after_ns = NS_PER_MS;
     if (!sync->plan.n || reconcile->failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);
@@ -200,7 +201,7 @@ static void on_set(Controller *controller, const WatchEvent *event)
     controller_enqueue_owners(controller, &kind_deployment, event, selector_of);
 }
 
-/* Recreate waits for the last old pod to end. */
+/* The strategy Recreate waits until the last old pod is gone. */
 static void on_pod(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the deployment's plan share. */
+/* What the files of the plan of Deployments share. */
 #ifndef CONTROL_DEPLOYMENT_INTERNAL_H
 #define CONTROL_DEPLOYMENT_INTERNAL_H
 
@@ -11,7 +11,7 @@ typedef struct Rollout {
     const Deployment *deployment;
     Arena *arena;
     DeploymentPlan *plan;
-    const ReplicaSet *current; /* holds the present template; NULL: none does */
+    const ReplicaSet *current; /* has the present template; NULL if none has */
     const ReplicaSet **old;    /* oldest first */
     size_t n_old;
     int32_t replicas, surge, unavailable;
@@ -21,18 +21,19 @@ static inline int32_t set_replicas(const ReplicaSet *set)
 {
     return set->spec.replicas ? *set->spec.replicas : 1;
 }
-/* What all sets want together. */
+/* The number of replicas that all sets together want. */
 int32_t rollout_wanted(const Rollout *rollout);
 void rollout_add(Rollout *rollout, DeploymentActionType type, const ReplicaSet *set, int32_t from,
                  int32_t to);
 
 /* sets.c */
 void rollout_find_sets(Rollout *rollout);
-/* Makes the new set, or brings its annotations up to date. */
+/* Creates the set of the present template. */
 void rollout_create_current(Rollout *rollout);
-bool rollout_update_current(Rollout *rollout); /* false: nothing to do */
+/* Updates its annotations; returns false if they are up to date. */
+bool rollout_update_current(Rollout *rollout);
 void rollout_clean_up(Rollout *rollout);
-/* force: also for the annotations' sake. false: nothing to do */
+/* With `force` also if only the annotations change. Returns false if there is nothing to do. */
 bool rollout_resize(Rollout *rollout, const ReplicaSet *set, int32_t replicas, bool force);
 int32_t rollout_new_size(const Rollout *rollout, int32_t of_current);
 

@@ -38,13 +38,13 @@ int32_t deployment_max_unavailable(const Deployment *deployment)
     if (!is_rolling(deployment) || replicas == 0)
         return 0;
     n = scaled_value(deployment->spec.strategy.rolling_update->max_unavailable, replicas, false, 0);
-    /* Rounding may leave neither: then nothing would ever move. */
+    /* If both round down to 0, no rollout could ever proceed. */
     if (n == 0 && deployment_max_surge(deployment) == 0)
         n = 1;
     return (int32_t)MIN_OF(n, replicas);
 }
 
-/* Sums over sets stop at the largest count, since each set alone may want that many. */
+/* Each set alone may want INT32_MAX replicas, so sums are limited to that. */
 int32_t rollout_wanted(const Rollout *rollout)
 {
     int64_t n = rollout->current ? set_replicas(rollout->current) : 0;
@@ -80,9 +80,9 @@ void rollout_add(Rollout *rollout, DeploymentActionType type, const ReplicaSet *
     plan->v[plan->n++] = (DeploymentAction){type, set, from, to};
 }
 
-/* ---- scaling: the deployment is paused, or another size is wanted ---- */
+/* ---- scaling: the deployment is paused, or its size has changed ---- */
 
-/* The only set with pods; the newest where none has any; NULL where several have. */
+/* The only set with replicas; the newest set if none has any; NULL if several have. */
 static const ReplicaSet *active_or_latest(const Rollout *rollout)
 {
     const ReplicaSet *active = NULL;
@@ -129,7 +129,8 @@ typedef struct Share {
     bool growing;
 } Share;
 
-/* Larger sets first; of equal ones the newer when growing, the older when shrinking. */
+/* Larger sets first. Of sets of equal size, the newer one first when growing, the older one first when
+ * shrinking. */
 static int compare_shares(const void *a, const void *b)
 {
     const Share *x = a, *y = b;
@@ -143,7 +144,7 @@ static int compare_shares(const void *a, const void *b)
     return x->growing ? -older : older;
 }
 
-/* What the set should gain or lose so that it keeps its part of the whole. */
+/* The change of the set's size that keeps its share of the whole. */
 static int32_t fraction(const Rollout *rollout, const ReplicaSet *set)
 {
     int64_t before = annotated(set, DEPLOYMENT_MAX);
@@ -155,7 +156,7 @@ static int32_t fraction(const Rollout *rollout, const ReplicaSet *set)
         before = rollout->deployment->status.replicas;
     if (before <= 0)
         return 0;
-    before = MIN_OF(before, (int64_t)INT32_MAX); /* an annotation: it may say anything */
+    before = MIN_OF(before, (int64_t)INT32_MAX); /* users can write this annotation */
     /* rounded half away from zero; both are positive */
     share = (2 * has * now + before) / (2 * before);
     return (int32_t)(MIN_OF(share, (int64_t)INT32_MAX) - has);
@@ -236,7 +237,8 @@ static bool grow_current(Rollout *rollout)
     return rollout_resize(rollout, rollout->current, rollout_new_size(rollout, size), false);
 }
 
-/* Pods that are not available go first: they are no loss. Then as many as may be missing. */
+/* Removes pods that are not available first, since that reduces nothing, and then as many as
+ * maxUnavailable allows. */
 static void shrink_old(Rollout *rollout)
 {
     int32_t least = rollout->replicas - rollout->unavailable;
@@ -355,7 +357,7 @@ void deployment_plan(const DeploymentInput *input, Arena *arena, DeploymentPlan 
 
     *ret = (DeploymentPlan){.arena = arena, .again_after_ns = -1};
     rollout_find_sets(&rollout);
-    if (ret->n) /* owners first */
+    if (ret->n) /* changes of ownership come first */
         return;
     rollout_begin_status(&rollout);
     proceed(&rollout);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a Deployment's controller does next, as a pure function: the deployment, its ReplicaSets and
- * their pods as they are at one moment go in, actions and a new status come out. The rules and the
- * words are Kubernetes'.
+ * What the controller of a Deployment does next, as a pure function: its input are the deployment with
+ * its ReplicaSets and their pods at one moment, its output are actions and a new status. The rules
+ * and texts are those of Kubernetes.
  *
- * A deployment has one ReplicaSet for each template it has had; the one that holds the present
- * template is the new one. Invariants of a plan under RollingUpdate: all sets together never want
- * more than replicas + maxSurge pods, and an old set only shrinks by pods that are not available,
- * or while more than replicas - maxUnavailable are. Under Recreate the new set gets no pod before
- * the last old one has ended.
+ * A deployment has one ReplicaSet for each template that it has had. The one with the present template
+ * is the new set. Invariants of a plan under RollingUpdate: all sets together never want more than
+ * replicas + maxSurge pods, and an old set shrinks only by pods that are not available, or while more
+ * than replicas - maxUnavailable pods are. Under Recreate the new set gets no pod before the last old
+ * pod has ended.
  *
- * The actions of a plan belong together; when they are done, a new plan is made.
+ * The actions of a plan belong together. When they have been carried out, a new plan is made.
  */
 #ifndef CONTROL_DEPLOYMENT_PLAN_H
 #define CONTROL_DEPLOYMENT_PLAN_H
@@ -31,8 +31,8 @@ typedef struct DeploymentInput {
     const Pod **pods; /* controlled by any of the sets */
     size_t n_pods;
     int64_t now_ns;
-    const char *created; /* the ReplicaSet that was made since the status was written last */
-    const char *error;   /* why none could be made; NULL: nobody tried, or it worked */
+    const char *created; /* the ReplicaSet created since the last write of the status, or NULL */
+    const char *error;   /* why its creation failed; NULL if it did not */
 } DeploymentInput;
 
 typedef enum DeploymentActionType {
@@ -54,7 +54,7 @@ typedef struct DeploymentPlan {
     DeploymentAction *v;
     size_t n, cap;
     DeploymentStatus status;
-    const char *revision; /* of the deployment, to be written with the status */
+    const char *revision; /* the annotation of the deployment, to be written with the status */
     bool status_changed;
     int64_t again_after_ns; /* the progress deadline may have passed then; -1: on the next event */
 } DeploymentPlan;
@@ -63,7 +63,7 @@ void deployment_plan(const DeploymentInput *input, Arena *arena, DeploymentPlan 
 
 int32_t deployment_max_surge(const Deployment *deployment);
 int32_t deployment_max_unavailable(const Deployment *deployment);
-/* Equal but for the label with the hash. */
+/* Whether the templates are equal except for the label with the hash. */
 bool deployment_same_template(const PodTemplateSpec *a, const PodTemplateSpec *b);
 
 #endif

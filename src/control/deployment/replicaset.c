@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of ReplicaSets: gathers a set's pods, has replicaset_plan() say what to do, does
- * it, and plans again until nothing is left to do but to write the status.
+ * The controller of ReplicaSets: gathers the pods of a set, calls replicaset_plan(), carries the plan
+ * out, and plans again until only the status is left to write.
  */
 #include "control/deployment/replicaset_plan.h"
 
@@ -46,7 +46,7 @@ static void plan(Reconcile *reconcile)
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     replicaset_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
-    if (sync->plan.actions.n && sync->passes == PASSES_MAX) /* others have their turn, then go on */
+    if (sync->plan.actions.n && sync->passes == PASSES_MAX) /* let other keys be processed first */
         reconcile->again_after_ns = NS_PER_MS;
     if (!sync->plan.actions.n || sync->result.failed || sync->passes++ == PASSES_MAX) {
         write_status(reconcile);

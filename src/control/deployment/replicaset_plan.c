@@ -52,7 +52,8 @@ static const ReplicaSetCondition *failure_of(const ReplicaSetStatus *status)
     return NULL;
 }
 
-/* A failure is noted once and stays until it is over; others' conditions are kept. */
+/* Sets the condition ReplicaFailure when a creation or deletion has failed, and removes it when the
+ * failure is over. It keeps all other conditions. */
 static void note_failure(const ReplicaSetInput *input, Arena *arena, ReplicaSetStatus *status)
 {
     const ReplicaSetStatus *before = &input->set->status;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a ReplicaSet's controller does next, as a pure function: as many active pods as wanted, no
- * more. Of too many, those go first that are worth least: not placed, not running, not ready,
- * cheap, ready only recently, often restarted, young.
+ * What the controller of a ReplicaSet does next, as a pure function: it keeps as many active pods as
+ * the set wants. pod_compare_worth() decides which of too many pods are deleted.
  */
 #ifndef CONTROL_DEPLOYMENT_REPLICASET_PLAN_H
 #define CONTROL_DEPLOYMENT_REPLICASET_PLAN_H
@@ -11,17 +10,17 @@
 
 typedef struct ReplicaSetInput {
     const ReplicaSet *set;
-    const Pod *const *pods; /* candidates: controlled by the set, or orphans that it selects */
+    const Pod *const *pods; /* candidates; see pods_gather() */
     size_t n_pods;
     int64_t now_ns;
-    PodResult result; /* of what was tried last */
+    PodResult result; /* of the actions of the previous plan */
 } ReplicaSetInput;
 
 typedef struct ReplicaSetPlan {
-    PodActions actions; /* at most adoptions and one of creations and deletions */
+    PodActions actions; /* changes of ownership, or creations, or deletions */
     ReplicaSetStatus status;
     bool status_changed;
-    int64_t again_after_ns; /* a pod becomes available then; -1: none does by itself */
+    int64_t again_after_ns; /* until the next pod becomes available; -1 if none will by itself */
 } ReplicaSetPlan;
 
 void replicaset_plan(const ReplicaSetInput *input, Arena *arena, ReplicaSetPlan *ret);

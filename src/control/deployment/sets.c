@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ReplicaSets of a deployment: which there are, how they are made, sized and thrown away. */
+/* The ReplicaSets of a deployment: finding, creating, resizing and deleting them. */
 #include "api/meta.h"
 #include "codec/json/json.h"
 #include "control/deployment/internal.h"
@@ -9,6 +9,7 @@
 #define NAME_MAX_LENGTH 253
 #define HISTORY_MAX 2000 /* characters */
 
+/* Annotations that are not copied from a deployment to its sets. */
 static const char *const OWN_ANNOTATIONS[] = {
     "kubectl.kubernetes.io/last-applied-configuration",
     DEPLOYMENT_REVISION,
@@ -132,7 +133,8 @@ static bool put(Arena *arena, StringMap *map, const char *key, const char *value
     return true;
 }
 
-/* "1,3" and 5: "1,3,5", without the oldest where it grows too long. */
+/* Appends a revision to a history: "1,3" and "5" give "1,3,5". Drops the oldest ones if the text grows
+ * too long. */
 static const char *history_with(Arena *arena, const char *history, const char *revision)
 {
     if (str_empty(history))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The status of a deployment: counts, availability, and whether a rollout goes on, is done or has
- * stopped. */
+/* The status of a deployment: counts, availability, and whether a rollout is in progress, complete or
+ * stuck. */
 #include "codec/type.h"
 #include "control/deployment/internal.h"
 #include "view/pod.h"
@@ -40,7 +40,7 @@ static void append_condition(Rollout *rollout, DeploymentCondition condition)
     conditions->v = v;
 }
 
-/* A condition of the same status and reason stays as it is. */
+/* Does nothing if the condition has the same status and reason already. */
 static void put_condition(Rollout *rollout, DeploymentCondition condition)
 {
     const DeploymentCondition *there = deployment_condition(&rollout->plan->status, condition.type);
@@ -107,7 +107,7 @@ void rollout_begin_status(Rollout *rollout)
                                      rollout->current->metadata.name));
 }
 
-/* The clock of the deadline must not run while a deployment is paused. */
+/* The progress deadline must not expire while a deployment is paused. */
 void rollout_pause_status(Rollout *rollout)
 {
     const DeploymentCondition *there = deployment_condition(&rollout->plan->status, PROGRESSING);
@@ -190,7 +190,8 @@ static const char *subject(const Rollout *rollout)
     return arena_printf(rollout->arena, "Deployment \"%s\"", rollout->deployment->metadata.name);
 }
 
-/* Noted anew whenever there is any, since the deadline runs from the last time. */
+/* Writes the condition with a new time at every progress, because the deadline counts from the last
+ * one. */
 static void note_progress(Rollout *rollout, const DeploymentCondition *before)
 {
     DeploymentCondition condition =

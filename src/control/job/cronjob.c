@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of CronJobs: gathers a cron job and its jobs, has cronjob_plan() say what to do,
- * and does it: deletions first, then the job that is due, then the status. It sleeps until the
- * next time of the schedule.
+ * The controller of CronJobs: gathers a cron job and its jobs, calls cronjob_plan(), and carries the
+ * plan out: first the deletions, then the creation of the job that is due, then the status. It is
+ * requeued for the next time of the schedule.
  */
 #include "control/job/cronjob_plan.h"
 
@@ -49,7 +49,7 @@ static void write_status(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-/* Made before, by a server that ended before it could say so? */
+/* The job, if it was created earlier by a server that died before it could write the status. */
 static Object *made_before(Reconcile *reconcile, const Job *wanted)
 {
     const Sync *sync = reconcile->data;

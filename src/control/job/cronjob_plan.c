@@ -76,7 +76,7 @@ static void look_at_job(const CronJobInput *input, const Job *job, Arena *arena,
         *succeeded = job->status.completion_time;
 }
 
-/* Those of the status that are still there and still run. */
+/* Keeps the active jobs of the status that still exist and have not ended. */
 static void keep_active(const CronJobInput *input, Arena *arena, CronJobPlan *plan)
 {
     const ObjectReferenceArray *before = &input->cron->status.active;
@@ -131,7 +131,8 @@ static void drop_old(const CronJobInput *input, const char *outcome, const int32
 
 /* ---- when ---- */
 
-/* The latest time that has come; 0: none. *ret_next: the one after it. */
+/* The latest scheduled time that has passed, or 0; *ret_next is the next one, or 0 if the schedule has
+ * none. *ret_many says that very many times were missed. */
 static int64_t latest_due(const CronJobInput *input, const CronSchedule *schedule, int64_t now,
                           bool *ret_many, int64_t *ret_next)
 {
@@ -145,7 +146,7 @@ static int64_t latest_due(const CronJobInput *input, const CronSchedule *schedul
     if (deadline && now - *deadline > from)
         from = now - *deadline;
     next = cron_next(schedule, input->zone, from);
-    /* Long after the last time only the newest matters: begin near enough to now. */
+    /* Only the latest time matters. After a long pause, stop counting and start again near now. */
     while (next && next <= now && missed++ < MISSED_MAX) {
         due = next;
         next = cron_next(schedule, input->zone, due);
@@ -186,7 +187,7 @@ static const Job *make_job(const CronJobInput *input, int64_t due, Arena *arena)
               &(ObjectMeta){.labels = template->metadata.labels,
                             .annotations = template->metadata.annotations});
     string_map_put(arena, &meta->annotations, SCHEDULED_AT, local_time(arena, input->zone, due));
-    /* Of its minute, so that the same time cannot make two. */
+    /* The name contains the scheduled minute, so the same time cannot create two jobs. */
     meta->name = arena_printf(arena, "%s-%" PRId64, cron->metadata.name, due / 60);
     meta->namespace = cron->metadata.namespace;
     meta_add_owner(arena, meta, meta_controller_reference(arena, &kind_cron_job, &cron->metadata));

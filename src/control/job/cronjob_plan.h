@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to do next for a CronJob: it and its jobs as they are at one moment go in, one job to make,
- * jobs to delete, things to tell and a new status come out. Pure. The rules are Kubernetes'.
+ * What the controller of a CronJob does next, as a pure function: its input are the cron job and its
+ * jobs at one moment; its output are a job to create, jobs to delete, Events and a new status. The
+ * rules are those of Kubernetes.
  */
 #ifndef CONTROL_JOB_CRONJOB_PLAN_H
 #define CONTROL_JOB_CRONJOB_PLAN_H
@@ -12,31 +13,32 @@
 
 typedef struct CronJobInput {
     const CronJob *cron;
-    const Job **jobs; /* that the cron job controls */
+    const Job **jobs; /* those that the cron job controls */
     size_t n_jobs;
-    const Zone *zone; /* NULL: UTC */
+    const Zone *zone; /* NULL for UTC */
     bool zone_is_bad;
     int64_t now_ns;
 } CronJobInput;
 
+/* An Event to record. */
 typedef struct CronJobNote {
     const char *type, *reason, *message;
 } CronJobNote;
 
 typedef struct CronJobPlan {
-    const Job *create; /* NULL: nothing is due */
-    Time due;          /* the time that it is for */
+    const Job *create; /* NULL if no job is due */
+    Time due;          /* the scheduled time of that job */
     const Job **deletions;
     size_t n_deletions;
     CronJobNote *notes;
     size_t n_notes;
-    CronJobStatus status; /* before create and deletions have been carried out */
+    CronJobStatus status; /* without the job to create; see cronjob_add_active() */
     bool status_changed;
-    int64_t again_after_ns; /* negative: when something wakes it */
+    int64_t again_after_ns; /* plan again after this time; negative: on the next event */
 } CronJobPlan;
 
 void cronjob_plan(const CronJobInput *input, Arena *arena, CronJobPlan *ret);
-/* The status once the job is there. */
+/* Adds the job to the status after it has been created. */
 void cronjob_add_active(Arena *arena, CronJobStatus *status, const Job *job, Time due);
 bool cronjob_job_has_ended(const Job *job);
 

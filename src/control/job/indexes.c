@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets of indexes as ranges: a job may have millions, of which the lower ones mostly are done. */
+/* Sets of completion indexes, kept as ranges: a job may have millions of indexes, and mostly the
+ * lower ones are complete. */
 #include "control/job/plan.h"
 
 IndexSet index_set_parse(Arena *arena, const char *text)
@@ -15,7 +16,7 @@ IndexSet index_set_parse(Arena *arena, const char *text)
         long from = strtol(at, &end, 10), to = from;
 
         if (end == at)
-            break; /* nothing of ours */
+            break; /* a client wrote something that is no set; ignore the rest */
         if (*end == '-')
             to = strtol(end + 1, &end, 10);
         if (set.n && set.v[set.n - 1].to + 1 == from)
@@ -37,14 +38,14 @@ const char *index_set_text(Arena *arena, const IndexSet *set)
         const struct IndexRange *range = &set->v[i];
 
         strbuf_printf(&text, "%s%d", i ? "," : "", range->from);
-        /* Two in a row are written one by one. */
+        /* Kubernetes writes a range of two as "3,4". */
         if (range->to > range->from)
             strbuf_printf(&text, "%c%d", range->to == range->from + 1 ? ',' : '-', range->to);
     }
     return arena_strdup(arena, strbuf_string(&text));
 }
 
-/* The first range that does not end before the index. */
+/* The position of the first range that does not end before the index. */
 static size_t range_of(const IndexSet *set, int32_t index)
 {
     size_t low = 0, high = set->n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the job's plan share. */
+/* What the files of the plan of Jobs share. */
 #ifndef CONTROL_JOB_INTERNAL_H
 #define CONTROL_JOB_INTERNAL_H
 
@@ -8,7 +8,7 @@
 
 #define NO_INDEX (-1)
 
-/* The pods of one index, in a chain. */
+/* A list of the pods of one index. */
 typedef struct IndexedPod IndexedPod;
 struct IndexedPod {
     const Pod *pod;
@@ -30,11 +30,11 @@ typedef struct JobSync {
     const Pod **pods, **active;
     size_t n_pods, n_active;
     int32_t ready, terminating;
-    StringArray new_succeeded, new_failed; /* uids that are not in the status yet */
-    TextMap counted;                       /* uids whose finalizer is gone or may go */
+    StringArray new_succeeded, new_failed; /* uids to add to the status as uncounted */
+    TextMap counted;                       /* uids whose finalizer may be removed */
     TextMap noted_succeeded, noted_failed; /* uids that are in the status */
     TextMap by_index;                      /* of an indexed job: index -> IndexedPod */
-    Indexes now_succeeded, now_failed;     /* indexes that are not in the sets yet */
+    Indexes now_succeeded, now_failed;     /* indexes to add to the sets */
     IndexSet succeeded_indexes, failed_indexes;
     int64_t succeeded, failed;
     const JobCondition *ending; /* why the job ends: SuccessCriteriaMet or FailureTarget */
@@ -56,10 +56,10 @@ static inline bool job_replaces_failed_only(const JobSpec *spec)
 {
     return str_equal(spec->pod_replacement_policy, "Failed");
 }
-/* To a list that only this function makes longer. */
+/* Appends to a list that no other function appends to. */
 void uid_add(Arena *arena, StringArray *uids, const char *uid);
 const IndexedPod *job_pods_of(const JobSync *sync, int32_t index);
-/* -1: has none, or one that is out of range */
+/* NO_INDEX if the pod has none, or one that is out of range. */
 int32_t job_index_of(const JobSpec *spec, const Pod *pod);
 int32_t job_index_failures(const Pod *pod);
 bool job_pod_failed(const JobSpec *spec, const Pod *pod);
@@ -71,12 +71,14 @@ typedef enum FailureAction {
     FAILURE_OF_INDEX,
     FAILURE_OF_JOB
 } FailureAction;
-/* What the failure means; *ret_why for FAILURE_OF_JOB. */
+/* The consequence of the pod's failure under the failure policy. *ret_why is the message for
+ * FAILURE_OF_JOB, else NULL. */
 FailureAction job_failure_action(Arena *arena, const JobSpec *spec, const Pod *pod,
                                  const char **ret_why);
-/* A rule of the success policy that holds: its number, or -1. */
+/* The number of the first rule of the success policy that is met, or -1. */
 int job_success_rule(Arena *arena, const JobSpec *spec, const IndexSet *succeeded);
-/* How long no pod should be made after failures; 0: none. index: NO_INDEX for the whole job. */
+/* How long to wait before the next pod is created, because of failures; 0 for not at all. `index` is
+ * NO_INDEX for the whole job. */
 int64_t job_backoff_left(const JobSync *sync, int32_t index);
 
 /* pods.c */

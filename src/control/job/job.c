@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of Jobs: gathers a job's pods, has job_plan() say what to do, does it, and plans
- * again until neither actions nor a new status are left. It also lets go the pods of jobs that are
- * gone, and deletes jobs whose time after the end is over.
+ * The controller of Jobs: gathers the pods of a job, calls job_plan(), carries the plan out, and plans
+ * again until neither actions nor a new status are left. It also removes the finalizer from pods whose
+ * job is gone, and deletes jobs when ttlSecondsAfterFinished has passed.
  */
 #include "control/job/plan.h"
 
@@ -17,7 +17,7 @@ typedef struct Sync {
     JobPlan plan;
     PodResult result;
     unsigned passes;
-    bool told; /* the status was written after a failure */
+    bool told; /* the status has been written after a failure */
 } Sync;
 
 static void plan(Reconcile *reconcile);
@@ -54,7 +54,7 @@ static void write_status(Reconcile *reconcile)
     reconcile_then(reconcile, plan);
 }
 
-/* After a failure: what the status says is true all the same. */
+/* After a failed action. The new status is correct nevertheless, so write it before the retry. */
 static void write_last_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
@@ -75,7 +75,8 @@ static void expire(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-/* Pods that a job of this name left behind keep a finalizer that nobody else takes away. */
+/* Removes the finalizer from the pods with the key in the index, except for those of the job with the
+ * uid `but_uid`. No other controller would remove it when their job is gone. */
 static void release_pods(Reconcile *reconcile, const char *key, const char *but_uid)
 {
     ObjectList pods = object_index_list(controller_index(reconcile->controller, &kind_pod),
@@ -125,7 +126,7 @@ static void plan(Reconcile *reconcile)
     input.pods = pods_gather(reconcile, &owner, &input.n_pods);
     job_plan(&input, &reconcile->arena, &sync->plan);
     reconcile->again_after_ns = sync->plan.again_after_ns;
-    if (sync->passes == PASSES_MAX) /* let others have their turn, then go on */
+    if (sync->passes == PASSES_MAX) /* let other keys be processed, then continue */
         reconcile->again_after_ns = NS_PER_MS;
     if (reconcile->failed || sync->passes++ == PASSES_MAX) {
         write_last_status(reconcile);
@@ -164,8 +165,8 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 
     controller_enqueue_owners(controller, &kind_job, event, selector_of);
     if (!meta_controller(meta) && event->type != WATCH_DELETED &&
-        job_tracks(event->object->value)) /* let go with the finalizer still on */
-        controller_enqueue(controller, meta->namespace, "-"); /* no job has such a name */
+        job_tracks(event->object->value)) /* released, but still with the finalizer */
+        controller_enqueue(controller, meta->namespace, "-"); /* no job can have this name */
 }
 
 static void start(Controller *controller)

@@ -5,13 +5,13 @@
 #include "control/job/internal.h"
 #include "view/pod.h"
 
-/* ---- small things ---- */
+/* ---- helpers ---- */
 
 void uid_add(Arena *arena, StringArray *uids, const char *uid)
 {
     size_t n = uids->n;
 
-    if ((n & (n - 1)) == 0) { /* full at each power of two */
+    if ((n & (n - 1)) == 0) { /* the array is full when its length is a power of two */
         const char **v = arena_new_n(arena, const char *, MAX_OF(n * 2, (size_t)1));
 
         if (n)
@@ -71,7 +71,7 @@ int32_t job_index_failures(const Pod *pod)
     return text && str_to_int64(text, 0, INT32_MAX, &n) == 0 ? (int32_t)n : 0;
 }
 
-/* A pod that is deleted may never get so far as to fail. */
+/* A pod that is being deleted may disappear before it reports a failure. */
 bool job_pod_failed(const JobSpec *spec, const Pod *pod)
 {
     if (pod_is_failed(pod))
@@ -126,7 +126,7 @@ static const JobCondition *new_condition(JobSync *sync, const char *type, const 
     return condition;
 }
 
-/* What is not there is as good as False. true: it has changed. */
+/* An absent condition counts as False. Returns true if the condition has changed. */
 static bool put_condition(JobSync *sync, const JobCondition *condition)
 {
     JobConditionArray *conditions = &sync->plan->status.conditions;
@@ -155,8 +155,8 @@ static void wait_until(JobSync *sync, int64_t ns)
 
 /* ---- counting ---- */
 
-/* Was the pod ended because the job was about to? Then it says nothing of its index, nor, where the
- * job succeeded, of the job. */
+/* Whether the pod was deleted because the job was about to end. Then it does not count as a failure of
+ * its index, nor, if the job succeeded, of the job. */
 static bool was_called_off(const JobSync *sync, const Pod *pod, const char *ending)
 {
     return pod_is_terminating(pod) && true_condition(&sync->job->status, ending);
@@ -235,9 +235,9 @@ static void count(JobSync *sync)
         sync->succeeded = index_set_total(&sync->succeeded_indexes);
 }
 
-/* ---- does it end? ---- */
+/* ---- the end of the job ---- */
 
-/* With restartPolicy OnFailure it is restarts that count. */
+/* With the restartPolicy OnFailure, restarts of containers count as failures. */
 static bool restarted_too_often(const JobSync *sync)
 {
     int64_t limit = sync->spec->backoff_limit ? *sync->spec->backoff_limit : 6, restarts = 0;
@@ -355,7 +355,8 @@ static void note_suspension(JobSync *sync)
     status->start_time = suspended ? (Time){0} : time_seconds_from_ns(sync->input->now_ns);
 }
 
-/* uids of the list whose pod has lost its finalizer, or is gone: they become counts. */
+/* Returns the number of listed uids whose pod has lost its finalizer or is gone, which become counts;
+ * the others stay in *ret. */
 static int32_t settle(JobSync *sync, const StringArray *noted, StringArray *ret)
 {
     TextMap tracked = TEXT_MAP_INIT(sync->arena);
@@ -373,7 +374,7 @@ static int32_t settle(JobSync *sync, const StringArray *noted, StringArray *ret)
     return settled;
 }
 
-/* A client may have written any count into the status. */
+/* Clients can write any count into the status, so the sum may overflow. */
 static void add_bounded(int32_t *count, int32_t more)
 {
     if (__builtin_add_overflow(*count, more, count))
@@ -406,7 +407,7 @@ static void note_counts(JobSync *sync)
         status->failed_indexes = index_set_text(sync->arena, &sync->failed_indexes);
 }
 
-/* A job is over only when nothing of it runs and everything is counted. */
+/* A job is finished only when none of its pods runs and all of them are counted. */
 static void note_ending(JobSync *sync)
 {
     JobStatus *status = &sync->plan->status;
@@ -429,7 +430,7 @@ static void note_ending(JobSync *sync)
 
 /* ---- the plan ---- */
 
-/* Once it stands in the status that a pod has ended, its finalizer may go. */
+/* Removes the finalizer of pods whose end is recorded in the status. */
 static void release_noted(JobSync *sync)
 {
     IndexSet done = index_set_parse(sync->arena, sync->job->status.completed_indexes);
@@ -465,7 +466,8 @@ static void plan_running(JobSync *sync)
         sync->ending = new_condition(sync, "SuccessCriteriaMet", "True", "CompletionsReached",
                                      "Reached expected number of succeeded pods");
     if (sync->ending) {
-        /* First it stands in the status why, so that what is ended now is not taken for failed. */
+        /* The status must record why the job ends before pods are deleted, so that these pods are not
+         * counted as failures. */
         for (size_t i = 0;
              i < sync->n_active && true_condition(&sync->job->status, sync->ending->type); i++)
             job_delete(sync, sync->active[i], false);
@@ -514,7 +516,7 @@ void job_plan(const JobInput *input, Arena *arena, JobPlan *ret)
     sync.pods = arena_new_n(arena, const Pod *, input->n_pods + 1);
     sync.n_pods =
         pod_owner_claim(&sync.owner, input->pods, input->n_pods, &ret->actions, sync.pods);
-    if (ret->actions.n) /* owners first */
+    if (ret->actions.n) /* changes of ownership come first */
         return;
     if (job_is_indexed(sync.spec))
         index_pods(&sync);

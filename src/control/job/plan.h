@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a Job's controller does next, as a pure function: the job and its pods as they are at one
- * moment go in, actions and a new status come out. The rules and the words are Kubernetes'.
+ * What the controller of a Job does next, as a pure function: its input are the job and its pods at
+ * one moment, its output are actions and a new status. The rules and texts are those of Kubernetes.
  *
- * No ended pod may be counted twice or not at all, whoever deletes it and wherever the controller
- * dies. So each pod carries a finalizer, and is counted in three steps: its uid is noted in the
- * status as uncounted; then the finalizer goes; then, in one write, the uid becomes a count. The
- * successes of an indexed job need no such care, since an index succeeds only once.
+ * Every ended pod must be counted exactly once, no matter who deletes it and where the controller
+ * crashes. Each pod therefore has a finalizer and is counted in three steps: the status lists its uid
+ * as uncounted; then the finalizer is removed; then one write replaces the uid by a count. The
+ * successes of an indexed job need no such care, since an index can succeed only once.
  *
- * First the actions of a plan are carried out and a new plan is made; when there are none, the
- * status is written.
+ * The controller carries out the actions of a plan and then makes a new one. If a plan has no actions,
+ * it writes the status.
  */
 #ifndef CONTROL_JOB_PLAN_H
 #define CONTROL_JOB_PLAN_H
@@ -31,16 +31,18 @@ typedef struct JobPlan {
     PodActions actions;
     JobStatus status;
     bool status_changed;
-    bool expired;                 /* delete the job: its time after the end is over */
-    const JobCondition *finished; /* the job ends with this status, with that condition */
-    const JobCondition *changed;  /* it is suspended or resumed with this status */
-    int64_t again_after_ns;       /* -1: on the next event */
+    bool expired;                 /* delete the job, since its time to live has passed */
+    const JobCondition *finished; /* the condition with which this status ends the job, or NULL */
+    const JobCondition *changed;  /* the condition Suspended, if this status changes it */
+    int64_t again_after_ns;       /* plan again after this time; -1: on the next event */
 } JobPlan;
 
 void job_plan(const JobInput *input, Arena *arena, JobPlan *ret);
+/* False if spec.managedBy names another controller. */
 bool job_is_ours(const Job *job);
-/* The pod without the finalizer. */
+/* A copy of the pod without the finalizer of Jobs. */
 const Pod *job_untracked(Arena *arena, const Pod *pod);
+
 /* ---- sets of indexes: "1,3-5,7" ---- */
 
 typedef struct IndexSet {

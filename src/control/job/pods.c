@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pods of a job: which to make, which to end. */
+/* The pods of a job: which ones to create and which to delete. */
 #include "codec/type.h"
 #include "control/job/internal.h"
 #include "control/pods.h"
 #include "view/pod.h"
 
-/* ---- making ---- */
+/* ---- creating ---- */
 
 static void add_index_variable(Arena *arena, ContainerArray *containers)
 {
@@ -64,7 +64,7 @@ static void create(JobSync *sync, int32_t index)
     pod_actions_add(&sync->plan->actions, POD_CREATE, pod);
 }
 
-/* Indexes that have a pod, or wait for one to be gone. */
+/* Indexes that have an active pod, or whose terminating pod has to be gone before the next one. */
 static IndexSet taken_indexes(const JobSync *sync)
 {
     int32_t *v = arena_new_n(sync->arena, int32_t, sync->n_active + sync->n_pods + 1);
@@ -124,11 +124,11 @@ static void create_some(JobSync *sync, int64_t n)
         create(sync, NO_INDEX);
 }
 
-/* ---- ending ---- */
+/* ---- deleting ---- */
 
 void job_delete(JobSync *sync, const Pod *pod, bool uncounted)
 {
-    /* What the job ends for reasons of its own is no failure. */
+    /* A pod that the job itself deletes must not count as a failure, so remove its finalizer first. */
     if (uncounted && job_tracks(pod))
         pod_actions_add(&sync->plan->actions, POD_UPDATE, job_untracked(sync->arena, pod));
     pod_actions_add(&sync->plan->actions, POD_DELETE, pod);
@@ -139,7 +139,8 @@ static int compare_worth(const void *a, const void *b, void *now_ns)
     return pod_compare_worth(*(const Pod *const *)a, *(const Pod *const *)b, *(int64_t *)now_ns);
 }
 
-/* Those without a valid index, or whose index has another pod, come first. */
+/* Moves the pods without a valid index, and those whose index has another pod, to the front; returns
+ * their number. */
 static size_t put_superfluous_first(JobSync *sync)
 {
     TextMap kept = TEXT_MAP_INIT(sync->arena);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What failures and successes mean: the policies that a job can have, and the time it waits after
- * failures. */
+/* The policies of a job for failures and successes, and its back-off after failures. */
 #include "control/job/internal.h"
 #include "view/pod.h"
 
@@ -39,7 +38,7 @@ static const PodCondition *match_conditions(const Pod *pod,
     return NULL;
 }
 
-/* The text for FailJob where the rule fits, else NULL. */
+/* The message for the action FailJob if the rule matches the pod, else NULL. */
 static const char *rule_fits(Arena *arena, const PodFailurePolicyRule *rule, size_t number,
                              const Pod *pod)
 {
@@ -123,9 +122,9 @@ int job_success_rule(Arena *arena, const JobSpec *spec, const IndexSet *succeede
     return -1;
 }
 
-/* ---- waiting ---- */
+/* ---- back-off ---- */
 
-/* When the last of its containers ended; else what comes nearest. */
+/* When the last of the pod's containers ended; if that is unknown, the best approximation. */
 static int64_t ended_at(const Pod *pod)
 {
     const ContainerStatusArray *statuses = &pod->status.container_statuses;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler's filters, in kube-scheduler's order. Each row says no by adding reasons; the first
- * row that does ends the walk. Rows of the pre-filter speak for the pod alone, so their message
- * counts no nodes.
+ * The filters of the scheduler, in the order of kube-scheduler. A filter rejects the pod by adding
+ * reasons, and the first filter that does ends the walk. Pre-filters judge the pod alone, so their
+ * message contains no count of nodes.
  */
 #include "api/object.h"
 #include "api/quantity.h"
@@ -15,7 +15,7 @@ typedef struct Reasons {
     Arena *arena;
     const char *v[8];
     size_t n;
-    bool soon; /* claims are being bound: this changes by itself */
+    bool soon; /* only claims that are about to be bound are in the way */
 } Reasons;
 
 static void add_reason(Reasons *reasons, const char *reason)
@@ -31,7 +31,7 @@ static const char *ns_of(const Pod *pod)
     return str_or(pod->metadata.namespace, "");
 }
 
-/* What is asked about another pod; NULL: nothing more than that it is there. */
+/* A question about another pod on the node. */
 typedef bool (*Question)(const ScheduleInput *in, const void *about, const Pod *other);
 
 typedef struct Asked {
@@ -52,7 +52,8 @@ static void ask(void *data, Object *object)
     asked->yes = !asked->question || asked->question(asked->in, asked->about, other);
 }
 
-/* Is the answer yes for a pod on the node that the index has under the key? */
+/* Whether the answer is yes for any other pod on the node that has the key in the index. Without a
+ * question, its existence is enough. */
 static bool any_placed(const ScheduleInput *in, const char *key, Question question,
                        const void *about)
 {
@@ -220,7 +221,7 @@ static bool requirement_holds(const NodeSelectorRequirement *requirement, const 
 
 static bool term_holds(const NodeSelectorTerm *term, const Node *node)
 {
-    /* An empty term selects nothing. */
+    /* A term without requirements matches no node. */
     if (term->match_expressions.n + term->match_fields.n == 0)
         return false;
     for (size_t i = 0; i < term->match_expressions.n; i++) {
@@ -325,7 +326,7 @@ static void filter_resources(const ScheduleInput *in, Reasons *reasons)
 
 /* ---- other pods ---- */
 
-/* On one node any topology is the node, so a term says: with, or not with, such pods. */
+/* Whether the pod is one that the term is about. With one node, every topology is that node. */
 static bool term_matches(const ScheduleInput *in, const PodAffinityTerm *term, const Pod *pod,
                          const char *own_ns)
 {
@@ -365,8 +366,8 @@ static bool repels_us(const ScheduleInput *in, const void *about _unused_, const
     return repels(in, other, in->pod);
 }
 
-/* Does a pod on the node match the term? Looks at those that have the label that the selector asks
- * for first; where it asks for none, at all of the namespace. */
+/* Whether a pod on the node matches the term. If the selector requires a label, only pods with that
+ * label are examined, otherwise all pods of the namespace. */
 static bool any_matches(const ScheduleInput *in, const PodAffinityTerm *term, const char *ns)
 {
     const Requirement *r = selector_narrow(selector_from_api(in->arena, term->label_selector));
@@ -382,7 +383,7 @@ static bool any_matches(const ScheduleInput *in, const PodAffinityTerm *term, co
 
 static bool is_beside(const ScheduleInput *in, const PodAffinityTerm *term)
 {
-    if (term->namespace_selector) /* only an empty one counts: all namespaces */
+    if (term->namespace_selector) /* only an empty one is supported: all namespaces */
         return any_placed(in, "l/", is_meant, term);
     if (!term->namespaces.n)
         return any_matches(in, term, ns_of(in->pod));
@@ -394,7 +395,7 @@ static bool is_beside(const ScheduleInput *in, const PodAffinityTerm *term)
 
 static bool finds_company(const ScheduleInput *in, const PodAffinityTerm *term)
 {
-    /* The first of a group that wants to be together may start. */
+    /* A pod that matches its own term is the first of its group and may start. */
     return is_beside(in, term) || term_matches(in, term, in->pod, in->pod->metadata.namespace);
 }
 
@@ -441,7 +442,7 @@ static void filter_company(const ScheduleInput *in, Reasons *reasons)
 typedef struct Filter {
     void (*check)(const ScheduleInput *in, Reasons *reasons);
     bool of_pod;     /* a pre-filter */
-    bool preemption; /* taking other pods away could have helped; stead never does */
+    bool preemption; /* evicting other pods could help; stead never does, but the message says so */
 } Filter;
 
 static const Filter FILTERS[] = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the pods on the node take together, kept up to date pod by pod, so that a decision costs
- * what the new pod asks for and not what all others do: sums of requests, and host ports with a
- * count each. Which pods have a label or mount a claim is known to the shared index of pods.
+ * The resources that the pods on the node use together, updated pod by pod, so that the cost of a
+ * decision depends on the new pod and not on the number of the others: sums of their requests, and
+ * their host ports with a count each. The shared index of pods knows which of them have a label or
+ * mount a claim.
  */
 #include "api/object.h"
 #include "api/quantity.h"
@@ -19,7 +20,7 @@ typedef struct PlacedPod {
 
 struct Placed {
     StrMap pods;  /* "ns/name" -> PlacedPod */
-    StrMap ports; /* "port/protocol/ip" and "port/protocol" -> count, as a number */
+    StrMap ports; /* "port/protocol/ip" and "port/protocol" -> count, stored as the pointer */
     Demand used;
 };
 
@@ -36,8 +37,8 @@ static void add_requests(Demand *demand, const ResourceRequirements *resources)
     demand->storage += storage ? quantity_value(storage) : 0;
 }
 
-/* Init containers run one after the other, before the others, beside the sidecars that were started
- * before them. */
+/* Init containers run one at a time before the containers, each together with the sidecars started
+ * before it. The demand is the maximum of these phases. */
 Demand schedule_demand(const Pod *pod)
 {
     Demand all = {0}, sidecars = {0}, peak = {0};
@@ -59,7 +60,7 @@ Demand schedule_demand(const Pod *pod)
     all.milli_cpu = MAX_OF(all.milli_cpu, peak.milli_cpu);
     all.memory = MAX_OF(all.memory, peak.memory);
     all.storage = MAX_OF(all.storage, peak.storage);
-    if (pod->spec.resources) { /* what the pod asks for as a whole goes before its parts */
+    if (pod->spec.resources) { /* requests of the pod as a whole take precedence */
         const StringMap *requests = &pod->spec.resources->requests;
         const char *cpu = string_map_get(requests, "cpu");
         const char *memory = string_map_get(requests, "memory");
@@ -112,7 +113,7 @@ static void count_ports(Placed *placed, const Container *container, int64_t by)
     }
 }
 
-/* Init containers end and give theirs back, but sidecars stay. */
+/* Of the init containers, only sidecars keep their ports. */
 static void count_ports_of(Placed *placed, const Pod *pod, int64_t by)
 {
     for (size_t i = 0; i < pod->spec.init_containers.n; i++)
@@ -188,7 +189,7 @@ void placed_put(Placed *placed, Object *object)
     _free_ char *key = key_of(object_meta(object));
     PlacedPod *pod = strmap_get(&placed->pods, key);
 
-    if (pod && same_demand(pod, object)) { /* nearly all changes are of the status */
+    if (pod && same_demand(pod, object)) { /* nearly all changes affect the status only */
         object_keep(object);
         object_unkeep(pod->object);
         pod->object = object;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler of one node: binds each pod that has none to it, or says in an event and in the
- * condition PodScheduled why it cannot. Pods that had to wait are looked at again when something
- * that could help them changes: a pod goes, a claim is bound, the node changes.
+ * The scheduler for one node: binds each pod without a node to it, or records in an Event and in the
+ * condition PodScheduled why it cannot. Pods that have to wait are tried again when something changes
+ * that could help them: a pod goes away, a claim is bound, the node changes.
  *
- * A binding under way already counts: its pod is kept as assumed until the answer is there, so that
- * two pods never take the same room, port or single-pod claim.
+ * A binding in flight counts already: its pod is kept as "assumed" until the answer arrives, so that
+ * two pods never get the same resources, port or single-pod claim.
  */
 #include "control/scheduler/scheduler.h"
 
@@ -15,14 +15,14 @@
 #include "control/controllers.h"
 #include "view/pod.h"
 
-/* How long a pod may wait for its claims before that is worth an event. */
+/* How long a pod may wait for its claims before an Event says so. */
 #define CLAIMS_NS (2 * NS_PER_SEC)
 
 typedef struct Scheduler {
     StrMap waiting; /* keys of pods without a node */
-    StrMap assumed; /* key -> Object: bindings under way */
-    Placed *placed; /* kept from the watch, and from the bindings under way */
-    Timer wake;     /* all that wait are looked at again */
+    StrMap assumed; /* key -> Object: bindings in flight */
+    Placed *placed; /* pods on the node, including assumed ones */
+    Timer wake;     /* tries all waiting pods again */
 } Scheduler;
 
 typedef struct Lookup {
@@ -54,10 +54,10 @@ static bool takes_room(const Object *object)
     return !str_empty(pod->spec.node_name) && !pod_has_ended(pod);
 }
 
-/* ---- yes ---- */
+/* ---- binding a pod ---- */
 
-/* The answer is there: either the watch has said, or will say, that the pod is on the node, or it
- * does not come. */
+/* The answer has arrived. If the pod is bound, the watch reports it on the node, and it stays placed;
+ * otherwise it is removed. */
 static void forget_assumed(Reconcile *reconcile, bool bound)
 {
     Scheduler *scheduler = reconcile->controller->data;
@@ -101,7 +101,7 @@ static void bind(Reconcile *reconcile, Object *pod)
     reconcile_create(reconcile, object, &(WriteOptions){.subresource = "binding"}, on_bound, pod);
 }
 
-/* ---- no ---- */
+/* ---- refusing a pod ---- */
 
 static void put_condition(Object *object, const char *message, Time now)
 {
@@ -133,7 +133,7 @@ static void refuse(Reconcile *reconcile, const Object *object, const char *messa
     const PodCondition *old = pod_condition(OBJECT_AS(Pod, object), "PodScheduled");
     Object *copy;
 
-    /* Said once, until there is something else to say. */
+    /* Do not repeat the same message. */
     if (old && str_equal(old->status, "False") && str_equal(old->message, message))
         return;
     event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
@@ -191,14 +191,15 @@ static void on_wake(Timer *timer)
 
     STRMAP_EACH(&scheduler->waiting, slot)
         VEC_PUSH(&keys, slot->key);
-    if (keys.n) /* in an order that does not depend on the hash */
+    if (keys.n) /* make the order independent of the hash function */
         qsort(keys.v, keys.n, sizeof(*keys.v), compare_keys);
     for (size_t i = 0; i < keys.n; i++)
         workqueue_add(controller->queue, keys.v[i]);
     VEC_DEINIT(&keys);
 }
 
-/* Many reasons come at once, such as pods that go; all that wait are looked at once for them. */
+/* Reasons to try again often come in groups, for example when many pods end. The timer runs once for
+ * all of them. */
 static void wake_waiting(Controller *controller)
 {
     Scheduler *scheduler = controller->data;
@@ -241,7 +242,7 @@ static void wake_one(void *data, Object *object)
         controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
 }
 
-/* Only pods that mount it can care. */
+/* Only pods that mount the claim can wait for it. */
 static void on_claim(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);
@@ -255,7 +256,7 @@ static void on_claim(Controller *controller, const WatchEvent *event)
     object_index_each(controller_index(controller, &kind_pod), key, wake_one, controller);
 }
 
-/* Heartbeats change nothing that matters here, but come rarely. */
+/* Not every change of the node matters here, but they are rare. */
 static void on_node(Controller *controller, const WatchEvent *event _unused_)
 {
     wake_waiting(controller);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EndpointSlices, and Endpoints for older clients, of Services: which pods stand behind a Service,
- * on which ports, and whether they are ready.
+ * The controller of EndpointSlices, and of Endpoints for older clients: which pods a Service has, on
+ * which ports, and whether they are ready.
  *
- * What should be is computed from the Service and the pods of its namespace; then each object is
- * created, updated or deleted if it differs. Pods are taken in order of name, and slices are filled
- * up to 100, so that a change touches few of them; a slice's name follows from the Service and its
- * number, so that a crash never leaves two.
+ * It computes the wanted objects from the Service and the pods of its namespace, and creates, updates
+ * or deletes those that differ. Pods are ordered by name and fill slices of 100, so a change affects
+ * few slices. The name of a slice follows from the Service and the slice's number, so a crash never
+ * leaves a duplicate.
  *
- * The Service default/kubernetes has no selector: its endpoint is the API server itself.
+ * The Service default/kubernetes has no selector; its endpoint is the API server itself.
  */
 #include "api/meta.h"
 #include "api/selector.h"
@@ -29,7 +29,7 @@
 
 typedef struct Backend {
     const Pod *pod;
-    const int32_t *ports; /* by port of the Service; 0: the pod has none of that name */
+    const int32_t *ports; /* one per port of the Service; 0 if the pod has none of that name */
     bool ready, serving, terminating;
 } Backend;
 
@@ -49,7 +49,7 @@ static int32_t find_named_port(const ContainerArray *containers, const ServicePo
     for (size_t i = 0; i < containers->n; i++) {
         const Container *container = &containers->v[i];
 
-        /* Of init containers only those that keep running. */
+        /* Of the init containers, only sidecars keep running. */
         if (init && !str_equal(container->restart_policy, "Always"))
             continue;
         for (size_t k = 0; k < container->ports.n; k++)
@@ -115,7 +115,7 @@ static ObjectReference *pod_reference(Arena *arena, const Pod *pod)
     return ref;
 }
 
-/* The pod has a DNS name of its own below this Service. */
+/* The hostname of the pod if it has a DNS name of its own below this Service, else NULL. */
 static const char *pod_hostname(const Service *service, const Pod *pod)
 {
     return str_equal(pod->spec.subdomain, service->metadata.name) ? pod->spec.hostname : NULL;
@@ -197,8 +197,8 @@ static Endpoint make_endpoint(Arena *arena, const Service *service, const Backen
     return endpoint;
 }
 
-/* Pods with the same numbers for the Service's ports share slices. A Service without pods has one
- * empty slice. */
+/* Pods share a slice if the ports of the Service have the same numbers in them. A Service without pods
+ * has one empty slice. */
 static void make_slices(Arena *arena, const Service *service, const Backends *backends,
                         Slices *slices)
 {
@@ -300,7 +300,7 @@ static void on_created(Reconcile *reconcile, void *data _unused_, const ApiStatu
                        Object *object _unused_)
 {
     if (status->reason == STATUS_FORBIDDEN || status->reason == STATUS_NOT_FOUND)
-        return; /* the namespace goes */
+        return; /* the namespace is being deleted */
     if (status->reason != STATUS_OK)
         reconcile->failed = true;
 }
@@ -359,7 +359,7 @@ static void put_endpoints(Reconcile *reconcile, Endpoints *endpoints)
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* Slices of the service that we manage and that should not be there (any more). */
+/* Deletes the slices that this controller manages for the Service and that are not wanted. */
 static void drop_slices(Reconcile *reconcile, const Slices *wanted)
 {
     Arena *arena = &reconcile->arena;
@@ -489,7 +489,7 @@ static void on_service_found(void *data, Object *object)
                            object_meta(object)->name);
 }
 
-/* Does the change matter to any service at all? Probes and container states alone do not. */
+/* Whether the change matters to Services. The most frequent changes, of container states, do not. */
 static bool pod_changed(const Pod *a, const Pod *b)
 {
     return !str_equal(a->status.pod_ip, b->status.pod_ip) || pod_is_ready(a) != pod_is_ready(b) ||
@@ -515,7 +515,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
                                on_service_found, &finder);
 }
 
-/* Someone else's change of what is ours is undone. */
+/* Reverts changes that others make to the slices of this controller. */
 static void on_slice(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);

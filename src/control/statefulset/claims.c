@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * persistentVolumeClaimRetentionPolicy, spoken through owner references alone: no controller ever
- * deletes a claim, the garbage collector does, when the owner that the policy names is gone.
+ * persistentVolumeClaimRetentionPolicy, which is expressed by owner references alone. No controller
+ * deletes a claim; the garbage collector does when the owner that the policy requires is gone.
  *
- *     whenScaled  whenDeleted   claim of a replica    claim of a condemned pod
- *     Retain      Retain        nobody                nobody
- *     Retain      Delete        the set               the set
- *     Delete      Retain        nobody                the pod
- *     Delete      Delete        the set               the pod
+ *     whenScaled  whenDeleted   owner of a replica's claim   owner of a condemned pod's claim
+ *     Retain      Retain        none                         none
+ *     Retain      Delete        the set                      the set
+ *     Delete      Retain        none                         the pod
+ *     Delete      Delete        the set                      the pod
  */
 #include "api/meta.h"
 #include "control/statefulset/plan.h"

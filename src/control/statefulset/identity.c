@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is who in a StatefulSet: ordinals and names, and the pods and claims that the set makes for
- * an ordinal. A name, once given, says everything: controllers find what belongs to an ordinal by
- * name alone, so these must never change.
+ * The identities in a StatefulSet: ordinals and names, and the pods and claims that the set creates
+ * for an ordinal. Controllers find what belongs to an ordinal by its name alone, so the scheme of the
+ * names must never change.
  */
 #include "control/pods.h"
 #include "control/statefulset/plan.h"
@@ -55,7 +55,7 @@ const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t 
     return arena_printf(arena, "%s-%s-%" PRId64, str_or(name, ""), set->metadata.name, ordinal);
 }
 
-/* The claims' volumes come first, and replace volumes of the same name. */
+/* Puts the volumes of the claims first; they replace volumes of the template with the same name. */
 static void add_claim_volumes(Arena *arena, const StatefulSet *set, Pod *pod, int64_t ordinal)
 {
     size_t n_claims = set->spec.volume_claim_templates.n;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plan of a StatefulSet, step by step; see plan.h for what it promises.
+ * The steps of the plan; plan.h states what it guarantees.
  *
- *   1. members      which pods are the set's; orphans are adopted, strangers let go
- *   2. revisions    which revision is current, which one updates; old ones are reused, spare ones
- *                   dropped
- *   3. status       counts of what is there
- *   4. replicas     REPLICA_RULES for each ordinal, from the lowest
- *   5. condemned    pods out of range: their claims are handed over, then they go, from the highest
- *   6. rollout      pods of older revisions are replaced, from the highest
+ *   1. members      which pods belong to the set; adopts orphans, releases pods that do not match
+ *   2. revisions    which revision is current and which is the update; reuses old revisions, deletes
+ *                   surplus ones
+ *   3. status       counts of the pods
+ *   4. replicas     applies REPLICA_RULES to each ordinal, from the lowest
+ *   5. condemned    pods out of range: hands over their claims and deletes them, from the highest
+ *   6. rollout      replaces pods of older revisions, from the highest
  *
- * An ordered set ends its walk where a rule says VERDICT_WAIT; a parallel one goes on with the next
- * pod.
+ * An ordered set stops where a rule returns VERDICT_WAIT; a parallel set continues with the next pod.
  */
 #include "control/statefulset/plan.h"
 
@@ -23,7 +22,7 @@
 
 typedef struct Member {
     int64_t ordinal;
-    const Pod *pod; /* NULL: to be created */
+    const Pod *pod; /* NULL if it has to be created */
 } Member;
 
 typedef struct View {
@@ -39,17 +38,17 @@ typedef struct View {
     size_t n_revisions;
     const ControllerRevision *current, *update;
     const PodTemplateSpec *current_template; /* decoded when first needed */
-    Member *replicas, *condemned; /* what is there: in range ascending, out of range descending */
+    Member *replicas, *condemned; /* existing pods: in range, ascending; out of range, descending */
     size_t n_replicas, n_condemned;
     int64_t unavailable;
-    int64_t first_unavailable; /* ordinal; -1: all are available */
+    int64_t first_unavailable; /* the lowest such ordinal; -1 if all pods are available */
     size_t creations;
 } View;
 
 typedef enum Verdict {
     VERDICT_GO_ON, /* the next rule */
     VERDICT_NEXT,  /* the next pod */
-    VERDICT_WAIT,  /* an ordered set waits here; otherwise the next pod */
+    VERDICT_WAIT,  /* an ordered set stops here; a parallel one continues with the next pod */
 } Verdict;
 
 /* ---- helpers ---- */
@@ -160,8 +159,8 @@ static int compare_ordinals_down(const void *a, const void *b)
     return compare_ordinals(b, a);
 }
 
-/* Orphans that match are taken over, pods of ours that match no more are let go. A set that is
- * going does neither. */
+/* Adopts orphans that match, and releases pods of the set that no longer match. A set that is being
+ * deleted does neither. */
 static void sort_out_members(View *view)
 {
     const PlanInput *in = view->in;
@@ -233,7 +232,8 @@ static const ControllerRevision *find_revision(const View *view, const char *nam
     return NULL;
 }
 
-/* The same template, though its bytes differ: written by another version, with other defaults. */
+/* Whether the revision holds the present template although its bytes differ, because another version
+ * with other defaults has written it. */
 static bool holds_template(const View *view, const ControllerRevision *revision)
 {
     PodTemplateSpec *template = revision_template(view->arena, revision);
@@ -253,8 +253,8 @@ static const ControllerRevision *bump_revision(View *view, const ControllerRevis
     return copy;
 }
 
-/* The revision of the template as it is now. Going back to an older template takes up its revision
- * under a new number. */
+/* The revision of the present template. A rollback to an older template reuses its revision under a
+ * new number. */
 static const ControllerRevision *choose_update_revision(View *view)
 {
     const StatefulSet *set = view->set;
@@ -301,8 +301,8 @@ static bool revision_is_live(const View *view, const char *name)
     return false;
 }
 
-/* Keeps revisionHistoryLimit revisions besides those that a pod or the status names; the oldest
- * go. */
+/* Keeps revisionHistoryLimit revisions in addition to those that a pod or the status names, and
+ * deletes the oldest of the others. */
 static void truncate_history(View *view)
 {
     int64_t limit =
@@ -356,7 +356,7 @@ static void count_pods(View *view)
         count_pod(view, view->condemned[i].pod, status);
 }
 
-/* A rolling update is complete when every replica is updated and ready: its revision becomes the
+/* When every replica is updated and ready, the rollout is complete and the update revision becomes the
  * current one. */
 static void complete_rollout(View *view)
 {
@@ -400,7 +400,7 @@ static void find_unavailable(View *view)
     }
 }
 
-/* When the next pod will have been ready for long enough. */
+/* Sets the time at which the next pod will have been ready for minReadySeconds. */
 static void find_next_availability(View *view)
 {
     int64_t next = -1;
@@ -423,8 +423,8 @@ static void find_next_availability(View *view)
 
 /* ---- 4. replicas ---- */
 
-/* Creates what is missing of the ordinal's claims, and puts the owners right of those that are
- * there. False: the pod has to wait, since a claim of an earlier life has yet to go. */
+/* Creates the missing claims of the ordinal and corrects the owners of the existing ones. Returns
+ * false if the pod has to wait because a claim of its predecessor is still to be deleted. */
 static bool tend_claims(View *view, const Member *member, const char *pod_name, bool condemned)
 {
     const StatefulSet *set = view->set;
@@ -468,7 +468,7 @@ static bool tend_claims(View *view, const Member *member, const char *pod_name, 
     return fine;
 }
 
-/* A pod that has ended, in whatever way, is deleted; it comes back when it is gone. */
+/* A pod that has ended, successfully or not, is deleted. It is created again when it is gone. */
 static Verdict rule_ended_pod_is_replaced(View *view, const Member *member)
 {
     if (!member->pod || !pod_has_ended(member->pod))
@@ -478,7 +478,7 @@ static Verdict rule_ended_pod_is_replaced(View *view, const Member *member)
     return wait_for(view, member, "to be replaced, since it has ended");
 }
 
-/* Below the partition a new pod is of the current revision, else of the updating one. */
+/* A new pod below the partition has the current revision, all others have the update revision. */
 static bool created_as_updated(const View *view, int64_t ordinal)
 {
     return statefulset_is_on_delete(view->set) ||
@@ -547,13 +547,13 @@ static bool is_stuck(const Pod *pod)
                 reason != WAITING_CONTAINER_CREATING)
                 return true;
         }
-    /* Ready was False from the start on, and never became anything else. */
+    /* The condition Ready has been False since the start of the pod. */
     return pod->status.start_time.set &&
            ready->last_transition_time.seconds <= pod->status.start_time.seconds + 1;
 }
 
-/* k/k#67250: an ordered set would wait for this pod for ever, though the template has been repaired
- * meanwhile. */
+/* Without this rule an ordered set would wait for this pod forever, although the template has been
+ * repaired since (kubernetes/kubernetes#67250). */
 static Verdict rule_stuck_old_pod_is_replaced(View *view, const Member *member)
 {
     const Pod *pod = member->pod;
@@ -580,7 +580,7 @@ static Verdict rule_pod_must_be_available(View *view, const Member *member)
                : wait_for(view, member, "to be available (minReadySeconds)");
 }
 
-/* The labels that make a pod findable are put back; its claims follow the retention policy. */
+/* Restores the labels that identify the pod, and applies the retention policy to its claims. */
 static Verdict rule_identity_is_kept(View *view, const Member *member)
 {
     const Pod *pod = member->pod;
@@ -599,7 +599,7 @@ static Verdict rule_identity_is_kept(View *view, const Member *member)
     return VERDICT_NEXT;
 }
 
-/* Every row is asked in turn. In a parallel set WAIT only says: nothing more for this pod now. */
+/* The rules are applied in this order until one returns something other than VERDICT_GO_ON. */
 static Verdict (*const REPLICA_RULES[])(View *, const Member *) = {
     rule_ended_pod_is_replaced,       rule_missing_pod_is_created,
     rule_pending_pod_gets_its_claims, rule_terminating_pod_is_waited_for,
@@ -607,14 +607,14 @@ static Verdict (*const REPLICA_RULES[])(View *, const Member *) = {
     rule_pod_must_be_available,       rule_identity_is_kept,
 };
 
-/* In a parallel set a pod that is not ready does not hold up its own identity either. */
+/* In a parallel set, the identity of a pod is restored even if the pod is not ready. */
 static bool may_skip_wait(const View *view, size_t rule)
 {
     return !view->ordered && (REPLICA_RULES[rule] == rule_pod_must_be_ready ||
                               REPLICA_RULES[rule] == rule_pod_must_be_available);
 }
 
-/* True: the ordered set waits here. */
+/* Returns true if the ordered set stops here. */
 static bool tend_replica(View *view, const Member *member)
 {
     for (size_t i = 0; i < ARRAY_LEN(REPLICA_RULES); i++) {
@@ -628,7 +628,8 @@ static bool tend_replica(View *view, const Member *member)
     return false;
 }
 
-/* From the lowest ordinal, gaps included. True: the plan ends here. */
+/* Goes through all ordinals from the lowest, including those without a pod. Returns true if the plan
+ * ends here. */
 static bool tend_replicas(View *view)
 {
     int64_t end = statefulset_start(view->set) + statefulset_replicas(view->set);
@@ -638,7 +639,7 @@ static bool tend_replicas(View *view)
         Member member = {.ordinal = ordinal};
 
         if (view->creations >= PLAN_CREATIONS_MAX) {
-            /* The rest of the gaps is for later: go on with what is there. */
+            /* Leave the other missing pods to the next plan; continue with the existing ones. */
             if (next == view->n_replicas)
                 break;
             ordinal = view->replicas[next].ordinal;
@@ -655,7 +656,7 @@ static bool tend_replicas(View *view)
 
 /* ---- 5. condemned ---- */
 
-/* True: the ordered set waits here. */
+/* Returns true if the ordered set stops here. */
 static bool dismiss(View *view, const Member *member)
 {
     const Pod *pod = member->pod;
@@ -665,8 +666,8 @@ static bool dismiss(View *view, const Member *member)
         wait_for(view, member, "to terminate");
         return true;
     }
-    /* Of several that are not well only the lowest may go, so that the order holds. What will never
-     * be well again holds nobody up. */
+    /* While several pods are unavailable, only the lowest of them may be deleted, so that the order
+     * is kept. A pod that cannot become available again does not block the others. */
     if (view->ordered && !(pod_is_running_and_ready(pod) && is_available(view, pod)) &&
         !pod_has_ended(pod) && !is_stuck(pod) && member->ordinal != view->first_unavailable) {
         wait_for(view, &(Member){.ordinal = view->first_unavailable},
@@ -690,9 +691,9 @@ static bool dismiss_condemned(View *view)
 
 /* ---- 6. rollout ---- */
 
-/* What the budget of maxUnavailable has to bear: pods that are down because of this rollout. Pods
- * of an older revision that are broken anyway must not use it up, since they are what the rollout
- * repairs (k/k#137409). */
+/* How many pods are unavailable because of this rollout, and so count against maxUnavailable. Pods of
+ * an older revision that are broken anyway do not count, since the rollout is what repairs them
+ * (kubernetes/kubernetes#137409). */
 static int64_t count_rollout_unavailable(const View *view)
 {
     int64_t n = statefulset_replicas(view->set) - (int64_t)view->n_replicas;
@@ -712,7 +713,7 @@ static bool is_outdated(const View *view, const Member *member)
            !pod_has_ended(member->pod);
 }
 
-/* From the highest ordinal; those that are broken anyway go first, since that costs nothing. */
+/* From the highest ordinal. Unavailable pods are replaced first, since that reduces nothing. */
 static void roll_out(View *view)
 {
     int64_t budget = statefulset_max_unavailable(view->set) - count_rollout_unavailable(view);
@@ -785,7 +786,7 @@ void statefulset_plan(const PlanInput *input, Arena *arena, Plan *ret)
 
     sort_out_members(&view);
     gather_revisions(&view);
-    /* Ownership first: all else is planned again when it is settled. */
+    /* Changes of ownership come first. The rest is planned when they have been written. */
     if (ret->n > 0)
         return;
     view.update = choose_update_revision(&view);

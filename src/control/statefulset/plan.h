@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a StatefulSet's controller does next, as a pure function: the set, its pods, claims and
- * revisions as they are at one moment go in, actions and a new status come out. No client, no
- * clock, no memory of its own: the same input gives the same plan, so that each rule can be tested
- * by a table and a whole cluster by simulation.
+ * What the controller of a StatefulSet does next, as a pure function: its input is the set with its
+ * pods, claims and revisions at one moment, its output are actions and a new status. It uses no
+ * client and no clock and remembers nothing, so the same input gives the same plan. Each rule can
+ * therefore be tested by a table, and a whole cluster by simulation.
  *
- * The rules are Kubernetes', with one more: under OrderedReady a pod of an older revision that
- * never came up does not hold up the rollout that would repair it, but is replaced.
+ * The rules are those of Kubernetes, with one addition: under OrderedReady, a pod of an older revision
+ * that never became ready does not block the rollout that would repair it, but is replaced.
  *
  * Invariants of a plan:
- * - a pod is created only where no pod of that name is in the input, terminating or not;
- * - an OrderedReady set creates pod i only if all pods below are ready and available, and deletes
- * from the top, one at a time, only while all that stay are;
- * - a claim is created before its pod, and no plan ever deletes one: retention speaks through owner
- * references;
- * - actions of one ordinal depend on each other in order of stage; a failure stops the later stages
- * of that ordinal, a failure of ordinal PLAN_WHOLE_SET all later ones.
+ * - It creates a pod only if the input contains no pod of that name, terminating or not.
+ * - For an OrderedReady set, it creates pod i only if all pods below are ready and available, and it
+ *   deletes from the top, one pod at a time, only while all remaining pods are.
+ * - A claim is created before its pod. No plan ever deletes a claim: the retention policy is
+ *   expressed by owner references, and the garbage collector acts on these.
+ * - Actions of one ordinal depend on each other in order of stage. If one fails, the later stages of
+ *   that ordinal must not be carried out; if one of ordinal PLAN_WHOLE_SET fails, none of the later
+ *   stages of any ordinal.
  */
 #ifndef CONTROL_STATEFULSET_PLAN_H
 #define CONTROL_STATEFULSET_PLAN_H
@@ -28,22 +29,23 @@
 #define POD_INDEX_LABEL "apps.kubernetes.io/pod-index"
 
 #define PLAN_WHOLE_SET (-1)
-#define PLAN_CREATIONS_MAX 500 /* pods created in one pass */
+#define PLAN_CREATIONS_MAX 500 /* pods that one plan creates at most */
 
 typedef struct PlanInput {
     const StatefulSet *set;
-    /* Candidates: whatever the set controls, and what its selector matches and nobody controls. */
+    /* Candidates: the pods that the set controls, and those without a controller that its selector
+     * matches. The same applies to the revisions. */
     const Pod **pods;
     size_t n_pods;
     const ControllerRevision **revisions;
     size_t n_revisions;
-    /* At least those that belong to the set's ordinals; others do no harm. */
+    /* At least the claims of the set's ordinals; others are ignored. */
     const PersistentVolumeClaim **claims;
     size_t n_claims;
     int64_t now_ns; /* wall time */
 } PlanInput;
 
-/* In order of stage: those of one stage may be carried out at once. */
+/* In order of stage. All actions of one stage may be carried out at the same time. */
 typedef enum PlanActionType {
     PLAN_ADOPT_REVISION, /* value: the new ControllerRevision */
     PLAN_UPDATE_REVISION,
@@ -72,20 +74,21 @@ typedef struct Plan {
     size_t n, cap;
     StatefulSetStatus status;
     bool status_changed;
-    int64_t again_after_ns; /* plan again then, since a pod will have become available; -1: on the
-                               next event */
-    const char *waits_for;  /* why an ordered set goes no further for now, for people; NULL: it does
-                               not wait */
-    StringArray
-        conflicting_claims; /* claims that another controller owns, so that retention cannot work */
+    /* Plan again after this time, because a pod will have become available; -1: on the next event. */
+    int64_t again_after_ns;
+    /* Why an ordered set does not continue now, for logs and tests; NULL if it does not wait. */
+    const char *waits_for;
+    /* Names of claims that another controller owns, so that the retention policy has no effect. */
+    StringArray conflicting_claims;
 } Plan;
 
-/* The plan lives in arena and refers to the input. */
+/* The plan is allocated in the arena and refers to the input. */
 void statefulset_plan(const PlanInput *input, Arena *arena, Plan *ret);
 
-/* ---- the steps, pure as well ---- */
+/* ---- the parts of the plan; these are pure functions as well ---- */
 
-/* "web-3" of set "web": 3. Negative: not a name of this set ("web-03" is none either). */
+/* The ordinal in a pod's name: 3 for "web-3" of the set "web". Negative if the name is not one that
+ * this set gives ("web-03" is not). */
 int64_t statefulset_ordinal(const char *set_name, const char *pod_name);
 static inline int64_t statefulset_start(const StatefulSet *set)
 {
@@ -106,7 +109,7 @@ int64_t statefulset_partition(const StatefulSet *set);
 /* A number, or a percentage of the replicas rounded up; at least 1. */
 int64_t statefulset_max_unavailable(const StatefulSet *set);
 
-/* Pods and claims as the set makes them. */
+/* Pods and claims as the set creates them. */
 Pod *statefulset_new_pod(Arena *arena, const StatefulSet *set, const PodTemplateSpec *template,
                          const char *revision, int64_t ordinal);
 const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t template,
@@ -114,14 +117,14 @@ const char *statefulset_claim_name(Arena *arena, const StatefulSet *set, size_t 
 PersistentVolumeClaim *statefulset_new_claim(Arena *arena, const StatefulSet *set, size_t template,
                                              int64_t ordinal);
 
-/* What the retention policy asks of a claim's owner references. condemned: the ordinal is out of
- * range. pod may be NULL while it does not exist. */
+/* Which owner reference the retention policy requires of a claim. `condemned` says that the ordinal
+ * is out of range. `pod` is NULL if the pod does not exist. */
 typedef enum ClaimOwner { CLAIM_OWNER_NONE, CLAIM_OWNER_SET, CLAIM_OWNER_POD } ClaimOwner;
 typedef enum ClaimVerdict {
     CLAIM_FINE,
-    CLAIM_LEFT_ALONE, /* an owner of the same name but of an earlier life: the garbage collector's
-                         business */
-    CLAIM_CONFLICT,   /* another controller owns it, and we have no reference in it */
+    CLAIM_LEFT_ALONE, /* its owner has been deleted and another one has the same name: the garbage
+                         collector deals with the claim */
+    CLAIM_CONFLICT,   /* another controller owns it, so the policy cannot take effect */
     CLAIM_UPDATE,
 } ClaimVerdict;
 ClaimOwner statefulset_claim_owner(const StatefulSet *set, bool condemned);
@@ -130,8 +133,8 @@ ClaimVerdict statefulset_judge_claim(const StatefulSet *set, const PersistentVol
 PersistentVolumeClaim *statefulset_fix_claim(Arena *arena, const StatefulSet *set,
                                              const PersistentVolumeClaim *claim,
                                              const char *pod_name, const Pod *pod, bool condemned);
-/* The claim still belongs to a pod that was scaled down, or to a deleted set of this name, and is
- * about to go: a new pod must not start on it. */
+/* Whether the claim belongs to a pod that was scaled down, or to a deleted set of the same name, and
+ * is about to be deleted. A new pod must not start with it. */
 bool statefulset_claim_is_stale(const StatefulSet *set, const PersistentVolumeClaim *claim,
                                 const char *pod_name, const Pod *pod);
 

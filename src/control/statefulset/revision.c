@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ControllerRevisions of a StatefulSet; control/revision.c says what they hold. */
+/* The ControllerRevisions of a StatefulSet; control/revision.h describes what they contain. */
 #include "control/statefulset/plan.h"
 
 Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controller of StatefulSets: gathers what belongs to a set, has statefulset_plan() say what to
- * do, and does it.
+ * The controller of StatefulSets: gathers what belongs to a set, calls statefulset_plan(), and carries
+ * the plan out.
  *
- * Only the first stage of a plan (actions of one PlanActionType) is carried out, all of it at once;
- * when it is written, the set is planned anew from what is there then. So nothing is ever done on
- * grounds that may have gone stale meanwhile, and a crash between any two writes leaves a state
- * like any other. An action is tried once in a reconcile; where it fails, its ordinal (or the whole
- * set) is left alone until the next one. When nothing is left to do, the status is written.
+ * It carries out only the first stage of a plan (the actions of one PlanActionType), all of it at
+ * once. When these writes have been answered, it plans again from the new state. No action is
+ * therefore based on stale information, and a crash between any two writes leaves an ordinary state.
+ * An action is tried once per reconcile. If it fails, its ordinal (or the whole set) is left alone
+ * until the next reconcile. When no action is left, the status is written.
  */
 #include "api/selector.h"
 #include "base/vec.h"
@@ -38,11 +38,11 @@ typedef struct Step {
     Tried *tried;
 } Step;
 
-/* ---- events of people's interest ---- */
+/* ---- Events ---- */
 
 typedef struct ActionWords {
     const Kind *kind;
-    const char *verb; /* NULL: nothing is said */
+    const char *verb; /* NULL if the action has no Event */
     bool of_claim;
 } ActionWords;
 
@@ -81,8 +81,8 @@ static void tell_success(Reconcile *reconcile, const Step *step)
                      object_meta(set)->name);
 }
 
-/* Somebody else's pod has the name: that is no race, and only a user can resolve it. Kubernetes says
- * nothing in this case; the words are those of its other failures. */
+/* A pod that does not belong to the set has the name. This is not a race, and only a user can resolve
+ * it. Kubernetes records no Event in this case; the text follows that of its other failures. */
 static void tell_taken(Reconcile *reconcile, const Step *step, const ApiStatus *status)
 {
     const Object *set = step->sync->object;
@@ -108,7 +108,7 @@ static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus
 
     if (step->action->type == PLAN_CREATE_POD && status->reason == STATUS_ALREADY_EXISTS)
         tell_taken(reconcile, step, status);
-    /* A lost race is no news: it is tried again at once. */
+    /* A lost race is not worth an Event, since the action is retried soon. */
     if (!words->verb || status->reason == STATUS_CONFLICT ||
         status->reason == STATUS_ALREADY_EXISTS)
         return;
@@ -248,7 +248,7 @@ static void gather_claims_of(Reconcile *reconcile, PlanInput *input, size_t *cap
     }
 }
 
-/* Claims of the pods that are there, and of those that this plan may create. */
+/* Gathers the claims of the existing pods and of those that this plan may create. */
 static void gather_claims(Reconcile *reconcile, PlanInput *input)
 {
     const StatefulSet *set = input->set;
@@ -285,7 +285,8 @@ static void gather(Reconcile *reconcile, const StatefulSet *set, PlanInput *inpu
 
 static void plan_again(Reconcile *reconcile);
 
-/* The first stage of the plan that has something new in it; none: the status is left to write. */
+/* Carries out the first stage of the plan with an action that has not been tried. If there is none,
+ * writes the status. */
 static void run_stage(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
@@ -296,7 +297,7 @@ static void run_stage(Reconcile *reconcile)
     while (i < n && is_held_back(sync, &v[i]))
         i++;
     if (i < n && sync->tried.n >= TRIED_MAX) {
-        reconcile->again_after_ns = 0; /* let others have a turn */
+        reconcile->again_after_ns = 0; /* let other keys be processed before the next stage */
         i = n;
     }
     if (i == n) {
@@ -348,7 +349,7 @@ static void reconcile_set(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-/* An orphan may be any set's: those whose name its own begins with are asked. */
+/* An object without a controller may belong to the set whose name, with a suffix, is its own. */
 static void enqueue_by_name(Controller *controller, const ObjectMeta *meta, const char *set_end)
 {
     _free_ char *name = mem_strndup(meta->name, (size_t)(set_end - meta->name));
@@ -365,7 +366,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
     controller_enqueue_owner(controller, &kind_stateful_set, meta);
     if (event->before)
         controller_enqueue_owner(controller, &kind_stateful_set, object_meta(event->before));
-    /* Also when a pod that stood in the way is gone. */
+    /* This includes the deletion of a foreign pod that had the name of one of the set's pods. */
     if (!meta_controller(meta) && dash)
         enqueue_by_name(controller, meta, dash);
 }
@@ -380,7 +381,7 @@ static void on_revision(Controller *controller, const WatchEvent *event)
         enqueue_by_name(controller, meta, dash);
 }
 
-/* Claims carry no reference to their set in general, but their name ends in <set>-<ordinal>. */
+/* A claim usually has no reference to its set, but its name ends in <set>-<ordinal>. */
 static void on_claim(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Claims in use outlive their deletion: each claim has the finalizer kubernetes.io/pvc-protection,
- * which is removed when the claim is being deleted and no pod on a node uses it. Pods that are not
- * scheduled yet, have ended, or are only kept by a finalizer do not count: the last might wait for
- * this very claim.
+ * Keeps claims that are in use. Each claim has the finalizer kubernetes.io/pvc-protection. It is
+ * removed when the claim is being deleted and no pod on a node uses it any more. Pods that are not
+ * scheduled yet, that have ended, or that only a finalizer keeps do not count: the latter might be
+ * waiting for this very claim.
  */
 #include "api/object.h"
 #include "control/controllers.h"
 #include "control/volume/volume.h"
 #include "view/pod.h"
 
-/* The node is done with it. */
+/* Whether the node has shut the pod down. */
 static bool is_shut_down(const Pod *pod)
 {
     const int64_t *grace = pod->metadata.deletion_grace_period_seconds;
@@ -69,7 +69,7 @@ static void on_claim(Controller *controller, const WatchEvent *event)
         controller_enqueue_self(controller, event);
 }
 
-/* A pod that has ended or is gone may have been the last user. */
+/* A pod that has ended or is gone may have been the last user of its claims. */
 static void on_pod(Controller *controller, const WatchEvent *event)
 {
     const Pod *pod = OBJECT_AS(Pod, event->object);

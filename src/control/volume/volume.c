@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Claims and volumes: finds or makes a PersistentVolume for each claim, binds the two, and takes
- * volumes back.
+ * The controller of claims and volumes: finds or provisions a PersistentVolume for each claim, binds
+ * the two, and reclaims volumes.
  *
- * A binding has two sides, and only the two together count:
+ * A binding has two sides, and only both together are a binding:
  *
- *     volume.spec.claimRef  = the claim, with its uid       (written first: it reserves the volume)
+ *     volume.spec.claimRef  = the claim, with its uid       (written first, it reserves the volume)
  *     claim.spec.volumeName = the volume                    (with the annotation bind-completed)
  *
- * then both get phase Bound. Every reconcile looks at what is there and writes what is missing, so
- * a crash anywhere in between is carried on. A volume that we make has the name pvc-<uid of the
- * claim>, so it is never made twice.
+ * Then both get the phase Bound. Every reconcile compares the present state with this and writes what
+ * is missing, so it also completes a binding that a crash has interrupted. A provisioned volume is
+ * named pvc-<uid of the claim>, so it is never provisioned twice.
  *
- * The files are the node's: it makes DATA/volumes/pvc-<uid> when a pod first uses it, and holds the
- * finalizer stead.dev/volume of volumes that we made, which it removes when the files are gone. It
- * also grows them: a volume whose capacity is more than its claim's status says is due for that.
+ * The node is responsible for the files. It creates DATA/volumes/pvc-<uid> when a pod first uses the
+ * volume. Provisioned volumes have the finalizer stead.dev/volume, which the node removes when it has
+ * deleted the files. The node also expands volumes: it has to when the capacity of a volume exceeds
+ * the one in the status of its claim.
  *
- * Keys: "ns/name" a claim, "name" a volume; "" the storage class of our own.
+ * Keys: "ns/name" is a claim, "name" a volume, and "" stead's own storage class.
  */
 #include "api/object.h"
 #include "api/quantity.h"
@@ -30,11 +31,11 @@
 #define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
 #define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
 
-/* How often a claim that waits for room on the machine looks whether somebody else has made some. A
- * volume that goes is no reason to wait: its room is known of at once. */
+/* How often a claim that waits for disk space tries again, in case something else has freed some. When
+ * a volume is deleted, waiting claims are tried at once. */
 #define ROOM_RETRY_NS (30 * NS_PER_SEC)
 
-/* ---- what claims and volumes say ---- */
+/* ---- properties of claims and volumes ---- */
 
 static const char *storage_of(const StringMap *map)
 {
@@ -159,7 +160,7 @@ static void set_claim_phase(Reconcile *reconcile, const Object *object, const ch
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
-/* The claim's side of the binding. */
+/* Writes the claim's side of the binding. */
 static void point_claim(Reconcile *reconcile, const Object *object, const char *volume,
                         bool provisioned)
 {
@@ -181,7 +182,7 @@ static void point_claim(Reconcile *reconcile, const Object *object, const char *
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* The volume's side. */
+/* Writes the volume's side of the binding. */
 static void point_volume(Reconcile *reconcile, const Object *object,
                          const PersistentVolumeClaim *claim)
 {
@@ -195,8 +196,8 @@ static void point_volume(Reconcile *reconcile, const Object *object,
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* What a bound claim says of its volume. The capacity of an older binding stands until the node has
- * grown the volume. */
+/* Writes the status of a bound claim. An existing capacity is kept, since only the node changes it,
+ * after it has expanded the volume. */
 static void confirm_claim(Reconcile *reconcile, const Object *object,
                           const PersistentVolume *volume)
 {
@@ -240,7 +241,7 @@ static void announce_resize(Reconcile *reconcile, const Object *object)
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
-/* There is no room, or it cannot be had. */
+/* Handles a refused reservation: retries later if the space is short, fails otherwise. */
 static void not_reserved(Reconcile *reconcile, const ApiStatus *status)
 {
     if (status->reason == STATUS_NO_SPACE)
@@ -254,7 +255,7 @@ typedef struct Expansion {
     const char *asked;
 } Expansion;
 
-/* There is room: the volume may say so. */
+/* The space for an expansion has been reserved: writes the new capacity of the volume. */
 static void on_room_to_grow(Reconcile *reconcile, void *data, const ApiStatus *status,
                             Object *object _unused_)
 {
@@ -274,8 +275,8 @@ static void on_room_to_grow(Reconcile *reconcile, void *data, const ApiStatus *s
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* A bound claim that asks for more: the volume is declared bigger, the node makes it so and tells
- * the claim. */
+/* Handles a bound claim that requests more: raises the capacity of the volume. The node then expands
+ * the file system and writes the new capacity to the status of the claim. */
 static void expand(Reconcile *reconcile, const Object *object, Object *volume_object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
@@ -312,7 +313,7 @@ static bool is_bound(const PersistentVolumeClaim *claim)
     return string_map_get(&claim->metadata.annotations, BIND_COMPLETED) != NULL;
 }
 
-/* The claim names its volume: by its user's wish, or since it was bound. */
+/* Reconciles a claim that names its volume, because its user chose it or because it is bound. */
 static void follow_volume_name(Reconcile *reconcile, Object *object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
@@ -390,7 +391,7 @@ static void provision(Reconcile *reconcile, Object *object, const StorageClass *
     Provision *step = arena_new(&reconcile->arena, Provision);
 
     if (client_get(reconcile->client, &kind_persistent_volume, NULL, volume->metadata.name))
-        return; /* being deleted, or not ours: it will tell */
+        return; /* an event of that volume will follow, whether it is being deleted or not ours */
     event_record(reconcile->controller->events, object, "Normal", "Provisioning",
                  "External provisioner is provisioning volume for claim \"%s/%s\"", reconcile->ns,
                  reconcile->name);
@@ -404,8 +405,7 @@ static bool is_default_class(const Object *object)
     return str_equal(string_map_get(&object_meta(object)->annotations, DEFAULT_CLASS), "true");
 }
 
-/* A claim that names no class at all gets the default one; the newest, if several claim to be
- * it. */
+/* Assigns the default class to a claim without one: the newest, if several are marked as default. */
 static bool assign_default_class(Reconcile *reconcile, const Object *object)
 {
     ObjectList classes =
@@ -435,7 +435,7 @@ static bool awaits_consumer(const PersistentVolumeClaim *claim, const StorageCla
            !string_map_get(&claim->metadata.annotations, "volume.kubernetes.io/selected-node");
 }
 
-/* Those that are reserved for the claim, and those that are reserved for nobody. */
+/* The volumes that are reserved for the claim, and those that are not reserved. */
 static ObjectList volumes_for(Reconcile *reconcile, const PersistentVolumeClaim *claim)
 {
     const ObjectIndex *index = controller_index(reconcile->controller, &kind_persistent_volume);
@@ -534,7 +534,7 @@ static void unprotect(Reconcile *reconcile, const Object *object)
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
-/* A volume that we bound to a claim which then took another one is free again. */
+/* Frees a volume that is reserved for a claim which is bound to another one. */
 static void unbind(Reconcile *reconcile, const Object *object)
 {
     Object *copy;
@@ -604,7 +604,7 @@ static void reconcile_volume(Reconcile *reconcile)
     }
 }
 
-/* ---- our storage class ---- */
+/* ---- stead's own storage class ---- */
 
 static void on_class_made(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
                           Object *object _unused_)
@@ -658,7 +658,7 @@ static bool on_some_claim(void *data, Object *object)
     return true;
 }
 
-/* A volume has gone, and its files before it: there is room for who waits for some. */
+/* A volume is gone, and its files before it, so there is space for claims that wait for some. */
 static bool on_waiting_claim(void *data, Object *object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
