@@ -408,10 +408,10 @@ Control *control_start(const ControlOptions *options)
         controller->options = &control->options;
         controller->client = options->client;
         list_init(&controller->reconciles);
-        controller->queue = workqueue_new(options->clock, options->random, &queue_ops, controller);
+        controller->queue = workqueue_new(options->clock, &queue_ops, controller);
         workqueue_set_name(controller->queue, controller->ops->name);
-        controller->events = event_recorder_new(options->client, options->clock, options->random,
-                                                controller->ops->component, NULL);
+        controller->events =
+            event_recorder_new(options->client, options->clock, controller->ops->component, NULL);
         controller->ops->start(controller);
     }
     control->started = true;

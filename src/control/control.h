@@ -56,7 +56,7 @@ typedef enum WorkResult {
     WORK_PROGRESS, /* also resets the back-off of requeues: the cluster has changed */
 } WorkResult;
 
-WorkQueue *workqueue_new(Clock *clock, Random *random, const WorkQueueOps *ops, void *data);
+WorkQueue *workqueue_new(Clock *clock, const WorkQueueOps *ops, void *data);
 WorkQueue *workqueue_free(WorkQueue *queue);
 /* Processes the key as soon as possible. A call from inside of process() counts as a requeue and is
  * delayed by the back-off for requeues. */

@@ -4,9 +4,9 @@
 #include "control/controllers.h"
 #include "control/object_index.h"
 #include "control/pods.h"
+#include "view/pod.h"
 
-static void index_term(const PodAffinityTerm *term, const char *ns, const Requirement *r,
-                       IndexKeys *keys)
+static void index_term(const char *ns, const Requirement *r, IndexKeys *keys)
 {
     if (!r)
         index_key(keys, "x/%s/", ns);
@@ -28,11 +28,11 @@ static void index_anti_affinity(const Pod *pod, IndexKeys *keys)
         const Requirement *r = selector_narrow(selector_from_api(&arena, term->label_selector));
 
         if (term->namespace_selector)
-            index_term(term, "*", r, keys);
+            index_term("*", r, keys);
         else if (!term->namespaces.n)
-            index_term(term, str_or(pod->metadata.namespace, ""), r, keys);
+            index_term(str_or(pod->metadata.namespace, ""), r, keys);
         for (size_t k = 0; k < term->namespaces.n; k++)
-            index_term(term, str_or(term->namespaces.v[k], ""), r, keys);
+            index_term(str_or(term->namespaces.v[k], ""), r, keys);
     }
 }
 
@@ -50,11 +50,10 @@ static void keys_of_pod(const Object *object, IndexKeys *keys)
     if (ref ? str_equal(ref->kind, "Job") : job_tracks(pod))
         index_key(keys, "j/%s/%s", ns, ref ? str_or(ref->name, "") : "");
     for (size_t i = 0; i < pod->spec.volumes.n; i++) {
-        const PersistentVolumeClaimVolumeSource *claim =
-            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
+        const char *claim = volume_claim_name(&pod->spec.volumes.v[i]);
 
         if (claim)
-            index_key(keys, "v/%s/%s", ns, str_or(claim->claim_name, ""));
+            index_key(keys, "v/%s/%s", ns, claim);
     }
 }
 

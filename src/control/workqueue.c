@@ -239,7 +239,7 @@ static void on_timer(Timer *timer)
     arm(queue);
 }
 
-WorkQueue *workqueue_new(Clock *clock, Random *random _unused_, const WorkQueueOps *ops, void *data)
+WorkQueue *workqueue_new(Clock *clock, const WorkQueueOps *ops, void *data)
 {
     WorkQueue *queue = mem_new_type(WorkQueue);
 

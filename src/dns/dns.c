@@ -36,7 +36,6 @@ struct DnsServer {
     ListNode clients;
     size_t n_clients;
     int handles;
-    bool stopped;
 };
 
 /* ---- the error boundary: packets are counted by outcome, dropped ones are logged ---- */
@@ -88,7 +87,7 @@ static void on_udp_forwarded(void *data, Bytes answer)
     free(question);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_alloc(uv_handle_t *handle _unused_, size_t suggested _unused_, uv_buf_t *buf)
 {
     static _Thread_local char room[MESSAGE_MAX];
 
@@ -101,14 +100,13 @@ static uint32_t udp_address(const struct sockaddr *from)
 }
 
 static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
-                   unsigned flags)
+                   unsigned flags _unused_)
 {
     DnsServer *server = udp->data;
     Bytes packet = {(const uint8_t *)buf->base, n > 0 ? (size_t)n : 0};
     uint8_t out[MESSAGE_MAX];
     UdpQuestion *question;
     size_t out_n;
-
     int outcome;
 
     if (n <= 0 || !from)
@@ -185,7 +183,7 @@ typedef struct TcpWrite {
 
 static void tcp_run(TcpClient *client);
 
-static void on_tcp_written(uv_write_t *write, int status)
+static void on_tcp_written(uv_write_t *write, int status _unused_)
 {
     TcpWrite *w = CONTAINER_OF(write, TcpWrite, write);
     TcpClient *client = w->client;
@@ -244,14 +242,14 @@ static void tcp_question(TcpClient *client, Bytes packet)
     }
 }
 
-static void on_tcp_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_tcp_alloc(uv_handle_t *handle, size_t suggested _unused_, uv_buf_t *buf)
 {
     TcpClient *client = handle->data;
 
     *buf = uv_buf_init((char *)client->in + client->n, (unsigned)(sizeof(client->in) - client->n));
 }
 
-static void on_tcp_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void on_tcp_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf _unused_)
 {
     TcpClient *client = stream->data;
 
@@ -384,7 +382,6 @@ DnsServer *dns_server_stop(DnsServer *server)
 {
     if (!server)
         return NULL;
-    server->stopped = true;
     client_watch_stop(server->client, server->services);
     client_watch_stop(server->client, server->slices);
     forwarder_free(server->forwarder);

@@ -164,15 +164,15 @@ static bool accept_answer(Question *q, uint8_t *answer, size_t n)
     return true;
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_alloc(uv_handle_t *handle _unused_, size_t suggested _unused_, uv_buf_t *buf)
 {
     static _Thread_local char room[MESSAGE_MAX];
 
     *buf = uv_buf_init(room, sizeof(room));
 }
 
-static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
-                   unsigned flags)
+static void on_udp(uv_udp_t *udp, ssize_t n, const uv_buf_t *buf,
+                   const struct sockaddr *from _unused_, unsigned flags _unused_)
 {
     /* The socket is connected, so only packets of the server that was asked arrive. */
     if (n > 0)

@@ -182,8 +182,9 @@ static void each_endpoint(Answer *answer, const ServiceEntry *entry, OnEndpoint 
     answer->zone->turn++;
 }
 
-static void answer_ready(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
-                         const Endpoint *endpoint, void *data)
+static void answer_ready(Answer *answer, const ServiceEntry *entry _unused_,
+                         const EndpointSlice *slice _unused_, const Endpoint *endpoint,
+                         void *data _unused_)
 {
     if (endpoint_is_ready(endpoint) && wants(answer, LDNS_RR_TYPE_A))
         add_address(answer, LDNS_SECTION_ANSWER, NULL, endpoint->addresses.v[0]);
@@ -202,8 +203,9 @@ static void answer_service(Answer *answer, const ServiceEntry *entry)
         add_address(answer, LDNS_SECTION_ANSWER, NULL, service->spec.cluster_ip);
 }
 
-static void answer_if_host(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
-                           const Endpoint *endpoint, void *data)
+static void answer_if_host(Answer *answer, const ServiceEntry *entry _unused_,
+                           const EndpointSlice *slice _unused_, const Endpoint *endpoint,
+                           void *data)
 {
     char room[64];
 
@@ -339,8 +341,9 @@ static void answer_cluster(Answer *answer, char **labels, size_t n)
 
 /* ---- addresses to names ---- */
 
-static void answer_if_address(Answer *answer, const ServiceEntry *entry, const EndpointSlice *slice,
-                              const Endpoint *endpoint, void *data)
+static void answer_if_address(Answer *answer, const ServiceEntry *entry,
+                              const EndpointSlice *slice _unused_, const Endpoint *endpoint,
+                              void *data)
 {
     const ObjectMeta *meta = object_meta(entry->service);
     _free_ char *target = NULL;

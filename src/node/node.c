@@ -344,8 +344,8 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
                  "this machine does not allow to lower oom_score_adj: Guaranteed pods run without");
     agent->runtime = runtime_new(&runtime);
     agent->streams.ops = &node_streams_ops;
-    agent->events = event_recorder_new(options->client, options->clock, options->random, "kubelet",
-                                       agent->options.name);
+    agent->events =
+        event_recorder_new(options->client, options->clock, "kubelet", agent->options.name);
     node_object_register(agent);
     agent_volumes_sweep(agent);
     restore_begin(agent);

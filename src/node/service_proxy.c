@@ -434,8 +434,7 @@ ServiceProxy *service_proxy_start(const ServiceProxyOptions *options)
         memcpy(ranges, options->external, options->n_external * sizeof(*ranges));
     proxy->client = client;
     proxy->net = options->net;
-    proxy->events = event_recorder_new(client, options->clock, options->random, "kube-proxy",
-                                       options->node_name);
+    proxy->events = event_recorder_new(client, options->clock, "kube-proxy", options->node_name);
     proxy->view.on_change = on_change;
     proxy->view.data = proxy;
     net_service_on_problem(proxy->net, on_problem, proxy);

@@ -50,8 +50,8 @@ static void said_free(Said *said)
     free(said);
 }
 
-EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random _unused_,
-                                  const char *component, const char *host)
+EventRecorder *event_recorder_new(Client *client, Clock *clock, const char *component,
+                                  const char *host)
 {
     EventRecorder *recorder = mem_new_type(EventRecorder);
 
@@ -107,7 +107,7 @@ static bool may_say(EventRecorder *recorder, const char *uid)
 }
 
 /* Nobody waits for the answer, so a refusal must at least be logged. */
-static void on_recorded(void *data, const ApiStatus *status, Object *object)
+static void on_recorded(void *data _unused_, const ApiStatus *status, Object *object _unused_)
 {
     if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
         status->reason == STATUS_FORBIDDEN) /* the Event or its namespace is being deleted */

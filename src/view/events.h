@@ -16,8 +16,8 @@
 typedef struct EventRecorder EventRecorder;
 /* Events name `component` (for example "kubelet") and `host` (may be NULL) as their source. The
  * client and the clock must outlive the recorder. */
-EventRecorder *event_recorder_new(Client *client, Clock *clock, Random *random,
-                                  const char *component, const char *host);
+EventRecorder *event_recorder_new(Client *client, Clock *clock, const char *component,
+                                  const char *host);
 EventRecorder *event_recorder_free(EventRecorder *recorder);
 /* Both issue a write and return at once; the caller does not learn whether it succeeds. `type` is
  * "Normal" or "Warning". `field_path` names the part of the object that the Event is about, such as

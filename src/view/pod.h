@@ -30,4 +30,11 @@ static inline bool pod_has_ended(const Pod *pod)
 {
     return pod_is_failed(pod) || pod_is_succeeded(pod);
 }
+/* The name of the PersistentVolumeClaim that the volume refers to, or NULL. */
+static inline const char *volume_claim_name(const Volume *volume)
+{
+    const PersistentVolumeClaimVolumeSource *source = volume->volume_source.persistent_volume_claim;
+
+    return source ? source->claim_name : NULL;
+}
 #endif

@@ -86,7 +86,7 @@ static bool each_role(void *data, Object *object)
 }
 
 /* Any role may be selected by any aggregated role. */
-static void on_role(Controller *controller, const WatchEvent *event)
+static void on_role(Controller *controller, const WatchEvent *event _unused_)
 {
     client_list(controller->client, &kind_cluster_role, NULL, each_role, controller);
 }

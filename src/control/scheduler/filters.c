@@ -68,12 +68,10 @@ static bool any_placed(const ScheduleInput *in, const char *key, Question questi
 static const PersistentVolumeClaim *claim_of(const ScheduleInput *in, const Pod *pod, size_t volume,
                                              const char **ret_name)
 {
-    const PersistentVolumeClaimVolumeSource *source =
-        pod->spec.volumes.v[volume].volume_source.persistent_volume_claim;
+    const char *name = volume_claim_name(&pod->spec.volumes.v[volume]);
 
-    *ret_name = source ? source->claim_name : NULL;
-    return source ? in->claims->find(in->claims, pod->metadata.namespace, source->claim_name)
-                  : NULL;
+    *ret_name = name;
+    return name ? in->claims->find(in->claims, pod->metadata.namespace, name) : NULL;
 }
 
 static void filter_claims_are_bound(const ScheduleInput *in, Reasons *reasons)

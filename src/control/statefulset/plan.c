@@ -40,7 +40,6 @@ typedef struct View {
     const PodTemplateSpec *current_template; /* decoded when first needed */
     Member *replicas, *condemned; /* existing pods: in range, ascending; out of range, descending */
     size_t n_replicas, n_condemned;
-    int64_t unavailable;
     int64_t first_unavailable; /* the lowest such ordinal; -1 if all pods are available */
     size_t creations;
 } View;
@@ -375,7 +374,6 @@ static void find_unavailable(View *view)
     int64_t start = statefulset_start(view->set), expected = start;
 
     view->first_unavailable = -1;
-    view->unavailable = statefulset_replicas(view->set) - (int64_t)view->n_replicas;
     for (size_t i = 0; i < view->n_replicas; i++) {
         const Member *member = &view->replicas[i];
         bool gap = member->ordinal != expected;
@@ -385,7 +383,6 @@ static void find_unavailable(View *view)
         expected = member->ordinal + 1;
         if (is_available(view, member->pod))
             continue;
-        view->unavailable++;
         if (view->first_unavailable < 0)
             view->first_unavailable = member->ordinal;
     }
@@ -394,7 +391,6 @@ static void find_unavailable(View *view)
     for (size_t i = view->n_condemned; i-- > 0;) {
         if (is_available(view, view->condemned[i].pod))
             continue;
-        view->unavailable++;
         if (view->first_unavailable < 0)
             view->first_unavailable = view->condemned[i].ordinal;
     }

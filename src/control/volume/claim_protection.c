@@ -76,13 +76,9 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 
     if (event->type != WATCH_DELETED && !is_shut_down(pod))
         return;
-    for (size_t i = 0; i < pod->spec.volumes.n; i++) {
-        const PersistentVolumeClaimVolumeSource *source =
-            pod->spec.volumes.v[i].volume_source.persistent_volume_claim;
-
-        if (source)
-            controller_enqueue(controller, pod->metadata.namespace, source->claim_name);
-    }
+    for (size_t i = 0; i < pod->spec.volumes.n; i++)
+        controller_enqueue(controller, pod->metadata.namespace,
+                           volume_claim_name(&pod->spec.volumes.v[i]));
 }
 
 static void start(Controller *controller)

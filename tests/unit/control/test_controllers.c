@@ -481,8 +481,7 @@ static void the_same_event_counts_up(void **state)
 {
     Rig *rig = *state;
     EventFinder finder = {"Testing", &rig->arena, NULL, 0};
-    EventRecorder *recorder =
-        event_recorder_new(rig->client, rig->clock, &rig->random, "tester", "n");
+    EventRecorder *recorder = event_recorder_new(rig->client, rig->clock, "tester", "n");
 
     for (int i = 0; i < 3; i++) {
         event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
@@ -499,8 +498,7 @@ static void an_old_event_is_forgotten(void **state)
 {
     Rig *rig = *state;
     EventFinder finder = {"Testing", &rig->arena, NULL, 0};
-    EventRecorder *recorder =
-        event_recorder_new(rig->client, rig->clock, &rig->random, "tester", "n");
+    EventRecorder *recorder = event_recorder_new(rig->client, rig->clock, "tester", "n");
 
     event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing", "once");
     settle(rig);

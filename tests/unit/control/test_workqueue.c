@@ -45,7 +45,7 @@ static int setup(void **state)
     random_seed(&rig->random, 1);
     rig->result = WORK_DONE;
     rig->again_after_ns = -1;
-    rig->queue = workqueue_new(rig->clock, &rig->random, &ops, rig);
+    rig->queue = workqueue_new(rig->clock, &ops, rig);
     *state = rig;
     return 0;
 }
