@@ -4,15 +4,21 @@
  * shared, not copied; an object handed to create or update is completed in place unless somebody
  * has sealed it.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "api/selector.h"
+#include "base/list.h"
+#include "base/time/clock.h"
+#include "server/read/read.h"
+#include "server/request/decode.h"
+#include "server/write/write.h"
 
-struct LocalClient {
+typedef struct LocalClient {
     Client client; /* first, so that a Client is one of these */
     ListNode node;
     Server *server;
     User *user;
     ListNode watches;
-};
+} LocalClient;
 
 struct ClientWatch {
     ListNode node;

@@ -5,8 +5,11 @@
  * /readyz/NAME asks one alone. Why a part fails is only told to those who may read its own path,
  * and in the log. Every method is answered, HEAD without the body as everywhere.
  */
+#include "base/list.h"
 #include "base/log.h"
-#include "server/internal.h"
+#include "codec/json/json.h"
+#include "server/health.h"
+#include "server/request/call.h"
 
 /* A commit on a disk that works takes milliseconds; one that takes this long will not end. */
 #define STORE_PATIENCE_NS (10 * NS_PER_SEC)

@@ -7,8 +7,20 @@
  * request/target.c reads what the request is about, authorization is asked exactly that, and only then is
  * the same target looked up here.
  */
+#include "api/version.h"
+#include "base/observe/metrics.h"
+#include "base/strmap.h"
+#include "server/auth/auth.h"
+#include "server/auth/token.h"
+#include "server/docs/discovery.h"
 #include "server/docs/openapi.h"
+#include "server/health.h"
+#include "server/read/read.h"
+#include "server/request/observe.h"
+#include "server/request/respond.h"
+#include "server/stream/stream.h"
 #include "server/write/body.h"
+#include "server/write/http.h"
 
 /* ---- tables ---- */
 

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life, and the objects that every cluster has from its first second. */
+#include "api/object.h"
+#include "base/list.h"
 #include "base/log.h"
+#include "base/strmap.h"
+#include "base/time/clock.h"
+#include "server/admission/admission.h"
+#include "server/auth/auth.h"
 #include "server/auth/rbac.h"
+#include "server/auth/token.h"
+#include "server/health.h"
+#include "server/read/read.h"
+#include "server/request/observe.h"
 #include "server/write/body.h"
 
 /* ---- what is there from the start ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ServiceAccount tokens and Accept headers, as strangers send them. */
-#include "server/internal.h"
+#include "server/auth/token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

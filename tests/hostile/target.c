@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/vec.h"
 #include "hostile.h"
-#include "server/internal.h"
+#include "server/request/call.h"
 
 typedef VEC(HostileTarget) Targets;
 

@@ -16,7 +16,7 @@
 #include "base/files/file.h"
 #include "base/format.h"
 #include "base/strbuf.h"
-#include "server/internal.h"
+#include "server/request/call.h"
 
 #define GOLDEN_MAX ((size_t)16 * 1024 * 1024)
 #define GRANTS_MAX 16

@@ -10,7 +10,7 @@
 #include "api_harness.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
-#include "server/internal.h"
+#include "server/request/call.h"
 
 #define CM "/api/v1/namespaces/t/configmaps"
 #define MANY 1300

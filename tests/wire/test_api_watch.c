@@ -8,7 +8,7 @@
 
 #include "api_harness.h"
 #include "base/strbuf.h"
-#include "server/internal.h"
+#include "server/request/call.h"
 
 #define CM "/api/v1/namespaces/t/configmaps"
 #define MERGE "application/merge-patch+json"

@@ -4,6 +4,8 @@
  * come from a class or an account, finalizers that protect volumes. A row a concern; the first that
  * refuses ends it.
  */
+#include "api/object.h"
+#include "server/admission/admission.h"
 #include "server/auth/rbac.h"
 
 #define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"

@@ -3,7 +3,8 @@
  * Priority classes: a pod gets the numbers of the class that it names, or of the default one, when it
  * is created, and keeps them. Later changes of classes are none of its business.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "server/admission/admission.h"
 
 #define PREEMPT "PreemptLowerPriority"
 

@@ -8,6 +8,8 @@
  */
 #include "api/object.h"
 #include "base/vec.h"
+#include "server/admission/admission.h"
+#include "server/auth/auth.h"
 #include "server/auth/rbac.h"
 
 typedef VEC(const PolicyRule *) Rules;

@@ -4,7 +4,8 @@
  * a projected volume with a token, the cluster's CA and the namespace is mounted where client
  * libraries look for it.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "server/admission/admission.h"
 
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define VOLUME_PREFIX "kube-api-access-"

@@ -9,7 +9,10 @@
  */
 #include <arpa/inet.h>
 
-#include "server/internal.h"
+#include "api/object.h"
+#include "base/strmap.h"
+#include "base/text_map.h"
+#include "server/admission/admission.h"
 
 #define PORT_MIN 30000
 #define PORT_MAX 32767

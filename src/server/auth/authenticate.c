@@ -7,8 +7,11 @@
  * request. Verified ServiceAccount tokens are kept by their text too; what can change after signing
  * (the time, the account, the pod) is looked at on every use.
  */
+#include "api/object.h"
 #include "base/files/file.h"
-#include "server/internal.h"
+#include "base/strmap.h"
+#include "server/auth/auth.h"
+#include "server/auth/token.h"
 
 #define TOKEN_FILE_MAX ((size_t)1024 * 1024)
 #define CACHE_MAX 4096

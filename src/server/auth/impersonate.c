@@ -10,9 +10,13 @@
  * group, uid and extra value is asked for by itself: who may not act for all of them acts for none.
  * A refusal is that of the first mode which is for such a user.
  */
-#include "server/internal.h"
 
+#include "api/text_check.h"
 #include "api/validate/validate.h"
+#include "base/utf8.h"
+#include "codec/json/json.h"
+#include "server/auth/auth.h"
+#include "server/request/respond.h"
 
 #define EXTRA "impersonate-extra-"
 #define AUTHENTICATION_GROUP "authentication.k8s.io"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/auth/rbac.h"
 
 #include "api/object.h"
+#include "server/auth/rbac.h"
 
 /* ---- rules ---- */
 

@@ -9,7 +9,8 @@
 #ifndef SERVER_AUTH_RBAC_H
 #define SERVER_AUTH_RBAC_H
 
-#include "server/internal.h"
+#include "server/auth/user.h"
+#include "server/state.h"
 
 #define RBAC_GROUP "rbac.authorization.k8s.io"
 
@@ -22,9 +23,6 @@ const char *rbac_visit(Server *server, Arena *arena, const User *user, const cha
 bool rbac_rule_allows(const PolicyRule *rule, const Attributes *attributes);
 /* The rules of a role or cluster role; NULL: there is none. */
 const PolicyRuleArray *rbac_rules_of(Server *server, const RoleRef *ref, const char *ns);
-
-/* Admission of roles and bindings. 0, or a reason. */
-int rbac_admit(Write *write);
 
 /* Creates what is missing of the roles and bindings that every cluster has. */
 void rbac_ensure_defaults(Server *server, Client *client);

@@ -5,6 +5,7 @@
  *
  * Lists are texts with commas. A rule with a path is about paths outside the API.
  */
+#include "api/object.h"
 #include "server/auth/rbac.h"
 
 #define READ "get,list,watch"

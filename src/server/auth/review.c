@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions that are asked by creating an object and answered at once: who am I, may I, whose token
  * is this. */
+#include "api/object.h"
+#include "base/list.h"
+#include "server/auth/auth.h"
 #include "server/auth/rbac.h"
+#include "server/auth/review.h"
+#include "server/auth/token.h"
+#include "server/request/decode.h"
+#include "server/request/respond.h"
 
 static UserInfo describe(Arena *arena, const User *user)
 {

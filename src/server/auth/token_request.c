@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serviceaccounts/token: tokens for a ServiceAccount, bound to a pod where one is named. */
-#include "server/internal.h"
+#include "api/object.h"
+#include "server/auth/token.h"
+#include "server/request/decode.h"
+#include "server/request/respond.h"
 
 char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,
                         const Object *pod, const char *audience, int64_t lifetime_seconds)

@@ -6,7 +6,8 @@
  */
 #include <openssl/evp.h>
 
-#include "server/internal.h"
+#include "server/docs/discovery.h"
+#include "server/request/respond.h"
 
 static bool listed(const Kind *kind)
 {

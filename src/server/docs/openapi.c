@@ -5,9 +5,14 @@
  * made when asked for and not kept: clients keep them, since a v3 address holds a hash of what it
  * leads to.
  */
+#include "api/version.h"
+#include "base/list.h"
+#include "base/strmap.h"
+#include "base/vec.h"
 #include "codec/json/json.h"
+#include "server/docs/discovery.h"
 #include "server/docs/openapi.h"
-#include "server/internal.h"
+#include "server/request/respond.h"
 
 typedef struct Printer {
     StrBuf *out;

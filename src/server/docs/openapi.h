@@ -3,7 +3,7 @@
 #define SERVER_DOCS_OPENAPI_H
 
 #include "base/strbuf.h"
-#include "server/internal.h"
+#include "server/request/call.h"
 
 /* {"paths":{"api/v1":{"serverRelativeURL":...}}} */
 void openapi_v3_index(Call *call);

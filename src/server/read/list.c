@@ -7,8 +7,16 @@
  * tables without a limit), each piece is sent when the reader has taken the one before: such a list
  * needs the memory of one piece. The others are gathered and answered whole; a limit bounds them.
  */
+#include "api/object.h"
+#include "api/selector.h"
+#include "base/list.h"
+#include "base/time/clock.h"
+#include "codec/base64url.h"
+#include "codec/json/json.h"
 #include "codec/protobuf/protobuf.h"
-#include "server/internal.h"
+#include "server/read/read.h"
+#include "server/request/respond.h"
+#include "server/request/table.h"
 
 #define KEY_MAX 512
 /* A piece ends with the first of these: bytes, objects whose JSON was added, objects looked into. */

@@ -3,7 +3,10 @@
  * get: straight from the committed objects, the JSON of one as the store keeps it. What get, list
  * and watch are asked alike: selectors and revisions.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "api/selector.h"
+#include "server/read/read.h"
+#include "server/request/respond.h"
 
 /* The kinds whose field selectors kube-apiserver refuses in this other wording. */
 static bool has_own_fields(const Kind *kind)

@@ -19,7 +19,16 @@
  * Callbacks may end the watch while it is at work (the connection breaks in the middle of a write):
  * `busy` defers the release until the outermost function returns.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "api/selector.h"
+#include "base/list.h"
+#include "base/time/clock.h"
+#include "base/vec.h"
+#include "codec/json/json.h"
+#include "server/read/read.h"
+#include "server/request/observe.h"
+#include "server/request/respond.h"
+#include "server/request/table.h"
 
 #define LIVE_MAX 20000
 #define LIVE_BYTES_MAX ((size_t)4 * 1024 * 1024)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Request bodies, in whatever form they come, to values; errors in the words of kube-apiserver. */
+#include "api/object.h"
+#include "base/utf8.h"
+#include "codec/json/json.h"
 #include "codec/protobuf/protobuf.h"
 #include "codec/yaml/yaml.h"
-#include "server/internal.h"
+#include "server/request/decode.h"
 
 #define SHOWN_MAX 256
 
@@ -241,4 +244,44 @@ bool decode_validation(const char *value, FieldValidation *ret)
         }
     }
     return str_empty(value);
+}
+
+int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
+                           Arena *arena)
+{
+    ObjectMeta *meta = object_meta(object);
+
+    if (!namespaced) {
+        meta->namespace = NULL;
+        return 0;
+    }
+    if (!str_empty(meta->namespace) && !str_equal(meta->namespace, ns))
+        return status_set(reterr, arena, STATUS_BAD_REQUEST,
+                          "the namespace of the provided object does not match the namespace "
+                          "sent on the request");
+    if (str_empty(meta->namespace))
+        meta->namespace = arena_strdup(&object->arena, ns);
+    return 0;
+}
+
+int patch_type_of(const char *content_type, PatchType *ret)
+{
+    static const struct {
+        const char *name;
+        PatchType type;
+    } types[] = {
+        {"application/json-patch+json", PATCH_JSON},
+        {"application/merge-patch+json", PATCH_MERGE},
+        {"application/strategic-merge-patch+json", PATCH_STRATEGIC},
+        {"application/apply-patch+yaml", PATCH_APPLY},
+    };
+    size_t n = content_type ? strcspn(content_type, "; \t") : 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (strlen(types[i].name) == n && strncasecmp(types[i].name, content_type, n) == 0) {
+            *ret = types[i].type;
+            return 0;
+        }
+    }
+    return 1;
 }

@@ -8,9 +8,13 @@
  * series of a verb, kind and scope are looked up the first time and kept. Labels come from tables
  * of ours only, never from what a client sends, so their number is bounded.
  */
+#include "api/version.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"
-#include "server/internal.h"
+#include "base/time/clock.h"
+#include "server/request/decode.h"
+#include "server/request/observe.h"
+#include "server/request/respond.h"
 
 #define SLOW_NS (500 * NS_PER_MS)
 #define BUCKETS 256

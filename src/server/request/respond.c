@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How answers look: which form the client asked for, and objects and errors in that form. */
+#include "api/object.h"
+#include "base/text_map.h"
+#include "base/time/clock.h"
+#include "base/utf8.h"
+#include "codec/json/json.h"
 #include "codec/protobuf/protobuf.h"
 #include "codec/yaml/yaml.h"
-#include "server/internal.h"
+#include "server/request/observe.h"
+#include "server/request/respond.h"
+#include "server/request/table.h"
 
 /* ---- what the client asked for ---- */
 

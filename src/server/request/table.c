@@ -4,8 +4,10 @@
  * come from the kind's table; cells from its printer, or straight from the fields that the columns
  * name.
  */
+#include "api/object.h"
 #include "api/print.h"
-#include "server/internal.h"
+#include "codec/json/json.h"
+#include "server/request/table.h"
 
 /* ---- cells by path ---- */
 

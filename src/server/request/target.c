@@ -13,7 +13,9 @@
  *
  * The path is decoded before it is cut, so that an encoded slash separates segments like any other.
  */
-#include "server/internal.h"
+#include "api/selector.h"
+#include "base/utf8.h"
+#include "server/request/call.h"
 
 /* apis, group, version, proxy, namespaces, namespace, resource, name, subresource. */
 #define SEGMENTS_MAX 9

@@ -6,6 +6,9 @@
  * Both directions push back: a process that does not read its stdin pauses the connection, a client
  * that does not read pauses the process.
  */
+#include "base/vec.h"
+#include "codec/json/json.h"
+#include "server/request/respond.h"
 #include "server/stream/exec.h"
 #include "server/stream/spdy.h"
 #include "server/stream/stream.h"

@@ -10,7 +10,7 @@
 #define SERVER_STREAM_EXEC_H
 
 #include "http/spdy.h"
-#include "server/internal.h"
+#include "server/stream/spdy.h"
 
 enum {
     CHANNEL_STDIN,

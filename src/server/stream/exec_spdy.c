@@ -4,6 +4,7 @@
  * `streamtype` which; error always, stdin, stdout and stderr as asked for in the query, resize for
  * a terminal (from v3 on). The process goes on when all of them are there.
  */
+#include "base/time/clock.h"
 #include "server/stream/exec.h"
 #include "server/stream/spdy.h"
 

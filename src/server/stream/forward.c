@@ -16,6 +16,9 @@
  * since none of the protocols' clients can hold back one stream; a client that does not read stops
  * the pods.
  */
+#include "api/object.h"
+#include "base/vec.h"
+#include "server/request/respond.h"
 #include "server/stream/spdy.h"
 #include "server/stream/stream.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pods/log: the text of a container, as it is or as it comes; and the checks that log, exec and
  * attach share. */
+#include "api/object.h"
+#include "base/time/clock.h"
 #include "base/timefmt.h"
-#include "server/internal.h"
+#include "server/request/respond.h"
 #include "server/stream/stream.h"
 
 /* ---- containers ---- */

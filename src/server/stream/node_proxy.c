@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nodes/NAME/proxy/...: what the node answers by itself. */
-#include "server/internal.h"
+#include "server/request/respond.h"
 #include "server/stream/stream.h"
 
 void subresource_node_proxy(Call *call)

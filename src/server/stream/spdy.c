@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes between a connection or a WebSocket and SPDY's frames. */
+#include "base/time/clock.h"
 #include "server/stream/spdy.h"
 
 #define LEAVE_NS (5 * NS_PER_SEC)

@@ -5,7 +5,7 @@
 #define SERVER_STREAM_SPDY_H
 
 #include "http/spdy.h"
-#include "server/internal.h"
+#include "server/request/call.h"
 
 #define SPDY_PROTOCOL "SPDY/3.1"
 

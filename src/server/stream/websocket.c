@@ -2,6 +2,7 @@
 /* Channels in the messages of a WebSocket, as bytes or as base64. */
 #include <openssl/evp.h>
 
+#include "server/request/respond.h"
 #include "server/stream/stream.h"
 
 void channel_send(WebSocket *ws, bool base64, unsigned channel, Bytes bytes)

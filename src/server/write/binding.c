@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pods/binding: gives a pod its node. */
-#include "server/internal.h"
+#include "api/object.h"
+#include "server/write/http.h"
+#include "server/write/write.h"
 
 static int refuse_binding(Write *write, const char *why)
 {

@@ -11,8 +11,13 @@
  * has gone (call) or the server (server); the outcome is then dropped. DECODING_MAX of them run at
  * once, so that half of the pool's threads are always free for pods; the others wait in order.
  */
+#include "api/object.h"
+#include "base/list.h"
 #include "base/observe/turn.h"
+#include "server/request/decode.h"
+#include "server/request/observe.h"
 #include "server/write/body.h"
+#include "server/write/http.h"
 
 enum { DECODING_MAX = 2, FREED_ON_POOL = 256 * 1024 };
 

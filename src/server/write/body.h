@@ -5,7 +5,9 @@
 
 #include <uv.h>
 
-#include "server/internal.h"
+#include "codec/json/json.h"
+#include "server/request/decode.h"
+#include "server/write/write.h"
 
 /* What is longer is decoded on the pool. Below it, the way there and back costs more than it
  * gives. */

@@ -4,7 +4,8 @@
  * deletionTimestamp until the last one is taken off (an update does the removal then), and Pods
  * that run get their grace period first.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "server/admission/admission.h"
 
 #define FOREGROUND "foregroundDeletion"
 #define ORPHAN "orphan"

@@ -6,7 +6,8 @@
  */
 #include "api/object.h"
 #include "api/selector.h"
-#include "server/internal.h"
+#include "server/write/http.h"
+#include "server/write/write.h"
 
 #define DISRUPTED_MAX 2000
 #define DISRUPTION_ALLOWED "DisruptionAllowed"

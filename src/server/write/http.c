@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes that come over HTTP: from a request to a Write, and from its outcome to an answer. */
+#include "api/object.h"
+#include "api/selector.h"
+#include "base/list.h"
+#include "base/time/clock.h"
+#include "base/utf8.h"
+#include "base/vec.h"
+#include "codec/json/json.h"
+#include "server/auth/review.h"
+#include "server/read/read.h"
+#include "server/request/decode.h"
+#include "server/request/respond.h"
+#include "server/request/table.h"
 #include "server/write/body.h"
+#include "server/write/http.h"
 
 #define MANAGER_MAX 128
 

@@ -9,7 +9,11 @@
  *
  * Both only for the manager "kubectl": whoever wants none of this takes another name.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "base/vec.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
+#include "server/write/managed_fields.h"
 
 #define ANNOTATION "kubectl.kubernetes.io/last-applied-configuration"
 #define SIZE_MAX_OF_ANNOTATION (256 * 1024)

@@ -8,7 +8,11 @@
  * others; fields that are gone leave every entry. An apply owns just what it applied: what it owned
  * before and no longer applies goes, unless somebody else owns it too.
  */
-#include "server/internal.h"
+#include "api/object.h"
+#include "base/vec.h"
+#include "codec/fieldset/fieldset.h"
+#include "codec/json/json.h"
+#include "server/write/managed_fields.h"
 
 #define MANAGER_MAX 128
 

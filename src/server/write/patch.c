@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The four kinds of patches: each makes a new version from the head, which then goes the way of
  * every update. */
+#include "api/object.h"
+#include "codec/json/json.h"
 #include "codec/patch/patch.h"
+#include "server/request/decode.h"
 #include "server/write/body.h"
+#include "server/write/managed_fields.h"
 
 static const char *const type_members[] = {"kind", "apiVersion", NULL};
 
@@ -155,28 +159,6 @@ static int read_patch(Write *write, PatchType type, Bytes body, yyjson_val **ret
             type == PATCH_APPLY ? "error decoding YAML: %s" : "error decoding patch: %s", why);
     *ret = yyjson_doc_get_root(doc);
     return type == PATCH_APPLY ? 0 : check_shape(write, type, *ret);
-}
-
-int patch_type_of(const char *content_type, PatchType *ret)
-{
-    static const struct {
-        const char *name;
-        PatchType type;
-    } types[] = {
-        {"application/json-patch+json", PATCH_JSON},
-        {"application/merge-patch+json", PATCH_MERGE},
-        {"application/strategic-merge-patch+json", PATCH_STRATEGIC},
-        {"application/apply-patch+yaml", PATCH_APPLY},
-    };
-    size_t n = content_type ? strcspn(content_type, "; \t") : 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        if (strlen(types[i].name) == n && strncasecmp(types[i].name, content_type, n) == 0) {
-            *ret = types[i].type;
-            return 0;
-        }
-    }
-    return 1;
 }
 
 int patch_object(Write *write, const char *content_type, const Object *object, Bytes body,

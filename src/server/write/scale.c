@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The subresource scale: the number of replicas of any kind that has one. */
-#include "server/internal.h"
+#include "api/object.h"
+#include "api/selector.h"
+#include "server/request/respond.h"
+#include "server/write/http.h"
+#include "server/write/write.h"
 
 /* spec.replicas and its like: found by name, since any kind may have them. NULL: the kind has
  * none. */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the subresources have in common that change an object by way of another type: binding, eviction, scale. */
-#include "server/internal.h"
+#include "api/object.h"
+#include "base/utf8.h"
+#include "server/request/decode.h"
+#include "server/request/respond.h"
+#include "server/write/write.h"
 
 static void respond_success(Call *call, int code)
 {

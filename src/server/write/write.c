@@ -11,8 +11,18 @@
  * race against: a conflict can only come from the resourceVersion that a client sends. The write
  * ends when the store says that it is durable.
  */
+#include "api/object.h"
+#include "api/text_check.h"
+#include "api/validate/validate.h"
+#include "base/list.h"
 #include "codec/protobuf/protobuf.h"
+#include "server/admission/admission.h"
+#include "server/auth/auth.h"
+#include "server/read/read.h"
+#include "server/request/decode.h"
+#include "server/request/observe.h"
 #include "server/write/body.h"
+#include "server/write/managed_fields.h"
 
 #define NAME_TRIES 8
 #define GENERATE_NAME_MAX 58
@@ -268,24 +278,6 @@ static int refuse_foreseen(Write *write)
 }
 
 /* ---- create ---- */
-
-int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
-                           Arena *arena)
-{
-    ObjectMeta *meta = object_meta(object);
-
-    if (!namespaced) {
-        meta->namespace = NULL;
-        return 0;
-    }
-    if (!str_empty(meta->namespace) && !str_equal(meta->namespace, ns))
-        return status_set(reterr, arena, STATUS_BAD_REQUEST,
-                          "the namespace of the provided object does not match the namespace "
-                          "sent on the request");
-    if (str_empty(meta->namespace))
-        meta->namespace = arena_strdup(&object->arena, ns);
-    return 0;
-}
 
 static int check_namespace(Write *write)
 {

@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "server/internal.h"
+#include "server/auth/token.h"
+#include "server/request/call.h"
 
 static const TokenClaims claims = {.ns = "t",
                                    .service_account = "default",

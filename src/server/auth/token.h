@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ServiceAccount tokens: JSON Web Tokens signed with ES256. */
+#ifndef SERVER_AUTH_TOKEN_H
+#define SERVER_AUTH_TOKEN_H
+
+#include "api/generated.h"
+#include "base/error.h"
+#include "server/request/call.h"
+
+#define TOKEN_ISSUER "https://kubernetes.default.svc"
+
+typedef struct TokenClaims {
+    const char *ns, *service_account, *service_account_uid;
+    const char *pod, *pod_uid, *node, *node_uid;
+    const char *audience, *id;
+    int64_t issued, expires;
+} TokenClaims;
+
+typedef struct TokenKey TokenKey;
+int token_key_new(const char *pem, TokenKey **ret, Err *reterr);
+TokenKey *token_key_free(TokenKey *key);
+char *token_sign(TokenKey *key, Arena *arena, const TokenClaims *claims);
+
+/* 0, or positive: not ours, or not intact. Times are the caller's to check. */
+int token_verify(TokenKey *key, Arena *arena, const char *token, TokenClaims *ret);
+
+/* {"keys":[...]} */
+void token_key_jwks(const TokenKey *key, StrBuf *out);
+
+void subresource_token(Call *call);
+
+#endif

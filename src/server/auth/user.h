@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who asks, and what authorization is asked about. */
+#ifndef SERVER_AUTH_USER_H
+#define SERVER_AUTH_USER_H
+
+#include "api/generated.h"
+#include "base/arena.h"
+
+typedef struct User {
+    uint32_t refs;
+    Arena arena;
+    const char *name, *uid;
+    StringArray groups;
+    const char *token; /* the bearer token it came from; NULL: a certificate, or in the process */
+    const char *sa_ns, *sa_name,
+        *sa_uid; /* of a ServiceAccount token, which is good as long as these exist */
+    const char *pod_name, *pod_uid;
+    int64_t expires;     /* seconds; 0: never */
+    ExtraValueMap extra; /* in order of their keys */
+    bool masters;        /* in system:masters: may do everything */
+    bool anonymous;
+} User;
+
+User *user_new(const char *name, const char *uid);
+User *user_ref(User *user);
+User *user_unref(User *user);
+static inline void user_unrefp(User **user)
+{
+    *user = user_unref(*user);
+}
+void user_add_group(User *user, const char *group);
+bool user_in_group(const User *user, const char *group);
+
+/* In order of the keys; values of one key one after the other. */
+void user_add_extra(User *user, const char *key, const char *value);
+
+/* What authorization is asked with. */
+typedef struct Attributes {
+    const char *verb;
+    const char *group, *resource, *subresource, *ns, *name;
+    const char *path; /* of a request for no resource; NULL otherwise */
+} Attributes;
+
+#endif

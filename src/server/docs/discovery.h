@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which groups, versions and kinds there are. */
+#ifndef SERVER_DOCS_DISCOVERY_H
+#define SERVER_DOCS_DISCOVERY_H
+
+#include "server/request/call.h"
+
+void discovery_versions(Call *call);
+void discovery_groups(Call *call);
+void discovery_group(Call *call, const char *group);
+void discovery_resources(Call *call, const char *group, const char *version);
+bool discovery_has_group(const char *group);
+bool discovery_has_version(const char *group, const char *version);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* get, list and watch. */
+#ifndef SERVER_READ_READ_H
+#define SERVER_READ_READ_H
+
+#include "server/request/call.h"
+
+void read_get(Call *call);
+void read_list(Call *call);
+void watch_start(Call *call);
+void watch_note_write(Server *server);
+void watch_forget_line(Server *server);
+
+/* The selectors of a list or watch. 0 or a reason, *reterr filled. */
+int read_selectors(Call *call, Selector **ret_labels, Selector **ret_fields, ApiStatus *reterr);
+
+/* A resourceVersion that is not newer than the newest. 0 or a reason. */
+int read_revision(Call *call, const char *text, uint64_t *ret, ApiStatus *reterr);
+
+/* A page of a list: how long (0: no limit), and behind which key it begins (NULL: at the start). 0
+ * or a reason. */
+int list_read_limit(Call *call, int64_t *ret, ApiStatus *reterr);
+
+int list_read_continue(Call *call, const char **ret, ApiStatus *reterr);
+const char *list_key_of(Arena *arena, const Object *object);
+const char *list_make_continue(Arena *arena, const char *last, uint64_t revision);
+bool read_matches(const Object *object, const char *ns, const Selector *labels,
+                  const Selector *fields);
+
+#endif

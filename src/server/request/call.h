@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request over HTTP as a Call: who asks (User), for what (Route), and how the answer should
+ * look (Accept). target.c reads most of it off the head of the request.
+ */
+#ifndef SERVER_REQUEST_CALL_H
+#define SERVER_REQUEST_CALL_H
+
+#include "server/auth/user.h"
+#include "server/state.h"
+
+typedef struct Call Call;
+typedef struct Write Write;
+typedef struct Decoded Decoded;
+typedef struct Subresource Subresource;
+
+typedef enum AcceptAs { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST, AS_DISCOVERY } AcceptAs;
+typedef enum AcceptType { TYPE_JSON, TYPE_YAML, TYPE_PROTOBUF } AcceptType;
+
+/* What an answer can be, besides an object in JSON. */
+enum {
+    ACCEPT_STREAM = 1 << 0,  /* of objects; YAML and protobuf are not */
+    ACCEPT_TABLE = 1 << 1,   /* of rows */
+    ACCEPT_PARTIAL = 1 << 2, /* metadata alone */
+};
+
+typedef struct Accept {
+    AcceptAs as;
+    AcceptType type;
+    const char *as_version; /* "v1" of meta.k8s.io for Table and PartialObjectMetadata; "v2" for
+                               discovery */
+} Accept;
+
+typedef struct Route {
+    const Kind *kind;
+    const char *ns, *name;   /* NULL: none in the path */
+    const char *subresource; /* NULL: none */
+    const char *rest;        /* what comes behind the subresource; NULL: nothing */
+} Route;
+
+/* What a request is about: target.c. */
+typedef struct Target {
+    Attributes attributes;
+    const char *path;    /* decoded */
+    const char *version; /* of the group; NULL: a path, no resource */
+    const char *rest;    /* what comes behind the subresource; NULL: nothing */
+    bool named;          /* the path has a name; attributes may have one of a field selector */
+    bool old_form;       /* the verb stands in the path ("/api/v1/watch/pods"): not served */
+    bool malformed;      /* ill-encoded, or with an empty segment: leads nowhere */
+} Target;
+
+typedef struct Query {
+    const char *label_selector, *field_selector, *resource_version, *resource_version_match,
+        *continue_, *limit;
+    const char *timeout_seconds, *include_object, *field_manager, *field_validation, *grace_period,
+        *propagation;
+    const char *dry_run, *force, *send_initial, *bookmarks, *watch, *orphan, *pretty;
+} Query;
+
+/* When each step of a request was over (monotonic, in nanoseconds); 0: there was none. */
+typedef struct CallTimes {
+    int64_t began;   /* its head is there */
+    int64_t body;    /* its body is there */
+    int64_t handled; /* decoded, checked; answered, or queued for the store */
+    int64_t committing, committed;
+    int64_t stored; /* the loop has heard of the commit */
+} CallTimes;
+
+struct Call {
+    Server *server;
+    HttpRequest *request;
+    Arena *arena;
+    User *user; /* a reference */
+    Target target;
+    Route route;
+    const Subresource *sub; /* of route.subresource; NULL: the object itself */
+    Accept accept;
+    Query query;
+    Bytes body; /* for the duration of handle */
+    void (*handle)(Call *call);
+    Write *write;     /* under way for this request */
+    Decoded *decoded; /* of a long body, on its way to the Write; NULL: a short one */
+    CallTimes times;
+    const char *path_label;            /* of a path of ours that is no resource */
+    struct MetricSeries *events;       /* of a watch: counts what was sent */
+    struct MetricSeries *long_running; /* counts it while it is under way; NULL: it is not meant to
+                                          last */
+    void *stream;                      /* watch, log */
+    void (*stream_close)(void *stream);
+};
+
+struct Subresource {
+    const char *group, *plural; /* NULL: of every kind that has `flag` */
+    unsigned flag;
+    const char *name;
+    const char *kind_group, *kind_version,
+        *kind; /* of what goes in and out; kind NULL: the resource's own */
+    const char *const *verbs;
+    void (*get)(Call *call);
+    void (*create)(Call *call);
+    void (*update)(Call *call);
+    void (*patch)(Call *call);
+    bool rest; /* the path may go on */
+};
+
+/* NULL-kind ended. */
+extern const Subresource subresources[];
+
+bool subresource_of(const Subresource *sub, const Kind *kind);
+const char *const *kind_verbs(const Kind *kind);
+void query_parse(Call *call);
+void target_read(Call *call, Target *ret);
+
+/* Picks from the Accept header what the answer can be; false: nothing there can be served. */
+bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret);
+
+bool query_true(const char *value); /* anything but 0 and false, also "" for a bare name */
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of the API server, which all of its folders read. What is in it belongs to the files named beside it.
+ */
+#ifndef SERVER_STATE_H
+#define SERVER_STATE_H
+
+#include "base/list.h"
+#include "base/strmap.h"
+#include "server/server.h"
+
+typedef struct User User;
+typedef struct Observer Observer;
+typedef struct TokenAuth TokenAuth;
+typedef struct TokenKey TokenKey;
+typedef struct ServiceAddresses ServiceAddresses;
+
+struct Server {
+    struct uv_loop_s *loop;
+    Store *store;
+    Clock *clock;
+    Random *random;
+    PodStreams *streams;
+    TokenKey *token_key;
+    TokenAuth *token_auth;
+    ServiceAddresses *addresses;
+    StoreWatch *service_watch;
+    char *external_address, *node_name;
+    bool anonymous, ready;
+    ListNode health; /* of HealthPart */
+    HealthPart own_health[3];
+    Observer *observer;
+    User *anonymous_user;
+    StrMap resources; /* "apps/v1/statefulsets" -> Kind */
+    ListNode local_clients, watches, writes;
+    ListNode bodies_waiting, bodies_decoding; /* of Decoded */
+    size_t decoding;                          /* on the pool now */
+    uint64_t decoded_on_pool;                 /* since the start */
+    Timer bookmark_timer;
+    size_t watch_bytes;            /* in the queues of all watches */
+    struct WatchLine *newest_line; /* of the newest watch event, shared by its watchers */
+};
+
+static inline int64_t server_now(const Server *server)
+{
+    return clock_wall_ns(server->clock) / NS_PER_SEC;
+}
+Time server_time(const Server *server);
+void local_clients_free(Server *server);
+
+#endif

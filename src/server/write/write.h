@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every change, from HTTP or from a Client in the process, is a Write. It outlives the request: a
+ * client that hangs up does not undo what is queued.
+ */
+#ifndef SERVER_WRITE_WRITE_H
+#define SERVER_WRITE_WRITE_H
+
+#include "codec/patch/patch.h"
+#include "server/request/call.h"
+#include "server/request/decode.h"
+
+typedef enum WriteVerb { WRITE_CREATE, WRITE_UPDATE, WRITE_DELETE } WriteVerb;
+
+struct Write {
+    ListNode node;  /* of server->writes */
+    Server *server; /* NULL: it has gone first */
+    Arena arena;    /* of everything in here */
+    User *user;
+    const Kind *kind;
+    const char *ns, *name;
+    const char *subresource;
+    const char *manager; /* NULL: record none */
+    bool dry_run, force;
+    bool deletes; /* a request to delete; an update that takes the last finalizer is none */
+    bool upsert;  /* an update or an apply that found nothing, and creates */
+    FieldValidation validation;
+    const int64_t *grace_seconds;
+    const char *propagation, *precondition_uid, *precondition_revision;
+
+    Object *object;     /* in: the new version; out: what is stored */
+    Object *before;     /* the version it was based on */
+    bool created, gone; /* outcomes: made anew; removed for good */
+    bool applied;       /* apply has kept managedFields itself */
+    bool claimed;       /* holds addresses or ports until the store has answered */
+    ApiStatus status;
+    StringArray warnings; /* grows by write_warn */
+
+    void (*done)(Write *write); /* the last call; then the write goes */
+    void *data;                 /* of done */
+    Call *call;                 /* NULL: in the process, or the peer hung up */
+    Decoded *decoded;           /* the body, decoded on the pool; NULL: still to be decoded */
+    bool completed;             /* object has its defaults */
+    const ApiStatus *foreseen;  /* the refusal that the object will meet; NULL: none is certain */
+};
+
+Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, const char *name);
+void write_warn(Write *write, const char *text);
+
+/* Fills in the defaults of the table and the kind; touches nothing but the object. */
+void write_complete(Object *object);
+
+enum { GENERATED_SUFFIX = 5 }; /* characters behind generateName */
+
+/*
+ * What can be said of a complete object that comes in a long body without looking at the state, on a
+ * thread of the pool: no state of the cluster makes right what fills a list of causes, or small what
+ * is too large. Returns a reason, with *ret filled in the arena, or 0. The object stays as it is.
+ */
+typedef struct Foresight {
+    const Kind *kind;
+    const char *ns;
+    bool creates;                      /* not an update, which may keep what is wrong already */
+    bool stores;                       /* not a dry run */
+    char suffix[GENERATED_SUFFIX + 1]; /* of the name, where one is generated */
+} Foresight;
+
+int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *ret);
+void write_finish(Write *write);
+void write_on_stored(void *data, int outcome, const char *reason, Object *object); /* a StoreDone */
+
+/* Each ends in write_finish, at once or when the write is durable. */
+void write_create(Write *write);
+
+void write_update(Write *write);
+void write_patch(Write *write, PatchType type, Bytes body);
+void write_delete(Write *write);
+
+/* A patch (not apply) of an object that is not stored as such: *ret is the new version. 0 or a
+ * reason. */
+int patch_object(Write *write, const char *content_type, const Object *object, Bytes body,
+                 Object **ret);
+
+/* For subresources that change an object by way of another type. A write that ends in `done`; the body as an object of the
+ * kind, which names the one in the path and no other (0 or a reason); and a done that answers with success or refusal. */
+Write *subresource_start(Call *call, void (*done)(Write *write));
+
+int subresource_decode(Call *call, const Kind *kind, Object **ret, Write *write);
+void subresource_answer(Write *write);
+
+/* Of a Pod: object is a Binding, or an Eviction. */
+void write_binding(Write *write, const Object *binding);
+
+void write_eviction(Write *write, const Object *eviction);
+
+/* The second half of update and patch: before and object are set. */
+void write_update_from(Write *write);
+
+#endif
