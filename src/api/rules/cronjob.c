@@ -10,6 +10,7 @@
 #include "api/print.h"
 #include "api/rules/job.h"
 #include "api/rules/rules.h"
+#include "api/validate/pod.h"
 
 enum { NAME_MAX_OF_CRON = 52, ZONE_PART_MAX = 14 };
 

@@ -6,6 +6,7 @@
 #include "api/print.h"
 #include "api/rules/rules.h"
 #include "api/selector.h"
+#include "api/validate/pod.h"
 
 /* ---- what both share ---- */
 

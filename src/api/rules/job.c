@@ -7,6 +7,7 @@
 #include "api/print.h"
 #include "api/rules/job.h"
 #include "api/selector.h"
+#include "api/validate/pod.h"
 
 #define UID_LABEL "batch.kubernetes.io/controller-uid"
 #define NAME_LABEL "batch.kubernetes.io/job-name"

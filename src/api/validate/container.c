@@ -7,7 +7,7 @@
 #include <assert.h>
 
 #include "api/object.h"
-#include "api/validate/internal.h"
+#include "api/validate/pod.h"
 #include "codec/quantity.h"
 
 static_assert(sizeof(EphemeralContainerCommon) == sizeof(Container) &&

@@ -4,7 +4,7 @@
  * validation together.
  */
 #include "api/object.h"
-#include "api/validate/internal.h"
+#include "api/validate/pod.h"
 #include "codec/json/json.h"
 
 /* ---- names ---- */

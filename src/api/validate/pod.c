@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pod specs, in Pods and in templates. */
 #include "api/object.h"
-#include "api/validate/internal.h"
+#include "api/validate/pod.h"
 
 static void validate_id(const int64_t *id, const Path *path, Causes *causes)
 {

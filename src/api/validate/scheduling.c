@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where pods may run: affinity, tolerations, spreading, gates. */
 #include "api/object.h"
-#include "api/validate/internal.h"
+#include "api/validate/pod.h"
 
 #define NOT_AN_OPERATOR "not a valid selector operator"
 

@@ -47,6 +47,15 @@ void fail_not_supported(Causes *causes, const Path *path, const char *bad,
 /* One cause for each fault. */
 void fail_faults(Causes *causes, const Path *path, const char *bad, Faults faults);
 
+/* `names`: NULL-ended. */
+static inline bool name_is_one_of(const char *s, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        if (strcmp(names[i], s ? s : "") == 0)
+            return true;
+    return false;
+}
+
 /* ---- parts that many kinds share ---- */
 
 /* Ports: "must be between 1 and 65535, inclusive"; a name where it is a string. */
@@ -66,19 +75,6 @@ void validate_immutable(const Field *field, const void *now, const void *before,
 /* "80", "\"x\"", "{...}": a field's value as JSON, for causes_add's `bad`. */
 const char *validate_bad_value(const Field *field, const void *at, Causes *causes);
 
-/* ---- pods, for workloads ---- */
-
-/* The rules of a pod's spec; the table walk is not part of them (validate_object has done it for
- * the whole object). */
-void validate_pod_spec(const PodSpec *spec, const char *path, Causes *causes);
-/* metadata.labels, metadata.annotations, spec. */
-void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path,
-                                Causes *causes);
-/* A claim's spec, also of volumeClaimTemplates. */
-void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
-/* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
-void complete_pod_spec(Arena *arena, PodSpec *spec);
-
 /* ---- objects ---- */
 
 /* name, namespace, labels, annotations, ownerReferences, finalizers; on update what may not
@@ -93,14 +89,5 @@ void validate_object(const Kind *kind, const void *value, const void *before, Ca
 /* The same for an update through the status subresource. */
 void validate_object_status(const Kind *kind, const void *value, const void *before,
                             Causes *causes);
-/* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
-void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
-
-/* A field of a pod's spec that may change after its creation. */
-typedef struct PodMutableField {
-    const char *path;
-    bool bound; /* also when the pod has a node */
-} PodMutableField;
-const PodMutableField *pod_mutable_field(size_t i); /* NULL: there are no more */
 
 #endif

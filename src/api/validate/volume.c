@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Volumes of pods: one source each, names that are unique, paths that stay inside. */
 #include "api/object.h"
-#include "api/validate/internal.h"
+#include "api/validate/pod.h"
 
 #define MODE_TEXT "must be a number between 0 and 0777 (octal), both inclusive"
 #define ONE_VOLUME_TYPE "may not specify more than 1 volume type"

@@ -13,6 +13,7 @@
  */
 #include "api/object.h"
 #include "api/text_check.h"
+#include "api/validate/pod.h"
 #include "api/validate/validate.h"
 #include "base/list.h"
 #include "codec/protobuf/protobuf.h"

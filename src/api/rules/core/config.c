@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of ConfigMaps, Secrets and ServiceAccounts: keys, sizes, and what "immutable" holds. */
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/validate/validate.h"
 #include "codec/json/json.h"
 
 enum { DATA_MAX = 1024 * 1024 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of Events. */
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/validate/validate.h"
 
 static void at_most(const char *s, size_t max, const char *field, Causes *causes)
 {

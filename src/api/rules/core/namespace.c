@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of Namespaces. */
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/validate/validate.h"
 
 #define NAME_LABEL "kubernetes.io/metadata.name"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of Nodes. */
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/validate/pod.h"
 
 #define ROLE_PREFIX "node-role.kubernetes.io/"
 #define ROLE_LABEL "kubernetes.io/role"

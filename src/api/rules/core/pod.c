@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of Pods and Bindings: defaults that look at other fields, what a new pod starts with, and
  * what may still change. */
+#include "api/object.h"
 #include "api/quantity.h"
-#include "api/rules/core/core.h"
+#include "api/rules/core/pod.h"
 #include "api/rules/rules.h"
+#include "api/validate/pod.h"
 #include "codec/quantity.h"
 
 /* ---- defaults ---- */

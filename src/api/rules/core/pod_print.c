@@ -3,8 +3,9 @@
  * The row of a Pod. Its STATUS column is what most people know of a pod: one word made from the
  * phase, the deletion mark and the states of all containers, by kubectl's order of precedence.
  */
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/rules/core/pod.h"
 #include "api/waiting_reason.h"
 
 typedef struct Summary {

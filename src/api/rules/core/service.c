@@ -6,8 +6,9 @@
  */
 #include <arpa/inet.h>
 
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/validate/validate.h"
 
 enum { AFFINITY_SECONDS = 10800, AFFINITY_SECONDS_MAX = 86400 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of PersistentVolumes and PersistentVolumeClaims: what storage is asked for, and that it
  * only grows. */
+#include "api/object.h"
 #include "api/print.h"
-#include "api/rules/core/core.h"
+#include "api/validate/pod.h"
 #include "codec/quantity.h"
 
 #define CLASS_ANNOTATION "volume.beta.kubernetes.io/storage-class"

@@ -4,6 +4,7 @@
 #include "../rules_fixture.h"
 
 #include "api/object.h"
+#include "api/validate/pod.h"
 
 static void texts_are_told_apart(void **state)
 {

@@ -1,9 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files that validate pods and volumes share; for src/api alone. */
-#ifndef API_VALIDATE_INTERNAL_H
-#define API_VALIDATE_INTERNAL_H
+/*
+ * Validation of pods and of what they are made of: containers, volumes, scheduling. For the rules of Pods and of all that
+ * has a template of them.
+ */
+#ifndef API_VALIDATE_POD_H
+#define API_VALIDATE_POD_H
 
 #include "api/validate/validate.h"
+
+/* ---- pods and templates (pod.c) ---- */
+
+/* The rules of a pod's spec; the table walk is not part of them (validate_object has done it for
+ * the whole object). */
+void validate_pod_spec(const PodSpec *spec, const char *path, Causes *causes);
+/* metadata.labels, metadata.annotations, spec. */
+void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path,
+                                Causes *causes);
+/* A claim's spec, also of volumeClaimTemplates. */
+void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
+/* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
+void complete_pod_spec(Arena *arena, PodSpec *spec);
+/* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
+void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
+
+/* A field of a pod's spec that may change after its creation. */
+typedef struct PodMutableField {
+    const char *path;
+    bool bound; /* also when the pod has a node */
+} PodMutableField;
+const PodMutableField *pod_mutable_field(size_t i); /* NULL: there are no more */
 
 /* ---- volumes (volume.c) ---- */
 
@@ -47,13 +72,5 @@ void validate_resources(const ResourceRequirements *resources, const Path *path,
 
 void validate_pod_spec_at(const PodSpec *spec, const ObjectMeta *pod, const Path *path,
                           Causes *causes);
-
-static inline bool name_is_one_of(const char *s, const char *const *names)
-{
-    for (size_t i = 0; names[i]; i++)
-        if (strcmp(names[i], s ? s : "") == 0)
-            return true;
-    return false;
-}
 
 #endif
