@@ -8,9 +8,9 @@
 #include "api/cron.h"
 #include "api/object.h"
 #include "api/print.h"
+#include "api/rules/core/pod.h"
 #include "api/rules/job.h"
 #include "api/rules/rules.h"
-#include "api/validate/pod.h"
 
 enum { NAME_MAX_OF_CRON = 52, ZONE_PART_MAX = 14 };
 

@@ -4,6 +4,7 @@
  * selector in the same way, down to the message that names the wrong kind.
  */
 #include "api/print.h"
+#include "api/rules/core/pod.h"
 #include "api/rules/rules.h"
 #include "api/selector.h"
 #include "api/validate/pod.h"

@@ -5,6 +5,7 @@
  */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/rules/core/pod.h"
 #include "api/rules/job.h"
 #include "api/selector.h"
 #include "api/validate/pod.h"

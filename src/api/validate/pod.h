@@ -16,19 +16,6 @@ void validate_pod_spec(const PodSpec *spec, const char *path, Causes *causes);
 /* metadata.labels, metadata.annotations, spec. */
 void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path,
                                 Causes *causes);
-/* A claim's spec, also of volumeClaimTemplates. */
-void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
-/* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
-void complete_pod_spec(Arena *arena, PodSpec *spec);
-/* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
-void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
-
-/* A field of a pod's spec that may change after its creation. */
-typedef struct PodMutableField {
-    const char *path;
-    bool bound; /* also when the pod has a node */
-} PodMutableField;
-const PodMutableField *pod_mutable_field(size_t i); /* NULL: there are no more */
 
 /* ---- volumes (volume.c) ---- */
 
@@ -47,6 +34,13 @@ void validate_field_selector(const ObjectFieldSelector *selector, const char *co
                              const Path *path, Causes *causes);
 void validate_resource_selector(const ResourceFieldSelector *selector, bool in_volume,
                                 const Path *path, Causes *causes);
+
+/* ---- claims (claim.c) ---- */
+
+/* A claim's spec, also of volumeClaimTemplates. */
+void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
+/* A quantity of more than nothing. */
+void validate_positive(const char *quantity, const Path *path, Causes *causes);
 
 /* ---- scheduling (scheduling.c) ---- */
 

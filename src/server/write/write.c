@@ -12,8 +12,8 @@
  * ends when the store says that it is durable.
  */
 #include "api/object.h"
+#include "api/rules/core/pod.h"
 #include "api/text_check.h"
-#include "api/validate/pod.h"
 #include "api/validate/validate.h"
 #include "base/list.h"
 #include "codec/protobuf/protobuf.h"

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "api/validate/pod.h"
+#include "api/rules/core/pod.h"
 #include "api/validate/validate.h"
 #include "base/log.h"
 #include "moments.h"

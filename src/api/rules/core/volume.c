@@ -33,14 +33,6 @@ static const char *class_of(const ObjectMeta *meta, const char *name)
     return annotation ? annotation : name;
 }
 
-static void validate_positive(const char *quantity, const Path *path, Causes *causes)
-{
-    if (quantity_compare(quantity, "0") <= 0)
-        fail_invalid(causes, path, quantity, "must be greater than zero");
-    else if (quantity_milli(quantity) % 1000 && quantity_milli(quantity) != INT64_MAX)
-        fail_invalid(causes, path, quantity, "must be an integer");
-}
-
 /* ---- claims ---- */
 
 static bool is_old_source(const TypedLocalObjectReference *source)
@@ -83,51 +75,6 @@ static void prepare_claim(Arena *arena, void *value, const void *before)
 
     if (!before)
         claim->status = (PersistentVolumeClaimStatus){.phase = "Pending"};
-}
-
-static void validate_data_source(const PersistentVolumeClaimSpec *spec, const Path *path,
-                                 Causes *causes)
-{
-    const TypedLocalObjectReference *source = spec->data_source;
-    const TypedObjectReference *ref = spec->data_source_ref;
-
-    if (source && str_empty(source->api_group) &&
-        !str_equal(source->kind, "PersistentVolumeClaim") && !str_empty(source->kind))
-        fail_invalid(causes, PATH(path, "dataSource"), source->kind,
-                     "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
-    if (!source || !ref)
-        return;
-    if (!str_empty(ref->namespace))
-        fail_invalid(causes, path, "dataSource",
-                     "may not be specified when dataSourceRef.namespace is specified");
-    else if (!str_equal(source->kind, ref->kind) || !str_equal(source->name, ref->name) ||
-             !str_equal(source->api_group, ref->api_group))
-        fail_invalid(causes, path, "dataSource", "must match dataSourceRef");
-}
-
-void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes)
-{
-    const Path *base = PATH(NULL, path);
-    const char *storage = string_map_get(&spec->resources.requests, "storage");
-    const Path *storage_path = PATH_KEY(PATH(base, "resources"), "storage");
-
-    if (!spec->access_modes.n)
-        fail_required(causes, PATH(base, "accessModes"), "at least 1 access mode is required");
-    if (spec->selector)
-        validate_label_selector(spec->selector, path_text(PATH(base, "selector"), causes), causes);
-    validate_access_modes(&spec->access_modes, PATH(base, "accessModes"), causes);
-    if (!storage)
-        fail_required(causes, storage_path, NULL);
-    else
-        validate_positive(storage, storage_path, causes);
-    if (!str_empty(spec->storage_class_name))
-        fail_faults(causes, PATH(base, "storageClassName"), spec->storage_class_name,
-                    check_dns_subdomain(spec->storage_class_name));
-    validate_data_source(spec, base, causes);
-    if (!str_empty(spec->volume_attributes_class_name))
-        fail_faults(causes, PATH(base, "volumeAttributesClassName"),
-                    spec->volume_attributes_class_name,
-                    check_dns_subdomain(spec->volume_attributes_class_name));
 }
 
 /* Requests of a bound claim with its old size, so that growth alone is no change. */
