@@ -12,41 +12,23 @@
 #include "base/files/file.h"
 #include "base/log.h"
 #include "http/http.h"
+#include "node/machine/machine.h"
+#include "node/node_object.h"
 #include "node/pod/agent.h"
+#include "node/pod/claim_volumes.h"
 #include "node/pod/disk_eviction.h"
+#include "node/pod/probes.h"
+#include "node/pod/restore.h"
+#include "node/pod/sandbox.h"
+#include "node/runtime/cgroup.h"
+#include "node/runtime/exec.h"
+#include "node/runtime/forward.h"
+#include "node/runtime/logs.h"
+#include "node/runtime/runtime.h"
+#include "node/streams.h"
 #include "node/volume/mounts.h"
 
 /* ---- pods ---- */
-
-void agent_shutdown_check(NodeAgent *agent)
-{
-    void (*done)(void *) = agent->shutdown_done;
-
-    if (!agent->shutting_down || !done)
-        return;
-    STRMAP_EACH(&agent->pods, slot) {
-        AgentPod *pod = slot->value;
-
-        if (pod->machine && machine_stage(pod->machine) != MACHINE_DONE)
-            return;
-    }
-    agent->shutdown_done = NULL;
-    done(agent->shutdown_data);
-}
-
-void agent_pod_gone(AgentPod *pod)
-{
-    NodeAgent *agent = pod->agent;
-
-    if (strmap_get(&agent->pods, pod->uid) != pod)
-        return;
-    strmap_remove(&agent->pods, pod->uid);
-    (void)file_remove_tree(pod->logs);
-    agent_report_stop(pod);
-    agent_pod_unref(pod);
-    agent_volumes_check(agent); /* one may have waited for this pod to let go of it */
-    agent_shutdown_check(agent);
-}
 
 static void on_pod(void *data, const WatchEvent *event)
 {

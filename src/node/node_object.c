@@ -15,23 +15,13 @@
 #include "base/files/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "node/node_object.h"
 #include "node/pod/agent.h"
+#include "node/pod/sandbox.h"
 
 #define LEASE_NAMESPACE "kube-node-lease"
 
 #define PODS_MAX "110"
-
-char *node_boot_id(void)
-{
-    char *text = NULL;
-    size_t n;
-
-    if (file_read("/proc/sys/kernel/random/boot_id", 128, &text, &n) < 0)
-        return mem_strdup("unknown");
-    while (n > 0 && text[n - 1] == '\n')
-        text[--n] = 0;
-    return text;
-}
 
 static const char *first_line(Arena *arena, const char *path)
 {

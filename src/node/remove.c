@@ -9,25 +9,11 @@
 
 #include "base/files/file.h"
 #include "node/pod/agent.h"
+#include "node/runtime/cgroup.h"
+#include "node/runtime/runtime.h"
 #include "node/runtime/strays.h"
 #include "node/volume/disk.h"
 #include "node/volume/mounts.h"
-
-static void each_folder(const char *path, void (*each)(const char *path))
-{
-    DIR *dir = opendir(path);
-
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        _free_ char *full = NULL;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        full = mem_printf("%s/%s", path, entry->d_name);
-        each(full);
-    }
-    if (dir)
-        closedir(dir);
-}
 
 static int64_t pid_in(const char *path)
 {
@@ -53,56 +39,15 @@ static void end_bundle(const char *bundle)
 
 static void end_container(const char *path)
 {
-    each_folder(path, end_bundle);
+    file_each_entry(path, end_bundle);
 }
 
 static void end_pod(const char *path)
 {
     _free_ char *containers = mem_printf("%s/c", path), *init = mem_printf("%s/pid.init", path);
 
-    each_folder(containers, end_container);
+    file_each_entry(containers, end_container);
     process_end(pid_in(init));
-}
-
-static void end_members(const char *path)
-{
-    _free_ char *file = mem_printf("%s/cgroup.procs", path), *text = NULL;
-    size_t n;
-
-    if (file_read(file, 1 << 20, &text, &n) < 0)
-        return;
-    for (char *at = text, *line; (line = strsep(&at, "\n"));) {
-        int64_t pid;
-
-        if (str_to_int64(line, 2, INT32_MAX, &pid) == 0)
-            process_end(pid);
-    }
-}
-
-/* Deepest first. */
-static void remove_cgroup_tree(const char *path)
-{
-    each_folder(path, remove_cgroup_tree);
-    if (rmdir(path) < 0 && errno == EBUSY) {
-        end_members(path);
-        rmdir(path);
-    }
-}
-
-void cgroup_remove(const char *cgroup)
-{
-    DIR *dir = opendir("/sys/fs/cgroup");
-    _free_ char *unified = mem_printf("/sys/fs/cgroup%s", cgroup);
-
-    remove_cgroup_tree(unified);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        _free_ char *path = mem_printf("/sys/fs/cgroup/%s%s", entry->d_name, cgroup);
-
-        if (entry->d_name[0] != '.')
-            remove_cgroup_tree(path);
-    }
-    if (dir)
-        closedir(dir);
 }
 
 int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
@@ -118,7 +63,7 @@ int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
     int r;
 
     strays_end(crun, NULL, NULL); /* first: they would make what is ended here */
-    each_folder(pods, end_pod);
+    file_each_entry(pods, end_pod);
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         r = mounts_below_remove(folders[i], reterr);
         if (r < 0)

@@ -9,7 +9,10 @@
 
 #include "base/files/file.h"
 #include "base/timefmt.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
+#include "node/stats.h"
+#include "node/volume/pod_volume.h"
 
 typedef struct Summary {
     yyjson_mut_doc *doc;

@@ -2,7 +2,14 @@
 /* Logs, exec, attach and connections to ports for the server (api/streams.h): finds the container,
  * refuses in kubelet's words, hands over. */
 #include "base/files/file.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
+#include "node/pod/container.h"
+#include "node/runtime/exec.h"
+#include "node/runtime/forward.h"
+#include "node/runtime/logs.h"
+#include "node/stats.h"
+#include "node/streams.h"
 
 static NodeAgent *agent_of(PodStreams *streams)
 {
@@ -34,13 +41,6 @@ static void on_forward_free(void *data, ForwardStream *stream)
     for (size_t i = 0; i < agent->forwards.n; i++)
         if (agent->forwards.v[i] == stream)
             agent->forwards.v[i--] = agent->forwards.v[--agent->forwards.n];
-}
-
-void agent_logs_finish(NodeAgent *agent, const char *path)
-{
-    for (size_t i = 0; i < agent->logs.n; i++)
-        if (strcmp(log_stream_path(agent->logs.v[i]), path) == 0)
-            log_stream_finish(agent->logs.v[i]);
 }
 
 static AgentPod *find_pod(NodeAgent *agent, const Object *pod, const char *container,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a peer of a gRPC probe answers, in pieces: the first byte says how long they are. */
 #include "http/client/grpc.h"
-#include "node/pod/grpc_health.h"
+#include "http/client/grpc_health.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

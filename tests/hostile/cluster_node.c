@@ -5,10 +5,15 @@
  * status is written back so that controllers see pods that are ready and pods that have ended.
  */
 #include "hostile.h"
+#include "node/env/environment.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
 #include "node/pod/admit.h"
 #include "node/pod/container_spec.h"
+#include "node/runtime/oci.h"
 #include "node/service_proxy.h"
+#include "node/volume/pod_volume.h"
+#include "node/volume/volume.h"
 
 /* ---- images: one that everybody has ---- */
 

@@ -340,3 +340,19 @@ int file_remove_tree(const char *path)
     }
     return ERR_TRACE(unlink_at(AT_FDCWD, path, folder));
 }
+
+void file_each_entry(const char *path, void (*each)(const char *path))
+{
+    DIR *dir = opendir(path);
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *full = NULL;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        full = mem_printf("%s/%s", path, entry->d_name);
+        each(full);
+    }
+    if (dir)
+        closedir(dir);
+}

@@ -30,5 +30,7 @@ int file_mkdir_for(const char *path, mode_t mode); /* the folder that path lies 
  * -EXDEV. Missing is fine. */
 int file_remove_tree(const char *path);
 bool file_exists(const char *path);
+/* The path of each entry whose name does not begin with a dot. */
+void file_each_entry(const char *path, void (*each)(const char *path));
 
 #endif

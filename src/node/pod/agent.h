@@ -21,24 +21,22 @@
 #include <uv.h>
 
 #include "base/list.h"
-#include "base/process.h"
 #include "base/strmap.h"
 #include "base/time/follow.h"
 #include "base/vec.h"
-#include "node/env/environment.h"
-#include "node/machine/machine.h"
 #include "node/node.h"
 #include "node/pod/inputs.h"
-#include "node/runtime/exec.h"
-#include "node/runtime/forward.h"
-#include "node/runtime/logs.h"
-#include "node/runtime/message.h"
-#include "node/runtime/oci.h"
-#include "node/runtime/runtime.h"
-#include "node/volume/volume.h"
 
 struct ssl_ctx_st;
 typedef struct AgentPod AgentPod;
+typedef struct ExecStream ExecStream;
+typedef struct ForwardStream ForwardStream;
+typedef struct LogStream LogStream;
+typedef struct Machine Machine;
+typedef struct PodFacts PodFacts;
+typedef struct PodVolume PodVolume;
+typedef struct Runtime Runtime;
+typedef struct RuntimeTask RuntimeTask;
 
 typedef struct AgentContainer {
     AgentPod *pod;
@@ -134,76 +132,15 @@ void agent_pod_facts(AgentPod *pod, PodFacts *ret);
 const ObjectMeta *agent_pod_meta(const AgentPod *pod);
 void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
                      const char *message);
-void agent_pod_gone(AgentPod *pod); /* node.c: out of the table */
+void agent_pod_gone(AgentPod *pod); /* out of the agent's table */
 
 void agent_shutdown_check(NodeAgent *agent); /* has the last pod come down? */
+/* Log streams of the file end when they have sent what is in it. */
+void agent_logs_finish(NodeAgent *agent, const char *path);
 
 /* report.c */
 void agent_report(AgentPod *pod);
 void agent_report_init(AgentPod *pod);
 void agent_report_stop(AgentPod *pod);
-
-/* sandbox.c */
-void sandbox_prepare(AgentPod *pod);
-void sandbox_teardown(AgentPod *pod);
-void sandbox_init(AgentPod *pod);
-void sandbox_end_pause(const char *run); /* init of the shared PID namespace */
-bool sandbox_shares_processes(const AgentPod *pod);
-/* Makes a shared PID namespace anew if its init is gone. False: it need not; done is not called. */
-bool sandbox_renew_init(AgentPod *pod, ProcessDone done, void *data);
-
-/* node/pod/limits.c */
-void pod_limits_apply(const AgentPod *pod); /* its cgroup is there */
-
-/* host_ports.c */
-void host_ports_add(AgentPod *pod); /* its address is known */
-void host_ports_remove(AgentPod *pod);
-
-/* container.c */
-void container_begin(AgentPod *pod, size_t index, int attempt);
-void container_signal(AgentPod *pod, size_t index, bool kill);
-bool container_adopt(AgentPod *pod, size_t index, int attempt, const char *id);
-AgentContainer *container_at(AgentPod *pod, size_t index);
-char *container_bundle(const AgentPod *pod, const char *name, int attempt);
-char *container_log(const AgentPod *pod, const char *name, int attempt);
-char *container_termination(const AgentPod *pod, const char *name, int attempt);
-void container_paths(AgentContainer *c, int attempt, const char *id);
-void container_free(AgentContainer *c);
-
-/* probes.c */
-void probe_run(AgentPod *pod, size_t container, MachineProbe probe, uint64_t serial);
-void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial);
-
-void attempts_cancel(NodeAgent *agent); /* none calls back after this */
-
-/* claim_volumes.c */
-void agent_volume_check(NodeAgent *agent, Object *volume); /* is there something to do for it? */
-void agent_volumes_check(NodeAgent *agent);
-/* The volume has this size now: its claim is told, if that is news. */
-void agent_volume_grown(NodeAgent *agent, const char *name, int64_t size);
-void agent_volumes_release(AgentPod *pod); /* the pod is torn down */
-void agent_volumes_sweep(NodeAgent *agent);
-
-/* restore.c */
-void restore_begin(NodeAgent *agent); /* before the pods are heard of */
-void restore_end(NodeAgent *agent);   /* when all that are there were restored */
-void pod_restore(AgentPod *pod);
-bool pod_was_here(const AgentPod *pod); /* its sandbox was made, by this process or one before */
-
-/* stats.c */
-/* False: nothing is known under this path. */
-bool agent_answer(NodeAgent *agent, const char *path, const char **ret_type, StrBuf *out);
-
-/* streams.c */
-extern const PodStreamsOps node_streams_ops;
-void agent_logs_finish(NodeAgent *agent, const char *path);
-
-/* remove.c */
-/* "/stead-x/pod...": in every hierarchy there is, with all below and what still runs there. */
-void cgroup_remove(const char *cgroup);
-
-/* node_object.c */
-void node_object_register(NodeAgent *agent);
-char *node_boot_id(void);
 
 #endif

@@ -9,10 +9,16 @@
 #include "base/fault.h"
 #include "base/files/beneath.h"
 #include "base/files/file.h"
+#include "node/env/environment.h"
+#include "node/machine/machine.h"
+#include "node/pod/container.h"
 #include "node/pod/container_spec.h"
+#include "node/runtime/oci.h"
 #include "node/runtime/overlay.h"
 #include "node/runtime/seccomp.h"
 #include "node/volume/mounts.h"
+#include "node/volume/pod_volume.h"
+#include "node/volume/volume.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define CPU_PERIOD 100000

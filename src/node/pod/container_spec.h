@@ -7,7 +7,9 @@
 #ifndef NODE_POD_CONTAINER_SPEC_H
 #define NODE_POD_CONTAINER_SPEC_H
 
+#include "node/env/environment.h"
 #include "node/pod/agent.h"
+#include "node/runtime/oci.h"
 
 typedef struct SpecMount {
     const char *volume_path, *sub_path; /* sub_path NULL: the volume itself */

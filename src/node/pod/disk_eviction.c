@@ -10,6 +10,7 @@
 
 #include "base/files/beneath.h"
 #include "base/log.h"
+#include "node/machine/machine.h"
 #include "node/pod/disk_eviction.h"
 
 #define LOOK_FIRST NS_PER_SEC

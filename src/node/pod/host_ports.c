@@ -7,6 +7,7 @@
  * A port has one name in the network, made of protocol, address and number, so it is there once.
  */
 #include "node/pod/agent.h"
+#include "node/pod/host_ports.h"
 
 static bool everywhere(const ContainerPort *port)
 {

@@ -10,6 +10,7 @@
 #include "api/quantity.h"
 #include "base/log.h"
 #include "node/pod/agent.h"
+#include "node/pod/limits.h"
 
 #define CPU_PERIOD 100000
 

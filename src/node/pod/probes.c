@@ -8,9 +8,13 @@
 
 #include "base/log.h"
 #include "http/client/grpc.h"
+#include "http/client/grpc_health.h"
 #include "http/http.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
-#include "node/pod/grpc_health.h"
+#include "node/pod/container.h"
+#include "node/pod/probes.h"
+#include "node/runtime/exec.h"
 
 #define OUTPUT_LIMIT 10240
 #define EXEC_NAME "exec"

@@ -12,6 +12,7 @@
  * kubectl prints its log once.
  */
 #include "base/log.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
 
 #define CONFLICT_RETRY NS_PER_MS

@@ -8,8 +8,13 @@
 #include <signal.h>
 
 #include "base/files/file.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
+#include "node/pod/container.h"
 #include "node/pod/container_spec.h"
+#include "node/pod/restore.h"
+#include "node/pod/sandbox.h"
+#include "node/runtime/runtime.h"
 #include "node/runtime/strays.h"
 
 static const ContainerStatus *find_status(const PodStatus *status, const char *name)

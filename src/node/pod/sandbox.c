@@ -16,9 +16,18 @@
 #include "base/files/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "node/env/environment.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
+#include "node/pod/claim_volumes.h"
+#include "node/pod/host_ports.h"
+#include "node/pod/restore.h"
+#include "node/pod/sandbox.h"
+#include "node/runtime/cgroup.h"
 #include "node/volume/disk.h"
 #include "node/volume/mounts.h"
+#include "node/volume/pod_volume.h"
+#include "node/volume/volume.h"
 
 #define FILES_RETRY (30 * NS_PER_SEC)
 
@@ -38,6 +47,18 @@ typedef struct SandboxWork {
     Err error;
     int failed;
 } SandboxWork;
+
+char *node_boot_id(void)
+{
+    char *text = NULL;
+    size_t n;
+
+    if (file_read("/proc/sys/kernel/random/boot_id", 128, &text, &n) < 0)
+        return mem_strdup("unknown");
+    while (n > 0 && text[n - 1] == '\n')
+        text[--n] = 0;
+    return text;
+}
 
 static const PodSpec *spec_of(const AgentPod *pod)
 {

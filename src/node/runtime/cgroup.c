@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
 #include <fcntl.h>
 
 #include "base/files/file.h"
 #include "node/runtime/cgroup.h"
+#include "node/runtime/strays.h"
 
 #define ROOT "/sys/fs/cgroup"
 
@@ -44,4 +46,47 @@ void cgroup_warm(void)
         if (fd >= 0 && write(fd, "0", 1) == 1) /* 0: whoever writes */
             return;                            /* all hierarchies wait for the same */
     }
+}
+
+/* ---- removal ---- */
+
+static void end_members(const char *path)
+{
+    _free_ char *file = mem_printf("%s/cgroup.procs", path), *text = NULL;
+    size_t n;
+
+    if (file_read(file, 1 << 20, &text, &n) < 0)
+        return;
+    for (char *at = text, *line; (line = strsep(&at, "\n"));) {
+        int64_t pid;
+
+        if (str_to_int64(line, 2, INT32_MAX, &pid) == 0)
+            process_end(pid);
+    }
+}
+
+/* Deepest first. */
+static void remove_cgroup_tree(const char *path)
+{
+    file_each_entry(path, remove_cgroup_tree);
+    if (rmdir(path) < 0 && errno == EBUSY) {
+        end_members(path);
+        rmdir(path);
+    }
+}
+
+void cgroup_remove(const char *cgroup)
+{
+    DIR *dir = opendir("/sys/fs/cgroup");
+    _free_ char *unified = mem_printf("/sys/fs/cgroup%s", cgroup);
+
+    remove_cgroup_tree(unified);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        _free_ char *path = mem_printf("/sys/fs/cgroup/%s%s", entry->d_name, cgroup);
+
+        if (entry->d_name[0] != '.')
+            remove_cgroup_tree(path);
+    }
+    if (dir)
+        closedir(dir);
 }

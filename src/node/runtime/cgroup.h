@@ -15,4 +15,7 @@ char *cgroup_procs_path(const char *line);
 /* Blocks for that time: call from the pool. Where it cannot be done, starts wait as ever. */
 void cgroup_warm(void);
 
+/* "/stead-x/pod...": in every hierarchy there is, with all below and what still runs there. */
+void cgroup_remove(const char *cgroup);
+
 #endif

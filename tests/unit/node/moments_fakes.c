@@ -7,7 +7,10 @@
 #include "base/process.h"
 #include "image/image.h"
 #include "moments_internal.h"
+#include "node/machine/machine.h"
 #include "node/pod/container_spec.h"
+#include "node/pod/probes.h"
+#include "node/runtime/runtime.h"
 #include "node/volume/disk.h"
 
 /* ---- the pool ---- */

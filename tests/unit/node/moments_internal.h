@@ -11,6 +11,7 @@
 
 #include "moments.h"
 #include "node/pod/agent.h"
+#include "node/runtime/runtime.h"
 
 #define LANE_API 0
 

@@ -10,7 +10,7 @@
 #include "node/env/env_file.h"
 #include "node/env/resolvconf.h"
 #include "node/pod/admit.h"
-#include "node/pod/grpc_health.h"
+#include "http/client/grpc_health.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/seccomp.h"
 

@@ -3,8 +3,8 @@
  * The messages of grpc.health.v1: HealthCheckRequest {string service = 1}, HealthCheckResponse
  * {enum status = 1}.
  */
-#ifndef NODE_POD_GRPC_HEALTH_H
-#define NODE_POD_GRPC_HEALTH_H
+#ifndef HTTP_CLIENT_GRPC_HEALTH_H
+#define HTTP_CLIENT_GRPC_HEALTH_H
 
 #include "base/strbuf.h"
 

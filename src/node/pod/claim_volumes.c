@@ -11,8 +11,11 @@
 #include "api/meta.h"
 #include "api/quantity.h"
 #include "base/log.h"
+#include "node/machine/machine.h"
 #include "node/pod/agent.h"
+#include "node/pod/claim_volumes.h"
 #include "node/volume/disk.h"
+#include "node/volume/pod_volume.h"
 
 #define VOLUME_FINALIZER "stead.dev/volume"
 #define GROW_RETRY_NS (30 * NS_PER_SEC)

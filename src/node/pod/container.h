@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers of a pod: how they start and are found again, and where their files lie. */
+#ifndef NODE_POD_CONTAINER_H
+#define NODE_POD_CONTAINER_H
+
+#include "node/pod/agent.h"
+
+void container_begin(AgentPod *pod, size_t index, int attempt);
+void container_signal(AgentPod *pod, size_t index, bool kill);
+bool container_adopt(AgentPod *pod, size_t index, int attempt, const char *id);
+AgentContainer *container_at(AgentPod *pod, size_t index);
+char *container_bundle(const AgentPod *pod, const char *name, int attempt);
+char *container_log(const AgentPod *pod, const char *name, int attempt);
+char *container_termination(const AgentPod *pod, const char *name, int attempt);
+void container_paths(AgentContainer *c, int attempt, const char *id);
+void container_free(AgentContainer *c);
+
+#endif
