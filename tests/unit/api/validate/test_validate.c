@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts, paths and metadata; what an update of a Service keeps; warnings. The kinds' own rules are
- * in test_rules_core.c. */
+ * in rules/test_cases.c. */
 #include "../rules_fixture.h"
 
 #include "api/object.h"

@@ -14,11 +14,11 @@
  *
  * The three files are the arguments.
  */
-#include "rules_fixture.h"
+#include "../rules_fixture.h"
 
 #include <assert.h>
 
-#include "base/file.h"
+#include "base/files/file.h"
 #include "base/timefmt.h"
 
 static const char *cases_path, *rows_path, *defaults_path;
