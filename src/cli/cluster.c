@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "cli/resources.h"
 #include "codec/json/json.h"
+#include "http/client/client.h"
 
 /* ---- which one ---- */
 

@@ -18,7 +18,7 @@
 #include "cli/command.h"
 #include "cli/kubeconfig.h"
 #include "cli/url.h"
-#include "http/http.h"
+#include "http/client/client.h"
 
 typedef struct Resources Resources;
 

@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "cli/control_call.h"
-#include "http/http.h"
+#include "http/client/client.h"
 
 typedef struct Answer {
     StrBuf *body;

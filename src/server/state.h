@@ -45,7 +45,10 @@ static inline int64_t server_now(const Server *server)
 {
     return clock_wall_ns(server->clock) / NS_PER_SEC;
 }
-Time server_time(const Server *server);
+static inline Time server_time(const Server *server)
+{
+    return (Time){.seconds = server_now(server), .set = true};
+}
 void local_clients_free(Server *server);
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "http/client/client.h"
 #include "http_testing.h"
 
 typedef struct Fixture {

@@ -12,6 +12,7 @@
 
 #include "cli/commands/pod_container.h"
 #include "cli/resources.h"
+#include "http/client/client.h"
 
 enum { CHANNEL_IN, CHANNEL_OUT, CHANNEL_ERR, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
 

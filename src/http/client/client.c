@@ -6,7 +6,6 @@
  * when the last handle (or the thread that makes a socket in another network namespace) has
  * returned.
  */
-#include "http/http.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -22,6 +21,7 @@
 
 #include "base/strbuf.h"
 #include "base/vec.h"
+#include "http/client/client.h"
 #include "http/wire.h"
 
 /* Of an answer's head. */

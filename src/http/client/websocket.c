@@ -10,6 +10,7 @@
 
 #include "base/strbuf.h"
 #include "base/time/clock.h"
+#include "http/client/client.h"
 #include "http/http.h"
 
 #define MESSAGE_MAX (4 * 1024 * 1024)

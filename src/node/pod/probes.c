@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 
 #include "base/log.h"
+#include "http/client/client.h"
 #include "http/client/grpc.h"
 #include "http/client/grpc_health.h"
 #include "http/http.h"

@@ -129,11 +129,6 @@ static void managers_write(Managers *managers, Object *object, Time now)
     meta->managed_fields.n = n;
 }
 
-Time server_time(const Server *server)
-{
-    return (Time){.seconds = server_now(server), .set = true};
-}
-
 /* What a write through this subresource cannot touch. */
 static FieldSet *without_foreign(Arena *arena, const Kind *kind, FieldSet *set,
                                  const char *subresource)
