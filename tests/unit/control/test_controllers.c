@@ -514,6 +514,36 @@ static void an_old_event_is_forgotten(void **state)
     event_recorder_free(recorder);
 }
 
+static bool on_counted(void *data, Object *object)
+{
+    *(size_t *)data += str_equal(OBJECT_AS(Event, object)->reason, "Testing");
+    return true;
+}
+
+/* An object may cause 25 different Events at once, and one more every five minutes. */
+static void an_object_with_too_many_events_is_cut_off(void **state)
+{
+    Rig *rig = *state;
+    EventRecorder *recorder = event_recorder_new(rig->client, rig->clock, "tester", "n");
+    size_t n = 0;
+
+    for (int i = 0; i < 30; i++)
+        event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
+                     "number %d", i);
+    settle(rig);
+    client_list(rig->client, &kind_event, NULL, on_counted, &n);
+    assert_int_equal(n, 25);
+    clock_fake_advance(rig->clock, 600 * NS_PER_SEC);
+    for (int i = 30; i < 40; i++)
+        event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
+                     "number %d", i);
+    settle(rig);
+    n = 0;
+    client_list(rig->client, &kind_event, NULL, on_counted, &n);
+    assert_int_equal(n, 27);
+    event_recorder_free(recorder);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -541,6 +571,7 @@ int main(void)
         TEST(a_set_tells_what_it_does),
         TEST(the_same_event_counts_up),
         TEST(an_old_event_is_forgotten),
+        TEST(an_object_with_too_many_events_is_cut_off),
     };
     return cmocka_run_group_tests_name("controllers", tests, NULL, NULL);
 }
