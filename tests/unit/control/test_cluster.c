@@ -115,6 +115,10 @@ static void each_load_balancer_has_the_lowest_free_address(void **state)
     assert_string_equal(address_of(rig, "a"), "10.53.0.1");
     assert_string_equal(address_of(rig, "b"), "10.53.0.2");
     assert_string_equal(event_message(rig, "EnsuredLoadBalancer"), "Ensured load balancer");
+    assert_string_equal(OBJECT_AS(Service, get(rig, &kind_service, "default", "a"))
+                            ->status.load_balancer.ingress.v[0]
+                            .ip_mode,
+                        "VIP");
     delete (rig, &kind_service, "default", "a", NULL);
     create(rig, &kind_service, BALANCER("c", ""));
     assert_string_equal(address_of(rig, "c"), "10.53.0.1");
@@ -382,6 +386,99 @@ static void a_claim_in_use_outlives_its_deletion(void **state)
     assert_null(get(rig, &kind_persistent_volume_claim, "default", "c"));
 }
 
+/* ---- waiting pods, gone pods, old Events ---- */
+
+#define WAITING(name, extra)                                                                \
+    "{'metadata':{'name':'" name "','namespace':'default','labels':{'app':'web'}},'spec':{" \
+    "'containers':[{'name':'a','image':'i'}]" extra "}}"
+
+static const char *node_of(Rig *rig, const char *name)
+{
+    return str_or(OBJECT_AS(Pod, get(rig, &kind_pod, "default", name))->spec.node_name, "none");
+}
+
+static void all_waiting_pods_are_placed_when_the_node_appears(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_pod, WAITING("a", ""));
+    create(rig, &kind_pod, WAITING("b", ""));
+    create(rig, &kind_pod, WAITING("c", ",'schedulerName':'mine'"));
+    create(rig, &kind_pod, WAITING("d", ",'schedulingGates':[{'name':'x.y/z'}]"));
+    assert_string_equal(node_of(rig, "a"), "none");
+    create(rig, &kind_node, "{'metadata':{'name':'n'}}");
+    assert_string_equal(node_of(rig, "a"), "n");
+    assert_string_equal(node_of(rig, "b"), "n");
+    assert_string_equal(node_of(rig, "c"), "none"); /* another scheduler's */
+    assert_string_equal(node_of(rig, "d"), "none");
+}
+
+/* Binding a claim takes a moment, so there is no Event about it before two seconds. */
+static void a_pod_waits_quietly_for_its_claims_at_first(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_persistent_volume_claim, CLAIM("c", ",'storageClassName':'manual'"));
+    create(rig, &kind_pod,
+           WAITING("a", ",'volumes':[{'name':'v','persistentVolumeClaim':{'claimName':'c'}}]"));
+    assert_string_equal(event_message(rig, "FailedScheduling"), "none");
+    clock_fake_advance(rig->clock, 2 * NS_PER_SEC);
+    settle(rig);
+    assert_non_null(strstr(event_message(rig, "FailedScheduling"),
+                           "pod has unbound immediate PersistentVolumeClaims"));
+    create(rig, &kind_persistent_volume, VOLUME("v", ""));
+    assert_string_equal(node_of(rig, "a"), "n");
+}
+
+static size_t count_endpoints(Rig *rig, const char *service)
+{
+    Found slices = find(rig, &kind_endpoint_slice);
+    size_t n = 0;
+
+    for (size_t i = 0; i < slices.n; i++)
+        if (str_equal(
+                string_map_get(&object_meta(slices.v[i])->labels, "kubernetes.io/service-name"),
+                service))
+            n += OBJECT_AS(EndpointSlice, slices.v[i])->endpoints.n;
+    drop(&slices);
+    return n;
+}
+
+static void a_pod_that_is_gone_at_once_leaves_the_endpoints(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'selector':{'app':'web'},"
+           "'ports':[{'port':80}]}}");
+    create(rig, &kind_pod, WAITING("a", ""));
+    set_pod(rig, "a", "Running", true);
+    assert_int_equal(count_endpoints(rig, "web"), 1);
+    client_delete(rig->client, &kind_pod, "default", "a",
+                  &(WriteOptions){.grace_seconds = &(int64_t){0}}, on_written, rig);
+    settle(rig);
+    assert_int_equal(count_endpoints(rig, "web"), 0);
+}
+
+/* Each Event is deleted an hour after it was last seen, in batches of five minutes. */
+static void each_event_has_an_hour_of_its_own(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_persistent_volume_claim, CLAIM("c", ",'storageClassName':'one'"));
+    assert_non_null(strstr(event_message(rig, "ProvisioningFailed"), "\"one\""));
+    clock_fake_advance(rig->clock, 1800 * NS_PER_SEC);
+    settle(rig);
+    create(rig, &kind_persistent_volume_claim, CLAIM("d", ",'storageClassName':''"));
+    clock_fake_advance(rig->clock, 2200 * NS_PER_SEC);
+    settle(rig);
+    assert_string_equal(event_message(rig, "ProvisioningFailed"), "none");
+    assert_string_not_equal(event_message(rig, "FailedBinding"), "none");
+    clock_fake_advance(rig->clock, 1900 * NS_PER_SEC);
+    settle(rig);
+    assert_string_equal(event_message(rig, "FailedBinding"), "none");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_with_node, teardown)
 
 int main(void)
@@ -402,6 +499,11 @@ int main(void)
         cmocka_unit_test(a_claim_that_waits_says_for_what),
         TEST(a_claim_without_a_class_gets_the_newest_default_class),
         TEST(a_claim_in_use_outlives_its_deletion),
+        cmocka_unit_test_setup_teardown(all_waiting_pods_are_placed_when_the_node_appears, setup,
+                                        teardown),
+        TEST(a_pod_waits_quietly_for_its_claims_at_first),
+        TEST(a_pod_that_is_gone_at_once_leaves_the_endpoints),
+        TEST(each_event_has_an_hour_of_its_own),
     };
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
 }

@@ -56,7 +56,7 @@ typedef struct Looks {
     int ready_for;        /* seconds; -1: it is not ready */
     const char *cost;
     int restarts, age;
-    const char *uid;
+    const char *uid, *phase; /* phase: if it is neither Pending nor Running */
 } Looks;
 
 static Pod *pod_of(Arena *arena, const Looks *looks)
@@ -72,7 +72,7 @@ static Pod *pod_of(Arena *arena, const Looks *looks)
         string_map_put(arena, &pod->metadata.annotations,
                        "controller.kubernetes.io/pod-deletion-cost", looks->cost);
     pod->spec.node_name = looks->placed ? "n" : NULL;
-    pod->status.phase = looks->waiting ? "Pending" : "Running";
+    pod->status.phase = looks->phase ? looks->phase : looks->waiting ? "Pending" : "Running";
     container[1].restart_count = looks->restarts;
     pod->status.container_statuses = (ContainerStatusArray){container, 2};
     *ready = (PodCondition){
@@ -93,6 +93,12 @@ static void the_pod_that_is_worth_less_goes_first(void **state _unused_)
     } cases[] = {
         {"not placed", {false, false, 900, "9", 0, 900, NULL}, {true, true, -1, NULL, 5, 1, NULL}},
         {"not running", {true, true, 900, "9", 0, 900, NULL}, {true, false, -1, NULL, 5, 1, NULL}},
+        {"of an unknown phase",
+         {true, false, 900, "9", 0, 900, NULL, "Unknown"},
+         {true, false, -1, NULL, 5, 1, NULL, NULL}},
+        {"pending rather than of an unknown phase",
+         {true, true, 900, "9", 0, 900, NULL, NULL},
+         {true, false, -1, NULL, 5, 1, NULL, "Unknown"}},
         {"not ready", {true, false, -1, "9", 0, 900, NULL}, {true, false, 0, NULL, 5, 1, NULL}},
         {"cheaper", {true, false, 900, "-1", 0, 900, NULL}, {true, false, 0, NULL, 5, 1, NULL}},
         {"cost without annotation is 0",

@@ -468,6 +468,8 @@ static void each_index_of_an_indexed_job_has_a_pod_of_its_own(void **state)
             index);
         assert_string_equal(pod->spec.hostname, arena_printf(&rig->arena, "j-%zu", i));
         assert_string_equal(pod->spec.containers.v[0].env.v[0].name, "JOB_COMPLETION_INDEX");
+        assert_string_equal(pod->spec.containers.v[0].env.v[0].value_from->field_ref->field_path,
+                            "metadata.labels['batch.kubernetes.io/job-completion-index']");
     }
     drop(&pods);
     end_pods(rig, "Succeeded");
