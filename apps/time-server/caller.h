@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is calling: the peer, or, where the peer is a proxy that we trust, whom it names in
- * X-Forwarded-For. That list grows at its end, and anybody can put anything before it; so it is
- * read from the end, for as long as the one who wrote it is trusted.
+ * The address of the client of a request. It is the peer, or, if the peer is a trusted proxy, an address in X-Forwarded-For. Each
+ * proxy appends the address of its own peer to this list, and a client can send a list with any content. So the list is read from
+ * its end, and only for as long as the entries are addresses of trusted proxies.
  */
 #ifndef TIME_SERVER_CALLER_H
 #define TIME_SERVER_CALLER_H
@@ -20,11 +20,12 @@ typedef struct Networks {
     size_t n;
 } Networks;
 
-/* "10.0.0.0/8, ::1"; empty: none. 0, or negative with a message. */
+/* Parses a list such as "10.0.0.0/8, ::1", which may be empty. Returns 0, or a negative error with a message. */
 int networks_parse(const char *text, Networks *ret, Err *reterr);
 
 #define CALLER_MAX 48
 
+/* Writes the address of the client, or "local" for a peer on a Unix socket. */
 void caller_of(const HttpRequest *request, const Networks *trusted, char buf[static CALLER_MAX]);
 
 #endif

@@ -52,7 +52,7 @@ static int read_format(Config *config, const char *value, Err *reterr)
     return config->format ? 0 : err_set(reterr, 0, "give text, line, log, quoted or binary");
 }
 
-/* glibc takes any nonsense for UTC, so look for the file of the zone. */
+/* glibc uses UTC for an unknown name without an error, so the file of the zone is looked up here. */
 static int read_zone(Config *config, const char *value, Err *reterr)
 {
     char path[256];
@@ -96,26 +96,28 @@ typedef struct Setting {
 
 /* clang-format off */
 static const Setting settings[] = {
-    {"--listen",          "TIME_SERVER_LISTEN",          ":5000",  read_listen,  "ADDR:PORT", "where to answer; also [ADDR]:PORT, :PORT or unix:/PATH"},
-    {"--file",            "TIME_SERVER_FILE",            "visits", read_file,    "FILE",      "what keeps the visits"},
-    {"--format",          "TIME_SERVER_FORMAT",          "text",   read_format,  "FORMAT",    "of the file: text, line, log, quoted or binary"},
-    {"--zone",            "TIME_SERVER_ZONE",            "UTC",    read_zone,    "ZONE",      "of the time, such as Europe/Moscow"},
-    {"--trusted-proxies", "TIME_SERVER_TRUSTED_PROXIES", "",       read_trusted, "NETWORKS",  "whose X-Forwarded-For counts, such as 10.0.0.0/8,::1"},
-    {"--sync",            "TIME_SERVER_SYNC",            "always", read_sync,    "WHEN",      "a visit goes to the disk: always (before it is told), interval (every second), never"},
+    {"--listen",          "TIME_SERVER_LISTEN",          ":5000",  read_listen,  "ADDR:PORT", "address to listen on; also [ADDR]:PORT, :PORT or unix:/PATH"},
+    {"--file",            "TIME_SERVER_FILE",            "visits", read_file,    "FILE",      "file that holds the count"},
+    {"--format",          "TIME_SERVER_FORMAT",          "text",   read_format,  "FORMAT",    "format of the file: text, line, log, quoted or binary"},
+    {"--zone",            "TIME_SERVER_ZONE",            "UTC",    read_zone,    "ZONE",      "time zone, such as Europe/Moscow"},
+    {"--trusted-proxies", "TIME_SERVER_TRUSTED_PROXIES", "",       read_trusted, "NETWORKS",  "proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8,::1"},
+    {"--sync",            "TIME_SERVER_SYNC",            "always", read_sync,    "WHEN",      "when visits are synced to the disk: always (before they are answered), interval (every second), never"},
 };
 /* clang-format on */
 
 void config_print_help(FILE *to)
 {
-    fprintf(to, "time-server shows the time and counts its visits.\n\n"
-                "Usage: time-server [OPTION]...\n\n"
-                "Each option can also be given by its variable; the option wins.\n\n");
+    fprintf(
+        to,
+        "time-server shows the time and counts its visits.\n\n"
+        "Usage: time-server [OPTION]...\n\n"
+        "Each option can also be set by an environment variable; the option takes precedence.\n\n");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         const Setting *s = &settings[i];
 
-        fprintf(to, "  %s=%s\n      %s\n      (%s, otherwise %s%s%s)\n", s->flag, s->argument,
-                s->doc, s->environment, *s->otherwise ? "\"" : "",
-                *s->otherwise ? s->otherwise : "none", *s->otherwise ? "\"" : "");
+        fprintf(to, "  %s=%s\n      %s\n      (%s, default %s%s%s)\n", s->flag, s->argument, s->doc,
+                s->environment, *s->otherwise ? "\"" : "", *s->otherwise ? s->otherwise : "none",
+                *s->otherwise ? "\"" : "");
     }
     fprintf(to, "  --help, --version\n");
 }

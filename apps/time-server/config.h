@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The settings: one table of flags, each with its environment variable; a flag wins. A wrong value
- * is refused at start with a message that names it.
+ * The settings: a table of flags and of the environment variables for them. A flag takes precedence over its variable. A wrong value
+ * ends the start of the program with a message that names it.
  *
- * Kubernetes puts variables such as TIME_SERVER_PORT=tcp://10.96.0.7:5000 into every pod beside a
- * Service time-server, so no setting may be called PORT, PORT_... or SERVICE_...
+ * No setting may be named PORT, PORT_... or SERVICE_..., because Kubernetes sets variables such as
+ * TIME_SERVER_PORT=tcp://10.96.0.7:5000 in every pod in the namespace of a Service "time-server".
  */
 #ifndef TIME_SERVER_CONFIG_H
 #define TIME_SERVER_CONFIG_H
@@ -13,23 +13,23 @@
 #include "counter.h"
 
 typedef enum Sync {
-    SYNC_ALWAYS,   /* before anybody is told */
+    SYNC_ALWAYS,   /* before a visit is answered */
     SYNC_INTERVAL, /* every second */
-    SYNC_NEVER,    /* whenever the kernel likes */
+    SYNC_NEVER,    /* when the kernel writes the file back */
 } Sync;
 
 typedef struct Config {
     const char *listen; /* ADDR:PORT */
-    const char *file;   /* where the visits are kept */
+    const char *file;   /* the file with the count */
     const CounterFormat *format;
-    const char *zone; /* of the time shown: "Europe/Moscow" */
-    Networks trusted; /* proxies */
+    const char *zone; /* the time zone: "Europe/Moscow" */
+    Networks trusted; /* the proxies whose X-Forwarded-For is used */
     Sync sync;
     bool help, version;
 } Config;
 
-/* 0, or negative with a message for the user. Strings are argv's, the environment's or
- * constants. */
+/* Reads the settings. Returns 0, or a negative error with a message for the user. The strings in *ret belong to argv or to the
+ * environment, or are constants. */
 int config_read(int argc, char **argv, Config *ret, Err *reterr);
 void config_print_help(FILE *to);
 

@@ -42,7 +42,7 @@ Counter *counter_new(const char *file, const CounterFormat *format)
     counter->lock_file = mem_printf("%s.%s.lock", counter->folder, name);
     counter->lock = -1;
     counter->seen.size = -1;
-    /* Announces who waits for a lease (counter_whole.c); unheard, it would end the process. */
+    /* The kernel sends this signal when another process waits for a lease (counter_whole.c). By default it ends the process. */
     signal(SIGIO, SIG_IGN);
     return counter;
 }
@@ -60,7 +60,7 @@ Counter *counter_free(Counter *counter)
     return NULL;
 }
 
-/* ---- what all formats share ---- */
+/* ---- shared by all formats ---- */
 
 int counter_failed(const char *what, const char *path, int code, Err *reterr)
 {
@@ -121,8 +121,8 @@ int counter_write_aside(const Counter *counter, const char *p, size_t n, bool du
     return code ? counter_failed("sync", counter->aside, code, reterr) : 0;
 }
 
-/* Once is enough, unless the folder has become another: a volume that was gone and came back.
- * Opened for reading, so that it does not keep a volume from being made read-only. */
+/* Takes the lock, unless it is held already and still in the same folder: a volume may have been unmounted and mounted again. The
+ * file is opened for reading, so that it does not prevent a read-only remount of the volume. */
 static int hold_lock(Counter *counter, Err *reterr)
 {
     struct stat held, named;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the counter share: counter.c, counter_whole.c, counter_log.c. */
+/* Shared by counter.c, counter_whole.c and counter_log.c. */
 #ifndef TIME_SERVER_COUNTER_INTERNAL_H
 #define TIME_SERVER_COUNTER_INTERNAL_H
 
@@ -8,14 +8,15 @@
 #include "counter.h"
 #include "log_format.h"
 
-#define COUNT_MAX 64 /* bytes of a file that holds a count and nothing else; 20 digits are most */
+#define COUNT_MAX \
+    64 /* the size limit of a file that holds only a count, which has at most 20 digits */
 
 struct CounterFormat {
     const char *name;
     int (*load)(Counter *counter, uint64_t *ret, Err *reterr);
     int (*add)(Counter *counter, const Visit *visits, size_t n, bool durable, uint64_t *ret,
                Err *reterr);
-    /* Of a whole file; false: that is no count. */
+    /* The next two are for files that hold only a count; NULL for logs. parse returns false if the text is not a count. */
     bool (*parse)(const char *p, size_t n, uint64_t *ret);
     size_t (*print)(uint64_t count, char buf[static COUNT_MAX]);
     LogFormat log;
@@ -25,12 +26,12 @@ struct Counter {
     const CounterFormat *format;
     char *file, *folder, *aside, *lock_file;
     int lock;
-    /* Of a whole file, the one that we have put there, whose name is on disk too. */
+    /* For files that hold only a count: the file that this process has put in place, so its name is on the disk, too. */
     struct {
         dev_t device;
         ino_t inode;
     } placed;
-    /* Of a log, what was last seen of it, so that it is not read again for every visit. */
+    /* For logs: the state of the file after the last access, so that it is not read again for every visit. */
     struct {
         dev_t device;
         ino_t inode;
@@ -39,16 +40,16 @@ struct Counter {
     } seen;
 };
 
-/* Outcomes with their message. */
+/* These set a message and return COUNTER_E_FAILED or COUNTER_E_BROKEN. */
 int counter_failed(const char *what, const char *path, int code, Err *reterr);
 int counter_broken(const Counter *counter, Err *reterr);
 
-/* 0, or errno. */
+/* These return 0 or an errno. */
 int counter_write(int fd, const char *p, size_t n);
 int counter_sync(int fd);
 int counter_sync_folder(const Counter *counter);
 
-/* Makes counter->aside. */
+/* Writes the temporary file counter->aside. */
 int counter_write_aside(const Counter *counter, const char *p, size_t n, bool durable, Err *reterr);
 
 /* ---- counter_whole.c ---- */

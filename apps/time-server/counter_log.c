@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files with a line a visit: log and quoted. They grow by one write for all that wait; the size
- * tells whether somebody else has changed the file since, and only then is it read again.
+ * The formats log and quoted, with a line for each visit. All visits that wait are appended by one write. The file is read again only
+ * if its size or its inode show that another program has changed it.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,7 +31,7 @@ static int log_read(Counter *counter, int fd, Err *reterr)
     return 0;
 }
 
-/* Reads it only if it is not as we left it. */
+/* Reads the file unless it is as this process has left it. */
 static int log_look(Counter *counter, int fd, Err *reterr)
 {
     struct stat st;
@@ -70,13 +70,13 @@ static int log_append(Counter *counter, int fd, const StrBuf *text, bool durable
 {
     int code = 0;
 
-    /* What is left of a visit that was cut short. */
+    /* Remove the incomplete last line. */
     if (counter->seen.size > counter->seen.good && ftruncate(fd, counter->seen.good) < 0)
         return errno;
     code = counter_write(fd, text->p, text->n);
     if (code == 0 && durable)
         code = counter_sync(fd);
-    /* A new file needs its name on disk too. */
+    /* The name of a new file has to be on the disk, too. */
     if (code == 0 && durable && counter->seen.good == 0)
         code = counter_sync_folder(counter);
     return code;
@@ -101,7 +101,7 @@ int log_add(Counter *counter, const Visit *visits, size_t n, bool durable, uint6
         log_print(&text, log, &visits[i]);
     code = log_append(counter, fd, &text, durable);
     if (code) {
-        /* Nobody will be told of these visits; where even this fails, they count later. */
+        /* These visits are answered with an error, so remove their lines. If this fails, too, they will count. */
         (void)!ftruncate(fd, counter->seen.good);
         counter->seen.size = -1;
         return counter_failed("write", counter->file, code, reterr);

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that are the count and nothing else: text, line and binary.
+ * The formats text, line and binary, whose files hold only a count.
  *
- * A new count is put in place in one of two ways.
+ * A new count is written in one of two ways.
  *
- *   Replaced   It is written to .NAME.tmp and synced, that takes the place of the file, and the
- *              folder is synced. A reader gets the old file or the new one, and so does whoever
- *              looks after a power cut. The price is a new file and two commits of the file
- *              system's journal, some five times what the disk needs for the number itself.
+ *   Replaced   The count is written to .NAME.tmp and synced, this file is renamed over the old one, and the
+ *              folder is synced. A reader opens either the old file or the new one, also after a power
+ *              failure. This costs a new file and two commits of the file system's journal, about five
+ *              times the time of writing the count itself.
  *
- *   In place   It is written over the old one, and synced: one write of one sector. So it is done
- *              wherever it is as safe as the other way, which is nearly always:
- *              - The old and the new count have the same length. Then the size does not change, the
- *                bytes lie within the file's first sector, and a disk writes a sector wholly or not
- *                at all. At 9 and 99 and 999 the file is replaced.
- *              - Nobody reads meanwhile: the kernel grants a write lease (fcntl(2)) only on a file
- *                that no other descriptor has open, and lets whoever opens it then wait until the
- *                lease is given back, here after three system calls.
- *              - The file is the one that we have put there, so its name is on the disk, and it
- *                has no second name, by which somebody may keep an old count.
- *              Else, and on file systems without leases, the file is replaced.
+ *   In place   The count overwrites the old one and is synced, which is one write of one sector. This is
+ *              done whenever it is as safe as a replacement, which is nearly always. It needs that
+ *              - the old and the new count have the same length. Then the size does not change, all
+ *                bytes are in the first sector of the file, and a disk writes a sector completely or not
+ *                at all. For the successors of 9, 99, 999 and so on the file is replaced.
+ *              - no process reads the file meanwhile. The kernel grants a write lease (fcntl(2)) only
+ *                on a file that no other descriptor has open, and a process that opens the file then
+ *                waits until the lease is given back, here after three system calls.
+ *              - the file is the one that this process has put in place, so its name is on the disk, and
+ *                it has no second hard link, which may be somebody's copy of an old count.
+ *              Otherwise, and on file systems without leases, the file is replaced.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -135,7 +135,7 @@ typedef struct Change {
     uint64_t count;
 } Change;
 
-/* Whoever opens the file from here on waits. */
+/* From now on a process that opens the file waits. */
 static bool take_lease(int fd)
 {
     return fcntl(fd, F_SETLEASE, F_WRLCK) == 0;
@@ -146,8 +146,8 @@ static void give_lease_back(int fd)
     fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
-/* Not fstat(2): once it has told the times of a file, the kernel gives each write a time of its own,
- * and with every sync the inode is due too. */
+/* This uses statx(2) without the times of the file. Once the times were read, as by fstat(2), the kernel gives the next write a new
+ * time, and each sync has to write the inode, too. */
 static bool is_ours(const Counter *counter, int fd, size_t size)
 {
     struct statx st;
@@ -157,7 +157,7 @@ static bool is_ours(const Counter *counter, int fd, size_t size)
            st.stx_ino == counter->placed.inode && st.stx_nlink == 1 && st.stx_size == size;
 }
 
-/* False: it can not be done in place, or what is there is no count. */
+/* Returns false if the count cannot be written in place, or if the file does not hold a count. */
 static bool plan(const Counter *counter, int fd, size_t visits, Change *ret)
 {
     const CounterFormat *format = counter->format;
@@ -171,7 +171,7 @@ static bool plan(const Counter *counter, int fd, size_t visits, Change *ret)
            format->print(ret->count, ret->after) == ret->n;
 }
 
-/* As far as the disk still lets us: nobody will be told of these visits. */
+/* Restores the old count, if the disk still allows it, since the new visits are answered with an error. */
 static void take_back(int fd, const Change *change)
 {
     if (!take_lease(fd))

@@ -4,13 +4,13 @@
 
 typedef enum Match { MATCH_WHOLE, MATCH_PART, MATCH_NONE } Match;
 
-/* A line under the reader's finger: what is left of it. */
-typedef struct Finger {
+/* The part of a line that was not matched yet. */
+typedef struct Cursor {
     const char *p, *end;
-} Finger;
+} Cursor;
 
-/* As far as stop; the text may end first. */
-static Match match_literal(Finger *at, const char *text, char stop)
+/* Matches the text up to the character `stop`. The line may end before the text. */
+static Match match_literal(Cursor *at, const char *text, char stop)
 {
     for (; *text != stop; text++, at->p++) {
         if (at->p == at->end)
@@ -21,7 +21,7 @@ static Match match_literal(Finger *at, const char *text, char stop)
     return MATCH_WHOLE;
 }
 
-static Match match_time(Finger *at)
+static Match match_time(Cursor *at)
 {
     static const char letters[] = "0123456789-:.+TZ";
     char text[TIMEFMT_MAX];
@@ -40,7 +40,7 @@ static Match match_time(Finger *at)
     return timefmt_parse(text, &seconds, &nanos) ? MATCH_NONE : MATCH_WHOLE;
 }
 
-static Match match_caller(Finger *at)
+static Match match_caller(Cursor *at)
 {
     static const char letters[] =
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:%-_";
@@ -55,7 +55,7 @@ static Match match_caller(Finger *at)
 
 static Match match_line(const LogFormat *format, const char *p, size_t n)
 {
-    Finger at = {p, p + n};
+    Cursor at = {p, p + n};
     Match match = match_literal(&at, format->before, 0);
 
     if (match == MATCH_WHOLE)
@@ -71,7 +71,7 @@ static Match match_line(const LogFormat *format, const char *p, size_t n)
 
 static Match match(const LogScan *scan, const LogFormat *format, const char *p, size_t n)
 {
-    Finger at = {p, p + n};
+    Cursor at = {p, p + n};
     Match found;
 
     if (scan->header || !*format->header)

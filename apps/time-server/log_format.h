@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One visit a line: how such a file is read, piece by piece, and how a line is written. See
- * counter.h. */
+/* The format of the logs, which have a line for each visit (see counter.h): reads a file piece by piece, and writes a line. */
 #ifndef TIME_SERVER_LOG_FORMAT_H
 #define TIME_SERVER_LOG_FORMAT_H
 
@@ -8,24 +7,25 @@
 #include "counter.h"
 
 typedef struct LogFormat {
-    const char *header;         /* first line, with its end; "": none */
-    const char *before, *after; /* around "TIME - CALLER"; after ends the line */
+    const char *header;         /* the first line with its newline; "": there is none */
+    const char *before, *after; /* the text around "TIME - CALLER"; `after` includes the newline */
 } LogFormat;
 
-/* Goes through a log piece by piece. Zeroed to begin with. */
+/* The state of a scan of a log. It begins with all fields zero. */
 typedef struct LogScan {
     uint64_t count;
-    int64_t good; /* bytes of whole lines */
-    bool header;  /* seen */
+    int64_t good; /* the size of all complete lines in bytes */
+    bool header;  /* the header was read */
     char rest[192];
-    size_t rest_n; /* of a line whose end is to come */
+    size_t rest_n; /* the bytes in `rest`, which belong to a line that is not complete yet */
 } LogScan;
 
-/* False: this is not such a log. */
+/* Scans the next piece. Returns false if the file is not a log of this format. */
 bool log_scan(LogScan *scan, const LogFormat *format, const char *p, size_t n);
-/* At the end: whether what rests is the beginning of a line. */
+/* At the end of the file: returns false if the incomplete last line cannot become a line of this format. */
 bool log_scan_end(const LogScan *scan, const LogFormat *format);
 
+/* Appends the line of a visit. */
 void log_print(StrBuf *buf, const LogFormat *format, const Visit *visit);
 
 #endif

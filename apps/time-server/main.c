@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * time-server: shows the time and counts its visits, durably. The first workload of stead, and a
- * small example of how its code looks: config (what is set), caller (who comes), counter (the
- * file), visits (on their way to it), pages (what is answered), and here the loop.
+ * time-server shows the time and counts its visits durably. It is the first workload of stead, and a small example of its code. Its
+ * parts are config (the settings), caller (the address of the client), counter (the file), visits (the queue for the file), pages (the
+ * answers) and, in this file, the loop.
  *
- * On SIGTERM it stops accepting, answers what is in flight, writes what is not yet written, and the
- * loop ends because nothing is left in it.
+ * On SIGTERM it stops accepting connections, answers the requests in flight and writes the visits that are not written yet. Then
+ * nothing is left in the loop, and it ends.
  */
 #include <malloc.h>
 #include <signal.h>
@@ -42,7 +42,7 @@ static void on_signal(uv_signal_t *handle, int number)
     App *app = handle->data;
 
     for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
-        uv_signal_stop(&app->signals[i]); /* a second one ends it the hard way */
+        uv_signal_stop(&app->signals[i]); /* a second signal ends the process at once */
     http_server_drain(app->http, DRAIN_NS, on_drained, app);
 }
 
@@ -58,7 +58,7 @@ static void listen_to_signals(App *app)
     }
 }
 
-/* One small write at a time needs one thread, and no second heap beside the first. */
+/* There is only one small write at a time, so one thread and one heap are enough. */
 static void stay_small(void)
 {
     setenv("UV_THREADPOOL_SIZE", "1", 1);
@@ -70,7 +70,8 @@ static void set_zone(const char *zone)
 {
     char text[256];
 
-    snprintf(text, sizeof(text), ":%s", zone); /* a file, not a rule that looks like its name */
+    snprintf(text, sizeof(text), ":%s",
+             zone); /* the colon makes glibc take the name of a file and not a POSIX rule */
     setenv("TZ", text, 1);
     tzset();
 }

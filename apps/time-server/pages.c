@@ -8,12 +8,12 @@
 #define HTML "text/html; charset=utf-8"
 #define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
-/* The page brings all it needs, and asks nobody but us; the nonce says what came with it. */
+/* The page contains its style and its script, which the nonce allows, and sends requests only to this server. */
 #define CONTENT_POLICY                                                                      \
     "default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; connect-src 'self'; " \
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/* A request that waits for the file. */
+/* A request that waits for the count. */
 typedef struct Pending {
     Pages *pages;
     HttpRequest *request;
@@ -28,7 +28,7 @@ typedef struct Route {
 
 /* The status codes that occur, for /metrics. */
 static const int codes[] = {200, 404, 405, 503};
-static_assert(ARRAY_LEN(codes) == PAGES_CODES, "one counter a code");
+static_assert(ARRAY_LEN(codes) == PAGES_CODES, "one counter for each code");
 
 static void note_answer(Pages *pages, const HttpRequest *request, int status);
 
@@ -85,7 +85,7 @@ static const char *find_value(const Value *values, const char *name, size_t n)
     return values->text;
 }
 
-/* Each {{name}} becomes its value; the page is ours, so every name is known. */
+/* Replaces each {{name}} by its value. The template is a part of the program, so every name is known. */
 static void fill_in(StrBuf *buf, const char *template, const Value *values)
 {
     for (const char *open; (open = strstr(template, "{{")); template = strstr(open, "}}") + 2) {
@@ -95,7 +95,7 @@ static void fill_in(StrBuf *buf, const char *template, const Value *values)
     strbuf_add_string(buf, template);
 }
 
-/* The calendar changes once a second, however many ask. */
+/* The local time is computed at most once per second, however many requests need it. */
 static const PagesNow *read_clock(Pages *pages)
 {
     PagesNow *now = &pages->now;
@@ -202,7 +202,7 @@ static void on_page(Pages *pages, HttpRequest *request)
     const PagesNow *now = read_clock(pages);
     Visit visit = {.seconds = now->seconds, .offset = (int)now->local.tm_gmtoff};
 
-    if (str_equal(request->method, "HEAD")) { /* looks, but is no visit */
+    if (str_equal(request->method, "HEAD")) { /* shows the count without counting a visit */
         visits_ask(pages->visits, on_counted, wait_for_count(pages, request, show_page));
         return;
     }
@@ -257,7 +257,8 @@ static const Route routes[] = {
     {"/version", on_version},
 };
 /* clang-format on */
-static_assert(ARRAY_LEN(routes) + 1 == PAGES_PATHS, "one counter a path, and one for all others");
+static_assert(ARRAY_LEN(routes) + 1 == PAGES_PATHS,
+              "one counter for each path, and one for all others");
 
 static size_t route_of(const HttpRequest *request)
 {

@@ -7,38 +7,38 @@
 
 #define RETRY_NS NS_PER_SEC
 #define INTERVAL_NS NS_PER_SEC
-/* Of those that were told: so many are written before the interval ends, and more than the limit
- * are not taken. */
+/* Limits for visits that were answered and are not written yet: at BEHIND_MANY they are written before the end of the interval, and
+ * at BEHIND_LIMIT new visits are refused. */
 #define BEHIND_MANY 4096
 #define BEHIND_LIMIT (16 * BEHIND_MANY)
 
 typedef struct Waiter {
-    VisitDone done; /* NULL: was told already */
+    VisitDone done;
     void *data;
-    bool counts; /* it is a visit, not a question */
+    bool counts; /* true for visits_add, false for visits_ask */
 } Waiter;
 
 typedef struct Batch {
     size_t n;          /* visits */
-    VEC(Visit) visits; /* the same, where the format wants more than their number */
+    VEC(Visit) visits; /* the same visits, if the format needs more than their number */
     VEC(Waiter) waiters;
 } Batch;
 
 struct Visits {
     uv_loop_t *loop;
     Clock *clock;
-    Timer timer; /* to try again, or for the interval */
+    Timer timer; /* for a retry, or for the interval */
     Sync sync;
     bool wants_visits;
     Counter *counter;
     uint64_t count;
     Batch waiting; /* for the next write */
-    Batch served;  /* by the write under way */
-    bool flushing; /* the end is near: nothing waits for a timer */
+    Batch served;  /* in the current write */
+    bool flushing; /* the program is about to end, so writes do not wait for the timer */
     VisitsStats stats;
-    Err err; /* of the newest write; no message: it worked */
+    Err err; /* of the last write; without a message it succeeded */
 
-    uv_work_t work; /* while busy, what follows is the pool's */
+    uv_work_t work; /* while busy, the fields below belong to the thread of the pool */
     bool busy;
     int r;
     uint64_t counted;
@@ -67,7 +67,7 @@ const VisitsStats *visits_stats(const Visits *visits)
     return &visits->stats;
 }
 
-/* On the pool. */
+/* Runs in a thread of the pool. */
 static void work(uv_work_t *handle)
 {
     Visits *visits = handle->data;
@@ -97,7 +97,7 @@ static void note_stats(Visits *visits, size_t n)
     visits->stats.write_ns += visits->took_ns;
 }
 
-/* Visits that were told and could not be written go first next time. */
+/* Puts visits that were answered but could not be written at the front of the queue. */
 static void keep(Visits *visits, Batch *served)
 {
     visits->waiting.n += served->n;
@@ -123,7 +123,7 @@ static void tell(const Visits *visits, const Batch *served)
     }
 }
 
-/* Whoever reads the log learns why it is not ready, once for each reason. */
+/* Logs each reason for not being ready once. */
 static void set_error(Visits *visits, const Err *err)
 {
     bool same = str_equal(visits->err.message, err->message);
@@ -143,7 +143,7 @@ static void on_worked(uv_work_t *handle, int status)
 
     visits->served = (Batch){0};
     note_stats(visits, served.n);
-    /* An answer to a question is no sign that a write would work. */
+    /* That the count could be read does not mean that a write would succeed. */
     if (!question || visits->r)
         set_error(visits, &visits->work_err);
     if (visits->r == 0)
@@ -151,7 +151,7 @@ static void on_worked(uv_work_t *handle, int status)
     tell(visits, &served);
     if (visits->r && told)
         keep(visits, &served);
-    visits->busy = false; /* not before: those who were told may come again at once */
+    visits->busy = false; /* not earlier, since a callback may add the next visit */
     batch_deinit(&served);
     start(visits);
 }

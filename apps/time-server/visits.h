@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Visits on their way to the disk.
+ * The queue of visits that are to be written to the file.
  *
- * With SYNC_ALWAYS a visit is told to nobody before it is on disk. Those that come while a write is
- * under way are written together by the next one, so one fdatasync serves all that wait, and the
- * count of a busy server costs as little as that of a quiet one.
+ * With SYNC_ALWAYS a visit is answered only when it is on the disk. Visits that arrive during a write are written together by the
+ * next one, so all visits that wait share one fdatasync, and a busy server does not need more of them per second.
  *
  *      visits_add --> waiting --+                            +--> done(n, NULL)
  *      visits_add --> waiting --+--> one counter_add() on ---+--> done(n + 1, NULL)
  *      visits_ask --> waiting --+    the pool                +--> done(n + 1, NULL)
  *
- * Otherwise visits are told at once and written behind: every second (SYNC_INTERVAL), or as soon
- * as the write before is done, without fdatasync (SYNC_NEVER). What was told and could not be
- * written is kept, and meanwhile no more are taken.
+ * In the other modes visits are answered at once and written later: every second (SYNC_INTERVAL), or after the previous write and
+ * without fdatasync (SYNC_NEVER). Visits that were answered but could not be written stay in the queue, and meanwhile new visits are
+ * refused.
  *
- * After a failure it is tried again every second until it works, so that a server that is not
- * ready, and so gets no visits, becomes ready by itself.
+ * After a failure the write, or a check of the file, is repeated every second until it succeeds. So a server that is not ready, and
+ * therefore gets no visits, becomes ready without one.
  */
 #ifndef TIME_SERVER_VISITS_H
 #define TIME_SERVER_VISITS_H
@@ -27,28 +26,29 @@
 typedef struct Visits Visits;
 
 typedef struct VisitsStats {
-    uint64_t writes, failures; /* of counter_add */
+    uint64_t writes, failures; /* calls of counter_add, and those that failed */
     uint64_t written;          /* visits */
-    int64_t write_ns;          /* all writes together */
+    int64_t write_ns;          /* the time of all writes together */
 } VisitsStats;
 
-/* Negative where there is no point in waiting: the file holds no count, or another process counts
- * in it. */
+/* Returns 0, also if the file cannot be used at the moment, or a negative error with a message if waiting would not help: the file
+ * does not hold a count, or another process counts in it. */
 int visits_open(struct uv_loop_s *loop, Clock *clock, const Config *config, Visits **ret,
                 Err *reterr);
-/* Not before all is answered: visits_flush, and the loop has run. */
+/* Frees everything. All visits have to be answered before, by visits_flush and a run of the loop. */
 Visits *visits_close(Visits *visits);
-/* What was told and is not yet written goes out now. */
+/* Writes at once all visits that were answered and are not written yet. The program is about to end. */
 void visits_flush(Visits *visits);
 
-/* error NULL: the visit counts, and count is its number. Otherwise nothing was counted. */
+/* Without an error the visit is counted, and `count` is its number. With an error it is not counted. */
 typedef void (*VisitDone)(void *data, uint64_t count, const char *error);
+/* Counts a visit. `done` is called exactly once, possibly before visits_add returns. */
 void visits_add(Visits *visits, const Visit *visit, VisitDone done, void *data);
-/* What the file says, without a visit. */
+/* Reads the count of the file without a visit. */
 void visits_ask(Visits *visits, VisitDone done, void *data);
 
-uint64_t visits_count(const Visits *visits);    /* as last known */
-const char *visits_error(const Visits *visits); /* why the newest write failed; NULL: it did not */
+uint64_t visits_count(const Visits *visits);    /* the last known count */
+const char *visits_error(const Visits *visits); /* why the last write failed; NULL: it succeeded */
 const VisitsStats *visits_stats(const Visits *visits);
 
 #endif

@@ -126,7 +126,7 @@ static void help_and_version_ask_for_nothing_else(void **state)
     assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
     fclose(out);
     assert_non_null(strstr(text, "--trusted-proxies=NETWORKS"));
-    assert_non_null(strstr(text, "TIME_SERVER_FILE, otherwise \"visits\""));
+    assert_non_null(strstr(text, "TIME_SERVER_FILE, default \"visits\""));
 }
 
 /* ---- the caller ---- */
