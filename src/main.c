@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/version.h"
 #include "base/fault.h"
-#include "cli/command.h"
+#include "cli/commands/commands.h"
 #include "cli/suggest.h"
 #include "daemon/commands.h"
+
+/* They describe the table, and are in it. */
+static int command_version(const char *program, Options *options);
+static int command_help(const char *program, Options *options);
 
 /* clang-format off */
 static const Command commands[] = {
@@ -100,7 +104,7 @@ static void print_command_help(const Command *command)
     free(lines);
 }
 
-int command_help(const char *program, Options *options)
+static int command_help(const char *program, Options *options)
 {
     const Command *command;
 
@@ -116,7 +120,7 @@ int command_help(const char *program, Options *options)
     return 0;
 }
 
-int command_version(const char *program, Options *options)
+static int command_version(const char *program, Options *options)
 {
     (void)program;
     (void)options;

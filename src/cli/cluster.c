@@ -10,6 +10,7 @@
 #include "base/files/file.h"
 #include "base/time/clock.h"
 #include "base/vec.h"
+#include "cli/command.h"
 #include "cli/resources.h"
 #include "codec/json/json.h"
 #include "http/client/client.h"

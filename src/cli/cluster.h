@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "base/strbuf.h"
-#include "cli/command.h"
+#include "cli/options.h"
 #include "cli/kubeconfig.h"
 #include "cli/url.h"
 #include "http/client/client.h"

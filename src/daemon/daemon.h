@@ -5,7 +5,7 @@
 
 #include <uv.h>
 
-#include "cli/command.h"
+#include "cli/options.h"
 #include "control/control.h"
 #include "daemon/control_socket.h"
 #include "dns/dns.h"

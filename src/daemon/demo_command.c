@@ -8,6 +8,7 @@
 
 #include "base/files/file.h"
 #include "cli/commands/apply.h"
+#include "cli/commands/commands.h"
 #include "cli/commands/rollout.h"
 #include "cli/control_call.h"
 #include "daemon/commands.h"

@@ -8,7 +8,7 @@
 #ifndef DAEMON_RANGES_H
 #define DAEMON_RANGES_H
 
-#include "cli/command.h"
+#include "cli/options.h"
 
 /* Returns 0, or a negative error with a message that names the option and the route. Without a network there is nothing to
  * check. */

@@ -5,6 +5,7 @@
  * after.
  */
 #include "cli/commands/apply.h"
+#include "cli/commands/commands.h"
 #include "codec/json/json.h"
 
 /* The object with its namespace, which the API wants to be the path's. */

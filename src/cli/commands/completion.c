@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `stead completion bash`: what a shell needs to complete commands, options, kinds and names. It
  * asks `stead help` for options and `stead get` for names, so it is never out of date. */
-#include "cli/command.h"
+#include "cli/commands/commands.h"
 
 static const char script[] =
     "_stead() {\n"

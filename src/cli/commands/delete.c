@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `stead delete`: by name, by labels or by file; then waits until each is gone, by watching. */
+#include "cli/commands/commands.h"
 #include "cli/manifest.h"
 #include "codec/json/json.h"
 

@@ -6,6 +6,7 @@
 #include "api/print.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"
+#include "cli/commands/commands.h"
 #include "cli/commands/events.h"
 #include "cli/table.h"
 

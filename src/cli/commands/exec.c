@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
+#include "cli/commands/commands.h"
 #include "cli/commands/pod_container.h"
 #include "cli/resources.h"
 #include "http/client/client.h"

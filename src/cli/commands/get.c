@@ -4,6 +4,7 @@
  * line between; or objects as yaml, json or names. With -w what changes is added line by line, in
  * columns that never get narrower.
  */
+#include "cli/commands/commands.h"
 #include "cli/output.h"
 #include "cli/resources.h"
 #include "cli/table.h"

@@ -4,6 +4,7 @@
  * followed at once, each line whole.
  */
 #include "base/timefmt.h"
+#include "cli/commands/commands.h"
 #include "cli/commands/pod_container.h"
 #include "cli/resources.h"
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/timefmt.h"
+#include "cli/commands/commands.h"
 #include "cli/commands/rollout.h"
 #include "cli/output.h"
 #include "cli/table.h"

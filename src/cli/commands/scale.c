@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `stead scale`: through the scale subresource, so that it works for every kind that has one. */
+#include "cli/commands/commands.h"
 #include "cli/resources.h"
 
 static int scale_one(Cluster *cluster, const Target *target, int64_t replicas, int64_t current)

@@ -8,7 +8,7 @@
 #include "base/process.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
-#include "cli/command.h"
+#include "cli/commands/commands.h"
 #include "cli/control_call.h"
 #include "cli/url.h"
 

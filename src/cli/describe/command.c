@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `stead describe`: all about objects, each with its events. */
+#include "cli/commands/commands.h"
 #include "cli/commands/events.h"
 #include "cli/describe/describe.h"
 #include "cli/table.h"

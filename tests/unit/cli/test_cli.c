@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cli/cluster.h"
+#include "cli/command.h"
 #include "cli/suggest.h"
 #include "cli/table.h"
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/command.h"
 #include "daemon/ranges.h"
 
 /* cmocka's macro would rename our function. */
