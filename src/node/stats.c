@@ -155,7 +155,7 @@ static void add_time(Summary *s, yyjson_mut_val *to, const char *key, int64_t se
 
 static void add_volumes(Summary *s, yyjson_mut_val *to, const AgentPod *pod)
 {
-    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+    const PodSpec *spec = agent_pod_spec(pod);
     yyjson_mut_val *list = yyjson_mut_arr(s->doc);
 
     for (size_t i = 0; i < pod->n_volumes && i < spec->volumes.n; i++) {

@@ -430,7 +430,8 @@ const char *pod_hostname(const Object *pod, Arena *arena)
     return arena_strndup(arena, name, n);
 }
 
-const char *pod_host_domain(const Object *pod, const char *domain, Arena *arena)
+/* The domain of the pod's host name: "web.default.svc.cluster.local"; NULL if it has no subdomain. */
+static const char *pod_host_domain(const Object *pod, const char *domain, Arena *arena)
 {
     const PodSpec *spec = &((const Pod *)pod->value)->spec;
 

@@ -43,11 +43,6 @@ static int find_sysctl(const char *name)
     return -1;
 }
 
-bool sysctl_is_safe(const char *name)
-{
-    return find_sysctl(name) >= 0;
-}
-
 static int check_sysctls(const PodSpec *spec, Err *reterr)
 {
     const PodSecurityContext *security = spec->security_context;
@@ -81,7 +76,7 @@ static bool any_wants_armor(const ContainerArray *containers)
     return false;
 }
 
-/* No profile is ever loaded here: what the kernel alone can hold has to come with one. */
+/* Profiles are applied by the runtime; this only refuses a pod on a machine without AppArmor. */
 static int check_armor(const PodSpec *spec, Err *reterr)
 {
     bool wanted =

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the node's parts share: the agent itself, its pods, their containers.
+ * What the parts of the node share: the agent, its pods and their containers.
  *
- * An AgentPod is found by uid. It is reference-counted, since answers of the pool, the network and
- * the runtime come late: each such call holds a reference, and looks at `machine` (NULL once the
- * pod is over) before it does anything.
+ * Pods are found by uid. An AgentPod is reference-counted, because results of the pool, the network and the runtime arrive
+ * later: whoever waits for one holds a reference, and checks `machine`, which is NULL once this process has given the pod
+ * up, before it uses the result.
  *
  * Folders of a pod:
  *   RUN/pods/<uid>/            sandbox (boot id), shm, ipc, volumes/, sub/, exec/
@@ -12,7 +12,7 @@
  *                              the bundle (runtime.h), with `id` and `image` (as the spec named it)
  *   DATA/pods/<uid>/           volumes/ (emptyDir), root/<container>/<attempt>/{upper,work,root}
  *   DATA/pods/<uid>/etc/       hosts, resolv.conf, hostname, <container>.<attempt> (termination
- *                              message): pods may write to them, so they are not in memory
+ *                              message): on the disk, not in RUN, since pods may write to them
  *   DATA/logs/pods/<ns>_<name>_<uid>/<container>/<attempt>.log
  */
 #ifndef NODE_POD_AGENT_H
@@ -46,10 +46,9 @@ typedef struct AgentContainer {
     const char *image, *image_id; /* in image_arena */
     Arena image_arena;
     const char *stop_signal;
-    LinuxContainerUser *user; /* of the newest instance, in image_arena; NULL: not known */
-    bool starting;            /* being prepared on the pool */
-    bool signalled;           /* told to go while starting */
-    uv_fs_event_t *log_watch; /* until the log has grown; see log_watch_start */
+    LinuxContainerUser *user; /* of the newest instance, in image_arena; NULL if unknown */
+    bool starting;            /* work for its start is in flight on the pool */
+    uv_fs_event_t *log_watch; /* see log_watch_start */
     Timer log_timer;
 } AgentContainer;
 
@@ -62,32 +61,32 @@ struct AgentPod {
     AgentContainer **containers;
     size_t n_containers;
     /* preparing */
-    int preparing; /* steps under way */
+    int preparing; /* how many steps are in flight */
     Err prepare_error;
-    bool prepare_failing; /* that is being told just now */
+    bool prepare_failing; /* the event about prepare_error is being recorded */
     const char *prepare_reason;
     char *netns, *ip;
-    bool network; /* there is something to remove */
-    Arena arena;  /* of volumes */
+    bool network; /* net_pod_add was called, so net_pod_remove has to be */
+    Arena arena;  /* of `volumes` */
     PodVolume *volumes;
     size_t n_volumes;
-    StrMap tokens;     /* that its volumes hold (node/volume/volume.h) */
-    Follow files;      /* content of volumes; preparing counts as a pass */
-    Timer token_timer; /* until the first token has to be renewed */
+    StrMap tokens;     /* the tokens in its volumes (node/volume/volume.h) */
+    Follow files;      /* writes the files in its volumes; preparing the sandbox counts as a pass */
+    Timer token_timer; /* fires when the first token has to be renewed */
     /* ending */
     Timer teardown_retry;
     bool teardown_wanted, tearing_down;
-    int deleting;     /* containers whose remains the runtime is removing */
-    bool object_gone; /* the API knows it no more */
+    int deleting;     /* how many containers the runtime is deleting */
+    bool object_gone; /* the object has been deleted from the API */
     /* reporting */
     Follow report;
-    Timer hold;         /* until a session's first Running is told; see report.c */
-    int64_t hold_until; /* mono; 0: it has not run yet */
-    bool final;         /* the last status is due, then the object's deletion */
+    Timer hold;         /* delays the first report that a session runs; see report.c */
+    int64_t hold_until; /* mono; 0 before it runs */
+    bool final; /* the machine is done: the last status is written, then the object is deleted */
 };
 
 struct NodeAgent {
-    NodeOptions options; /* strings are our own */
+    NodeOptions options; /* with copies of the strings */
     Runtime *runtime;
     EventRecorder *events;
     StrMap pods;       /* by uid */
@@ -99,22 +98,22 @@ struct NodeAgent {
     VEC(ForwardStream *) forwards;
     char *host_ip, *cgroup;
     Follow node_status;    /* the Node object */
-    bool registered;       /* it was there, with our labels */
-    char *runtime_version; /* "crun://1.8.1"; NULL: not asked yet */
+    bool registered;       /* the Node object exists and has our labels */
+    char *runtime_version; /* "crun://1.8.1"; NULL until crun has answered */
     StringMap allocatable;
     Arena arena;
     struct ssl_ctx_st *probe_tls;
     bool can_lower_oom;
-    unsigned busy;     /* calls under way that come back to the agent itself */
-    ListNode attempts; /* probes and hooks under way */
+    unsigned busy;     /* how many results in flight refer to the agent itself */
+    ListNode attempts; /* probes and hooks in flight */
     struct {
         Timer timer;
         bool busy, told;
-        uint64_t blocks, files; /* free at the last measuring */
+        uint64_t blocks, files; /* how many were free when folders were last measured */
     } storage;
     Timer volume_retry;
     int64_t volume_retry_at; /* mono */
-    bool stopping;           /* watches are off */
+    bool stopping;           /* node_stop was called */
     void (*shutdown_done)(void *data);
     void *shutdown_data;
     bool shutting_down;
@@ -127,14 +126,17 @@ AgentPod *agent_pod_ref(AgentPod *pod);
 AgentPod *agent_pod_unref(AgentPod *pod);
 void agent_pod_update(AgentPod *pod, Object *object);
 void agent_pod_deleted(AgentPod *pod);
-void agent_pod_forget(AgentPod *pod); /* this process ends: containers live on */
+void agent_pod_forget(AgentPod *pod); /* this process ends; the containers keep running */
 void agent_pod_facts(AgentPod *pod, PodFacts *ret);
-const ObjectMeta *agent_pod_meta(const AgentPod *pod);
+static inline const PodSpec *agent_pod_spec(const AgentPod *pod)
+{
+    return &((const Pod *)pod->object->value)->spec;
+}
 void agent_pod_event(AgentPod *pod, size_t container, const char *type, const char *reason,
                      const char *message);
-void agent_pod_gone(AgentPod *pod); /* out of the agent's table */
+void agent_pod_gone(AgentPod *pod); /* removes the pod from the agent */
 
-void agent_shutdown_check(NodeAgent *agent); /* has the last pod come down? */
+void agent_shutdown_check(NodeAgent *agent); /* ends node_shutdown if no pod is left */
 /* Log streams of the file end when they have sent what is in it. */
 void agent_logs_finish(NodeAgent *agent, const char *path);
 

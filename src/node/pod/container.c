@@ -60,7 +60,7 @@ char *container_log(const AgentPod *pod, const char *name, int attempt)
     return mem_printf("%s/%s/%d.log", pod->logs, name, attempt);
 }
 
-char *container_termination(const AgentPod *pod, const char *name, int attempt)
+static char *container_termination(const AgentPod *pod, const char *name, int attempt)
 {
     return mem_printf("%s/etc/%s.%d", pod->data, name, attempt);
 }
@@ -267,7 +267,7 @@ char *container_end_message(const AgentPod *pod, const Container *spec, int atte
 /* Without a PID namespace of its own, a container's processes outlive its first one. */
 static bool shares_processes(const AgentPod *pod)
 {
-    return ((const Pod *)pod->object->value)->spec.host_pid || sandbox_shares_processes(pod);
+    return agent_pod_spec(pod)->host_pid || sandbox_shares_processes(pod);
 }
 
 static void on_exited(void *data, const RuntimeExit *end)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Containers of a pod: how they start and are found again, and where their files lie. */
+/* Containers of a pod: how they are started, adopted and signalled, and the paths of their files. */
 #ifndef NODE_POD_CONTAINER_H
 #define NODE_POD_CONTAINER_H
 
@@ -11,7 +11,6 @@ bool container_adopt(AgentPod *pod, size_t index, int attempt, const char *id);
 AgentContainer *container_at(AgentPod *pod, size_t index);
 char *container_bundle(const AgentPod *pod, const char *name, int attempt);
 char *container_log(const AgentPod *pod, const char *name, int attempt);
-char *container_termination(const AgentPod *pod, const char *name, int attempt);
 void container_paths(AgentContainer *c, int attempt, const char *id);
 void container_free(AgentContainer *c);
 

@@ -247,7 +247,7 @@ static int spec_mounts(AgentContainer *c, ContainerSpec *s, const Container *con
                        Err *reterr)
 {
     const AgentPod *pod = c->pod;
-    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+    const PodSpec *spec = agent_pod_spec(pod);
     Arena *arena = &s->arena;
     bool ro = s->oci.read_only_root;
     const char *options = ro ? "rbind,rprivate,ro" : "rbind,rprivate,rw";
@@ -274,7 +274,7 @@ static int spec_mounts(AgentContainer *c, ContainerSpec *s, const Container *con
 static const char *target_pid_namespace(AgentContainer *c, ContainerSpec *s)
 {
     AgentPod *pod = c->pod;
-    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+    const PodSpec *spec = agent_pod_spec(pod);
     size_t first = spec->init_containers.n + spec->containers.n, target, n;
     _free_ char *text = NULL, *path = NULL;
     const char *name;
@@ -298,7 +298,7 @@ static const char *target_pid_namespace(AgentContainer *c, ContainerSpec *s)
 static void spec_namespaces(AgentContainer *c, ContainerSpec *s, const char *hostname)
 {
     const AgentPod *pod = c->pod;
-    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+    const PodSpec *spec = agent_pod_spec(pod);
 
     s->oci.network_ns = spec->host_network ? "" : arena_strdup(&s->arena, pod->netns);
     s->oci.hostname = spec->host_network ? NULL : hostname;
@@ -317,7 +317,7 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
                        const Image *image, ContainerSpec **ret, Err *reterr)
 {
     AgentPod *pod = c->pod;
-    const PodSpec *pod_spec = &((const Pod *)pod->object->value)->spec;
+    const PodSpec *pod_spec = agent_pod_spec(pod);
     ContainerSpec *s = mem_new_type(ContainerSpec);
     const char *hostname;
     PodFacts facts;

@@ -67,11 +67,6 @@ static void measure_work(uv_work_t *work)
 
 /* ---- on the loop ---- */
 
-static const PodSpec *spec_of(const AgentPod *pod)
-{
-    return &((const Pod *)pod->object->value)->spec;
-}
-
 static bool runs(const AgentPod *pod)
 {
     return pod->machine && machine_stage(pod->machine) == MACHINE_ACTIVE;
@@ -92,7 +87,7 @@ static void add_pod(Measuring *m, AgentPod *pod)
     StoragePod *plan = &m->plans[m->n];
 
     m->pods[m->n++] = agent_pod_ref(pod);
-    storage_pod_plan(spec_of(pod), &m->arena, plan);
+    storage_pod_plan(agent_pod_spec(pod), &m->arena, plan);
     plan->others = folder_list(&m->arena, arena_printf(&m->arena, "%s/etc", pod->data), NULL);
     for (size_t i = 0; i < plan->n; i++) {
         StorageUse *use = &plan->v[i];
@@ -167,7 +162,7 @@ static void measure(NodeAgent *agent, bool pressed, uint64_t available, uint64_t
     STRMAP_EACH(&agent->pods, slot) {
         AgentPod *pod = slot->value;
 
-        if (runs(pod) && (pressed || storage_has_limits(spec_of(pod))))
+        if (runs(pod) && (pressed || storage_has_limits(agent_pod_spec(pod))))
             add_pod(m, pod);
     }
     agent->storage.busy = true;
@@ -193,7 +188,7 @@ static void count_pods(const NodeAgent *agent, bool *ret_any, bool *ret_limits)
         if (!runs(pod))
             continue;
         *ret_any = true;
-        *ret_limits = *ret_limits || storage_has_limits(spec_of(pod));
+        *ret_limits = *ret_limits || storage_has_limits(agent_pod_spec(pod));
     }
 }
 
@@ -242,7 +237,8 @@ void storage_watch(AgentPod *pod)
         return;
     if (!agent->storage.timer.active)
         storage_arm(agent, LOOK_FIRST);
-    else if (storage_has_limits(spec_of(pod)) && agent->storage.timer.due_ns > now + LIMITS_FIRST)
+    else if (storage_has_limits(agent_pod_spec(pod)) &&
+             agent->storage.timer.due_ns > now + LIMITS_FIRST)
         storage_arm(agent, LIMITS_FIRST);
 }
 

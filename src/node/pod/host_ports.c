@@ -73,7 +73,7 @@ static void each_port(AgentPod *pod, const ContainerArray *containers, bool init
 
 static void change(AgentPod *pod, void (*each)(AgentPod *pod, const ContainerPort *port))
 {
-    const PodSpec *spec = &((const Pod *)pod->object->value)->spec;
+    const PodSpec *spec = agent_pod_spec(pod);
 
     if (spec->host_network || !pod->agent->options.net || str_empty(pod->ip))
         return;

@@ -61,7 +61,7 @@ static bool put_pids(const char *cgroup, int64_t limit)
 
 void pod_limits_apply(const AgentPod *pod)
 {
-    const ResourceRequirements *r = ((const Pod *)pod->object->value)->spec.resources;
+    const ResourceRequirements *r = agent_pod_spec(pod)->resources;
     const char *memory = r ? string_map_get(&r->limits, "memory") : NULL;
     const char *cpu = r ? string_map_get(&r->limits, "cpu") : NULL;
     const char *share = r ? string_map_get(&r->requests, "cpu") : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One pod on this node: its machine and what carries the machine's actions out. */
+/* One pod on this node: connects its machine with the parts that carry out the actions, and follows its object. */
 #include "base/files/file.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"
@@ -57,11 +57,6 @@ void agent_logs_finish(NodeAgent *agent, const char *path)
 
 /* ---- a pod ---- */
 
-const ObjectMeta *agent_pod_meta(const AgentPod *pod)
-{
-    return object_meta(pod->object);
-}
-
 void agent_pod_facts(AgentPod *pod, PodFacts *ret)
 {
     NodeAgent *agent = pod->agent;
@@ -82,8 +77,8 @@ void agent_pod_facts(AgentPod *pod, PodFacts *ret)
     };
 }
 
-/* The boundary of a pod's sync: what a user reads as an Event, an operator finds in the log. The
- * trace is that of the error that kept the pod from being prepared. */
+/* The boundary of a pod's sync: each Event for the user is also a line in the log for the operator. If it is about a failed
+ * preparation, the line has the trace of that error. */
 static void log_event(const AgentPod *pod, size_t container, const char *type, const char *reason,
                       const char *message)
 {
@@ -133,7 +128,7 @@ void agent_pod_event(AgentPod *pod, size_t container, const char *type, const ch
     }
 }
 
-/* ---- what the machine asks for ---- */
+/* ---- actions of the machine ---- */
 
 static void op_prepare(void *data)
 {
@@ -202,7 +197,7 @@ AgentPod *agent_pod_ref(AgentPod *pod)
     return pod;
 }
 
-/* Nothing begins for it any more by itself. */
+/* Stops everything that would start by itself. */
 static void agent_pod_stop(AgentPod *pod)
 {
     agent_report_stop(pod);
@@ -241,7 +236,7 @@ static int64_t deletion_grace(const ObjectMeta *meta)
         meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 30);
 }
 
-/* May it run here? One that was let in before this process began stays. */
+/* Fails a pod that this node does not admit. Pods that an earlier process has admitted are not checked again. */
 static void pod_check_admission(AgentPod *pod)
 {
     NodeAgent *agent = pod->agent;
@@ -251,12 +246,12 @@ static void pod_check_admission(AgentPod *pod)
     Err err = ERR_INIT;
 
     if (machine_stage(pod->machine) != MACHINE_PREPARING ||
-        agent_pod_meta(pod)->deletion_timestamp.set)
+        object_meta(pod->object)->deletion_timestamp.set)
         return;
     STRMAP_EACH(&agent->pods, slot) {
         AgentPod *other = slot->value;
 
-        /* What has ended holds nothing any more, nor does what was deleted by force. */
+        /* A pod that has ended holds no resources, and one that was deleted by force does not count. */
         if (other->machine && !other->object_gone &&
             machine_stage(other->machine) < MACHINE_TEARDOWN)
             VEC_PUSH(&others, other->object->value);
@@ -299,7 +294,7 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
     return pod;
 }
 
-/* May volumes of the downward API show something else now? */
+/* Could the content of downward API volumes differ now? */
 static bool shows_change(const ObjectMeta *before, const ObjectMeta *now)
 {
     const ObjectMeta a = {.labels = before->labels, .annotations = before->annotations};
@@ -308,8 +303,8 @@ static bool shows_change(const ObjectMeta *before, const ObjectMeta *now)
     return before->generation != now->generation || !type_equal(&type_ObjectMeta, &a, &b);
 }
 
-/* Nothing here asks what it was that changed, where it need not: the machine and the report compare
- * what is with what is wanted, and do nothing if that is the same. */
+/* This does not find out what has changed: the machine and the report compare the actual with the desired state, and do
+ * nothing if they are equal. */
 void agent_pod_update(AgentPod *pod, Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
@@ -322,13 +317,13 @@ void agent_pod_update(AgentPod *pod, Object *object)
     machine_update(pod->machine, object);
     if (shows_change(object_meta(old), meta))
         follow_changed(&pod->files);
-    agent_report(pod); /* conditions of others decide readiness, too */
+    agent_report(pod); /* readiness gates are conditions that other clients write */
     if (meta->deletion_timestamp.set)
         machine_delete(pod->machine, deletion_grace(meta));
     agent_pod_unref(pod);
 }
 
-/* The object is gone from the API, by us or by force: what still runs is ended. */
+/* The object has been deleted from the API, by the node or by force: stops what still runs. */
 void agent_pod_deleted(AgentPod *pod)
 {
     if (pod->object_gone)

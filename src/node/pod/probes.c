@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Carrying out a single probe or hook: exec in the container, an HTTP request, a TCP connection, a
- * sleep. When to do so and what results mean is the machine's business. Texts are kubelet's, as far
- * as people read them.
+ * Performs a single probe or hook: an exec in the container, an HTTP request, a TCP connection, a gRPC call or a sleep. The
+ * machine decides when to do so and what the result means. Texts that users read are kubelet's.
  */
 #include <arpa/inet.h>
 
@@ -23,7 +22,7 @@
 typedef struct Attempt {
     ListNode link; /* in the agent's list */
     AgentPod *pod;
-    ExecStream *exec; /* what is under way, if it is that */
+    ExecStream *exec; /* one of these is in flight, or the handles below */
     HttpCall *call;
     GrpcCall *grpc;
     size_t container;
@@ -218,8 +217,9 @@ static void attempt_http(Attempt *a, const HTTPGetAction *action)
         headers[request.n_headers++] = (HttpHeader){"accept", "*/*"};
     a->address = arena_printf(&a->arena, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, port);
     a->target = mem_printf("%s://%s:%d%s", https ? "https" : "http", address, port, request.path);
-    if (port < 1 || (https && !(request.tls = probe_tls(a->pod->agent)))) {
-        fail_later(a, "invalid port number");
+    request.tls = https && port > 0 ? probe_tls(a->pod->agent) : NULL;
+    if (port < 1 || (https && !request.tls)) {
+        fail_later(a, port < 1 ? "invalid port number" : "cannot set up TLS");
         return;
     }
     a->call = http_call(a->pod->agent->options.loop, &request, NULL, on_response, a);

@@ -155,7 +155,7 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
         image = read_small(bundle, "image");
         machine_restore_start_image(pod->machine, index, image);
     } else if (id && end_from_bundle(pod, index, attempt, &end, &ended_id, &message)) {
-        bool again = !str_equal(((const Pod *)pod->object->value)->spec.restart_policy, "Never");
+        bool again = !str_equal(agent_pod_spec(pod)->restart_policy, "Never");
 
         container_paths(container_at(pod, index), attempt, id);
         if (sandbox || (end.exit_code == 0 && !again))

@@ -60,14 +60,9 @@ char *node_boot_id(void)
     return text;
 }
 
-static const PodSpec *spec_of(const AgentPod *pod)
-{
-    return &((const Pod *)pod->object->value)->spec;
-}
-
 static SandboxWork *work_new(AgentPod *pod)
 {
-    const PodSpec *spec = spec_of(pod);
+    const PodSpec *spec = agent_pod_spec(pod);
     SandboxWork *w = mem_new_type(SandboxWork);
 
     w->pod = agent_pod_ref(pod);
@@ -159,7 +154,7 @@ static bool holds_files(const AgentPod *pod, const PodVolume *volume)
 
 static int plan_volumes(AgentPod *pod, SandboxWork *w, Err *reterr)
 {
-    const PodSpec *spec = spec_of(pod);
+    const PodSpec *spec = agent_pod_spec(pod);
     VolumePlanner planner;
     PodFacts facts;
 
@@ -387,7 +382,7 @@ static void run_pause(AgentPod *pod, ProcessDone done, void *data)
 
 bool sandbox_shares_processes(const AgentPod *pod)
 {
-    const PodSpec *spec = spec_of(pod);
+    const PodSpec *spec = agent_pod_spec(pod);
 
     return spec->share_process_namespace && *spec->share_process_namespace && !spec->host_pid;
 }
@@ -467,7 +462,7 @@ static void prepare_done(uv_work_t *work, int status)
 void sandbox_prepare(AgentPod *pod)
 {
     NodeAgent *agent = pod->agent;
-    const PodSpec *spec = spec_of(pod);
+    const PodSpec *spec = agent_pod_spec(pod);
     const PodStatus *status = &((const Pod *)pod->object->value)->status;
     const char *hostname;
     SandboxWork *w;
@@ -554,7 +549,7 @@ static void tokens_schedule(AgentPod *pod, const PodVolume *volumes, size_t n)
  * what it has, as under Kubernetes, and the pod is told; *reterr says why. */
 static void plan_files(AgentPod *pod, SandboxWork *w, Err *reterr)
 {
-    const VolumeArray *all = &spec_of(pod)->volumes;
+    const VolumeArray *all = &agent_pod_spec(pod)->volumes;
     PodVolume *planned = arena_new_n(&w->arena, PodVolume, all->n + 1);
     VolumePlanner planner;
     PodFacts facts;

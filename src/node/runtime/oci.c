@@ -86,24 +86,8 @@ static const char *const readonly_paths[] = {
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 };
 
-const char *oci_capability_name(unsigned bit)
-{
-    return bit < ARRAY_LEN(capability_names) ? capability_names[bit] : NULL;
-}
-
-static uint64_t capability_bit(const char *name)
-{
-    if (str_starts_with(name, "CAP_"))
-        name += 4;
-    if (strcasecmp(name, "ALL") == 0)
-        return oci_all_capabilities();
-    for (unsigned i = 0; i < ARRAY_LEN(capability_names); i++)
-        if (strcasecmp(capability_names[i], name) == 0)
-            return UINT64_C(1) << i;
-    return 0;
-}
-
-uint64_t oci_all_capabilities(void)
+/* The capabilities of our own bounding set: a container cannot be given more. */
+static uint64_t all_capabilities(void)
 {
     uint64_t all = 0;
 
@@ -111,6 +95,18 @@ uint64_t oci_all_capabilities(void)
         if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
             all |= UINT64_C(1) << i;
     return all;
+}
+
+static uint64_t capability_bit(const char *name)
+{
+    if (str_starts_with(name, "CAP_"))
+        name += 4;
+    if (strcasecmp(name, "ALL") == 0)
+        return all_capabilities();
+    for (unsigned i = 0; i < ARRAY_LEN(capability_names); i++)
+        if (strcasecmp(capability_names[i], name) == 0)
+            return UINT64_C(1) << i;
+    return 0;
 }
 
 uint64_t oci_default_capabilities(void)
@@ -127,16 +123,16 @@ static uint64_t spec_capabilities(const OciSpec *spec)
     uint64_t caps = oci_default_capabilities();
 
     if (spec->privileged)
-        return oci_all_capabilities();
+        return all_capabilities();
     for (size_t i = 0; i < spec->cap_add.n; i++)
         if (strcasecmp(spec->cap_add.v[i], "ALL") == 0)
-            caps = oci_all_capabilities();
+            caps = all_capabilities();
     for (size_t i = 0; i < spec->cap_drop.n; i++)
         caps &= ~capability_bit(spec->cap_drop.v[i]);
     for (size_t i = 0; i < spec->cap_add.n; i++)
         if (strcasecmp(spec->cap_add.v[i], "ALL") != 0)
             caps |= capability_bit(spec->cap_add.v[i]);
-    return caps & oci_all_capabilities();
+    return caps & all_capabilities();
 }
 
 /* ---- JSON ---- */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What crun has to run, as plain data, and its config.json. No Kubernetes here and no system calls
- * but the look-up of users in the container's own /etc/passwd and /etc/group, which never follows a
- * link out of its root.
+ * What crun is to run, as plain data, and the config.json made from it. This file does not know Kubernetes. Its only system
+ * calls look up users in the container's own /etc/passwd and /etc/group; they never follow a link out of its root.
  */
 #ifndef NODE_RUNTIME_OCI_H
 #define NODE_RUNTIME_OCI_H
@@ -54,26 +53,23 @@ typedef struct OciSpec {
     const char *seccomp;
 } OciSpec;
 
-/* Capabilities that a container has when nothing is said, and all that this kernel and process
- * know. */
+/* The capabilities of a container whose spec names none, as a bit mask. */
 uint64_t oci_default_capabilities(void);
-uint64_t oci_all_capabilities(void); /* of our own bounding set: no one can be given more */
-const char *oci_capability_name(unsigned bit);
 
 void oci_spec_json(const OciSpec *spec, StrBuf *out);
 
-/* The process part of a config.json with other args, for exec. */
+/* For exec: the `process` object of a container's config.json with another command. */
 int oci_exec_process(const char *config_json, size_t n, const char *const *argv, bool tty,
                      StrBuf *out, Err *reterr);
 
 typedef struct OciUser {
     uint32_t uid, gid;
-    uint32_t groups[64]; /* of /etc/group, where a name or uid is known there */
+    uint32_t groups[64]; /* the groups of which /etc/group makes the user a member */
     size_t n_groups;
     const char *home; /* "/" if unknown */
 } OciUser;
 
-/* "", "1000", "1000:1000", "app", "app:staff" in the root folder's passwd and group. */
+/* Finds a user as images and pods name it: "", "1000", "1000:1000", "app", "app:staff". */
 int oci_user_find(const char *root, const char *user, Arena *arena, OciUser *ret, Err *reterr);
 
 #endif

@@ -411,7 +411,7 @@ int volume_image_grow(const char *folder, int64_t size, int lock, Err *reterr)
     if (r < 0)
         return r;
     r = loop_find(image, &device);
-    if (r == -ENODEV)
+    if (r == LOOP_E_NONE)
         return grow_unmounted(image, lock, reterr);
     r = r < 0 ? err_set(reterr, -r, "cannot find the device of %s", image)
               : loop_refresh(&device, reterr);

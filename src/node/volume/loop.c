@@ -18,7 +18,7 @@
 #define LOOP_MAJOR 7
 #define DETACH_ATTEMPTS 400
 #define DETACH_PAUSE_MS 5
-#define ATTEMPTS 100 /* at a free device, which another may take first */
+#define ATTEMPTS 100 /* to attach a free device, which another process may take first */
 
 bool loop_available(void)
 {
@@ -34,7 +34,7 @@ void loop_close(LoopDevice *device)
     device->fd = -1;
 }
 
-/* Where /dev is not the kernel's own, the node may have to be made. */
+/* If /dev is not a devtmpfs, the device file may be missing. */
 static int open_device(int number, LoopDevice *ret)
 {
     LoopDevice device;
@@ -50,7 +50,7 @@ static int open_device(int number, LoopDevice *ret)
     return 0;
 }
 
-/* Calls each with the number of every device that has a file, until it gives non-zero. */
+/* Calls `each` with the number of every device that is attached to a file, until it returns non-zero. */
 static int each_device(int (*each)(int number, void *data), void *data)
 {
     DIR *dir = opendir("/sys/block");
@@ -100,14 +100,14 @@ int loop_find(const char *image, LoopDevice *ret)
 
     if (stat(image, &search.image) < 0)
         return -errno;
-    return each_device(match_device, &search) ? 0 : -ENODEV;
+    return each_device(match_device, &search) ? 0 : LOOP_E_NONE;
 }
 
 static int configure(int control, int file, const char *image, LoopDevice *ret)
 {
-    /* Past the host's page cache: each page is kept once, and a sync is one flush. Not every file
-     * system can; those do without. Asked for here it costs nothing, later on (LOOP_SET_DIRECT_IO)
-     * a stop of the device's queue, 14 ms. */
+    /* Direct I/O bypasses the page cache of the host, so that each page is cached once and a sync is one flush. File systems
+     * that do not support it ignore the flag. Setting it later (LOOP_SET_DIRECT_IO) would stop the queue of the device for
+     * 14 ms. */
     struct loop_config config = {.fd = (uint32_t)file,
                                  .block_size = 512,
                                  .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loop devices, by ioctl. Each is attached with autoclear: it goes with its last user, which is the
- * mount, or the descriptor of whoever was about to mount it. So a process that dies on the way
- * leaves none behind.
+ * Loop devices. Each is attached with autoclear, so the kernel detaches it when its last user is gone: the mount, or the
+ * descriptor of a process that was about to mount it. A process that dies half-way leaves no device behind.
  */
 #ifndef NODE_VOLUME_LOOP_H
 #define NODE_VOLUME_LOOP_H
@@ -13,7 +12,7 @@
 #define LOOP_PATH_MAX 32
 
 typedef struct LoopDevice {
-    int fd; /* holds it */
+    int fd; /* keeps it attached */
     char path[LOOP_PATH_MAX];
 } LoopDevice;
 
@@ -22,17 +21,18 @@ typedef struct LoopDevice {
         .fd = -1         \
     }
 
-/* Can this machine make loop devices? */
+/* Does this machine offer loop devices? */
 bool loop_available(void);
-/* The device of an image, attached before or now. */
+/* Finds or attaches the device of an image. The caller closes it with loop_close(). */
 int loop_attach(const char *image, LoopDevice *ret, Err *reterr);
-/* -ENODEV: it has none; ret as in loop_attach. */
+enum { LOOP_E_NONE = 1 }; /* the image has no device */
+/* 0 and the device of the image, LOOP_E_NONE, or -errno. */
 int loop_find(const char *image, LoopDevice *ret);
-/* The image became bigger. */
+/* Tells the kernel that the image has grown. */
 int loop_refresh(const LoopDevice *device, Err *reterr);
 void loop_close(LoopDevice *device);
-/* Detaches what is attached to files below the folder, also to removed ones, and waits a while
- * until the kernel has done so: the mounts of a process that was killed go a moment after it. */
+/* Detaches all devices of files below the folder, including files that have been removed. Waits for the kernel to finish,
+ * since the mounts of a killed process vanish a moment after it. */
 void loop_detach_below(const char *folder);
 
 #define _loop_ __attribute__((cleanup(loop_close)))

@@ -87,6 +87,7 @@ static void start_node(World *w)
                       .service_cidr = "10.98.0.0/16",
                       .dns_ip = "10.98.0.10",
                       .run_dir = w->run};
+    _free_ char *data = mem_strdup(w->data), *run = mem_strdup(w->run);
     NodeOptions options = {.loop = &w->loop,
                            .client = fake_client(w->fake),
                            .clock = w->clock,
@@ -104,8 +105,13 @@ static void start_node(World *w)
     if (net_open(&w->loop, &net, &w->net, &err) < 0)
         fail_msg("%s", err.message);
     options.net = w->net;
+    /* The agent keeps copies: the options of its caller may be gone by the time they are used. */
+    options.data_dir = data;
+    options.run_dir = run;
     if (node_start(&options, &w->node, &err) < 0)
         fail_msg("%s", err.message);
+    memset(data, 'x', strlen(data));
+    memset(run, 'x', strlen(run));
 }
 
 static void make_link(const char *name)

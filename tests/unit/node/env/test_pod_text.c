@@ -133,12 +133,42 @@ static void health_is_read(void **state)
 
 static void safe_settings_are_known_in_both_spellings(void **state)
 {
-    assert_true(sysctl_is_safe("net.ipv4.tcp_syncookies"));
-    assert_true(sysctl_is_safe("net/ipv4/tcp_syncookies"));
-    assert_false(sysctl_is_safe("net.ipv4.tcp_syncookie"));
-    assert_false(sysctl_is_safe("net.ipv4.tcp_syncookies.x"));
-    assert_false(sysctl_is_safe("kernel.msgmax"));
-    assert_false(sysctl_is_safe(""));
+    static const struct {
+        const char *name;
+        bool host_ipc, host_network;
+        const char *message; /* NULL: the pod is admitted */
+    } rows[] = {
+        {"net.ipv4.tcp_syncookies", false, false, NULL},
+        {"net/ipv4/tcp_syncookies", true, false, NULL},
+        {"kernel.shm_rmid_forced", false, true, NULL},
+        {"net.ipv4.tcp_syncookie", false, false,
+         "forbidden sysctl: \"net.ipv4.tcp_syncookie\" not allowlisted"},
+        {"net.ipv4.tcp_syncookies.x", false, false,
+         "forbidden sysctl: \"net.ipv4.tcp_syncookies.x\" not allowlisted"},
+        {"kernel.msgmax", false, false, "forbidden sysctl: \"kernel.msgmax\" not allowlisted"},
+        {"", false, false, "forbidden sysctl: \"\" not allowlisted"},
+        {"kernel.shm_rmid_forced", true, false,
+         "forbidden sysctl: \"kernel.shm_rmid_forced\" not allowed with host ipc enabled"},
+        {"net/ipv4/tcp_syncookies", false, true,
+         "forbidden sysctl: \"net.ipv4.tcp_syncookies\" not allowed with host net enabled"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        Sysctl sysctl = {.name = rows[i].name, .value = "1"};
+        PodSecurityContext security = {.sysctls = {&sysctl, 1}};
+        Pod pod = {.spec = {.security_context = &security,
+                            .host_ipc = rows[i].host_ipc,
+                            .host_network = rows[i].host_network}};
+        const char *reason = NULL;
+        Err err = ERR_INIT;
+        int r = pod_admit(&pod, NULL, 0, &reason, &err);
+
+        print_message("%s\n", rows[i].name);
+        assert_int_equal(r < 0, rows[i].message != NULL);
+        assert_string_equal(err.message, str_or(rows[i].message, ""));
+        if (rows[i].message)
+            assert_string_equal(reason, "SysctlForbidden");
+    }
 }
 
 /* What a rule without conditions says of a call; NULL: none does. */
