@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The config of an image, as Docker and OCI both write it: how to run it, and its layers' diff
- * ids. */
+/* The config of an image, which Docker and OCI write in the same form: how to run the image, and
+ * the diff ids of its layers. */
 #include <yyjson.h>
 
 #include "base/timefmt.h"

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * An archive into the store. First the plan; then one pass over the archive that unpacks the layers
- * which are not there yet, each in a folder below tmp/; then, when every digest has proved right,
- * one sync, and the renames: layers, blobs, names. Whatever fails before leaves only tmp/ folders,
- * which are removed.
- */
+/* Imports an archive into the store. First its manifests are read. One pass over the archive
+ * then unpacks the missing layers, each into a folder below tmp/. When all digests have been
+ * verified, everything is synced once, and layers, blobs and names are renamed into place. A
+ * failure before that leaves only folders in tmp/, which are removed. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -12,7 +10,7 @@
 #include "base/files/file.h"
 #include "image/plan.h"
 
-/* A layer on top of certain others: the same tar on top of different ones is two of these. */
+/* A layer on top of certain other layers: the same tar on top of different layers counts twice. */
 typedef struct NewLayer NewLayer;
 struct NewLayer {
     const char *diff_id, *blob; /* of the plan */
@@ -20,7 +18,8 @@ struct NewLayer {
     const char *name;           /* of its folder in the store: the key */
     NewLayer *below;            /* NULL: the lowest */
     NewLayer *next_same;        /* of the same diff id */
-    char *tmp; /* where it is being unpacked; NULL: the store has it, or not come to yet */
+    /* where it is unpacked; NULL if the store has it, or if it has not been reached yet */
+    char *tmp;
     StrMap implied;
     bool done, settled;
     int64_t size;
@@ -35,7 +34,7 @@ typedef struct Import {
     StrMap by_key;          /* -> NewLayer */
     VEC(NewLayer *) layers; /* each after the one below it */
     ImageLimits limits;
-    bool again; /* another pass over the archive has layers to unpack */
+    bool again; /* another pass over the archive is needed */
 } Import;
 
 static bool store_has_layer(const ImageStore *store, const char *key, int64_t *ret_size)
@@ -103,7 +102,7 @@ static int collect_image(Import *import, const PlannedImage *image, Err *reterr)
     return 0;
 }
 
-/* Two paths may hold the same layer, and two images the same path. */
+/* Two paths may contain the same layer, and two images may share a path. */
 static int collect_layers(Import *import, Err *reterr)
 {
     int r = 0;
@@ -148,7 +147,7 @@ static int on_archive_file(void *data, const char *path, struct archive *archive
     if (mkdir(layer->tmp, 0755) < 0)
         return err_set(reterr, errno, "make %s", layer->tmp);
     fd = open(layer->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fchmod(fd, 0755) < 0) /* whatever the umask */
+    if (fd < 0 || fchmod(fd, 0755) < 0) /* independent of the umask */
         return err_set(reterr, errno, "open %s", layer->tmp);
     r = layer_unpack(archive, fd, &import->limits, &unpacked, reterr);
     layer->implied = unpacked.implied;
@@ -162,7 +161,7 @@ static int on_archive_file(void *data, const char *path, struct archive *archive
     return 0;
 }
 
-/* Once, but for a layer that images have on top of different ones. */
+/* Each layer is unpacked once, unless images have it on top of different layers. */
 static int unpack_layers(Import *import, Err *reterr)
 {
     int r;
@@ -210,7 +209,7 @@ static int settle_layer(Import *import, NewLayer *layer, Err *reterr)
     return ERR_TRACE(r);
 }
 
-/* Those below come first, since they may have taken over something themselves. */
+/* Lower layers come first, since they may have inherited attributes themselves. */
 static int settle_layers(Import *import, Err *reterr)
 {
     int r = 0;
@@ -221,8 +220,8 @@ static int settle_layers(Import *import, Err *reterr)
     return ERR_TRACE(r);
 }
 
-/* An older version named layers by their diff ids. One of its layers is good enough as the base of
- * an image that does not bring it along. */
+/* An older version named layers by their diff ids. Such a layer can serve as the base of an
+ * image whose archive does not contain it. */
 static int check_complete(Import *import, Err *reterr)
 {
     for (size_t i = 0; i < import->layers.n; i++) {
@@ -248,7 +247,7 @@ static int sync_store(Import *import, Err *reterr)
     return 0;
 }
 
-/* The size file first: a layer without one is not there. */
+/* The size file is written first: a layer without one does not count as present. */
 static int publish_layer(Import *import, NewLayer *layer, Err *reterr)
 {
     _free_ char *path = image_layer_path(import->store, layer->name);
@@ -260,7 +259,7 @@ static int publish_layer(Import *import, NewLayer *layer, Err *reterr)
         return 0;
     if (FAULT_POINT("image.layer"))
         return err_set(reterr, EIO, "publish a layer");
-    r = file_remove_tree(path); /* of a crash between the two */
+    r = file_remove_tree(path); /* left by a crash between the two steps */
     if (r >= 0)
         r = file_write_atomic(size_path, text, (size_t)n, 0600);
     if (r < 0)
@@ -300,7 +299,7 @@ static ImageRecord *make_record(Import *import, const PlannedImage *image, const
     return record;
 }
 
-/* An image that loses its last name keeps its id as one, since containers may run on it. */
+/* An image that loses its last name is kept under its id, since containers may use it. */
 static int keep_nameless(ImageStore *store, ImageRecord *old, Err *reterr)
 {
     bool named = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the image store share.
+ * Shared by the files of the image store, whose folder contains:
  *
  *   DIR/blobs/sha256-HEX    configs and manifests
  *   DIR/layers/HEX/         one unpacked layer, an overlay lower folder, by the chain id that OCI
@@ -9,8 +9,9 @@
  *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
  *   DIR/tmp/                being made; emptied at start
  *
- * A layer folder is complete once it has its name: it is unpacked below tmp/, synced, and renamed.
- * A name is written last. Removing goes the other way: the name, then what nothing else needs.
+ * A layer folder that has its name is complete: it is unpacked below tmp/, synced and renamed. The
+ * name of an image is written last. Removal is in the opposite order: first the name, then what no
+ * other image needs.
  */
 #ifndef IMAGE_INTERNAL_H
 #define IMAGE_INTERNAL_H
@@ -29,15 +30,15 @@
 #define LAYERS_MAX 512
 #define IMAGES_MAX 256 /* in one archive */
 
-/* What an import may still use. */
+/* What an import may still consume. */
 typedef struct ImageLimits {
-    uint64_t bytes; /* unpacked, in whole blocks */
+    uint64_t bytes; /* of unpacked files, in whole blocks */
     uint64_t entries;
-    uint64_t allowed; /* bytes at the beginning */
-    bool by_room;     /* that was what the disk has room for, less than it may have */
+    uint64_t allowed; /* the value of `bytes` at the beginning */
+    bool by_room;     /* `allowed` is the free room of the disk, which is less than the limit */
 } ImageLimits;
 
-/* A name in the store. */
+/* An image name in the store. */
 typedef struct ImageRecord {
     char *name;        /* normalized, or the id of an image without a name */
     char *id, *digest; /* of the config; of the manifest ("" unknown) */
@@ -46,7 +47,7 @@ typedef struct ImageRecord {
     VEC(char *) layers; /* names of their folders (chain ids), lowest first */
 } ImageRecord;
 
-/* An archive that belongs to the program. */
+/* An archive that ships with the program. */
 typedef struct Builtin {
     char *path, *stamp;
     bool read;         /* names are known */
@@ -69,44 +70,49 @@ struct ImageStore {
 const char *image_name_sibling(Arena *arena, const char *normalized);
 
 /* config.c */
-/* Fills everything that the config says; layers stay as they are. */
+/* Fills the members that come from the config, which are all but the layers. */
 int image_config_decode(Bytes json, Arena *arena, Image *ret, Err *reterr);
-/* The diff ids. */
+/* Returns the diff ids of the layers. */
 int image_config_layers(Bytes json, Arena *arena, StringArray *ret, Err *reterr);
 
 /* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its
  * start, at most `most` bytes of it, uncompressed. */
 #define SOURCE_ANY UINT64_MAX
-/* Called for each file: read its data through the archive. Positive: stop. */
+/* Called for each file, whose data can be read through the archive. A positive result stops the
+ * iteration. */
 typedef int (*SourceEach)(void *data, const char *path, struct archive *archive, int64_t size,
                           Err *reterr);
 int source_each(const char *file, uint64_t most, SourceEach each, void *data, Err *reterr);
-/* Reads the named small files into `files` (path -> Bytes in the arena). Links in the archive are
- * followed: `links` (path -> path) is filled on the first pass. */
+/* Reads small files: `wanted` maps paths to Bytes, which are filled with data in the arena.
+ * `links` (path -> path) collects the links in the archive; NULL: they are ignored. */
 int source_read_files(const char *file, uint64_t most, StrMap *wanted, StrMap *links, Arena *arena,
                       Err *reterr);
-char *source_clean_path(const char *path); /* "./a//b" -> "a/b"; NULL: leads out */
+/* "./a//b" -> "a/b"; NULL if the path has "..". The caller frees it. */
+char *source_clean_path(const char *path);
 
 /* unpack.c */
 typedef struct UnpackedLayer {
     int64_t size;
     char blob[DIGEST_TEXT];    /* of the bytes in the archive */
     char diff_id[DIGEST_TEXT]; /* of the tar */
-    StrMap implied;            /* folders that it has without listing them, by path; "": its root */
+    /* the folders that it has without an entry, by path; "" is its root */
+    StrMap implied;
 } UnpackedLayer;
-/* The data of the current entry, a tar (plain, gzip, zstd), into the empty folder at root_fd. */
+/* Unpacks the data of the current entry, a tar (plain, gzip or zstd), into the empty folder
+ * root_fd. */
 int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
                  Err *reterr);
 
-/* limits.c: each says what is wrong where too little is left. */
-/* wanted: bytes, 0: as they are. Not more than the disk of the folder has room for. */
+/* limits.c: these fail with a message if too little is left. */
+/* wanted: the limit in bytes, or 0 to keep the present one. The free room of the disk is an
+ * upper bound. */
 void image_limits_begin(ImageLimits *limits, const char *dir, uint64_t wanted);
-/* What may be read for it of an archive, or of the tar of a layer. */
+/* How many bytes of an archive, or of the tar of a layer, may be read. */
 uint64_t image_limits_read(const ImageLimits *limits);
 int image_limits_bytes(ImageLimits *limits, uint64_t n, Err *reterr);
-/* May there be a file of this size at all? */
+/* Does the limit allow a file of this size at all? */
 int image_limits_file(const ImageLimits *limits, uint64_t size, Err *reterr);
-/* After n bytes of a file, the rest of its last block. */
+/* Charges the rest of the last block of a file of n bytes. */
 int image_limits_rest_of_block(ImageLimits *limits, uint64_t n, Err *reterr);
 int image_limits_entry(ImageLimits *limits, Err *reterr);
 
@@ -123,14 +129,14 @@ int image_records_load(ImageStore *store, Err *reterr);
 /* import.c; with write_lock held. stamp: "" or a built-in archive's. */
 int image_import_locked(ImageStore *store, const char *file, uint64_t limit, const char *stamp,
                         StringArray *ret_names, Arena *arena, Err *reterr);
-/* Names of files are UTF-8, whatever the locale: libarchive drops others without one. Of this
- * thread alone, until the end. */
+/* Sets a UTF-8 locale for this thread, until image_utf8_end(): names of files are UTF-8, and
+ * libarchive drops names that it cannot convert. */
 locale_t image_utf8_begin(locale_t *made);
 void image_utf8_end(locale_t before, locale_t made);
-/* The names in an archive, normalized, without importing it. */
+/* Reads the normalized names in an archive without importing it. */
 int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr);
 
-/* plan.c: of this machine, as images name it: "amd64". */
+/* plan.c: the architecture of this machine as images name it, such as "amd64". */
 const char *image_architecture(void);
 
 /* store.c */

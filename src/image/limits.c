@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What an import may cost. A compressed archive of some megabytes may hold terabytes of zeros or
- * millions of empty files; so whatever is written is charged first, in the units that a file system
- * takes, and what is read is bounded too, since it costs time though nothing is kept of it.
- */
+/* Limits the cost of an import. A compressed archive of a few megabytes may expand to terabytes
+ * of zeros or millions of empty files. So everything is charged in whole file system blocks
+ * before it is written. What is read is limited as well, because even skipped data cost time. */
 #include <sys/statvfs.h>
 
 #include "codec/quantity.h"
 #include "image/internal.h"
 
 #define BLOCK 4096u
-#define RESERVE_MOST (UINT64_C(1) << 30) /* left to the machine, or a twentieth if that is less */
+/* left to the machine, but at most a twentieth of the disk */
+#define RESERVE_MOST (UINT64_C(1) << 30)
 
 static int too_large(const ImageLimits *limits, Err *reterr)
 {

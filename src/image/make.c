@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The layer's tar goes to a file without a name first, since an entry's size stands before its
- * bytes and the digest of the whole goes into the config; then the archive is written around it.
- */
+/* The tar of the layer is first written to an unnamed file: its size precedes its data in the
+ * archive, and its digest is part of the config. Then the archive is written around it. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <dirent.h>
@@ -18,19 +16,19 @@
 #include "image/internal.h"
 #include "image/make.h"
 
-#define FOLDERS_DEEP_MAX 100 /* a descriptor is open for each */
+#define FOLDERS_DEEP_MAX 100 /* each needs an open descriptor */
 #define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* A layer being written. */
+/* The layer that is being written. */
 typedef struct Layer {
     struct archive *tar;
     int fd;
     Digest digest;
     int64_t size;
     char diff_id[DIGEST_TEXT];
-    uid_t uid; /* of the folder: its files become root's */
+    uid_t uid; /* owner of the folder, whose files are given to root */
     gid_t gid;
-    int64_t newest; /* time of change of the newest file */
+    int64_t newest; /* modification time of the newest file */
 } Layer;
 
 static la_ssize_t on_layer_bytes(struct archive *tar, void *data, const void *p, size_t n)
@@ -60,7 +58,7 @@ static int tar_failed(struct archive *tar, const char *path, Err *reterr)
     return err_set(reterr, archive_errno(tar), "pack %s", path);
 }
 
-/* The bytes of fd as the data of the entry whose header was written. */
+/* Copies the content of fd as the data of the entry whose header has been written. */
 static int copy_bytes(struct archive *tar, int fd, int64_t size, const char *path, Err *reterr)
 {
     _free_ char *buffer = mem_new(128 << 10);
@@ -161,7 +159,7 @@ static int add_name(Layer *layer, int folder, const char *name, const char *path
     return r < 0 ? r : add_folder(layer, fd, path, depth + 1, reterr);
 }
 
-/* What lies in the folder, in order of names. */
+/* Lists the folder in order of names. */
 static int add_folder(Layer *layer, int fd, const char *path, int depth, Err *reterr)
 {
     struct dirent **entries;
@@ -184,8 +182,8 @@ static int add_folder(Layer *layer, int fd, const char *path, int depth, Err *re
     return r;
 }
 
-/* The loader that a program asks for, in its own words; false: it is static, or no ELF of this
- * word size, and then none of ours to judge. */
+/* Reads the loader that an ELF program requests. False if it is static or not an ELF of this
+ * word size, which is not checked. */
 static bool find_loader(int fd, char loader[static 256])
 {
     Elf64_Ehdr head;
@@ -226,7 +224,7 @@ static int add_program(Layer *layer, const ImageRecipe *recipe, int fd, struct s
                        "with -static (Go: CGO_ENABLED=0), or name a --base that has it",
                        recipe->source, loader);
     st->st_mode |= 0111;
-    /* with a base, the folders are what they are there */
+    /* with a base image, the folders keep their attributes */
     for (size_t i = 0; i < ARRAY_LEN(folders) && r >= 0 && !recipe->base.n; i++)
         r = add_header(layer, make_entry(layer, &folder, folders[i]), folders[i], reterr);
     return r < 0 ? r : add_file(layer, fd, st, path, reterr);
@@ -298,7 +296,7 @@ static void put_string(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *
     yyjson_mut_obj_add_strcpy(doc, object, name, value);
 }
 
-/* "A=b" in place of the A that was there. */
+/* Sets "A=b", replacing an existing variable A. */
 static void put_env(yyjson_mut_doc *doc, yyjson_mut_val *list, const char *variable)
 {
     size_t n = strcspn(variable, "=") + 1, at, max;
@@ -379,7 +377,7 @@ static int add_text(struct archive *tar, const char *path, const char *text, siz
     return 0;
 }
 
-/* manifest.json: names the config and, by their digests, all layers. */
+/* Writes manifest.json, which names the config, and all layers by their digests. */
 static char *make_manifest(const ImageRecipe *recipe, yyjson_mut_doc *config,
                            const char *config_path, size_t *ret_n)
 {
@@ -449,7 +447,7 @@ static int write_archive(const ImageRecipe *recipe, Layer *layer, yyjson_mut_doc
     return r;
 }
 
-/* The base's config to go on from, or an empty one. */
+/* The config of the base image to start from, or an empty one. */
 static yyjson_mut_doc *open_config(const ImageRecipe *recipe)
 {
     yyjson_doc *base =
@@ -462,8 +460,8 @@ static yyjson_mut_doc *open_config(const ImageRecipe *recipe)
     return doc;
 }
 
-/* "/usr/bin/NAME" where the source is a program; NULL: a folder. Not /bin, which is a link to there
- * in many a base, and would be hidden. */
+/* "/usr/bin/NAME" if the source is a program, NULL if it is a folder. /bin is avoided, because
+ * in many base images it is a link, which a folder would hide. */
 static char *program_path(const char *source)
 {
     const char *slash = strrchr(source, '/');

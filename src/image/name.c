@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Image names as Docker reads them:  [domain/]path[:tag][@digest]
+ * Parses image names as Docker does: [domain/]path[:tag][@digest]
  *
- * The first component is a domain if it has a dot, a colon or an upper-case letter, or is
- * "localhost"; else the name is one of docker.io, and below "library/" if it has a single
- * component. No tag and no digest: "latest".
+ * The first component is a domain if it contains a dot, a colon or an upper-case letter, or is
+ * "localhost". Otherwise the domain is docker.io, and a name of a single component is in
+ * "library/". Without tag and digest, the tag is "latest".
  */
 #include "image/digest.h"
 #include "image/internal.h"
@@ -22,7 +22,8 @@ static bool is_word(char c)
     return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-/* Runs of letters and digits, parted by ".", "_", "__" or dashes; components parted by "/". */
+/* Components are separated by "/". They consist of letters and digits, separated by ".", "_",
+ * "__" or any number of dashes. */
 static bool path_is_valid(const char *s, size_t n)
 {
     size_t i = 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From manifest.json (docker save) or index.json (OCI layout) to a list of images, their configs
- * and the paths of their layers. An archive that has both, as newer dockers write, is read the
- * docker way, since that is where the names are.
+ * Reads manifest.json (docker save) or index.json (OCI layout) and makes a list of images, their
+ * configs and the paths of their layers. For an archive that has both, as newer versions of docker
+ * write it, manifest.json is used, since it has the names.
  *
- * Every blob that is named by a digest is checked against it. Of an index for several platforms the
- * one for this machine is taken; indexes may be nested a few levels deep.
+ * Each blob that is referred to by a digest is verified. If an index has manifests for several
+ * platforms, the one for this machine is used. Indexes may be nested a few levels deep.
  */
 #include <sys/utsname.h>
 #include <yyjson.h>
@@ -20,7 +20,7 @@ typedef struct Planner {
     uint64_t most;
     StrMap links;
     Plan plan;
-    size_t other_platforms; /* manifests left out, for the message when none is left */
+    size_t other_platforms; /* how many manifests were for other platforms */
     VEC(yyjson_doc *) docs;
     Err *reterr;
 } Planner;
@@ -62,7 +62,7 @@ static Bytes got(const StrMap *wanted, const char *path)
     return bytes ? *bytes : BYTES_NULL;
 }
 
-/* "blobs/sha256/HEX" of a digest; NULL if it is none. */
+/* "blobs/sha256/HEX" of a digest; NULL if the text is not a digest. */
 static const char *blob_path(Planner *p, const char *digest)
 {
     return digest && digest_is_valid(digest)
@@ -70,7 +70,7 @@ static const char *blob_path(Planner *p, const char *digest)
                : NULL;
 }
 
-/* The digest that a path promises: blobs/sha256/HEX, HEX.json. NULL: none. */
+/* The digest in a path such as blobs/sha256/HEX or HEX.json; NULL if it has none. */
 static const char *promised_digest(Planner *p, const char *path)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -121,8 +121,8 @@ static void add_name(Planner *p, PlannedImage *image, const char *name)
     image->names.v = v;
 }
 
-/* Config and layers: what both formats end in. paths, blobs: one for each layer; blobs may be
- * NULL. */
+/* Fills in the config and the layers, which both formats have in common. paths and blobs have
+ * one element per layer; blobs may be NULL. */
 static int complete_image(Planner *p, PlannedImage *image, Bytes config, const StringArray *paths,
                           const char *const *blobs)
 {
@@ -247,7 +247,7 @@ const char *image_architecture(void)
     return str_starts_with(name.machine, "arm") ? "arm" : name.machine;
 }
 
-/* No platform: it is not known before its config is read, and taken. */
+/* A manifest without a platform is accepted. */
 static bool platform_fits(yyjson_val *descriptor)
 {
     yyjson_val *platform = yyjson_obj_get(descriptor, "platform");
@@ -257,7 +257,7 @@ static bool platform_fits(yyjson_val *descriptor)
     return !platform || (str_equal(os, "linux") && str_equal(architecture, image_architecture()));
 }
 
-/* The annotations' name. A bare tag belongs to an image that is called like the file. */
+/* The name in the annotations. A bare tag is combined with the name of the file. */
 static const char *descriptor_name(Planner *p, yyjson_val *descriptor)
 {
     yyjson_val *annotations = yyjson_obj_get(descriptor, "annotations");
@@ -275,7 +275,7 @@ static const char *descriptor_name(Planner *p, yyjson_val *descriptor)
     return arena_printf(p->arena, "localhost/%.*s:%s", n, base, name);
 }
 
-/* Reads the blob of a descriptor, its digest checked. */
+/* Reads the blob of a descriptor and verifies its digest. */
 static int read_blob(Planner *p, const char *digest, Bytes *ret)
 {
     const char *path = blob_path(p, digest);
@@ -355,8 +355,8 @@ static int plan_descriptor(Planner *p, yyjson_val *descriptor, const char *name,
     return plan_oci_manifest(p, json, text, digest, name);
 }
 
-/* At the top every manifest may be an image of its own; further down there is one a platform, so
- * the first that fits. */
+/* At the top level, each manifest is an image of its own. A nested index lists one manifest per
+ * platform, and the first that fits is taken. */
 static int plan_oci_index(Planner *p, yyjson_val *index, const char *name, int depth)
 {
     yyjson_val *manifests = yyjson_obj_get(index, "manifests"), *item;

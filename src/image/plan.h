@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an archive holds, read from its manifests before anything is unpacked. */
+/* What an archive contains, according to its manifests. This is read before anything is
+ * unpacked. */
 #ifndef IMAGE_PLAN_H
 #define IMAGE_PLAN_H
 
@@ -8,13 +9,14 @@
 typedef struct PlannedLayer {
     const char *path; /* in the archive */
     const char *diff_id;
-    const char *blob; /* digest of its bytes in the archive; NULL: not promised */
+    /* digest of its bytes in the archive; NULL if the manifest does not give it */
+    const char *blob;
 } PlannedLayer;
 
 typedef struct PlannedImage {
-    StringArray names; /* normalized; none: known by its id only */
+    StringArray names; /* normalized; if there are none, the image is known by its id only */
     const char *id;
-    const char *digest; /* of the manifest; NULL: none */
+    const char *digest; /* of the manifest; NULL if there is none */
     Bytes config, manifest;
     PlannedLayer *layers;
     size_t n_layers;
@@ -25,7 +27,7 @@ typedef struct Plan {
     size_t n;
 } Plan;
 
-/* most: of the archive, uncompressed. */
+/* most: how many uncompressed bytes of the archive may be read. */
 int plan_archive(const char *file, uint64_t most, Arena *arena, Plan *ret, Err *reterr);
 
 #endif

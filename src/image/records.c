@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DIR/names/HEX.json: which image a name means. */
+/* Reads and writes DIR/names/HEX.json, which say to which image a name refers. */
 #include <dirent.h>
 #include <yyjson.h>
 
@@ -63,7 +63,7 @@ static char *take_string(yyjson_val *root, const char *name)
     return mem_strdup(s ? s : "");
 }
 
-/* NULL where the text is no record. */
+/* NULL if the text is not a valid record. */
 static ImageRecord *decode_record(const char *text, size_t n)
 {
     yyjson_doc *doc = yyjson_read(text, n, 0);

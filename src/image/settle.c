@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The folders that a layer has without listing them. A tar may hold "var/lib/app/data" and no entry
- * for "var"; other runtimes unpack it onto the layers below, where "var" is there with an owner and
- * a mode, and leaves it as it is. Here a layer is unpacked on its own, and the "var" in it would
- * hide the one below. So those folders take what belongs to the folder of the same name that an
- * overlay of the layers below would show.
- */
+/* Attributes of folders for which a layer has no entry. A tar may contain "var/lib/app/data" but
+ * no entry for "var". Other runtimes unpack it on top of the layers below, where "var" exists
+ * with an owner and a mode, and keep these. Here each layer is unpacked on its own, and its
+ * "var" would hide the one below. So such folders get the owner, mode and time of the folder
+ * that an overlay of the layers below would show under the same name. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -20,10 +18,11 @@ static bool is_opaque(int fd)
     return fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
-/* LOOK_NONE: neither this layer nor those below it show a folder there. */
+/* LOOK_NONE: no folder is visible at this path, neither from this layer nor from those below. */
 typedef enum Look { LOOK_FOUND, LOOK_BELOW, LOOK_NONE } Look;
 
-/* A folder in one layer: what it hides with a file, a whiteout or an opaque folder ends the search. */
+/* Looks for a folder in one layer. A file, a whiteout or an opaque folder on the path ends the
+ * search. */
 static Look look_in_layer(int root, const char *path, struct stat *ret)
 {
     _close_fd_ int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -45,7 +44,7 @@ static Look look_in_layer(int root, const char *path, struct stat *ret)
     return fd >= 0 && fstat(fd, ret) == 0 ? LOOK_FOUND : LOOK_NONE;
 }
 
-/* Does the layer itself say that nothing from below shows at this path? */
+/* Does the layer itself hide everything below at this path? */
 static bool is_cut_off(int root, const char *path)
 {
     for (const char *slash = *path ? path : NULL; slash; slash = strchr(slash + 1, '/')) {
@@ -74,7 +73,7 @@ static int settle_folder(int root, const char *path, const struct stat *st)
     _close_fd_ int fd =
         beneath_open(root, *path ? path : ".", BENEATH_NO_LINKS, O_RDONLY | O_DIRECTORY, 0);
 
-    if (fd < 0) /* a later entry of the layer has put something else in its place */
+    if (fd < 0) /* a later entry of the layer has replaced it */
         return 0;
     if (fchown(fd, st->st_uid, st->st_gid) < 0 && (errno != EPERM || geteuid() == 0))
         return -errno;

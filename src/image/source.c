@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The archive that an image comes in: a tar, plain or compressed, whose entries may come in any
- * order. It is read once for each question, which costs little: a plain file is skipped through by
- * seeking.
- */
+/* Reads the archive of an image: a tar, plain or compressed, whose entries may be in any order.
+ * Each function makes a pass of its own over the archive. That is cheap for a plain file, whose
+ * data are skipped by seeking. */
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -86,7 +84,7 @@ static int each_entry(const char *file, uint64_t most,
         const char *name = archive_entry_pathname(entry);
         _free_ char *path = name ? source_clean_path(name) : NULL;
 
-        if (is_too_long(archive, entry, most)) /* also what would only be passed over */
+        if (is_too_long(archive, entry, most)) /* this includes data that would only be skipped */
             r = err_set(reterr, EFBIG, "%s is larger than allowed", file);
         else if (path && *path)
             r = each(data, path, archive, entry, reterr);
@@ -155,7 +153,7 @@ static int read_small(ReadCall *call, const char *path, struct archive *archive,
     return 0;
 }
 
-/* Old docker saves a layer that two images share once, and a link to it. */
+/* Old versions of docker save a layer that two images share once, and a link to it. */
 static void note_link(ReadCall *call, const char *path, struct archive_entry *entry)
 {
     const char *target = archive_entry_hardlink(entry), *slash = strrchr(path, '/');

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The image store itself: open, find, list, remove, and the archives that belong to the program. */
+/* Opens the image store, finds, lists and removes images, and handles the archives that ship
+ * with the program. */
 #include <dirent.h>
 #include <sys/stat.h>
 
@@ -74,7 +75,7 @@ static void sweep_folder(ImageStore *store, const char *folder, const char *pref
     closedir(dir);
 }
 
-/* With write_lock held, so that records only this thread changes. */
+/* The caller holds write_lock, so only this thread changes records. */
 static void sweep(ImageStore *store)
 {
     sweep_folder(store, "blobs", "sha256-", false);
@@ -123,7 +124,7 @@ static void find_builtins(ImageStore *store, const char *folder)
         qsort(store->builtins.v, store->builtins.n, sizeof(*store->builtins.v), compare_builtins);
 }
 
-/* FILE.names has one name a line; without it the archive is asked. */
+/* FILE.names has one name per line; if it does not exist, the names are read from the archive. */
 static void read_builtin_names(Builtin *builtin)
 {
     _free_ char *path = mem_printf("%s.names", builtin->path), *text = NULL;
@@ -148,7 +149,7 @@ static void read_builtin_names(Builtin *builtin)
     }
 }
 
-/* The archive that has the name. With the lock held. */
+/* Finds the built-in archive that has the name. The caller holds the lock. */
 static Builtin *find_builtin(ImageStore *store, const char *normalized)
 {
     for (size_t i = 0; i < store->builtins.n; i++) {
@@ -176,8 +177,8 @@ static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
     return NULL;
 }
 
-/* The record of a name as the user wrote it. With the lock held. *ret_builtin: an archive that has
- * it, newer than the record, or the only one to have it. */
+/* Finds the record of a name as the user wrote it. The caller holds the lock. *ret_builtin is a
+ * built-in archive that has the name and is newer than the record, or NULL. */
 static ImageRecord *find_record(ImageStore *store, const char *name, Arena *arena,
                                 Builtin **ret_builtin)
 {
@@ -229,8 +230,8 @@ static int fill_image(ImageStore *store, const ImageRecord *record, Arena *arena
     return 0;
 }
 
-/* Imports the archive of the program's own that has the name, unless that was done. 0 also where
- * none has it. */
+/* Imports the built-in archive that has the name, unless it has been imported. Returns 0 if
+ * there is no such archive. */
 static int bring(ImageStore *store, const char *name, Err *reterr)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -238,7 +239,8 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
     Builtin *builtin;
     int r = 0;
 
-    uv_mutex_lock(&store->write_lock); /* another thread may be at it: then it is done after this */
+    /* another thread may be importing it, and has finished then */
+    uv_mutex_lock(&store->write_lock);
     uv_mutex_lock(&store->lock);
     (void)find_record(store, name, &arena, &builtin);
     if (builtin) {
@@ -252,8 +254,8 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
     return ERR_TRACE(r);
 }
 
-/* 0, IMAGE_E_MISSING, or -errno; *ret_bring: an archive of the program's own has it, or a newer
- * one. */
+/* Returns 0, IMAGE_E_MISSING or -errno. *ret_bring: a built-in archive has the image, or a newer
+ * version of it. */
 static int find_once(ImageStore *store, const char *name, Arena *arena, Image *ret, bool *ret_bring,
                      Err *reterr)
 {
@@ -302,7 +304,7 @@ int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Er
 
 typedef struct Listed {
     const char *name;
-    const PlannedImage *planned; /* in an archive, not imported yet */
+    const PlannedImage *planned; /* from an archive that has not been imported */
     int64_t size;
 } Listed;
 
@@ -323,7 +325,7 @@ static bool has_record(ImageStore *store, const char *name)
     return has;
 }
 
-/* What the program brings along is there, though it is unpacked only when it is used. */
+/* Built-in images are listed even before they are imported. */
 static void list_builtin(ImageStore *store, const Builtin *builtin, Arena *arena, ListedVec *all)
 {
     struct stat st;
@@ -521,7 +523,7 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
         image_store_close(store);
         return ERR_TRACE(r);
     }
-    sweep(store); /* what a crash left between layers and names */
+    sweep(store); /* removes layers without a name that a crash has left */
     find_builtins(store, builtin_dir);
     *ret = store;
     return 0;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One layer, a tar made by a stranger, into a folder that overlayfs can use as a lower one.
+ * Unpacks one layer, an untrusted tar, into a folder that overlayfs can use as a lower folder.
  *
- * No entry reaches out of the folder: ".." in a name is refused, and the parent of every entry is
- * opened through base/files/beneath.h, so that symbolic links in the layer lead nowhere else. The last
- * component is never followed. Whiteouts become what overlayfs understands: ".wh.x" a character device 0/0,
- * ".wh..wh..opq" the xattr trusted.overlay.opaque on its folder. Of the layer's own xattrs only
- * security.capability and user.* are taken: trusted.overlay.* would let it redirect lookups.
+ * No entry can reach out of the folder: names with ".." are refused, the parent of each entry is
+ * opened through base/files/beneath.h, which confines symbolic links, and the last component is
+ * never followed. Whiteouts are converted for overlayfs: ".wh.x" becomes the character device 0/0,
+ * and ".wh..wh..opq" the xattr trusted.overlay.opaque of its folder. Of the layer's own xattrs
+ * only security.capability and user.* are set: with trusted.overlay.* a layer could redirect
+ * lookups.
  *
- * The bytes pass three stations: the entry of the outer archive (digest of the blob), decompression
- * (digest of the tar, the diff id), and the tar reader. All three are read to the end, so the
- * digests cover everything.
+ * The data pass three readers: the entry of the outer archive, whose digest is that of the blob;
+ * the decompression, whose digest is the diff id; and the tar reader. All three are read to the
+ * end, so the digests cover all bytes.
  */
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -25,11 +26,11 @@
 
 typedef struct Unpacker {
     int root_fd;
-    int parent_fd; /* of the entry before, often the one of the next as well */
+    int parent_fd; /* parent folder of the previous entry, which is often that of the next one */
     char *parent;
     StrMap *implied;
     ImageLimits *limits;
-    uint64_t left; /* of the tar: also what is only passed over costs time */
+    uint64_t left; /* how much of the tar may still be read; skipped data cost time, too */
     int64_t size;
     Err *reterr;
 
@@ -101,7 +102,7 @@ static int open_in_root(Unpacker *u, const char *path)
     return beneath_open(u->root_fd, path, BENEATH_IN_ROOT, O_RDONLY | O_DIRECTORY, 0);
 }
 
-/* Makes what is missing of the path, one folder after the other. */
+/* Makes the missing folders of the path one by one. */
 static int make_parents(Unpacker *u, const char *path)
 {
     for (const char *end = path + strcspn(path, "/");; end += 1 + strcspn(end + 1, "/")) {
@@ -124,7 +125,8 @@ static int make_parents(Unpacker *u, const char *path)
     }
 }
 
-/* Splits path; opens (and makes) its folder. *ret_fd is borrowed. */
+/* Splits the path, and opens its parent folder, making it if needed. *ret_fd remains owned by
+ * the unpacker. */
 static int open_parent(Unpacker *u, const char *path, int *ret_fd, const char **ret_name)
 {
     const char *slash = strrchr(path, '/');
@@ -153,7 +155,7 @@ static int open_parent(Unpacker *u, const char *path, int *ret_fd, const char **
     return 0;
 }
 
-/* The folder at hand may have moved when something is removed or a link is put in its way. */
+/* The cached parent folder is invalid once an entry has been removed or a link has been made. */
 static void forget_parent(Unpacker *u)
 {
     close_fdp(&u->parent_fd);
@@ -171,8 +173,8 @@ static int mark_opaque(Unpacker *u, int fd)
     return 0;
 }
 
-/* The name is there in this layer: if it is a folder, that of the layers below does not show
- * through it. */
+/* Hides a name of the layers below: if this layer has a folder of that name, the folder becomes
+ * opaque. */
 static int hide_below(Unpacker *u, int parent, const char *name)
 {
     _close_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -180,7 +182,7 @@ static int hide_below(Unpacker *u, int parent, const char *name)
     return fd < 0 ? 0 : mark_opaque(u, fd);
 }
 
-/* True if it was one (and is done, or *r says why not). */
+/* Handles a whiteout entry; false if the entry is not one. *r is the result. */
 static bool unpack_whiteout(Unpacker *u, int parent, const char *name, int *r)
 {
     *r = 0;
@@ -192,12 +194,12 @@ static bool unpack_whiteout(Unpacker *u, int parent, const char *name, int *r)
     }
     name += strlen(WHITEOUT);
     if (str_starts_with(name, WHITEOUT))
-        return true; /* bookkeeping of aufs */
+        return true; /* metadata of aufs, which is ignored */
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         *r = err_set(u->reterr, 0, "the layer removes a file without a name");
         return true;
     }
-    /* What the same layer has put there stays: a whiteout is about the layers below. */
+    /* A whiteout only concerns the layers below, so entries of this layer stay. */
     if (mknodat(parent, name, S_IFCHR, makedev(0, 0)) < 0)
         *r = errno == EEXIST ? hide_below(u, parent, name)
                              : err_set(u->reterr, errno, "make the whiteout of %s", name);
@@ -255,7 +257,7 @@ static void set_times(int parent, const char *name, struct archive_entry *entry)
 
     if (archive_entry_mtime_is_set(entry) &&
         utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) {
-        /* A time that the file system cannot hold is not worth refusing an image for. */
+        /* A time that the file system cannot represent is no reason to refuse an image. */
     }
 }
 
@@ -279,7 +281,8 @@ static int set_xattrs(Unpacker *u, int fd, struct archive_entry *entry)
     return 0;
 }
 
-/* Owner first, as chown takes setuid and capabilities away. fd: opened for the entry itself. */
+/* The owner comes first, since chown removes setuid bits and capabilities. fd refers to the
+ * entry itself. */
 static int set_all(Unpacker *u, int parent, const char *name, int fd, struct archive_entry *entry)
 {
     int r = set_owner(u, parent, name, entry);
@@ -303,14 +306,14 @@ static int unpack_file(Unpacker *u, struct archive *tar, struct archive_entry *e
 
     if (fd < 0)
         return err_set(u->reterr, errno, "make the file %s", name);
-    /* A sparse file may be larger than what it holds, but not than what could ever be written. */
+    /* A sparse file may be larger than its data, but not larger than what may be written at all. */
     r = size < 0 ? err_set(u->reterr, 0, "the file %s has no size", name)
                  : image_limits_file(u->limits, (uint64_t)size, u->reterr);
     if (r >= 0)
         r = copy_data(u, tar, fd);
     if (r >= 0)
         r = image_limits_rest_of_block(u->limits, (uint64_t)size, u->reterr);
-    if (r >= 0 && ftruncate(fd, size) < 0) /* sparse files may end in a hole */
+    if (r >= 0 && ftruncate(fd, size) < 0) /* a sparse file may end with a hole */
         r = err_set(u->reterr, errno, "write %s", name);
     if (r >= 0)
         r = set_all(u, parent, name, fd, entry);
@@ -379,7 +382,7 @@ static int unpack_node(Unpacker *u, struct archive_entry *entry, int parent, con
     mode_t type = archive_entry_filetype(entry);
 
     if (type != S_IFCHR && type != S_IFBLK && type != S_IFIFO)
-        return 0; /* sockets mean nothing without their process */
+        return 0; /* sockets are useless without their process */
     if (mknodat(parent, name, type | 0600,
                 makedev((unsigned)archive_entry_rdevmajor(entry),
                         (unsigned)archive_entry_rdevminor(entry))) < 0)
@@ -392,8 +395,9 @@ static bool is_whiteout(const struct stat *st)
     return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
-/* A later entry replaces an earlier one of the same name; a folder stays where a folder comes. One
- * that takes the place of a whiteout hides what is below as the whiteout did. */
+/* An entry replaces an earlier one of the same name, except that a folder is kept if the new
+ * entry is a folder, too. A folder that replaces a whiteout is made opaque, so that it still
+ * hides the layers below. */
 static int make_room(Unpacker *u, int parent, const char *name, bool folder)
 {
     struct stat st;
@@ -421,7 +425,7 @@ static int unpack_entry(Unpacker *u, struct archive *tar, struct archive_entry *
     if (!path)
         return err_set(u->reterr, 0, "the layer's entry \"%.200s\" leads out of it",
                        given ? given : "(unreadable name)");
-    strmap_remove(u->implied, path); /* the layer says itself what is there */
+    strmap_remove(u->implied, path); /* the layer has an entry for this path */
     if (!*path)                      /* the root folder itself */
         return type == S_IFDIR ? ERR_TRACE(set_all(u, u->root_fd, ".", u->root_fd, entry)) : 0;
     r = open_parent(u, path, &parent, &name);
@@ -470,8 +474,7 @@ static int unpack_tar(Unpacker *u, struct archive *tar)
     return rc == ARCHIVE_EOF ? 0 : archive_failed(tar, u->reterr);
 }
 
-/* What comes after the end of the tar belongs to the digests, too. Padding counts against the
- * limit. */
+/* The digests also cover what follows the end of the tar. Such padding counts against the limit. */
 static int drain(Unpacker *u)
 {
     la_ssize_t n;

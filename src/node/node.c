@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The agent: hears of pods bound to this node, of the ConfigMaps and Secrets they use, and of
- * volumes to be removed; finds at its start what is left of an earlier run, and ends what nobody
- * wants any more.
- */
+/* The node agent: watches the pods that are bound to this node, the objects that they use, and
+ * the volumes to be removed. At its start it finds what an earlier process has left, and removes
+ * what is not wanted any more. */
 #include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -53,7 +51,7 @@ static void on_pod(void *data, const WatchEvent *event)
     strmap_put(&agent->pods, pod->uid, pod);
 }
 
-/* An object that pods may be made from is another one now, is there, or is gone. */
+/* An object from which pods may be made has been created, changed or deleted. */
 static void input_changed(NodeAgent *agent, const PodInput *input, const WatchEvent *event)
 {
     const ObjectMeta *meta;
@@ -216,7 +214,7 @@ static void orphan_data(void *data, const char *path, const char *name)
         orphan_pod(data, path, name);
 }
 
-/* The network goes last, when the pod's folders are gone. */
+/* The network of an orphan is removed last, after the folders of the pod. */
 static void orphan_network(void *data, const char *path, const char *name)
 {
     NodeAgent *agent = data;
@@ -252,7 +250,7 @@ static void remove_orphans(NodeAgent *agent)
 
 /* ---- starting and stopping ---- */
 
-/* Kept in RUN, so that a reset without the server finds it. */
+/* The name is stored in RUN, so that `stead reset` finds it without a server. */
 static int write_cgroup(NodeAgent *agent)
 {
     _free_ char *path = mem_printf("%s/cgroup", agent->options.run_dir);
@@ -288,7 +286,7 @@ static void start_watches(NodeAgent *agent)
 
     ASSERT(selector_parse_fields(&agent->arena, text, &fields, &error) == 0);
     mine.fields = fields;
-    /* What there is of these is no news to the pods that come next. */
+    /* These watches begin first, so that existing objects do not count as changes for the pods. */
     for (size_t i = 0; i < POD_INPUTS; i++) {
         InputWatch *watch = arena_new(&agent->arena, InputWatch);
 
@@ -369,8 +367,8 @@ NodeAgent *node_stop(NodeAgent *agent)
     timer_stop(agent->options.clock, &agent->volume_retry);
     storage_stop(agent);
     follow_stop(&agent->node_status);
-    /* What is under way on the pool, in the runtime and the network still points here: let it come
-     * back. */
+    /* Results in flight on the pool, in the runtime and in the network still refer to the agent:
+     * wait for them. */
     while (uv_loop_alive(agent->options.loop)) {
         bool busy = agent->busy > 0;
 
@@ -422,7 +420,7 @@ void node_shutdown(NodeAgent *agent, void (*done)(void *data), void *data)
         if (pod->machine)
             machine_halt(pod->machine);
     }
-    timer->on_fire = on_shutdown_begun; /* there may be none to wait for */
+    timer->on_fire = on_shutdown_begun; /* calls back even if there is no pod to wait for */
     timer->data = agent;
     timer_start(agent->options.clock, timer, 0);
 }

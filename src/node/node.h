@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node: runs the pods that are bound to it, and tells how they are.
+ * The node: runs the pods that are bound to it, and reports their status.
  *
- * It watches Pods of its name through the Client, keeps one PodMachine for each, and reports status
- * by patching the status subresource. Containers live under conmon, outside this process: after a
- * restart the machines are rebuilt from RUN (state files), the runtime and the kernel.
+ * It watches the Pods with its name in spec.nodeName through the Client, keeps a Machine for each,
+ * and updates their status subresource. Containers run under conmon, outside of this process.
+ * After a restart, the machines are rebuilt from the state files in RUN, the runtime and the
+ * kernel.
  */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
@@ -19,7 +20,7 @@
 
 struct uv_loop_s;
 
-/* The API has a kind named Node; this is what runs on one. */
+/* Named NodeAgent because Node is a kind of the API. */
 typedef struct NodeAgent NodeAgent;
 
 typedef struct NodeOptions {
@@ -30,19 +31,20 @@ typedef struct NodeOptions {
     Net *net;
     ImageStore *images;
     const char *name;     /* node name */
-    const char *instance; /* tells cgroups of several servers on one machine apart */
+    const char *instance; /* distinguishes the cgroups of several servers on one machine */
     const char *data_dir; /* DATA: volumes, container root folders, logs */
     const char *run_dir;  /* RUN: sockets, state of running things */
     const char *dns_ip;
     const char *domain;      /* "cluster.local" */
-    const char *api_address; /* for KUBERNETES_SERVICE_HOST: the kubernetes Service's address */
+    const char *api_address; /* address of the Service `kubernetes`, for KUBERNETES_SERVICE_HOST */
     uint16_t api_port;       /* 443 */
     const char *root_ca_pem;
-    const char *helper_dir; /* where our helper programs lie */
-    int64_t pids_limit;     /* processes and threads of a pod; 0: POD_PIDS_LIMIT */
+    const char *helper_dir; /* the folder of stead-runtime and stead-pause */
+    int64_t pids_limit;     /* how many processes and threads a pod may have; 0: POD_PIDS_LIMIT */
     int64_t
         disk_reserve; /* of the data's file system, for the machine itself; -1: see pod/disk_eviction.h */
-    /* A token for a pod's ServiceAccount (projected volume); NULL where it cannot be. */
+    /* Makes a token of a ServiceAccount for a projected volume, in the arena; NULL if that is
+     * not possible. */
     char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
                         const char *audience, int64_t lifetime_seconds);
     void *make_token_data;
@@ -51,19 +53,20 @@ typedef struct NodeOptions {
 #define POD_PIDS_LIMIT 4096
 
 int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr);
-/* Stops watching; containers live on. */
+/* Stops the agent; the containers keep running. */
 NodeAgent *node_stop(NodeAgent *node);
-/* Stops every pod gracefully and calls back when all are gone: stead down. Data stay. */
+/* For `stead down`: stops every pod gracefully, and calls back when all have been torn down.
+ * Data stay. */
 void node_shutdown(NodeAgent *node, void (*done)(void *data), void *data);
-/* Removes mounts, cgroups, namespaces and state of everything: stead reset. Also without a running
+/* For `stead reset`: removes all mounts, cgroups, namespaces and state. Works without a running
  * node. */
 int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr);
 
-/* Takes the room of a claim's volume on the machine; for ControlOptions.reserve_volume. */
+/* Reserves the room for the volume of a claim on the machine; for ControlOptions.reserve_volume. */
 void node_reserve_volume(NodeAgent *node, const char *name, int64_t size, ClientDone done,
                          void *data);
 
-/* An image was imported: pods that wait for one try again at once. */
+/* An image has been imported: pods that wait for one retry at once. */
 void node_image_added(NodeAgent *node);
 
 /* Logs and exec, for the server (api/streams.h). */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The Node object: what this machine has and is. Written when it differs from what is there, so an
- * idle node writes nothing; there are no heartbeats, since a server that answers is a node that
- * lives.
- */
+/* The Node object, which describes this machine. It is written only when it differs from the
+ * stored one, so an idle node writes nothing. There are no heartbeats: the node runs in the
+ * process of the server. */
 #include <ifaddrs.h>
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -78,7 +76,7 @@ static void fill_resources(NodeAgent *agent, Arena *arena, NodeStatus *status)
     status->allocatable = *all;
 }
 
-/* Quantities as the API prints them, so that a comparison with what is there finds no false
+/* Quantities in canonical form, so that a comparison with the stored object finds no false
  * difference. */
 static void canonical(Arena *arena, StringMap *map)
 {
@@ -104,7 +102,7 @@ static void fill_info(NodeAgent *agent, Arena *arena, const NodeSystemInfo *befo
     info->boot_id = arena_strdup(arena, boot);
     info->kernel_version = arena_strdup(arena, name.release);
     info->os_image = os_image(arena);
-    /* What was told before stays until crun has answered. */
+    /* The stored version stays until crun has answered. */
     info->container_runtime_version =
         arena_strdup(arena, agent->runtime_version
                                 ? agent->runtime_version
@@ -153,7 +151,7 @@ static void fill_conditions(NodeAgent *agent, Arena *arena, const NodeStatus *be
     }
 }
 
-/* The interface of the default route; "" if there is none. */
+/* The name of the interface that the default route uses; "" if there is none. */
 static void default_interface(char name[static IF_NAMESIZE])
 {
     FILE *file = fopen("/proc/net/route", "re");
@@ -171,8 +169,9 @@ static void default_interface(char name[static IF_NAMESIZE])
         fclose(file);
 }
 
-/* The address that the machine is reached at: of the default route, else of any interface that is
- * not ours, else the pods' gateway, which at least the pods reach. */
+/* The address by which the machine is reached: that of the interface with the default route;
+ * else that of any interface that stead did not create; else the gateway of the pods, which at
+ * least pods can reach. */
 static char *find_host_ip(NodeAgent *agent)
 {
     const char *gateway = agent->options.net ? net_gateway(agent->options.net) : "";
@@ -201,7 +200,7 @@ static char *find_host_ip(NodeAgent *agent)
     return found ? found : mem_strdup(str_or(gateway, "127.0.0.1"));
 }
 
-/* What crun does for us, and what it does not. */
+/* Which optional features the runtime offers. */
 static void fill_features(Arena *arena, NodeStatus *status)
 {
     NodeRuntimeHandler *handler = arena_new(arena, NodeRuntimeHandler);
@@ -269,8 +268,8 @@ static void on_lease_written(void *data, const ApiStatus *status, Object *object
     (void)was_written(data, status);
 }
 
-/* The lease that `kubectl describe node` shows. It says who the node is and is never renewed: who
- * runs on the same machine as its server needs no heartbeat, and a quiet disk stays quiet. */
+/* The Lease that `kubectl describe node` shows. It names its holder and is never renewed: a node
+ * in the process of the server needs no heartbeat, and a renewal would write to the disk. */
 static void create_lease(NodeAgent *agent, const Object *node)
 {
     _object_ Object *lease = NULL;
@@ -332,10 +331,11 @@ static void on_registered(void *data, const ApiStatus *status, Object *object)
         return;
     agent->registered = true;
     create_lease(agent, object);
-    follow_changed(&agent->node_status); /* its status comes next */
+    follow_changed(&agent->node_status); /* the status is written after the object */
 }
 
-/* Makes the object, or gives the one there is our labels. False: nothing is to be written. */
+/* Creates the object, or adds our labels to the existing one. Returns false if there is nothing
+ * to write. */
 static bool write_node(NodeAgent *agent, const Object *node)
 {
     _object_ Object *copy = node ? object_copy(node) : object_new(&kind_node);
@@ -354,8 +354,8 @@ static bool write_node(NodeAgent *agent, const Object *node)
     return true;
 }
 
-/* The object is made once for each start of the agent: a user who deletes it meanwhile wants it
- * gone, as with a kubelet. */
+/* The object is created at most once per start of the agent. As under kubelet, a user who
+ * deletes it later wants it gone. */
 static void on_node_due(void *data)
 {
     NodeAgent *agent = data;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * stead reset: everything of this node goes, running or not, also without the server. Blocking.
- * Processes are found by the files that name them, mounts by the kernel's table, cgroups by their
- * name.
- */
+/* The node's part of `stead reset`: removes everything that belongs to this node, whether it
+ * runs or not, without needing a server. Blocking. Processes are found by the files that hold
+ * their ids, mounts in the kernel's table, cgroups by their names. */
 #include <dirent.h>
 #include <sys/stat.h>
 
@@ -62,7 +60,8 @@ int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr)
     size_t n;
     int r;
 
-    strays_end(crun, NULL, NULL); /* first: they would make what is ended here */
+    /* conmon and the runtime come first: they could still create what is removed below */
+    strays_end(crun, NULL, NULL);
     file_each_entry(pods, end_pod);
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         r = mounts_below_remove(folders[i], reterr);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What the node says of itself through the API server (nodes/NAME/proxy/...), in kubelet's paths and
- * forms: healthz, pods, and stats/summary, which tells how full volumes are. Read when asked and
- * only then, from cgroups (both kinds), /proc and the file systems.
- */
+/* What the node answers below nodes/NAME/proxy/ of the API, with kubelet's paths and formats:
+ * healthz, pods, and stats/summary, which reports among other things how full volumes are. The
+ * numbers are read at the time of the request from cgroups (version 1 and 2), /proc and the file
+ * systems. */
 #include <sys/statvfs.h>
 #include <yyjson.h>
 
@@ -34,7 +33,7 @@ static bool read_number(const char *path, uint64_t *ret)
     return end != text;
 }
 
-/* "name 123" of a file of such lines. */
+/* The number in the line "name 123" of a file that consists of such lines. */
 static bool read_row(const char *path, const char *name, uint64_t *ret)
 {
     _free_ char *text = NULL;
@@ -51,7 +50,7 @@ static bool read_row(const char *path, const char *name, uint64_t *ret)
     return false;
 }
 
-/* The folder of a cgroup: of a controller in version 1, else of version 2. */
+/* The folder of a cgroup: that of the controller under cgroup v1, else the one under cgroup v2. */
 static char *cgroup_file(const char *controller, const char *cgroup, const char *one,
                          const char *two, bool *ret_two)
 {
@@ -77,7 +76,7 @@ static bool cpu_nanoseconds(const char *cgroup, uint64_t *ret)
     return true;
 }
 
-/* working: what cannot be given back at once */
+/* working set: memory that the kernel cannot reclaim at once */
 static bool memory_bytes(const char *cgroup, uint64_t *ret_usage, uint64_t *ret_working,
                          uint64_t *ret_rss)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logs, exec, attach and connections to ports for the server (api/streams.h): finds the container,
- * refuses in kubelet's words, hands over. */
+/* Logs, exec, attach and port-forward for the server (api/streams.h): finds the container,
+ * refuses with kubelet's messages, and starts the stream. */
 #include "base/files/file.h"
 #include "node/machine/machine.h"
 #include "node/pod/agent.h"
@@ -101,7 +101,7 @@ static int streams_logs(PodStreams *streams, const Object *object, const LogOpti
             return status_set(reterr, arena, STATUS_BAD_REQUEST,
                               "previous terminated container \"%s\" in pod \"%s\" not found", name,
                               pod->name);
-        /* While the next one is not there yet, the newest is the previous. */
+        /* While the next instance does not exist yet, the newest one is the previous. */
         if (machine_container_stage(pod->machine, index) != CONTAINER_WAITING)
             attempt--;
         ended = true;

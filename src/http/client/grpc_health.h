@@ -19,10 +19,11 @@ typedef enum HealthStatus {
 } HealthStatus;
 
 void grpc_health_request(const char *service, StrBuf *out);
-/* 0, or HEALTH_E_MALFORMED. Fields that are not known are passed over. */
+/* Parses a response. Returns 0 or HEALTH_E_MALFORMED; unknown fields are ignored. */
 enum { HEALTH_E_MALFORMED = 1 };
 int grpc_health_response(Bytes message, uint64_t *ret_status);
-/* "SERVING"; a number for what is not known, in buf. */
+/* The name of the status, such as "SERVING". For an unknown status, the number, printed into
+ * buf. */
 const char *grpc_health_name(uint64_t status, char buf[static 24]);
 
 #endif

@@ -10,7 +10,7 @@ static int malformed(Err *reterr, size_t line, const char *why)
     return err_set(reterr, 0, "invalid environment variable format at line %zu: %s", line, why);
 }
 
-/* What stands between the closing quote and the end of the line: nothing, or a comment. */
+/* May this follow the closing quote up to the end of the line? Only blanks and a comment may. */
 static bool rest_is_empty(const char *at)
 {
     at += strspn(at, " \t\r");
@@ -48,7 +48,7 @@ int env_file_find(const char *text, const char *key, Arena *arena, const char **
             return malformed(reterr, line, "whitespace before '=' is not allowed");
         wanted = n == strlen(key) && memcmp(name, key, n) == 0;
         at += n + 1;
-        if (*at == ' ' || *at == '\t') { /* as a shell reads it: nothing is assigned */
+        if (*at == ' ' || *at == '\t') { /* a shell would not take this as an assignment */
             if (wanted)
                 return 0;
             continue;

@@ -258,7 +258,7 @@ static int value_from_file(const PodFacts *facts, const FileKeySelector *ref, Ar
     return 0;
 }
 
-/* *ret NULL: an optional one that is not there. */
+/* *ret is NULL if the variable is optional and its source is missing. */
 static int value_from(const PodFacts *facts, const Container *container, const EnvVarSource *from,
                       EnvList *env, const char **ret, Err *reterr)
 {
@@ -403,7 +403,8 @@ int pod_env(const PodFacts *facts, Arena *arena, const Container *container, Env
             if (!value)
                 continue;
         } else {
-            /* $(OTHER_SERVICE_HOST) works, but one's own names win. */
+            /* references to variables of Services work, but the container's own variables take
+             * precedence */
             value = env_expand(arena, var->value, ret, &services);
         }
         env_set(ret, var->name, value);
@@ -422,7 +423,8 @@ const char *pod_hostname(const Object *pod, Arena *arena)
         str_or(spec->hostname_override, str_or(spec->hostname, object_meta(pod)->name));
     size_t n = strlen(name);
 
-    if (n > 63 && str_empty(spec->hostname_override)) { /* cut, without ending in '-' or '.' */
+    /* truncated; a label must not end in '-' or '.' */
+    if (n > 63 && str_empty(spec->hostname_override)) {
         n = 63;
         while (n > 0 && (name[n - 1] == '-' || name[n - 1] == '.'))
             n--;
@@ -498,8 +500,8 @@ void pod_hosts_file(const PodFacts *facts, StrBuf *out)
     }
 }
 
-/* The machine's own. systemd-resolved listens on a loopback address that no pod reaches, and keeps
- * the real servers beside it. */
+/* The resolv.conf of the machine. If systemd-resolved manages it, it names a loopback address
+ * that pods cannot reach; the real servers are in another file then. */
 static void read_host_conf(ResolvConf *conf)
 {
     static const char *const paths[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};

@@ -61,7 +61,7 @@ static void read_line(ResolvConf *conf, char *line)
     if (!key || *key == '#' || *key == ';')
         return;
     if (strcmp(key, "search") == 0 || strcmp(key, "domain") == 0)
-        conf->searches.n = 0; /* the last such line counts */
+        conf->searches.n = 0; /* the last search line wins */
     while ((word = strtok_r(NULL, " \t\r", &save))) {
         if (strcmp(key, "nameserver") == 0) {
             resolv_conf_add_server(conf, word);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * resolv.conf of pods: read, put together, limited and written. Pure.
+ * Reads, merges, limits and prints resolv.conf for pods. Pure functions.
  *
- * A name server, a domain or an option is there once; an option that comes again replaces the value
- * of the first. What resolvers pass over anyway is left out: a fourth server, searches past 32
+ * Each name server, domain and option is kept once; a repeated option replaces the earlier value.
+ * What resolvers would ignore is left out: a fourth name server, and search domains beyond 32
  * domains or 2048 characters.
  */
 #ifndef NODE_ENV_RESOLVCONF_H
@@ -23,7 +23,7 @@ void resolv_conf_deinit(ResolvConf *conf);
 void resolv_conf_read(ResolvConf *conf, const char *text);
 void resolv_conf_add_server(ResolvConf *conf, const char *address);
 void resolv_conf_add_search(ResolvConf *conf, const char *domain);
-/* value NULL or "": the name alone */
+/* If the value is NULL or "", the option is its name alone. */
 void resolv_conf_set_option(ResolvConf *conf, const char *name, const char *value);
 void resolv_conf_print(const ResolvConf *conf, StrBuf *out);
 

@@ -76,7 +76,8 @@ static bool any_wants_armor(const ContainerArray *containers)
     return false;
 }
 
-/* Profiles are applied by the runtime; this only refuses a pod on a machine without AppArmor. */
+/* The node neither loads nor applies AppArmor profiles. As kubelet does, it refuses a pod that asks
+ * for one if the kernel has no AppArmor. */
 static int check_armor(const PodSpec *spec, Err *reterr)
 {
     bool wanted =

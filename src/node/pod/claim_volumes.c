@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The node's part in the life of claims' volumes, besides mounting them for pods: takes their room
- * when they are provisioned, grows them and tells the claim, unmounts what the last pod let go,
- * removes what is deleted (or keeps it, where the policy is Retain).
+ * What the node does for the volumes of claims besides mounting them for pods: reserves their room
+ * when they are provisioned, grows them and updates the status of the claim, unmounts a volume
+ * after its last pod, and removes the data of a deleted volume (or keeps them if the reclaim
+ * policy is Retain).
  *
- * All of it is found anew from the objects and the disk after a restart: a volume whose capacity is
- * more than its claim's status says is due to grow, one that is being deleted and has our finalizer
- * is due to go.
+ * No state is needed for this: after a restart, pending work follows from the objects and the
+ * disk. A volume whose capacity exceeds the status of its claim is to be grown, and a volume that
+ * is being deleted and has our finalizer is to be removed.
  */
 #include "api/meta.h"
 #include "api/quantity.h"
@@ -192,7 +193,7 @@ void agent_volume_grown(NodeAgent *agent, const char *name, int64_t size)
         string_map_put(&copy->arena, &status->capacity, "storage",
                        arena_strdup(&copy->arena, storage_of(&volume->spec.capacity)));
         drop_conditions(status);
-        /* whatever else was written meanwhile: the size is as we say */
+        /* a conflicting write does not matter: the size on the disk is what it is */
         object_meta(copy)->resource_version = NULL;
         agent->busy++;
         event_record(agent->events, claim, "Normal", "FileSystemResizeSuccessful",
@@ -260,7 +261,8 @@ static void release_done(uv_work_t *work, int status)
     if (w->result < 0)
         log_warn("node", "%s", w->error.message);
     else if (!agent->stopping && find_volume(agent, w->name, &object))
-        agent_volume_check(agent, object); /* it may have waited for this to grow */
+        /* growing may have had to wait until the volume was unmounted */
+        agent_volume_check(agent, object);
     work_free(w);
 }
 
@@ -294,7 +296,7 @@ static void on_finalizer_removed(void *data, const ApiStatus *status, Object *ob
     NodeAgent *agent = data;
 
     agent->busy--;
-    /* After a conflict, the version that was in the way is heard of. */
+    /* After a conflict, the watch delivers the newer version, and this is tried again. */
     if (status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
         status->reason == STATUS_CONFLICT || agent->stopping)
         return;
@@ -333,7 +335,7 @@ static void remove_or_keep(NodeAgent *agent, const PersistentVolume *volume)
     VolumeWork *w;
 
     if (meta_has_finalizer(meta, "kubernetes.io/pv-protection") || in_use(agent, meta->name, NULL))
-        return; /* we hear of it again when that changes */
+        return; /* the watch delivers the object again when that changes */
     w = work_new(agent, meta->name);
     w->keep = !str_equal(volume->spec.persistent_volume_reclaim_policy, "Delete");
     uv_queue_work(agent->options.loop, &w->work, removal_work, removal_done);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Starting a container: gather on the loop (image, environment, mounts), prepare on the pool (root
- * folder, user, sub paths, config.json), then hand it to the runtime. Its end comes back here and
- * goes to the machine.
- */
+/* Starts a container: image, environment and mounts are collected on the loop; the root folder,
+ * user, sub paths and config.json are prepared on the pool; then the runtime starts it. The
+ * runtime reports its end here, and this file passes it on to the machine. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -113,8 +111,8 @@ static void on_log_grew(uv_fs_event_t *watch, const char *name, int events, int 
     timer_start(c->pod->agent->options.clock, &c->log_timer, LOG_CHECK);
 }
 
-/* A quiet log costs nothing, a busy one a look every 10 s: the watch is taken off at the first
- * growth. */
+/* A quiet log costs nothing: inotify waits for its growth. After the first growth, the watch is
+ * removed, and the size is checked every 10 s. */
 static void log_watch_start(AgentContainer *c)
 {
     log_watch_stop(c);
@@ -148,7 +146,8 @@ typedef struct Cleanup {
     char *id, *root;
     int tries;
     Timer retry;
-    AgentContainer *ended; /* its end is told when nothing of it runs any more; NULL: it was told */
+    /* its end is reported when none of its processes is left; NULL if it has been reported */
+    AgentContainer *ended;
     MachineEnd end;
     char *message;
 } Cleanup;
@@ -204,7 +203,8 @@ static void on_deleted(void *data, const Err *err)
     uv_queue_work(cleanup->pod->agent->options.loop, &cleanup->work, cleanup_work, cleanup_done);
 }
 
-/* The runtime's remains and the root folder of this attempt; the bundle stays for what it tells. */
+/* Deletes the container from the runtime, and the root folder of this attempt. The bundle stays,
+ * since it holds the state. */
 static Cleanup *container_cleanup(AgentContainer *c, int attempt)
 {
     AgentPod *pod = c->pod;
@@ -216,7 +216,7 @@ static Cleanup *container_cleanup(AgentContainer *c, int attempt)
                                machine_container(pod->machine, c->index)->name, attempt);
     pod->deleting++;
     runtime_delete(pod->agent->runtime, c->id, on_deleted, cleanup);
-    if (attempt >= 2) { /* the last two bundles tell of state and lastState */
+    if (attempt >= 2) { /* the last two bundles hold the data of state and lastState */
         _free_ char *old =
             container_bundle(pod, machine_container(pod->machine, c->index)->name, attempt - 2);
         _free_ char *old_log =
@@ -236,7 +236,8 @@ static Cleanup *container_cleanup(AgentContainer *c, int attempt)
     return cleanup;
 }
 
-/* The last bytes of a file that its container may have made as large as it likes; NULL: none. */
+/* Reads the end of a file, which its container may have made arbitrarily large; NULL if there is
+ * none. */
 static char *read_end(const char *path, size_t limit)
 {
     _close_fd_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -264,7 +265,7 @@ char *container_end_message(const AgentPod *pod, const Container *spec, int atte
     return text;
 }
 
-/* Without a PID namespace of its own, a container's processes outlive its first one. */
+/* If a container has no PID namespace of its own, its processes may outlive the first one. */
 static bool shares_processes(const AgentPod *pod)
 {
     return agent_pod_spec(pod)->host_pid || sandbox_shares_processes(pod);
@@ -298,7 +299,7 @@ static void on_exited(void *data, const RuntimeExit *end)
         machine_exited(pod->machine, c->index, &result);
         return;
     }
-    /* Something of it may still run: it holds ports and files that the next one needs. */
+    /* Processes of it may still run, and hold ports and files that the next instance needs. */
     cleanup->ended = c;
     cleanup->message = result.message ? mem_strdup(result.message) : NULL;
     cleanup->end = result;
@@ -327,7 +328,7 @@ static void on_started(void *data, int64_t started_ns)
     machine_started(c->pod->machine, c->index, started_ns);
 }
 
-/* A start that failed, until what may still be at it was ended. */
+/* A failed start, while processes that may still be working on it are being killed. */
 typedef struct Failure {
     uv_work_t work;
     AgentContainer *container;
@@ -383,7 +384,7 @@ static void on_failed(void *data, bool created, const char *message)
         tell_failure(c, true, message);
         return;
     }
-    /* Of conmon and the runtime, whichever failed, the other may go on. */
+    /* If one of conmon and the runtime has failed, the other may still be running. */
     failure = mem_new_type(Failure);
     failure->container = c;
     failure->message = mem_strdup(str_or(message, ""));
@@ -453,13 +454,13 @@ typedef struct Preparation {
     uv_work_t work;
     AgentContainer *container;
     int attempt;
-    ContainerSpec *spec; /* NULL: it failed before */
+    ContainerSpec *spec; /* NULL if it could not be made */
     WaitingReason reason;
     Err error;
     int failed;
 } Preparation;
 
-/* The first of its groups is its own one, as the kernel tells them. */
+/* The primary group comes first, as the kernel reports it. */
 static LinuxContainerUser *container_user(const ContainerSpec *spec, Arena *arena)
 {
     LinuxContainerUser *user = arena_new(arena, LinuxContainerUser);
@@ -515,7 +516,8 @@ static void prepare_done(uv_work_t *work, int status)
         machine_start_failed(pod->machine, c->index, WAITING_CONTAINER_CREATING,
                              "the pod is being stopped", false);
     } else if (pod->machine) {
-        runtime_expect(pod->agent->runtime); /* once more: what began may be over soon */
+        /* once more, since the effect of the first call may end soon */
+        runtime_expect(pod->agent->runtime);
         c->task = runtime_start(pod->agent->runtime, &start, &runtime_events, c);
     }
     container_spec_free(p->spec);
@@ -607,7 +609,8 @@ void container_begin(AgentPod *pod, size_t index, int attempt)
     p->container = c;
     p->attempt = attempt;
     p->spec = prepared;
-    p->failed = r; /* told from the loop, too: the machine waits for its op to return */
+    /* reported from the loop, since a result must not arrive before the op returns */
+    p->failed = r;
     p->error = err;
     p->reason = reason;
     c->starting = true;

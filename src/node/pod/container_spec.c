@@ -47,7 +47,7 @@ static void spec_args(ContainerSpec *s, const Container *container, const Image 
     s->oci.args = all;
 }
 
-/* The image's variables, then HOSTNAME, then the container's own. */
+/* Sets the variables of the image, then HOSTNAME, then those of the container. */
 static void spec_env(ContainerSpec *s, const Image *image, const char *hostname, bool tty)
 {
     EnvList all = {.arena = &s->arena};
@@ -110,7 +110,7 @@ static void spec_resources(AgentContainer *c, ContainerSpec *s, const Container 
     s->oci.oom_score_adj = score;
 }
 
-/* Profiles of type Localhost lie in DATA/seccomp. */
+/* Profiles of type Localhost are read from DATA/seccomp. */
 static void spec_seccomp(ContainerSpec *s, const AgentPod *pod, const PodSecurityContext *all,
                          const SecurityContext *own)
 {
@@ -270,7 +270,7 @@ static int spec_mounts(AgentContainer *c, ContainerSpec *s, const Container *con
     return spec_volume_mounts(c, s, container, attempt, reterr);
 }
 
-/* The process namespace of the container that an ephemeral one is to look at; NULL: of its own. */
+/* The PID namespace of the target of an ephemeral container; NULL if it gets its own. */
 static const char *target_pid_namespace(AgentContainer *c, ContainerSpec *s)
 {
     AgentPod *pod = c->pod;
@@ -376,7 +376,8 @@ ContainerSpec *container_spec_free(ContainerSpec *s)
 
 /* ---- on the pool ---- */
 
-/* "/" of a container is the upper folder: it has owner and mode of the image's. */
+/* The upper folder appears as "/" of the container, so it gets the owner and mode of the image's
+ * root. */
 static int copy_folder_mode(const char *from, const char *to)
 {
     _close_fd_ int source = beneath_root(from), fd = beneath_root(to);
@@ -418,12 +419,12 @@ static int mount_root(ContainerSpec *s, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "cannot mount the root folder") : 0;
 }
 
-/* Folders of a path in the root, where missing; links are resolved inside the root. */
+/* Makes the missing folders of a path below the root; links are resolved inside the root. */
 static void make_in_root(const char *root, const char *path)
 {
     _close_fd_ int dir = beneath_root(root), made = -1;
 
-    if (dir >= 0 && *path == '/') /* what fails here is told better when the program starts */
+    if (dir >= 0 && *path == '/') /* the runtime reports failures with a better message */
         made = beneath_make_folders(dir, path, BENEATH_IN_ROOT, 0755);
 }
 
@@ -489,7 +490,7 @@ static int write_in_bundle(const ContainerSpec *s, const char *name, const char 
     return write_small(path, text, mode, reterr);
 }
 
-/* Read each time: a corrected profile is taken at the next try. */
+/* The profile is read for each start, so that a corrected one takes effect at the next attempt. */
 static int read_seccomp(ContainerSpec *s, Err *reterr)
 {
     _free_ char *text = NULL;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * From a container of the API to what the runtime runs. container_spec_new() gathers on the loop
- * all that objects and the image say; container_spec_prepare() does on the pool what touches the
- * disk, and writes config.json.
- */
+/* Turns a container of the API into what the runtime runs. container_spec_new() collects on the
+ * loop what objects and the image say; container_spec_prepare() does the work on the disk, on
+ * the pool, and writes config.json. */
 #ifndef NODE_POD_CONTAINER_SPEC_H
 #define NODE_POD_CONTAINER_SPEC_H
 
@@ -19,9 +17,9 @@ typedef struct SpecMount {
 
 typedef struct ContainerSpec {
     Arena arena;
-    Object *pod; /* texts of it are used as they are: this version stays while the spec does */
+    Object *pod; /* a reference to the version whose texts are used here */
     const char *name, *id, *bundle, *root; /* root: folder of upper, work, root */
-    const char *image;                     /* as the pod names it */
+    const char *image;                     /* as written in the spec */
     StringArray layers;
     OciSpec oci;
     OciMount *mounts;
@@ -39,7 +37,7 @@ typedef struct ContainerSpec {
     const char *pod_text;
     const char *seccomp_file; /* NULL: none is to be read */
     EnvList env;
-    bool config_error; /* prepare failed because of what the pod asks for */
+    bool config_error; /* container_spec_prepare failed because of what the pod asks for */
 } ContainerSpec;
 
 int container_spec_new(AgentContainer *c, const Container *container, int attempt,
@@ -47,7 +45,8 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
 int container_spec_prepare(ContainerSpec *spec, Err *reterr);
 ContainerSpec *container_spec_free(ContainerSpec *spec);
 
-/* Of a container that has ended; malloc'ed, NULL for none. */
+/* The termination message of a container that has ended; NULL if there is none. The caller frees
+ * it. */
 char *container_end_message(const AgentPod *pod, const Container *spec, int attempt, int exit_code);
 
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * See disk_eviction.h. The kernel has no event for a file system that fills up, so this looks from time to
- * time, and only while pods run. How long it waits depends on what could happen meanwhile: 10 s where
- * limits are declared, as kubelet does; else as long as pods need to reach the reserve at 1 GiB a
- * second, between a second and a minute. A look is one statfs. Folders are measured, on the pool,
- * only where a limit or the reserve asks for it and the room has changed since the last time.
- */
+/* See disk_eviction.h. The kernel does not report that a file system fills up, so the free room
+ * is checked periodically while pods run. The period depends on what could happen meanwhile: 10
+ * s if limits are declared, as kubelet does; otherwise the time in which pods could reach the
+ * reserve at 1 GiB per second, but between a second and a minute. A check is one statfs. Folders
+ * are measured, on the pool, only if a limit or the reserve requires it and the number of free
+ * blocks has changed since the last measurement. */
 #include <sys/statvfs.h>
 
 #include "base/files/beneath.h"
@@ -15,13 +14,13 @@
 
 #define LOOK_FIRST NS_PER_SEC
 #define LIMITS_FIRST (10 * NS_PER_SEC)
-#define PRESSED_AGAIN (5 * NS_PER_SEC) /* what an evicted pod leaves takes a moment to go */
+#define PRESSED_AGAIN (5 * NS_PER_SEC) /* removing the data of an evicted pod takes a moment */
 
 typedef struct Measuring {
     uv_work_t work;
     NodeAgent *agent;
     Arena arena;
-    AgentPod **pods; /* held */
+    AgentPod **pods; /* references */
     StoragePod *plans;
     size_t n;
     bool pressed;
@@ -30,7 +29,7 @@ typedef struct Measuring {
 
 /* ---- on the pool ---- */
 
-/* A file with several names counts in parts, so that all of them together count once. */
+/* A file with several hard links is counted in parts, so that all of them together count once. */
 static int add_entry(void *data, int fd, const struct statx *st)
 {
     int64_t names = S_ISDIR(st->stx_mode) ? 1 : MAX_OF((int64_t)st->stx_nlink, 1);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What pods write to the machine's disk, and the pods that write too much.
+ * Measures what pods write to the disk of the machine, and evicts those that write too much.
  *
- * A pod writes to the root folders of its containers, its logs, its emptyDirs, and a few files that
- * the node makes for it (/etc/hosts, termination messages). As under kubelet, a pod that uses more
- * than its limits of ephemeral-storage, or more of an emptyDir than its sizeLimit, is evicted, in
- * kubelet's words; and so is, when the file system has less room left than the reserve, the pod
- * that uses most of it beyond its requests.
+ * A pod writes to the root folders of its containers, to its logs and emptyDirs, and to a few
+ * files that the node makes for it (/etc/hosts, termination messages). As under kubelet, and with
+ * its messages, a pod is evicted if it exceeds its limits of ephemeral-storage or the sizeLimit of
+ * an emptyDir. If the file system has less room than the reserve, the pod that exceeds its
+ * requests most is evicted.
  *
- * The rules are pure functions over what was measured, for tests; disk_eviction.c measures.
+ * The rules are pure functions over the measurements (disk_eviction_plan.c); disk_eviction.c
+ * measures.
  */
 #ifndef NODE_POD_DISK_EVICTION_H
 #define NODE_POD_DISK_EVICTION_H
@@ -16,13 +17,13 @@
 #include "base/arena.h"
 #include "node/pod/agent.h"
 
-/* --disk-reserve if it is not given: this, or the twentieth part of the file system. */
+/* The default of --disk-reserve: this, but at most a twentieth of the file system. */
 #define DISK_RESERVE_MOST ((uint64_t)1 << 30)
 
 typedef struct StorageUse {
-    const char *name;             /* of the container or volume */
-    StringArray folders;          /* what is measured */
-    const char *limit_text;       /* as the user wrote it; NULL: none */
+    const char *name;             /* name of the container or volume */
+    StringArray folders;          /* the folders that are measured */
+    const char *limit_text;       /* the limit as the user wrote it; NULL if there is none */
     int64_t limit, request, used; /* limit 0: none */
     bool empty_dir;               /* else a container */
 } StorageUse;
@@ -36,19 +37,19 @@ typedef struct StoragePod {
     int32_t priority;
 } StoragePod;
 
-/* What the pod is to keep: limits and requests of its spec. */
+/* Reads the limits and requests of the pod. */
 void storage_pod_plan(const PodSpec *spec, Arena *arena, StoragePod *ret);
 bool storage_has_limits(const PodSpec *spec);
-/* The message of an eviction; NULL: it keeps its limits. */
+/* The message of the eviction if the pod exceeds a limit, or NULL. */
 const char *storage_over_limit(const StoragePod *pod, Arena *arena);
-/* Which of the pods goes first where room is short: SIZE_MAX where none would help. */
+/* The index of the pod to evict when room is short; SIZE_MAX if evicting would not help. */
 size_t storage_pick(const StoragePod *pods, size_t n);
 const char *storage_pressure_message(const StoragePod *pod, uint64_t reserve, uint64_t available,
                                      Arena *arena);
-/* Nanoseconds until the next look. */
+/* The time until the next check in nanoseconds. */
 int64_t storage_next_look(uint64_t available, uint64_t reserve, bool limits);
 
-/* A pod runs: from now on there are looks, until none does. */
+/* A pod runs: checks begin, and go on while any pod runs. */
 void storage_watch(AgentPod *pod);
 void storage_stop(NodeAgent *agent);
 

@@ -8,8 +8,8 @@
 #define LOOK_LEAST NS_PER_SEC
 #define LOOK_MOST (60 * NS_PER_SEC)
 #define WRITE_RATE ((uint64_t)1 << 30)  /* bytes a second that pods may write */
-#define EVICT_LEAST ((int64_t)16 << 20) /* it would not help if whoever uses less went */
-#define CRITICAL_PRIORITY 2000000000    /* kubelet evicts none of these */
+#define EVICT_LEAST ((int64_t)16 << 20) /* evicting a pod that uses less would not help */
+#define CRITICAL_PRIORITY 2000000000    /* kubelet never evicts pods of this priority or above */
 
 static int64_t amount(const StringMap *map, const char **ret_text)
 {
@@ -25,8 +25,8 @@ static bool is_sidecar(const Container *container)
     return str_equal(container->restart_policy, "Always");
 }
 
-/* As Kubernetes adds up what a pod needs: containers that run at the same time, or an init container
- * if it alone needs more. */
+/* The sum over the containers that run at the same time, or the amount of an init container if
+ * that is larger, as Kubernetes computes it. */
 static int64_t pod_amount(const PodSpec *spec, bool limits)
 {
     int64_t sum = 0, most = 0;
@@ -71,7 +71,7 @@ void storage_pod_plan(const PodSpec *spec, Arena *arena, StoragePod *ret)
         StorageUse use = {.name = container->name};
 
         use.request = amount(&container->resources.requests, NULL);
-        /* kubelet holds regular containers alone to their own limits */
+        /* kubelet enforces the limits of single containers only for regular ones */
         use.limit = regular ? amount(&container->resources.limits, &use.limit_text) : 0;
         ret->v[ret->n++] = use;
     }
@@ -120,7 +120,8 @@ static const char *canonical(Arena *arena, const char *text)
     return ret;
 }
 
-/* In kubelet's order: volumes, the pod, containers. The space at the end is in its texts. */
+/* Checks volumes, then the pod, then containers, in kubelet's order. Kubelet's messages end with
+ * a space. */
 const char *storage_over_limit(const StoragePod *pod, Arena *arena)
 {
     for (size_t i = 0; i < pod->n; i++)
@@ -140,7 +141,8 @@ const char *storage_over_limit(const StoragePod *pod, Arena *arena)
     return NULL;
 }
 
-/* kubelet's ranking: those above their requests, then the less important, then who uses more. */
+/* kubelet's ranking: pods above their requests come first, then those of lower priority, then
+ * those that use more. */
 static bool goes_before(const StoragePod *a, const StoragePod *b)
 {
     int64_t over_a = used_by(a) - a->request, over_b = used_by(b) - b->request;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ports of the machine that lead to pods (hostPort). The scheduler keeps two pods from asking for
- * the same; should a pod that was deleted by force still hold one, the newer pod has it, and the
- * older one's going takes nothing away.
+ * Ports of the machine that lead to pods (hostPort). The scheduler and the admission of the node
+ * prevent two pods from having the same port. If a pod that was deleted by force still holds one,
+ * the newer pod gets it, and the end of the older pod does not take it away.
  *
- * A port has one name in the network, made of protocol, address and number, so it is there once.
+ * The key of a port in Net consists of protocol, address and number, so each exists only once.
  */
 #include "node/pod/agent.h"
 #include "node/pod/host_ports.h"
@@ -36,7 +36,7 @@ static void port_add(AgentPod *pod, const ContainerPort *port)
     if (everywhere(port)) {
         net.node_port = (uint16_t)port->host_port;
     } else {
-        if (ip4_parse(address, &ip4)) /* pods have no other addresses */
+        if (ip4_parse(address, &ip4)) /* there is no other address family in the pod network */
             return;
         net.addresses = &address;
         net.n_addresses = 1;

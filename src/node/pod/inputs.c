@@ -69,7 +69,7 @@ static unsigned uses_secret(const Pod *pod, const Object *object)
     return uses_content(pod, "Secret", true, object_meta(object)->name);
 }
 
-/* Its tokens are of the account, and nothing else. */
+/* Only its tokens depend on the account. */
 static unsigned uses_account(const Pod *pod, const Object *object)
 {
     const PodSpec *spec = &pod->spec;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects that a pod is made from, besides itself: a table of kinds. The node watches each of
- * them; when one changes, the pods that read it are told.
+ * The objects besides itself from which a pod is made, as a table of kinds. The node watches each
+ * kind; when an object changes, the pods that use it react.
  *
- * Node and Service are not in it. What a pod is told of its Node never changes while the node runs,
- * and variables of Services are for containers that start later, as under Kubernetes.
+ * Node and Service are not in the table: what a pod reads from its Node does not change while the
+ * node runs, and as under Kubernetes, variables of Services are set only when a container starts.
  */
 #ifndef NODE_POD_INPUTS_H
 #define NODE_POD_INPUTS_H
@@ -14,14 +14,16 @@
 #define POD_INPUTS 5
 
 typedef enum PodUse {
-    POD_USES_FILES = 1, /* files in its volumes come from it: they follow while the pod runs */
-    POD_USES_START = 2, /* preparing the pod, or starting a container, may wait for it */
+    /* files in its volumes come from the object and follow it while the pod runs */
+    POD_USES_FILES = 1,
+    /* preparing the pod or starting a container may have to wait for the object */
+    POD_USES_START = 2,
 } PodUse;
 
 typedef struct PodInput {
     const char *kind; /* of group "", version v1 */
-    /* What the pod uses the object for: PodUse, or 0. They are of the same namespace, or the kind
-     * has none. */
+    /* What the pod uses the object for (a combination of PodUse), or 0. The caller has checked
+     * that both are in the same namespace, or that the kind has none. */
     unsigned (*uses)(const Pod *pod, const Object *object);
 } PodInput;
 

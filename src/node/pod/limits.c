@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What a pod may use as a whole, set in the cgroup that its containers share: spec.resources, and a
- * number of processes, so that one pod cannot take all of the machine's. crun makes that cgroup
- * with the first container; so the limits are set each time a container was created, before it
- * starts. Both kinds of cgroups.
- */
+/* Limits of a pod as a whole, set in the cgroup that its containers share: spec.resources, and
+ * the number of processes, so that one pod cannot use up those of the machine. crun creates this
+ * cgroup together with the first container, so the limits are set whenever a container has been
+ * created, before it starts. cgroup v1 and v2 are supported. */
 #include <fcntl.h>
 
 #include "api/quantity.h"

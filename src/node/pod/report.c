@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Telling the API how a pod is. Changes of one loop turn become one write; at most one is under way
- * for a pod, and nothing is written that is known already. A deleted pod's last status is written
- * before the object goes.
+ * Writes the status of a pod to the API. Changes within one turn of the loop become one write; at
+ * most one write per pod is in flight, and an unchanged status is not written. The last status of
+ * a deleted pod is written before its object is deleted.
  *
- * That a session runs is told a moment late. `kubectl run -i` waits until its pod runs or has
- * ended. If it runs, a newer kubectl prints the log so far and attaches; if the program has ended by
- * then, attaching fails, and kubectl prints the whole log: everything appears twice, with a warning.
- * An older kubectl does not print the log first, so attaching has to fail for it, or it would print
- * nothing. A program that ends within SESSION_HOLD is therefore told as ended at once, and each
- * kubectl prints its log once.
+ * The first report that an interactive session runs is delayed. `kubectl run -i` waits until its
+ * pod runs or has ended. If the pod runs, newer versions of kubectl print the log so far and
+ * attach; if the program has ended by then, attaching fails and kubectl prints the whole log, so
+ * that everything appears twice, with a warning. Older versions do not print the log first, so for
+ * them attaching has to fail, or they would print nothing. The delay makes a program that ends
+ * within SESSION_HOLD appear as ended at once, and each kubectl prints its log once.
  */
 #include "base/log.h"
 #include "node/machine/machine.h"
@@ -25,7 +25,7 @@ void agent_report(AgentPod *pod)
         follow_changed(&pod->report);
 }
 
-/* Is the API's pod of this name still this one? */
+/* Is the pod of this name in the API still the same object? */
 static bool object_is_there(AgentPod *pod)
 {
     Object *newest = client_get(pod->agent->options.client, pod->object->kind, pod->ns, pod->name);
@@ -54,7 +54,7 @@ static void delete_object(AgentPod *pod)
                   on_object_deleted, agent_pod_ref(pod));
 }
 
-/* What is there besides ours stays: conditions of readiness gates, of disruptions. */
+/* Keeps conditions of other writers, such as readiness gates and disruption targets. */
 static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *status)
 {
     PodCondition *all =
@@ -126,8 +126,8 @@ static bool is_session(const PodSpec *spec)
            !c->startup_probe && !c->readiness_probe && !c->liveness_probe;
 }
 
-/* Is the news that the pod runs held back? A change of the pod asks again at once, the timer when
- * the time is over. */
+/* Is the report that the pod runs to be delayed? It is asked again at the next change, and when
+ * the delay is over. */
 static bool is_held_back(AgentPod *pod, const Pod *before, const PodStatus *now)
 {
     Clock *clock = pod->agent->options.clock;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * After a restart of this process: what of a pod is still there? Bundles tell which instance of a
- * container was the newest, conmon whether it runs, the exit file how it ended; what RUN lost (a
- * reboot) the pod's own status still knows. A finished pod is not begun again.
- */
+/* Restores the state of pods after a restart of this process. The bundles tell which instance of
+ * a container is the newest, its conmon whether it runs, and the exit file how it ended. What
+ * RUN has lost, after a reboot, is taken from the status of the pod. A finished pod is not
+ * started again. */
 #include <dirent.h>
 #include <signal.h>
 
@@ -46,7 +45,7 @@ static MachineEnd end_from_api(const ContainerStateTerminated *t)
     };
 }
 
-/* The newest attempt with a bundle; -1: none. */
+/* The newest attempt that has a bundle, or -1. */
 static int newest_attempt(const AgentPod *pod, const char *name)
 {
     _free_ char *path = mem_printf("%s/c/%s", pod->run, name);
@@ -102,7 +101,8 @@ static bool end_from_bundle(AgentPod *pod, size_t index, int attempt, MachineEnd
     return true;
 }
 
-/* Without a bundle: from what the API last heard. keep: ends stay ends, with their back-off. */
+/* Restores a container that has no bundle from its last reported status. keep: an ended
+ * container stays ended and continues its back-off. */
 static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus *status, bool keep)
 {
     MachineEnd end = {.exit_code = 255,
@@ -146,7 +146,7 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
     MachineEnd end;
 
     if (id && !runtime_conmon_pid(id, bundle))
-        strays_end_init(id, bundle); /* it must not run beside the next one */
+        strays_end_init(id, bundle); /* the old instance must not run beside the next one */
     if (id && runtime_conmon_pid(id, bundle) && runtime_read_exit(bundle, &running) &&
         running.lost && running.started_ns && container_adopt(pod, index, attempt, id)) {
         machine_restore_running(pod->machine, index, attempt, id, running.started_ns,
@@ -171,7 +171,7 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
         machine_restore_image(pod->machine, index, status->image, status->image_id);
 }
 
-/* Is the sandbox that was made still there, and of this boot? */
+/* Does the sandbox exist, and was it made since the machine booted? */
 static bool sandbox_is_ours(const AgentPod *pod)
 {
     _free_ char *path = mem_printf("%s/sandbox", pod->run), *text = NULL, *boot = node_boot_id();
@@ -189,8 +189,8 @@ bool pod_was_here(const AgentPod *pod)
 
 /* ---- before the first pod is restored ---- */
 
-/* Let go by `crun start`? It says so by taking its fifo away. The server that did it may have died
- * before it wrote that down. */
+/* Was the container started? `crun start` removes the fifo, and the server that did so may have
+ * died before it wrote the file. */
 static bool was_started(NodeAgent *agent, const char *id, const char *bundle)
 {
     _free_ char *started = mem_printf("%s/started", bundle), *pid = mem_printf("%s/pid", bundle);
@@ -214,7 +214,7 @@ static StrayFate decide(void *data, const char *id, const char *bundle)
     if (str_equal(own, id) && (file_exists(exit_file) || was_started(data, id, bundle)))
         return STRAY_STAYS;
     if (str_equal(own, id))
-        unlink(id_file); /* this attempt never was */
+        unlink(id_file); /* this attempt was never started, so it does not count */
     return STRAY_ENDS;
 }
 
@@ -225,7 +225,7 @@ void restore_begin(NodeAgent *agent)
     strays_end(root, decide, agent);
 }
 
-/* What the runtime knows of containers that no pod has taken over. */
+/* Deletes the containers in the runtime that no pod has taken over. */
 void restore_end(NodeAgent *agent)
 {
     _free_ char *root = mem_printf("%s/crun", agent->options.run_dir);
@@ -264,7 +264,7 @@ void pod_restore(AgentPod *pod)
         machine_restore_finished(pod->machine, status->phase, status->reason, status->message);
         return;
     }
-    if (!sandbox) { /* hosts holds the old address */
+    if (!sandbox) { /* hosts contains the old address */
         _free_ char *hosts = mem_printf("%s/etc/hosts", pod->data);
 
         unlink(hosts);

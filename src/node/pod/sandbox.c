@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What a pod's containers share: network, IPC namespace, /dev/shm, volumes, hosts and resolv.conf.
- * The network and the rest are made at the same time. There is no pause process: namespaces are
- * held by bind mounts. Only a shared PID namespace needs a process, stead-pause, which is its init.
- */
+/* The sandbox of a pod, which its containers share: network, IPC namespace, /dev/shm, volumes,
+ * hosts and resolv.conf. The network is set up in parallel with the rest. There is no pause
+ * process, since bind mounts keep the namespaces alive. Only a shared PID namespace needs a
+ * process: stead-pause is its init. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -34,7 +33,7 @@
 typedef struct SandboxWork {
     uv_work_t work;
     AgentPod *pod;
-    Object *object; /* the pod's version that was read: it stays while its texts are in use */
+    Object *object; /* a reference to the version of the pod whose texts are used */
     char *run, *data, *data_dir, *cgroup;
     bool share_ipc;
     int64_t fs_group;
@@ -91,7 +90,7 @@ static void work_free(SandboxWork *w)
     free(w);
 }
 
-/* Names of what its containers are made of. */
+/* Collects the image names of the pod's containers. */
 static void list_images(SandboxWork *w, const PodSpec *spec)
 {
     w->images.v =
@@ -140,8 +139,8 @@ static void tell_of_files(AgentPod *pod, const Err *err)
     agent_pod_event(pod, SIZE_MAX, "Warning", "FailedMount", err->message);
 }
 
-/* A pod that is found again after a restart of this process runs with the files it has, whatever
- * became of the objects that they were made from. */
+/* A pod that is restored after a restart keeps the files that it has, even if the objects from
+ * which they were made are gone. */
 static bool holds_files(const AgentPod *pod, const PodVolume *volume)
 {
     _free_ char *data = NULL;
@@ -178,8 +177,8 @@ static int plan_volumes(AgentPod *pod, SandboxWork *w, Err *reterr)
 
 /* ---- preparing, on the pool ---- */
 
-/* A namespace of its own for System V IPC, held by a bind mount. The thread goes back to where it
- * was. */
+/* Creates an IPC namespace and keeps it alive by a bind mount. The thread returns to its own
+ * namespace. */
 static int pin_ipc(const char *path, Err *reterr)
 {
     _close_fd_ int own = open("/proc/thread-self/ns/ipc", O_RDONLY | O_CLOEXEC);
@@ -193,7 +192,7 @@ static int pin_ipc(const char *path, Err *reterr)
     if (file < 0 || fstat(file, &there) < 0)
         return err_set(reterr, errno, "cannot make %s", path);
     if (here.st_dev == there.st_dev)
-        return 0; /* held already */
+        return 0; /* the namespace exists already */
     if (FAULT_CALL("node.ipc.unshare", unshare(CLONE_NEWIPC)) < 0)
         return err_set(reterr, errno, "cannot make an IPC namespace");
     if (FAULT_CALL("node.ipc.mount", mount("/proc/thread-self/ns/ipc", path, NULL, MS_BIND, NULL)) <
@@ -226,7 +225,7 @@ static void prepare_work(uv_work_t *work)
     _free_ char *etc = mem_printf("%s/etc", w->data);
     int r;
 
-    for (size_t i = 0; i < w->images.n; i++) /* unpacking would keep the loop from its work */
+    for (size_t i = 0; i < w->images.n; i++) /* unpacked here, since that would block the loop */
         image_bring(w->pod->agent->options.images, w->images.v[i]);
     w->reason = "FailedCreatePodSandBox";
     r = FAULT_POINT("node.sandbox.folders") ? -EIO : file_mkdir_all(w->run, 0755);
@@ -272,8 +271,8 @@ static int write_file(const char *folder, const char *name, const char *text, si
     return r;
 }
 
-/* hosts and resolv.conf are written only if they are not there: containers that run hold the very
- * file. */
+/* hosts and resolv.conf are not replaced if they exist, because running containers have these
+ * very files mounted. */
 static int write_files(AgentPod *pod, Err *reterr)
 {
     _strbuf_ StrBuf hosts = STRBUF_INIT, resolv = STRBUF_INIT, hostname = STRBUF_INIT;
@@ -311,7 +310,7 @@ static void prepare_step_done(AgentPod *pod)
         return;
     if (!pod->prepare_reason && pod->machine && !pod->teardown_wanted && write_files(pod, &err) < 0)
         note_error(pod, "FailedCreatePodSandBox", &err);
-    /* After a failure the machine asks for all of it once more. */
+    /* After a failure, the machine requests the whole preparation again. */
     follow_end(&pod->files, pod->prepare_reason ? FOLLOW_NO_RETRY : 0);
     if (!pod->machine)
         return;
@@ -369,7 +368,8 @@ static void on_pause_started(void *data, const ProcessResult *result)
     agent_pod_unref(pod);
 }
 
-/* stead-pause makes the namespace, pins it at RUN/pods/<uid>/pid, and stays as its init. */
+/* stead-pause creates the namespace, keeps it alive by a bind mount at RUN/pods/<uid>/pid, and
+ * stays as its init. */
 static void run_pause(AgentPod *pod, ProcessDone done, void *data)
 {
     _free_ char *program = mem_printf("%s/stead-pause", pod->agent->options.helper_dir);
@@ -393,7 +393,8 @@ static void prepare_pid_namespace(AgentPod *pod)
     run_pause(pod, on_pause_started, agent_pod_ref(pod));
 }
 
-/* Its init may have been killed, and all containers with it: nothing can be started in there. */
+/* If its init has been killed, the kernel has killed all its processes, and no process can be
+ * started in the namespace any more. */
 static bool has_init(const AgentPod *pod)
 {
     _free_ char *file = mem_printf("%s/pid.init", pod->run), *pin = mem_printf("%s/pid", pod->run);
@@ -497,7 +498,7 @@ void sandbox_prepare(AgentPod *pod)
 
 /* ---- files that change while the pod runs ---- */
 
-/* Each volume is for itself: one that cannot be written keeps no other from being so. */
+/* Volumes are independent: a failure of one does not prevent the others from being written. */
 static void refresh_work(uv_work_t *work)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
@@ -545,8 +546,8 @@ static void tokens_schedule(AgentPod *pod, const PodVolume *volumes, size_t n)
         timer_start(clock, &pod->token_timer, MAX_OF(due - clock_wall_ns(clock), NS_PER_SEC));
 }
 
-/* Plans what the pod's volumes of files are to hold now. A volume whose objects are not there keeps
- * what it has, as under Kubernetes, and the pod is told; *reterr says why. */
+/* Plans the present content of the pod's volumes of files. As under Kubernetes, a volume whose
+ * objects are missing keeps its files; *reterr describes the first such case, for an event. */
 static void plan_files(AgentPod *pod, SandboxWork *w, Err *reterr)
 {
     const VolumeArray *all = &agent_pod_spec(pod)->volumes;
@@ -674,7 +675,7 @@ static void teardown_done(uv_work_t *work, int status)
     work_free(w);
 }
 
-/* Begins once nothing is under way any more that works on the same folders. */
+/* Begins when nothing that works on the same folders is in flight any more. */
 void sandbox_teardown(AgentPod *pod)
 {
     SandboxWork *w;

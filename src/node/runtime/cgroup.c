@@ -43,8 +43,9 @@ void cgroup_warm(void)
             *next++ = 0;
         path = cgroup_procs_path(line);
         fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
-        if (fd >= 0 && write(fd, "0", 1) == 1) /* 0: whoever writes */
-            return;                            /* all hierarchies wait for the same */
+        if (fd >= 0 && write(fd, "0", 1) == 1) /* 0 means the writing process */
+            /* one move is enough: all hierarchies share the grace period */
+            return;
     }
 }
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exec and attach. Three shapes behind one interface: pipes (three descriptors), a terminal (crun
- * sends its master over a socket), and conmon's attach socket (packets, the first byte says which
- * stream).
+ * exec and attach. One interface covers three kinds of streams: pipes (three descriptors), a
+ * terminal (crun sends the master over a socket), and conmon's attach socket (packets whose first
+ * byte names the stream).
  *
- * An exec is over when the process has ended and its output is drained. What it leaves running in
- * the background may hold the pipes open: after DRAIN_MS without output the stream ends all the
- * same. crun writes the pid file only when the process could be started, so a run without one is a
- * failure of the runtime, and what was written is its message.
+ * An exec ends when the process has exited and its output has been drained. Background processes
+ * may keep the pipes open, so the stream also ends after DRAIN_MS without output. crun writes the
+ * pid file only after it has started the process; if there is none, the runtime has failed, and
+ * the output is its error message.
  *
- * An attach is over when the container ends, or when its input ends: with stdinOnce the container's
- * own input ends with it, and the client sees the rest of the output; otherwise the client only
- * leaves. What the container says in answer to the last input is waited for, as long as it does
- * not fall silent for DRAIN_MS, and LEAVE_MS at most.
+ * An attach ends when the container ends, or when the client's input ends. With stdinOnce, the end
+ * of the input closes the container's stdin, and the client receives the rest of the output.
+ * Otherwise the client only detaches; output that answers its last input is still delivered until
+ * there has been none for DRAIN_MS, and for LEAVE_MS at most.
  *
- * When the client goes away or the time limit is over, the process is killed with its descendants.
- * What a process that ended by itself has left in the background stays, as under other runtimes.
+ * When the client goes away or the time limit has passed, the process is killed with its
+ * descendants. If the process exits by itself, its background processes keep running, as under
+ * other runtimes.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -37,7 +38,7 @@
 #define CONFIG_LIMIT (4 << 20)
 #define EARLY_LIMIT 8192
 #define ATTACH_PACKET 8000
-#define ATTACH_PACKET_MAX (64 * 1024) /* conmon sends 8 KiB and a byte */
+#define ATTACH_PACKET_MAX (64 * 1024) /* conmon sends at most 8 KiB and one byte */
 
 enum { CHANNEL_OUT = 1, CHANNEL_ERR = 2 };
 enum { ATTACH_OUT = 2, ATTACH_ERR = 3 };
@@ -53,21 +54,22 @@ struct ExecStream {
     ExecSink sink;
     char *process_file, *pid_file, *socket_file;
     uv_process_t process;
-    ExecPipe in, out, err; /* terminal and attach: `out` carries both ways */
-    uv_poll_t console;     /* waits for crun to send the terminal */
-    uv_timer_t timer;      /* time limit, then draining; and late failures */
+    ExecPipe in, out, err; /* for a terminal and for attach, `out` carries both directions */
+    uv_poll_t console;     /* readable when crun sends the terminal */
+    /* for the time limit, then for draining; also reports failures of the start from the loop */
+    uv_timer_t timer;
     bool has_process, has_console, has_timer;
     int console_fd, listen_fd;
     bool tty, attach, stdin_once, paused, input_ended, exited, over, timed_out, want_in, want_out,
         want_err;
-    uint64_t leave_at; /* the attached client has no more input: when it leaves; 0: it stays */
+    uint64_t leave_at; /* when an attached client without further input detaches; 0 if it stays */
     uint16_t columns, rows;
     char *bundle;
     int exit_code;
-    StrBuf early;   /* written to stderr before the pid file was there */
-    StrBuf waiting; /* input before the terminal came */
+    StrBuf early;   /* what was written to stderr before the pid file existed */
+    StrBuf waiting; /* input that arrived before the terminal */
     char *failure;
-    size_t queued; /* input bytes under way */
+    size_t queued; /* input bytes in flight */
     int handles;
     void (*on_free)(void *data, ExecStream *stream);
     void *on_free_data;
@@ -128,7 +130,8 @@ static void exec_release(ExecStream *s)
     close_one(s, &s->err.pipe, &s->err.open);
     close_one(s, &s->console, &s->has_console);
     close_one(s, &s->timer, &s->has_timer);
-    /* The process's handle stays until it has ended: without it nobody would reap it. */
+    /* The handle of the process stays open until it has exited, since libuv reaps the process
+     * through it. */
 }
 
 /* ---- ending the processes ---- */
@@ -150,7 +153,7 @@ static void ending_done(uv_work_t *work, int status)
     free(CONTAINER_OF(work, Ending, work));
 }
 
-/* Nobody waits for the process any more: it ends with all that it has started. */
+/* No one waits for the process any more: kills it with everything that it has started. */
 static void exec_kill(ExecStream *s)
 {
     Ending *ending;
@@ -202,7 +205,7 @@ static void exec_maybe_over(ExecStream *s)
     else if (!file_exists(s->pid_file))
         exec_failed(s);
     else {
-        /* A quick process had its say before the runtime had written that it runs. */
+        /* The process wrote this before the runtime had written the pid file. */
         if (s->early.n && !s->tty && s->want_err)
             s->sink.on_output(s->sink.data, CHANNEL_ERR, strbuf_bytes(&s->early));
         exec_over(s, s->exit_code, NULL);
@@ -213,14 +216,15 @@ static void exec_maybe_over(ExecStream *s)
 
 static void on_exec_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
-    static char shared[64 * 1024]; /* one loop, one read at a time */
+    /* shared by all streams: there is one loop, and each read is consumed at once */
+    static char shared[64 * 1024];
 
     *buf = uv_buf_init(shared, sizeof(shared));
 }
 
 static void on_drained(uv_timer_t *timer);
 
-/* Output is over when there has been none for a while. */
+/* Restarts the time after which the output counts as drained. */
 static void drain_begin(ExecStream *s)
 {
     uint64_t now = uv_now(s->loop), limit = DRAIN_MS;
@@ -252,8 +256,8 @@ static void exec_output(ExecStream *s, ExecPipe *pipe, const char *p, size_t n)
         s->sink.on_output(s->sink.data, channel, (Bytes){(const uint8_t *)p, n});
 }
 
-/* libuv takes a read that did not fill its buffer for the last one before a hang-up. That holds for
- * streams of bytes; of packets, more may be waiting. */
+/* libuv stops reading at a hang-up when a read does not fill the buffer. That is right for byte
+ * streams, but a packet socket may hold more packets. */
 static void attach_drain(ExecStream *s, ExecPipe *pipe)
 {
     char packet[ATTACH_PACKET_MAX];
@@ -323,7 +327,7 @@ static void on_shutdown(uv_shutdown_t *request, int status)
     free(request);
 }
 
-/* All input has been taken. */
+/* The input has ended and has been written completely. */
 static void input_over(ExecStream *s)
 {
     if (s->attach && s->stdin_once && !s->tty && s->out.open) {
@@ -396,7 +400,7 @@ void exec_stream_input_end(ExecStream *s)
 
     if (s->over || s->input_ended || !s->want_in)
         return;
-    if (s->tty && !s->attach) /* a terminal has no end: what a person would type says so */
+    if (s->tty && !s->attach) /* a terminal has no end of file; a user would press Ctrl-D */
         exec_stream_input(s, (Bytes){&end_of_transmission, 1});
     s->input_ended = true;
     if (s->queued == 0)
@@ -488,7 +492,7 @@ static void on_console(uv_poll_t *poll, int status, int events)
     strbuf_truncate(&s->waiting, 0);
 }
 
-/* The path may be longer than sun_path holds: the folder is named through its descriptor. */
+/* The path may be longer than sun_path, so the folder is addressed through a descriptor. */
 static int socket_at(const char *path, int type, bool listening)
 {
     const char *slash = strrchr(path, '/');
@@ -532,7 +536,7 @@ static void on_time_limit(uv_timer_t *timer)
     exec_kill(s);
     uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
     if (!s->exited)
-        s->exited = true; /* whatever holds it, the caller hears now */
+        s->exited = true; /* do not wait for the exit of the process: report the timeout now */
 }
 
 static void on_process_exit(uv_process_t *process, int64_t status, int signal)
@@ -544,7 +548,7 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
     close_one(s, &s->process, &s->has_process);
     if (s->over)
         return;
-    if (s->has_console) { /* no terminal came: it never started */
+    if (s->has_console) { /* no terminal was sent, so the process never started */
         close_one(s, &s->console, &s->has_console);
         s->out.eof = true;
     }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A process beside a container's own: crun exec over pipes or a terminal, or an attach to the
- * container's own streams through conmon's socket. Input is held back when the process does not
- * read, output when the client does not.
- */
+/* Runs another process in a container (`crun exec`, over pipes or a terminal), or attaches to
+ * the streams of the container's own process through conmon's socket. Input waits while the
+ * process does not read, and output waits while the client does not read. */
 #ifndef NODE_RUNTIME_EXEC_H
 #define NODE_RUNTIME_EXEC_H
 
@@ -16,11 +14,12 @@ typedef struct ExecRequest {
     struct uv_loop_s *loop;
     const Runtime *runtime;
     const char *id;
-    const char *bundle; /* of the container: its config.json gives user, environment and rights */
-    const char *dir;    /* a folder for this process's small files (short-lived) */
+    /* of the container; user, environment and rights come from its config.json */
+    const char *bundle;
+    const char *dir; /* a folder for short-lived files of this exec */
     const char *const *command;
     bool standard_in, standard_out, standard_err, tty;
-    bool stdin_once;    /* attach: the container's input ends with the client's */
+    bool stdin_once;    /* for attach: the end of the client's input closes the container's stdin */
     int64_t timeout_ns; /* 0: none; when it has passed, the process is killed (EXEC_E_TIMED_OUT) */
 } ExecRequest;
 

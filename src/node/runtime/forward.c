@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections into pods. A socket belongs to the network namespace that its thread is in when it is
- * made, wherever it is used later: so a thread of the pool enters the namespace, makes it, and goes
- * back; all else happens on the loop.
+ * Connections into pods. A socket belongs to the network namespace in which it was created,
+ * wherever it is used. So a thread of the pool enters the namespace, creates the socket and
+ * returns; everything else happens on the loop.
  *
- * Three addresses are tried in order, 127.0.0.1, ::1 and the pod's own, each with a socket of its
- * own. What the client sends meanwhile waits.
+ * The addresses 127.0.0.1, ::1 and that of the pod are tried in this order, each with a new
+ * socket. What the client sends meanwhile is queued.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -30,8 +30,8 @@ struct ForwardStream {
     uv_connect_t connect;
     bool working, open, connected, paused, over;
     bool input_ended, shut, eof;
-    StrBuf waiting; /* before there is a connection */
-    size_t queued;  /* bytes under way */
+    StrBuf waiting; /* queued until there is a connection */
+    size_t queued;  /* bytes in flight */
     int handles;
     void (*on_free)(void *data, ForwardStream *stream);
     void *on_free_data;
@@ -126,7 +126,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         if (!s->over)
             maybe_over(s);
     } else if (n < 0) {
-        finish(s, NULL); /* reset: nothing went wrong in forwarding */
+        /* the pod has reset the connection, which is not a failure of forwarding */
+        finish(s, NULL);
     }
 }
 
@@ -184,7 +185,7 @@ static void write_out(ForwardStream *s, const void *p, size_t n)
     memcpy(w->bytes, p, n);
     s->queued += n;
     if (uv_write(&w->request, (uv_stream_t *)&s->tcp, &buf, 1, on_written) < 0) {
-        s->queued -= n; /* the pod's side is gone; reading will say so */
+        s->queued -= n; /* the pod has closed the connection, which the next read reports */
         free(w);
     }
 }
@@ -214,7 +215,7 @@ static void attempt_failed(ForwardStream *s, int error)
     s->errors[s->attempt] = error;
     s->attempt++;
     if (s->open)
-        close_tcp(s); /* goes on when it is closed */
+        close_tcp(s); /* the next attempt begins when the handle is closed */
     else
         attempt_next(s);
 }
@@ -262,7 +263,7 @@ static int connect_to(ForwardStream *s, const char *address)
     return r < 0 ? r : uv_tcp_connect(&s->connect, &s->tcp, &to.any, on_connected);
 }
 
-/* On a thread of the pool. */
+/* Runs on the pool. */
 static void open_socket(uv_work_t *work)
 {
     ForwardStream *s = work->data;
@@ -280,7 +281,7 @@ static void open_socket(uv_work_t *work)
     }
     s->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     s->error = s->fd < 0 ? -errno : 0;
-    /* A thread that stayed there would make everybody's sockets there. */
+    /* A thread that stayed in the namespace would create sockets of later tasks there. */
     if (s->netns)
         ASSERT(setns(home, CLONE_NEWNET) == 0);
 }

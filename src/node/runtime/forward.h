@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection to a port inside a pod, for port-forward: made from within the pod's network
- * namespace, so that what listens on 127.0.0.1 alone is reached too. */
+/* A connection to a port of a pod, for port-forward. It is made inside the pod's network
+ * namespace, so that it also reaches servers that listen on 127.0.0.1 only. */
 #ifndef NODE_RUNTIME_FORWARD_H
 #define NODE_RUNTIME_FORWARD_H
 
@@ -10,8 +10,8 @@ struct uv_loop_s;
 
 typedef struct ForwardRequest {
     struct uv_loop_s *loop;
-    const char *netns;   /* path; NULL: the machine's own */
-    const char *address; /* the pod's, tried last; NULL: none */
+    const char *netns;   /* path of the namespace; NULL for the machine's own */
+    const char *address; /* the pod's address, which is tried last; NULL if there is none */
     uint16_t port;
 } ForwardRequest;
 

@@ -9,7 +9,7 @@
 #include "node/runtime/logs.h"
 
 #define PIECE (64 * 1024)
-#define LINE_MAX_BYTES (256 * 1024) /* conmon writes no longer ones */
+#define LINE_MAX_BYTES (256 * 1024) /* conmon does not write longer lines */
 
 bool cri_line_parse(const uint8_t *p, size_t n, CriLine *ret)
 {
@@ -44,7 +44,7 @@ static bool line_time(const CriLine *line, int64_t *seconds, int32_t *nanos)
     return timefmt_parse(text, seconds, nanos) == 0;
 }
 
-/* Where the last `lines` lines begin. */
+/* The offset at which the last `lines` lines begin. */
 static int64_t tail_offset(int fd, int64_t size, int64_t lines)
 {
     char buf[8192];
@@ -69,9 +69,9 @@ static int64_t tail_offset(int fd, int64_t size, int64_t lines)
     return 0;
 }
 
-/* The last three names of a log's path (pod, container, file) lie below a folder that a pod which
- * collects logs may have mounted from the machine; a link that it puts there is not followed.
- * Returns the container's folder, O_PATH. */
+/* A pod that collects logs may have mounted the folder of all logs, so links in the last three
+ * components of a log's path (pod, container, file) are not followed. Returns a descriptor
+ * (O_PATH) of the container's folder. */
 static int open_log_folder(const char *path, const char **ret_name)
 {
     const char *at = path + strlen(path), *start;
@@ -146,14 +146,15 @@ struct LogStream {
     char *path;
     int fd;
     int64_t offset;
-    bool follow, ended, timestamps, inside; /* inside: the line before was partial */
-    int64_t since_ns, left;                 /* left: bytes still allowed, -1: any */
+    bool follow, ended, timestamps, inside; /* inside: the previous line was partial */
+    /* left: how many bytes may still be delivered; -1: any number */
+    int64_t since_ns, left;
     int64_t tail;
     LogSink sink;
     StrBuf pending; /* an incomplete line */
     bool paused, done, reading;
     uv_fs_event_t watch;
-    uv_timer_t turn; /* reads come from the loop, never from inside a call */
+    uv_timer_t turn; /* reading always starts from the loop, never inside a call of the reader */
     bool watching;
     int handles;
     void (*on_free)(void *data, LogStream *stream);
@@ -215,7 +216,7 @@ static void stream_give(LogStream *s, const CriLine *line, StrBuf *out)
     s->inside = line->partial;
 }
 
-/* Whole lines of what was read become text; an incomplete one waits. */
+/* Delivers the complete lines that have been read; an incomplete one waits for the rest. */
 static void stream_take_lines(LogStream *s, StrBuf *out)
 {
     size_t at = 0;
@@ -255,7 +256,7 @@ static bool stream_open(LogStream *s)
     return true;
 }
 
-/* At the end of a file that was renamed away: go on with the new one. */
+/* At the end of a rotated file, continues with the new one. */
 static bool stream_rotated(LogStream *s)
 {
     struct stat here, there;

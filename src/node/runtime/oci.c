@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * config.json for crun: the standard mounts, masks and capabilities that containers get under
- * Kubernetes everywhere, so that an image finds here what it finds there.
- */
+/* config.json for crun, with the standard mounts, masked paths and capabilities that containers
+ * have under other Kubernetes runtimes. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -18,7 +16,7 @@
 
 #define PASSWD_LIMIT (1 << 20)
 
-/* In the order of the kernel's numbers. */
+/* Indexed by the kernel's number of the capability. */
 static const char *const capability_names[] = {
     "CHOWN",
     "DAC_OVERRIDE",
@@ -232,10 +230,10 @@ static void add_mounts(Builder *b, yyjson_mut_val *root)
     add_mount(b, mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
     add_mount(b, mounts, "/dev/pts", "devpts", "devpts",
               "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
-    /* Of the IPC namespace that we are in, which may be the host's. */
+    /* mqueue shows the IPC namespace of the mounting process, which may be that of the host. */
     add_mount(b, mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-    /* The sysfs of a network namespace that we are not in cannot be mounted: the host's is shown
-     * then. */
+    /* sysfs can only be mounted by a process in the owning network namespace, so otherwise the
+     * host's is bind-mounted. */
     if (own_network)
         add_mount(b, mounts, "/sys", "sysfs", "sysfs", sys);
     else
@@ -252,7 +250,7 @@ static void add_mounts(Builder *b, yyjson_mut_val *root)
     yyjson_mut_obj_add_val(b->doc, root, "mounts", mounts);
 }
 
-/* path: NULL is a new namespace, "" the host's (none is listed then). */
+/* path: NULL for a new namespace, "" for that of the host, which is not listed. */
 static void add_namespace(Builder *b, yyjson_mut_val *list, const char *type, const char *path)
 {
     yyjson_mut_val *ns;
@@ -306,7 +304,8 @@ static void add_device(Builder *b, yyjson_mut_val *devices, const char *path, co
     yyjson_mut_arr_add_val(devices, device);
 }
 
-/* All of the host's, but what a container has of its own: terminals, shared memory, queues. */
+/* All devices of the host, except what a container has of its own: terminals, shared memory,
+ * message queues. */
 static void add_devices_below(Builder *b, yyjson_mut_val *devices, const char *folder, int depth)
 {
     static const char *const own[] = {"/dev/pts",    "/dev/shm",     "/dev/fd",      "/dev/mqueue",
@@ -443,7 +442,8 @@ int oci_exec_process(const char *config_json, size_t n, const char *const *argv,
 
 /* ---- users ---- */
 
-/* A file of the container's root, links resolved inside it. NULL: not there. */
+/* Reads a file below the root of the container; links are resolved inside that root. NULL if it
+ * does not exist. */
 static char *read_in_root(const char *root, const char *path)
 {
     _close_fd_ int fd = beneath_root(root);
@@ -454,7 +454,8 @@ static char *read_in_root(const char *root, const char *path)
     return text;
 }
 
-/* Cuts the next line, then its fields at ':' into v; returns how many, -1 at the end. */
+/* Splits the next line at ':' into v. Returns the number of fields, or -1 at the end of the
+ * text. */
 static int next_fields(char **at, char *v[], int max)
 {
     char *line = strsep(at, "\n");

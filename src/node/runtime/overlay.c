@@ -8,10 +8,10 @@
 #include "base/strbuf.h"
 #include "node/runtime/overlay.h"
 
-#define MOUNT_OPTIONS_MAX 4000 /* a page, less what the kernel adds */
+#define MOUNT_OPTIONS_MAX 4000 /* one page, minus what the kernel adds */
 
-/* Many layers do not fit into the options of mount(2): each is told on its own (Linux 6.5 and
- * newer). */
+/* Many layers do not fit into the options of mount(2), so each is passed by a call of
+ * fsconfig(2) (Linux 6.5 and newer). */
 static int mount_one_by_one(const StringArray *layers, const char *upper, const char *work,
                             const char *target)
 {
@@ -35,7 +35,8 @@ static int mount_one_by_one(const StringArray *layers, const char *upper, const 
     return 0;
 }
 
-/* A single layer without an upper one is no overlay, but the folder as it is. */
+/* overlayfs refuses a single layer without an upper folder, so that one is bind-mounted
+ * read-only. */
 static int bind_read_only(const char *source, const char *target)
 {
     if (mount(source, target, NULL, MS_BIND, NULL) < 0)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * See process_tree.h. What may fork while its children are being looked for is stopped first: the
- * search goes on until it finds nothing new, and then everything is killed.
- */
+/* See process_tree.h. A process could fork while its children are being searched, so each
+ * process that is found is stopped first. The search is repeated until it finds nothing new, and
+ * then everything is killed. */
 #include <dirent.h>
 #include <signal.h>
 
@@ -19,7 +18,8 @@ typedef struct Process {
 
 typedef VEC(Process) ProcessVec;
 
-/* "pid (name) state ppid pgrp session ...": the name may hold anything, also parentheses. */
+/* Parses "pid (name) state ppid pgrp session ...". The name may contain any character, including
+ * parentheses. */
 static bool parse_stat(const char *text, Process *ret)
 {
     const char *at = strrchr(text, ')');
@@ -54,7 +54,7 @@ static const Process *find(const ProcessVec *all, int64_t pid)
 {
     size_t low = 0, high = all->n;
 
-    while (low < high) { /* sorted by pid */
+    while (low < high) { /* the list is sorted by pid */
         size_t middle = (low + high) / 2;
 
         if (all->v[middle].pid < pid)
@@ -79,8 +79,8 @@ static int by_pid(const void *a, const void *b)
     return one->pid < two->pid ? -1 : one->pid > two->pid;
 }
 
-/* Marks descendants and members of sessions, until nothing is added. A session counts if its leader
- * is marked, or was in an earlier round. */
+/* Marks descendants and members of sessions until nothing is added. A session belongs to the
+ * tree if its leader is marked, or was marked in an earlier round. */
 static void mark(ProcessVec *all, const ProcessVec *before)
 {
     bool more = true;
@@ -117,8 +117,8 @@ static void add_roots(ProcessVec *to, const int64_t *pids, size_t n)
         qsort(to->v, to->n, sizeof(*to->v), by_pid);
 }
 
-/* A runtime may put its process into a session whose leader, a helper, has ended: it counts as if
- * that had been a root. A session that somebody else leads does not. */
+/* A runtime may put its process into a session whose leader, a helper, has ended. Such a session
+ * counts as a root; a session that another living process leads does not. */
 static void add_sessions(ProcessVec *roots, const ProcessVec *all)
 {
     for (size_t i = 0; i < all->n; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting, adopting and ending containers. See runtime.h for the files that hold the state.
+ * Starts, adopts and ends containers. runtime.h describes the files that hold the state.
  *
- * A start is a chain of events: conmon is spawned with a pipe (_OCI_SYNCPIPE) on which it tells the
- * pid of the created container, or -1 and what the runtime said; then it is let go. The
- * end of conmon is watched from the moment its pid is known, and held back until the start has been
- * answered, so that events come in order.
+ * A start is a chain of events. conmon is spawned with a pipe (_OCI_SYNCPIPE), on which it reports
+ * the pid of the created container, or -1 and the message of the runtime. Then the container is
+ * started. conmon is watched as soon as its pid is known, but its end is reported only after the
+ * result of the start, so that events arrive in order.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -29,14 +29,14 @@
 struct Runtime {
     struct uv_loop_s *loop;
     char *root, *shim;
-    struct Warming *warming; /* under way, or NULL */
+    struct Warming *warming; /* in flight, or NULL */
 };
 
 typedef enum TaskState {
     TASK_CREATING, /* conmon runs `crun create` */
-    TASK_STARTING, /* `crun start` under way */
+    TASK_STARTING, /* `crun start` is in flight */
     TASK_RUNNING,
-    TASK_OVER, /* the last event was given; being freed */
+    TASK_OVER, /* the last event has been delivered, and the task is being freed */
 } TaskState;
 
 struct RuntimeTask {
@@ -45,15 +45,16 @@ struct RuntimeTask {
     RuntimeEvents events;
     void *data;
     TaskState state;
-    bool conmon_gone; /* while STARTING: wait for the answer first */
-    int pidfd;        /* of the container's init, -1 before it is created */
+    /* conmon ended while STARTING; this is reported after the result of the start */
+    bool conmon_gone;
+    int pidfd; /* of the container's init, -1 before it is created */
     int conmon_fd;
     StrBuf sync;
     uv_pipe_t sync_pipe;
     uv_poll_t conmon_poll;
     uv_timer_t limit; /* of the creation */
     bool has_sync, has_poll, has_limit;
-    int closing;    /* handles whose close callback is to come */
+    int closing;    /* how many close callbacks are outstanding */
     Process *start; /* crun start */
 };
 
@@ -111,8 +112,8 @@ bool runtime_read_exit(const char *bundle, RuntimeExit *ret)
     return true;
 }
 
-/* A pid in a file may have been given to another process since: conmon's command line holds the
- * container's id. */
+/* The kernel may have reused the pid in the file, so it counts only if the command line of the
+ * process has the container's id. */
 int runtime_conmon_pid(const char *id, const char *bundle)
 {
     _free_ char *path = NULL;
@@ -190,16 +191,16 @@ static void task_close_handle(RuntimeTask *task, uv_handle_t *handle, bool *has)
     uv_close(handle, on_closed);
 }
 
-/* After this the task is gone, now or when its handles have closed. */
+/* Ends the task, which is freed now or when its handles have been closed. */
 static void task_end(RuntimeTask *task)
 {
     task->state = TASK_OVER;
-    task->closing++; /* held while closing begins */
+    task->closing++; /* keeps the task alive during this function */
     task_close_handle(task, (uv_handle_t *)&task->sync_pipe, &task->has_sync);
     task_close_handle(task, (uv_handle_t *)&task->conmon_poll, &task->has_poll);
     task_close_handle(task, (uv_handle_t *)&task->limit, &task->has_limit);
     task->closing--;
-    task_release(task); /* unless `crun start` is under way: on_start_done does it then */
+    task_release(task); /* if `crun start` is in flight, on_start_done releases the task */
 }
 
 RuntimeTask *runtime_forget(RuntimeTask *task)
@@ -229,7 +230,7 @@ static void task_exited(RuntimeTask *task)
 
     if (!runtime_read_exit(task->bundle, &end))
         end = (RuntimeExit){.exit_code = 137, .lost = true, .finished_ns = wall_ns()};
-    if (end.lost && task->pidfd >= 0) /* without conmon nobody would hear of its end */
+    if (end.lost && task->pidfd >= 0) /* without conmon, its end could not be detected */
         (void)syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0);
     task_end(task);
     if (events.on_exit)
@@ -254,7 +255,7 @@ static int pidfd_of(int64_t pid)
     return fd < 0 ? -errno : fd;
 }
 
-/* Watches conmon. False: it is gone already. */
+/* Starts to watch conmon; false if it has ended already. */
 static bool task_watch(RuntimeTask *task, int pid)
 {
     task->conmon_fd = pidfd_of(pid);
@@ -280,7 +281,7 @@ static void task_started(RuntimeTask *task)
     snprintf(text, sizeof(text), "%" PRId64, now);
     (void)file_replace(path, text, strlen(text), 0600);
     task->state = TASK_RUNNING;
-    task->closing++; /* the callback may forget the task */
+    task->closing++; /* keeps the task alive if the callback forgets it */
     if (task->events.on_started)
         task->events.on_started(task->data, now);
     task->closing--;
@@ -312,9 +313,10 @@ static void on_start_done(void *data, const ProcessResult *result)
     task_started(task);
 }
 
-/* `crun start` does no more than write a byte to a fifo that the container waits for, and take the
- * fifo away. Where the files are crun's, that is done right here: it saves two programs, some 10
- * ms. False: it is not to be done so, or the container is gone, which the runtime words. */
+/* `crun start` only writes a byte to a fifo that the container's init reads, and removes the
+ * fifo. If the runtime is crun, this function does the same, which saves the start of two
+ * programs, about 10 ms. Returns false if this is not possible; then `crun start` does it, or
+ * reports why it cannot be done. */
 static bool task_let_go(const RuntimeTask *task)
 {
     _free_ char *status = mem_printf("%s/%s/status", task->runtime->root, task->id);
@@ -326,7 +328,8 @@ static bool task_let_go(const RuntimeTask *task)
     fd = FAULT_CALL("node.let_go.open", open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC));
     if (fd < 0 || FAULT_CALL("node.let_go.write", write(fd, "", 1)) != 1)
         return false;
-    /* A fifo that stays is taken for a container that waits, and that one is ended: no harm. */
+    /* If the fifo stays, a later server takes the container for one that was never started and
+     * kills it, which is acceptable. */
     (void)FAULT_CALL("node.let_go.unlink", unlink(fifo));
     return true;
 }
@@ -399,8 +402,8 @@ static void on_sync_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     task_parse_sync(task);
 }
 
-/* conmon waits for ever if the runtime is killed in the middle: what that had begun holds the pipe
- * that conmon reads. */
+/* If the runtime is killed half-way, conmon waits for ever, since a process of the runtime still
+ * holds the pipe that conmon reads. */
 static void on_limit(uv_timer_t *timer)
 {
     task_fail(timer->data, false, "the container was not created in time");
@@ -416,8 +419,8 @@ static void on_first_exit(uv_process_t *process, int64_t status, int signal)
     uv_close((uv_handle_t *)process, on_first_closed);
 }
 
-/* Spawns conmon; the write end of the pipe is its descriptor 3. The first process goes on as
- * another and ends; it is waited for whatever becomes of the task, since nobody else can. */
+/* Spawns conmon, with the write end of the pipe as descriptor 3. conmon forks and its first
+ * process exits; that one has to be reaped here, whatever becomes of the task. */
 static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
 {
     _free_ char *pid = mem_printf("%s/pid", start->bundle);
@@ -488,7 +491,7 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
         return UV_EAGAIN;
     first = mem_new_type(uv_process_t);
     r = uv_spawn(task->runtime->loop, first, &options);
-    if (r < 0) /* also after a failure, the handle wants to be closed */
+    if (r < 0) /* libuv requires the handle to be closed even after a failure */
         on_first_exit(first, 0, 0);
     else if (FAULT_POINT("node.conmon.spawned"))
         uv_process_kill(first, SIGKILL);
@@ -520,7 +523,7 @@ static void on_late(uv_timer_t *timer)
     uv_close((uv_handle_t *)timer, on_late_closed);
 }
 
-/* Failures at once are told from the loop, too. */
+/* Failures of the start itself are reported from the loop like all others. */
 static void task_fail_later(RuntimeTask *task, const char *message)
 {
     LateFailure *late = mem_new_type(LateFailure);
@@ -616,7 +619,7 @@ int runtime_signal(RuntimeTask *task, int signal)
 
 typedef struct Warming {
     uv_work_t work;
-    Runtime *runtime; /* NULL: gone meanwhile */
+    Runtime *runtime; /* NULL if the runtime has been freed */
     bool again;
 } Warming;
 

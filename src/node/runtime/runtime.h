@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Containers: crun under conmon, one conmon each, that outlives this process.
+ * Containers. Each is run by crun under a conmon of its own, which outlives this process.
  *
- * A container lies in a bundle folder, and the files in it are all the state there is:
+ * All state of a container is in the files of its bundle folder:
  *
  *   config.json   what crun runs
  *   conmon.pid    conmon, written by itself
@@ -12,8 +12,9 @@
  *   oom           there if the kernel killed it for memory
  *   attach, ctl   conmon's socket for attach, and fifo for resizing and reopening logs
  *
- * The end is heard through a pidfd of conmon, which works for children and for those adopted after
- * a restart alike: conmon writes `exit` before it goes; if it goes without, the container is lost.
+ * The end of a container is detected through a pidfd of conmon, which works for children and for
+ * processes adopted after a restart alike. conmon writes `exit` before it exits; if it exits
+ * without having done so, the container is lost.
  */
 #ifndef NODE_RUNTIME_RUNTIME_H
 #define NODE_RUNTIME_RUNTIME_H
@@ -35,7 +36,7 @@ typedef struct RuntimeOptions {
 typedef struct RuntimeExit {
     int exit_code; /* 128 + signal for one that a signal ended */
     bool oom_killed;
-    bool lost;           /* it is gone and nobody knows how */
+    bool lost;           /* it is gone, and its exit code is unknown */
     int64_t started_ns;  /* wall; 0 unknown */
     int64_t finished_ns; /* wall */
 } RuntimeExit;
@@ -48,7 +49,8 @@ typedef struct RuntimeStart {
     bool standard_in, stdin_once, tty;
 } RuntimeStart;
 
-/* Exactly one of on_failed and on_exit is the last call. The task is freed after it. */
+/* Exactly one of on_failed and on_exit is called, and it is the last call: the task is freed
+ * after it. */
 typedef struct RuntimeEvents {
     void (*on_created)(void *data);
     void (*on_started)(void *data, int64_t started_ns);
@@ -59,32 +61,35 @@ typedef struct RuntimeEvents {
 Runtime *runtime_new(const RuntimeOptions *options);
 Runtime *runtime_free(Runtime *runtime);
 
-/* A container is about to be started: what its start would wait for begins now (cgroup.h). */
+/* Announces that a container will be started soon, so that a wait of the kernel can begin now
+ * (cgroup.h). */
 void runtime_expect(Runtime *runtime);
-/* Creates and starts; events come later, from the loop. */
+/* Creates and starts a container. Events are always delivered from the loop, after this has
+ * returned. */
 RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const RuntimeEvents *events,
                            void *data);
-/* One that runs since before this process began: events as after on_started. NULL: it does not run
- * any more. */
+/* Takes over a container that an earlier process has started; events follow as after on_started.
+ * NULL if it does not run any more. */
 RuntimeTask *runtime_adopt(Runtime *runtime, const char *id, const char *bundle,
                            const RuntimeEvents *events, void *data);
-/* No more events; the container lives on. */
+/* Gives the task up: there are no more events, and the container keeps running. */
 RuntimeTask *runtime_forget(RuntimeTask *task);
 int runtime_signal(RuntimeTask *task, int signal);
-/* How a container of this bundle ended, from its files; false if it was never started. */
+/* Reads from the bundle how its container ended; false if it was never started. */
 bool runtime_read_exit(const char *bundle, RuntimeExit *ret);
-/* Is conmon of this bundle there? Its pid, or 0. */
+/* The pid of the conmon of this bundle, or 0 if it does not run. */
 int runtime_conmon_pid(const char *id, const char *bundle);
-/* Kills what is left, removes cgroup and crun's state. Missing is fine. */
+/* Kills what is left of the container, and removes its cgroup and crun's state. It is no error
+ * if there is none. */
 void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, const Err *err),
                     void *data);
-/* Tells conmon: open the log anew (it was renamed). */
+/* Asks conmon to reopen the log, which has been renamed. */
 int runtime_reopen_log(const char *bundle);
 int runtime_resize(const char *bundle, uint16_t columns, uint16_t rows);
 
-/* crun exec. standard_in, out, err: descriptors for the process; where tty, console_socket is the
- * path that crun sends the terminal's master to. process_json: path of the process description.
- * Returns its argv in `argv` (needs room for 16). */
+/* The command line of `crun exec`. process_json: the path of the process description.
+ * console_socket: the path of the socket to which crun sends the master of the terminal; NULL
+ * without a terminal. `argv` needs room for 16 entries. */
 void runtime_exec_argv(const Runtime *runtime, const char *id, const char *process_json,
                        const char *pid_file, const char *console_socket, const char **argv);
 

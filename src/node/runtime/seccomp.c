@@ -2,15 +2,16 @@
 /*
  * The default seccomp profile. See seccomp.h.
  *
- * Three kinds of calls: those that every program may make, those that come with a capability (they
- * change what is not the container's own: mounts, modules, clocks, namespaces), and those that
- * nobody gets. A call of the second and third kind fails with EPERM, as without the right to it. A
- * call that the table does not know, since it is newer than the table, fails with ENOSYS: libraries
- * have a way round a kernel that is too old, but not always round one that refuses.
+ * There are three kinds of calls: those that every program may make; those that need a capability,
+ * since they change something outside of the container (mounts, modules, clocks, namespaces); and
+ * those that no container may make. Refused calls of the second and third kind fail with EPERM. A
+ * call that is missing in the table, because it is newer, fails with ENOSYS: libraries handle a
+ * kernel that is too old for a call, but not always one that refuses it.
  *
- * clone is allowed unless it makes namespaces; clone3 hides its flags in memory, where a filter
- * cannot look, so it does not exist, and libraries take clone. io_uring is refused, for it makes
- * calls that the filter does not see. Names that an architecture lacks are passed over by crun.
+ * clone is allowed unless it creates namespaces. clone3 passes its flags in memory, which a filter
+ * cannot read, so it fails with ENOSYS and libraries fall back to clone. io_uring is refused,
+ * because it performs operations that the filter does not see. crun ignores names that an
+ * architecture does not have.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -47,7 +48,7 @@ static const char *const always[] = {
     "write", "writev", "cachestat",
     "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_pgetevents_time64", "io_setup",
     "io_submit",
-    /* waiting, telling */
+    /* waiting and notification */
     "epoll_create", "epoll_create1", "epoll_ctl", "epoll_ctl_old", "epoll_pwait", "epoll_pwait2",
     "epoll_wait", "epoll_wait_old", "eventfd", "eventfd2", "fanotify_mark", "inotify_add_watch",
     "inotify_init", "inotify_init1", "inotify_rm_watch", "_newselect", "pipe", "pipe2", "poll",
@@ -74,7 +75,7 @@ static const char *const always[] = {
     "sched_get_priority_min", "sched_getscheduler", "sched_rr_get_interval",
     "sched_rr_get_interval_time64", "sched_setaffinity", "sched_setattr", "sched_setparam",
     "sched_setscheduler", "sched_yield",
-    /* who one is */
+    /* user and group ids */
     "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32", "getgroups", "getgroups32",
     "getresgid", "getresgid32", "getresuid", "getresuid32", "getuid", "getuid32", "setfsgid",
     "setfsgid32", "setfsuid", "setfsuid32", "setgid", "setgid32", "setgroups", "setgroups32",
@@ -103,7 +104,7 @@ static const char *const always[] = {
     "shmget",
     /* the rest */
     "getrandom", "olduname", "oldolduname", "sysinfo", "uname",
-    "chroot", /* the capability is asked for by the kernel, and a container has it */
+    "chroot", /* the kernel checks the capability itself, and containers have it by default */
 };
 
 static const struct {
@@ -131,8 +132,8 @@ static const struct {
     {CAP_SYSLOG, {"syslog"}},
 };
 
-/* Keys and faults are not kept apart by namespaces; io_uring goes round the filter; the others have
- * outlived their use. */
+/* Keyrings and userfaultfd are not separated by namespaces, io_uring bypasses the filter, and
+ * the others are obsolete. */
 static const char *const never[] = {
     "add_key", "keyctl", "request_key", "userfaultfd", "io_uring_enter", "io_uring_register",
     "io_uring_setup", "kexec_load", "kexec_file_load", "create_module", "get_kernel_syms",
@@ -142,7 +143,8 @@ static const char *const never[] = {
 
 static const char *const architectures[] = {
 #if defined(__x86_64__)
-    "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", /* X32 nobody uses, and each costs 6 ms a container */
+    /* X32 is left out: it is not used, and each architecture costs 6 ms per container */
+    "SCMP_ARCH_X86_64", "SCMP_ARCH_X86",
 #elif defined(__aarch64__)
     "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM",
 #elif defined(__riscv) && __riscv_xlen == 64
@@ -203,7 +205,7 @@ static void add_clone(Profile *p)
             add_if(p, "clone", EPERM, "SCMP_CMP_MASKED_EQ", flag, flag);
 }
 
-/* Each call once: a second rule for the same call would be a conflict. */
+/* Each call gets one rule, since a second rule for the same call would conflict. */
 static void add_with_capabilities(Profile *p, uint64_t capabilities)
 {
     const char *refused[64];
@@ -254,7 +256,7 @@ yyjson_mut_val *seccomp_default(yyjson_mut_doc *doc, uint64_t capabilities)
     add_with_capabilities(&p, capabilities);
     for (size_t i = 0; i < ARRAY_LEN(personalities); i++)
         add_if(&p, "personality", 0, "SCMP_CMP_EQ", personalities[i], 0);
-    /* Sockets to the hypervisor are not kept apart by network namespaces. */
+    /* Sockets to the hypervisor (AF_VSOCK) are not separated by network namespaces. */
     add_if(&p, "socket", 0, "SCMP_CMP_NE", AF_VSOCK, 0);
     add_if(&p, "socket", EAFNOSUPPORT, "SCMP_CMP_EQ", AF_VSOCK, 0);
     yyjson_mut_obj_add_val(doc, profile, "syscalls", p.rules);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The seccomp profile RuntimeDefault: what programs in a container need of the kernel, and nothing
- * that reaches beyond the container. It is data, turned into config.json's linux.seccomp; crun
- * makes the filter of it.
- */
+/* The seccomp profile RuntimeDefault: it allows what programs in a container need, and nothing
+ * that reaches beyond the container. The profile is data that becomes linux.seccomp in
+ * config.json; crun compiles the filter. */
 #ifndef NODE_RUNTIME_SECCOMP_H
 #define NODE_RUNTIME_SECCOMP_H
 
@@ -14,11 +12,11 @@
 struct yyjson_mut_doc;
 struct yyjson_mut_val;
 
-/* capabilities: of the container; some calls come with one of them. */
+/* Some calls are allowed only if the container has a certain capability. */
 struct yyjson_mut_val *seccomp_default(struct yyjson_mut_doc *doc, uint64_t capabilities);
 
-/* A profile that someone wrote, as JSON. 0, or an error that says what is wrong with it. NULL: it
- * is only checked. */
+/* Parses a profile that a user wrote as JSON. If doc is NULL, the profile is only checked.
+ * Returns 0 or a negative result with a message. */
 int seccomp_parse(const char *text, size_t n, struct yyjson_mut_doc *doc,
                   struct yyjson_mut_val **ret, Err *reterr);
 

@@ -11,7 +11,7 @@
 #include "node/runtime/strays.h"
 
 #define END_TIMEOUT_MS 2000
-#define ROUNDS 10 /* what is killed may just have made another */
+#define ROUNDS 10 /* a killed process may have forked just before */
 
 void process_end(int64_t pid)
 {
@@ -28,8 +28,8 @@ void process_end(int64_t pid)
 typedef struct Stray {
     int64_t pid;
     char *id;
-    char *bundle; /* of conmon; NULL: it is the runtime */
-    bool exec;    /* of the runtime: it waits for a process beside a container's own */
+    char *bundle; /* set for conmon; NULL for a command of the runtime */
+    bool exec;    /* a `crun exec` */
 } Stray;
 
 typedef struct Strays {
@@ -104,7 +104,7 @@ static void scan(Strays *strays)
         closedir(dir);
 }
 
-/* One round: how many had to be ended. */
+/* One round; returns how many processes had to be killed. */
 static size_t end_round(const char *root, const char *only, StrayDecide decide, void *data)
 {
     Strays strays = {root, VEC_INIT};
@@ -123,7 +123,7 @@ static size_t end_round(const char *root, const char *only, StrayDecide decide, 
 
         if (only && !str_equal(stray->id, only))
             continue;
-        /* The client of an exec went with the server, whether its container stays or not. */
+        /* The client of an exec was lost with the server, whether or not the container stays. */
         if (strmap_get(&staying, stray->id) && !stray->exec)
             continue;
         if (stray->exec)

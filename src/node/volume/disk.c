@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kind of volume it is, and its steps. See disk.h. */
+/* Chooses the kind of a volume and performs its steps. See disk.h. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -19,7 +19,7 @@
 typedef struct Disk {
     char *folder, *data;
     int lock;
-    int64_t size; /* -1: not made yet */
+    int64_t size; /* -1 if the volume has not been made */
     bool used;
 } Disk;
 
@@ -38,8 +38,8 @@ static void disk_close(Disk *disk)
         .lock = -1 \
     }
 
-/* Names are PersistentVolume names (DNS subdomains), so they hold no slash; checked all the
- * same. */
+/* Names are those of PersistentVolumes (DNS subdomains), which have no slash; this checks it
+ * nevertheless. */
 static int check_name(const char *name, Err *reterr)
 {
     if (str_empty(name) || strchr(name, '/') || *name == '.')
@@ -47,7 +47,7 @@ static int check_name(const char *name, Err *reterr)
     return 0;
 }
 
-/* Waits for the folder's lock. While we waited the folder may have been removed. */
+/* Takes the lock of the folder, which may have been removed while this waited. */
 static int lock_folder(const char *folder)
 {
     for (;;) {
@@ -134,7 +134,7 @@ static int write_used(Disk *disk, Err *reterr)
 
 typedef enum DiskKind { DISK_IMAGE, DISK_QUOTA, DISK_FOLDER } DiskKind;
 
-/* Once made, a volume stays what it is. */
+/* An existing volume never changes its kind. */
 static DiskKind kind_of(const Disk *disk)
 {
     if (volume_image_exists(disk->folder))
@@ -148,7 +148,7 @@ static int look_for_room(const Disk *disk, int64_t size, Err *reterr)
 {
     struct statfs fs;
 
-    /* the folder above: with a quota the data themselves only know of their own room */
+    /* of the parent folder, since with a quota the data folder only reports its own limit */
     if (statfs(disk->folder, &fs) < 0)
         return err_set(reterr, errno, "cannot look at %s", disk->folder);
     if (FAULT_POINT("node.volume.room") ||
@@ -171,14 +171,14 @@ static int make_room(Disk *disk, DiskKind kind, int64_t size, Err *reterr)
 
 static int open_mode(const char *data, Err *reterr)
 {
-    /* the umask may have taken bits; later on the mode is the users' */
+    /* the umask may have removed bits; later the mode belongs to the users */
     if ((FAULT_POINT("node.volume.mode") ? (errno = EIO, -1) : chmod(data, 0777)) < 0)
         return err_set(reterr, errno, "cannot set the mode of %s", data);
     return 0;
 }
 
-/* Growing what is mounted goes through the journal, so it is preferred. A volume that cannot grow
- * now can be used all the same. */
+/* A mounted file system is grown through its journal, which is safer, so that is preferred. A
+ * volume that cannot be grown now can still be used. */
 static int make_image(Disk *disk, int64_t size, Err *reterr)
 {
     bool grow = volume_image_exists(disk->folder) && disk->size < size;
@@ -277,7 +277,7 @@ int volume_disk_grow(const char *data_dir, const char *name, int64_t size, Err *
     bool mount;
 
     if (r == -ENOENT)
-        return DISK_E_LATER; /* no pod has used it; it is made in the size of that day */
+        return DISK_E_LATER; /* no pod has used it yet, so it will be made with the new size */
     if (r < 0 || disk.size < 0 || disk.size >= size)
         return r < 0 ? r : disk.size < 0 ? DISK_E_LATER : 0;
     switch (kind_of(&disk)) {
@@ -319,7 +319,8 @@ static int remove_gone(const char *path, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "cannot remove %s", path) : 0;
 }
 
-/* Out of sight at once, so that a crash half-way leaves no half volume under its name. */
+/* The folder is renamed first, so that a crash half-way does not leave a part of the volume
+ * under its name. */
 int volume_disk_remove(const char *data_dir, const char *name, Err *reterr)
 {
     _free_ char *gone = mem_printf("%s/volumes/.gone-%s", data_dir, name);

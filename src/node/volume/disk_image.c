@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * See disk_image.h. Each step looks at what is there, so that any may have been the last of an
- * earlier process: the image has its name only once it holds a file system; the loop device is
- * found by the file, or is gone with that process; a mount shows by its device number.
- */
+/* See disk_image.h. An earlier process may have died after any step, so each step examines the
+ * present state: the image has its name only when it holds a complete file system; the loop
+ * device is found by the file, or vanished with that process; a mount is recognized by its
+ * device number. */
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -23,13 +22,14 @@
 #include "node/volume/loop.h"
 
 #define MIB ((int64_t)1024 * 1024)
-#define MACHINE_ROOM (4 * MIB) /* what is left to the machine in any case */
+#define MACHINE_ROOM (4 * MIB) /* always left to the machine */
 #define INODE_SIZE 256
 #define GROUP_DESCRIPTOR 64
-#define SLACK_BLOCKS 8    /* the root folder, the journal's index */
-#define RESERVE_MAX 32    /* blocks that ext4 keeps for its own moves when all is full */
-#define GROUP_LEFT_MIN 64 /* mke2fs leaves a last group out that has less than this to give */
-#define JOURNALLED_MIN (2304 * 1024) /* mke2fs wants twice the journal free */
+#define SLACK_BLOCKS 8 /* for the root folder and the index of the journal */
+/* blocks that ext4 reserves for its own operations on a full file system */
+#define RESERVE_MAX 32
+#define GROUP_LEFT_MIN 64 /* mke2fs omits a last block group with fewer free blocks than this */
+#define JOURNALLED_MIN (2304 * 1024) /* mke2fs requires twice the size of the journal to be free */
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 #define OUTPUT_MAX 300
 
@@ -37,8 +37,8 @@ extern char **environ;
 
 /* ---- programs ---- */
 
-/* Runs a program to its end; what it complains of is the message. The lock goes to the program, so
- * that it holds even if this process dies before it. */
+/* Runs a program and waits for its end; its error output becomes the message. The program
+ * inherits the lock, so that it is held even if this process dies first. */
 static int run_program(const char *const *argv, int lock, Err *reterr)
 {
     static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
@@ -87,7 +87,7 @@ static int run_program(const char *const *argv, int lock, Err *reterr)
 
 /* ---- shape ---- */
 
-/* What of an image of this many bytes is left for files. It follows mke2fs. */
+/* How many bytes of an image of this size mke2fs leaves for files. */
 static int64_t room_in(const ImageShape *shape)
 {
     int64_t block = shape->block, blocks = shape->bytes / block, per_group = 8 * block;
@@ -126,13 +126,13 @@ ImageShape volume_image_shape(int64_t size, const ImageShape *older)
     if (older)
         shape = *older;
     shape.bytes = MAX_OF((size + step - 1) / step * step, JOURNALLED_MIN);
-    /* Each round adds what is missing; what is added costs a little itself. */
+    /* Each round adds the missing bytes, of which the file system takes a small part for itself. */
     for (int64_t room; (room = room_in(&shape)) < size;)
         shape.bytes += MAX_OF((size - room + step - 1) / step * step, step);
     return shape;
 }
 
-/* The shape of an image, from its superblock (docs of ext4, "The Super Block"). */
+/* Reads the shape of an image from its superblock (ext4 documentation, "The Super Block"). */
 static int read_shape(int fd, ImageShape *ret)
 {
     uint8_t super[1024];
@@ -166,7 +166,8 @@ bool volume_image_exists(const char *folder)
     return file_exists(image);
 }
 
-/* Takes the room. Where the file system cannot, room is only looked for. */
+/* Allocates the room. If the file system does not support that, only checks that there is
+ * enough. */
 static int take_room(int fd, int64_t bytes, Err *reterr)
 {
     struct stat st;
@@ -176,8 +177,8 @@ static int take_room(int fd, int64_t bytes, Err *reterr)
 
     if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
         return err_set(reterr, errno, "cannot look at the image");
-    /* First look: fallocate would take all there is before it says that this is not enough, and
-     * everybody else would find the disk full meanwhile. */
+    /* The free room is checked first: fallocate allocates everything that is left before it
+     * reports that this is not enough, and meanwhile the disk would be full for everyone else. */
     left = (int64_t)fs.f_bavail * fs.f_bsize - MACHINE_ROOM;
     if (r == 0 && left < bytes - st.st_blocks * 512)
         r = -ENOSPC;
@@ -226,7 +227,7 @@ static int format(const char *path, const ImageShape *shape, int lock, Err *rete
     return run_program(argv, lock, reterr);
 }
 
-/* The file is zeros yet. */
+/* The file contains only zeros. */
 static int fill(int fd, const char *path, const ImageShape *shape, int lock, Err *reterr)
 {
     int r = volume_template_write(fd, shape);
@@ -291,7 +292,7 @@ bool volume_image_is_mounted(const char *folder)
     return stat(folder, &up) == 0 && stat(data, &here) == 0 && up.st_dev != here.st_dev;
 }
 
-/* ext4 keeps blocks back for itself, up to 16 MiB; that is a lot for a small volume. */
+/* ext4 reserves up to 16 MiB for itself, which is a lot for a small volume. */
 static void lower_reserve(const LoopDevice *device, const char *data)
 {
     _free_ char *path = mem_printf("/sys/fs/ext4/%s/reserved_clusters", device->path + 5);
@@ -304,7 +305,7 @@ static void lower_reserve(const LoopDevice *device, const char *data)
     fd = open(path, O_WRONLY | O_CLOEXEC);
     snprintf(text, sizeof(text), "%d", RESERVE_MAX);
     if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-        return; /* as it was, then */
+        return; /* the default stays */
 }
 
 static int mount_device(const LoopDevice *device, const char *data)
@@ -331,7 +332,7 @@ int volume_image_mount(const char *folder, bool fresh, int lock, Err *reterr)
         if (r < 0)
             return r;
         r = mount_device(&device, data);
-        if (r == -EUCLEAN || r == -EINVAL || r == -EIO) { /* what a repair may help against */
+        if (r == -EUCLEAN || r == -EINVAL || r == -EIO) { /* errors that a repair may fix */
             const char *argv[] = {"e2fsck", "-p", device.path, NULL};
 
             (void)run_program(argv, lock, NULL);
@@ -341,7 +342,7 @@ int volume_image_mount(const char *folder, bool fresh, int lock, Err *reterr)
             return err_set(reterr, -r, "cannot mount %s", image);
         lower_reserve(&device, data);
     }
-    if (fresh) { /* apps want a new volume to be empty, and open to whoever they run as */
+    if (fresh) { /* applications expect a new volume to be empty and writable for any user */
         if (rmdir(lost) < 0 && errno != ENOENT)
             return err_set(reterr, errno, "cannot remove %s", lost);
         if ((FAULT_POINT("node.volume.mode") ? (errno = EIO, -1) : chmod(data, 0777)) < 0)
@@ -398,7 +399,7 @@ static int grow_unmounted(const char *image, int lock, Err *reterr)
     const char *check[] = {"e2fsck", "-p", "-f", image, NULL};
     const char *resize[] = {"resize2fs", image, NULL};
 
-    (void)run_program(check, lock, NULL); /* 1 says that it repaired something */
+    (void)run_program(check, lock, NULL); /* exit status 1 means that something was repaired */
     return run_program(resize, lock, reterr);
 }
 

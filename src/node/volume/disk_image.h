@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A volume as an ext4 file system in a file: <folder>/image, mounted at <folder>/data by a loop
- * device. All its room is taken from the machine when it is made, so that a full machine shows when
- * a claim is made, not as I/O errors in an app.
- */
+/* A volume as an ext4 file system in the file <folder>/image, which is mounted at <folder>/data
+ * through a loop device. All its room is allocated when it is made, so that a lack of room is
+ * reported when a claim is provisioned, and not as I/O errors in an application. */
 #ifndef NODE_VOLUME_DISK_IMAGE_H
 #define NODE_VOLUME_DISK_IMAGE_H
 
@@ -14,24 +12,26 @@ typedef struct ImageShape {
     int64_t bytes; /* of the file */
     int64_t journal;
     unsigned block, bytes_per_inode;
-    unsigned inodes_per_group; /* of one that there is */
+    unsigned inodes_per_group; /* of an existing image */
 } ImageShape;
 
-/* The image in which size bytes are free; of an older one, if given, all but bytes is kept. */
+/* The shape of an image in which size bytes are free for files. With `older`, only the member
+ * `bytes` differs from that image. */
 ImageShape volume_image_shape(int64_t size, const ImageShape *older);
 bool volume_image_exists(const char *folder);
-/* Makes the image; it appears under its name when it is whole. -ENOSPC: no room on the machine.
- * lock is a descriptor that the programs it starts keep. */
+/* Makes the image, which gets its name when it is complete. -ENOSPC if the machine has no room
+ * for it. lock: a descriptor that the started programs inherit, so that the lock lasts as long
+ * as they do. */
 int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr);
-/* Takes the room that it will need to grow. */
+/* Allocates the room that it needs to grow to size. */
 int volume_image_reserve(const char *folder, int64_t size, Err *reterr);
 bool volume_image_is_mounted(const char *folder);
 int volume_image_mount(const char *folder, bool fresh, int lock, Err *reterr);
 int volume_image_unmount(const char *folder, Err *reterr);
-/* Does the kernel let this process grow what is mounted? */
+/* Does the kernel allow this process to grow mounted file systems? */
 bool volume_image_grows_mounted(void);
-/* Mounted or not, but: */
-#define IMAGE_E_MOUNTED 1 /* it is mounted, and volume_image_grows_mounted() is false */
+/* Grows the image, mounted or not. 0, -errno, or: */
+#define IMAGE_E_MOUNTED 1 /* it is mounted, and mounted file systems cannot be grown */
 int volume_image_grow(const char *folder, int64_t size, int lock, Err *reterr);
 
 #endif

@@ -9,7 +9,7 @@
 #include "node/volume/disk_template.h"
 
 #define PIECE 1024             /* the smallest block, and where a superblock may begin */
-#define READ_MAX (1024 * 1024) /* of what holds data; more is no fresh image */
+#define READ_MAX (1024 * 1024) /* of data; an image with more is not a fresh file system */
 #define KEPT_MAX (128 * 1024)
 #define SHAPES 4
 
@@ -28,7 +28,7 @@ typedef struct Piece {
 
 typedef struct Template {
     ImageShape shape;
-    VEC(Piece) pieces; /* those that are not zeros */
+    VEC(Piece) pieces; /* the parts that are not zero */
 } Template;
 
 static uv_mutex_t lock;
@@ -131,7 +131,7 @@ static bool find_ranges(int fd, RangeVec *ranges)
     return errno == ENXIO;
 }
 
-/* First look, then read: pages that a read brings in count as data from then on. */
+/* Finds all data before reading any: a page that has been read counts as data from then on. */
 static bool take_all(Template *template, int fd)
 {
     RangeVec ranges = VEC_INIT;
@@ -143,8 +143,8 @@ static bool take_all(Template *template, int fd)
     return good && template->pieces.n > 0;
 }
 
-/* The first superblock lies at 1024; its ids may be changed only where checksums do not begin with
- * them. */
+/* The first superblock is at offset 1024. Its ids may be changed only if checksums do not depend
+ * on them. */
 static bool may_be_copied(const Template *template)
 {
     const Piece *first = &template->pieces.v[0];
@@ -165,7 +165,7 @@ void volume_template_keep(int fd, const ImageShape *shape)
         return;
     }
     hold();
-    if (!find(shape)) { /* several may have been made at once */
+    if (!find(shape)) { /* another thread may have kept the same shape meanwhile */
         template_deinit(&templates[SHAPES - 1]);
         memmove(templates + 1, templates, (SHAPES - 1) * sizeof(*templates));
         templates[0] = new;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making volumes on the pool: folders, tmpfs, files, ownership, sub paths. A pod may write to a
- * volume while another one is being prepared with it, so everything below a volume's folder goes
- * through base/files/beneath.h. See volume.h. */
+/* Sets up volumes on the pool: folders, tmpfs, files, ownership, sub paths. A pod may write to a
+ * volume while another pod is being prepared with it, so everything below the folder of a volume
+ * is accessed through base/files/beneath.h. See volume.h. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -21,7 +21,7 @@ typedef struct Ownership {
     bool read_only;
 } Ownership;
 
-/* The group owns everything and may do what the owner may; new files inherit the group. */
+/* Gives everything to the group, with the rights of the owner; new files inherit the group. */
 static int own(void *data, int fd, const struct statx *st)
 {
     const Ownership *to = data;
@@ -110,7 +110,7 @@ static int count_file(void *data, int fd, const struct statx *st)
     return 0;
 }
 
-/* The files that are wanted, and no others? */
+/* Does the folder hold exactly the desired files? */
 static bool same_content(int root, const PodVolume *volume)
 {
     _close_fd_ int folder = beneath_open(root, "..data", BENEATH_INSIDE, O_PATH | O_DIRECTORY, 0);
@@ -155,7 +155,8 @@ static void unlink_dead_links(int root)
         close(fd);
 }
 
-/* The first component of each path is a link to the same in ..data; links to what is gone go. */
+/* Makes the first component of each path a link into ..data, and removes links to files that are
+ * gone. */
 static int link_names(int root, const PodVolume *volume, Err *reterr)
 {
     for (size_t i = 0; i < volume->n_files; i++) {
@@ -170,7 +171,7 @@ static int link_names(int root, const PodVolume *volume, Err *reterr)
     return 0;
 }
 
-/* A new folder "..<chance>" with all files; *ret_name is for the caller to free. */
+/* Makes a new folder "..<random>" with all files. The caller frees *ret_name. */
 static int write_folder(int root, const PodVolume *volume, int64_t group, char **ret_name,
                         Err *reterr)
 {
@@ -259,7 +260,8 @@ static int setup_host(const PodVolume *v, Err *reterr)
             return err_set(reterr, 0, "hostPath type check failed: %s is not a file", v->path);
         return fd < 0 ? err_set(reterr, errno, "cannot make %s", v->path) : 0;
     }
-    if (str_empty(v->host_type)) { /* no check; a missing one becomes a folder, as everywhere */
+    /* no check is wanted; as under kubelet, a missing path becomes a folder */
+    if (str_empty(v->host_type)) {
         if (stat(v->path, &st) < 0) {
             r = file_mkdir_all(v->path, 0755);
             return r < 0 ? err_set(reterr, -r, "cannot make %s", v->path) : 0;
@@ -353,8 +355,8 @@ int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mism
 
 /* ---- sub paths ---- */
 
-/* Opens a sub path, making missing folders. Who may write to the volume may write to them: they
- * have its mode. */
+/* Opens a sub path and makes missing folders with the mode of the volume, so that whoever may
+ * write to the volume may write to them. */
 static int open_sub_path(const char *volume_path, const char *sub_path)
 {
     _close_fd_ int root = beneath_root(volume_path);
@@ -370,7 +372,7 @@ static int open_sub_path(const char *volume_path, const char *sub_path)
                          : fd;
 }
 
-/* The pin, a folder or a file as the source is one. */
+/* Makes the mount point, a folder or a file like the source. */
 static int open_pin(const char *pin, bool folder)
 {
     int r = folder ? file_mkdir_all(pin, 0755) : file_mkdir_for(pin, 0755), fd;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * See loop.h. A device is found again by the file behind it (device and inode), since the
- * name that the kernel keeps is that of whichever mount namespace it was attached in.
- */
+/* See loop.h. The device of an image is recognized by the device and inode number of its file:
+ * the path that the kernel stores belongs to the mount namespace in which it was attached. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/loop.h>

@@ -23,7 +23,7 @@ static void unescape(char *text)
     *to = 0;
 }
 
-/* Mount points at or below the folder, in the order of mounting. */
+/* Collects the mount points at or below the folder, in the order of mounting. */
 static size_t mounts_below(const char *folder, char ***ret)
 {
     FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -49,8 +49,8 @@ static size_t mounts_below(const char *folder, char ***ret)
     return found.n;
 }
 
-/* Through a descriptor of its parent, so that no component can be a link; a descriptor of the mount
- * itself would keep it busy. */
+/* Unmounts through a descriptor of the parent folder, so that no component can be a link. A
+ * descriptor of the mount itself would keep it busy. */
 static int unmount_one(const char *folder, const char *mount, int flags)
 {
     const char *rest = mount + strlen(folder), *slash = strrchr(rest, '/');

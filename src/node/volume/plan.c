@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Planning: what each kind of volume is to hold. See volume.h. */
+/* Plans what each kind of volume is to hold. See volume.h. */
 #include "api/quantity.h"
 #include "image/image.h"
 #include "node/volume/volume.h"
@@ -14,7 +14,8 @@ static VolumeFile *add_file(VolumePlanner *p, PodVolume *v, const char *path, By
                             int32_t mode)
 {
     for (size_t i = 0; i < v->n_files; i++) {
-        if (strcmp(v->files[i].path, path) == 0) { /* projected: the later source wins */
+        /* in a projected volume, a later source replaces the file */
+        if (strcmp(v->files[i].path, path) == 0) {
             v->files[i].data = data;
             v->files[i].mode = (uint32_t)mode;
             v->files[i].user = 0;
@@ -162,8 +163,8 @@ void pod_tokens_clear(StrMap *tokens)
     strmap_deinit(tokens);
 }
 
-/* The token there is, or a new one when that is due. One that could not be renewed is good until it
- * expires. */
+/* Returns the existing token, or a new one if renewal is due. If the renewal fails, the old
+ * token is used until it expires. */
 static const PodToken *current_token(VolumePlanner *p, const char *account, const char *audience,
                                      int64_t lifetime)
 {
@@ -217,14 +218,15 @@ int64_t pod_single_user(const PodSpec *spec)
     return user;
 }
 
-/* A token is for its container's user alone where that is known, or for the pod's group. Where
- * neither is, each container may run as somebody else, and the volume's mode has to do. */
+/* A token is readable only for the user of the containers if they share one, or else for the
+ * group of the pod. If neither is set, containers may run as different users, and the mode of
+ * the volume applies. */
 static void own_token(const PodSpec *spec, VolumeFile *file)
 {
     int64_t user = pod_single_user(spec);
 
     if (user >= 0 || (spec->security_context && spec->security_context->fs_group))
-        file->mode = 0600; /* 0640 once the group has it */
+        file->mode = 0600; /* becomes 0640 when the group is set */
     if (user >= 0)
         file->user = (uint32_t)user;
 }
@@ -256,7 +258,7 @@ static int64_t memory_in(const StringMap *map)
     return text ? quantity_value(text) : 0;
 }
 
-/* What its containers may use together; 0: one of them has no limit. */
+/* The sum of the memory limits of all containers; 0 if one of them has no limit. */
 static int64_t pod_memory_limit(const PodSpec *spec)
 {
     int64_t all = spec->resources ? memory_in(&spec->resources->limits) : 0;
@@ -273,7 +275,7 @@ static int64_t pod_memory_limit(const PodSpec *spec)
     return all;
 }
 
-/* A tmpfs is no larger than it can be used: by its own limit, the pod's, the node's. */
+/* A tmpfs is as large as its own limit, that of the pod and that of the node allow. */
 static int64_t memory_size(const VolumePlanner *p, int64_t wanted)
 {
     const PodSpec *spec = &((const Pod *)p->facts->pod->value)->spec;
@@ -358,7 +360,8 @@ static int plan_projected(VolumePlanner *p, const void *source, PodVolume *v, Er
     int result = 0;
 
     files_begin(p, v);
-    for (size_t i = 0; i < s->sources.n; i++) { /* all of them: each token has its time */
+    /* all sources are visited, because each token has its own time of renewal */
+    for (size_t i = 0; i < s->sources.n; i++) {
         const VolumeProjection *one = &s->sources.v[i];
         Err err = ERR_INIT;
         int r;
@@ -399,7 +402,7 @@ static int plan_pv_source(VolumePlanner *p, const PersistentVolume *pv, PodVolum
         v->path = arena_strdup(p->arena, s->local->path);
         return 0;
     }
-    if (s->host_path) { /* as Kubernetes has it, its owners are left alone */
+    if (s->host_path) { /* as under Kubernetes, ownership is not changed */
         v->form = VOLUME_HOST;
         v->owned = false;
         v->path = arena_strdup(p->arena, s->host_path->path);
@@ -509,7 +512,7 @@ int volume_plan(VolumePlanner *p, const Volume *volume, PodVolume *ret, Err *ret
     for (size_t i = 0; i < sizeof(VolumeSource) / sizeof(void *); i++)
         if (((const void *const *)(const void *)&volume->volume_source)[i])
             return err_set(reterr, 0, "no volume plugin matched");
-    return plan_empty_dir(p, &empty, ret, reterr); /* no source at all is an emptyDir */
+    return plan_empty_dir(p, &empty, ret, reterr); /* a volume without a source is an emptyDir */
 }
 
 static bool projection_uses(const ProjectedVolumeSource *s, bool config_map, const char *name)

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A volume of a pod as it was planned: plain data that says what to make and where. It is apart from volume.h, since
- * variables may come from files in volumes and volumes hold texts of the environment.
- */
+/* A volume of a pod as it has been planned: plain data that say what to make and where. This is
+ * separate from volume.h, because the environment reads files in volumes, and volumes hold texts
+ * from the environment. */
 #ifndef NODE_VOLUME_POD_VOLUME_H
 #define NODE_VOLUME_POD_VOLUME_H
 
 #include "codec/type.h"
 
 typedef enum VolumeForm {
-    VOLUME_FOLDER, /* made empty with the pod, goes with it */
+    VOLUME_FOLDER, /* a folder that lives as long as the pod */
     VOLUME_MEMORY, /* the same on a tmpfs */
-    VOLUME_HOST,   /* a path of the machine */
+    VOLUME_HOST,   /* a path on the machine */
     VOLUME_FILES,
-    VOLUME_CLAIM, /* a PersistentVolume's data */
+    VOLUME_CLAIM, /* the data of a PersistentVolume */
     VOLUME_IMAGE,
 } VolumeForm;
 
@@ -21,22 +20,23 @@ typedef struct VolumeFile {
     const char *path; /* in the volume */
     Bytes data;
     uint32_t mode;
-    uint32_t user; /* whose it is */
+    uint32_t user; /* owner of the file */
 } VolumeFile;
 
 typedef struct PodVolume {
     const char *name;
     VolumeForm form;
-    const char *path;      /* where it lies; for CLAIM set by volume_setup where disk is set */
+    const char *path;      /* for CLAIM with `disk`, volume_setup sets it */
     const char *host_type; /* of HOST: "", "Directory", "FileOrCreate"... */
-    const char *disk;      /* of CLAIM: the volume's name in disk.h; NULL: path is given */
+    const char *disk;      /* of CLAIM: the name of the volume in disk.h; NULL if `path` is given */
     int64_t size;          /* limit, 0: none */
     bool read_only;
     VolumeFile *files;
     size_t n_files, cap_files;
-    int64_t refresh_ns; /* tokens: wall time at which it wants to be planned anew; 0: never */
+    /* wall time at which it has to be planned again because a token expires; 0: never */
+    int64_t refresh_ns;
     bool owned;         /* fsGroup is applied */
-    bool kept;          /* of FILES: what it is to hold is not there; what it holds stays */
+    bool kept;          /* of FILES: its objects are missing, so it keeps what it has */
     StringArray layers; /* of IMAGE */
     int outcome;        /* of CLAIM, set by volume_setup: see disk.h */
 } PodVolume;

@@ -14,7 +14,7 @@
 
 #define EXT4_MAGIC 0xef53
 #define XFS_MAGIC 0x58465342
-#define PROJECT_BASE 0x40000000u /* above those of /etc/projects and of kubelets */
+#define PROJECT_BASE 0x40000000u /* above the numbers in /etc/projects and those of kubelet */
 #define PROJECT_MASK 0x3fffffffu
 
 static int quota_call(int fd, unsigned command, unsigned id, void *data)
@@ -31,8 +31,8 @@ static unsigned project_of(int fd)
     return PROJECT_BASE | (unsigned)((st.st_ino ^ st.st_ino >> 30) & PROJECT_MASK);
 }
 
-/* Enforcement is a mount option; without it ext4 only counts. XFS has no answer to Q_GETFMT, so both
- * are asked in its words. */
+/* Enforcement is a mount option; without it, ext4 only counts. XFS does not support Q_GETFMT, so
+ * both file systems are asked with XFS's own command. */
 static bool is_enforced(int fd)
 {
     struct fs_quota_stat state = {.qs_version = FS_QSTAT_VERSION};
@@ -83,7 +83,7 @@ int volume_quota_set(const char *folder, int64_t size, Err *reterr)
                                            : ioctl(fd, FS_IOC_FSSETXATTR, &attr);
     if (r < 0)
         return err_set(reterr, errno, "cannot give %s a project", folder);
-    /* the folder itself takes a block, and nobody can use less than one more */
+    /* the folder itself takes one block, and the smallest usable limit is one more */
     size = (size + fs.f_bsize - 1) / fs.f_bsize * fs.f_bsize + fs.f_bsize;
     r = FAULT_POINT("node.volume.limit") ? -EIO : set_limit(fd, size);
     return r < 0 ? err_set(reterr, -r, "cannot limit the size of %s", folder) : 0;
