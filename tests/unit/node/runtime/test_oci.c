@@ -29,7 +29,8 @@ static void capabilities_follow_what_is_added_and_dropped(void **state)
     const struct {
         const char *name;
         OciSpec spec;
-        bool chown, kill, sys_admin; /* the first one, another default one, one that is not default */
+        bool chown, kill,
+            sys_admin; /* the first one, another default one, one that is not default */
     } rows[] = {
         {"default", {0}, true, true, false},
         {"one dropped", {.cap_drop = LIST("CHOWN")}, false, true, false},

@@ -11,9 +11,9 @@
 #include "base/strbuf.h"
 #include "node/volume/volume.h"
 
-#define POD(volume)                                                                         \
-    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":"   \
-    "\"default\",\"uid\":\"u1\"},\"spec\":{\"containers\":[{\"name\":\"app\",\"image\":"    \
+#define POD(volume)                                                                       \
+    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":" \
+    "\"default\",\"uid\":\"u1\"},\"spec\":{\"containers\":[{\"name\":\"app\",\"image\":"  \
     "\"i\"}],\"volumes\":[{\"name\":\"v\"," volume "}]}}"
 
 /* The files as "path=content:mode" in order, or the message of the error. */
@@ -70,11 +70,10 @@ static void files_come_from_the_keys_of_config_maps_and_secrets(void **state)
          POD("\"configMap\":{\"name\":\"c\",\"optional\":true,\"items\":[{\"key\":\"n\",\"path\":"
              "\"n\"},{\"key\":\"b\",\"path\":\"b\"}]}"),
          "b=2:644"},
-        {"a missing ConfigMap", POD("\"configMap\":{\"name\":\"n\"}"),
-         "configmap \"n\" not found"},
+        {"a missing ConfigMap", POD("\"configMap\":{\"name\":\"n\"}"), "configmap \"n\" not found"},
         {"a missing Secret", POD("\"secret\":{\"secretName\":\"n\"}"), "secret \"n\" not found"},
-        {"an optional missing Secret",
-         POD("\"secret\":{\"secretName\":\"n\",\"optional\":true}"), ""},
+        {"an optional missing Secret", POD("\"secret\":{\"secretName\":\"n\",\"optional\":true}"),
+         ""},
         {"a projected volume, where a later source replaces a file",
          POD("\"projected\":{\"sources\":[{\"configMap\":{\"name\":\"c\"}},{\"secret\":{\"name\":"
              "\"s\",\"items\":[{\"key\":\"k\",\"path\":\"b\"}]}},{\"downwardAPI\":{\"items\":[{"
