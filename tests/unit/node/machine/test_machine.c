@@ -192,6 +192,33 @@ static void a_probe_that_runs_a_program_is_tried_less_fast(void **state)
     world_end(&w);
 }
 
+static void a_startup_probe_delays_the_other_probes_until_it_succeeds(void **state)
+{
+    World w = {0};
+    const ContainerStatus *s;
+
+    world_begin(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"i\","
+                    "\"startupProbe\":{\"tcpSocket\":{\"port\":80}},"
+                    "\"livenessProbe\":{\"tcpSocket\":{\"port\":80}},"
+                    "\"readinessProbe\":{\"tcpSocket\":{\"port\":80}}}]}");
+    machine_prepared(w.machine, "10.42.0.2");
+    world_started(&w, 0);
+    clock_fake_advance(w.clock, 0);
+    assert_int_equal(w.probes, 1);
+    s = &world_status(&w)->container_statuses.v[0];
+    assert_false(*s->started);
+    assert_false(s->ready);
+    probed(&w, MACHINE_STARTUP, true);
+    s = &world_status(&w)->container_statuses.v[0];
+    assert_true(*s->started);
+    assert_false(s->ready);
+    clock_fake_advance(w.clock, 0);
+    assert_int_equal(w.probes, 3); /* both others at once */
+    probed(&w, MACHINE_READINESS, true);
+    assert_true(world_status(&w)->container_statuses.v[0].ready);
+    world_end(&w);
+}
+
 static void a_failing_liveness_probe_takes_its_threshold_then_restarts(void **state)
 {
     World w = {0};
@@ -381,6 +408,9 @@ static void a_new_image_waits_for_no_back_off_of_the_old_one(void **state)
     world_expect(&w, "");
     world_update(&w, IMAGE("four", "Always")); /* in CrashLoopBackOff */
     world_expect(&w, "start0.2 ");
+    world_started(&w, 0);
+    world_exited(&w, 0, 1);
+    world_expect(&w, "start0.3 "); /* the series of delays starts over with the new image */
     world_end(&w);
 }
 
@@ -443,6 +473,7 @@ int main(void)
         cmocka_unit_test(policies_decide_the_phase),
         cmocka_unit_test(readiness_is_tried_fast_until_the_first_success_then_every_period),
         cmocka_unit_test(a_probe_that_runs_a_program_is_tried_less_fast),
+        cmocka_unit_test(a_startup_probe_delays_the_other_probes_until_it_succeeds),
         cmocka_unit_test(a_failing_liveness_probe_takes_its_threshold_then_restarts),
         cmocka_unit_test(deletion_runs_the_hook_then_term_then_kill),
         cmocka_unit_test(a_missing_image_backs_off_and_a_kick_tries_again),

@@ -536,12 +536,15 @@ static void a_container_that_ended_meanwhile_continues_its_back_off(void **state
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         _free_ char *start = mem_printf("start0.%d ", rows[i].attempt + 1);
-        MachineEnd end = {.exit_code = 1, .finished_ns = INT64_C(1700000000) * NS_PER_SEC};
+        MachineEnd end = {.exit_code = 1,
+                          .started_ns = INT64_C(1699999990) * NS_PER_SEC,
+                          .finished_ns = INT64_C(1700000000) * NS_PER_SEC};
         World w = {0};
 
         print_message("attempt %d\n", rows[i].attempt);
         begin_restored(&w, ONE);
         machine_restore_exited(w.machine, 0, rows[i].attempt, "id", &end);
+        assert_int_equal(machine_started_ns(w.machine, 0), end.started_ns);
         machine_run(w.machine);
         machine_prepared(w.machine, "10.42.0.2");
         if (rows[i].delay_s) {

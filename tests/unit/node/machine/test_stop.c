@@ -134,6 +134,20 @@ static void a_second_deletion_takes_effect_if_it_grants_less_time(void **state)
     world_end(&w);
 
     w = (World){0};
+    begin_running(&w, HOOK); /* while the hook runs, too */
+    machine_delete(w.machine, 30 * NS_PER_SEC);
+    machine_delete(w.machine, 10 * NS_PER_SEC);
+    world_expect(&w, "hook0 ");
+    clock_fake_advance(w.clock, 4 * NS_PER_SEC);
+    machine_hooked(w.machine, 0, MACHINE_PRE_STOP, w.hook_serial[MACHINE_PRE_STOP], true);
+    world_expect(&w, "term0 ");
+    clock_fake_advance(w.clock, 6 * NS_PER_SEC - 1);
+    world_expect(&w, "");
+    clock_fake_advance(w.clock, 1);
+    world_expect(&w, "kill0 ");
+    world_end(&w);
+
+    w = (World){0};
     begin_running(&w, ONE);
     machine_delete(w.machine, 30 * NS_PER_SEC);
     machine_delete(w.machine, 0);
