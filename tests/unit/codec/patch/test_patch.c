@@ -425,6 +425,14 @@ static void strategic_patches_say_what_they_refuse_and_leave_the_rest_in_place(v
         {"{\"spec\":{\"containers\":[{\"image\":\"x\"}]}}",
          "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"x\"}]}}", PATCH_E_MALFORMED,
          "map: map[image:x] does not contain declared merge key: name"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[],\"containers\":[{\"name\":\"b\",\"image\":\"i\"}]}}",
+         0, "{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\",\"image\":\"i\"}]}}"},
+        {"{\"spec\":{\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]}}",
+         "{\"spec\":{\"$setElementOrder/"
+         "containers\":[{\"name\":\"b\"},{\"name\":\"a\"}],\"containers\":[]}}",
+         0, "{\"spec\":{\"containers\":[{\"name\":\"b\"},{\"name\":\"a\"}]}}"},
         {"{\"spec\":{}}", "{\"spec\":{\"$setElementOrder/containers\":[{\"name\":\"x\"}]}}", 0,
          "{\"spec\":{}}"},
         {"{\"spec\":{}}", "{\"spec\":{\"$deleteFromPrimitiveList/numbers\":[1]}}", 0,
