@@ -11,9 +11,10 @@
 #include "base/fault.h"
 #include "base/process.h"
 #include "base/strbuf.h"
+#include "base/loop_timer.h"
 
 #define OUTPUT_LIMIT_DEFAULT (64 * 1024)
-#define LINGER_MS 100
+#define LINGER_NS (100 * INT64_C(1000000))
 
 typedef struct Output {
     uv_pipe_t pipe;
@@ -91,7 +92,7 @@ static void on_exit_status(uv_process_t *process, int64_t status, int signal)
     p->result.signal = signal;
     uv_timer_stop(&p->timer);
     if (p->out.open || p->err.open)
-        uv_timer_start(&p->timer, on_linger, LINGER_MS, 0);
+        loop_timer_start(&p->timer, on_linger, LINGER_NS);
     maybe_finish(p);
 }
 
@@ -214,7 +215,7 @@ void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessD
             uv_write(&p->write, (uv_stream_t *)&p->in, &buf, 1, on_written);
         }
         if (options->timeout_ns > 0)
-            uv_timer_start(&p->timer, on_timeout, (uint64_t)(options->timeout_ns / 1000000), 0);
+            loop_timer_start(&p->timer, on_timeout, options->timeout_ns);
     }
     if (ret)
         *ret = p;

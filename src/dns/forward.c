@@ -6,11 +6,12 @@
 #include "base/ip.h"
 #include "base/list.h"
 #include "base/time/clock.h"
+#include "base/loop_timer.h"
 #include "dns/forward.h"
 
 #define SERVERS_MAX 3
 #define TRIES_MAX (2 * SERVERS_MAX)
-#define TIMEOUT_MS 1500
+#define TIMEOUT_NS (1500 * NS_PER_MS)
 #define MESSAGE_MAX 65535
 
 struct Forwarder {
@@ -256,10 +257,10 @@ static void ask_next(Question *q)
     }
     /* The handle of the previous try must have been closed before it can be used again. */
     if (q->handles > 1) {
-        uv_timer_start(&q->timer, on_closed_then_ask, 1, 0);
+        loop_timer_start(&q->timer, on_closed_then_ask, NS_PER_MS);
         return;
     }
-    uv_timer_start(&q->timer, on_timeout, TIMEOUT_MS, 0);
+    loop_timer_start(&q->timer, on_timeout, TIMEOUT_NS);
     send_question(q, (const struct sockaddr *)&f->servers[q->tries++ % f->n_servers]);
 }
 

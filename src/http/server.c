@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include "base/loop_timer.h"
 
 #define ACCEPTS_IN_A_ROW 64
 #define BACKLOG 1024
@@ -38,7 +39,7 @@ void server_unref(HttpServer *server)
 
 /* ---- its place in the loop ---- */
 
-static void on_idle(uv_idle_t *idle)
+static void on_idle(uv_idle_t *idle _unused_)
 {
 }
 
@@ -50,7 +51,7 @@ void server_wake(HttpServer *server)
     uv_idle_start(&server->idle, on_idle);
 }
 
-static void on_late(uv_timer_t *timer)
+static void on_late(uv_timer_t *timer _unused_)
 {
     /* The loop goes round, and so comes by flush_late. */
 }
@@ -72,7 +73,7 @@ static void flush_late(HttpServer *server)
     now = uv_hrtime();
     if (now < server->late_ns) {
         if (!uv_is_active((uv_handle_t *)&server->late_timer))
-            uv_timer_start(&server->late_timer, on_late, (server->late_ns - now) / 1000000 + 1, 0);
+            loop_timer_start(&server->late_timer, on_late, (int64_t)(server->late_ns - now));
         return;
     }
     while (!list_empty(&server->late)) {
@@ -256,7 +257,7 @@ static void accept_incoming(Listener *listener, unsigned most)
     }
 }
 
-static void on_incoming(uv_poll_t *poll, int status, int events)
+static void on_incoming(uv_poll_t *poll, int status _unused_, int events _unused_)
 {
     accept_incoming(poll->data, ACCEPTS_IN_A_ROW);
 }
@@ -493,7 +494,7 @@ void http_server_drain(HttpServer *server, int64_t grace_ns, void (*done)(void *
         listener_close(listener);
     }
     uv_ref((uv_handle_t *)&server->grace);
-    uv_timer_start(&server->grace, on_grace, (uint64_t)(grace_ns / 1000000), 0);
+    loop_timer_start(&server->grace, on_grace, grace_ns);
     drain_all(server);
     if (server->n_connections == 0)
         uv_timer_start(&server->grace, on_grace, 0, 0);

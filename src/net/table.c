@@ -17,6 +17,7 @@
 #include "base/format.h"
 #include "base/strmap.h"
 #include "base/time/clock.h"
+#include "base/loop_timer.h"
 #include "base/vec.h"
 #include "net/table.h"
 
@@ -477,7 +478,7 @@ static void start_timer(Table *table, uv_timer_t *timer, uv_timer_cb on_timer, i
 {
     *delay_ms = *delay_ms ? MIN_OF(*delay_ms * 2, last) : first;
     if (!table->closing)
-        uv_timer_start(timer, on_timer, (uint64_t)*delay_ms, 0);
+        loop_timer_start(timer, on_timer, *delay_ms * NS_PER_MS);
 }
 
 static void on_refused_retry(uv_timer_t *timer)

@@ -20,6 +20,7 @@
 #include <uv.h>
 
 #include "base/strbuf.h"
+#include "base/loop_timer.h"
 #include "base/vec.h"
 #include "http/client/client.h"
 #include "http/wire.h"
@@ -583,8 +584,7 @@ HttpCall *http_call(uv_loop_t *loop, const HttpClientRequest *request,
     if (call->error < 0)
         uv_timer_start(&call->timer, on_timer, 0, 0);
     else if (request->timeout_ns > 0)
-        uv_timer_start(&call->timer, on_timer, (uint64_t)((request->timeout_ns + 999999) / 1000000),
-                       0);
+        loop_timer_start(&call->timer, on_timer, request->timeout_ns);
     return call;
 }
 

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/strbuf.h"
 #include "base/time/clock.h"
+#include "base/loop_timer.h"
 
 #define PREFIX_SIZE 5 /* of a message: compressed?, length */
 #define REPLY_MAX (64u * 1024)
@@ -149,8 +150,9 @@ static bool name_is(const uint8_t *name, size_t n, const char *text)
     return n == strlen(text) && memcmp(name, text, n) == 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *data)
+static int on_header(nghttp2_session *session _unused_, const nghttp2_frame *frame,
+                     const uint8_t *name, size_t name_n, const uint8_t *value, size_t value_n,
+                     uint8_t flags _unused_, void *data)
 {
     GrpcExchange *x = data;
 
@@ -169,7 +171,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
+static int on_frame(nghttp2_session *session _unused_, const nghttp2_frame *frame, void *data)
 {
     GrpcExchange *x = data;
 
@@ -178,8 +180,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *p,
-                   size_t n, void *data)
+static int on_data(nghttp2_session *session _unused_, uint8_t flags _unused_,
+                   int32_t stream _unused_, const uint8_t *p, size_t n, void *data)
 {
     GrpcExchange *x = data;
 
@@ -191,7 +193,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *data)
+static int on_stream_close(nghttp2_session *session _unused_, int32_t stream _unused_,
+                           uint32_t code, void *data)
 {
     GrpcExchange *x = data;
 
@@ -204,7 +207,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
     return 0;
 }
 
-static int on_error(nghttp2_session *session, int code, const char *text, size_t n, void *data)
+static int on_error(nghttp2_session *session _unused_, int code, const char *text _unused_,
+                    size_t n _unused_, void *data)
 {
     GrpcExchange *x = data;
 
@@ -213,8 +217,9 @@ static int on_error(nghttp2_session *session, int code, const char *text, size_t
     return 0;
 }
 
-static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *buf, size_t size,
-                         uint32_t *flags, nghttp2_data_source *source, void *data)
+static ssize_t read_body(nghttp2_session *session _unused_, int32_t stream _unused_, uint8_t *buf,
+                         size_t size, uint32_t *flags, nghttp2_data_source *source _unused_,
+                         void *data)
 {
     GrpcExchange *x = data;
     size_t n = MIN_OF(size, x->body.n - x->body_at);
@@ -381,7 +386,7 @@ static void finish(GrpcCall *call, int error, const char *text)
     call->done(call->data, &reply);
 }
 
-static void on_written(uv_write_t *write, int status)
+static void on_written(uv_write_t *write, int status _unused_)
 {
     free(CONTAINER_OF(write, Sending, write));
 }
@@ -401,7 +406,7 @@ static void flush(GrpcCall *call)
         free(sending); /* reading tells why */
 }
 
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+static void on_alloc(uv_handle_t *handle, size_t size _unused_, uv_buf_t *buf)
 {
     GrpcCall *call = handle->data;
 
@@ -461,8 +466,7 @@ GrpcCall *grpc_call(uv_loop_t *loop, const GrpcRequest *request, GrpcDone done, 
     else
         call->failed =
             uv_tcp_connect(&call->connect, &call->tcp, (struct sockaddr *)&address, on_connect);
-    uv_timer_start(&call->timer, on_timer,
-                   call->failed ? 0 : (uint64_t)(request->timeout_ns / NS_PER_MS), 0);
+    loop_timer_start(&call->timer, on_timer, call->failed ? 0 : request->timeout_ns);
     return call;
 }
 

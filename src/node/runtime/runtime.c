@@ -19,6 +19,7 @@
 #include "base/files/file.h"
 #include "base/process.h"
 #include "base/strbuf.h"
+#include "base/loop_timer.h"
 #include "node/runtime/cgroup.h"
 #include "node/runtime/message.h"
 #include "node/runtime/runtime.h"
@@ -237,7 +238,7 @@ static void task_exited(RuntimeTask *task)
         events.on_exit(data, &end);
 }
 
-static void on_conmon_gone(uv_poll_t *handle, int status, int events)
+static void on_conmon_gone(uv_poll_t *handle, int status _unused_, int events _unused_)
 {
     RuntimeTask *task = handle->data;
 
@@ -376,7 +377,7 @@ static void task_parse_sync(RuntimeTask *task)
     yyjson_doc_free(doc);
 }
 
-static void on_sync_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+static void on_sync_alloc(uv_handle_t *handle, size_t size _unused_, uv_buf_t *buf)
 {
     RuntimeTask *task = handle->data;
 
@@ -384,7 +385,7 @@ static void on_sync_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
     *buf = uv_buf_init(task->sync.p + task->sync.n, SYNC_LIMIT - 1);
 }
 
-static void on_sync_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void on_sync_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf _unused_)
 {
     RuntimeTask *task = stream->data;
 
@@ -414,7 +415,7 @@ static void on_first_closed(uv_handle_t *handle)
     free(handle);
 }
 
-static void on_first_exit(uv_process_t *process, int64_t status, int signal)
+static void on_first_exit(uv_process_t *process, int64_t status _unused_, int signal _unused_)
 {
     uv_close((uv_handle_t *)process, on_first_closed);
 }
@@ -578,7 +579,7 @@ RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const Ru
     }
     task->limit.data = task;
     uv_timer_init(runtime->loop, &task->limit);
-    uv_timer_start(&task->limit, on_limit, START_TIMEOUT_NS / 1000000, 0);
+    loop_timer_start(&task->limit, on_limit, START_TIMEOUT_NS);
     task->has_limit = true;
     uv_read_start((uv_stream_t *)&task->sync_pipe, on_sync_alloc, on_sync_read);
     return task;
@@ -623,7 +624,7 @@ typedef struct Warming {
     bool again;
 } Warming;
 
-static void warm_work(uv_work_t *work)
+static void warm_work(uv_work_t *work _unused_)
 {
     cgroup_warm();
 }
