@@ -662,7 +662,6 @@ def print_type(schema, type_):
 def kind_flags(kind):
     flags = ["KIND_NAMESPACED"] if kind.scope == "namespaced" else []
     flags += ["KIND_HAS_STATUS"] if "status" in kind.subresources else []
-    flags += ["KIND_HAS_SCALE"] if "scale" in kind.subresources else []
     return " | ".join(flags + [KIND_FLAGS[flag] for flag in kind.flags]) or "0"
 
 
@@ -683,6 +682,7 @@ def print_kind(kind):
             ("json_prefix", c_string(f'"kind":"{name}","apiVersion":"{api_version}"')),
             ("store_prefix", c_string(f"/registry/{kind.store or kind.names[0]}/" if kind.names[0] else "")),
             ("short_names", string_list(kind.names[2:])), ("categories", string_list(kind.categories)),
+            ("subresources", string_list(sorted(kind.subresources))),
             ("flags", kind_flags(kind)), ("id", f"KIND_ID_{c_name.upper()}"), ("type", f"&type_{kind.type.name}")]
     if kind.columns:
         rows += [("columns", f"columns_{c_name}"), ("n_columns", len(kind.columns))]

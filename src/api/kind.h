@@ -19,11 +19,10 @@ typedef enum KindFlag {
     KIND_NAMESPACED = 1 << 0,
     KIND_HAS_STATUS = 1 << 1, /* status subresource: writes of the main resource keep status, and
                                  the other way round */
-    KIND_HAS_SCALE = 1 << 2,
-    KIND_HAS_GENERATION = 1 << 3,   /* metadata.generation counts spec changes */
-    KIND_CREATE_ON_UPDATE = 1 << 4, /* PUT of a missing object creates it */
-    KIND_GRACEFUL_DELETE = 1 << 5,  /* Pod: deletion takes the grace period */
-    KIND_NOT_STORED = 1 << 6,       /* reviews and the like: create only, answered at once */
+    KIND_HAS_GENERATION = 1 << 2,   /* metadata.generation counts spec changes */
+    KIND_CREATE_ON_UPDATE = 1 << 3, /* PUT of a missing object creates it */
+    KIND_GRACEFUL_DELETE = 1 << 4,  /* Pod: deletion takes the grace period */
+    KIND_NOT_STORED = 1 << 5,       /* reviews and the like: create only, answered at once */
 } KindFlag;
 
 /* One column of kubectl's tables. `value` is the name of a printer function or a JSON path
@@ -69,6 +68,7 @@ struct Kind {
     const char *store_prefix;       /* "/registry/pods/": Kubernetes' own keys */
     const char *const *short_names; /* NULL-ended, never NULL itself */
     const char *const *categories;
+    const char *const *subresources; /* sorted by name; what each does is in server/routes.c */
     unsigned flags;
     uint16_t id;      /* dense, from 0: index for per-kind arrays */
     const Type *type; /* its first field is metadata (ObjectMeta), at offset 0 */

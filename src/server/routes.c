@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a path and a method to a verb of a kind. Everything is a row: the subresources below, the
- * paths that are no resources, and the kinds of the registry; discovery is printed from the same
- * rows.
+ * Maps a path and a method to a verb of a kind. The routes come from tables: the kinds of the registry
+ * with the subresources that their schema names, what each subresource does, and the paths that do not
+ * belong to a resource. Discovery and OpenAPI are printed from the same tables.
  *
  * request/target.c reads what the request is about, authorization is asked exactly that, and only then is
  * the same target looked up here.
@@ -35,41 +35,37 @@ static const char *const verbs_namespace[] = {"create", "delete", "get",   "list
                                               "patch",  "update", "watch", NULL};
 
 /* clang-format off */
-const Subresource subresources[] = {
-    {.plural = "pods", .group = "", .name = "attach", .kind_group = "", .kind_version = "v1", .kind = "PodAttachOptions",
-     .verbs = verbs_create_get, .get = subresource_attach, .create = subresource_attach},
-    {.plural = "pods", .group = "", .name = "binding", .kind_group = "", .kind_version = "v1", .kind = "Binding",
-     .verbs = verbs_create, .create = subresource_binding},
-    {.plural = "pods", .group = "", .name = "ephemeralcontainers",
-     .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch},
-    {.plural = "pods", .group = "", .name = "eviction", .kind_group = "policy", .kind_version = "v1", .kind = "Eviction",
-     .verbs = verbs_create, .create = subresource_eviction},
-    {.plural = "pods", .group = "", .name = "exec", .kind_group = "", .kind_version = "v1", .kind = "PodExecOptions",
-     .verbs = verbs_create_get, .get = subresource_exec, .create = subresource_exec},
-    {.plural = "namespaces", .group = "", .name = "finalize",
-     .verbs = verbs_update, .update = http_update},
-    {.plural = "pods", .group = "", .name = "log",
-     .verbs = verbs_get, .get = subresource_log},
-    {.plural = "pods", .group = "", .name = "portforward", .kind_group = "", .kind_version = "v1", .kind = "PodPortForwardOptions",
-     .verbs = verbs_create_get, .get = subresource_portforward, .create = subresource_portforward},
-    {.plural = "nodes", .group = "", .name = "proxy", .kind_group = "", .kind_version = "v1", .kind = "NodeProxyOptions",
-     .verbs = verbs_get, .get = subresource_node_proxy, .rest = true},
-    {.flag = KIND_HAS_SCALE, .name = "scale", .kind_group = "autoscaling", .kind_version = "v1", .kind = "Scale",
-     .verbs = verbs_get_patch_update, .get = subresource_scale_get, .update = subresource_scale_update,
-     .patch = subresource_scale_patch},
-    {.flag = KIND_HAS_STATUS, .name = "status",
-     .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch},
-    {.plural = "serviceaccounts", .group = "", .name = "token", .kind_group = "authentication.k8s.io", .kind_version = "v1",
-     .kind = "TokenRequest", .verbs = verbs_create, .create = subresource_token},
-    {0},
+static const Subresource subresources[] = {
+    {"attach", "", "v1", "PodAttachOptions", verbs_create_get,
+     .get = subresource_attach, .create = subresource_attach, .is_stream = true},
+    {"binding", "", "v1", "Binding", verbs_create, .create = subresource_binding},
+    {"ephemeralcontainers", .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch},
+    {"eviction", "policy", "v1", "Eviction", verbs_create, .create = subresource_eviction},
+    {"exec", "", "v1", "PodExecOptions", verbs_create_get,
+     .get = subresource_exec, .create = subresource_exec, .is_stream = true},
+    {"finalize", .verbs = verbs_update, .update = http_update},
+    {"log", .verbs = verbs_get, .get = subresource_log, .is_stream = true},
+    {"portforward", "", "v1", "PodPortForwardOptions", verbs_create_get,
+     .get = subresource_portforward, .create = subresource_portforward, .is_stream = true},
+    {"proxy", "", "v1", "NodeProxyOptions", verbs_get,
+     .get = subresource_node_proxy, .is_stream = true, .takes_rest = true},
+    {"scale", "autoscaling", "v1", "Scale", verbs_get_patch_update, .get = subresource_scale_get,
+     .update = subresource_scale_update, .patch = subresource_scale_patch, .is_table = true},
+    {"status", .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch, .is_table = true},
+    {"token", "authentication.k8s.io", "v1", "TokenRequest", verbs_create, .create = subresource_token},
 };
 /* clang-format on */
 
-bool subresource_of(const Subresource *sub, const Kind *kind)
+const Subresource *subresource_find(const Kind *kind, const char *name)
 {
-    if (!sub->plural)
-        return (kind->flags & sub->flag) != 0;
-    return str_equal(sub->plural, kind->plural) && str_equal(sub->group, kind->group);
+    for (const char *const *own = kind->subresources; *own; own++) {
+        if (!str_equal(*own, name))
+            continue;
+        for (size_t i = 0; i < ARRAY_LEN(subresources); i++)
+            if (str_equal(subresources[i].name, name))
+                return &subresources[i];
+    }
+    return NULL;
 }
 
 const char *const *kind_verbs(const Kind *kind)
@@ -309,12 +305,9 @@ static bool may(Call *call, const Attributes *attributes)
     return false;
 }
 
-/* Subresources whose answer is no object: the Accept header says nothing about it. */
-static bool carries_bytes(const Subresource *sub)
+static bool is_stream(const Call *call)
 {
-    return sub && (sub->get == subresource_log || sub->get == subresource_exec ||
-                   sub->get == subresource_attach || sub->get == subresource_portforward ||
-                   sub->get == subresource_node_proxy);
+    return call->sub && call->sub->is_stream;
 }
 
 static void answer_not_allowed(Call *call)
@@ -339,8 +332,7 @@ static bool path_exists(const Call *call)
 static unsigned forms_of(const Call *call, const Action *action)
 {
     const Subresource *sub = call->sub;
-    bool row = sub ? str_equal(sub->name, "status") || str_equal(sub->name, "scale")
-                   : !(call->route.kind->flags & KIND_NOT_STORED);
+    bool row = sub ? sub->is_table : !(call->route.kind->flags & KIND_NOT_STORED);
 
     return ACCEPT_PARTIAL | (row ? ACCEPT_TABLE : 0) |
            (action->handle == watch_start ? ACCEPT_STREAM : 0);
@@ -378,16 +370,16 @@ static void run_action(Call *call, const Action *action)
     call->handle = action->handle;
     if (!accept_parse(http_header(call->request, "accept"), call->arena, forms_of(call, action),
                       &call->accept) &&
-        !carries_bytes(call->sub)) {
+        !is_stream(call)) {
         respond_not_acceptable(call);
         return;
     }
     if (!one_or_many_fits(call, action))
         return;
-    if (action->handle == watch_start || carries_bytes(call->sub))
+    if (action->handle == watch_start || is_stream(call))
         observe_long_running(call);
     /* An upgrade has no body, and must be answered while the head is read. */
-    if (action->body && !carries_bytes(call->sub)) {
+    if (action->body && !is_stream(call)) {
         call->request->on_body = call_on_body;
     } else {
         action->handle(call);
@@ -395,15 +387,13 @@ static void run_action(Call *call, const Action *action)
     }
 }
 
-/* Is there such a subresource here? Sets call->sub. */
+/* Sets call->sub. false: the kind has no such subresource, or the path is longer than it allows. */
 static bool find_subresource(Call *call)
 {
     const Route *route = &call->route;
 
-    for (const Subresource *sub = subresources; sub->name && !call->sub; sub++)
-        if (str_equal(sub->name, route->subresource) && subresource_of(sub, route->kind))
-            call->sub = sub;
-    return call->sub && (call->sub->rest || !route->rest);
+    call->sub = subresource_find(route->kind, route->subresource);
+    return call->sub && (call->sub->takes_rest || !route->rest);
 }
 
 static void dispatch_resource(Call *call)
@@ -418,7 +408,7 @@ static void dispatch_resource(Call *call)
     }
     action = route->subresource ? action_of_subresource(call) : action_of(call);
     /* A WebSocket begins with a GET, but to run something takes more than the right to read. */
-    if (action.handle && carries_bytes(call->sub) && call->sub->create) {
+    if (action.handle && is_stream(call) && call->sub->create) {
         attributes.verb = "create";
         if (!may(call, &attributes))
             return;

@@ -66,9 +66,9 @@ static void add_resource(StrBuf *out, const Kind *kind)
     add_list(out, "shortNames", kind->short_names);
     add_list(out, "categories", kind->categories);
     strbuf_add_char(out, '}');
-    for (const Subresource *sub = subresources; sub->name; sub++) {
-        if (!subresource_of(sub, kind))
-            continue;
+    for (const char *const *name = kind->subresources; *name; name++) {
+        const Subresource *sub = subresource_find(kind, *name);
+
         strbuf_printf(out, ",{\"name\":\"%s/%s\",\"singularName\":\"\",\"namespaced\":%s",
                       kind->plural, sub->name, kind->flags & KIND_NAMESPACED ? "true" : "false");
         if (sub->kind && !(str_equal(sub->kind_group, kind->group) &&
@@ -151,9 +151,9 @@ static void add_aggregated_resource(StrBuf *out, const Kind *kind)
     add_list(out, "verbs", kind_verbs(kind));
     add_list(out, "shortNames", kind->short_names);
     add_list(out, "categories", kind->categories);
-    for (const Subresource *sub = subresources; sub->name; sub++) {
-        if (!subresource_of(sub, kind))
-            continue;
+    for (const char *const *name = kind->subresources; *name; name++) {
+        const Subresource *sub = subresource_find(kind, *name);
+
         strbuf_printf(out, "%s{\"subresource\":\"%s\",", first ? ",\"subresources\":[" : ",",
                       sub->name);
         add_response_kind(out, sub->kind ? sub->kind_group : kind->group,

@@ -510,9 +510,12 @@ static void add_paths(Printer *p, const char *group, const char *version)
             add_path(p, kind, false, false, NULL, &first);
         add_path(p, kind, namespaced, false, NULL, &first);
         add_path(p, kind, namespaced, true, NULL, &first);
-        for (const Subresource *sub = subresources; sub->name; sub++)
-            if (!sub->kind && subresource_of(sub, kind))
+        for (const char *const *name = kind->subresources; *name; name++) {
+            const Subresource *sub = subresource_find(kind, *name);
+
+            if (!sub->kind)
                 add_path(p, kind, namespaced, true, sub, &first);
+        }
     }
 }
 

@@ -89,24 +89,23 @@ struct Call {
     void (*stream_close)(void *stream);
 };
 
+/* What a subresource does. Which kinds have it is said by their schema. */
 struct Subresource {
-    const char *group, *plural; /* NULL: of every kind that has `flag` */
-    unsigned flag;
     const char *name;
-    const char *kind_group, *kind_version,
-        *kind; /* of what goes in and out; kind NULL: the resource's own */
-    const char *const *verbs;
+    /* The kind of the request and response objects; kind NULL: that of the resource itself. */
+    const char *kind_group, *kind_version, *kind;
+    const char *const *verbs; /* NULL-terminated */
     void (*get)(Call *call);
     void (*create)(Call *call);
     void (*update)(Call *call);
     void (*patch)(Call *call);
-    bool rest; /* the path may go on */
+    bool is_stream;  /* the response is not an object, so the Accept header does not apply */
+    bool is_table;   /* the response can be a Table */
+    bool takes_rest; /* the path may continue after the name of the subresource */
 };
 
-/* NULL-kind ended. */
-extern const Subresource subresources[];
-
-bool subresource_of(const Subresource *sub, const Kind *kind);
+/* The row of the subresource; NULL if the kind does not have it. */
+const Subresource *subresource_find(const Kind *kind, const char *name);
 const char *const *kind_verbs(const Kind *kind);
 void query_parse(Call *call);
 void target_read(Call *call, Target *ret);

@@ -208,7 +208,7 @@ class Output(unittest.TestCase):
         kind = self.source.split("const Kind kind_set = {")[1].split("};")[0]
         for part in ('.group = "apps"', '.api_version = "apps/v1"', '.list_kind = "SetList"', '.plural = "sets"',
                      '{"st", NULL}', '"/registry/sets/"', ".spec = &fields_Set[1]", ".status = &fields_Set[2]",
-                     "KIND_NAMESPACED | KIND_HAS_STATUS | KIND_HAS_SCALE | KIND_HAS_GENERATION"):
+                     "KIND_NAMESPACED | KIND_HAS_STATUS | KIND_HAS_GENERATION"):
             self.assertIn(part, kind)
         self.assertNotIn("rules", kind)
         self.assertIn('{"Name", "string", "name", ".metadata.name", 0, "Its name."}', self.source)
