@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "api_harness.h"
+#include "api_upgrades.h"
 #include "base/strbuf.h"
 
 #define POD "/api/v1/namespaces/t/pods"
@@ -19,7 +19,7 @@ typedef struct FakeNode {
     ExecSink exec;
     char *container, *command;
     StrBuf input;
-    bool input_ended, closed, log_stopped, tty;
+    bool input_ended, closed, log_stopped, tty, paused;
     uint16_t columns, rows;
     size_t waiting; /* what exec_input says is waiting */
 } FakeNode;
@@ -56,6 +56,8 @@ static int fake_exec(PodStreams *streams, const Object *pod, const ExecOptions *
 
     node.exec = *sink;
     node.tty = options->tty;
+    free(node.container);
+    free(node.command);
     node.container = mem_strdup(options->container);
     for (size_t i = 0; options->command && options->command[i]; i++)
         strbuf_printf(&command, "%s[%s]", i ? " " : "", options->command[i]);
@@ -77,6 +79,7 @@ static void fake_exec_input_end(ExecStream *stream)
 
 static void fake_exec_pause(ExecStream *stream, bool pause)
 {
+    node.paused = pause;
 }
 
 static void fake_exec_resize(ExecStream *stream, uint16_t columns, uint16_t rows)
@@ -188,84 +191,19 @@ static void a_log_ends(void **state)
 
 /* ---- WebSocket ---- */
 
-static HttpLoopback *exec_open(Api *api, const char *path, const char *protocols)
-{
-    _free_ char *headers =
-        mem_printf("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\n",
-                   protocols);
-    HttpLoopback *stream = api_stream(api, path, headers);
-
-    api_settle(api);
-    return stream;
-}
-
-static void frame_send(HttpLoopback *stream, uint8_t opcode, const char *p, size_t n)
-{
-    uint8_t frame[256] = {(uint8_t)(0x80 | opcode), (uint8_t)(0x80 | n)};
-
-    assert_true(n < 120);
-    memcpy(frame + 6, p, n); /* a mask of zeroes */
-    http_loopback_send(stream, (Bytes){frame, n + 6});
-}
-
-/* "1:hello 3:{...}" of the binary frames that have come; "close" for a close frame. */
-static char *frames_take(Api *api, HttpLoopback *stream)
-{
-    _strbuf_ StrBuf raw = STRBUF_INIT, text = STRBUF_INIT;
-    size_t at = 0;
-
-    for (int i = 0; i < 4; i++) {
-        Bytes bytes;
-
-        api_settle(api);
-        bytes = http_loopback_take(stream);
-        strbuf_add(&raw, bytes.p, bytes.n);
-    }
-    if (str_starts_with(strbuf_string(&raw), "HTTP/1.1")) {
-        const char *end = strstr(raw.p, "\r\n\r\n");
-
-        assert_non_null(end);
-        strbuf_printf(&text, "%.3s ", raw.p + 9);
-        at = (size_t)(end - raw.p) + 4;
-    }
-    while (at + 2 <= raw.n) {
-        const uint8_t *p = (const uint8_t *)raw.p + at;
-        size_t n = p[1] & 0x7f, head = 2;
-
-        if (n == 126) {
-            n = (size_t)p[2] << 8 | p[3];
-            head = 4;
-        }
-        if ((p[0] & 0xf) == 8)
-            strbuf_add_string(&text, "close");
-        else if (n > 1)
-            strbuf_printf(&text, "%d:%.*s ", p[head], (int)n - 1, (const char *)p + head + 1);
-        at += head + n;
-    }
-    return strbuf_take(&text);
-}
-
-static void expect(Api *api, HttpLoopback *stream, const char *what)
-{
-    _free_ char *is = frames_take(api, stream);
-
-    assert_string_equal(is, what);
-}
-
 static void a_command_runs_over_version_5(void **state)
 {
     Api *api = *state;
-    HttpLoopback *stream = exec_open(
-        api, POD "/p/exec?container=c&command=sh&command=-c&command=a%20b&stdin=1&stdout=1",
-        "v5.channel.k8s.io, v4.channel.k8s.io");
+    HttpLoopback *stream =
+        ws_open(api, POD "/p/exec?container=c&command=sh&command=-c&command=a%20b&stdin=1&stdout=1",
+                "v5.channel.k8s.io, v4.channel.k8s.io");
 
-    expect(api, stream, "101 ");
+    ws_expect(api, stream, "101 ");
     assert_string_equal(node.command, "[sh] [-c] [a b]");
     assert_string_equal(node.container, "c");
-    frame_send(stream, 2, "\0hello", 6);
-    frame_send(stream, 2, "\4{\"Width\":80,\"Height\":24}", 25);
-    frame_send(stream, 2, "\377\0", 2);
+    ws_send(stream, 2, "\0hello", 6);
+    ws_send(stream, 2, "\4{\"Width\":80,\"Height\":24}", 25);
+    ws_send(stream, 2, "\377\0", 2);
     api_settle(api);
     assert_string_equal(node.input.p, "hello");
     assert_int_equal(node.columns, 80);
@@ -273,9 +211,9 @@ static void a_command_runs_over_version_5(void **state)
     assert_true(node.input_ended);
     node.exec.on_output(node.exec.data, 1, BYTES_LITERAL("out"));
     node.exec.on_output(node.exec.data, 2, BYTES_LITERAL("err"));
-    expect(api, stream, "1:out 2:err ");
+    ws_expect(api, stream, "1:out 2:err ");
     node.exec.on_exit(node.exec.data, 0, NULL);
-    expect(api, stream, "3:{\"metadata\":{},\"status\":\"Success\"} close");
+    ws_expect(api, stream, "3:{\"metadata\":{},\"status\":\"Success\"} close");
     http_loopback_free(stream);
     assert_false(node.closed);
 }
@@ -284,12 +222,12 @@ static void an_exit_code_is_told(void **state)
 {
     Api *api = *state;
     HttpLoopback *stream =
-        exec_open(api, POD "/p/exec?container=c&command=false&stdout=1", "v4.channel.k8s.io");
+        ws_open(api, POD "/p/exec?container=c&command=false&stdout=1", "v4.channel.k8s.io");
     _free_ char *is = NULL;
 
-    free(frames_take(api, stream));
+    free(ws_take(api, stream));
     node.exec.on_exit(node.exec.data, 3, NULL);
-    is = frames_take(api, stream);
+    is = ws_take(api, stream);
     assert_non_null(strstr(is, "\"status\":\"Failure\""));
     assert_non_null(strstr(is,
                            "\"reason\":\"NonZeroExitCode\",\"details\":{\"causes\":[{\"reason\":"
@@ -301,9 +239,9 @@ static void a_client_that_goes_ends_the_command(void **state)
 {
     Api *api = *state;
     HttpLoopback *stream =
-        exec_open(api, POD "/p/exec?container=c&command=cat&stdin=1", "v5.channel.k8s.io");
+        ws_open(api, POD "/p/exec?container=c&command=cat&stdin=1", "v5.channel.k8s.io");
 
-    free(frames_take(api, stream));
+    free(ws_take(api, stream));
     http_loopback_free(stream);
     api_settle(api);
     assert_true(node.closed);
@@ -313,9 +251,9 @@ static void attach_names_no_command(void **state)
 {
     Api *api = *state;
     HttpLoopback *stream =
-        exec_open(api, POD "/p/attach?container=c&stdout=1&tty=1", "v5.channel.k8s.io");
+        ws_open(api, POD "/p/attach?container=c&stdout=1&tty=1", "v5.channel.k8s.io");
 
-    expect(api, stream, "101 ");
+    ws_expect(api, stream, "101 ");
     assert_string_equal(node.command, "");
     assert_true(node.tty);
     http_loopback_free(stream);
@@ -325,11 +263,138 @@ static void a_protocol_that_is_not_ours_is_refused(void **state)
 {
     Api *api = *state;
     HttpLoopback *stream =
-        exec_open(api, POD "/p/exec?container=c&command=cat&stdin=1", "v9.channel.k8s.io");
+        ws_open(api, POD "/p/exec?container=c&command=cat&stdin=1", "v9.channel.k8s.io");
     _free_ char *is = NULL;
 
     is = mem_strndup((const char *)http_loopback_take(stream).p, 12);
     assert_string_equal(is, "HTTP/1.1 400");
+    http_loopback_free(stream);
+}
+
+/* ---- SPDY ---- */
+
+static void a_command_runs_over_spdy(void **state)
+{
+    SpdyClient client;
+
+    spdy_open(&client, *state, POD "/p/exec?container=c&command=sh&stdin=1&stdout=1&stderr=1",
+              "v4.channel.k8s.io, channel.k8s.io");
+    spdy_syn(&client, 1, "streamtype=error");
+    spdy_syn(&client, 3, "streamtype=stdin");
+    spdy_syn(&client, 5, "streamtype=stdout");
+    spdy_expect(&client, "101 reply 1 reply 3 reply 5 ");
+    assert_true(node.paused); /* until the last stream is there */
+    spdy_syn(&client, 7, "streamtype=stderr");
+    spdy_syn(&client, 9, "streamtype=resize");
+    spdy_expect(&client, "reply 7 reply 9 ");
+    assert_false(node.paused);
+    spdy_data(&client, 3, "hello", false);
+    spdy_data(&client, 9, "{\"Width\":80,\"Hei", false);
+    assert_int_equal(node.columns, 0);
+    spdy_data(&client, 9, "ght\":24}{\"Width\":81,\"Height\":25}", false);
+    assert_string_equal(node.input.p, "hello");
+    assert_int_equal(node.columns, 81);
+    assert_int_equal(node.rows, 25);
+    assert_false(node.input_ended);
+    spdy_data(&client, 3, "", true);
+    assert_true(node.input_ended);
+    node.exec.on_output(node.exec.data, 1, BYTES_LITERAL("out"));
+    node.exec.on_output(node.exec.data, 2, BYTES_LITERAL("err"));
+    spdy_expect(&client, "5:out 7:err ");
+    node.exec.on_exit(node.exec.data, 0, NULL);
+    spdy_expect(&client,
+                "1:{\"metadata\":{},\"status\":\"Success\"} end 3 end 5 end 7 end 1 end 9 ");
+    spdy_close(&client);
+    assert_false(node.closed);
+}
+
+static void a_command_that_ends_before_its_client_is_there_says_so_then(void **state)
+{
+    SpdyClient client;
+
+    spdy_open(&client, *state, POD "/p/exec?container=c&command=true&stdout=1",
+              "v4.channel.k8s.io");
+    node.exec.on_exit(node.exec.data, 0, NULL);
+    spdy_syn(&client, 1, "streamtype=error");
+    spdy_expect(&client, "101 reply 1 ");
+    spdy_syn(&client, 3, "streamtype=stdout");
+    spdy_expect(&client, "reply 3 1:{\"metadata\":{},\"status\":\"Success\"} end 3 end 1 ");
+    spdy_close(&client);
+}
+
+static void a_stream_that_no_command_has_is_refused(void **state)
+{
+    SpdyClient client;
+
+    spdy_open(&client, *state, POD "/p/exec?container=c&command=true&stdout=1",
+              "v4.channel.k8s.io");
+    spdy_syn(&client, 1, "streamtype=error");
+    spdy_syn(&client, 3, "streamtype=error");
+    spdy_syn(&client, 5, "streamtype=other");
+    spdy_expect(&client, "101 reply 1 reset 3 reset 5 ");
+    spdy_close(&client);
+    assert_true(node.closed);
+}
+
+/* Before version 4, the error stream carries text, and only of failures. */
+static void old_clients_get_text(void **state)
+{
+    static const struct {
+        int exit_code;
+        const char *message, *text;
+    } cases[] = {
+        {0, NULL, "end 3 end 1 "},
+        {3, NULL, "1:command terminated with non-zero exit code: exit status 3 end 3 end 1 "},
+        {-1, "no such file", "1:Internal error occurred: no such file end 3 end 1 "},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SpdyClient client;
+
+        spdy_open(&client, *state, POD "/p/exec?container=c&command=true&stdout=1",
+                  "channel.k8s.io");
+        spdy_syn(&client, 1, "streamtype=error");
+        spdy_syn(&client, 3, "streamtype=stdout");
+        spdy_expect(&client, "101 reply 1 reply 3 ");
+        node.exec.on_exit(node.exec.data, cases[i].exit_code, cases[i].message);
+        spdy_expect(&client, cases[i].text);
+        spdy_close(&client);
+    }
+}
+
+static void a_client_that_opens_no_streams_is_left(void **state)
+{
+    Api *api = *state;
+    SpdyClient client;
+
+    spdy_open(&client, api, POD "/p/exec?container=c&command=true&stdout=1", "v4.channel.k8s.io");
+    spdy_syn(&client, 1, "streamtype=error");
+    spdy_expect(&client, "101 reply 1 ");
+    clock_fake_advance(api->clock, 31 * NS_PER_SEC);
+    spdy_expect(&client, "goaway ");
+    clock_fake_advance(api->clock, 6 * NS_PER_SEC);
+    spdy_expect(&client, "");
+    assert_true(node.closed);
+    spdy_close(&client);
+}
+
+static void a_process_that_does_not_read_stops_the_client(void **state)
+{
+    Api *api = *state;
+    HttpLoopback *stream =
+        ws_open(api, POD "/p/exec?container=c&command=cat&stdin=1", "v5.channel.k8s.io");
+
+    free(ws_take(api, stream));
+    node.waiting = 1024 * 1024;
+    ws_send(stream, 2, "\0one", 4);
+    api_settle(api);
+    ws_send(stream, 2, "\0two", 4);
+    api_settle(api);
+    assert_string_equal(node.input.p, "one");
+    node.waiting = 0;
+    node.exec.on_input_drain(node.exec.data);
+    free(ws_take(api, stream));
+    assert_string_equal(node.input.p, "onetwo");
     http_loopback_free(stream);
 }
 
@@ -345,6 +410,12 @@ int main(void)
         TEST(a_client_that_goes_ends_the_command),
         TEST(attach_names_no_command),
         TEST(a_protocol_that_is_not_ours_is_refused),
+        TEST(a_command_runs_over_spdy),
+        TEST(a_command_that_ends_before_its_client_is_there_says_so_then),
+        TEST(a_stream_that_no_command_has_is_refused),
+        TEST(old_clients_get_text),
+        TEST(a_client_that_opens_no_streams_is_left),
+        TEST(a_process_that_does_not_read_stops_the_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,85 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The client's side of a WebSocket (RFC 6455): a call that upgrades, then wslay reads and makes
- * masked frames. See http.h.
- */
+/* The client's side of a WebSocket (RFC 6455): a call that upgrades and then carries frames. See http.h. */
 #include <openssl/evp.h>
-#include <openssl/sha.h>
 #include <uv.h>
-#include <wslay/wslay.h>
 
 #include "base/strbuf.h"
 #include "base/time/clock.h"
 #include "http/client/client.h"
 #include "http/http.h"
+#include "http/websocket_frames.h"
 
 #define MESSAGE_MAX (4 * 1024 * 1024)
 #define HEADERS_MAX 16
 
 struct WebSocketClient {
     HttpCall *call;
-    wslay_event_context_ptr wslay;
+    WebSocketFrames frames;
     const WebSocketClientHandler *handler;
     void *data;
     char key[32];
-    Bytes in;       /* being fed */
-    StrBuf refused; /* the body of an answer that is no 101 */
+    StrBuf refused; /* the body of a response other than 101 */
     bool open;
 };
 
-/* ---- wslay's callbacks ---- */
+/* ---- the frames' callbacks ---- */
 
-static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *buf, size_t n, int flags, void *data)
+static void on_message(void *data, bool text, Bytes message)
 {
     WebSocketClient *ws = data;
 
-    if (ws->in.n == 0) {
-        wslay_event_set_error(wslay, WSLAY_ERR_WOULDBLOCK);
-        return -1;
-    }
-    n = MIN_OF(n, ws->in.n);
-    memcpy(buf, ws->in.p, n);
-    ws->in.p += n;
-    ws->in.n -= n;
-    return (ssize_t)n;
+    ws->handler->on_message(ws, ws->data, text, message);
 }
 
-static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *p, size_t n, int flags,
-                       void *data)
+static void send_bytes(void *data, Bytes bytes)
 {
     WebSocketClient *ws = data;
 
-    http_call_send(ws->call, (Bytes){p, n});
-    return (ssize_t)n;
+    http_call_send(ws->call, bytes);
 }
 
-static int on_mask(wslay_event_context_ptr wslay, uint8_t *buf, size_t n, void *data)
-{
-    random_secret(buf, n);
-    return 0;
-}
-
-static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
-                       void *data)
-{
-    WebSocketClient *ws = data;
-
-    if (!wslay_is_ctrl_frame(arg->opcode))
-        ws->handler->on_message(
-            ws, ws->data, arg->opcode == WSLAY_TEXT_FRAME,
-            (Bytes){arg->msg ? arg->msg : (const uint8_t *)"", arg->msg_length});
-}
+static const WebSocketFramesHandler frames_handler = {on_message, send_bytes, NULL};
 
 /* ---- the call's callbacks ---- */
 
-static bool key_was_taken(const WebSocketClient *ws)
+static bool key_was_accepted(const WebSocketClient *ws)
 {
-    char text[128], expected[32];
-    unsigned char digest[SHA_DIGEST_LENGTH];
+    char expected[32];
 
-    snprintf(text, sizeof(text), "%s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", ws->key);
-    SHA1((const unsigned char *)text, strlen(text), digest);
-    EVP_EncodeBlock((unsigned char *)expected, digest, sizeof(digest));
+    websocket_accept_key(ws->key, expected);
     return str_equal(http_call_header(ws->call, "sec-websocket-accept"), expected);
 }
 
@@ -87,7 +54,7 @@ static void end(WebSocketClient *ws, const HttpClientResponse *response)
 {
     ws->call = NULL;
     ws->handler->done(ws->data, response);
-    wslay_event_context_free(ws->wslay);
+    frames_deinit(&ws->frames);
     strbuf_deinit(&ws->refused);
     free(ws);
 }
@@ -103,13 +70,14 @@ static void fail(WebSocketClient *ws, const char *text)
 static void on_data(void *data, int status, Bytes bytes)
 {
     WebSocketClient *ws = data;
+    Bytes rest;
 
     if (status != 101) {
-        /* Why it was refused. */
+        /* The body says why the upgrade was refused. */
         strbuf_add(&ws->refused, bytes.p, MIN_OF(bytes.n, MESSAGE_MAX - ws->refused.n));
         return;
     }
-    if (!ws->open && !key_was_taken(ws)) {
+    if (!ws->open && !key_was_accepted(ws)) {
         fail(ws, "the server's WebSocket key is wrong");
         return;
     }
@@ -117,14 +85,12 @@ static void on_data(void *data, int status, Bytes bytes)
         ws->open = true;
         ws->handler->on_open(ws, ws->data);
     }
-    ws->in = bytes;
-    if (wslay_event_recv(ws->wslay) != 0 || wslay_event_send(ws->wslay) != 0) {
+    if (!frames_feed(&ws->frames, bytes, &rest) || !frames_flush(&ws->frames)) {
         fail(ws, "malformed WebSocket frame");
         return;
     }
-    ws->in = BYTES_NULL;
-    /* The peer has said goodbye, and our answer is on its way: nothing more will come. */
-    if (wslay_event_get_close_received(ws->wslay)) {
+    /* The peer has closed, and our close is on its way: nothing more will arrive. */
+    if (frames_close_received(&ws->frames)) {
         HttpClientResponse response = {.status = 101};
 
         http_call_cancel(ws->call);
@@ -156,10 +122,6 @@ WebSocketClient *websocket_client_open(uv_loop_t *loop, const HttpClientRequest 
                                        const char *protocol, const WebSocketClientHandler *handler,
                                        void *data)
 {
-    static const struct wslay_event_callbacks callbacks = {.recv_callback = on_recv,
-                                                           .send_callback = on_send,
-                                                           .genmask_callback = on_mask,
-                                                           .on_msg_recv_callback = on_message};
     HttpHeader headers[HEADERS_MAX];
     HttpClientRequest upgrade = *request;
     WebSocketClient *ws = mem_new_type(WebSocketClient);
@@ -170,8 +132,7 @@ WebSocketClient *websocket_client_open(uv_loop_t *loop, const HttpClientRequest 
     EVP_EncodeBlock((unsigned char *)ws->key, secret, sizeof(secret));
     ws->handler = handler;
     ws->data = data;
-    ASSERT(wslay_event_context_client_init(&ws->wslay, &callbacks, ws) == 0);
-    wslay_event_config_set_max_recv_msg_length(ws->wslay, MESSAGE_MAX);
+    frames_init(&ws->frames, true, MESSAGE_MAX, &frames_handler, ws);
     if (request->n_headers)
         memcpy(headers, request->headers, request->n_headers * sizeof(*headers));
     headers[upgrade.n_headers++] = (HttpHeader){"Sec-WebSocket-Version", "13"};
@@ -187,22 +148,12 @@ WebSocketClient *websocket_client_open(uv_loop_t *loop, const HttpClientRequest 
 
 void websocket_client_send(WebSocketClient *ws, bool text, Bytes message)
 {
-    const struct wslay_event_msg msg = {.opcode = text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME,
-                                        .msg = message.p,
-                                        .msg_length = message.n};
-
-    /* Inside on_data the frames leave when the feed is done. */
-    if (ws->open && wslay_event_queue_msg(ws->wslay, &msg) == 0 && ws->in.p == NULL)
-        wslay_event_send(ws->wslay);
+    /* Within on_data, the frames are sent once the feed has ended. */
+    if (ws->open && frames_message(&ws->frames, text, message) && !ws->frames.in.p)
+        frames_flush(&ws->frames);
 }
 
 size_t websocket_client_pending(const WebSocketClient *ws)
 {
     return ws->call ? http_call_unsent(ws->call) : 0;
-}
-
-void websocket_client_close(WebSocketClient *ws)
-{
-    if (ws->open && wslay_event_queue_close(ws->wslay, 1000, NULL, 0) == 0 && ws->in.p == NULL)
-        wslay_event_send(ws->wslay);
 }

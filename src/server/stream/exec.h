@@ -43,9 +43,8 @@ struct Exec {
     int exit_code;
     char *message;
     /* WebSocket */
-    WebSocket *ws;
-    bool closes; /* v5: a channel can be ended by itself */
-    bool base64;
+    struct Channels *ws;
+    bool closes; /* v5: a single channel can be closed */
     /* SPDY */
     struct SpdyLink *link;
     SpdyStream *channels[CHANNELS];

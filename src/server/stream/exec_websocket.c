@@ -9,12 +9,11 @@
  *   255 close  from the client, v5 only: the byte that follows is the channel that has ended,
  *              which is how stdin ends
  *
- * channel.k8s.io (and none at all) is the first version: its error channel carries text, and only
- * if something went wrong. The base64 variants are for browsers: text messages, the channel as a
- * digit.
+ * channel.k8s.io, which is also assumed when the client names no protocol, is the first version: its
+ * error channel carries text, and only if something went wrong.
  */
+#include "server/stream/channels.h"
 #include "server/stream/exec.h"
-#include "server/stream/stream.h"
 
 static const struct ExecProtocol protocols[] = {
     {"v5.channel.k8s.io", .closes = true},
@@ -28,51 +27,47 @@ static const struct ExecProtocol protocols[] = {
 
 static void ws_send(Exec *exec, int channel, Bytes bytes)
 {
-    channel_send(exec->ws, exec->base64, (unsigned)channel, bytes);
+    channels_send(exec->ws, (unsigned)channel, bytes);
 }
 
 static void ws_end(Exec *exec)
 {
-    websocket_close(exec->ws, 1000, "");
+    channels_close(exec->ws);
 }
 
 static size_t ws_pending(const Exec *exec)
 {
-    return websocket_pending(exec->ws);
+    return channels_pending(exec->ws);
 }
 
 static void ws_pause(Exec *exec, bool pause)
 {
-    websocket_pause(exec->ws, pause);
+    channels_pause(exec->ws, pause);
 }
 
 static const Transport transport = {ws_send, ws_end, ws_pending, ws_pause};
 
 /* ---- from the client ---- */
 
-static void on_message(WebSocket *ws, void *data, bool text, Bytes bytes)
+static void on_bytes(void *data, unsigned channel, Bytes bytes)
 {
     Exec *exec = data;
-    ChannelMessage message;
 
-    if (!channel_take(exec->base64, bytes, &message))
-        return;
-    if (message.channel == CHANNEL_STDIN)
-        exec_input(exec, message.bytes);
-    else if (message.channel == CHANNEL_RESIZE)
-        exec_resize(exec, message.bytes);
-    else if (message.channel == CHANNEL_CLOSE && exec->closes && message.bytes.n == 1 &&
-             message.bytes.p[0] == CHANNEL_STDIN)
+    if (channel == CHANNEL_STDIN)
+        exec_input(exec, bytes);
+    else if (channel == CHANNEL_RESIZE)
+        exec_resize(exec, bytes);
+    else if (channel == CHANNEL_CLOSE && exec->closes && bytes.n == 1 &&
+             bytes.p[0] == CHANNEL_STDIN)
         exec_input_end(exec);
-    free(message.decoded);
 }
 
-static void on_drain(WebSocket *ws, void *data)
+static void on_drain(void *data)
 {
     exec_drained(data);
 }
 
-static void on_close(WebSocket *ws, void *data)
+static void on_close(void *data)
 {
     exec_gone(data);
 }
@@ -84,7 +79,7 @@ const struct ExecProtocol *exec_websocket_protocol(Call *call)
 
     for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
         names[i] = protocols[i].name;
-    if (!channel_protocol(call, names, &name))
+    if (!channels_negotiate(call, names, &name))
         return NULL;
     for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
         if (protocols[i].name == name)
@@ -94,16 +89,15 @@ const struct ExecProtocol *exec_websocket_protocol(Call *call)
 
 bool exec_websocket(Call *call, Exec *exec, const struct ExecProtocol *protocol)
 {
-    static const WebSocketHandler handler = {on_message, on_drain, on_close};
+    static const ChannelsHandler handler = {on_bytes, on_drain, on_close};
 
     exec->closes = protocol->closes;
-    exec->base64 = protocol->base64;
     exec->plain = protocol->plain;
-    exec->ws = http_websocket_accept(call->request, protocol->name, &handler, exec);
+    exec->ws = channels_accept(call, protocol->name, protocol->base64, &handler, exec);
     if (!exec->ws)
         return false;
     exec->transport = &transport;
-    /* Old clients wait for a first sign of life. */
+    /* Old clients wait for a first message. */
     ws_send(exec,
             exec->options.standard_out   ? CHANNEL_STDOUT
             : exec->options.standard_err ? CHANNEL_STDERR

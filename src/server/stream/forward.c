@@ -19,6 +19,7 @@
 #include "api/object.h"
 #include "base/vec.h"
 #include "server/request/respond.h"
+#include "server/stream/channels.h"
 #include "server/stream/spdy.h"
 #include "server/stream/stream.h"
 
@@ -53,8 +54,7 @@ struct Forward {
     Server *server;
     char *ns, *pod, *uid;
     SpdyLink *link;
-    WebSocket *ws;
-    bool base64;
+    Channels *ws;
     VEC(Pair *) pairs;
     unsigned full; /* pairs whose pod does not read */
     bool closed;
@@ -79,7 +79,7 @@ static void forward_pause(Forward *forward, bool pause)
     if (forward->link)
         spdy_link_pause(forward->link, pause);
     else
-        websocket_pause(forward->ws, pause);
+        channels_pause(forward->ws, pause);
 }
 
 static void pair_emptied(Pair *pair)
@@ -109,7 +109,7 @@ static void pair_check(Pair *pair)
             forward->pairs.v[i--] = forward->pairs.v[--forward->pairs.n];
     pair_free(pair);
     if (forward->ws && forward->pairs.n == 0)
-        websocket_close(forward->ws, 1000, "");
+        channels_close(forward->ws);
 }
 
 /* The client learns that nothing more comes. The streams may be gone when this returns. */
@@ -135,7 +135,7 @@ static void pair_error(Pair *pair, const char *message)
     if (forward->closed)
         return;
     if (forward->ws)
-        channel_send(forward->ws, forward->base64, pair->index * 2 + 1, bytes_from_string(text));
+        channels_send(forward->ws, pair->index * 2 + 1, bytes_from_string(text));
     else if (pair->error)
         spdy_send(spdy_link_spdy(forward->link), pair->error, bytes_from_string(text));
 }
@@ -147,7 +147,7 @@ static bool is_behind(const Pair *pair)
     const Forward *forward = pair->forward;
 
     if (forward->ws)
-        return websocket_pending(forward->ws) > LINK_PENDING_MAX;
+        return channels_pending(forward->ws) > LINK_PENDING_MAX;
     return spdy_link_pending(forward->link) > LINK_PENDING_MAX ||
            (pair->data && spdy_pending(pair->data) > PENDING_MAX);
 }
@@ -160,7 +160,7 @@ static void on_pod_data(void *data, Bytes bytes)
     if (forward->closed)
         return;
     if (forward->ws)
-        channel_send(forward->ws, forward->base64, pair->index * 2, bytes);
+        channels_send(forward->ws, pair->index * 2, bytes);
     else if (pair->data)
         spdy_send(spdy_link_spdy(forward->link), pair->data, bytes);
     if (pair->stream && !pair->output_paused && is_behind(pair)) {
@@ -373,27 +373,13 @@ static void on_close(void *data)
 
 /* ---- WebSocket ---- */
 
-static void on_message(WebSocket *ws, void *data, bool text, Bytes bytes)
+static void on_bytes(void *data, unsigned channel, Bytes bytes)
 {
     Forward *forward = data;
-    ChannelMessage message;
 
-    if (!channel_take(forward->base64, bytes, &message))
-        return;
     for (size_t i = 0; i < forward->pairs.n; i++)
-        if (forward->pairs.v[i]->index * 2 == message.channel)
-            pair_input(forward->pairs.v[i], message.bytes);
-    free(message.decoded);
-}
-
-static void on_ws_drain(WebSocket *ws, void *data)
-{
-    drained(data);
-}
-
-static void on_ws_close(WebSocket *ws, void *data)
-{
-    closed(data);
+        if (forward->pairs.v[i]->index * 2 == channel)
+            pair_input(forward->pairs.v[i], bytes);
 }
 
 typedef struct Ports {
@@ -427,11 +413,11 @@ static void on_parameter(void *data, const char *name, const char *value)
 
 static bool start_channels(Call *call, Forward *forward, const char *protocol, const Ports *ports)
 {
-    static const WebSocketHandler handler = {on_message, on_ws_drain, on_ws_close};
+    static const ChannelsHandler handler = {on_bytes, on_drain, on_close};
     VEC(Pair *) pairs = VEC_INIT;
 
-    forward->base64 = str_equal(protocol, websocket_protocols[2]);
-    forward->ws = http_websocket_accept(call->request, protocol, &handler, forward);
+    forward->ws = channels_accept(call, protocol, str_equal(protocol, websocket_protocols[2]),
+                                  &handler, forward);
     if (!forward->ws)
         return false;
     for (size_t i = 0; i < ports->n; i++) {
@@ -440,8 +426,8 @@ static bool start_channels(Call *call, Forward *forward, const char *protocol, c
 
         pair->index = (unsigned)i;
         VEC_PUSH(&pairs, pair);
-        channel_send(forward->ws, forward->base64, pair->index * 2, (Bytes){port, 2});
-        channel_send(forward->ws, forward->base64, pair->index * 2 + 1, (Bytes){port, 2});
+        channels_send(forward->ws, pair->index * 2, (Bytes){port, 2});
+        channels_send(forward->ws, pair->index * 2 + 1, (Bytes){port, 2});
     }
     for (size_t i = 0; i < pairs.n; i++)
         pair_open(pairs.v[i]);
@@ -493,7 +479,7 @@ void subresource_portforward(Call *call)
         refuse(call, "Upgrade request required");
         return;
     }
-    if (websocket ? !channel_protocol(call, websocket_protocols, &protocol)
+    if (websocket ? !channels_negotiate(call, websocket_protocols, &protocol)
                   : !(protocol = spdy_negotiate(call, spdy_protocols)))
         return;
     tunnel = !websocket || str_equal(protocol, TUNNEL_PROTOCOL);

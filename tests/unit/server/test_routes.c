@@ -42,12 +42,18 @@ static void a_kind_has_only_the_subresources_of_its_schema(void **state)
         const char *name;
         bool has;
     } cases[] = {
-        {&kind_pod, "log", true},         {&kind_pod, "scale", false},
-        {&kind_pod, "nothing", false},    {&kind_node, "proxy", true},
-        {&kind_pod, "proxy", false},      {&kind_namespace, "finalize", true},
-        {&kind_pod, "finalize", false},   {&kind_service_account, "token", true},
-        {&kind_deployment, "scale", true}, {&kind_daemon_set, "scale", false},
-        {&kind_config_map, "status", false}, {&kind_job, "status", true},
+        {&kind_pod, "log", true},
+        {&kind_pod, "scale", false},
+        {&kind_pod, "nothing", false},
+        {&kind_node, "proxy", true},
+        {&kind_pod, "proxy", false},
+        {&kind_namespace, "finalize", true},
+        {&kind_pod, "finalize", false},
+        {&kind_service_account, "token", true},
+        {&kind_deployment, "scale", true},
+        {&kind_daemon_set, "scale", false},
+        {&kind_config_map, "status", false},
+        {&kind_job, "status", true},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
