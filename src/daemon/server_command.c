@@ -131,7 +131,7 @@ static int open_api(App *app, Err *reterr)
     for (size_t i = 0, n = 0; i < ARRAY_LEN(addresses); i++)
         if (addresses[i])
             app->names[n++] = addresses[i];
-    r = pki_open_for(pki_dir, app->names, lifetime, app->clock, &app->pki, reterr);
+    r = pki_open(pki_dir, app->names, lifetime, app->clock, &app->pki, reterr);
     if (r < 0)
         return r;
     options = (ServerOptions){.loop = &app->loop,

@@ -198,9 +198,7 @@ typedef struct HttpRawHandler {
  * raw stream's. NULL if the client has not asked for an upgrade. */
 HttpRaw *http_upgrade_raw(HttpRequest *request, const char *protocol, const HttpRawHandler *handler,
                           void *data);
-Arena *raw_arena(HttpRaw *raw); /* lives until on_close */
 void raw_send(HttpRaw *raw, Bytes bytes);
-void raw_send_shared(HttpRaw *raw, Bytes bytes, void (*release)(void *), void *holder);
 size_t raw_pending(const HttpRaw *raw);
 void raw_pause(
     HttpRaw *raw,

@@ -74,16 +74,6 @@ HttpRaw *http_upgrade_raw(HttpRequest *pub, const char *protocol, const HttpRawH
     return raw;
 }
 
-Arena *raw_arena(HttpRaw *raw)
-{
-    return &raw->request->pub.arena;
-}
-
-void raw_send_shared(HttpRaw *raw, Bytes bytes, void (*release)(void *), void *holder)
-{
-    http_stream_write_shared(&raw->request->pub, bytes, release, holder);
-}
-
 void raw_send(HttpRaw *raw, Bytes bytes)
 {
     http_stream_write(&raw->request->pub, bytes);

@@ -29,12 +29,11 @@ typedef struct Pki {
     int64_t server_lifetime;         /* seconds that a new server certificate is good for */
 } Pki;
 
-/* addresses: NULL-ended, IPs and names that the server's certificate has to hold; renewed when they
- * change or run out. */
-int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr);
-/* The same, with a lifetime other than a year. */
-int pki_open_for(const char *dir, const char *const *addresses, int64_t server_lifetime,
-                 Clock *clock, Pki **ret, Err *reterr);
+/* Reads the folder, or makes it at the first start. addresses is a NULL-terminated list of the IP
+ * addresses and names that the server's certificate has to contain; a certificate that lacks one, or that
+ * expires soon, is replaced. server_lifetime is in seconds; 0 means a year. */
+int pki_open(const char *dir, const char *const *addresses, int64_t server_lifetime, Clock *clock,
+             Pki **ret, Err *reterr);
 /* Wall time, in seconds, from which pki_renew has something to do: a quarter of the server
  * certificate's life is left. */
 int64_t pki_renew_at(const Pki *pki);

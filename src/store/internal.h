@@ -104,7 +104,6 @@ struct Store {
     int depth;                 /* callbacks run: no delivery within a delivery */
     VEC(StoreWatch *) stopped; /* to be freed when depth is 0 */
     StrBuf key, text;          /* scratch */
-    StoreStats stats;
     ObjectPool pool;
     VEC(PackDictionary *) dictionaries; /* by id - 1; NULL: not there */
     StoreTimes times;                   /* of the commit whose writers are being answered */

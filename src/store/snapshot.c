@@ -56,11 +56,6 @@ StoreSnapshot *store_snapshot_free(StoreSnapshot *snapshot)
     return NULL;
 }
 
-uint64_t store_snapshot_revision(const StoreSnapshot *snapshot)
-{
-    return snapshot->revision;
-}
-
 size_t store_snapshot_kept(const StoreSnapshot *snapshot)
 {
     return snapshot->kept.n_entries;

@@ -150,16 +150,6 @@ uint64_t store_revision(const Store *store)
     return store->revision;
 }
 
-void store_stats(const Store *store, StoreStats *ret)
-{
-    *ret = store->stats;
-    ret->window = store->window.n;
-    ret->objects = 0;
-    for (size_t i = 0; i < store->kinds.n; i++)
-        if (store->kinds.v[i])
-            ret->objects += store->kinds.v[i]->committed;
-}
-
 /* ---- queueing ---- */
 
 static void seal(Object *object, uint64_t revision)
@@ -293,7 +283,6 @@ static void apply(Store *store, Write *write)
     settle_entry(write->of, entry);
     store->revision = write->revision;
     store->waiting--;
-    store->stats.writes++;
     /* The window may drop it while callbacks run? No: only apply() pushes, and it does not nest. */
     window_push(&store->window, change);
     watch_tell(store, write->of, &change);
@@ -317,10 +306,8 @@ bool store_deliver(Store *store, Batch *batch, size_t max)
         write_free(write);
     }
     whole = !batch->writes.first;
-    if (whole) {
-        store->stats.commits++;
+    if (whole)
         free(batch);
-    }
     /* They can go to rest now. */
     store->pool.in_vain = 0;
     if (store->pool.bytes > store->pool.limit)
@@ -331,7 +318,6 @@ bool store_deliver(Store *store, Batch *batch, size_t max)
 
 void store_roll_back(Store *store, Batch *batch)
 {
-    store->stats.failures++;
     /* Nothing else is queued, so an entry's count reaches 0 at its last write. */
     for (Write *write = batch->writes.first; write; write = write->next) {
         store->waiting--;

@@ -73,7 +73,6 @@ const char *store_trouble(Store *store, int64_t patience_ns);
 /* The same as it is now, one after the other, while the loop may run in between: objects that change
  * or go meanwhile come as they were. To be freed before the store is closed. */
 StoreSnapshot *store_snapshot(Store *store, const Kind *kind, const char *ns, const char *after);
-uint64_t store_snapshot_revision(const StoreSnapshot *snapshot);
 /* Possibly at rest; borrowed. NULL: that was all. */
 Object *store_snapshot_next(StoreSnapshot *snapshot);
 size_t store_snapshot_kept(const StoreSnapshot *snapshot);   /* older versions in memory for it */
@@ -104,12 +103,5 @@ void store_flush_now(Store *store);
 /* Sends to rest what can go, whatever the limit: for tests and the simulator. Not within a
  * callback. */
 void store_rest(Store *store);
-
-/* For /metrics and tests. */
-typedef struct StoreStats {
-    uint64_t commits, writes, failures;
-    uint64_t objects, window;
-} StoreStats;
-void store_stats(const Store *store, StoreStats *ret);
 
 #endif

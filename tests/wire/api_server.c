@@ -36,7 +36,7 @@ static int open_tls(App *app, const char *data, Err *reterr)
 {
     static const char *const addresses[] = {"127.0.0.1", NULL};
     _free_ char *dir = mem_printf("%s/pki", data);
-    int r = pki_open(dir, addresses, app->clock, &app->pki, reterr);
+    int r = pki_open(dir, addresses, 0, app->clock, &app->pki, reterr);
 
     if (r < 0)
         return r;

@@ -62,7 +62,5 @@ WebSocketClient *websocket_client_open(struct uv_loop_s *loop, const HttpClientR
                                        void *data);
 void websocket_client_send(WebSocketClient *ws, bool text, Bytes message);
 size_t websocket_client_pending(const WebSocketClient *ws);
-/* Says goodbye; done comes when the peer has ended. */
-void websocket_client_close(WebSocketClient *ws);
 
 #endif

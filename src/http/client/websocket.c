@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's side of a WebSocket (RFC 6455): a call that upgrades and then carries frames. See http.h. */
+/* The client's side of a WebSocket (RFC 6455): a call that upgrades and then carries frames. See client.h. */
 #include <openssl/evp.h>
 #include <uv.h>
 
 #include "base/strbuf.h"
 #include "base/time/clock.h"
 #include "http/client/client.h"
-#include "http/http.h"
 #include "http/websocket_frames.h"
 
 #define MESSAGE_MAX (4 * 1024 * 1024)

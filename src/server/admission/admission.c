@@ -46,7 +46,7 @@ static int namespace_admit(Write *write)
 
 /* ---- finalizers ---- */
 
-void admission_add_finalizer(Object *object, const char *name)
+static void add_finalizer(Object *object, const char *name)
 {
     ObjectMeta *meta = object_meta(object);
     const char **v;
@@ -62,9 +62,9 @@ void admission_add_finalizer(Object *object, const char *name)
 
 static int volume_protection_admit(Write *write)
 {
-    admission_add_finalizer(write->object, write->kind == &kind_persistent_volume
-                                               ? "kubernetes.io/pv-protection"
-                                               : "kubernetes.io/pvc-protection");
+    add_finalizer(write->object, write->kind == &kind_persistent_volume
+                                     ? "kubernetes.io/pv-protection"
+                                     : "kubernetes.io/pvc-protection");
     return 0;
 }
 

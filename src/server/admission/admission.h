@@ -19,7 +19,6 @@ int admission_update(Write *write);
 void admission_named(Write *write);
 
 int admission_delete(Write *write);
-void admission_add_finalizer(Object *object, const char *name);
 int serviceaccount_admit(Write *write);
 void priority_ensure_classes(Server *server, Client *client);
 

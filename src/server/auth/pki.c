@@ -404,19 +404,14 @@ static int make_folder(const char *dir, const char *const *addresses, int64_t no
     return r < 0 ? err_set(reterr, -r, "make folder %s", dir) : 0;
 }
 
-int pki_open(const char *dir, const char *const *addresses, Clock *clock, Pki **ret, Err *reterr)
-{
-    return pki_open_for(dir, addresses, YEAR, clock, ret, reterr);
-}
-
-int pki_open_for(const char *dir, const char *const *addresses, int64_t server_lifetime,
-                 Clock *clock, Pki **ret, Err *reterr)
+int pki_open(const char *dir, const char *const *addresses, int64_t server_lifetime, Clock *clock,
+             Pki **ret, Err *reterr)
 {
     int64_t now = clock_wall_ns(clock) / NS_PER_SEC;
     Pki *pki = mem_new_type(Pki);
     int r;
 
-    pki->server_lifetime = server_lifetime;
+    pki->server_lifetime = server_lifetime ? server_lifetime : YEAR;
     if (file_exists(dir))
         r = open_all(&(Folder){dir, false}, addresses, now, pki, reterr);
     else

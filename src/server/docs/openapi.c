@@ -521,7 +521,8 @@ static void add_paths(Printer *p, const char *group, const char *version)
 
 /* ---- documents ---- */
 
-void openapi_print(bool v2, const char *group, const char *version, StrBuf *out)
+/* The document of one group version; group NULL: of all of them. */
+static void openapi_print(bool v2, const char *group, const char *version, StrBuf *out)
 {
     Printer p = {.out = out, .v2 = v2};
 

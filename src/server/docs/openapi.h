@@ -12,8 +12,6 @@ bool openapi_v3(Call *call, const char *group, const char *version);
 /* All in one document, as JSON or in the protobuf form that older clients ask for. */
 void openapi_v2(Call *call);
 
-/* The text alone. group NULL: all. */
-void openapi_print(bool v2, const char *group, const char *version, StrBuf *out);
 /* An OpenAPI v2 document in JSON as openapi.v2.Document. */
 void openapi_v2_protobuf(Arena *arena, Bytes json, StrBuf *out);
 

@@ -140,15 +140,6 @@ bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret)
     return only_protobuf;
 }
 
-const char *content_type_of(const Call *call)
-{
-    static const char *const types[] = {[TYPE_JSON] = "application/json",
-                                        [TYPE_YAML] = "application/yaml",
-                                        [TYPE_PROTOBUF] = "application/vnd.kubernetes.protobuf"};
-
-    return types[call->accept.type];
-}
-
 void respond_not_acceptable(Call *call)
 {
     respond_status(call, &(ApiStatus){.reason = STATUS_NOT_ACCEPTABLE,
@@ -213,7 +204,7 @@ static void add_retry(HttpRequest *request, const ApiStatus *status)
                         arena_printf(&request->arena, "%d", status->retry_after));
 }
 
-void respond_request_status(HttpRequest *request, const ApiStatus *status)
+static void respond_request_status(HttpRequest *request, const ApiStatus *status)
 {
     StrBuf text = STRBUF_INIT;
 

@@ -6,7 +6,6 @@
 #include "server/request/call.h"
 
 void respond_status(Call *call, const ApiStatus *status);
-void respond_request_status(HttpRequest *request, const ApiStatus *status);
 
 /* The object in the asked-for form. */
 void respond_object(Call *call, int code, Object *object);
@@ -21,6 +20,5 @@ void respond_json_taken(Call *call, int code, StrBuf *text); /* the same, withou
 void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text); /* takes it */
 void respond_not_acceptable(Call *call);
 void respond_warnings(HttpRequest *request, const StringArray *warnings);
-const char *content_type_of(const Call *call);
 
 #endif

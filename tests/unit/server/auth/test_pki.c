@@ -44,7 +44,7 @@ static Pki *open_pki(Fixture *f, const char *address)
     Err err = ERR_INIT;
     Pki *pki;
 
-    if (pki_open(f->dir, addresses, f->clock, &pki, &err) < 0)
+    if (pki_open(f->dir, addresses, 0, f->clock, &pki, &err) < 0)
         fail_msg("%s", err.message);
     return pki;
 }
@@ -135,7 +135,7 @@ static void a_server_certificate_is_renewed_while_it_runs(void **state)
     Err err = ERR_INIT;
     Pki *pki, *again;
 
-    assert_int_equal(pki_open_for(f->dir, addresses, 8000, f->clock, &pki, &err), 0);
+    assert_int_equal(pki_open(f->dir, addresses, 8000, f->clock, &pki, &err), 0);
     before = mem_strdup(pki->server_pem);
     assert_int_equal(pki_renew_at(pki), now + 6000);
     assert_int_equal(pki_renew(pki, f->dir, addresses, f->clock, &err), 0);
@@ -144,7 +144,7 @@ static void a_server_certificate_is_renewed_while_it_runs(void **state)
     assert_int_equal(pki_renew(pki, f->dir, addresses, f->clock, &err), 1);
     assert_string_not_equal(before, pki->server_pem);
     assert_int_equal(pki_renew_at(pki), now + 6001 + 6000);
-    assert_int_equal(pki_open_for(f->dir, addresses, 8000, f->clock, &again, &err), 0);
+    assert_int_equal(pki_open(f->dir, addresses, 8000, f->clock, &again, &err), 0);
     assert_string_equal(again->server_pem, pki->server_pem);
     pki_free(pki);
     pki_free(again);
@@ -159,7 +159,7 @@ static void a_file_that_holds_no_key_is_an_error(void **state)
     Pki *pki;
 
     assert_int_equal(file_replace(path, "nonsense", 8, 0600), 0);
-    assert_true(pki_open(f->dir, addresses, f->clock, &pki, &err) < 0);
+    assert_true(pki_open(f->dir, addresses, 0, f->clock, &pki, &err) < 0);
     assert_non_null(strstr(err.message, "ca.key holds no private key"));
 }
 
