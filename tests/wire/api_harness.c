@@ -13,6 +13,11 @@
 
 void api_start(Api *api, PodStreams *streams)
 {
+    api_start_in(api, streams, "10.96.0.0/12");
+}
+
+void api_start_in(Api *api, PodStreams *streams, const char *service_cidr)
+{
     static const char *const masters[] = {"system:masters"};
     HttpPeer peer = {.common_name = "kubernetes-admin",
                      .organizations = masters,
@@ -35,7 +40,7 @@ void api_start(Api *api, PodStreams *streams)
     server_options.store = api->store;
     server_options.clock = api->clock;
     server_options.random = &api->random;
-    server_options.service_cidr = "10.96.0.0/12";
+    server_options.service_cidr = service_cidr;
     server_options.node_name = "node-1";
     server_options.external_address = "127.0.0.1:6443";
     server_options.streams = streams;

@@ -47,6 +47,8 @@ typedef struct ApiCase {
 #define API_EPOCH INT64_C(1795248000) /* 2026-11-21T08:00:00Z */
 
 void api_start(Api *api, PodStreams *streams);
+/* The same with another range of service addresses. */
+void api_start_in(Api *api, PodStreams *streams, const char *service_cidr);
 void api_stop(Api *api);
 /* Another connection; who NULL: without a certificate. The caller frees it. */
 HttpLoopback *api_connect(Api *api, const char *who);

@@ -91,9 +91,8 @@ void ws_expect(Api *api, HttpLoopback *stream, const char *what)
 
 void spdy_open(SpdyClient *client, Api *api, const char *path, const char *protocols)
 {
-    _free_ char *headers =
-        mem_printf("Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n",
-                   protocols);
+    _free_ char *headers = mem_printf(
+        "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: %s\r\n", protocols);
     Bytes dictionary = spdy_dictionary();
 
     *client = (SpdyClient){.api = api, .stream = api_stream(api, path, headers)};

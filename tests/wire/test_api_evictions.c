@@ -205,8 +205,8 @@ static void a_budget_decides(void **state)
 
 static void the_last_disruption_changes_the_condition(void **state)
 {
-    static const Row row = {
-        "last", 1, 3, 2, "Running", "True", .condition = "SufficientPods", .status = 201};
+    static const Row row = {"last",       1, 3, 2, "Running", "True", .condition = "SufficientPods",
+                            .status = 201};
     Api *api = *state;
 
     make_pod(api, "p", row.phase, row.ready);
@@ -238,7 +238,12 @@ static void a_pod_has_one_budget_or_none(void **state)
 static void an_eviction_names_its_pod(void **state)
 {
     static const ApiCase cases[] = {
-        {"of no pod", "POST", PODS "/none/eviction", NULL, "{\"metadata\":{\"name\":\"none\"}}", 404,
+        {"of no pod",
+         "POST",
+         PODS "/none/eviction",
+         NULL,
+         "{\"metadata\":{\"name\":\"none\"}}",
+         404,
          {{0}}},
         {"of another",
          "POST",

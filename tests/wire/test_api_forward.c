@@ -165,8 +165,11 @@ static void it_ends_with_the_last_connection(void **state)
     assert_true(str_starts_with(error, "1:error forwarding port 80 to pod p, uid "));
     assert_non_null(strstr(error, ": connection refused "));
     assert_null(strstr(error, "close"));
-    pod_closes(1, NULL);
-    ws_expect(api, stream, "close");
+    pod_closes(1, "reset");
+    free(error);
+    error = ws_take(api, stream);
+    assert_true(str_starts_with(error, "3:error forwarding port 81 to pod p, uid "));
+    assert_non_null(strstr(error, ": reset close"));
     http_loopback_free(stream);
 }
 
@@ -193,8 +196,8 @@ static void base64_is_text(void **state)
     ws_expect(api, stream, "101 48:UAA= 49:UAA= ");
     ws_send(stream, 1, "0aGk=", 5);
     ws_send(stream, 1, "0eW91", 5);
-    ws_send(stream, 1, "0", 1);    /* nothing */
-    ws_send(stream, 1, "0a", 2);   /* not a multiple of four */
+    ws_send(stream, 1, "0", 1);     /* nothing */
+    ws_send(stream, 1, "0a", 2);    /* not a multiple of four */
     ws_send(stream, 1, "0a$Z=", 5); /* not base64 */
     ws_send(stream, 1, "0====", 5); /* more padding than base64 has */
     ws_send(stream, 1, "/aGk=", 5); /* below the digits */
@@ -207,8 +210,8 @@ static void base64_is_text(void **state)
 
 static void ports_are_checked(void **state)
 {
-    static const char *const queries[] = {"", "?ports=", "?ports=0", "?ports=x", "?ports=65536",
-                                          "?ports=80,"};
+    static const char *const queries[] = {"",         "?ports=",      "?ports=0",
+                                          "?ports=x", "?ports=65536", "?ports=80,"};
     Api *api = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
@@ -373,8 +376,8 @@ static void a_failed_connection_is_told_on_the_error_stream(void **state)
     spdy_syn(&client, 1, "streamtype=error port=80 requestid=0");
     spdy_syn(&client, 3, "streamtype=data port=80 requestid=0");
     text = spdy_take(&client);
-    assert_true(str_starts_with(
-        text, "101 reply 1 reply 3 1:error forwarding port 80 to pod p, uid "));
+    assert_true(
+        str_starts_with(text, "101 reply 1 reply 3 1:error forwarding port 80 to pod p, uid "));
     assert_non_null(strstr(text, ": connection refused end 1 end 3 "));
     spdy_close(&client);
 }

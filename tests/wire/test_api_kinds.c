@@ -286,6 +286,11 @@ static void whoever_may_acts_for_another(void **state)
     expect(api, 400, "/message",
            "\"requested &user.DefaultInfo{Name:\\\"\\\", UID:\\\"\\\", Groups:[]string{\\\"a\\\"}, "
            "Extra:map[string][]string(nil)} without impersonating a user name\"");
+    /* The order of headers does not matter: here one of them is the first. */
+    http_loopback_send(api->admin, BYTES_LITERAL("GET /api/v1/nodes HTTP/1.1\r\n"
+                                                 "Impersonate-Group: a\r\nHost: x\r\n\r\n"));
+    api_finish(api, api->admin);
+    assert_int_equal(api->status, 400);
     api_call_on(api, connection, "GET", "/api/v1", both, NULL, 0);
     expect(api, 403, "/message",
            "\"forbidden: User \\\"system:serviceaccount:t:default\\\" cannot "

@@ -11,8 +11,8 @@
 typedef struct Fixture {
     Testing t; /* first */
     WebSocketClient *ws;
-    const char *first;    /* sent by on_open */
-    StrBuf messages;      /* "text:hello binary:..." */
+    const char *first; /* sent by on_open */
+    StrBuf messages;   /* "text:hello binary:..." */
     bool opened, done;
     int error, status;
     StrBuf body;
@@ -55,8 +55,8 @@ static void on_message(WebSocketClient *ws, void *data, bool text, Bytes message
 {
     Fixture *f = data;
 
-    strbuf_printf(&f->messages, "%s:%.*s ", text ? "text" : "binary",
-                  (int)MIN_OF(message.n, 16u), (const char *)message.p);
+    strbuf_printf(&f->messages, "%s:%.*s ", text ? "text" : "binary", (int)MIN_OF(message.n, 16u),
+                  (const char *)message.p);
     if (bytes_equal(message, BYTES_LITERAL("one")))
         websocket_client_send(ws, false, BYTES_LITERAL("two"));
     else if (bytes_equal(message, BYTES_LITERAL("two")))
@@ -121,7 +121,8 @@ static Bytes bad_frames;
 static void accept_badly(void *data, HttpRequest *request)
 {
     static const HttpRawHandler handler = {NULL};
-    const char *key = str_equal(request->path, "/wrong-key") ? "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" : NULL;
+    const char *key =
+        str_equal(request->path, "/wrong-key") ? "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" : NULL;
     HttpRaw *raw;
 
     if (key)

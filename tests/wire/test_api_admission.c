@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server adds to objects, or refuses of them, by looking at others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "api_harness.h"
+#include "base/strbuf.h"
+
+#define NS "/api/v1/namespaces/t"
+#define RBAC "/apis/rbac.authorization.k8s.io/v1/namespaces/t"
+
+static int setup(void **state)
+{
+    Api *api = mem_new_type(Api);
+
+    api_start_in(api, NULL, "10.96.0.0/29");
+    api_fixture(api);
+    *state = api;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    api_stop(*state);
+    free(*state);
+    return 0;
+}
+
+/* clang-format off */
+static const ApiCase pull_secrets[] = {
+    {"an account with secrets", "POST", NS "/serviceaccounts", NULL, "{\"metadata\":{\"name\":\"a\"},\"imagePullSecrets\":[{\"name\":\"x\"},{\"name\":\"y\"}]}", 201, {{0}}},
+    {"a pod without takes them", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"serviceAccountName\":\"a\",\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201,
+     {{"/spec/imagePullSecrets", "[{\"name\":\"x\"},{\"name\":\"y\"}]"}}},
+    {"a pod with its own keeps them", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"q\"},\"spec\":{\"serviceAccountName\":\"a\",\"imagePullSecrets\":[{\"name\":\"z\"}],\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201,
+     {{"/spec/imagePullSecrets", "[{\"name\":\"z\"}]"}}},
+    {"an account without has none to give", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201,
+     {{"/spec/imagePullSecrets", NULL}}},
+};
+static const ApiCase roles[] = {
+    {"what bob may do", "POST", RBAC "/roles", NULL, "{\"metadata\":{\"name\":\"bob\"},\"rules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"rbac.authorization.k8s.io\"],\"resources\":[\"roles\"]},{\"verbs\":[\"get\"],\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}]}", 201, {{0}}},
+    {"is what bob may do", "POST", RBAC "/rolebindings", NULL, "{\"metadata\":{\"name\":\"bob\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"bob\"},\"subjects\":[{\"kind\":\"User\",\"apiGroup\":\"rbac.authorization.k8s.io\",\"name\":\"bob\"}]}", 201, {{0}}},
+};
+/* clang-format on */
+
+static void pods_take_the_pull_secrets_of_their_account(void **state)
+{
+    api_run(*state, pull_secrets, ARRAY_LEN(pull_secrets));
+}
+
+#define RULE(verb, resource) \
+    "{\"verbs\":[\"" verb "\"],\"apiGroups\":[\"\"],\"resources\":[\"" resource "\"]}"
+
+static void nobody_grants_what_he_does_not_hold(void **state)
+{
+
+    static const struct {
+        const char *rules;
+        int status;
+    } cases[] = {
+        {RULE("get", "pods"), 201},
+        {RULE("list", "pods"), 403},
+        {RULE("get", "secrets"), 403},
+        {RULE("get", "pods") "," RULE("get", "pods"), 201},
+        {RULE("get", "pods") "," RULE("get", "secrets"), 403},
+        {RULE("get", "pods") "," RULE("get", "pods") "," RULE("get", "secrets"), 403},
+    };
+    static const char create_only[] =
+        "{\"rules\":[{\"verbs\":[\"create\"],\"apiGroups\":[\"rbac.authorization.k8s.io\"],"
+        "\"resources\":[\"roles\"]}," RULE("get", "pods") "]}";
+    Api *api = *state;
+
+    api_run(api, roles, ARRAY_LEN(roles));
+    api_call(api, "PATCH", RBAC "/roles/bob", "application/merge-patch+json", create_only);
+    assert_int_equal(api->status, 200);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _free_ char *body =
+            mem_printf("{\"metadata\":{\"name\":\"r%zu\"},\"rules\":[%s]}", i, cases[i].rules);
+
+        api_call_on(api, api->admin, "POST", RBAC "/roles",
+                    "Content-Type: application/json\r\nImpersonate-User: bob\r\n", body,
+                    strlen(body));
+        if (api->status != cases[i].status)
+            fail_msg("[%s]: %d %s", cases[i].rules, api->status, api->body);
+    }
+}
+
+static char *make_service(Api *api, int number)
+{
+    _free_ char *body = mem_printf(
+        "{\"metadata\":{\"name\":\"s%d\"},\"spec\":{\"ports\":[{\"port\":80}]}}", number);
+
+    api_call(api, "POST", NS "/services", NULL, body);
+    return api->status == 201 ? api_json(api, "/spec/clusterIP") : NULL;
+}
+
+/* Eight addresses, without the first and the last, and without that of the API. */
+static void a_range_gives_each_of_its_addresses_once(void **state)
+{
+    Api *api = *state;
+    bool given[8] = {false};
+    _free_ char *last = NULL, *again = NULL;
+
+    for (int i = 0; i < 5; i++) {
+        int64_t n;
+
+        free(last);
+        last = make_service(api, i);
+        assert_non_null(last);
+        assert_true(str_starts_with(last, "\"10.96.0."));
+        last[strlen(last) - 1] = 0;
+        assert_int_equal(str_to_int64(last + 9, 2, 6, &n), 0);
+        assert_false(given[n]);
+        given[n] = true;
+    }
+    assert_null(make_service(api, 5));
+    assert_int_equal(api->status, 422);
+    assert_non_null(strstr(api->body, "range is full"));
+    api_call(api, "DELETE", NS "/services/s4", NULL, NULL);
+    assert_int_equal(api->status, 200);
+    again = make_service(api, 6);
+    assert_non_null(again);
+    again[strlen(again) - 1] = 0;
+    assert_string_equal(again, last);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(pods_take_the_pull_secrets_of_their_account),
+        TEST(nobody_grants_what_he_does_not_hold),
+        TEST(a_range_gives_each_of_its_addresses_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
