@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has a connection. A server has a fixed number of places, and whoever can reach it can ask for
- * them; so a place is worth what its peer has proven:
+ * Decides which peers may keep a connection. The number of connections is limited, and anybody who
+ * can reach the server can open some, so the limits depend on whether the peer has authenticated:
  *
  *   unknown   no request on it was authenticated yet: new ones, and those of anonymous clients.
  *             They have at most `connections` less `reserve` places, and `per_address` of them for

@@ -70,7 +70,7 @@ HttpRaw *http_upgrade_raw(HttpRequest *pub, const char *protocol, const HttpRawH
     http_stream_begin(pub, 101, NULL);
     conn->h1_stop = true;
     conn_use(conn, &protocol_raw);
-    /* What has come behind the head already goes to on_data from the next flush. */
+    /* Bytes that have arrived behind the head are delivered to on_data in the next flush. */
     return raw;
 }
 
@@ -105,7 +105,7 @@ void raw_abort(HttpRaw *raw)
 
 static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
 {
-    /* Nobody hears what comes behind our own end. */
+    /* Once our side has ended, further input is dropped. */
     if (!conn->raw || conn->raw->request->ended)
         return true;
     if (conn->paused || conn->kept.n > 0) {

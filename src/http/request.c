@@ -5,11 +5,11 @@
 
 /* Free requests kept for the next ones. */
 #define FREE_REQUESTS_MAX 512
-/* A body that comes slower than this is not a slow network any more. */
+/* A body that arrives more slowly than this is not explained by a slow network. */
 #define BODY_BYTES_PER_MS 8
 /* Segments of small writes grow up to this. */
 #define SEGMENT_ROOM 2048
-/* More than this does not wait. */
+/* More than this is sent without waiting for a round of patient writes. */
 #define PATIENT_BYTES (32u * 1024)
 
 const char *status_text(int status)
@@ -127,7 +127,8 @@ void request_drop(Request *request)
         server_unref(server);
 }
 
-/* Its handler may stand on it still: it goes before the next poll. */
+/* The caller's frames may still use the request, so it is freed before the next poll instead of
+ * now. */
 static void bury(Request *request)
 {
     if (request->buried)
@@ -163,7 +164,7 @@ void request_finish(Request *request, bool failed)
         request->pub.on_close(&request->pub);
         owed = false;
     } else {
-        /* Who has heard neither the body nor the end will never end it. */
+        /* A handler that still waits for the body will never end the request. */
         owed = request->dispatched && !request->ended &&
                !(request->pub.on_body && !request->body_done);
     }
@@ -191,8 +192,8 @@ void http_request_release(HttpRequest *pub)
         bury(request);
 }
 
-/* True: the peer is gone, or the answer was given already. The last word of a handler frees what it
- * has kept alive. */
+/* True: the peer has disconnected, or the response is complete already. `ends` says that the
+ * handler ends the request with this call, after which a request without on_close can be freed. */
 static bool is_over(Request *request, bool ends)
 {
     if (!request->finished && !request->ended)
@@ -361,7 +362,7 @@ void request_append(Request *request, const void *p, size_t n)
             return;
         }
     }
-    /* A whole answer needs no room for more. */
+    /* The segment of a complete response needs no room for further bytes. */
     last =
         append_segment(request, request->answer_length >= 0 ? n : MAX_OF(n, (size_t)SEGMENT_ROOM));
     memcpy(last + 1, p, n);
@@ -539,7 +540,7 @@ size_t http_stream_pending(const HttpRequest *pub)
 {
     const Request *request = (const Request *)pub;
 
-    /* Of what the connection holds back for the socket, only HTTP/1 can say whose it is. */
+    /* Bytes that wait in the connection belong to this request only under HTTP/1. */
     if (request->finished)
         return 0;
     return request->pending + (request->conn->h2 ? 0 : wire_unsent(&request->conn->wire));

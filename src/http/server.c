@@ -53,7 +53,7 @@ void server_wake(HttpServer *server)
 
 static void on_late(uv_timer_t *timer _unused_)
 {
-    /* The loop goes round, and so comes by flush_late. */
+    /* Waking the loop is enough: on_prepare calls flush_late. */
 }
 
 /*
@@ -94,7 +94,7 @@ static void flush_all(HttpServer *server)
 
     flush_late(server);
 
-    /* Who gets dirty again meanwhile has its turn after the next poll. */
+    /* Connections that become dirty again meanwhile are flushed after the next poll. */
     list_init(&batch);
     while (!list_empty(&server->dirty)) {
         ListNode *node = server->dirty.next;
@@ -243,7 +243,7 @@ static void accept_incoming(Listener *listener, unsigned most)
         }
         fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
-            /* Out of descriptors: go on when a connection has gone. */
+            /* Out of descriptors: continue when a connection has been closed. */
             if ((errno == EMFILE || errno == ENFILE || errno == ENOMEM) &&
                 server->n_connections > 0)
                 listener_pause(listener, true);
@@ -350,7 +350,7 @@ static int open_socket(Address *address, socklen_t n, int *ret_fd)
     if (fd < 0)
         return -errno;
     if (address->any.sa_family == AF_UNIX) {
-        /* A socket that a killed predecessor has left. */
+        /* A socket that a killed predecessor has left behind. */
         unlink(address->local.sun_path);
     } else {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -465,7 +465,7 @@ static void drain_all(HttpServer *server)
 {
     ListNode batch;
 
-    /* What is read now may close other connections. */
+    /* Reading from one connection may close others, so the list is walked as a batch. */
     list_init(&batch);
     while (!list_empty(&server->connections)) {
         ListNode *node = server->connections.next;

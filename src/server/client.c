@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client inside the process: calls into the store for reading, Writes for changes. Objects are
- * shared, not copied; an object handed to create or update is completed in place unless somebody
- * has sealed it.
+ * The in-process client: it reads from the store and changes by Writes. Objects are shared, not
+ * copied; an object passed to create or update is completed in place unless it is sealed.
  */
 #include "api/object.h"
 #include "api/selector.h"
@@ -30,7 +29,7 @@ struct ClientWatch {
     ClientOnEvent on_event;
     void *data;
     bool starting, stopped;
-    /* Many initial events come in pieces, from the loop: */
+    /* Initial events that are delivered in pieces, one in each turn of the loop: */
     bool pieces;
     const Kind *kind;
     uint64_t began; /* the revision of the start */
@@ -39,7 +38,7 @@ struct ClientWatch {
     Timer timer;
 };
 
-/* More initial events than these come in pieces. */
+/* More initial events than this are delivered in pieces of PIECE. */
 #define AT_ONCE_MAX 1000
 #define PIECE 128
 
@@ -132,8 +131,9 @@ static const char *format_key(const Object *object, StrBuf *key)
     return strbuf_string(key);
 }
 
-/* A change while the initial events are still coming. What has not been told of yet is new to the
- * watcher, or nothing; false: nothing. Each object is told of once: see each_piece. */
+/* Adjusts a change that happens while initial events are still being delivered. An object that the
+ * watcher has not received yet is an addition to it, or nothing if it was deleted (false).
+ * each_piece then skips what was delivered this way. */
 static bool adjust_early(const ClientWatch *watch, WatchEvent *event)
 {
     _strbuf_ StrBuf key = STRBUF_INIT;
@@ -178,7 +178,7 @@ static bool each_initial(void *data, Object *object)
     return !watch->stopped;
 }
 
-/* What is newer than the start came as a change. */
+/* Objects newer than the start of the watch have been delivered as changes. */
 static bool each_piece(void *data, Object *object)
 {
     ClientWatch *watch = data;

@@ -6,13 +6,13 @@
  *   thread:  all of the queue --> one transaction --> done, async
  *   loop:    (async) done batches, in order: caches, watchers, answers
  *
- * The thread takes the queue without asking the loop, so it commits what came in while the last
- * commit ran and never waits for answers to be written. After a failure it stops (`broken`): what
- * was queued since was checked against a head that never came to be, so the loop refuses all of it,
- * sets the heads back, and lets the thread go on.
+ * The thread takes the whole queue whenever it becomes idle, so it commits together what was queued
+ * during the previous commit, and never waits for the loop. After a failure it stops (`broken`):
+ * what was queued since has been checked against heads that were never committed, so the loop
+ * refuses all of it, resets the heads, and lets the thread continue.
  *
- * Where there is no room, what makes room goes on: the urgent writes among the refused ones are
- * committed by themselves, if nothing that was refused concerns the same objects.
+ * When the disk is full, writes that free space must still succeed: the urgent writes among the
+ * refused ones are committed separately, unless another refused write concerns the same object.
  *
  * A synchronous engine has no thread: the idle handle commits and delivers.
  */
@@ -55,7 +55,7 @@ Write *write_free(Write *write)
     return NULL;
 }
 
-/* The clock of libuv, which also the loop's Clock tells. */
+/* libuv's monotonic clock, which the loop's Clock uses as well. */
 static int64_t monotonic_ns(void)
 {
     return (int64_t)uv_hrtime();
@@ -196,8 +196,8 @@ static void report_failure(const Batch *batch)
                     batch->writes.n);
 }
 
-/* What of the refused writes may be tried by itself. A dictionary that is not saved makes the texts
- * of objects unreadable that were packed with it: then nothing is. */
+/* Takes the refused writes that may be tried separately: none if a dictionary is among the refused,
+ * since objects that were packed with it would be unreadable. */
 static WriteList take_urgent(WriteList *refused)
 {
     WriteList all = {0}, urgent = {0};
@@ -224,7 +224,8 @@ static WriteList take_urgent(WriteList *refused)
     return urgent;
 }
 
-/* Everything that is queued was checked against heads that the failed commit took away. */
+/* Refuses everything that is queued, since it was checked against heads that the failed commit has
+ * undone. */
 static void refuse_all(Store *store, Batch *failed)
 {
     WriteList more = {0}, urgent = {0};
@@ -266,7 +267,8 @@ static bool settle(Store *store, Batch *batch, size_t max)
     return store_deliver(store, batch, max);
 }
 
-/* Those who are told have more to do than the store: after `max` of a batch the loop goes round. */
+/* Callbacks take more time than the store itself, so at most `max` writes of a batch are delivered
+ * in one turn of the loop. */
 static void deliver_done(Store *store, size_t max)
 {
     Batch **last = &store->arrived;
@@ -321,7 +323,7 @@ static void on_async(uv_async_t *async)
         deliver_done(handles->store, DELIVERED_IN_A_ROW);
 }
 
-/* Between other callbacks of the loop, so nobody has borrowed anything. */
+/* Runs between other callbacks of the loop, when no object is borrowed. */
 static void on_cool(uv_idle_t *idle)
 {
     StoreHandles *handles = idle->data;

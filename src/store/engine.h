@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What makes the state durable: SQLite, memory (tests, simulator), later etcd. An engine knows keys
- * and bytes, no kinds. load and the log are read once at start, on the loop; commit is called on the
- * store thread, one call at a time. The memory engine has `synchronous` set: the store then commits
- * on the loop, in the next turn (store_flush_now in the simulator), without a thread.
+ * The interface of what makes the state durable: SQLite, or memory for tests and the simulator. An
+ * engine knows keys and bytes, but no kinds. load and the log are read once at start, on the loop;
+ * commit is called on the store thread, one call at a time. The memory engine has `synchronous`
+ * set: the store then commits on the loop, in the next turn (store_flush_now in the simulator),
+ * without a thread.
  */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
@@ -28,7 +29,8 @@ typedef struct StoreRecord {
 enum { ENGINE_E_NO_SPACE = 1, ENGINE_E_FAILED };
 
 typedef struct StoreEngineOps {
-    /* Calls each once a current object: dictionaries first, else in any order. *revision: the newest one used. */
+    /* Calls each once a current object: dictionaries first, else in any order. *revision: the
+     * newest one used. */
     int (*load)(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record), void *data,
                 uint64_t *revision, Err *reterr);
     /* The kept log, oldest first. *oldest: changes up to and including this revision are not in

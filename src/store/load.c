@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Start: from the engine's keys and packed texts to objects at rest, and from its log to the window,
- * so that watches go on over a restart. Nothing is unpacked, so a start takes a moment however much
- * there is. Keys of no known kind stay in the engine, untouched.
+ * Loads the state at start: the engine's keys and packed texts become objects, and its log fills
+ * the window, so that watches can continue after a restart. Objects stay packed, so even a large
+ * state loads quickly. Keys of unknown kinds stay in the engine, untouched.
  *
  * Databases of version 2 have JSON without resourceVersion in place of packed texts; it is decoded
  * and packed here, and stays as it is in the engine until the object changes.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All objects of a kind as they were at one revision, one after the other, while the loop runs in
- * between: how a list of any length is sent piece by piece and is still one state.
+ * Iterates over all objects of a kind as they were at one revision, while the loop runs in between.
+ * With it, a list of any length is sent piece by piece and still shows one state.
  *
- * A snapshot goes through the index itself. Whatever changes ahead of it, it is told before
- * (snapshot_note), and keeps the version that it would have met; what came to be after its revision
- * it leaves out. So it costs nothing at its start and later as much as was written meanwhile, and
- * what it keeps is at rest.
+ * A snapshot walks through the live index. Before an object ahead of it changes, snapshot_note lets
+ * it keep the old version; objects created after its revision are skipped. A snapshot therefore
+ * costs nothing when it starts, and later as much memory as the old versions of what was changed
+ * meanwhile, in packed form.
  */
 #include "store/internal.h"
 

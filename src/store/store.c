@@ -2,15 +2,16 @@
 /*
  * Heads, the queue of writes, and what happens when they are durable.
  *
- * Every key has an entry with what is committed and its head. A write is checked against the head,
- * becomes the head, and is queued; `queued` counts such writes, so that an entry stays while
- * something is on its way. The text of an object is made and packed once, when it is queued: the
- * object keeps it, and the engine gets the same bytes.
+ * Every key has an entry with its committed object and its head. A write is checked against the
+ * head, becomes the head, and is queued. `queued` counts these writes, so that an entry exists as
+ * long as one is in flight. The text of an object is encoded and packed once, when it is queued:
+ * the object keeps the result, and the engine gets the same bytes.
  */
 #include "api/kind.h"
 #include "store/internal.h"
 
-/* What objects may take beside their packed texts, but for those that are held. */
+/* The memory that objects may use in addition to their packed texts, not counting those that are
+ * referenced. */
 #define POOL_BYTES_MAX (48u << 20)
 
 StoreKind *store_kind(Store *store, const Kind *kind)
@@ -251,7 +252,7 @@ int store_delete(Store *store, Object *last, uint64_t expected, StoreDone done, 
 
 /* ---- durable, or not ---- */
 
-/* An entry without an object and without a write on its way is nothing. */
+/* Removes the entry if it has neither an object nor a write in flight. */
 static void settle_entry(StoreKind *of, StoreEntry *entry)
 {
     if (entry->queued > 0)
@@ -283,7 +284,7 @@ static void apply(Store *store, Write *write)
     settle_entry(write->of, entry);
     store->revision = write->revision;
     store->waiting--;
-    /* The window may drop it while callbacks run? No: only apply() pushes, and it does not nest. */
+    /* Callbacks cannot make the window drop the change: only apply() pushes, and it does not nest. */
     window_push(&store->window, change);
     watch_tell(store, write->of, &change);
     if (write->done)
@@ -308,7 +309,7 @@ bool store_deliver(Store *store, Batch *batch, size_t max)
     whole = !batch->writes.first;
     if (whole)
         free(batch);
-    /* They can go to rest now. */
+    /* The delivered objects can be packed again now. */
     store->pool.in_vain = 0;
     if (store->pool.bytes > store->pool.limit)
         commit_cool(store);

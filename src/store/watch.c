@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The window of recent changes, and those who watch.
+ * The window of recent changes, and the watches.
  *
  * A watch has `seen` everything up to some revision, so a change reaches it once, whether from the
  * window when it starts or from a delivery that is under way at that moment. A callback may start
@@ -55,7 +55,7 @@ void window_push(Window *window, Change change)
         window_drop(window);
     if (window->n == window->cap)
         window_grow(window);
-    /* What it takes at rest; the pool takes care of the remainder. */
+    /* The size of the packed object; the pool accounts for everything else. */
     change.bytes = sizeof(change) + sizeof(*change.object) + change.object->packed->n;
     window->changes[(window->at + window->n++) & (window->cap - 1)] = change;
     window->bytes += change.bytes;
@@ -95,7 +95,7 @@ static void tell_one(StoreWatch *watch, const Change *change)
 
 void watch_tell(Store *store, StoreKind *of, const Change *change)
 {
-    /* A watch that is stopped meanwhile keeps its way out of the list: see store_watch_stop. */
+    /* A watch that a callback stops remains in the list until watch_leave, so its node stays valid. */
     for (ListNode *node = of->watches.next; node != &of->watches; node = node->next) {
         StoreWatch *watch = CONTAINER_OF(node, StoreWatch, node);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * list: the texts of objects behind one another, as the store keeps them.
+ * list: the JSON of the objects, concatenated as the store keeps it.
  *
- * A list goes through a snapshot of the store piece by piece, so that other requests have their turn
- * in between, however many objects there are. Where its beginning is known before its end (JSON and
- * tables without a limit), each piece is sent when the reader has taken the one before: such a list
- * needs the memory of one piece. The others are gathered and answered whole; a limit bounds them.
+ * A list goes through a snapshot of the store piece by piece, so that other requests have their
+ * turn in between, however many objects there are. Where its beginning is known before its end
+ * (JSON and tables without a limit), each piece is sent when the reader has taken the one before:
+ * such a list needs the memory of one piece. The others are gathered and answered whole; a limit
+ * bounds them.
  */
 #include "api/object.h"
 #include "api/selector.h"
@@ -19,7 +20,8 @@
 #include "server/request/table.h"
 
 #define KEY_MAX 512
-/* A piece ends with the first of these: bytes, objects whose JSON was added, objects looked into. */
+/* A piece ends when it reaches one of these: bytes, objects added as JSON, objects that had to be
+ * decoded. */
 #define PIECE_BYTES (64u * 1024)
 #define PIECE_STEPS 4096
 #define PIECE_WAKES 256
@@ -98,7 +100,7 @@ static void look_at(ListWalk *walk, Object *object)
         return;
     if (walk->limit && walk->n == walk->limit) {
         walk->remaining++;
-        /* With a selector nobody knows how many are left without looking at all of them. */
+        /* With a selector, counting the remaining objects would take a walk through all of them. */
         walk->full = walk->labels || walk->fields;
         return;
     }
@@ -354,7 +356,8 @@ static void go_on(ListWalk *walk)
     if (walk->streaming || (walk->streams && more))
         send_piece(walk);
     if (more) {
-        /* Behind what else the loop has to do, or when the reader has taken this piece. */
+        /* Continues after the other work of the loop, or in on_drain once the reader has taken this
+         * piece. */
         if (!walk->streaming || http_stream_pending(call->request) == 0)
             timer_start(call->server->clock, &walk->timer, 0);
         return;
@@ -388,8 +391,9 @@ static void walk_start(ListWalk *walk, const char *after)
     walk->snapshot = store_snapshot(call->server->store, call->route.kind, call->route.ns, after);
     walk->wakes = walk->labels || walk->fields || call->accept.as != AS_OBJECT ||
                   call->accept.type == TYPE_PROTOBUF;
-    /* The other forms are made of the whole text, or begin with what is known at the end. Who only
-     * seems to be a person gets lines where the list is short. */
+    /* Other forms need the whole text, or begin with something that is only known at the end. A
+     * client that merely looks interactive (by its User-Agent) gets indented JSON only if the list
+     * fits one piece. */
     walk->streams = walk->begun && call->accept.type == TYPE_JSON &&
                     !(call->query.pretty && respond_wants_lines(call));
     walk->timer.on_fire = on_timer;
@@ -417,7 +421,8 @@ void read_list(Call *call)
         walk_free(walk);
         return;
     }
-    /* Without a limit all that stands before the items is known now, and they need not be moved. */
+    /* Without a limit, everything before the items is known now, so the items can be appended to
+     * it. */
     walk->begun = !walk->limit && call->accept.type != TYPE_PROTOBUF;
     if (walk->begun)
         begin_list(walk, &walk->out);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * get: straight from the committed objects, the JSON of one as the store keeps it. What get, list
- * and watch are asked alike: selectors and revisions.
+ * get, which responds with the JSON that the store keeps for a committed object, and the parameters
+ * that get, list and watch have in common: selectors and revisions.
  */
 #include "api/object.h"
 #include "api/selector.h"
 #include "server/read/read.h"
 #include "server/request/respond.h"
 
-/* The kinds whose field selectors kube-apiserver refuses in this other wording. */
+/* The kinds for which kube-apiserver words the refusal of an unknown field selector differently. */
 static bool has_own_fields(const Kind *kind)
 {
     return kind == &kind_pod || kind == &kind_node || kind == &kind_event ||

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pods/exec and pods/attach: what is asked, the process, and how its end is told. How the client is
- * spoken to is the transports' (exec.h).
+ * pods/exec and pods/attach: the parameters, the process, and the report of its end. The transports
+ * (exec.h) implement the protocols of the clients.
  *
- * Both directions push back: a process that does not read its stdin pauses the connection, a client
- * that does not read pauses the process.
+ * There is back-pressure in both directions: a process that does not read its stdin pauses the
+ * connection, and a client that does not read pauses the process.
  */
 #include "base/vec.h"
 #include "codec/json/json.h"

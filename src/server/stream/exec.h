@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * exec and attach, apart from how a client is spoken to: a Transport carries the five channels,
+ * exec and attach, independent of the protocol of the client: a Transport carries the five channels
  * over a WebSocket (exec_websocket.c) or SPDY (exec_spdy.c).
  *
- * The process is started before the connection is upgraded, so that a refusal is a plain HTTP
- * answer; it is held back until the transport calls exec_ready.
+ * The process is started before the connection is upgraded, so that a refusal is an ordinary HTTP
+ * response. Its output is paused until the transport calls exec_ready.
  */
 #ifndef SERVER_STREAM_EXEC_H
 #define SERVER_STREAM_EXEC_H
@@ -35,10 +35,10 @@ struct Exec {
     PodStreams *streams;
     ExecStream *stream; /* NULL: the process has ended */
     ExecOptions options;
-    const Transport *transport; /* NULL: the client is not there yet, or gone */
-    bool plain;                 /* before v4: the error channel carries text, and only of errors */
+    const Transport *transport; /* NULL: the client is not ready yet, or has disconnected */
+    bool plain;                 /* before v4: the error channel carries text, and only on failure */
     bool output_paused, input_paused;
-    bool ended; /* before there was a client to tell */
+    bool ended; /* the process ended before the transport was ready */
     bool told;
     int exit_code;
     char *message;
@@ -48,18 +48,18 @@ struct Exec {
     /* SPDY */
     struct SpdyLink *link;
     SpdyStream *channels[CHANNELS];
-    StrBuf sizes; /* of the resize channel, not yet whole */
+    StrBuf sizes; /* an incomplete message of the resize channel */
     Server *server;
     Timer limit;
 };
 
 /* For the transports. */
-void exec_ready(Exec *exec); /* the client can hear now */
+void exec_ready(Exec *exec); /* output can be sent from now on */
 void exec_input(Exec *exec, Bytes bytes);
 void exec_input_end(Exec *exec);
 void exec_resize(Exec *exec, Bytes json);
-void exec_drained(Exec *exec); /* all that was sent has left */
-void exec_gone(Exec *exec);    /* the client has; frees */
+void exec_drained(Exec *exec); /* everything that was sent has left */
+void exec_gone(Exec *exec);    /* the client has disconnected; frees exec */
 
 /* A version of the channels over WebSocket. */
 struct ExecProtocol {
@@ -67,10 +67,12 @@ struct ExecProtocol {
     bool closes, base64, plain;
 };
 
-/* What client and server agree on; NULL: nothing, and answered. */
+/* The protocol that client and server agree on. NULL: there is none, and the request has been
+ * answered. */
 const struct ExecProtocol *exec_websocket_protocol(Call *call);
 const char *exec_spdy_protocol(Call *call);
-/* Upgrades; false: it could not, and the exec is the caller's still. */
+/* Upgrade the connection and take over exec. False: the upgrade is impossible, and exec still
+ * belongs to the caller. */
 bool exec_websocket(Call *call, Exec *exec, const struct ExecProtocol *protocol);
 bool exec_spdy(Call *call, Exec *exec, const char *protocol);
 

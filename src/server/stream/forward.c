@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pods/portforward: many TCP connections into a pod over one of the client's. Three ways to speak:
+ * pods/portforward: many TCP connections into a pod over one connection of the client, in one of
+ * these forms:
  *
  *   SPDY (portforward.k8s.io), behind an upgrade or inside a WebSocket: a pair of streams for each
  *   connection, `data` and `error`, which name its port and share a request id
  *
- *   WebSocket (v4.channel.k8s.io): the ports stand in the query; port number n has the channels 2n
+ *   WebSocket (v4.channel.k8s.io): the query lists the ports; port number n has the channels 2n
  *   for data and 2n+1 for errors; each begins with its port in two bytes, little-endian
  *
- * A connection into the pod is made when its data stream comes. It ends when the pod's side has
- * ended: the clients wait for the end of both streams then. A channel has no end of its own, so a
- * WebSocket is closed when all its connections are over.
+ * A connection into the pod is made when its data stream is opened. When the pod closes it, both
+ * streams are ended, which is what clients wait for. A channel cannot be ended, so a WebSocket is
+ * closed when all its connections have ended.
  *
  * Back-pressure: a pod that does not read stops the whole connection once INPUT_MAX wait for it,
  * since none of the protocols' clients can hold back one stream; a client that does not read stops
@@ -97,7 +98,7 @@ static void pair_free(Pair *pair)
     free(pair);
 }
 
-/* Frees it if nothing of it is left. */
+/* Frees the pair once the connection and both streams are gone. */
 static void pair_check(Pair *pair)
 {
     Forward *forward = pair->forward;
@@ -112,7 +113,7 @@ static void pair_check(Pair *pair)
         channels_close(forward->ws);
 }
 
-/* The client learns that nothing more comes. The streams may be gone when this returns. */
+/* Ends the streams of the pair. They may be freed when this returns. */
 static void pair_end(Pair *pair)
 {
     Forward *forward = pair->forward;
@@ -264,8 +265,8 @@ static void closed(Forward *forward)
 
 /* ---- SPDY ---- */
 
-/* The pair that the stream belongs to; NULL: there are too many. Clients without request ids open the error stream and then
- * the data stream, so the ids of these are two apart. */
+/* The pair that the stream belongs to; NULL: there are too many. Clients without request ids open
+ * the error stream and then the data stream, so the ids of these are two apart. */
 static Pair *spdy_pair(Forward *forward, const SpdyStream *stream, bool data, uint16_t port)
 {
     const char *id = spdy_header(stream, "requestid");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pods/log: the text of a container, as it is or as it comes; and the checks that log, exec and
- * attach share. */
+/* pods/log: the log of a container, complete or followed; and the checks that log, exec and attach
+ * share. */
 #include "api/object.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"

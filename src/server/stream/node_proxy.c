@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nodes/NAME/proxy/...: what the node answers by itself. */
+/* nodes/NAME/proxy/...: paths that the node agent serves. */
 #include "server/request/respond.h"
 #include "server/stream/stream.h"
 
@@ -15,7 +15,7 @@ void subresource_node_proxy(Call *call)
         status_not_found(&status, call->arena, &kind_node, call->route.name);
         respond_status(call, &status);
     } else if (!streams) {
-        status_set(&status, call->arena, STATUS_UNAVAILABLE, "the node is not there to answer");
+        status_set(&status, call->arena, STATUS_UNAVAILABLE, "the node agent is not running");
         respond_status(call, &status);
     } else if (streams->ops->node && streams->ops->node(streams, path, &type, &text)) {
         http_respond(call->request, 200, type, strbuf_bytes(&text));

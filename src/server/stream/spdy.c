@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes between a connection or a WebSocket and SPDY's frames. */
+/* Carries SPDY's frames over an upgraded connection or a WebSocket. */
 #include "base/time/clock.h"
 #include "server/stream/spdy.h"
 
@@ -130,7 +130,7 @@ bool spdy_wanted(const HttpRequest *request)
     return upgrade && strcasecmp(upgrade, SPDY_PROTOCOL) == 0;
 }
 
-/* One name from a list that may stand in several headers, separated by commas in each. */
+/* The next name of a comma-separated list; NULL at its end. */
 static const char *next_offer(Arena *arena, const char **at)
 {
     size_t n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SPDY for a pod's streams, over what the client came with: a connection that left HTTP/1.1
- * ("Upgrade: SPDY/3.1"), or a WebSocket whose messages are the bytes. */
+/* SPDY for the streams of a pod, over a connection that was upgraded from HTTP/1.1 ("Upgrade:
+ * SPDY/3.1") or over the messages of a WebSocket. */
 #ifndef SERVER_STREAM_SPDY_H
 #define SERVER_STREAM_SPDY_H
 
@@ -16,7 +16,7 @@ typedef struct SpdyLinkHandler {
     void (*on_data)(void *data, SpdyStream *stream, Bytes bytes);
     void (*on_end)(void *data, SpdyStream *stream);
     void (*on_gone)(void *data, SpdyStream *stream);
-    void (*on_drain)(void *data); /* all that was sent has left */
+    void (*on_drain)(void *data); /* everything that was sent has left */
     void (*on_close)(void *data); /* the last call; streams go without on_gone */
 } SpdyLinkHandler;
 
@@ -33,8 +33,8 @@ SpdyLink *spdy_link_new(Call *call, const char *protocol, const SpdyLinkHandler 
 Spdy *spdy_link_spdy(SpdyLink *link);
 size_t spdy_link_pending(const SpdyLink *link);
 void spdy_link_pause(SpdyLink *link, bool pause);
-/* Waits for the client to leave, which has all then; but not for long. Older clients drop what they
- * have not read when we leave first. */
+/* Waits some seconds for the client to disconnect, then closes. Older clients discard what they
+ * have not read if the server closes first. */
 void spdy_link_close(SpdyLink *link);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pods/binding: gives a pod its node. */
+/* pods/binding: assigns a pod to a node. */
 #include "api/object.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
@@ -51,7 +51,7 @@ static int refuse_other_pod(Write *write, const char *what, const char *asked, c
                      what, is));
 }
 
-/* Is this the pod, and is it still to be placed? */
+/* Checks that this is the pod that the binding means, and that it has no node yet. */
 static int check_bindable(Write *write, const Binding *binding, const Pod *pod)
 {
     const ObjectMeta *meta = &binding->metadata;
@@ -119,8 +119,8 @@ static int bind(Write *write, const Object *object)
     return 0;
 }
 
-/* Changes spec and status at once, and a field that no update may touch: so it goes to the store by
- * itself. */
+/* A binding changes spec and status in one step, including a field that updates must not change, so
+ * it does not go through write_update. */
 void write_binding(Write *write, const Object *binding)
 {
     int r = bind(write, binding);
@@ -143,7 +143,7 @@ void subresource_binding(Call *call)
         write_finish(write);
         return;
     }
-    /* "bindings" is the old name of pods/binding, and has the pod's name in the body alone. */
+    /* The resource "bindings" is the old form of pods/binding; only its body names the pod. */
     if (!call->sub) {
         write->kind = &kind_pod;
         write->name = arena_strdup(&write->arena, object_meta(binding)->name);

@@ -7,9 +7,10 @@
  *   pool   decode_run reads the body and the tables, and writes into what the Decoded owns
  *   loop   on_decoded hands the outcome to the Write of the handler, which goes on as always
  *
- * While the pool works, nothing else touches the Decoded. The loop only notes in it that the peer
- * has gone (call) or the server (server); the outcome is then dropped. DECODING_MAX of them run at
- * once, so that half of the pool's threads are always free for pods; the others wait in order.
+ * While the pool works on a Decoded, the loop only clears `call` when the peer disconnects or
+ * `server` when the server stops; the result is then dropped. At most DECODING_MAX bodies are
+ * decoded at once, so that half of the pool's threads remain available for pods; the others wait in
+ * order.
  */
 #include "api/object.h"
 #include "base/list.h"
@@ -51,7 +52,7 @@ static void on_freed(uv_work_t *work, int status)
     decoded_free(CONTAINER_OF(work, Decoded, work));
 }
 
-/* What was made of 3 MB can be 100 MB, whose return to the kernel takes the loop's time as well. */
+/* A body of 3 MB can become 100 MB of structs; returning these to the kernel takes time as well. */
 static void decoded_release(void *data)
 {
     Decoded *d = data;

@@ -97,7 +97,8 @@ static int64_t grace_of(const Write *write, const Object *object)
     return grace < 0 ? 1 : grace;
 }
 
-/* A second deletion can only shorten the time, and only if it says how long it wants. */
+/* Another deletion can only shorten the grace period, and only if it asks for one. False: no
+ * change. */
 static bool shorten(Write *write, ObjectMeta *meta, Arena *arena, int64_t grace)
 {
     int64_t before = meta->deletion_grace_period_seconds ? *meta->deletion_grace_period_seconds : 0;
@@ -108,7 +109,7 @@ static bool shorten(Write *write, ObjectMeta *meta, Arena *arena, int64_t grace)
     end += grace - before;
     if (end < now) {
         end = now;
-        /* All of the time has passed, but it is the node that ends the pod, not we. */
+        /* The period has passed already, but only the node may remove the pod. */
         if (grace)
             grace = 1;
     }
@@ -117,17 +118,17 @@ static bool shorten(Write *write, ObjectMeta *meta, Arena *arena, int64_t grace)
     return true;
 }
 
-/* Marks it as being deleted. false: nothing new. */
+/* Marks the object as being deleted. False: it was marked already, and nothing changes. */
 static bool mark(Write *write, Object *object, int64_t grace)
 {
     ObjectMeta *meta = object_meta(object);
 
     if (meta->deletion_timestamp.set)
         return shorten(write, meta, &object->arena, grace);
-    /* A grace may be as long as it likes, but a time ends with the year 9999. */
+    /* A grace period has no limit, but timestamps end with the year 9999. */
     meta->deletion_timestamp = (Time){
         .seconds = server_now(write->server) + MIN_OF(grace, INT64_C(250000000000)), .set = true};
-    /* A namespace takes as long as it takes. */
+    /* The deletion of a namespace has no time limit. */
     if (object->kind != &kind_namespace)
         meta->deletion_grace_period_seconds = arena_int64(&object->arena, grace);
     if (meta->generation > 0)
@@ -141,7 +142,8 @@ static bool must_wait(const Object *object)
            (object->kind == &kind_namespace && OBJECT_AS(Namespace, object)->spec.finalizers.n);
 }
 
-/* The new version, or the last one. 0: queued; a reason; -1: answered as it is. */
+/* Queues the marked version, or the removal. Returns 0 if queued, a reason if refused, and -1 if
+ * there is nothing to store (a dry run, or no change). */
 static int delete_steps(Write *write)
 {
     Store *store = write->server->store;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Evictions: deletions of pods that ask the disruption budgets first. What a budget allows stands
- * in its status; an eviction takes one from it and notes the pod there before the pod is deleted,
- * so that two evictions never share what is allowed for one.
+ * Evictions are deletions of pods that respect disruption budgets. The status of a budget says how
+ * many disruptions it allows; an eviction decrements that number and records the pod there before
+ * the pod is deleted, so that two evictions cannot use the same allowance.
  */
 #include "api/object.h"
 #include "api/selector.h"
@@ -40,14 +40,15 @@ static bool is_ready(const Pod *pod)
     return false;
 }
 
-/* Such a pod serves nobody: no budget is about it. */
+/* The pod is not running, or terminating anyway, so disruption budgets do not apply. */
 static bool is_free(const Pod *pod)
 {
     return pod->metadata.deletion_timestamp.set || str_equal(pod->status.phase, "Pending") ||
            str_equal(pod->status.phase, "Succeeded") || str_equal(pod->status.phase, "Failed");
 }
 
-/* A pod that is not ready is no loss to a budget that is met without it. */
+/* A pod that is not ready does not count as healthy, so its eviction cannot violate a budget that
+ * is met without it. */
 static bool is_no_loss(const Pod *pod, const PodDisruptionBudget *budget)
 {
     if (is_ready(pod))
@@ -141,7 +142,7 @@ static void note_disrupted(Arena *arena, TimeMap *map, const char *name, Time no
     *map = (TimeMap){v, n};
 }
 
-/* Takes one of what is allowed. */
+/* Uses up one of the allowed disruptions. */
 static void take(Write *write, Object *head)
 {
     _object_ Object *copy = object_copy(head);
@@ -163,7 +164,7 @@ static void take(Write *write, Object *head)
     store_update(write->server->store, copy, head->revision, on_noted, NULL);
 }
 
-/* 0: go on. */
+/* Returns 0 if the eviction may proceed, else a reason. */
 static int ask_budgets(Write *write, const Pod *pod)
 {
     Search search = {.pod = pod};
@@ -194,7 +195,7 @@ static int ask_budgets(Write *write, const Pod *pod)
     return r;
 }
 
-/* Tells the pod, and whoever looks at it, why it goes. */
+/* Adds the condition that tells why the pod terminates. */
 static void mark(Write *write, Object *head)
 {
     _object_ Object *copy = object_copy(head);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes that come over HTTP: from a request to a Write, and from its outcome to an answer. */
+/* Turns HTTP requests into Writes, and the outcome of a Write into a response. */
 #include "api/object.h"
 #include "api/selector.h"
 #include "base/list.h"
@@ -19,7 +19,8 @@
 
 /* ---- outcomes ---- */
 
-/* Kinds that are shown once more when they go; of others only the name is said. */
+/* The kinds whose deletion is answered with the last version of the object; for others the response
+ * is a Status with the name. */
 static bool returns_deleted(const Kind *kind)
 {
     return kind == &kind_pod || kind == &kind_service || kind == &kind_namespace ||
@@ -59,7 +60,7 @@ static void on_done(Write *write)
 
 /* ---- requests ---- */
 
-/* The fieldManager parameter, or how the program calls itself: "kubectl/v1.36" is kubectl. */
+/* The fieldManager parameter, or else the name in the User-Agent: "kubectl/v1.36" is kubectl. */
 static const char *manager_of(Call *call)
 {
     const char *agent = utf8_clean(call->arena, http_header(call->request, "user-agent"));
@@ -177,7 +178,7 @@ void http_patch(Call *call)
         write_finish(write);
         return;
     }
-    /* Apply stands and falls with a name that the client has chosen. */
+    /* An apply requires a field manager chosen by the client; the User-Agent is no substitute. */
     if (type == PATCH_APPLY)
         write->manager = arena_strdup(&write->arena, call->query.field_manager);
     write_patch(write, type, call->body);
@@ -222,7 +223,7 @@ static int read_delete_options(Call *call, Write *write)
     return 0;
 }
 
-/* Nobody expects that. */
+/* By default Jobs orphan their pods, which surprises users. */
 static void warn_of_orphans(const Call *call, Write *write)
 {
     if (call->route.kind == &kind_job && str_empty(write->propagation))
@@ -244,7 +245,7 @@ void http_delete(Call *call)
     }
 }
 
-/* ---- deletecollection: one Write an object, one answer for all ---- */
+/* ---- deletecollection: one Write for each object, one response for all ---- */
 
 typedef struct Collection {
     Server *server;
@@ -337,7 +338,7 @@ static void on_one_deleted(Write *write)
 {
     Collection *collection = write->data;
 
-    /* What went in the meantime is gone as wished. */
+    /* An object that has been removed in the meantime is deleted as requested. */
     if (write->status.reason != STATUS_OK && write->status.reason != STATUS_NOT_FOUND &&
         collection->status.reason == STATUS_OK)
         status_copy(&collection->status, &collection->arena, &write->status);
@@ -368,7 +369,7 @@ static bool collect(void *data, Object *object)
 
 static void delete_each(Collection *collection, const Write *like)
 {
-    /* One more than there are, so that those refused at once do not end it early. */
+    /* One more than there are objects, so that writes that end at once do not answer too early. */
     collection->open = collection->objects.n + 1;
     for (size_t i = 0; i < collection->objects.n; i++) {
         const ObjectMeta *meta = object_meta(collection->objects.v[i]);
@@ -414,7 +415,7 @@ void http_delete_collection(Call *call)
     call->stream_close = collection_close;
     to = (Collect){collection, labels, fields};
     store_list(call->server->store, call->route.kind, call->route.ns, after, collect, &to);
-    /* `like` carries the options only; it answers nobody. */
+    /* `like` only carries the options; the collection answers the request. */
     like->call = NULL;
     call->write = NULL;
     delete_each(collection, like);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The four kinds of patches: each makes a new version from the head, which then goes the way of
- * every update. */
+/* The four patch types. Each makes a new version from the head, which then takes the path of every
+ * update. */
 #include "api/object.h"
 #include "codec/json/json.h"
 #include "codec/patch/patch.h"
@@ -16,7 +16,7 @@ static int compare_members(const void *a, const void *b)
                   yyjson_mut_get_str(*(yyjson_mut_val *const *)b));
 }
 
-/* Its members in order of their names, as Go prints a map. */
+/* Prints the object with its members sorted by name, as Go prints a map. */
 static char *print_sorted(Arena *arena, yyjson_mut_val *object)
 {
     size_t n = yyjson_mut_obj_size(object), i, max, k = 0;
@@ -38,7 +38,7 @@ static char *print_sorted(Arena *arena, yyjson_mut_val *object)
     return arena_strdup(arena, text.p);
 }
 
-/* A patch that does not fit the object: the result is shown, as kube-apiserver does. */
+/* The patched document is not a valid object. As in kube-apiserver, the message shows the document. */
 static int refuse_result(Write *write, yyjson_mut_val *result, const char *why)
 {
     static const Kind nameless = {.group = "", .kind = "", .plural = ""};
@@ -184,7 +184,7 @@ int patch_object(Write *write, const char *content_type, const Object *object, B
     return r;
 }
 
-/* fieldManager is what apply hangs on. */
+/* An apply is impossible without a field manager. */
 static int check_apply(Write *write)
 {
     static const Kind options = {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one way in which state changes, for HTTP and for clients in the process alike.
+ * Creates and updates, for HTTP requests and in-process clients alike. All changes of state go
+ * through here or through delete.c.
  *
  *   create   defaults -> managedFields -> admission -> system fields -> validation -> store
  *   update   checks against the head -> defaults -> what may not change is put back ->
  *            managedFields -> validation -> store, unless nothing has changed; or removal, if this
  *            took the last finalizer from a deleted object
  *
- * All of that runs in one go on the loop, against the newest head, so there is nobody to lose a
- * race against: a conflict can only come from the resourceVersion that a client sends. The write
- * ends when the store says that it is durable.
+ * All steps run in one turn of the loop and against the newest head, so no other write can come
+ * between them: a conflict can only result from the resourceVersion that a client sends. The write
+ * ends when the store reports that it is durable.
  */
 #include "api/object.h"
 #include "api/rules/core/pod.h"
@@ -52,7 +53,7 @@ void write_warn(Write *write, const char *text)
 void write_finish(Write *write)
 {
     list_remove(&write->node);
-    /* Refused after it had taken addresses: they go back. */
+    /* A write that was refused after it had allocated addresses releases them. */
     if (write->server && write->claimed && (write->status.reason != STATUS_OK || write->dry_run))
         service_settle(write->server->addresses, write->before, write->object);
     if (write->call)
@@ -85,7 +86,8 @@ void write_on_stored(void *data, int outcome, const char *reason, Object *object
     write_finish(write);
 }
 
-/* What the store refuses at once. 0: queued. */
+/* Turns a refusal by the store into a status. Returns 0 if the store has queued the write, else the
+ * reason. */
 static int refused(Write *write, int outcome)
 {
     const Object *head;
@@ -157,7 +159,7 @@ static int validate(Write *write)
     return 0;
 }
 
-/* What the field takes in its struct. */
+/* The size of the field in its struct. */
 static size_t field_size(const Field *field)
 {
     if (field->shape == SHAPE_LIST || field->shape == SHAPE_MAP)
@@ -169,8 +171,8 @@ static size_t field_size(const Field *field)
     return value_size(field);
 }
 
-/* Makes a field of the new version what it is in the old one. A field alone is a type of one field,
- * at offset 0. */
+/* Copies a field from the old version into the new one. type_copy works on whole types, so this
+ * describes the field as a type that has this one field at offset 0. */
 static void put_back_in(Arena *arena, const Field *field, void *value, const void *before)
 {
     Field alone = *field;
@@ -189,10 +191,10 @@ static void put_back(Write *write, const Field *field)
 }
 
 /*
- * The largest object that a cluster on etcd takes: a request of 1.5 MiB, which holds the object as
- * protobuf, its key, and about as much as this again. Objects that could not be moved to such a
- * cluster are refused in the same words. Small objects, which is what nearly all are, are told by
- * the memory that they take.
+ * etcd takes requests of at most 1.5 MiB, which contain the object as protobuf, its key and some
+ * overhead. Objects that could not be moved to a cluster on etcd are refused with the same message.
+ * Nearly all objects are small, and the size of their arena already proves it without encoding
+ * them.
  */
 enum { REQUEST_MAX = 1536 * 1024, REQUEST_OVERHEAD = 256, SURELY_SMALL = 512 * 1024 };
 
@@ -211,8 +213,8 @@ static int refuse_too_large(ApiStatus *ret, Arena *arena)
     return status_set(ret, arena, STATUS_UNKNOWN, "etcdserver: request is too large");
 }
 
-/* As in kube-apiserver, an object that is only too large together with its managedFields goes
- * without them, unless it is applied. */
+/* As in kube-apiserver, an object that is too large only because of its managedFields is stored
+ * without them, unless it was applied. */
 static int check_size(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
@@ -229,7 +231,7 @@ static int check_size(Write *write)
 
 /* ---- long bodies ---- */
 
-/* As it will be called, so that validation finds what it will find later. */
+/* Sets the name that the object will have, so that validation finds the same causes as later. */
 static void name_for_now(ObjectMeta *meta, const Foresight *of, Arena *arena)
 {
     if (of->kind->flags & KIND_NAMESPACED && str_empty(meta->namespace))
@@ -269,7 +271,7 @@ int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *
     return ret->reason;
 }
 
-/* What was foreseen on the pool, if it is a refusal. */
+/* Applies the refusal that was foreseen on the pool, if there is one. */
 static int refuse_foreseen(Write *write)
 {
     if (!write->foreseen)
@@ -314,7 +316,7 @@ static void fill_system_fields(Write *write)
     meta->generation = write->kind->flags & KIND_HAS_GENERATION ? 1 : 0;
 }
 
-/* A client cannot create an object in a state; nodes say themselves how they are. */
+/* Clients cannot set the status of a new object. Nodes are the exception: they report their own. */
 static void reset_status(Write *write)
 {
     const Kind *kind = write->kind;
@@ -323,7 +325,7 @@ static void reset_status(Write *write)
         memset(field_at(write->object->value, kind->status), 0, field_size(kind->status));
 }
 
-/* In what a refusal says, generateName stands for the name. */
+/* Replaces a generated name in a refusal by generateName, which is all that the client knows. */
 static void forget_name(Write *write)
 {
     Arena *arena = &write->arena;
@@ -338,7 +340,7 @@ static void forget_name(Write *write)
         write->status.name = arena_strdup(arena, prefix);
 }
 
-/* An update or an apply was authorized as such; that it creates takes the right to create. */
+/* An update or an apply that creates the object needs permission to create as well. */
 static int check_may_create(Write *write)
 {
     const Attributes attributes = {.verb = "create",
@@ -376,7 +378,7 @@ static int create_steps(Write *write)
     if (generated)
         generate_name(write);
     r = admission_create(write);
-    if (r && generated) /* the name was never given, and repetitions read the same */
+    if (r && generated) /* no object has that name, and retries should get the same message */
         forget_name(write);
     if (r == 0)
         r = refuse_foreseen(write);
@@ -414,7 +416,7 @@ void write_create(Write *write)
 
 /* ---- update ---- */
 
-/* Does the object say what the URL says? */
+/* Compares the name and namespace in the object with those in the URL. */
 static int check_name(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
@@ -479,8 +481,8 @@ static void keep_system_fields(Write *write)
             : NULL;
 }
 
-/* Of the wished ones those that are there come first, in their order, which a patch may have lost:
- * the node knows containers by their place. */
+/* The requested containers, those that exist already first and in their old order, which a patch
+ * may have changed: the node identifies containers by their index. */
 static EphemeralContainerArray in_order(Arena *arena, const EphemeralContainerArray *asked,
                                         const EphemeralContainerArray *old)
 {
@@ -504,7 +506,8 @@ static EphemeralContainerArray in_order(Arena *arena, const EphemeralContainerAr
     return list;
 }
 
-/* pods/ephemeralcontainers changes these and nothing else. */
+/* Restores everything except the ephemeral containers, which are all that pods/ephemeralcontainers
+ * may change. */
 static void keep_all_but_ephemeral(Write *write)
 {
     const Kind *kind = write->kind;
@@ -518,7 +521,8 @@ static void keep_all_but_ephemeral(Write *write)
     spec->ephemeral_containers = asked;
 }
 
-/* Status and all else are two doors to one object. */
+/* Restores what the (sub)resource of this write does not own: all but the status for the status
+ * subresource, and the status for the main resource. */
 static void keep_other_side(Write *write)
 {
     const Kind *kind = write->kind;
@@ -556,7 +560,7 @@ static bool has_finalizers(const Object *object)
     return object->kind == &kind_namespace && OBJECT_AS(Namespace, object)->spec.finalizers.n;
 }
 
-/* Being deleted, with nothing left to wait for. */
+/* The object is being deleted, and neither finalizers nor a grace period are left to wait for. */
 static bool may_go(const Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
@@ -596,11 +600,11 @@ static void update_managed(Write *write)
 
     if (write->applied)
         return;
-    /* A client that sends an empty list wants it emptied; anything else is ours to keep. */
+    /* An empty list is the way for a client to clear managedFields. */
     if (meta->managed_fields.v && meta->managed_fields.n == 0)
         return;
-    /* One that sends another list, as kubectl does when it goes over to the server's apply, says
-     * how it was until now. */
+    /* A client may send a list of its own, as kubectl does when it migrates to server-side apply;
+     * it then replaces the stored one. Other writers cannot change it. */
     if (!write->call || !str_empty(write->subresource) || !managed_readable(&meta->managed_fields))
         put_back_in(&object->arena, type_find(&type_ObjectMeta, "managedFields", 13)->field, meta,
                     before);
@@ -609,7 +613,8 @@ static void update_managed(Write *write)
     managed_update(write->server, object, write->before, write->manager, write->subresource);
 }
 
-/* 1: done, with nothing (more) to store. */
+/* Returns 0 if the write is queued, or is a dry run that passed; a reason if it is refused; -1 if
+ * it changes nothing. */
 static int update_steps(Write *write)
 {
     Server *server = write->server;
