@@ -432,16 +432,10 @@ static void a_pod_waits_quietly_for_its_claims_at_first(void **state)
 
 static size_t count_endpoints(Rig *rig, const char *service)
 {
-    Found slices = find(rig, &kind_endpoint_slice);
-    size_t n = 0;
+    const Endpoints *endpoints =
+        OBJECT_AS(Endpoints, get(rig, &kind_endpoints, "default", service));
 
-    for (size_t i = 0; i < slices.n; i++)
-        if (str_equal(
-                string_map_get(&object_meta(slices.v[i])->labels, "kubernetes.io/service-name"),
-                service))
-            n += OBJECT_AS(EndpointSlice, slices.v[i])->endpoints.n;
-    drop(&slices);
-    return n;
+    return endpoints->subsets.n ? endpoints->subsets.v[0].addresses.n : 0;
 }
 
 static void a_pod_that_is_gone_at_once_leaves_the_endpoints(void **state)

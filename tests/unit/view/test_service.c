@@ -66,7 +66,7 @@ static void other_objects_and_bookmarks_are_ignored(void **state _unused_)
 
     log.view.on_change = on_change;
     log.view.data = &log;
-    happen(&log, WATCH_ADDED, &kind_pod, "web-0", NULL);
+    happen(&log, WATCH_ADDED, &kind_endpoints, "web", NULL);
     happen(&log, WATCH_ADDED, &kind_endpoint_slice, "a", NULL); /* of no Service */
     happen(&log, WATCH_BOOKMARK, &kind_service, "web", NULL);
     assert_int_equal(log.text.n, 0);
