@@ -15,7 +15,7 @@
 #include "codec/json/json.h"
 #include "http/client/client.h"
 
-/* ---- which one ---- */
+/* ---- the choice of the cluster ---- */
 
 static int find_config(Cluster *cluster, Err *reterr)
 {
@@ -125,7 +125,7 @@ void cluster_close(Cluster *cluster)
 
 /* ---- calls ---- */
 
-/* One call under way: its answer, or its stream. */
+/* A call in flight. */
 typedef struct Waiting {
     Cluster *cluster;
     HttpCall *call;
@@ -134,11 +134,11 @@ typedef struct Waiting {
     void *data;
     int error;
     char text[256];
-    StrBuf refused; /* the body of a stream that is none */
-    bool enough;
+    StrBuf refused; /* the body of a reply that is not 200 and therefore not a stream */
+    bool enough;    /* on_data has returned false */
 } Waiting;
 
-/* 299 - "text": what the server wants people to know, such as that a kind is deprecated. */
+/* Prints a header such as Warning: 299 - "text", by which the server says, for instance, that a kind is deprecated. */
 static void pass_warning(Cluster *cluster, const char *header)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
@@ -321,7 +321,7 @@ void cluster_streams(Cluster *cluster, ClusterStream *streams, size_t n)
     free(replies);
 }
 
-/* The lines of a watch. */
+/* The state of a watch, whose events are lines of JSON. */
 typedef struct Lines {
     StrBuf kept;
     bool (*on_event)(void *data, const char *type, yyjson_val *object);
@@ -339,7 +339,7 @@ static bool take_line(Lines *lines, const char *p, size_t n)
     if (str_equal(type, "ERROR")) {
         lines->refused = true;
         more = false;
-        /* Too old a revision is no failure: the caller lists again. */
+        /* 410 means that the revision is too old. This is not a failure: the caller lists again. */
         if (json_number(object, "/code", 0) != 410)
             fprintf(stderr, "Error from server (%s): %s\n", json_text(object, "/reason"),
                     json_text(object, "/message"));
@@ -379,7 +379,7 @@ WatchEnd cluster_watch(Cluster *cluster, const ClusterCall *call,
     return lines.refused ? WATCH_ENDED : stream.end;
 }
 
-/* ---- small things ---- */
+/* ---- JSON and numbers ---- */
 
 const char *json_text(yyjson_val *json, const char *pointer)
 {

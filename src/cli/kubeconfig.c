@@ -50,7 +50,7 @@ static int read_tree(const char *path, Arena *arena, yyjson_mut_doc *doc, Err *r
     return 0;
 }
 
-/* The list `name` of the config, made where it is missing or null. */
+/* The list `name` of the config, which is created if it is missing or null. */
 static yyjson_mut_val *list_of(yyjson_mut_doc *doc, const char *name)
 {
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *list = yyjson_mut_obj_get(root, name);
@@ -72,7 +72,7 @@ static void remove_named(yyjson_mut_doc *doc, const char *list_name, const char 
             yyjson_mut_arr_iter_remove(&iter);
 }
 
-/* {"<kind>": body, "name": name}, as kubectl orders it */
+/* Appends {"<kind>": body, "name": name}, in kubectl's order of the members. */
 static void put_named(yyjson_mut_doc *doc, const char *list_name, const char *kind,
                       const char *name, yyjson_mut_val *body)
 {
@@ -178,7 +178,7 @@ static const char *text_of(Arena *arena, yyjson_val *in, const char *name)
     return arena_strdup(arena, yyjson_get_str(yyjson_obj_get(in, name)));
 }
 
-/* `name`-data in base64, or the file that `name` tells, relative to the kubeconfig. */
+/* Reads `name`-data, which is base64, or else the file that `name` refers to, relative to the folder of the kubeconfig. */
 static int read_pem(const char *path, yyjson_val *in, const char *name, Arena *arena,
                     const char **ret, Err *reterr)
 {
@@ -217,7 +217,7 @@ static int read_user(const char *path, yyjson_val *user, Arena *arena, Kubeconfi
     if (r == 0)
         ret->token = text_of(arena, user, "token");
     if (r == 0 && !ret->token) {
-        /* Named "tokenFile", without a "-data" of its own. */
+        /* There is no "tokenFile-data", so this reads the file. */
         r = read_pem(path, user, "tokenFile", arena, &token_file, reterr);
         if (token_file)
             ret->token = arena_strndup(arena, token_file, strcspn(token_file, " \r\n"));

@@ -156,7 +156,7 @@ int manifest_resolve(Cluster *cluster, Manifest *manifest)
         return 1;
     target->resource = resources_by_kind(cluster, api_version, kind);
     if (!target->resource) {
-        /* It may be a kind that an object before it has made. */
+        /* An earlier object may have defined the kind. */
         resources_forget(cluster);
         if (resources_load(cluster))
             return 1;

@@ -157,7 +157,7 @@ static int refuse_option(const Command *command, const char *text)
     return 2;
 }
 
-/* Takes the last component off, but not the root itself. */
+/* Removes the last component of a path. */
 static void strip_last(StrBuf *path)
 {
     const char *slash = strrchr(strbuf_string(path), '/');
@@ -165,8 +165,8 @@ static void strip_last(StrBuf *path)
     strbuf_truncate(path, slash ? (size_t)(slash - path->p) : 0);
 }
 
-/* From the root, without "." and "..": other programs are told of it, and resolve it elsewhere. What
- * exists is resolved with its links; the rest, which is to be made, as it is written. */
+/* Makes a path absolute and removes "." and "..", because other processes with other working folders use it. Symbolic links are
+ * resolved in the part of the path that exists. */
 static const char *absolute(Arena *arena, const char *path)
 {
     char folder[PATH_MAX], real[PATH_MAX];
@@ -384,7 +384,7 @@ static int complete(Options *o)
     return r ? r : set_log(o);
 }
 
-/* The parser's place in argv. */
+/* The state of the parser. */
 typedef struct Parse {
     const Command *command;
     char **argv;
@@ -395,12 +395,13 @@ typedef struct Parse {
     VEC(const char *) env;
 } Parse;
 
-/* `value` NULL: none was given with "=". */
+/* `value` is NULL if none was given with "=". */
 static int set_switch(const OptionRow *row, Options *o, const char *value)
 {
     bool *at = (bool *)((char *)o + row->offset), on = !value || str_equal(value, "true");
 
-    if (value && row->offset == offsetof(Options, dry_run)) { /* kubectl's words */
+    if (value &&
+        row->offset == offsetof(Options, dry_run)) { /* the values of kubectl's --dry-run */
         on = on || str_equal(value, "server") || str_equal(value, "client");
         value = on ? NULL : str_equal(value, "none") ? "false" : value;
     }
@@ -528,9 +529,9 @@ const char **options_argv(Options *options, const char *program, const char *com
     return argv;
 }
 
-/* ---- what a running server was started with ---- */
+/* ---- the options of a running server ---- */
 
-/* Options of the server: its folders, ranges and so on; not where a command keeps its own files. */
+/* Whether the option describes the server, such as its folders and ranges, and not the files of a command. */
 static bool is_local(const OptionRow *row)
 {
     return row->doc && (row->groups & OPTIONS_LOCAL) && row->form == FORM_TEXT &&

@@ -13,18 +13,18 @@ typedef struct Cell {
 } Cell;
 
 typedef struct Line {
-    size_t first, n; /* of the cells */
+    size_t first, n; /* the range of its cells */
 } Line;
 
 typedef struct Grid {
     Layout *layout;
     VEC(Cell) cells;
     VEC(Line) lines;
-    VEC(size_t) widths; /* of the columns that the lines at hand are in */
+    VEC(size_t) widths; /* of the columns that contain the current lines */
     StrBuf *out;
 } Grid;
 
-/* Characters, not bytes. */
+/* The width in characters, which are not bytes in UTF-8. */
 static size_t text_width(const char *p, size_t n)
 {
     size_t width = 0;
@@ -136,7 +136,7 @@ void layout_deinit(Layout *layout)
     VEC_DEINIT(&layout->widths);
 }
 
-/* ---- tables of a server ---- */
+/* ---- tables of the API ---- */
 
 void table_printer_deinit(TablePrinter *printer)
 {
@@ -179,7 +179,7 @@ static void begin_cell(StrBuf *out, bool *first)
     *first = false;
 }
 
-/* Up to the first line's end, without what a terminal would obey. */
+/* Appends the first line of a text, without the escape character, which would control the terminal. */
 static void add_text(StrBuf *out, const char *text)
 {
     size_t n = strcspn(text, "\f\n\r");

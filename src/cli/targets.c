@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the words of a command line mean: see resources.h. */
+/* The objects that the words of a command line refer to: see resources.h. */
 #include "cli/resources.h"
 #include "cli/suggest.h"
 
@@ -26,7 +26,7 @@ static void add_target(const Cluster *cluster, const Resource *resource, const c
     VEC_PUSH(ret, target);
 }
 
-/* All kinds of a category such as "all"; how many. */
+/* Adds all kinds of a category such as "all". Returns how many there are. */
 static size_t add_category(const Cluster *cluster, const char *word, const char *name, Targets *ret)
 {
     size_t before = ret->n;
@@ -41,7 +41,7 @@ static size_t add_category(const Cluster *cluster, const char *word, const char 
     return ret->n - before;
 }
 
-/* "po,sts" with the names after it, or without. */
+/* Adds the kinds of a list such as "po,sts", each with all of the names, or without a name if there are none. */
 static int parse_kinds(Cluster *cluster, const char *list, const char *const *names, size_t n,
                        Targets *ret)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a running server does for commands. Plain text, for people. */
+/* The calls of the control socket, which answer in plain text. */
 #include <signal.h>
 
 #include "base/files/file.h"
@@ -112,7 +112,7 @@ static void call_options(void *data, HttpRequest *request)
 typedef struct Pending {
     App *app;
     HttpRequest *request;
-    bool gone; /* the command went away meanwhile */
+    bool gone; /* the command has disconnected */
 } Pending;
 
 static void on_pending_closed(HttpRequest *request)
@@ -151,7 +151,7 @@ static void pending_answer(Pending *pending, const StrBuf *text, const Err *err)
 
 /* ---- stop ---- */
 
-/* Only a signal to itself: the answer leaves first. */
+/* Sends a signal to this process, so that the answer is sent before the server stops. */
 static void stop_soon(void)
 {
     uv_kill(getpid(), SIGTERM);
@@ -229,7 +229,7 @@ static void call_image_import(void *data, HttpRequest *request)
     image_import_async(app->images, file, (uint64_t)limit, on_imported, pending_new(app, request));
 }
 
-/* For an image that is made on top of it. */
+/* Answers with the configuration of an image, for an image that is built on it. */
 static void call_image_config(void *data, HttpRequest *request)
 {
     const char *name = http_query(request, "name");
@@ -248,12 +248,12 @@ static void call_image_config(void *data, HttpRequest *request)
 typedef struct ImageUse {
     Arena *arena;
     ImageStore *images;
-    Image image; /* the one to go */
+    Image image; /* the one to remove */
     const char *pod;
 } ImageUse;
 
-/* By the name that a pod asks for, or as a container says what it was made of: the name may belong
- * to a newer image by now. */
+/* Whether the image is the one that a pod refers to, or the one that a container was made from. These may differ, since the name may
+ * belong to a newer image by now. */
 static bool is_of(const ImageUse *use, const char *reference, const char *made_of)
 {
     Image image;

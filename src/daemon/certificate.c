@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's certificate while the server runs: made anew when a quarter of its life is left, and
- * shown to whoever connects from then on. Who is connected stays so; clients trust the authority,
- * which is the same, so nobody notices.
+ * Renews the server's certificate while the server runs, when a quarter of its lifetime is left. New connections get the new
+ * certificate, and existing ones are kept. Clients trust the certificate authority, which stays the same, so they do not notice.
  *
- * A timer counts time that the machine is awake, certificates do not: so it looks once a day, too.
- * Looking reads nothing and writes nothing.
+ * A timer does not count the time that the machine is suspended, but the lifetime of a certificate includes it. So the timer also fires
+ * once a day, and then only compares times.
  */
 #include "base/log.h"
 #include "daemon/daemon.h"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead demo NAME`: starts stead where it does not run, applies one of the examples, shows how its
- * sets come up - on a terminal in one line that changes, in a pipe as lines - and then what is
- * there and what to try.
+ * `stead demo NAME`: starts stead if it does not run, applies one of the examples, shows the progress of its sets (on a terminal in one
+ * line that is updated, otherwise in separate lines), and then prints the objects and commands to try.
  */
 #include <dirent.h>
 
@@ -18,7 +17,7 @@
 
 /* ---- the examples ---- */
 
-/* examples/ beside the program, or where they are installed; NULL: nowhere. */
+/* Finds examples/ beside the program or where it is installed. NULL: there is none. */
 static const char *find_examples(Arena *arena)
 {
     static const char *const places[] = {"examples", "../share/stead/examples", "../examples"};
@@ -44,7 +43,7 @@ static int is_example(const struct dirent *entry)
     return entry->d_name[0] != '.' && str_ends_with(entry->d_name, ".yaml");
 }
 
-/* The comment that an example begins with says what it is. */
+/* Prints the name of an example, and the comment at its beginning as the description. */
 static void print_example(const char *folder, const char *name)
 {
     _free_ char *path = mem_printf("%s/%s", folder, name), *text = NULL;
@@ -105,7 +104,7 @@ static void say_progress(void *data, yyjson_val *object, const char *line)
     fflush(stdout);
 }
 
-/* All sets of the manifest; 0, or 1 after a message. */
+/* Waits for all sets of the manifest. Returns 0, or 1 after printing a message. */
 static int wait_sets(Cluster *cluster, const Manifests *manifests)
 {
     int64_t deadline = (int64_t)uv_hrtime() + WAIT_NS;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of a running server say to /readyz and /livez; the API server has its own. */
+/* The health checks of the parts beside the API server, for /readyz. */
 #include "base/observe/turn.h"
 #include "daemon/daemon.h"
 
-/* A reconcile ends when its writes are answered; volumes may take long to be made. */
+/* A reconcile ends when its writes are answered, and provisioning a volume may take long. */
 #define RECONCILE_PATIENCE_NS (5 * 60 * NS_PER_SEC)
-/* What was wrong a moment ago may be so still. */
+/* For this time after a failure the check fails. */
 #define MOMENT_NS (30 * NS_PER_SEC)
 
 static bool was_a_moment_ago(const App *app, int64_t when_ns)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead image import FILE... | make NAME FOLDER|PROGRAM | ls | rm NAME...`: through the server
- * where one runs, else straight on the store.
+ * `stead image import FILE... | make NAME FOLDER|PROGRAM | ls | rm NAME...`: uses the server if it runs, and otherwise works directly
+ * on the image store.
  */
 #include <uv.h>
 
@@ -41,7 +41,7 @@ static void direct_close(Direct *direct)
     uv_loop_close(&direct->loop);
 }
 
-/* Asks the server; the answer is printed, or becomes the message. */
+/* Calls the server. Returns 0 with the answer in *ret, or a negative error with the answer as the message. */
 static int ask(const Options *options, const char *method, const char *path, StrBuf *ret,
                Err *reterr)
 {
@@ -55,7 +55,7 @@ static int ask(const Options *options, const char *method, const char *path, Str
     return err_set(reterr, 0, "%s", strbuf_string(ret));
 }
 
-/* As people write it: "docker.io/library/web:1" is web:1. */
+/* Removes the default registry: "docker.io/library/web:1" becomes "web:1". */
 static const char *short_name(const char *name)
 {
     static const char *const prefixes[] = {"docker.io/library/", "docker.io/"};
@@ -66,7 +66,7 @@ static const char *short_name(const char *name)
     return name;
 }
 
-/* Imports the archive, and says what came in. */
+/* Imports an archive and prints the names of its images. */
 static int import_one(Options *options, const char *file, const char *done, Err *reterr)
 {
     _strbuf_ StrBuf path = STRBUF_INIT, names = STRBUF_INIT;
@@ -188,7 +188,7 @@ static int make(Options *options, Err *reterr)
 
 /* ---- ls, rm ---- */
 
-/* name TAB id TAB size, as a table */
+/* Prints a row of the table. */
 static void print_row(const char *name, const char *id, const char *size_text)
 {
     const char *colon = strrchr(name, ':'), *slash = strrchr(name, '/');

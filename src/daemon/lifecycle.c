@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * up, down, restart, status, reset. `up` starts `stead server` in the background and returns when
- * it is ready: the child writes a byte to a pipe, or the pipe closes because it died, and then the
- * end of its log says why.
+ * The commands up, down, restart, status and reset. `up` starts `stead server` in the background and waits until it is ready: then the
+ * server writes a byte to a pipe. If the server ends instead, the pipe is closed, and `up` prints the end of the server's log.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -61,7 +60,7 @@ static void become_server(const char **argv, const char *log)
     _exit(127);
 }
 
-/* 0 when the server is ready. */
+/* Returns 0 when the server is ready, or a negative error with a message. */
 static int wait_ready(int fd, Err *reterr)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -155,7 +154,7 @@ static int print_status(const Options *options, Err *reterr)
     return 0;
 }
 
-/* What the running server was started with, as options_print_local prints it. */
+/* Gets the options of the running server, as options_print_local writes them. */
 static int ask_options(const Options *options, StrBuf *ret, Err *reterr)
 {
     int status = control_call(options->run, "GET", "/options", CALL_TIMEOUT_NS, ret, reterr);
@@ -165,7 +164,7 @@ static int ask_options(const Options *options, StrBuf *ret, Err *reterr)
     return status == 200 ? 0 : err_set(reterr, 0, "the server did not report its options");
 }
 
-/* A first start that fails leaves no folders behind; the log was shown. */
+/* Removes the folders that a failed first start has created. Its log was printed before. */
 static void forget_first_start(const Options *options, bool had_data, bool had_run)
 {
     if (!had_data)
@@ -188,7 +187,7 @@ static int bring_up(const char *program, Options *options)
     return add_context(options, &err) < 0 ? fail(&err) : 0;
 }
 
-/* The server goes on as it is, so what was asked for must be what it is. */
+/* `up` does not change a running server, so its options have to be those of the command line. */
 static int keep_up(Options *options)
 {
     _strbuf_ StrBuf running = STRBUF_INIT, differences = STRBUF_INIT;
@@ -274,7 +273,7 @@ int command_down(const char *program, Options *options)
     return 0;
 }
 
-/* What the command line does not say stays as the running server has it. */
+/* Options that the command line does not have are taken from the running server. */
 int command_restart(const char *program, Options *options)
 {
     _strbuf_ StrBuf running = STRBUF_INIT;
@@ -318,7 +317,7 @@ int command_status(const char *program, Options *options)
 
 /* ---- reset ---- */
 
-/* What lies in a folder; it stays itself if it is a mount, such as a disk for the data. */
+/* Removes the content of a folder, and the folder unless it is a mount point, such as that of a disk for the data. */
 static int remove_content(const char *path)
 {
     DIR *folder = opendir(path);
@@ -345,7 +344,7 @@ static int remove_folder(const char *path, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "cannot remove %s", path) : 0;
 }
 
-/* Nothing is removed but what belongs to the server that is stopped. */
+/* Stops the server, after a check that its data are in the folder that is about to be removed. */
 static int stop_for_reset(Options *options, Err *reterr)
 {
     _strbuf_ StrBuf running = STRBUF_INIT;

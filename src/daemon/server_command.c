@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead server`: puts the parts together on one loop and runs until a signal. Order of start: what
- * others stand on first; order of stop: the reverse. Containers are not part of it: they live on
- * under conmon.
+ * `stead server`: starts all parts on one loop and runs until a signal arrives. A part starts after the parts that it uses, and the
+ * parts stop in the reverse order. Containers are not stopped: they continue under conmon.
  */
 #include <malloc.h>
 #include <signal.h>
@@ -25,9 +24,10 @@
 #define STORE_WINDOW 10000
 #define CERTIFICATE_SECONDS (INT64_C(365) * 86400)
 #define YEARS_10 (INT64_C(3650) * 86400)
-#define IDLE_NS (INT64_C(90) * NS_PER_SEC) /* a connection without a request */
+#define IDLE_NS (INT64_C(90) * NS_PER_SEC) /* the idle timeout of a connection */
 #define FILES_WANTED 65536
-#define UNKNOWN_IDLE_NS (INT64_C(15) * NS_PER_SEC) /* the same, of a peer that is not known */
+#define UNKNOWN_IDLE_NS \
+    (INT64_C(15) * NS_PER_SEC) /* the same for a peer that has not authenticated */
 #define DRAIN_NS (INT64_C(2) * NS_PER_SEC)
 
 static void log_net_error(void *data, const Err *err)
@@ -87,8 +87,7 @@ static int open_net(App *app, Err *reterr)
     return o->no_network ? 0 : net_open(&app->loop, &options, &app->net, reterr);
 }
 
-/* Half of the descriptors are for pods, files and the connections to pods: connections must not
- * be able to take them all. */
+/* Limits connections to half of the descriptors. The other half is for pods, files and connections to pods. */
 static void limit_connections(HttpLimits *limits)
 {
     struct rlimit files;
@@ -170,7 +169,7 @@ static int listen_for_pods(App *app, Err *reterr)
     return http_server_listen(app->http, address, reterr);
 }
 
-/* Before the node is there, room is looked for when a pod first uses the volume. */
+/* Until the node has started, a volume is reserved without a check; the space is then checked when a pod first uses it. */
 static void reserve_volume(void *data, const char *name, int64_t size, ClientDone done,
                            void *done_data)
 {
@@ -273,7 +272,7 @@ static int start_node(App *app, Err *reterr)
     return 0;
 }
 
-/* A kubeconfig of the server's own, beside its state: `stead up` copies the entry to the user's. */
+/* Writes the server's own kubeconfig, from which `stead up` copies the entry to the kubeconfig of the user. */
 static int write_kubeconfig(App *app, const char *path, Err *reterr)
 {
     bool any = str_equal(app->listen_address, "0.0.0.0");
@@ -289,7 +288,7 @@ static int write_kubeconfig(App *app, const char *path, Err *reterr)
     r = kubeconfig_put(path, &entry, reterr);
     if (r != -ENOSPC && r != -EDQUOT)
         return r;
-    /* A full disk must not keep the server from starting: what is there fits, or is old. */
+    /* The server has to start on a full disk. The existing kubeconfig is usually still correct. */
     log_warn("server", "%s; the existing kubeconfig may be out of date", reterr->message);
     *reterr = ERR_INIT;
     return 0;
@@ -300,7 +299,7 @@ static int start(App *app, Err *reterr)
     _free_ char *kubeconfig = mem_printf("%s/admin.kubeconfig", app->options->data);
     int r;
 
-    /* What can be refused is refused before anything is made: another server may be using it. */
+    /* These checks come before anything is created or changed, since another server may use it. */
     if (control_is_alive(app->options->run))
         return err_set(reterr, 0, "a server is running already with --run %s", app->options->run);
     r = ranges_check(app->options, reterr);
@@ -328,7 +327,7 @@ static int start(App *app, Err *reterr)
     return r;
 }
 
-/* systemd's way to hear of it: a datagram to the socket it names. */
+/* Notifies systemd by a datagram to the socket that it names (sd_notify(3)). */
 static void tell_systemd(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -431,7 +430,7 @@ int command_server(const char *program, Options *options)
 
     if (!options->no_network && need_root("server"))
         return 1;
-    /* Two threads that allocate a lot: the loop and the store's. More heaps only cost memory. */
+    /* Only two threads allocate much memory: the loop and that of the store. More heaps would only waste memory. */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
     mallopt(M_TOP_PAD, 512 * 1024);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The call behind `stead service`: a line a port, cut by tabs: namespace, name, target, address,
- * whether somebody is ready. The address is one that works from this machine: node address and node
- * port where there is one, else the load balancer's, else the cluster IP, which this machine
- * reaches too.
+ * The call behind `stead service`. It answers with a line for each port, with tabs between namespace, name, target, address, and
+ * whether an endpoint is ready. The address can be reached from this machine: it is the address of the node with the node port if
+ * there is one, else that of the load balancer, else the cluster IP.
  */
 #include "base/strbuf.h"
 #include "daemon/daemon.h"

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead apply -f`: server-side apply as the manager "stead". It takes fields over from others, as
- * people expect of a file that they apply; what it has done is told by the revisions before and
- * after.
+ * `stead apply -f`: server-side apply with the field manager "stead". It takes over fields of other managers, since users expect a
+ * file that they apply to take effect. The revisions before and after show whether the object was created, changed or unchanged.
  */
 #include "cli/commands/apply.h"
 #include "cli/commands/commands.h"
 #include "codec/json/json.h"
 
-/* The object with its namespace, which the API wants to be the path's. */
 static Bytes body_of(Cluster *cluster, const Manifest *manifest)
 {
     _strbuf_ StrBuf out = STRBUF_INIT;

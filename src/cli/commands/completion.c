@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead completion bash`: what a shell needs to complete commands, options, kinds and names. It
- * asks `stead help` for options and `stead get` for names, so it is never out of date. */
+/* `stead completion bash`: prints a script that completes commands, options, kinds and names. It gets options from `stead help` and
+ * names from `stead get`, so it does not have to be kept in step with them. */
 #include "cli/commands/commands.h"
 
 static const char script[] =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead delete`: by name, by labels or by file; then waits until each is gone, by watching. */
+/* `stead delete`: deletes objects by name, by labels or from files, and then watches each until it is gone. */
 #include "cli/commands/commands.h"
 #include "cli/manifest.h"
 #include "codec/json/json.h"
@@ -12,7 +12,7 @@ typedef struct Doomed {
 typedef struct Delete {
     Cluster cluster;
     const Options *options;
-    int64_t grace; /* -1: the object's own */
+    int64_t grace; /* -1: the grace period of the object */
     int64_t timeout_ns;
     Targets targets;
     VEC(Doomed) doomed;
@@ -73,9 +73,9 @@ static void delete_one(Delete *delete, const Target *target)
     VEC_PUSH(&delete->doomed, doomed);
 }
 
-/* ---- which ---- */
+/* ---- the objects to delete ---- */
 
-/* Those that a target without a name stands for. */
+/* Deletes the objects that match a target without a name. */
 static int expand(Delete *delete, const Target *target)
 {
     Cluster *cluster = &delete->cluster;
@@ -198,7 +198,7 @@ static int read_options(Delete *delete)
     if (o->force && delete->grace < 0)
         delete->grace = 0;
     if (delete->grace == 0 && !o->force) {
-        /* As kubectl: only --force lets go of a pod before the node has ended it. */
+        /* As in kubectl, only --force removes a pod before the node has ended it. */
         delete->grace = 1;
     }
     if (o->files.n ? o->n_words > 0 : o->n_words == 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead events`: what happened, oldest first, as kubectl's events command prints it. */
+/* `stead events`: prints Events, the oldest first, like `kubectl events`. */
 #include <strings.h>
 #include <time.h>
 
@@ -71,7 +71,7 @@ static int by_time(const void *a, const void *b)
 
     if (difference)
         return difference < 0 ? -1 : 1;
-    /* Of one second: as they were written. */
+    /* The times have a resolution of one second, so the revisions decide. */
     str_to_int64(json_text(x, "/metadata/resourceVersion"), 0, INT64_MAX, &first);
     str_to_int64(json_text(y, "/metadata/resourceVersion"), 0, INT64_MAX, &second);
     return first < second ? -1 : first > second;

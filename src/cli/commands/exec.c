@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead exec`: a WebSocket of the protocol v5.channel.k8s.io. The first byte of a message names
- * its channel; the end of our standard input is a message on the channel 255. Output is written as
- * it comes and waits for a slow reader; input is read only while what was sent has left.
+ * `stead exec`: runs a command over a WebSocket with the protocol v5.channel.k8s.io. The first byte of a message is its channel, and a
+ * message on channel 255 closes a channel, such as that of the standard input. Writing output blocks until the reader takes it.
+ * Input is read only while little of it waits to be sent.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -26,11 +26,11 @@ typedef struct Exec {
     const Options *options;
     bool standard_in, tty;
     WebSocketClient *ws;
-    uv_poll_t input_poll; /* where it can be waited for */
-    uv_idle_t input_idle; /* a file */
+    uv_poll_t input_poll; /* for input that epoll supports */
+    uv_idle_t input_idle; /* for other input, such as a file */
     uv_signal_t resized;
     bool has_poll, has_idle, has_signal, input_on, input_ended;
-    int input_flags; /* of the descriptor, as they were */
+    int input_flags; /* the original flags of the descriptor */
     struct termios terminal;
     bool terminal_changed;
     bool has_status;
@@ -143,7 +143,7 @@ static void start_terminal(Exec *exec)
     send_size(exec);
 }
 
-/* Everything as it was. */
+/* Restores the terminal and the standard input. */
 static void stop(Exec *exec)
 {
     if (exec->terminal_changed)
@@ -155,7 +155,7 @@ static void stop(Exec *exec)
         uv_close((uv_handle_t *)&exec->input_idle, NULL);
     if (exec->has_signal)
         uv_close((uv_handle_t *)&exec->resized, NULL);
-    /* The loop made it non-blocking, and others may share it. */
+    /* The loop made the descriptor non-blocking, and other processes may share it. */
     if (exec->has_poll && exec->input_flags >= 0)
         fcntl(STDIN_FILENO, F_SETFL, exec->input_flags);
     exec->has_poll = exec->has_idle = exec->has_signal = false;
@@ -181,7 +181,7 @@ static void write_all(int fd, Bytes bytes)
     }
 }
 
-/* The Status that ends it: Success, the command's exit code, or what went wrong. */
+/* Handles the final Status: success, the exit code of the command, or an error. */
 static void take_status(Exec *exec, Bytes text)
 {
     yyjson_val *status = cluster_parse(&exec->cluster, arena_bytes(exec->cluster.arena, text));

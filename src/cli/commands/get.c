@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead get`: the server makes the rows and the client lays them out, a table a kind with an empty
- * line between; or objects as yaml, json or names. With -w what changes is added line by line, in
- * columns that never get narrower.
+ * `stead get`: prints a table for each kind, with rows that the server computes, or objects as yaml, json or names. With -w each change
+ * is printed as a further line, and columns do not become narrower.
  */
 #include "cli/commands/commands.h"
 #include "cli/output.h"
@@ -64,7 +63,7 @@ static char *target_path(Get *get, const Target *target, const char *watch_from)
     return arena_strdup(get->cluster.arena, path.p);
 }
 
-/* 0; 1: not there, or refused, and said so. */
+/* Returns 0, or 1 if the object does not exist or the request was refused; then a message was printed if there has to be one. */
 static int fetch(Get *get, const Target *target, ClusterReply *ret)
 {
     ClusterCall call = {.path = target_path(get, target, NULL),
@@ -218,7 +217,7 @@ static void get_objects(Get *get)
         print_objects(get);
 }
 
-/* ---- what changes ---- */
+/* ---- watching ---- */
 
 static void print_change(Get *get, yyjson_val *object)
 {
@@ -247,8 +246,8 @@ static bool on_change(void *data, const char *type, yyjson_val *object)
     return !ferror(stdout);
 }
 
-/* The list first, then from its revision on; again from the start where the server has forgotten
- * that revision or was away. */
+/* Prints the list, and then the changes since its revision. When a watch ends, because the server restarts or no longer has the
+ * revision, it begins again with a new list. */
 static int get_watch(Get *get)
 {
     const Target *target = &get->targets.v[0];

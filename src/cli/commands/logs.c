@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead logs`: of one pod, of a workload's pod, or of all pods with some labels; several are
- * followed at once, each line whole.
+ * `stead logs`: prints the logs of a pod, of one pod of a workload, or of all pods that a selector matches. It can follow several logs
+ * at the same time without mixing their lines.
  */
 #include "base/timefmt.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/pod_container.h"
 #include "cli/resources.h"
 
-/* kubectl shows so many lines a pod where there may be many pods. */
+/* With a selector, kubectl shows only this number of lines of each pod. */
 #define SELECTED_TAIL "10"
 
 typedef struct Source {
     const char *pod, *container, *path;
-    StrBuf kept; /* the beginning of a line */
+    StrBuf kept; /* the beginning of a line that is not complete yet */
     bool prefix, whole_lines;
 } Source;
 
@@ -142,7 +142,7 @@ static bool on_data(void *data, Bytes piece)
     return fflush(stdout) == 0;
 }
 
-/* Followed ones together, others one after the other. */
+/* Prints the logs at the same time if they are followed, else one after the other. */
 static int print_all(Logs *logs)
 {
     size_t n = logs->sources.n, step = logs->options->follow ? n : 1;

@@ -99,7 +99,7 @@ static int by_number(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* Those that the object controls, oldest first. */
+/* Gets the revisions of the object, the oldest first. */
 static int get_revisions(Rollout *rollout, const Target *target, yyjson_val *object, Revisions *ret)
 {
     Cluster *cluster = &rollout->cluster;
@@ -179,7 +179,7 @@ static const Revision *pick(const Rollout *rollout, const Target *target,
     return NULL;
 }
 
-/* The template of a ReplicaSet without what told it from its siblings. */
+/* Appends the template of a ReplicaSet without the label that distinguishes it from the other ReplicaSets. */
 static void add_template(StrBuf *out, yyjson_val *set)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead scale`: through the scale subresource, so that it works for every kind that has one. */
+/* `stead scale`: uses the subresource scale, so it works for every kind that has one. */
 #include "cli/commands/commands.h"
 #include "cli/resources.h"
 
@@ -22,7 +22,7 @@ static int scale_one(Cluster *cluster, const Target *target, int64_t replicas, i
         return 1;
     }
     strbuf_printf(&body, "{\"spec\":{\"replicas\":%" PRId64 "}", replicas);
-    /* Nobody may have scaled it between the look and this. */
+    /* The revision makes the request fail if the object was scaled since it was read. */
     if (current >= 0)
         strbuf_printf(&body, ",\"metadata\":{\"resourceVersion\":\"%s\"}",
                       json_text(reply.json, "/metadata/resourceVersion"));

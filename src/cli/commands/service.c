@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `stead service NAME [--url] [-n NS]` and `stead service list`: where a service can be reached, as
- * a table or as plain addresses, and the page in the default browser.
+ * `stead service NAME [--url] [-n NS]` and `stead service list`: prints the addresses of Services as a table or as plain text, and opens
+ * the page of one in the default browser.
  */
 #include <uv.h>
 
@@ -18,7 +18,7 @@
 
 enum { COLUMN_NAMESPACE, COLUMN_NAME, COLUMN_TARGET, COLUMN_URL, COLUMN_READY };
 
-/* A line of the server's answer, cut at its tabs. */
+/* A line of the server's answer, split at its tabs. */
 typedef struct Row {
     char *cells[COLUMNS + 1];
 } Row;
@@ -118,7 +118,7 @@ static int open_browser(const Row *row)
     return 1;
 }
 
-/* All rows, or those of one service; 0, or an exit code after a message. */
+/* Gets all rows, or those of one Service. Returns 0, or an exit code after printing a message. */
 static int fetch(const Options *options, const char *name, StrBuf *text)
 {
     _strbuf_ StrBuf path = STRBUF_INIT;
