@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 
 #include "base/log.h"
+#include "base/loop_timer.h"
 #include "http/client/client.h"
 #include "http/client/grpc.h"
 #include "http/client/grpc_health.h"
@@ -337,7 +338,7 @@ static void timer_begin(Attempt *a, int64_t delay_ns)
     a->timer.data = a;
     uv_timer_init(a->pod->agent->options.loop, &a->timer);
     a->handles++;
-    uv_timer_start(&a->timer, on_attempt_timer, (uint64_t)(delay_ns / NS_PER_MS), 0);
+    loop_timer_start(&a->timer, on_attempt_timer, delay_ns);
 }
 
 static void fail_later(Attempt *a, const char *message)

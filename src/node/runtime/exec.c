@@ -5,14 +5,14 @@
  * byte names the stream).
  *
  * An exec ends when the process has exited and its output has been drained. Background processes
- * may keep the pipes open, so the stream also ends after DRAIN_MS without output. crun writes the
+ * may keep the pipes open, so the stream also ends after DRAIN_NS without output. crun writes the
  * pid file only after it has started the process; if there is none, the runtime has failed, and
  * the output is its error message.
  *
  * An attach ends when the container ends, or when the client's input ends. With stdinOnce, the end
  * of the input closes the container's stdin, and the client receives the rest of the output.
  * Otherwise the client only detaches; output that answers its last input is still delivered until
- * there has been none for DRAIN_MS, and for LEAVE_MS at most.
+ * there has been none for DRAIN_NS, and for LEAVE_NS at most.
  *
  * When the client goes away or the time limit has passed, the process is killed with its
  * descendants. If the process exits by itself, its background processes keep running, as under
@@ -28,13 +28,14 @@
 #include <uv.h>
 
 #include "base/files/file.h"
+#include "base/loop_timer.h"
 #include "base/strbuf.h"
 #include "node/runtime/exec.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/process_tree.h"
 
-#define DRAIN_MS 200
-#define LEAVE_MS 1000
+#define DRAIN_NS (200 * INT64_C(1000000))
+#define LEAVE_NS (1000 * INT64_C(1000000))
 #define CONFIG_LIMIT (4 << 20)
 #define EARLY_LIMIT 8192
 #define ATTACH_PACKET 8000
@@ -62,7 +63,7 @@ struct ExecStream {
     int console_fd, listen_fd;
     bool tty, attach, stdin_once, paused, input_ended, exited, over, timed_out, want_in, want_out,
         want_err;
-    uint64_t leave_at; /* when an attached client without further input detaches; 0 if it stays */
+    int64_t leave_at_ns; /* when an attached client without further input detaches; 0 if it stays */
     uint16_t columns, rows;
     char *bundle;
     int exit_code;
@@ -227,12 +228,12 @@ static void on_drained(uv_timer_t *timer);
 /* Restarts the time after which the output counts as drained. */
 static void drain_begin(ExecStream *s)
 {
-    uint64_t now = uv_now(s->loop), limit = DRAIN_MS;
+    int64_t limit = DRAIN_NS;
 
-    if (s->leave_at)
-        limit = MIN_OF(limit, s->leave_at - MIN_OF(now, s->leave_at));
-    if (s->exited || s->leave_at)
-        uv_timer_start(&s->timer, on_drained, limit, 0);
+    if (s->leave_at_ns)
+        limit = MIN_OF(limit, MAX_OF(s->leave_at_ns - (int64_t)uv_hrtime(), INT64_C(0)));
+    if (s->exited || s->leave_at_ns)
+        loop_timer_start(&s->timer, on_drained, limit);
 }
 
 static void exec_output(ExecStream *s, ExecPipe *pipe, const char *p, size_t n)
@@ -335,8 +336,8 @@ static void input_over(ExecStream *s)
 
         if (uv_shutdown(request, (uv_stream_t *)&s->out.pipe, on_shutdown) < 0)
             free(request);
-    } else if (s->attach && !s->leave_at) {
-        s->leave_at = uv_now(s->loop) + LEAVE_MS;
+    } else if (s->attach && !s->leave_at_ns) {
+        s->leave_at_ns = (int64_t)uv_hrtime() + LEAVE_NS;
         drain_begin(s);
     } else if (!s->attach && !s->tty) {
         close_one(s, &s->in.pipe, &s->in.open);
@@ -522,7 +523,7 @@ static void on_drained(uv_timer_t *timer)
     if (s->paused)
         return;
     s->out.eof = s->err.eof = true;
-    if (s->leave_at)
+    if (s->leave_at_ns)
         exec_over(s, 0, NULL);
     else
         exec_maybe_over(s);
@@ -534,7 +535,7 @@ static void on_time_limit(uv_timer_t *timer)
 
     s->timed_out = true;
     exec_kill(s);
-    uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
+    loop_timer_start(&s->timer, on_drained, DRAIN_NS);
     if (!s->exited)
         s->exited = true; /* do not wait for the exit of the process: report the timeout now */
 }
@@ -552,7 +553,7 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
         close_one(s, &s->console, &s->has_console);
         s->out.eof = true;
     }
-    uv_timer_start(&s->timer, on_drained, DRAIN_MS, 0);
+    loop_timer_start(&s->timer, on_drained, DRAIN_NS);
     exec_maybe_over(s);
 }
 
@@ -684,7 +685,7 @@ ExecStream *exec_start(const ExecRequest *request, const ExecSink *sink)
         return fail_later(s, text);
     }
     if (request->timeout_ns)
-        uv_timer_start(&s->timer, on_time_limit, (uint64_t)(request->timeout_ns / 1000000), 0);
+        loop_timer_start(&s->timer, on_time_limit, request->timeout_ns);
     pipe_read(s, &s->out, true);
     pipe_read(s, &s->err, true);
     return s;

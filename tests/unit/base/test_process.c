@@ -129,13 +129,37 @@ static void past_its_time_it_is_killed(void **state)
     Run *run = *state;
     uint64_t begin = uv_hrtime();
 
-    start(run, (ProcessOptions){.timeout_ns = 50 * NS_PER_MS}, "echo begun; exec sleep 600");
+    start(run, (ProcessOptions){.timeout_ns = 50 * NS_PER_MS}, "exec sleep 600");
     finish(run);
     assert_true(run->result.timed_out);
     assert_int_equal(run->result.signal, SIGKILL);
     assert_true(uv_hrtime() - begin >= 50 * 1000000ull);
     assert_true(uv_hrtime() - begin < 20 * 1000000000ull);
+}
+
+static void what_a_program_said_before_it_was_killed_is_kept(void **state)
+{
+    Run *run = *state;
+
+    start(run, (ProcessOptions){0}, "echo begun; kill -9 $$");
+    finish(run);
+    assert_int_equal(run->result.signal, SIGKILL);
     assert_string_equal(strbuf_string(&run->out), "begun\n");
+}
+
+/* The loop's own time is that at which its turn began. */
+static void the_turn_before_the_start_does_not_count(void **state)
+{
+    Run *run = *state;
+    uint64_t begin = uv_hrtime();
+
+    while (uv_hrtime() - begin < 200 * 1000000ull)
+        continue;
+    begin = uv_hrtime();
+    start(run, (ProcessOptions){.timeout_ns = 100 * NS_PER_MS}, "exec sleep 600");
+    finish(run);
+    assert_true(run->result.timed_out);
+    assert_true(uv_hrtime() - begin >= 100 * 1000000ull);
 }
 
 static void what_is_not_there_is_an_error_later(void **state)
@@ -232,6 +256,8 @@ int main(void)
         TEST(a_program_need_not_read_its_input),
         TEST(without_input_stdin_is_empty),
         TEST(past_its_time_it_is_killed),
+        TEST(what_a_program_said_before_it_was_killed_is_kept),
+        TEST(the_turn_before_the_start_does_not_count),
         TEST(what_is_not_there_is_an_error_later),
         TEST(an_injected_failure_is_an_error_later),
         TEST(a_grandchild_that_holds_the_pipes_does_not_hold_us_up),
