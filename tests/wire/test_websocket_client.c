@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "http/client/client.h"
 #include "http_testing.h"
 
 typedef struct Fixture {
