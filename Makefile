@@ -18,7 +18,7 @@ growth:         ## counts work for inputs that double, in build-growth/
 	@PATH=/usr/bin:$$PATH meson test -C build-growth --no-rebuild --print-errorlogs
 fuzz:           ## libFuzzer targets in build-fuzz/ (needs clang)
 	@CC=clang STEAD_TARGETS=fuzzers scripts/build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
-mutants:        ## breaks the code in 300 random places and lists what no test notices (docs/testing.md; an hour)
+mutants:        ## breaks the code in 300 random places and lists what no test notices (docs/testing.md; 20 minutes of one core)
 	@nice -n 19 tools/mutate --known tests/sim/broken_rules.json --suites sim
 	@nice -n 19 tools/mutate --seed 2026 --count 50 --out build-mutate/results \
 		src/control src/store src/codec src/server src/api src/node
