@@ -16,30 +16,28 @@ static bool has_verb(const char *const *verbs, const char *verb)
 /* Streams read no body; they are started by query parameters. */
 static bool reads_body(const Subresource *sub)
 {
-    static const char *const streams[] = {"exec", "attach", "portforward"};
-
-    for (size_t i = 0; i < ARRAY_LEN(streams); i++)
-        if (str_equal(sub->name, streams[i]))
-            return false;
-    return sub->create || sub->update || sub->patch;
+    return !sub->is_stream && (sub->create || sub->update || sub->patch);
 }
 
 static void add_subresources(Targets *targets, const Kind *host)
 {
-    for (const Subresource *sub = subresources; sub->name; sub++) {
-        const Kind *kind =
-            sub->kind ? kind_find(sub->kind_group, sub->kind_version, sub->kind) : host;
-        HostileTarget target = {.host = host,
-                                .subresource = sub->name,
-                                .kind = kind,
-                                .create = sub->create != NULL,
-                                .update = sub->update != NULL,
-                                .patch = sub->patch != NULL};
+    for (const char *const *name = host->subresources; name && *name; name++) {
+        const Subresource *sub = subresource_find(host, *name);
+        HostileTarget target;
 
-        if (!subresource_of(sub, host) || !reads_body(sub))
+        ASSERT(sub);
+        if (!reads_body(sub))
             continue;
-        ASSERT(kind);
-        target.type = kind->type;
+        target = (HostileTarget){
+            .host = host,
+            .subresource = sub->name,
+            .kind = sub->kind ? kind_find(sub->kind_group, sub->kind_version, sub->kind) : host,
+            .create = sub->create != NULL,
+            .update = sub->update != NULL,
+            .patch = sub->patch != NULL,
+        };
+        ASSERT(target.kind);
+        target.type = target.kind->type;
         VEC_PUSH(targets, target);
     }
 }
