@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the schema texts (src/api/schema/*.schema) into C: generated.h with structs, generated.c with tables.
+"""Turns the schema texts (src/api/schema/*.schema) into C: a header with structs for each text, kinds.h and tables.c.
 
-docs/schema.md says how the text reads. The work has three steps, in this order below: parse() reads lines into Kind,
-Type and FieldLine objects and refuses bad ones with file:line; check() looks at what only the whole can tell (unknown
-types, cycles, double names); Header and Source print. Nothing here knows a kind by name.
+docs/schema.md describes the format of the text. The work has three steps, in this order below: parse() reads lines into
+Kind, Type and FieldLine objects and refuses bad ones with file:line; check() finds the mistakes that show only in the
+whole (unknown types, cycles, double names); the print functions write C. Nothing here knows a kind by name.
 """
 
 import argparse
 import json
+import pathlib
 import re
 import sys
 import zlib
@@ -118,6 +119,11 @@ class Type:
     has_defaults: bool = False
 
     @property
+    def file(self):
+        """The name of its schema file, without the folder and the ending."""
+        return pathlib.Path(self.place.file).stem
+
+    @property
     def openapi(self):
         return f"{self.group.openapi}.{self.called or self.name}"
 
@@ -165,6 +171,7 @@ class Group:
 class Schema:
     types: dict = datafield(default_factory=dict)
     kinds: list = datafield(default_factory=list)
+    files: list = datafield(default_factory=list)  # names of the schema files, without the folder and the ending
     order: list = datafield(default_factory=list)  # types so that each comes after those it embeds
 
 
@@ -418,6 +425,7 @@ def parse(files):
     """Schema of the files, given as (name, lines) pairs."""
     schema = Schema()
     for name, lines in files:
+        schema.files.append(pathlib.Path(name).stem)
         Parser(schema, name).parse(lines)
     check(schema)
     return schema
@@ -558,45 +566,91 @@ def c_type(field):
     return plain
 
 
-def print_containers(schema):
-    """Array and map types that are used. Entries of structs come later, after the structs they hold."""
-    arrays, maps, out, late = {}, {}, [], []
+def header_name(file):
+    """The header of a schema file, as C files include it."""
+    return f"api/schema/{file}.h"
+
+
+def entry_struct(field):
+    plain = field.scalar.c if field.scalar else field.base + " "
+    return f"struct {array_stem(field)}Entry {{\n    const char *key;\n    {plain}value;\n}};"
+
+
+def containers(schema):
+    """Array and map types that fields need: name -> (declaration, schema files of the fields and of the elements)."""
+    found = {}
     for type_ in schema.types.values():
         for field in type_.fields:
-            if field.shape in ("LIST", "MAP"):
-                plain = field.scalar.c if field.scalar else field.base + " "
-                (arrays if field.shape == "LIST" else maps)[array_stem(field)] = (plain, field.scalar)
-    for stem, (plain, _) in sorted(arrays.items()):
-        if stem + "Array" not in DECLARED_ARRAYS:
-            out.append(f"typedef struct {stem}Array {{\n    {plain}*v;\n    size_t n;\n}} {stem}Array;\n")
-    for stem, (plain, scalar) in sorted(maps.items()):
-        if stem + "Map" not in DECLARED_ARRAYS:
-            out.append(f"typedef struct {stem}Entry {stem}Entry;\n"
-                       f"typedef struct {stem}Map {{\n    {stem}Entry *v;\n    size_t n;\n}} {stem}Map;\n")
-            late.append(f"struct {stem}Entry {{\n    const char *key;\n    {plain}value;\n}};\n")
-    return out, late
+            plain = field.scalar.c if field.scalar else field.base + " "
+            if field.shape == "LIST":
+                name, lines = array_stem(field) + "Array", f"    {plain}*v;\n    size_t n;\n"
+                text = f"typedef struct {name} {{\n{lines}}} {name};"
+            elif field.shape == "MAP":
+                name, entry = array_stem(field) + "Map", array_stem(field) + "Entry"
+                text = (f"typedef struct {entry} {entry};\n"
+                        f"typedef struct {name} {{\n    {entry} *v;\n    size_t n;\n}} {name};")
+                if field.scalar:
+                    text += "\n" + entry_struct(field)
+            else:
+                continue
+            if name not in DECLARED_ARRAYS:
+                files = found.setdefault(name, (text, set()))[1]
+                files |= {type_.file} if field.scalar else {type_.file, schema.types[field.base].file}
+    return found
 
 
-def print_header(schema, mark):
-    out = [NOTICE, "#ifndef API_GENERATED_H\n#define API_GENERATED_H\n"]
-    out += ['#include "api/kind.h"', '#include "codec/type.h"\n']
-    out += ["/* Changes with the schema: what was stored under another one is read with care. */",
-            f"#define SCHEMA_MARK UINT32_C({mark:#010x})\n"]
-    out += [f"typedef struct {name} {name};" for name in sorted(schema.types)] + [""]
-    arrays, entries = print_containers(schema)
-    out += arrays
-    for type_ in schema.order:
+def print_containers(schema, file):
+    """Those that one header defines. A guard lets several headers define the same one, which C otherwise refuses."""
+    out = []
+    for name, (text, users) in sorted(containers(schema).items()):
+        guard = f"API_SCHEMA_{snake(name).upper()}"
+        if users == {file}:
+            out.append(text + "\n")
+        elif file in users:
+            out.append(f"#ifndef {guard}\n#define {guard}\n{text}\n#endif\n")
+    return out
+
+
+def print_entries(schema, file):
+    """Entries of the maps whose values are structs of this file, behind these structs."""
+    maps = {field.base: field for type_ in schema.types.values() for field in type_.fields
+            if field.shape == "MAP" and not field.scalar and schema.types[field.base].file == file}
+    return [f"typedef struct {name}Entry {name}Entry;\n{entry_struct(field)}\n" for name, field in sorted(maps.items())]
+
+
+def print_header(schema, file):
+    """The header of one schema file. It includes others only for structs that its own hold by value: a change of one
+    group's schema then rebuilds only what uses this group."""
+    own = [type_ for type_ in schema.order if type_.file == file]
+    used = [(field, schema.types[field.base]) for type_ in own for field in type_.fields if not field.scalar]
+    held = {type_.file for field, type_ in used if field.shape == "ONE"} - {file}
+    declared = {type_.name for type_ in own} | {type_.name for _, type_ in used}
+    kinds = [kind for kind in schema.kinds if kind.type.file == file]
+    guard = f"API_SCHEMA_{file.upper()}_H"
+    out = [NOTICE, f"#ifndef {guard}\n#define {guard}\n"]
+    out += [f'#include "{header_name(other)}"' for other in sorted(held)] + ['#include "codec/type.h"\n']
+    out += [f"typedef struct {name} {name};" for name in sorted(declared | ({"Kind"} if kinds else set()))] + [""]
+    out += print_containers(schema, file)
+    for type_ in own:
         out.append(f"/* {type_.doc} */\nstruct {type_.name} {{".replace("*/*", "* / *"))
         out += [f"    {c_type(field)}{field.c_name};" for field in type_.fields]
         if not type_.fields:
             out.append("    char nothing; /* its presence is all it says */")
         out.append("};\n")
-    out += entries
-    out += [f"extern const Type type_{name};" for name in sorted(schema.types)] + [""]
+    out += print_entries(schema, file)
+    out += [f"extern const Type type_{type_.name};" for type_ in sorted(own, key=lambda type_: type_.name)]
+    out += [f"extern const Kind kind_{snake(kind.type.name)};" for kind in kinds]
+    return "\n".join(out) + "\n\n#endif\n"
+
+
+def print_registry(schema):
+    """The header of what is said of all kinds together."""
+    out = [NOTICE, "#ifndef API_SCHEMA_KINDS_H\n#define API_SCHEMA_KINDS_H\n", '#include "api/kind.h"\n']
     out += ["typedef enum KindId {"] + [f"    KIND_ID_{snake(kind.type.name).upper()}," for kind in schema.kinds]
     out += ["    KIND_COUNT,", "} KindId;\n"]
-    out += [f"extern const Kind kind_{snake(kind.type.name)};" for kind in schema.kinds]
-    out += ["extern const Kind *const kind_table[]; /* by KindId */", "\n#endif"]
+    out += ["extern const Kind *const kind_table[]; /* by KindId */",
+            "/* Changes with the schema: an object that was stored under another schema is checked when it is read. */",
+            "extern const uint32_t schema_mark;", "\n#endif"]
     return "\n".join(out) + "\n"
 
 
@@ -695,8 +749,9 @@ def print_kind(kind):
     return out
 
 
-def print_source(schema):
-    out = [NOTICE, "#include <assert.h>\n", '#include "api/generated.h"\n']
+def print_source(schema, mark):
+    out = [NOTICE, "#include <assert.h>\n"]
+    out += [f'#include "{header_name(file)}"' for file in ["kinds", *schema.files]] + [""]
     out.append('static_assert(sizeof(StringArray) == sizeof(List) && sizeof(StringMap) == sizeof(List),\n'
                '              "every list and map field has the layout of List");\n')
     for type_ in schema.order:  # a name table refers to the fields of inline structs
@@ -705,14 +760,19 @@ def print_source(schema):
         out += print_kind(kind)
     out.append("const Kind *const kind_table[] = {")
     out += [f"    [KIND_ID_{snake(kind.type.name).upper()}] = &kind_{snake(kind.type.name)}," for kind in schema.kinds]
-    out.append("};")
+    out += ["};", f"const uint32_t schema_mark = UINT32_C({mark:#010x});"]
     return "\n".join(out) + "\n"
+
+
+def write_changed(path, text):
+    """Leaves a file alone that has this text already: ninja then does not rebuild what depends on it."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--header", required=True)
-    arguments.add_argument("--source", required=True)
+    arguments.add_argument("--out", required=True, type=pathlib.Path, help="the folder for what is made")
     arguments.add_argument("files", nargs="+")
     options = arguments.parse_args()
     try:
@@ -723,12 +783,12 @@ def main():
         schema = parse(texts)
         # what is stored was encoded by this schema, or has to be looked at again
         mark = zlib.crc32("".join("".join(lines) for _, lines in texts).encode())
-        header, source = print_header(schema, mark), print_source(schema)
+        made = {file + ".h": print_header(schema, file) for file in schema.files}
+        made |= {"kinds.h": print_registry(schema), "tables.c": print_source(schema, mark)}
     except SchemaError as error:
         sys.exit(f"{error}")
-    for name, text in ((options.header, header), (options.source, source)):
-        with open(name, "w", encoding="utf-8") as file:
-            file.write(text)
+    for name, text in made.items():
+        write_changed(options.out / name, text)
 
 
 if __name__ == "__main__":

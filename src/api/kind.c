@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <pthread.h>
 
-#include "api/generated.h"
+#include "api/schema/kinds.h"
 
 enum { WARNINGS_MAX = 512 };
 

@@ -17,8 +17,8 @@
 #ifndef API_OBJECT_H
 #define API_OBJECT_H
 
-#include "api/generated.h"
 #include "api/kind.h"
+#include "api/schema/meta_v1.h"
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/list.h"

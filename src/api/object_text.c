@@ -7,6 +7,7 @@
  * given it, and the packed text has it too.
  */
 #include "api/object.h"
+#include "api/schema/kinds.h"
 #include "codec/json/json.h"
 
 static const char *const ignored[] = {"apiVersion", "kind", NULL};
@@ -260,7 +261,7 @@ Object *object_from_packed(const Kind *kind, Packed *packed, uint64_t revision, 
     object->revision = revision;
     object->sealed = true;
     object->packed = packed;
-    if (packed->head.schema == SCHEMA_MARK)
+    if (packed->head.schema == schema_mark)
         return object;
     if (decode(object, reterr) < 0)
         return object_unref(object);
@@ -274,7 +275,7 @@ void object_pack(Object *object, PackDictionary *dictionary, StrBuf *scratch)
     object_drop_json(object);
     strbuf_truncate(scratch, 0);
     encode(object, scratch);
-    object->packed = pack(dictionary, SCHEMA_MARK, strbuf_bytes(scratch));
+    object->packed = pack(dictionary, schema_mark, strbuf_bytes(scratch));
     if (object->packed->head.form == PACK_PLAIN)
         return;
     object->json.p = mem_resize(NULL, scratch->n + 2);

@@ -3,6 +3,7 @@
  * everywhere. */
 #include "api/print.h"
 
+#include "api/schema/core_container_v1.h"
 #include "api/selector.h"
 #include "codec/json/json.h"
 

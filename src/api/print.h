@@ -7,8 +7,10 @@
 #ifndef API_PRINT_H
 #define API_PRINT_H
 
-#include "api/generated.h"
+#include "api/schema/meta_v1.h"
 #include "base/strbuf.h"
+
+typedef struct ContainerArray ContainerArray;
 
 /* ---- text ---- */
 

@@ -4,7 +4,6 @@
  * does; fields know only = == and !=. What fields a kind serves stands in one table at the end.
  */
 #include "api/selector.h"
-#include "api/generated.h"
 #include "api/object.h"
 #include "api/text_check.h"
 #include "base/vec.h"

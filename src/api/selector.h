@@ -4,6 +4,7 @@
 #define API_SELECTOR_H
 
 #include "api/kind.h"
+#include "api/schema/meta_v1.h"
 #include "base/arena.h"
 #include "base/strbuf.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/schema/meta_v1.h"
 #include "api/status.h"
-#include "api/generated.h"
 #include "codec/json/json.h"
 
 /* clang-format off */

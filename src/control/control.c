@@ -7,6 +7,7 @@
  * their records from the reconciles, so that an answer that arrives later frees its record and
  * touches nothing of a stopped controller.
  */
+#include "api/schema/core_pod_v1.h"
 #include "base/observe/turn.h"
 #include "base/strmap.h"
 #include "base/vec.h"

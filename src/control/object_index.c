@@ -6,7 +6,6 @@
  */
 #include "control/object_index.h"
 
-#include "api/generated.h"
 #include "api/meta.h"
 #include "base/text_map.h"
 #include "base/vec.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order in which surplus pods are deleted; see pods.h. It is that of Kubernetes' ReplicaSets. */
+#include "api/schema/core_pod_v1.h"
 #include "control/pods.h"
 #include "view/pod.h"
 

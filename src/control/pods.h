@@ -10,6 +10,7 @@
 #ifndef CONTROL_PODS_H
 #define CONTROL_PODS_H
 
+#include "api/schema/core_pod_v1.h"
 #include "api/selector.h"
 #include "control/controller.h"
 

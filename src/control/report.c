@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A log line and a metric for each reconcile; see report.h. */
+#include "api/schema/core_pod_v1.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"
 #include "control/report.h"

@@ -4,8 +4,10 @@
 #ifndef CONTROL_REVISION_H
 #define CONTROL_REVISION_H
 
-#include "api/generated.h"
 #include "api/kind.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/meta_v1.h"
 #include "base/arena.h"
 
 #define REVISION_LABEL "controller-revision-hash"

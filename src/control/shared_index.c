@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of the indexes that controllers share, for each kind; see object_index.h. */
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/core_volume_v1.h"
+#include "api/schema/discovery_v1.h"
+#include "api/schema/policy_v1.h"
 #include "control/controllers.h"
 #include "control/object_index.h"
 #include "control/pods.h"

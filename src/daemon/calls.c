@@ -2,6 +2,9 @@
 /* The calls of the control socket, which answer in plain text. */
 #include <signal.h>
 
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "base/files/file.h"
 #include "base/strbuf.h"
 #include "daemon/daemon.h"

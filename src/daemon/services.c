@@ -4,6 +4,9 @@
  * whether an endpoint is ready. The address can be reached from this machine: it is the address of the node with the node port if
  * there is one, else that of the load balancer, else the cluster IP.
  */
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "base/strbuf.h"
 #include "daemon/daemon.h"
 

@@ -11,6 +11,8 @@
  */
 #include <uv.h>
 
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"

@@ -17,6 +17,8 @@
 #include <ctype.h>
 #include <ldns/ldns.h>
 
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "base/ip.h"
 #include "base/strbuf.h"
 #include "dns/dns.h"

@@ -9,6 +9,8 @@
 #include <sys/utsname.h>
 
 #include "api/quantity.h"
+#include "api/schema/coordination_v1.h"
+#include "api/schema/core_cluster_v1.h"
 #include "api/version.h"
 #include "base/files/file.h"
 #include "base/log.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "base/format.h"
 #include "base/log.h"
 #include "base/strbuf.h"

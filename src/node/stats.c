@@ -6,6 +6,8 @@
 #include <sys/statvfs.h>
 #include <yyjson.h>
 
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "base/files/file.h"
 #include "base/timefmt.h"
 #include "node/machine/machine.h"

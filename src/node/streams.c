@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logs, exec, attach and port-forward for the server (api/streams.h): finds the container,
  * refuses with kubelet's messages, and starts the stream. */
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "node/machine/machine.h"
 #include "node/pod/agent.h"

@@ -4,6 +4,9 @@
  * copied; an object passed to create or update is completed in place unless it is sealed.
  */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/policy_v1.h"
 #include "api/selector.h"
 #include "base/list.h"
 #include "base/time/clock.h"

@@ -7,6 +7,8 @@
  * request/target.c reads what the request is about, authorization is asked exactly that, and only then is
  * the same target looked up here.
  */
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_service_v1.h"
 #include "api/version.h"
 #include "base/observe/metrics.h"
 #include "base/strmap.h"

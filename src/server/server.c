@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's life, and the objects that every cluster has from its first second. */
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/storage_v1.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/strmap.h"

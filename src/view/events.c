@@ -5,6 +5,8 @@
  * only consequence is a second Event with the same text.
  */
 #include "api/object.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "api/time.h"
 #include "base/list.h"
 #include "base/log.h"

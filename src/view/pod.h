@@ -4,7 +4,8 @@
 #ifndef VIEW_POD_H
 #define VIEW_POD_H
 
-#include "api/generated.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/time.h"
 
 /* The condition of this type, or NULL. */

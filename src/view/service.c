@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "view/service.h"
 #include "base/vec.h"
+#include "view/service.h"
 
 static void entry_free(ServiceEntry *entry)
 {

@@ -8,6 +8,8 @@
 #define VIEW_SERVICE_H
 
 #include "api/client.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "base/strmap.h"
 
 typedef struct ServiceEntry {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any packet gets an answer, a forward or nothing, and never more than the limit. */
+#include "api/schema/core_service_v1.h"
 #include "codec/json/json.h"
 #include "dns/dns.h"
 

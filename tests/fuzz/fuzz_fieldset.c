@@ -2,6 +2,7 @@
 /* Sets that parse print in a form that parses to the same set; documents that are applied can be
  * merged. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/fieldset/fieldset.h"
 #include "codec/json/json.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What decodes into a Pod is written as JSON that decodes into the same Pod. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

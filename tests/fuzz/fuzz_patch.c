@@ -2,6 +2,7 @@
 /* Patches on a Pod: whatever comes out can be decoded or refused, and is not deeper than JSON may
  * be. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/json/json.h"
 #include "codec/patch/patch.h"
 

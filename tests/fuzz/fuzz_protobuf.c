@@ -2,6 +2,7 @@
 /* What decodes into an object is written as protobuf and as JSON that both give the same object
  * back. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/json/json.h"
 #include "codec/protobuf/protobuf.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A selector that parses can be matched; one that does not says why. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 #include "api/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

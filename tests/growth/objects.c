@@ -10,6 +10,15 @@
 
 #include <stdio.h>
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/policy_v1.h"
+#include "api/schema/storage_v1.h"
 #include "base/vec.h"
 #include "work.h"
 

@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include "../wire/api_harness.h"
-#include "api/generated.h"
 #include "api/object.h"
 #include "base/strmap.h"
 #include "codec/fieldset/fieldset.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spots.h"
 
-#include "api/generated.h"
+#include "api/schema/meta_v1.h"
 #include "codec/json/json.h"
 
 #define NAME "a%07zu"

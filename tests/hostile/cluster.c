@@ -4,6 +4,9 @@
  * controllers, the scheduler, the zone of the DNS server and a node without containers. Whatever is
  * stored, by clients or by controllers, is checked when its watch event comes.
  */
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "dns/dns.h"
 #include "hostile.h"
 

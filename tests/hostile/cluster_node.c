@@ -4,11 +4,12 @@
  * containers become configurations of the runtime, and its machine goes through a whole life, whose
  * status is written back so that controllers see pods that are ready and pods that have ended.
  */
+#include "api/schema/core_pod_v1.h"
 #include "hostile.h"
 #include "node/env/environment.h"
 #include "node/machine/machine.h"
-#include "node/pod/agent.h"
 #include "node/pod/admit.h"
+#include "node/pod/agent.h"
 #include "node/pod/container_spec.h"
 #include "node/runtime/oci.h"
 #include "node/service_proxy.h"

@@ -9,6 +9,10 @@
 
 #include "api/object.h"
 #include "api/quantity.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "control/volume/volume.h"
 #include "view/pod.h"
 

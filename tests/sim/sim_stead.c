@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
 
 #define REST_EVERY 400
 #define TURNS_TO_REST 400

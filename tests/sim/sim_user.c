@@ -3,6 +3,10 @@
 #include "sim.h"
 
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "view/pod.h"
 
 static const char *set_name(World *world)

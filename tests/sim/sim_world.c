@@ -3,6 +3,7 @@
 #include "sim.h"
 
 #include "api/object.h"
+#include "api/schema/core_event_v1.h"
 
 /* ---- an engine that can lose what is queued ---- */
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "api/schema/rbac_v1.h"
 #include "api_harness.h"
 #include "base/files/file.h"
 #include "base/format.h"

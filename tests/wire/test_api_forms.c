@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "api/schema/core_config_v1.h"
 #include "api/status.h"
 #include "api_harness.h"
 #include "base/strbuf.h"

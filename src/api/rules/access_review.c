@@ -2,6 +2,8 @@
 /* Rules of TokenRequests and of the reviews that ask what a user may do. */
 #include "api/object.h"
 #include "api/rules/rules.h"
+#include "api/schema/authentication_v1.h"
+#include "api/schema/authorization_v1.h"
 
 /* ---- TokenRequest ---- */
 

@@ -6,6 +6,7 @@
 #include "api/print.h"
 #include "api/quantity.h"
 #include "api/rules/rules.h"
+#include "api/schema/autoscaling_v2.h"
 
 enum { PERIOD_MAX = 1800, WINDOW_MAX = 3600, DEFAULT_UTILIZATION = 80 };
 

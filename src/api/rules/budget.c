@@ -2,6 +2,7 @@
 /* Rules of policy/v1: PodDisruptionBudget. */
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/schema/policy_v1.h"
 
 static void budget_validate(const void *value, const void *before, Causes *causes)
 {

@@ -11,6 +11,7 @@
 #include "api/rules/core/pod.h"
 #include "api/rules/job.h"
 #include "api/rules/rules.h"
+#include "api/schema/batch_v1.h"
 
 enum { NAME_MAX_OF_CRON = 52, ZONE_PART_MAX = 14 };
 

@@ -5,6 +5,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/schema/discovery_v1.h"
 #include "base/strmap.h"
 
 enum {

@@ -4,6 +4,7 @@
 #define API_RULES_JOB_H
 
 #include "api/rules/rules.h"
+#include "api/schema/batch_v1.h"
 
 /* All but what a job's name and selector have to do with it, also before it has its defaults.
  * Places begin with "spec". */

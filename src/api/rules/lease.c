@@ -3,6 +3,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/schema/coordination_v1.h"
 
 static void lease_prepare(Arena *arena, void *value, const void *before_value)
 {

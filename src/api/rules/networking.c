@@ -8,6 +8,8 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/networking_v1.h"
 
 /* ---- texts ---- */
 

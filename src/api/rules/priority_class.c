@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of PriorityClasses: which names and values are reserved for the system's. */
 #include "api/rules/rules.h"
+#include "api/schema/scheduling_v1.h"
 
 #define SYSTEM_PREFIX "system-"
 #define USER_PRIORITY_MAX 1000000000

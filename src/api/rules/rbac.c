@@ -2,6 +2,8 @@
 /* Rules of rbac.authorization.k8s.io/v1: roles and bindings. */
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/schema/meta_v1.h"
+#include "api/schema/rbac_v1.h"
 #include "base/timefmt.h"
 #include "codec/json/json.h"
 

@@ -3,7 +3,6 @@
 #ifndef API_RULES_RULES_H
 #define API_RULES_RULES_H
 
-#include "api/generated.h"
 #include "api/validate/validate.h"
 
 /* "[8081 \"x\"]": the member's value, for messages. */

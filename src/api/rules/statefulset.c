@@ -7,6 +7,9 @@
 #include "api/print.h"
 #include "api/rules/core/pod.h"
 #include "api/rules/rules.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/selector.h"
 #include "api/validate/pod.h"
 

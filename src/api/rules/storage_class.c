@@ -5,6 +5,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/schema/storage_v1.h"
 
 enum {
     PARAMETERS_MAX = 512,

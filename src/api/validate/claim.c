@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spec of a claim, also of a template of one. */
 #include "api/object.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "api/validate/pod.h"
 #include "codec/quantity.h"
 

@@ -7,6 +7,9 @@
 #include <assert.h>
 
 #include "api/object.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/validate/pod.h"
 #include "codec/quantity.h"
 

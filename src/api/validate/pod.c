@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pod specs, in Pods and in templates. */
 #include "api/object.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/validate/pod.h"
 
 static void validate_id(const int64_t *id, const Path *path, Causes *causes)

@@ -6,7 +6,15 @@
 #ifndef API_VALIDATE_POD_H
 #define API_VALIDATE_POD_H
 
+#include "api/schema/meta_v1.h"
 #include "api/validate/validate.h"
+
+typedef struct NodeSelector NodeSelector;
+typedef struct ObjectFieldSelector ObjectFieldSelector;
+typedef struct ResourceFieldSelector ResourceFieldSelector;
+typedef struct ResourceRequirements ResourceRequirements;
+typedef struct TolerationArray TolerationArray;
+typedef struct VolumeArray VolumeArray;
 
 /* ---- pods and templates (pod.c) ---- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where pods may run: affinity, tolerations, spreading, gates. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "api/validate/pod.h"
 
 #define NOT_AN_OPERATOR "not a valid selector operator"

@@ -15,11 +15,16 @@
 #ifndef API_VALIDATE_VALIDATE_H
 #define API_VALIDATE_VALIDATE_H
 
-#include "api/generated.h"
 #include "api/kind.h"
+#include "api/schema/meta_v1.h"
 #include "api/status.h"
 #include "api/text_check.h"
 #include "base/text_map.h"
+
+typedef struct PersistentVolumeClaimSpec PersistentVolumeClaimSpec;
+typedef struct Pod Pod;
+typedef struct PodSpec PodSpec;
+typedef struct PodTemplateSpec PodTemplateSpec;
 
 typedef struct Path Path;
 struct Path {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Volumes of pods: one source each, names that are unique, paths that stay inside. */
 #include "api/object.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/validate/pod.h"
 
 #define MODE_TEXT "must be a number between 0 and 0777 (octal), both inclusive"

@@ -5,6 +5,9 @@
  */
 #include "control/cluster/budget_plan.h"
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/policy_v1.h"
 #include "api/selector.h"
 #include "codec/type.h"
 #include "control/controllers.h"

@@ -9,7 +9,8 @@
 #ifndef CONTROL_CLUSTER_BUDGET_PLAN_H
 #define CONTROL_CLUSTER_BUDGET_PLAN_H
 
-#include "api/generated.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/policy_v1.h"
 #include "base/arena.h"
 
 typedef struct BudgetPod {

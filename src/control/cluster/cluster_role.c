@@ -4,6 +4,7 @@
  * selectors match, ordered by the names of these roles, without duplicates. Manual changes to these
  * rules are reverted.
  */
+#include "api/schema/rbac_v1.h"
 #include "api/selector.h"
 #include "codec/type.h"
 #include "control/controllers.h"

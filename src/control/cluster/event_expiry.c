@@ -4,6 +4,7 @@
  * batches, up to five minutes late, so that a quiet cluster does not write for each Event.
  */
 #include "api/object.h"
+#include "api/schema/core_event_v1.h"
 #include "control/controllers.h"
 #include "view/pod.h"
 

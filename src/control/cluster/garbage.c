@@ -12,6 +12,7 @@
  * Keys are "<kind id>|<namespace>|<name>".
  */
 #include "api/object.h"
+#include "api/schema/core_event_v1.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "control/controllers.h"

@@ -8,6 +8,9 @@
  * deletion enqueues the namespace again.
  */
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/vec.h"
 #include "control/controllers.h"
 

@@ -5,6 +5,9 @@
  */
 #include "control/daemonset/plan.h"
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/strmap.h"
 #include "control/controllers.h"
 #include "control/revision.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/daemonset/plan.h"
 
+#include "api/schema/core_scheduling_v1.h"
 #include "control/revision.h"
 #include "control/scheduler/scheduler.h"
 #include "view/pod.h"

@@ -7,6 +7,9 @@
 #ifndef CONTROL_DAEMONSET_PLAN_H
 #define CONTROL_DAEMONSET_PLAN_H
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/pods.h"
 
 typedef struct DaemonSetInput {

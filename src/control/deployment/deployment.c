@@ -7,6 +7,8 @@
  */
 #include "control/deployment/plan.h"
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/type.h"
 #include "control/controllers.h"
 #include "control/pods.h"

@@ -3,6 +3,7 @@
 #ifndef CONTROL_DEPLOYMENT_INTERNAL_H
 #define CONTROL_DEPLOYMENT_INTERNAL_H
 
+#include "api/schema/apps_v1.h"
 #include "control/deployment/plan.h"
 #include "control/pods.h"
 

@@ -15,7 +15,8 @@
 #ifndef CONTROL_DEPLOYMENT_PLAN_H
 #define CONTROL_DEPLOYMENT_PLAN_H
 
-#include "api/generated.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/arena.h"
 
 #define TEMPLATE_HASH_LABEL "pod-template-hash"

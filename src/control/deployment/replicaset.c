@@ -5,6 +5,8 @@
  */
 #include "control/deployment/replicaset_plan.h"
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/type.h"
 #include "control/controllers.h"
 

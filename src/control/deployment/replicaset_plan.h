@@ -6,6 +6,8 @@
 #ifndef CONTROL_DEPLOYMENT_REPLICASET_PLAN_H
 #define CONTROL_DEPLOYMENT_REPLICASET_PLAN_H
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/pods.h"
 
 typedef struct ReplicaSetInput {

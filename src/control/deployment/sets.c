@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ReplicaSets of a deployment: finding, creating, resizing and deleting them. */
 #include "api/meta.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/json/json.h"
 #include "control/deployment/internal.h"
 #include "control/revision.h"

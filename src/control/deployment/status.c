@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status of a deployment: counts, availability, and whether a rollout is in progress, complete or
  * stuck. */
+#include "api/schema/apps_v1.h"
 #include "codec/type.h"
 #include "control/deployment/internal.h"
 #include "view/pod.h"

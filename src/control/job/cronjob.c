@@ -7,6 +7,7 @@
 #include "control/job/cronjob_plan.h"
 
 #include "api/object.h"
+#include "api/schema/batch_v1.h"
 #include "codec/type.h"
 #include "control/controllers.h"
 

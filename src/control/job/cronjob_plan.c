@@ -3,6 +3,7 @@
 
 #include "api/cron.h"
 #include "api/meta.h"
+#include "api/schema/core_reference_v1.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"
 

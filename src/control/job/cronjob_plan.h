@@ -7,7 +7,7 @@
 #ifndef CONTROL_JOB_CRONJOB_PLAN_H
 #define CONTROL_JOB_CRONJOB_PLAN_H
 
-#include "api/generated.h"
+#include "api/schema/batch_v1.h"
 #include "base/arena.h"
 #include "base/time/zone.h"
 

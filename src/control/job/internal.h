@@ -3,6 +3,8 @@
 #ifndef CONTROL_JOB_INTERNAL_H
 #define CONTROL_JOB_INTERNAL_H
 
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/text_map.h"
 #include "control/job/plan.h"
 

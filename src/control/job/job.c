@@ -6,6 +6,8 @@
  */
 #include "control/job/plan.h"
 
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/type.h"
 #include "control/controllers.h"
 #include "view/pod.h"

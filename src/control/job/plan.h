@@ -14,6 +14,8 @@
 #ifndef CONTROL_JOB_PLAN_H
 #define CONTROL_JOB_PLAN_H
 
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/pods.h"
 
 #define JOB_INDEX "batch.kubernetes.io/job-completion-index"

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pods of a job: which ones to create and which to delete. */
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "codec/type.h"
 #include "control/job/internal.h"
 #include "control/pods.h"

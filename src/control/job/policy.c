@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policies of a job for failures and successes, and its back-off after failures. */
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/job/internal.h"
 #include "view/pod.h"
 

@@ -6,6 +6,12 @@
  */
 #include "api/object.h"
 #include "api/quantity.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/selector.h"
 #include "base/strbuf.h"
 #include "control/scheduler/scheduler.h"

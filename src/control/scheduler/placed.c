@@ -7,6 +7,8 @@
  */
 #include "api/object.h"
 #include "api/quantity.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/strmap.h"
 #include "control/scheduler/scheduler.h"
 #include "view/pod.h"

@@ -10,6 +10,7 @@
 #include "control/scheduler/scheduler.h"
 
 #include "api/object.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "control/controllers.h"

@@ -3,7 +3,10 @@
 #ifndef CONTROL_SCHEDULER_SCHEDULER_H
 #define CONTROL_SCHEDULER_SCHEDULER_H
 
-#include "api/generated.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/arena.h"
 #include "control/object_index.h"
 

@@ -11,6 +11,11 @@
  * The Service default/kubernetes has no selector; its endpoint is the API server itself.
  */
 #include "api/meta.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "api/selector.h"
 #include "base/text_map.h"
 #include "base/vec.h"

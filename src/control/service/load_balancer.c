@@ -8,6 +8,7 @@
  * reconciles may be in flight. After a restart the taken addresses are read from the Services.
  */
 #include "api/object.h"
+#include "api/schema/core_service_v1.h"
 #include "base/ip.h"
 #include "base/strmap.h"
 #include "control/controllers.h"

@@ -10,6 +10,9 @@
  *     Delete      Delete        the set                      the pod
  */
 #include "api/meta.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/statefulset/plan.h"
 
 static bool policy_deletes(const char *policy)

@@ -4,6 +4,10 @@
  * for an ordinal. Controllers find what belongs to an ordinal by its name alone, so the scheme of the
  * names must never change.
  */
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "control/pods.h"
 #include "control/statefulset/plan.h"
 

@@ -21,7 +21,9 @@
 #ifndef CONTROL_STATEFULSET_PLAN_H
 #define CONTROL_STATEFULSET_PLAN_H
 
-#include "api/generated.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/arena.h"
 #include "control/revision.h"
 

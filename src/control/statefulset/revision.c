@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ControllerRevisions of a StatefulSet; control/revision.h describes what they contain. */
+#include "api/schema/apps_v1.h"
 #include "control/statefulset/plan.h"
 
 Bytes statefulset_revision_data(Arena *arena, const StatefulSet *set)

@@ -9,6 +9,9 @@
  * An action is tried once per reconcile. If it fails, its ordinal (or the whole set) is left alone
  * until the next reconcile. When no action is left, the status is written.
  */
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "api/selector.h"
 #include "base/vec.h"
 #include "codec/type.h"

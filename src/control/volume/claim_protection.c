@@ -6,6 +6,9 @@
  * waiting for this very claim.
  */
 #include "api/object.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "control/controllers.h"
 #include "control/volume/volume.h"
 #include "view/pod.h"

@@ -21,6 +21,8 @@
  */
 #include "api/object.h"
 #include "api/quantity.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/selector.h"
 #include "codec/type.h"
 #include "control/controllers.h"

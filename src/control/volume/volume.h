@@ -4,6 +4,8 @@
 #define CONTROL_VOLUME_VOLUME_H
 
 #include "api/object.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/storage_v1.h"
 
 #define VOLUME_PROVISIONER "stead.dev/volume"
 /* The finalizer of provisioned volumes, which the node removes when it has deleted the files. */

@@ -4,6 +4,8 @@
 #include <limits.h>
 
 #include "api/quantity.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_service_v1.h"
 #include "base/files/file.h"
 #include "node/env/env_file.h"
 #include "node/env/environment.h"

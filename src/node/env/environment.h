@@ -8,6 +8,9 @@
 #define NODE_ENV_ENVIRONMENT_H
 
 #include "api/client.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "base/error.h"
 #include "base/text_map.h"
 #include "base/vec.h"

@@ -32,6 +32,8 @@
 #define NODE_MACHINE_MACHINE_H
 
 #include "api/object.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "api/waiting_reason.h"
 #include "base/time/clock.h"
 

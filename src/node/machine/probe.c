@@ -4,6 +4,8 @@
  * readiness probe decides whether the container is ready. The container is stopped when the failures of its liveness or
  * startup probe reach the threshold.
  */
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/observe/metrics.h"
 #include "node/machine/internal.h"
 

@@ -3,6 +3,8 @@
  * The pod's status: phase, conditions and container statuses. It is computed from scratch each time, and the computation
  * is pure: the same machine and the same `before` give the same status.
  */
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "node/machine/internal.h"
 
 static Time time_from_ns(int64_t ns)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See admit.h. */
+#include "api/schema/core_container_v1.h"
 #include "base/base.h"
 #include "base/files/file.h"
 #include "node/pod/admit.h"

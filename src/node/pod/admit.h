@@ -6,7 +6,7 @@
 #ifndef NODE_POD_ADMIT_H
 #define NODE_POD_ADMIT_H
 
-#include "api/generated.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/error.h"
 
 /* others: the pods of this node that have not ended. Returns 0, or a negative result with the message in *reterr and a

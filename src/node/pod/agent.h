@@ -20,6 +20,7 @@
 
 #include <uv.h>
 
+#include "api/schema/core_pod_v1.h"
 #include "base/list.h"
 #include "base/strmap.h"
 #include "base/time/follow.h"

@@ -11,6 +11,8 @@
  */
 #include "api/meta.h"
 #include "api/quantity.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "base/log.h"
 #include "node/machine/machine.h"
 #include "node/pod/agent.h"

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "api/quantity.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/fault.h"
 #include "base/files/file.h"
 #include "base/log.h"

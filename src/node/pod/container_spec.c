@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "api/quantity.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/fault.h"
 #include "base/files/beneath.h"
 #include "base/files/file.h"

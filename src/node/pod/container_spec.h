@@ -5,6 +5,7 @@
 #ifndef NODE_POD_CONTAINER_SPEC_H
 #define NODE_POD_CONTAINER_SPEC_H
 
+#include "api/schema/core_container_v1.h"
 #include "node/env/environment.h"
 #include "node/pod/agent.h"
 #include "node/runtime/oci.h"

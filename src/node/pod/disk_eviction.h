@@ -14,6 +14,7 @@
 #ifndef NODE_POD_DISK_EVICTION_H
 #define NODE_POD_DISK_EVICTION_H
 
+#include "api/schema/core_pod_v1.h"
 #include "base/arena.h"
 #include "node/pod/agent.h"
 

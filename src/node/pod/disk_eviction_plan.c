@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of disk_eviction.h. */
 #include "api/quantity.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "node/pod/disk_eviction.h"
 
 #define RESOURCE "ephemeral-storage"

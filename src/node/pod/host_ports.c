@@ -6,6 +6,8 @@
  *
  * The key of a port in Net consists of protocol, address and number, so each exists only once.
  */
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "node/pod/agent.h"
 #include "node/pod/host_ports.h"
 

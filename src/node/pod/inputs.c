@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See inputs.h. */
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "node/pod/inputs.h"
 #include "node/volume/volume.h"
 

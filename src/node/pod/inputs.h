@@ -10,6 +10,7 @@
 #define NODE_POD_INPUTS_H
 
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 
 #define POD_INPUTS 5
 

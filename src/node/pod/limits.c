@@ -6,6 +6,8 @@
 #include <fcntl.h>
 
 #include "api/quantity.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/log.h"
 #include "node/pod/agent.h"
 #include "node/pod/limits.h"

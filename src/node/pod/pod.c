@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One pod on this node: connects its machine with the parts that carry out the actions, and follows its object. */
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 
+#include "api/schema/core_container_v1.h"
 #include "base/log.h"
 #include "base/loop_timer.h"
 #include "http/client/client.h"

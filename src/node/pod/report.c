@@ -11,6 +11,8 @@
  * them attaching has to fail, or they would print nothing. The delay makes a program that ends
  * within SESSION_HOLD appear as ended at once, and each kubectl prints its log once.
  */
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/log.h"
 #include "node/machine/machine.h"
 #include "node/pod/agent.h"

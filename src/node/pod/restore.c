@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <signal.h>
 
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "node/machine/machine.h"
 #include "node/pod/agent.h"

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "base/fault.h"
 #include "base/files/file.h"
 #include "base/log.h"

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans what each kind of volume is to hold. See volume.h. */
 #include "api/quantity.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "image/image.h"
 #include "node/volume/volume.h"
 

@@ -12,6 +12,8 @@
 #ifndef NODE_VOLUME_VOLUME_H
 #define NODE_VOLUME_VOLUME_H
 
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "base/strmap.h"
 #include "base/time/clock.h"
 #include "node/env/environment.h"

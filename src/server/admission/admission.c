@@ -5,6 +5,14 @@
  * refuses ends it.
  */
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/rbac_v1.h"
+#include "api/schema/scheduling_v1.h"
+#include "api/schema/storage_v1.h"
 #include "server/admission/admission.h"
 #include "server/auth/rbac.h"
 

@@ -4,6 +4,8 @@
  * is created, and keeps them. Later changes of classes are none of its business.
  */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/scheduling_v1.h"
 #include "server/admission/admission.h"
 
 #define PREEMPT "PreemptLowerPriority"

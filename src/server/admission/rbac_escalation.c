@@ -7,6 +7,7 @@
  * either covered by a single rule of the writer or not at all.
  */
 #include "api/object.h"
+#include "api/schema/rbac_v1.h"
 #include "base/vec.h"
 #include "server/admission/admission.h"
 #include "server/auth/auth.h"

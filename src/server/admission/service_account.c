@@ -5,6 +5,11 @@
  * libraries look for it.
  */
 #include "api/object.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "server/admission/admission.h"
 
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 
 #include "api/object.h"
+#include "api/schema/core_service_v1.h"
 #include "base/strmap.h"
 #include "base/text_map.h"
 #include "server/admission/admission.h"

@@ -8,6 +8,9 @@
  * (the time, the account, the pod) is looked at on every use.
  */
 #include "api/object.h"
+#include "api/schema/authentication_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/strmap.h"
 #include "server/auth/auth.h"

@@ -3,6 +3,7 @@
  * Who may do what: system:masters everything; all else is a matter of roles (rbac.c). That everybody
  * may ask how the server is stands in a role too.
  */
+#include "api/schema/rbac_v1.h"
 #include "server/auth/auth.h"
 #include "server/auth/rbac.h"
 

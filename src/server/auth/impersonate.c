@@ -11,6 +11,7 @@
  * A refusal is that of the first mode which is for such a user.
  */
 
+#include "api/schema/authentication_v1.h"
 #include "api/text_check.h"
 #include "api/validate/validate.h"
 #include "base/utf8.h"

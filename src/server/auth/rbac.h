@@ -9,6 +9,7 @@
 #ifndef SERVER_AUTH_RBAC_H
 #define SERVER_AUTH_RBAC_H
 
+#include "api/schema/rbac_v1.h"
 #include "server/auth/user.h"
 #include "server/state.h"
 

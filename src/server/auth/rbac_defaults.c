@@ -6,6 +6,7 @@
  * Lists are texts with commas. A rule with a path is about paths outside the API.
  */
 #include "api/object.h"
+#include "api/schema/rbac_v1.h"
 #include "server/auth/rbac.h"
 
 #define READ "get,list,watch"

@@ -2,6 +2,9 @@
 /* Questions that are asked by creating an object and answered at once: who am I, may I, whose token
  * is this. */
 #include "api/object.h"
+#include "api/schema/authentication_v1.h"
+#include "api/schema/authorization_v1.h"
+#include "api/schema/rbac_v1.h"
 #include "base/list.h"
 #include "server/auth/auth.h"
 #include "server/auth/rbac.h"

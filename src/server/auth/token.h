@@ -3,7 +3,6 @@
 #ifndef SERVER_AUTH_TOKEN_H
 #define SERVER_AUTH_TOKEN_H
 
-#include "api/generated.h"
 #include "base/error.h"
 #include "server/request/call.h"
 

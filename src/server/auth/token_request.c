@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serviceaccounts/token: tokens for a ServiceAccount, bound to a pod where one is named. */
 #include "api/object.h"
+#include "api/schema/authentication_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "server/auth/token.h"
 #include "server/request/decode.h"
 #include "server/request/respond.h"

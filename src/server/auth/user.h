@@ -3,7 +3,7 @@
 #ifndef SERVER_AUTH_USER_H
 #define SERVER_AUTH_USER_H
 
-#include "api/generated.h"
+#include "api/schema/authentication_v1.h"
 #include "base/arena.h"
 
 typedef struct User {

@@ -4,6 +4,11 @@
  * that get, list and watch have in common: selectors and revisions.
  */
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_service_v1.h"
 #include "api/selector.h"
 #include "server/read/read.h"
 #include "server/request/respond.h"

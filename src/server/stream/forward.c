@@ -18,6 +18,7 @@
  * the pods.
  */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/vec.h"
 #include "server/request/respond.h"
 #include "server/stream/channels.h"

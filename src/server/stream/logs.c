@@ -2,6 +2,8 @@
 /* pods/log: the log of a container, complete or followed; and the checks that log, exec and attach
  * share. */
 #include "api/object.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"
 #include "server/request/respond.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nodes/NAME/proxy/...: paths that the node agent serves. */
+#include "api/schema/core_cluster_v1.h"
 #include "server/request/respond.h"
 #include "server/stream/stream.h"
 

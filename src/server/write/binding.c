@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pods/binding: assigns a pod to a node. */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
 

@@ -13,6 +13,8 @@
  * order.
  */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "base/list.h"
 #include "base/observe/turn.h"
 #include "server/request/decode.h"

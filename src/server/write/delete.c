@@ -5,6 +5,10 @@
  * that run get their grace period first.
  */
 #include "api/object.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "server/admission/admission.h"
 
 #define FOREGROUND "foregroundDeletion"

@@ -5,6 +5,8 @@
  * the pod is deleted, so that two evictions cannot use the same allowance.
  */
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/policy_v1.h"
 #include "api/selector.h"
 #include "server/write/http.h"
 #include "server/write/write.h"

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns HTTP requests into Writes, and the outcome of a Write into a response. */
 #include "api/object.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/storage_v1.h"
 #include "api/selector.h"
 #include "base/list.h"
 #include "base/time/clock.h"

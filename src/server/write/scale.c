@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The subresource scale: the number of replicas of any kind that has one. */
 #include "api/object.h"
+#include "api/schema/autoscaling_v1.h"
 #include "api/selector.h"
 #include "server/request/respond.h"
 #include "server/write/http.h"

@@ -14,6 +14,9 @@
  */
 #include "api/object.h"
 #include "api/rules/core/pod.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "api/text_check.h"
 #include "api/validate/validate.h"
 #include "base/list.h"

@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "api/generated.h"
 #include "api/validate/validate.h"
 #include "codec/json/json.h"
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
 #include "base/files/file.h"
 #include "codec/fieldset/fieldset.h"
 #include "codec/json/json.h"

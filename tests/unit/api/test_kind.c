@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "api/generated.h"
+#include "api/kind.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/meta_v1.h"
 #include "codec/json/json.h"
 
 static void every_kind_is_found_by_its_names(void **state)

@@ -6,6 +6,9 @@
 #include <cmocka.h>
 
 #include "api/meta.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 
 static void an_owner_is_added_behind_the_others_and_removed_by_uid(void **state _unused_)
 {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "api/print.h"
+#include "api/schema/core_container_v1.h"
 
 #define NS INT64_C(1000000000)
 

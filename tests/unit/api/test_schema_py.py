@@ -5,9 +5,11 @@
 import pathlib
 import re
 import sys
+import tempfile
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools"))
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tools"))
 sys.dont_write_bytecode = True
 import schema  # noqa: E402
 
@@ -27,7 +29,7 @@ def parse(text):
 
 def print_c(text):
     parsed = parse(text)
-    return schema.print_header(parsed, mark=0), schema.print_source(parsed)
+    return schema.print_header(parsed, "x"), schema.print_source(parsed, mark=0)
 
 
 class Names(unittest.TestCase):
@@ -226,6 +228,93 @@ class Output(unittest.TestCase):
         for part in ('"io.k8s.api.apps.v1.Binding"', '.kind = "Binding"', '.plural = ""', "rules = &rules_apps_binding",
                      "extern const KindRules rules_apps_binding;"):
             self.assertIn(part, source)
+
+
+A = "type A\n    doc A.\n    1 a string # d\n"
+EMPTY = """group apps
+version v1
+go k8s.io/api/apps/v1 openapi io.k8s.api.apps.v1
+"""
+
+
+class Headers(unittest.TestCase):
+    """One header for each schema file, which knows of the others no more than it needs."""
+
+    def header(self, file, **texts):
+        parsed = schema.parse([(f"schema/{name}.schema", (EMPTY + text).splitlines()) for name, text in texts.items()])
+        return schema.print_header(parsed, file)
+
+    def user(self, field):
+        return self.header("y", x=A, y=f"type B\n    doc B.\n    {field} # d\n")
+
+    def test_a_header_has_the_types_of_its_file_alone(self):
+        header = self.header("y", x=A, y="type B\n    doc B.\n    1 b string # d\n")
+        self.assertIn("struct B {", header)
+        self.assertIn("extern const Type type_B;", header)
+        self.assertNotIn("A", re.findall(r"\w+", header.split("codec/type.h")[1]))
+
+    def test_another_header_is_included_for_structs_held_by_value_only(self):
+        self.assertIn('#include "api/schema/x.h"', self.user("1 a A"))
+        for field in ("1 a A?", "1 a []A", "1 a {}A"):
+            with self.subTest(field):
+                self.assertNotIn("schema/x.h", self.user(field))
+                self.assertIn("typedef struct A A;", self.user(field))
+
+    def test_lists_and_maps_of_other_files_are_guarded_in_both_headers(self):
+        for field, name in (("1 a []A", "A_ARRAY"), ("1 a {}A", "A_MAP")):
+            texts = {"x": A, "y": f"type B\n    doc B.\n    {field} # d\n"}
+            with self.subTest(field):
+                for file in texts:
+                    self.assertIn(f"#ifndef API_SCHEMA_{name}\n", self.header(file, **texts))
+        self.assertIn("struct AEntry {", self.header("x", **texts))
+        self.assertNotIn("struct AEntry {", self.header("y", **texts))
+
+    def test_a_field_more_changes_no_other_header(self):
+        before = self.user("1 a []A")
+        after = self.header("y", x=A + "    2 more A? # d\n", y="type B\n    doc B.\n    1 a []A # d\n")
+        self.assertEqual(before, after)
+
+    def test_files_that_stay_the_same_are_not_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "x.h"
+            schema.write_changed(path, "a")
+            path.chmod(0o444)
+            first = path.stat().st_ino, path.stat().st_mtime_ns
+            schema.write_changed(path, "a")
+            self.assertEqual(first, (path.stat().st_ino, path.stat().st_mtime_ns))
+            path.chmod(0o644)
+            schema.write_changed(path, "b")
+            self.assertEqual(path.read_text(), "b")
+
+
+class Reach(unittest.TestCase):
+    """How much of src/ a change of a schema file rebuilds, by the includes of the files."""
+
+    MOST = 0.2
+    # Every object has metadata, controllers and node are about pods, and containers and volumes contain references.
+    WIDE = {"meta_v1": 0.6, "core_pod_v1": 0.3, "core_reference_v1": 0.25}
+
+    def includes(self, path):
+        if path not in self.known:
+            text = self.generated.get(path) or (ROOT / "src" / path).read_text()
+            self.known[path] = set()  # a header that includes itself in a circle ends here
+            for name in re.findall(r'^#include "([^"]+)"', text, re.M):
+                if name in self.generated or (ROOT / "src" / name).exists():
+                    self.known[path] |= {name} | self.includes(name)
+        return self.known[path]
+
+    def test_a_group_reaches_at_most_a_fifth_of_the_source(self):
+        texts = [(str(path), path.read_text().splitlines()) for path in (ROOT / "src/api/schema").glob("*.schema")]
+        parsed = schema.parse(texts)
+        self.generated = {schema.header_name(file): schema.print_header(parsed, file) for file in parsed.files}
+        self.generated[schema.header_name("kinds")] = schema.print_registry(parsed)
+        self.known = {}
+        sources = [str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*.c")]
+        for file in parsed.files:
+            reached = [name for name in sources if schema.header_name(file) in self.includes(name)]
+            with self.subTest(file):
+                self.assertLessEqual(len(reached) / len(sources), self.WIDE.get(file, self.MOST))
+                self.assertTrue(reached, "no file uses it")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
 #include "codec/json/json.h"
 #include "control/control.h"
 #include "server/server.h"

@@ -3,6 +3,15 @@
  * Disruption budgets, load balancers, aggregated ClusterRoles, and the rarer ways of claims and
  * volumes, on the real server.
  */
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
+#include "api/schema/policy_v1.h"
+#include "api/schema/rbac_v1.h"
+#include "api/schema/storage_v1.h"
 #include "workload_rig.h"
 
 /* ---- disruption budgets ---- */

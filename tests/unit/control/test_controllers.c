@@ -2,6 +2,15 @@
 /* What each controller does to the objects that a user writes. */
 #include "control_rig.h"
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/core_volume_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "view/events.h"
 
 /* ---- namespaces ---- */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "api/schema/core_pod_v1.h"
 #include "control/pods.h"
 
 static void a_number_is_itself_and_a_percentage_is_rounded_as_asked(void **state _unused_)

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deployments, ReplicaSets, DaemonSets, Jobs and CronJobs from what a user writes to the end. */
+#include "api/schema/apps_v1.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "workload_rig.h"
 
 #define TEMPLATE(image)                                                                          \

@@ -5,6 +5,9 @@
 #ifndef TESTS_UNIT_CONTROL_WORKLOAD_RIG_H
 #define TESTS_UNIT_CONTROL_WORKLOAD_RIG_H
 
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control_rig.h"
 
 static inline void patch(Rig *rig, const Kind *kind, const char *name, const char *text)

@@ -5,6 +5,8 @@
 #include <cmocka.h>
 #include <ldns/ldns.h>
 
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "codec/json/json.h"
 #include "dns/dns.h"
 

@@ -2,6 +2,8 @@
 /* See moments.h: time, the order of events, what there is. */
 #include <dirent.h>
 
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/format.h"
 #include "moments_internal.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API of moments.h: a write is checked against the newest head, and is in the cache, and heard
  * of, when its event comes. */
+#include "api/schema/core_event_v1.h"
 #include "codec/json/json.h"
 #include "moments_internal.h"
 

@@ -22,6 +22,11 @@
 #include <cmocka.h>
 
 #include "api/rules/core/pod.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "api/validate/validate.h"
 #include "base/log.h"
 #include "moments.h"

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/log.h"
 #include "base/process.h"

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "api/schema/core_event_v1.h"
 #include "base/log.h"
 #include "fake_client.h"
 #include "node/service_proxy.h"

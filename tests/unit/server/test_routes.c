@@ -7,7 +7,11 @@
 
 #include <cmocka.h>
 
-#include "api/generated.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "server/request/call.h"
 
 static bool lists(const char *const *verbs, const char *verb)

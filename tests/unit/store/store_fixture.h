@@ -12,6 +12,7 @@
 // clang-format on
 #include <uv.h>
 
+#include "api/schema/core_config_v1.h"
 #include "base/fault.h"
 #include "base/files/file.h"
 #include "base/strbuf.h"

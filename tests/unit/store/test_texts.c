@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packed texts: how little objects at rest take, that they come back as they were, and that no
  * dictionary that an object needs is ever missing. */
+#include "api/schema/core_config_v1.h"
 #include "store/internal.h"
 #include "store_fixture.h"
 

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "base/time/clock.h"
 #include "view/pod.h"
 

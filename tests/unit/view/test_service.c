@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_service_v1.h"
+#include "api/schema/discovery_v1.h"
 #include "base/strbuf.h"
 #include "view/service.h"
 

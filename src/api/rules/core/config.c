@@ -2,6 +2,7 @@
 /* Rules of ConfigMaps, Secrets and ServiceAccounts: keys, sizes, and what "immutable" holds. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/schema/core_config_v1.h"
 #include "api/validate/validate.h"
 #include "codec/json/json.h"
 

@@ -2,6 +2,8 @@
 /* Rules of Events. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/schema/core_event_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "api/validate/validate.h"
 
 static void at_most(const char *s, size_t max, const char *field, Causes *causes)

@@ -2,6 +2,7 @@
 /* Rules of Namespaces. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/schema/core_cluster_v1.h"
 #include "api/validate/validate.h"
 
 #define NAME_LABEL "kubernetes.io/metadata.name"

@@ -2,6 +2,7 @@
 /* Rules of Nodes. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/schema/core_cluster_v1.h"
 #include "api/validate/pod.h"
 
 #define ROLE_PREFIX "node-role.kubernetes.io/"

@@ -5,6 +5,9 @@
 #include "api/quantity.h"
 #include "api/rules/core/pod.h"
 #include "api/rules/rules.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/validate/pod.h"
 #include "codec/quantity.h"
 

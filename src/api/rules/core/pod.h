@@ -3,7 +3,7 @@
 #ifndef API_RULES_CORE_POD_H
 #define API_RULES_CORE_POD_H
 
-#include "api/generated.h"
+#include "api/schema/core_pod_v1.h"
 #include "api/status.h"
 #include "base/strbuf.h"
 

@@ -6,6 +6,8 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "api/waiting_reason.h"
 
 typedef struct Summary {

@@ -8,6 +8,7 @@
 
 #include "api/object.h"
 #include "api/print.h"
+#include "api/schema/core_service_v1.h"
 #include "api/validate/validate.h"
 
 enum { AFFINITY_SECONDS = 10800, AFFINITY_SECONDS_MAX = 86400 };

@@ -3,6 +3,9 @@
  * only grows. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_reference_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "api/validate/pod.h"
 #include "codec/quantity.h"
 

@@ -18,6 +18,7 @@
 
 #include <assert.h>
 
+#include "api/schema/meta_v1.h"
 #include "base/files/file.h"
 #include "base/timefmt.h"
 

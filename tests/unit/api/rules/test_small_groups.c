@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Storage classes, endpoint slices, leases, token requests and access reviews. */
 #include "../rules_fixture.h"
+#include "api/schema/authentication_v1.h"
+#include "api/schema/authorization_v1.h"
+#include "api/schema/coordination_v1.h"
+#include "api/schema/discovery_v1.h"
+#include "api/schema/storage_v1.h"
 
 typedef struct Case {
     const char *json, *causes;

@@ -2,6 +2,7 @@
 /* StatefulSets and ControllerRevisions: what is refused, in which words; what is filled in; how
  * rows look. */
 #include "../rules_fixture.h"
+#include "api/schema/apps_v1.h"
 
 #define META \
     "'metadata':{'name':'web','namespace':'default','creationTimestamp':'1970-01-01T00:01:40Z'}"

@@ -2,6 +2,10 @@
 /* Deployments, Jobs, disruption budgets and roles: what is filled in, and what is refused in which
  * words. */
 #include "../rules_fixture.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/policy_v1.h"
+#include "api/schema/rbac_v1.h"
 
 #define META "'metadata':{'name':'web','namespace':'default','uid':'u'}"
 #define TEMPLATE(policy)                                                                        \

@@ -4,6 +4,10 @@
 #include "../rules_fixture.h"
 
 #include "api/object.h"
+#include "api/schema/core_config_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
+#include "api/schema/core_service_v1.h"
 #include "api/validate/pod.h"
 
 static void texts_are_told_apart(void **state)

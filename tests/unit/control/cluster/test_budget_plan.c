@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/policy_v1.h"
 #include "control/cluster/budget_plan.h"
 
 #define NOW INT64_C(1700000000)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../control_rig.h"
+#include "api/schema/core_config_v1.h"
 
 #define NODES_MAX 10
 #define HOLD "test/hold"

@@ -16,6 +16,10 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "control/daemonset/plan.h"
 #include "control/statefulset/plan.h"
 

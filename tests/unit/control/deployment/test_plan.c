@@ -16,6 +16,9 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/deployment/plan.h"
 #include "control/pods.h"
 

@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/deployment/replicaset_plan.h"
 
 #define NOW INT64_C(1700000000)

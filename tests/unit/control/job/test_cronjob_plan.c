@@ -16,6 +16,8 @@
 
 #include "api/cron.h"
 #include "api/object.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_reference_v1.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"
 #include "control/job/cronjob_plan.h"

@@ -19,6 +19,8 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "control/job/plan.h"
 
 #define NOW INT64_C(1700000000)

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/json/json.h"
 #include "control/job/internal.h"
 

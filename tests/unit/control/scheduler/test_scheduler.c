@@ -8,6 +8,10 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/json/json.h"
 #include "control/object_index.h"
 #include "control/scheduler/scheduler.h"

@@ -21,6 +21,10 @@
 #include <cmocka.h>
 
 #include "api/object.h"
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_persistent_volume_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/strbuf.h"
 #include "control/statefulset/plan.h"
 

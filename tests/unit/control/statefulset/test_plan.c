@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of a StatefulSet's plan, one sentence each; see plan_world.h for how worlds are
  * written. */
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "plan_world.h"
 
 typedef struct Case {

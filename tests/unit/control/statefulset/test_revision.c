@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan_world.h"
 
+#include "api/schema/apps_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "codec/type.h"
 
 static void data_is_a_sorted_patch_that_replaces_the_template(void **state _unused_)

@@ -7,10 +7,12 @@
 #include <cmocka.h>
 #include <yyjson.h>
 
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "http/client/grpc_health.h"
 #include "node/env/env_file.h"
 #include "node/env/resolvconf.h"
 #include "node/pod/admit.h"
-#include "http/client/grpc_health.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/seccomp.h"
 

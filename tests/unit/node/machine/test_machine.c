@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the pod machine asks for, and when: the order of containers, restarts, probes, deletion, new images. */
+#include "api/schema/core_pod_v1.h"
 #include "world.h"
 
 static void a_pod_without_probes_becomes_ready_when_its_container_runs(void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status that a pod machine shows during starts, failures, restarts of the server and at the end. */
+#include "api/schema/core_pod_v1.h"
 #include "world.h"
 
 static const ContainerStatus *app(World *w)

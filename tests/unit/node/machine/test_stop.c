@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the pod machine stops containers and pods, and which events tell the user why. */
+#include "api/schema/core_pod_v1.h"
 #include "world.h"
 
 #define HOOK WITH("\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":5}}}")

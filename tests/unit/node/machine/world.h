@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "api/schema/core_pod_v1.h"
 #include "base/strbuf.h"
 #include "codec/json/json.h"
 #include "node/machine/machine.h"

@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_volume_v1.h"
 #include "node/pod/disk_eviction.h"
 
 #define MI ((int64_t)1 << 20)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../moments.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/log.h"
 
 #define HOLD (200 * NS_PER_MS)

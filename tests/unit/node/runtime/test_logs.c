@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+#include "api/schema/core_container_v1.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "node/env/environment.h"
 #include "node/runtime/logs.h"

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "../fake_client.h"
+#include "api/schema/core_pod_v1.h"
 #include "base/strbuf.h"
 #include "node/volume/volume.h"
 

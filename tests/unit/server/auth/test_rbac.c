@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "api/schema/rbac_v1.h"
 #include "server/auth/rbac.h"
 
 /* One of each: enough to say what a rule is about. */
