@@ -208,7 +208,7 @@ static int add_in_place(const Counter *counter, size_t visits, bool durable, uin
     return 0;
 }
 
-int whole_add(Counter *counter, const Visit *visits, size_t n, bool durable, uint64_t *ret,
+int whole_add(Counter *counter, const Visit *visits _unused_, size_t n, bool durable, uint64_t *ret,
               Err *reterr)
 {
     int r = add_in_place(counter, n, durable, ret, reterr);

@@ -37,7 +37,7 @@ static void on_drained(void *data)
         uv_close((uv_handle_t *)&app->signals[i], NULL);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(uv_signal_t *handle, int number _unused_)
 {
     App *app = handle->data;
 

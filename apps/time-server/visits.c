@@ -135,7 +135,7 @@ static void set_error(Visits *visits, const Err *err)
         log_info("time-server", "ready again");
 }
 
-static void on_worked(uv_work_t *handle, int status)
+static void on_worked(uv_work_t *handle, int status _unused_)
 {
     Visits *visits = handle->data;
     Batch served = visits->served;

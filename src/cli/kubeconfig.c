@@ -139,7 +139,7 @@ int kubeconfig_put(const char *path, const KubeconfigEntry *entry, Err *reterr)
     return change(path, put, (void *)(uintptr_t)entry, reterr);
 }
 
-static void take_out(yyjson_mut_doc *doc, Arena *arena, void *data)
+static void take_out(yyjson_mut_doc *doc, Arena *arena _unused_, void *data)
 {
     yyjson_mut_val *root = yyjson_mut_doc_get_root(doc);
 

@@ -160,7 +160,7 @@ static void stop_soon(void)
     uv_kill(getpid(), SIGTERM);
 }
 
-static void call_stop(void *data, HttpRequest *request)
+static void call_stop(void *data _unused_, HttpRequest *request)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 

@@ -83,7 +83,7 @@ typedef struct Progress {
     int64_t ready; /* as it was said last; -1: not yet */
 } Progress;
 
-static void say_progress(void *data, yyjson_val *object, const char *line)
+static void say_progress(void *data, yyjson_val *object, const char *line _unused_)
 {
     Progress *progress = data;
     int64_t wanted = json_number(object, "/spec/replicas", 1),

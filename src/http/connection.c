@@ -447,7 +447,7 @@ static void sniff_eof(HttpConnection *conn)
     conn_close(conn);
 }
 
-static void nothing(HttpConnection *conn)
+static void nothing(HttpConnection *conn _unused_)
 {
 }
 

@@ -510,7 +510,7 @@ static void pull(HttpConnection *conn)
         conn_idle(conn);
 }
 
-static void more(Request *request)
+static void more(Request *request _unused_)
 {
 }
 

@@ -72,8 +72,9 @@ static void set_pseudo(Request *request, const char *name, const char *value)
     }
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name_buf,
-                     nghttp2_rcbuf *value_buf, uint8_t flags, void *data)
+static int on_header(nghttp2_session *session _unused_, const nghttp2_frame *frame,
+                     nghttp2_rcbuf *name_buf, nghttp2_rcbuf *value_buf, uint8_t flags _unused_,
+                     void *data)
 {
     HttpConnection *conn = data;
     Request *request = conn->h2_head;
@@ -186,7 +187,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *data)
+static int on_begin_frame(nghttp2_session *session _unused_, const nghttp2_frame_hd *hd, void *data)
 {
     HttpConnection *conn = data;
 
@@ -198,8 +199,8 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     return ++conn->h2_empty > EMPTY_DATA_MAX ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *p,
-                   size_t n, void *data)
+static int on_data(nghttp2_session *session, uint8_t flags _unused_, int32_t stream_id,
+                   const uint8_t *p, size_t n, void *data)
 {
     HttpConnection *conn = data;
     Request *request = request_of(session, stream_id);
@@ -214,7 +215,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, c
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t code, void *data)
+static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t code _unused_,
+                           void *data _unused_)
 {
     Request *request = request_of(session, stream_id);
 
@@ -227,7 +229,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 
 /* ---- out ---- */
 
-static ssize_t on_send(nghttp2_session *session, const uint8_t *p, size_t n, int flags, void *data)
+static ssize_t on_send(nghttp2_session *session _unused_, const uint8_t *p, size_t n,
+                       int flags _unused_, void *data)
 {
     size_t room = conn_room(data, n);
 
@@ -238,8 +241,9 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *p, size_t n, int
     return (ssize_t)n;
 }
 
-static ssize_t on_read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t n,
-                            uint32_t *flags, nghttp2_data_source *source, void *data)
+static ssize_t on_read_data(nghttp2_session *session _unused_, int32_t stream_id _unused_,
+                            uint8_t *buf _unused_, size_t n, uint32_t *flags,
+                            nghttp2_data_source *source, void *data _unused_)
 {
     Request *request = source->ptr;
 
@@ -254,8 +258,8 @@ static ssize_t on_read_data(nghttp2_session *session, int32_t stream_id, uint8_t
     return (ssize_t)n;
 }
 
-static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
-                        size_t n, nghttp2_data_source *source, void *data)
+static int on_send_data(nghttp2_session *session _unused_, nghttp2_frame *frame _unused_,
+                        const uint8_t *head, size_t n, nghttp2_data_source *source, void *data)
 {
     if (conn_room(data, 9 + n) == 0)
         return NGHTTP2_ERR_WOULDBLOCK;
@@ -264,7 +268,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     return 0;
 }
 
-static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data)
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data _unused_)
 {
     Request *request;
 

@@ -143,11 +143,11 @@ static void abort_connection(Request *request)
     protocol_h1.abort(request);
 }
 
-static void nothing(HttpConnection *conn)
+static void nothing(HttpConnection *conn _unused_)
 {
 }
 
-static void more(Request *request)
+static void more(Request *request _unused_)
 {
 }
 

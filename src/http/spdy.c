@@ -450,7 +450,7 @@ static int on_headers(Spdy *spdy, uint8_t flags, Bytes payload)
     return 0;
 }
 
-static int on_rst_stream(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_rst_stream(Spdy *spdy, uint8_t flags _unused_, Bytes payload)
 {
     SpdyStream *stream;
 
@@ -462,7 +462,7 @@ static int on_rst_stream(Spdy *spdy, uint8_t flags, Bytes payload)
     return 0;
 }
 
-static int on_settings(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_settings(Spdy *spdy, uint8_t flags _unused_, Bytes payload)
 {
     if (payload.n < 4 || (payload.n - 4) / 8 < read32(payload.p))
         return SPDY_E_BROKEN;
@@ -483,7 +483,7 @@ static int on_settings(Spdy *spdy, uint8_t flags, Bytes payload)
     return 0;
 }
 
-static int on_ping(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_ping(Spdy *spdy, uint8_t flags _unused_, Bytes payload)
 {
     if (payload.n != 4)
         return SPDY_E_BROKEN;
@@ -495,7 +495,7 @@ static int on_ping(Spdy *spdy, uint8_t flags, Bytes payload)
     return 0;
 }
 
-static int on_goaway(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_goaway(Spdy *spdy, uint8_t flags _unused_, Bytes payload)
 {
     if (payload.n != 8)
         return SPDY_E_BROKEN;
@@ -503,7 +503,7 @@ static int on_goaway(Spdy *spdy, uint8_t flags, Bytes payload)
     return 0;
 }
 
-static int on_window_update(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_window_update(Spdy *spdy, uint8_t flags _unused_, Bytes payload)
 {
     uint32_t id, delta;
     SpdyStream *stream;
@@ -532,12 +532,12 @@ static int on_window_update(Spdy *spdy, uint8_t flags, Bytes payload)
     return 0;
 }
 
-static int on_nothing(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_nothing(Spdy *spdy _unused_, uint8_t flags _unused_, Bytes payload _unused_)
 {
     return 0;
 }
 
-static int on_syn_reply(Spdy *spdy, uint8_t flags, Bytes payload)
+static int on_syn_reply(Spdy *spdy _unused_, uint8_t flags _unused_, Bytes payload _unused_)
 {
     return SPDY_E_BROKEN; /* we open no streams */
 }

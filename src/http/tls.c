@@ -97,8 +97,8 @@ static bool add_authorities(SSL_CTX *context, const char *pem, bool names)
     return n > 0;
 }
 
-static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_n,
-                       const unsigned char *offered, unsigned offered_n, void *data)
+static int select_alpn(SSL *ssl _unused_, const unsigned char **ret, unsigned char *ret_n,
+                       const unsigned char *offered, unsigned offered_n, void *data _unused_)
 {
     static const unsigned char ours[] = "\x02h2\x08http/1.1";
 
@@ -108,7 +108,7 @@ static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_n
     return SSL_TLSEXT_ERR_NOACK;
 }
 
-static int accept_any(int good, X509_STORE_CTX *store)
+static int accept_any(int good _unused_, X509_STORE_CTX *store _unused_)
 {
     return 1;
 }

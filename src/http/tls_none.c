@@ -5,47 +5,47 @@
  */
 #include "http/internal.h"
 
-void http_server_set_tls(HttpServer *server, SSL_CTX *tls)
+void http_server_set_tls(HttpServer *server _unused_, SSL_CTX *tls)
 {
     ASSERT(!tls);
 }
 
-void tls_peer(SSL *ssl, HttpPeer *peer, Arena *arena)
+void tls_peer(SSL *ssl _unused_, HttpPeer *peer _unused_, Arena *arena _unused_)
 {
     ASSERT(false);
 }
 
-void wire_tls_init(Wire *wire, SSL_CTX *tls, bool client)
+void wire_tls_init(Wire *wire _unused_, SSL_CTX *tls _unused_, bool client _unused_)
 {
     ASSERT(false);
 }
 
-void wire_tls_deinit(Wire *wire)
+void wire_tls_deinit(Wire *wire _unused_)
 {
     ASSERT(false);
 }
 
-int wire_tls_handshake(Wire *wire)
+int wire_tls_handshake(Wire *wire _unused_)
 {
     return ERR_ORIGIN(-ENOTSUP);
 }
 
-int wire_tls_read(Wire *wire, const WireUser *user, void *data)
+int wire_tls_read(Wire *wire _unused_, const WireUser *user _unused_, void *data _unused_)
 {
     return ERR_ORIGIN(-ENOTSUP);
 }
 
-int wire_tls_write(Wire *wire, const uint8_t *p, size_t n)
+int wire_tls_write(Wire *wire _unused_, const uint8_t *p _unused_, size_t n _unused_)
 {
     return ERR_ORIGIN(-ENOTSUP);
 }
 
-void wire_tls_shutdown(Wire *wire)
+void wire_tls_shutdown(Wire *wire _unused_)
 {
     ASSERT(false);
 }
 
-Bytes wire_tls_alpn(const Wire *wire)
+Bytes wire_tls_alpn(const Wire *wire _unused_)
 {
     return BYTES_NULL;
 }

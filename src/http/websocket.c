@@ -91,7 +91,7 @@ static void on_data(HttpRaw *raw, void *data, Bytes bytes)
     send_all(ws);
 }
 
-static void on_drain(HttpRaw *raw, void *data)
+static void on_drain(HttpRaw *raw _unused_, void *data)
 {
     WebSocket *ws = data;
 
@@ -99,7 +99,7 @@ static void on_drain(HttpRaw *raw, void *data)
         ws->handler->on_drain(ws, ws->data);
 }
 
-static void on_close(HttpRaw *raw, void *data)
+static void on_close(HttpRaw *raw _unused_, void *data)
 {
     WebSocket *ws = data;
 

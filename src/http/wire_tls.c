@@ -13,7 +13,7 @@ static _Thread_local uint8_t plain_buffer[SSL3_RT_MAX_PLAIN_LENGTH];
 static _Thread_local uint8_t *cipher;
 static _Thread_local size_t cipher_n, cipher_cap;
 
-static int bio_write(BIO *bio, const char *p, int n)
+static int bio_write(BIO *bio _unused_, const char *p, int n)
 {
     if (cipher_n + (size_t)n > cipher_cap) {
         cipher_cap = MAX_OF(cipher_cap * 2, MAX_OF(cipher_n + (size_t)n, (size_t)80 * 1024));
@@ -40,7 +40,7 @@ static int bio_read(BIO *bio, char *p, int size)
     return (int)n;
 }
 
-static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+static long bio_ctrl(BIO *bio _unused_, int command, long number _unused_, void *pointer _unused_)
 {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }

@@ -132,8 +132,8 @@ static int check_layer(const NewLayer *layer, const UnpackedLayer *unpacked, Err
     return 0;
 }
 
-static int on_archive_file(void *data, const char *path, struct archive *archive, int64_t size,
-                           Err *reterr)
+static int on_archive_file(void *data, const char *path, struct archive *archive,
+                           int64_t size _unused_, Err *reterr)
 {
     Import *import = data;
     NewLayer *layer = next_undone(import, strmap_get(&import->by_path, path));

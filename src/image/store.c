@@ -458,7 +458,7 @@ static void run_import(uv_work_t *work)
         image_import(call->store, call->file, call->limit, &call->names, &call->arena, &call->err);
 }
 
-static void on_import_done(uv_work_t *work, int status)
+static void on_import_done(uv_work_t *work, int status _unused_)
 {
     ImportCall *call = work->data;
 

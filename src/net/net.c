@@ -420,7 +420,7 @@ static void pod_add_work(uv_work_t *work)
                          job->link);
 }
 
-static void pod_add_done(uv_work_t *work, int status)
+static void pod_add_done(uv_work_t *work, int status _unused_)
 {
     PodJob *job = work->data;
 
@@ -471,7 +471,7 @@ static void pod_remove_work(uv_work_t *work)
         job->r = err_set(&job->err, -r, "cannot remove the network namespace %s", job->netns);
 }
 
-static void pod_remove_done(uv_work_t *work, int status)
+static void pod_remove_done(uv_work_t *work, int status _unused_)
 {
     PodJob *job = work->data;
 

@@ -123,7 +123,7 @@ static void orphan_work(uv_work_t *work)
         (void)file_remove_tree(orphan->data);
 }
 
-static void orphan_done(uv_work_t *work, int status)
+static void orphan_done(uv_work_t *work, int status _unused_)
 {
     Orphan *orphan = CONTAINER_OF(work, Orphan, work);
 
@@ -136,7 +136,7 @@ static void orphan_done(uv_work_t *work, int status)
     free(orphan);
 }
 
-static void orphan_container_deleted(void *data, const Err *err)
+static void orphan_container_deleted(void *data, const Err *err _unused_)
 {
     Orphan *orphan = data;
 
@@ -161,7 +161,7 @@ static void each_entry(const char *path,
         closedir(dir);
 }
 
-static void orphan_attempt(void *data, const char *path, const char *name)
+static void orphan_attempt(void *data, const char *path, const char *name _unused_)
 {
     Orphan *orphan = data;
     _free_ char *file = mem_printf("%s/id", path), *id = NULL;
@@ -173,7 +173,7 @@ static void orphan_attempt(void *data, const char *path, const char *name)
     runtime_delete(orphan->agent->runtime, id, orphan_container_deleted, orphan);
 }
 
-static void orphan_container(void *data, const char *path, const char *name)
+static void orphan_container(void *data, const char *path, const char *name _unused_)
 {
     each_entry(path, orphan_attempt, data);
 }
@@ -183,7 +183,7 @@ static bool needs_folders(const AgentPod *pod)
     return pod && pod->machine && machine_stage(pod->machine) != MACHINE_DONE;
 }
 
-static void orphan_pod(void *data, const char *path, const char *name)
+static void orphan_pod(void *data, const char *path _unused_, const char *name)
 {
     NodeAgent *agent = data;
     AgentPod *pod = strmap_get(&agent->pods, name);

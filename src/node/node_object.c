@@ -265,7 +265,7 @@ static bool was_written(NodeAgent *agent, const ApiStatus *status)
     return status->reason == STATUS_OK;
 }
 
-static void on_lease_written(void *data, const ApiStatus *status, Object *object)
+static void on_lease_written(void *data, const ApiStatus *status, Object *object _unused_)
 {
     (void)was_written(data, status);
 }
@@ -300,7 +300,7 @@ static void create_lease(NodeAgent *agent, const Object *node)
 
 /* ---- writing the object: one write at a time ---- */
 
-static void on_status_written(void *data, const ApiStatus *status, Object *object)
+static void on_status_written(void *data, const ApiStatus *status, Object *object _unused_)
 {
     NodeAgent *agent = data;
 

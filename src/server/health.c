@@ -17,7 +17,7 @@
 
 /* ---- the server's own parts ---- */
 
-static const char *check_ping(void *data)
+static const char *check_ping(void *data _unused_)
 {
     return NULL;
 }

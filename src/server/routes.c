@@ -550,7 +550,7 @@ static void on_request(void *data, HttpRequest *request)
     dispatch(call);
 }
 
-static void on_bad_request(void *data, const HttpPeer *peer, int code, const char *text,
+static void on_bad_request(void *data _unused_, const HttpPeer *peer, int code, const char *text,
                            Arena *arena, const char **ret_type, Bytes *ret_body)
 {
     _strbuf_ StrBuf json = STRBUF_INIT;

@@ -19,7 +19,7 @@
 
 /* ---- what is there from the start ---- */
 
-static void on_bootstrapped(void *data, const ApiStatus *status, Object *object)
+static void on_bootstrapped(void *data _unused_, const ApiStatus *status, Object *object _unused_)
 {
     if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS)
         log_error("server", "cannot create a system object: %s", status->message);
@@ -69,7 +69,7 @@ static void fill_kubernetes_service(Server *server, Object *object)
     service->spec.cluster_ip = service_first_address(server->addresses, arena);
 }
 
-static void fill_standard_class(Server *server, Object *object)
+static void fill_standard_class(Server *server _unused_, Object *object)
 {
     StorageClass *class = OBJECT_AS(StorageClass, object);
     Arena *arena = &object->arena;

@@ -248,7 +248,7 @@ static void refuse_all(Store *store, Batch *failed)
     store->broken = false;
     uv_cond_signal(&store->wake);
     uv_mutex_unlock(&store->mutex);
-    store_answer_refused(store, failed);
+    store_answer_refused(failed);
     watch_leave(store);
 }
 

@@ -101,7 +101,7 @@ MemoryState *memory_state_free(MemoryState *state)
 }
 
 static int memory_load(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record),
-                       void *data, uint64_t *revision, Err *reterr)
+                       void *data, uint64_t *revision, Err *reterr _unused_)
 {
     MemoryState *state = CONTAINER_OF(engine, MemoryEngine, engine)->state;
 
@@ -119,7 +119,7 @@ static int memory_load(StoreEngine *engine, int (*each)(void *data, const StoreR
 }
 
 static int memory_load_log(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record),
-                           void *data, uint64_t *oldest, Err *reterr)
+                           void *data, uint64_t *oldest, Err *reterr _unused_)
 {
     MemoryState *state = CONTAINER_OF(engine, MemoryEngine, engine)->state;
 

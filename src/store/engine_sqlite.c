@@ -109,7 +109,7 @@ typedef struct SqliteEngine {
     bool rested; /* nothing was written since the last rest */
 } SqliteEngine;
 
-static int on_wal_commit(void *data, sqlite3 *db, const char *name, int pages)
+static int on_wal_commit(void *data, sqlite3 *db _unused_, const char *name _unused_, int pages)
 {
     SqliteEngine *sqlite = data;
 
@@ -278,7 +278,7 @@ static Bytes column_bytes(sqlite3_stmt *stmt, int column)
     return (Bytes){p ? p : (const uint8_t *)"", (size_t)sqlite3_column_bytes(stmt, column)};
 }
 
-static int on_object_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+static int on_object_row(SqliteEngine *sqlite _unused_, sqlite3_stmt *stmt, void *data)
 {
     LoadCall *call = data;
     StoreRecord record = {
@@ -300,7 +300,7 @@ static int note_revision(void *data, const StoreRecord *record)
     return 0;
 }
 
-static int on_newest_log_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+static int on_newest_log_row(SqliteEngine *sqlite _unused_, sqlite3_stmt *stmt, void *data)
 {
     return blob_read(column_bytes(stmt, 1), note_revision, data);
 }
@@ -505,7 +505,7 @@ static int sqlite_commit(StoreEngine *engine, const StoreRecord *records, size_t
 
 /* ---- quiet ---- */
 
-static int on_int_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+static int on_int_row(SqliteEngine *sqlite _unused_, sqlite3_stmt *stmt, void *data)
 {
     *(int64_t *)data = sqlite3_column_int64(stmt, 0);
     return 0;
@@ -735,7 +735,7 @@ static void take_over(SqliteEngine *sqlite)
     (void)query(sqlite, text, NULL, NULL, NULL);
 }
 
-static int on_text_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
+static int on_text_row(SqliteEngine *sqlite _unused_, sqlite3_stmt *stmt, void *data)
 {
     snprintf(data, ID_ROOM, "%s", (const char *)sqlite3_column_text(stmt, 0));
     return 0;

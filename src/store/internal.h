@@ -133,7 +133,7 @@ bool store_deliver(Store *store, Batch *batch, size_t max);
 /* A failed batch: first all heads go back, then, when new writes can be queued again, the writers
  * hear of it. */
 void store_roll_back(Store *store, Batch *batch);
-void store_answer_refused(Store *store, Batch *batch); /* frees the batch */
+void store_answer_refused(Batch *batch); /* frees the batch */
 
 /* commit.c: from the queue to the engine and back. */
 void write_list_push(WriteList *list, Write *write);
@@ -148,7 +148,7 @@ void commit_cool(Store *store);     /* the pool is full */
 void window_init(Window *window, size_t max, uint64_t oldest);
 void window_deinit(Window *window);
 void window_push(Window *window, Change change); /* takes its references */
-void watch_tell(Store *store, StoreKind *of, const Change *change);
+void watch_tell(StoreKind *of, const Change *change);
 void watch_leave(Store *store); /* --depth; frees what was stopped meanwhile */
 
 /* snapshot.c */

@@ -94,7 +94,7 @@ Object *store_head(Store *store, const Kind *kind, const char *ns, const char *n
     return entry ? awake(entry->head) : NULL;
 }
 
-static IndexCursor seek_list(Store *store, StoreKind *of, const char *prefix, const char *after)
+static IndexCursor seek_list(StoreKind *of, const char *prefix, const char *after)
 {
     if (!str_empty(after) && strcmp(after, prefix) >= 0)
         return index_seek(&of->index, after, true);
@@ -108,7 +108,7 @@ void store_walk(Store *store, const Kind *kind, const char *ns, const char *afte
     _free_ char *prefix = one_namespace ? mem_printf("%s/", ns) : mem_strdup("");
     size_t prefix_length = strlen(prefix);
     StoreKind *of = store_kind(store, kind);
-    IndexCursor cursor = seek_list(store, of, prefix, after);
+    IndexCursor cursor = seek_list(of, prefix, after);
     StoreEntry *entry;
 
     while ((entry = index_at(&of->index, &cursor))) {
@@ -286,7 +286,7 @@ static void apply(Store *store, Write *write)
     store->waiting--;
     /* Callbacks cannot make the window drop the change: only apply() pushes, and it does not nest. */
     window_push(&store->window, change);
-    watch_tell(store, write->of, &change);
+    watch_tell(write->of, &change);
     if (write->done)
         write->done(write->data, 0, NULL, write->object);
 }
@@ -331,7 +331,7 @@ void store_roll_back(Store *store, Batch *batch)
     }
 }
 
-void store_answer_refused(Store *store, Batch *batch)
+void store_answer_refused(Batch *batch)
 {
     for (Write *write = batch->writes.first, *next; write; write = next) {
         next = write->next;

@@ -93,7 +93,7 @@ static void tell_one(StoreWatch *watch, const Change *change)
     watch->on_event(watch->data, &event);
 }
 
-void watch_tell(Store *store, StoreKind *of, const Change *change)
+void watch_tell(StoreKind *of, const Change *change)
 {
     /* A watch that a callback stops remains in the list until watch_leave, so its node stays valid. */
     for (ListNode *node = of->watches.next; node != &of->watches; node = node->next) {

@@ -13,7 +13,7 @@ static const char live_text[] = "{\"metadata\":{\"name\":\"a\",\"labels\":{\"x\"
                                 "\"name\":\"c\",\"image\":\"i\",\"ports\":[{\"containerPort\":80,"
                                 "\"protocol\":\"TCP\"}]},{\"name\":\"d\"}]}}";
 
-static void ignore_path(void *data, const char *path)
+static void ignore_path(void *data _unused_, const char *path)
 {
     ASSERT(*path);
 }

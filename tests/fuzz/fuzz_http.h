@@ -21,18 +21,18 @@ static void on_body(HttpRequest *request, Bytes body)
     http_respond(request, 200, "text/plain", body);
 }
 
-static void on_message(WebSocket *ws, void *data, bool text, Bytes message)
+static void on_message(WebSocket *ws, void *data _unused_, bool text, Bytes message)
 {
     websocket_send(ws, text, message);
     if (message.n == 3)
         websocket_close(ws, 1000, "end");
 }
 
-static void on_ws_close(WebSocket *ws, void *data)
+static void on_ws_close(WebSocket *ws _unused_, void *data _unused_)
 {
 }
 
-static void on_raw_data(HttpRaw *raw, void *data, Bytes bytes)
+static void on_raw_data(HttpRaw *raw, void *data _unused_, Bytes bytes)
 {
     raw_send(raw, bytes);
     if (bytes.n == 3)
@@ -46,7 +46,7 @@ static void on_parameter(void *data, const char *name, const char *value)
     *n += strlen(name) + strlen(value);
 }
 
-static void on_request(void *data, HttpRequest *request)
+static void on_request(void *data _unused_, HttpRequest *request)
 {
     static const WebSocketHandler ws = {.on_message = on_message, .on_close = on_ws_close};
     static const HttpRawHandler raw = {.on_data = on_raw_data};

@@ -28,7 +28,7 @@ static void make_folder(void)
     atexit(remove_folder);
 }
 
-static void check_image(void *data, const Image *image)
+static void check_image(void *data _unused_, const Image *image)
 {
     for (size_t i = 0; i < image->layers.n; i++)
         ASSERT(file_exists(image->layers.v[i]));

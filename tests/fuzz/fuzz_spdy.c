@@ -41,7 +41,7 @@ static void on_end(void *data, SpdyStream *stream)
     spdy_finish(peer->spdy, stream);
 }
 
-static void on_gone(void *data, SpdyStream *stream)
+static void on_gone(void *data, SpdyStream *stream _unused_)
 {
     Peer *peer = data;
 
@@ -49,7 +49,7 @@ static void on_gone(void *data, SpdyStream *stream)
     peer->live--;
 }
 
-static void on_goaway(void *data)
+static void on_goaway(void *data _unused_)
 {
 }
 

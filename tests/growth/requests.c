@@ -9,11 +9,9 @@
  *
  *   requests [--only TEXT] [--verbose]
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
+
 #include <stdio.h>
-#include <cmocka.h>
 
 #include "../wire/api_harness.h"
 #include "api/object.h"

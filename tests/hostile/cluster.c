@@ -38,19 +38,20 @@ static void expect(Cluster *cluster, const char *method, const char *path, const
 static Client *inner;
 static unsigned n_created;
 
-static Object *quota_get(Client *client, const Kind *kind, const char *ns, const char *name)
+static Object *quota_get(Client *client _unused_, const Kind *kind, const char *ns,
+                         const char *name)
 {
     return client_get(inner, kind, ns, name);
 }
 
-static uint64_t quota_list(Client *client, const Kind *kind, const ListOptions *options,
+static uint64_t quota_list(Client *client _unused_, const Kind *kind, const ListOptions *options,
                            bool (*each)(void *, Object *), void *data)
 {
     return client_list(inner, kind, options, each, data);
 }
 
-static ClientWatch *quota_watch(Client *client, const Kind *kind, const ListOptions *options,
-                                ClientOnEvent on_change, void *data)
+static ClientWatch *quota_watch(Client *client _unused_, const Kind *kind,
+                                const ListOptions *options, ClientOnEvent on_change, void *data)
 {
     return client_watch(inner, kind, options, on_change, data);
 }
@@ -60,7 +61,7 @@ static void quota_watch_stop(ClientWatch *watch)
     client_watch_stop(inner, watch);
 }
 
-static void quota_create(Client *client, Object *object, const WriteOptions *options,
+static void quota_create(Client *client _unused_, Object *object, const WriteOptions *options,
                          ClientDone done, void *data)
 {
     static const ApiStatus exceeded = {.reason = STATUS_FORBIDDEN, .message = "exceeded quota"};
@@ -71,21 +72,21 @@ static void quota_create(Client *client, Object *object, const WriteOptions *opt
         done(data, &exceeded, NULL);
 }
 
-static void quota_update(Client *client, Object *object, const WriteOptions *options,
+static void quota_update(Client *client _unused_, Object *object, const WriteOptions *options,
                          ClientDone done, void *data)
 {
     client_update(inner, object, options, done, data);
 }
 
-static void quota_patch(Client *client, const Kind *kind, const char *ns, const char *name,
+static void quota_patch(Client *client _unused_, const Kind *kind, const char *ns, const char *name,
                         PatchType type, Bytes patch, const WriteOptions *options, ClientDone done,
                         void *data)
 {
     client_patch(inner, kind, ns, name, type, patch, options, done, data);
 }
 
-static void quota_delete(Client *client, const Kind *kind, const char *ns, const char *name,
-                         const WriteOptions *options, ClientDone done, void *data)
+static void quota_delete(Client *client _unused_, const Kind *kind, const char *ns,
+                         const char *name, const WriteOptions *options, ClientDone done, void *data)
 {
     client_delete(inner, kind, ns, name, options, done, data);
 }

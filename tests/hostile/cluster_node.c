@@ -18,7 +18,8 @@
 
 /* ---- images: one that everybody has ---- */
 
-int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
+int image_find(ImageStore *store _unused_, const char *name, Arena *arena _unused_, Image *ret,
+               Err *reterr _unused_)
 {
     *ret = (Image){
         .name = name, .id = "sha256:0123", .user = "", .working_dir = "/", .stop_signal = ""};
@@ -30,7 +31,7 @@ const char *image_normalize(Arena *arena, const char *name)
     return arena_strdup(arena, name);
 }
 
-void image_bring(ImageStore *store, const char *name)
+void image_bring(ImageStore *store _unused_, const char *name _unused_)
 {
 }
 
@@ -61,7 +62,7 @@ static void op_start(void *data, size_t container, int attempt)
     VEC_PUSH(&((Life *)data)->wishes,
              ((Wish){.what = WISH_START, .container = container, .which = attempt}));
 }
-static void op_signal(void *data, size_t container, bool kill)
+static void op_signal(void *data, size_t container, bool kill _unused_)
 {
     VEC_PUSH(&((Life *)data)->wishes, ((Wish){.what = WISH_END, .container = container}));
 }
@@ -72,7 +73,7 @@ static void op_probe(void *data, size_t container, MachineProbe probe, uint64_t 
         ((Wish){
             .what = WISH_PROBE, .container = container, .which = (int)probe, .serial = serial}));
 }
-static void op_hook(void *data, size_t container, MachineHook hook, int64_t limit_ns,
+static void op_hook(void *data, size_t container, MachineHook hook, int64_t limit_ns _unused_,
                     uint64_t serial)
 {
     VEC_PUSH(
@@ -83,23 +84,24 @@ static void op_teardown(void *data)
 {
     VEC_PUSH(&((Life *)data)->wishes, ((Wish){.what = WISH_TEARDOWN}));
 }
-static void op_changed(void *data)
+static void op_changed(void *data _unused_)
 {
 }
 static void op_gone(void *data)
 {
     ((Life *)data)->gone = true;
 }
-static void op_event(void *data, size_t container, const char *type, const char *reason,
-                     const char *message)
+static void op_event(void *data _unused_, size_t container _unused_, const char *type,
+                     const char *reason, const char *message)
 {
     ASSERT(type && reason && message && !strstr(message, "(null)"));
 }
 static const MachineOps ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
                                op_teardown, op_changed, op_gone,   op_event};
 
-static char *make_token(void *data, Arena *arena, const Object *pod, const char *service_account,
-                        const char *audience, int64_t lifetime_seconds)
+static char *make_token(void *data _unused_, Arena *arena, const Object *pod _unused_,
+                        const char *service_account, const char *audience,
+                        int64_t lifetime_seconds _unused_)
 {
     return arena_printf(arena, "%zu %zu", strlen(service_account), strlen(str_or(audience, "")));
 }
@@ -333,12 +335,13 @@ void __wrap_net_service_sync_done(Net *net);
 int __wrap_net_address_add(Net *net, const char *address, Err *reterr);
 int __wrap_net_address_remove(Net *net, const char *address, Err *reterr);
 
-void __wrap_net_service_on_problem(Net *net, NetProblem on_problem, void *data)
+void __wrap_net_service_on_problem(Net *net _unused_, NetProblem on_problem _unused_,
+                                   void *data _unused_)
 {
 }
 
 /* All of this becomes text of an nft transaction. */
-void __wrap_net_service_set(Net *net, const NetServicePort *port)
+void __wrap_net_service_set(Net *net _unused_, const NetServicePort *port)
 {
     uint32_t address;
 
@@ -350,16 +353,16 @@ void __wrap_net_service_set(Net *net, const NetServicePort *port)
         ASSERT(ip4_parse(port->endpoints[i].address, &address) == 0);
 }
 
-void __wrap_net_service_remove(Net *net, const char *key)
+void __wrap_net_service_remove(Net *net _unused_, const char *key)
 {
     ASSERT(key);
 }
 
-void __wrap_net_service_sync_done(Net *net)
+void __wrap_net_service_sync_done(Net *net _unused_)
 {
 }
 
-int __wrap_net_address_add(Net *net, const char *address, Err *reterr)
+int __wrap_net_address_add(Net *net _unused_, const char *address, Err *reterr _unused_)
 {
     uint32_t number;
 
@@ -367,7 +370,7 @@ int __wrap_net_address_add(Net *net, const char *address, Err *reterr)
     return 0;
 }
 
-int __wrap_net_address_remove(Net *net, const char *address, Err *reterr)
+int __wrap_net_address_remove(Net *net _unused_, const char *address _unused_, Err *reterr _unused_)
 {
     return 0;
 }

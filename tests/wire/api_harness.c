@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "testing.h"
+
 #include "api_harness.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 #include "base/strbuf.h"
 
@@ -217,7 +213,7 @@ char *api_json(Api *api, const char *pointer)
 
 void api_run(Api *api, const ApiCase *cases, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    EACH_ROW_OF(i, n, "cases", cases[i].name) {
         const ApiCase *c = &cases[i];
 
         api_call(api, c->method, c->path, c->type, c->body);

@@ -18,7 +18,7 @@ static void on_body(HttpRequest *request, Bytes body)
     http_respond(request, 200, "application/json", body);
 }
 
-static void on_request(void *data, HttpRequest *request)
+static void on_request(void *data _unused_, HttpRequest *request)
 {
     if (str_equal(request->method, "POST"))
         request->on_body = on_body;
@@ -26,7 +26,7 @@ static void on_request(void *data, HttpRequest *request)
         http_respond(request, 200, "application/json", (Bytes){(uint8_t *)answer, sizeof(answer)});
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(uv_signal_t *handle, int number _unused_)
 {
     uv_stop(handle->loop);
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See http_testing.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "http_testing.h"
 
@@ -48,7 +45,7 @@ static void answer_head(HttpRequest *request)
     http_respond(request, 200, "text/plain", strbuf_bytes(&text));
 }
 
-static void on_ws_message(WebSocket *ws, void *data, bool text, Bytes message)
+static void on_ws_message(WebSocket *ws, void *data _unused_, bool text, Bytes message)
 {
     if (text && bytes_equal(message, BYTES_LITERAL("bye")))
         websocket_close(ws, 1000, "so long");
@@ -56,7 +53,7 @@ static void on_ws_message(WebSocket *ws, void *data, bool text, Bytes message)
         websocket_send(ws, text, message);
 }
 
-static void on_ws_close(WebSocket *ws, void *data)
+static void on_ws_close(WebSocket *ws _unused_, void *data)
 {
     Testing *t = data;
 
@@ -77,14 +74,14 @@ static void accept_websocket(Testing *t, HttpRequest *request)
         http_websocket_accept(request, http_websocket_protocol(request, protocols), &handler, t);
 }
 
-static void on_raw_data(HttpRaw *raw, void *data, Bytes bytes)
+static void on_raw_data(HttpRaw *raw, void *data _unused_, Bytes bytes)
 {
     raw_send(raw, bytes);
     if (memchr(bytes.p, '!', bytes.n))
         raw_close(raw);
 }
 
-static void on_raw_close(HttpRaw *raw, void *data)
+static void on_raw_close(HttpRaw *raw _unused_, void *data)
 {
     Testing *t = data;
 

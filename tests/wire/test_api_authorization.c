@@ -6,11 +6,7 @@
  * A user starts with nothing. For each question that Kubernetes asked, the request must be refused
  * in its words until exactly that is granted; in the end the request must get the same status.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/rbac_v1.h"
 #include "api_harness.h"
@@ -81,7 +77,8 @@ static void rule_of(Arena *arena, yyjson_val *question, PolicyRule *ret)
         ret->resource_names = one(arena, v[5]);
 }
 
-static void must_work(void *data, int outcome, const char *reason, Object *object)
+static void must_work(void *data _unused_, int outcome, const char *reason _unused_,
+                      Object *object _unused_)
 {
     assert_int_equal(outcome, 0);
 }

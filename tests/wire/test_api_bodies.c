@@ -3,11 +3,7 @@
  * Long bodies are decoded on libuv's pool. Each test sends one and looks at the loop while the pool
  * works: until uv_run is called again, nothing that the pool has finished can have come back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api_harness.h"
 #include "base/strbuf.h"
@@ -93,7 +89,7 @@ static void long_bodies_are_decoded_on_the_pool(void **state)
     };
     Api *api = *state;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].path) {
         _free_ char *body =
             rows[i].body ? mem_strdup(rows[i].body) : config_map("long", LONG, rows[i].more);
         uint64_t before = server_decoded_on_pool(api->server);
@@ -126,7 +122,7 @@ static void hopeless_bodies_are_refused(void **state)
     };
     Api *api = *state;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].path) {
         _strbuf_ StrBuf body = STRBUF_INIT;
         _free_ char *message = NULL;
         char element[32];

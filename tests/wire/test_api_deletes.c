@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deletion: what it answers, what becomes of dependents, how long it takes, and pages of many; and
  * what admission gives a pod from its priority class. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api_harness.h"
 #include "base/strbuf.h"

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Apply, and the forms an answer can take: tables, metadata alone, YAML, protobuf, discovery. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_config_v1.h"
 #include "api/status.h"
@@ -174,7 +170,7 @@ static void forms_that_there_are_not_are_refused(void **state)
     Api *api = *state;
 
     api_call(api, "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"}}");
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].path) {
         const char *body = cases[i].body;
         _free_ char *headers = mem_printf("Accept: %s\r\n%s", cases[i].accept,
                                           body ? "Content-Type: application/json\r\n" : "");
@@ -209,7 +205,7 @@ static void json_ends_in_a_newline(void **state)
 
     api_call(api, "POST", CM, NULL, "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"v\"}}");
     assert_true(ends_with(api->body, "\"data\":{\"k\":\"v\"}}\n"));
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+    EACH_ROW(i, paths, paths[i]) {
         call_by(api, paths[i], "kubectl/v1.36");
         assert_true(ends_with(api->body, "}\n"));
         assert_null(strstr(api->body, "\n  \""));
@@ -247,7 +243,7 @@ static void what_may_be_a_mistake_is_told(void **state)
     };
     Api *api = *state;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].path) {
         api_call(api, "POST", cases[i].path, NULL, cases[i].body);
         assert_int_equal(api->status, 201);
         assert_non_null(strcasestr(api->head, "warning: 299 - "));

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists that are longer than one turn of the loop: they come in pieces, are one state, and cost the
  * memory of a piece; the same for a watch within the process. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_config_v1.h"
 #include "api_harness.h"
@@ -142,7 +138,7 @@ static void other_forms_of_long_lists_are_whole(void **state)
     Api *api = *state;
 
     fill(api, MANY);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].path) {
         yyjson_val *root, *items;
 
         api_call_on(api, api->admin, "GET", cases[i].path, cases[i].headers, NULL, 0);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator sees: health with its parts, metrics, and the lines of the log. */
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <sys/mman.h>
+#include "testing.h"
 
-#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 
 #include "api_harness.h"
 #include "base/fault.h"
@@ -216,7 +213,7 @@ static void health_has_parts(void **state)
 
     server_add_health(api->server, &part);
     log_begin();
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].path) {
         const HealthCase *c = &cases[i];
         bool passes = strncmp(c->path, "/healthz", 8) == 0 || str_equal(c->path, "/livez");
 
@@ -239,8 +236,8 @@ static void every_method_asks_for_health(void **state)
     Api *api = *state;
     HttpLoopback *stranger = api_connect(api, NULL);
 
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-        for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+    EACH_ROW(i, paths, paths[i]) {
+        EACH_ROW(m, methods, methods[m]) {
             api_call(api, methods[m], paths[i], NULL, NULL);
             assert_int_equal(api->status, 200);
         }
@@ -307,7 +304,7 @@ static void requests_are_counted_with_kubernetes_labels(void **state)
     };
     Api *api = *state;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].name) {
         double before = metric(api, cases[i].name);
 
         api_call(api, cases[i].method, cases[i].path, NULL, cases[i].body);

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logs and exec, against a pod that is made of callbacks. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api_upgrades.h"
 #include "base/strbuf.h"
@@ -26,7 +22,7 @@ typedef struct FakeNode {
 
 static FakeNode node;
 
-static int fake_logs(PodStreams *streams, const Object *pod, const LogOptions *options,
+static int fake_logs(PodStreams *streams _unused_, const Object *pod, const LogOptions *options,
                      const LogSink *sink, LogStream **ret, ApiStatus *reterr, Arena *arena)
 {
     if (options->previous)
@@ -40,17 +36,18 @@ static int fake_logs(PodStreams *streams, const Object *pod, const LogOptions *o
     return 0;
 }
 
-static void fake_log_resume(LogStream *stream)
+static void fake_log_resume(LogStream *stream _unused_)
 {
 }
 
-static void fake_log_stop(LogStream *stream)
+static void fake_log_stop(LogStream *stream _unused_)
 {
     node.log_stopped = true;
 }
 
-static int fake_exec(PodStreams *streams, const Object *pod, const ExecOptions *options,
-                     const ExecSink *sink, ExecStream **ret, ApiStatus *reterr, Arena *arena)
+static int fake_exec(PodStreams *streams _unused_, const Object *pod _unused_,
+                     const ExecOptions *options, const ExecSink *sink, ExecStream **ret,
+                     ApiStatus *reterr _unused_, Arena *arena _unused_)
 {
     _strbuf_ StrBuf command = STRBUF_INIT;
 
@@ -66,29 +63,29 @@ static int fake_exec(PodStreams *streams, const Object *pod, const ExecOptions *
     return 0;
 }
 
-static size_t fake_exec_input(ExecStream *stream, Bytes bytes)
+static size_t fake_exec_input(ExecStream *stream _unused_, Bytes bytes)
 {
     strbuf_add(&node.input, bytes.p, bytes.n);
     return node.waiting;
 }
 
-static void fake_exec_input_end(ExecStream *stream)
+static void fake_exec_input_end(ExecStream *stream _unused_)
 {
     node.input_ended = true;
 }
 
-static void fake_exec_pause(ExecStream *stream, bool pause)
+static void fake_exec_pause(ExecStream *stream _unused_, bool pause _unused_)
 {
     node.paused = pause;
 }
 
-static void fake_exec_resize(ExecStream *stream, uint16_t columns, uint16_t rows)
+static void fake_exec_resize(ExecStream *stream _unused_, uint16_t columns, uint16_t rows)
 {
     node.columns = columns;
     node.rows = rows;
 }
 
-static void fake_exec_close(ExecStream *stream)
+static void fake_exec_close(ExecStream *stream _unused_)
 {
     node.closed = true;
 }

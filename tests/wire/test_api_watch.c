@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Watches: what comes first, what comes later, what a selection hides, and how a stream ends. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_config_v1.h"
 #include "api_harness.h"
@@ -377,7 +373,7 @@ static void a_client_in_the_process_sees_the_same(void **state)
     assert_string_equal(text.p, "ABMD");
 }
 
-static void keep(void *data, const ApiStatus *status, Object *object)
+static void keep(void *data, const ApiStatus *status, Object *object _unused_)
 {
     *(int *)data = status->reason;
 }

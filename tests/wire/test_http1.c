@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/1 on the wire: golden bytes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "http_testing.h"
 
@@ -198,7 +195,7 @@ static void malformed_requests_get_400_and_the_end(void **state)
         "GET /hello HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    EACH_ROW(i, bad, bad[i]) {
         testing_connect(t);
         testing_expect(t, bad[i], BAD);
         assert_true(http_loopback_closed(t->loopback));

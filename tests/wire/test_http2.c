@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/2 on the wire: golden frames, and conversations with nghttp2 as the client. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -35,8 +32,9 @@ static Seen *seen_of(Client *c, int32_t id)
     return &c->seen[((id - 1) / 2) % 64];
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *data)
+static int on_header(nghttp2_session *session _unused_, const nghttp2_frame *frame,
+                     const uint8_t *name, size_t name_n, const uint8_t *value,
+                     size_t value_n _unused_, uint8_t flags _unused_, void *data)
 {
     Seen *seen = seen_of(data, frame->hd.stream_id);
 
@@ -47,14 +45,14 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
-                   void *data)
+static int on_data(nghttp2_session *session _unused_, uint8_t flags _unused_, int32_t id,
+                   const uint8_t *p, size_t n, void *data)
 {
     strbuf_add(&seen_of(data, id)->body, p, n);
     return 0;
 }
 
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
+static int on_frame(nghttp2_session *session _unused_, const nghttp2_frame *frame, void *data)
 {
     Client *c = data;
 
@@ -68,7 +66,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *data)
+static int on_stream_close(nghttp2_session *session _unused_, int32_t id, uint32_t code, void *data)
 {
     Seen *seen = seen_of(data, id);
 
@@ -135,8 +133,9 @@ static void talk(Client *c)
     } while (busy);
 }
 
-static ssize_t read_upload(nghttp2_session *session, int32_t id, uint8_t *buf, size_t size,
-                           uint32_t *flags, nghttp2_data_source *source, void *data)
+static ssize_t read_upload(nghttp2_session *session _unused_, int32_t id _unused_, uint8_t *buf,
+                           size_t size, uint32_t *flags, nghttp2_data_source *source _unused_,
+                           void *data)
 {
     Client *c = data;
     size_t n = MIN_OF(size, c->upload.n - c->uploaded);
@@ -214,7 +213,7 @@ static void many_streams_are_answered_at_once(void **state)
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
         ids[i] = request(c, "GET", "/hello", NULL, NULL);
     talk(c);
-    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+    EACH_ROW(i, ids, NULL)
         assert_string_equal(strbuf_string(&seen_of(c, ids[i])->body), "hello\n");
     assert_int_equal(c->t.closed, 50);
     assert_int_equal(c->t.failed, 0);

@@ -3,10 +3,7 @@
  * Clients that take what they do not need: places, time and memory. Every client here has a
  * loopback address of its own, and 127.0.0.1, whose clients are local users, is not used.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

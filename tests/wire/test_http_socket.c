@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Server and client over real sockets of the loopback interface: TLS, certificates, time limits,
  * draining. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -212,7 +209,7 @@ static void on_done(void *data, const HttpClientResponse *response)
                       response->headers[i].value);
 }
 
-static void on_piece(void *data, int status, Bytes piece)
+static void on_piece(void *data, int status _unused_, Bytes piece)
 {
     Fixture *f = data;
 
@@ -531,13 +528,12 @@ static size_t read_to_end(Fixture *f, int fd)
     }
 }
 
-static void slow_heads_and_bodies_end_in_time(void **state)
+static void slow_heads_end_in_time(void **state)
 {
     Fixture *f = *state;
     int fd;
 
     f->t.options.limits.head_timeout_ns = 60 * 1000000;
-    f->t.options.limits.body_timeout_ns = 60 * 1000000;
     serve(f, "127.0.0.1:0");
     fd = open_connection(f);
     assert_int_equal(read_to_end(f, fd), 0);
@@ -546,6 +542,17 @@ static void slow_heads_and_bodies_end_in_time(void **state)
     say(fd, "GET /hello HTTP/1.1\r\nHost:");
     assert_int_equal(read_to_end(f, fd), 0);
     close(fd);
+    assert_int_equal(f->t.closed, 0);
+}
+
+/* The head has all the time it may want, so that a busy machine does not end it in the body's stead. */
+static void slow_bodies_end_in_time(void **state)
+{
+    Fixture *f = *state;
+    int fd;
+
+    f->t.options.limits.body_timeout_ns = 60 * 1000000;
+    serve(f, "127.0.0.1:0");
     fd = open_connection(f);
     say(fd, "POST /echo HTTP/1.1\r\nHost:x\r\nContent-Length: 2\r\n\r\nx");
     assert_int_equal(read_to_end(f, fd), 0);
@@ -681,8 +688,9 @@ static void drain_waits_for_no_client_that_has_its_answer(void **state)
     http_server_drain(f->t.server, INT64_C(20000000000), on_drained, f);
     while (!f->drained)
         uv_run(&f->t.loop, UV_RUN_ONCE);
-    assert_true((int64_t)uv_hrtime() - begin < 1000 * 1000000);
-    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+    /* Half of the time after which it would close them in any case. */
+    assert_true((int64_t)uv_hrtime() - begin < INT64_C(10000000000));
+    EACH_ROW(i, said, said[i]) {
         assert_int_equal(read_to_end(f, fds[i]) > 0, i >= 2);
         close(fds[i]);
     }
@@ -767,7 +775,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_address_is_listened_on, begin, end),
         cmocka_unit_test_setup_teardown(a_socket_of_another_namespace_does_not_reach_ours, begin,
                                         end),
-        cmocka_unit_test_setup_teardown(slow_heads_and_bodies_end_in_time, begin, end),
+        cmocka_unit_test_setup_teardown(slow_heads_end_in_time, begin, end),
+        cmocka_unit_test_setup_teardown(slow_bodies_end_in_time, begin, end),
         cmocka_unit_test_setup_teardown(a_full_socket_holds_the_rest_back, begin, end),
         cmocka_unit_test_setup_teardown(too_much_for_a_reader_that_does_not_read_ends_it, begin,
                                         end),

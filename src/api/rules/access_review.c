@@ -7,7 +7,7 @@
 
 /* ---- TokenRequest ---- */
 
-static void token_request_validate(const void *value, const void *before, Causes *causes)
+static void token_request_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const int64_t *seconds = ((const TokenRequest *)value)->spec.expiration_seconds;
     const char *path = "spec.expirationSeconds";
@@ -125,7 +125,8 @@ static void check_subject(const SubjectAccessReviewSpec *spec, Causes *causes)
                               "at least one of user or group must be specified");
 }
 
-static void subject_access_review_validate(const void *value, const void *before, Causes *causes)
+static void subject_access_review_validate(const void *value, const void *before _unused_,
+                                           Causes *causes)
 {
     const SubjectAccessReview *review = value;
 
@@ -133,7 +134,7 @@ static void subject_access_review_validate(const void *value, const void *before
     check_empty_meta(&review->metadata, false, "must be empty", causes);
 }
 
-static void self_subject_access_review_validate(const void *value, const void *before,
+static void self_subject_access_review_validate(const void *value, const void *before _unused_,
                                                 Causes *causes)
 {
     const SelfSubjectAccessReview *review = value;
@@ -143,7 +144,7 @@ static void self_subject_access_review_validate(const void *value, const void *b
     check_empty_meta(&review->metadata, false, "must be empty", causes);
 }
 
-static void local_subject_access_review_validate(const void *value, const void *before,
+static void local_subject_access_review_validate(const void *value, const void *before _unused_,
                                                  Causes *causes)
 {
     const LocalSubjectAccessReview *review = value;

@@ -4,7 +4,7 @@
 #include "api/rules/rules.h"
 #include "api/schema/policy_v1.h"
 
-static void budget_validate(const void *value, const void *before, Causes *causes)
+static void budget_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     static const char *const policies[] = {"AlwaysAllow", "IfHealthyBudget", NULL};
     const PodDisruptionBudget *budget = value;
@@ -26,7 +26,7 @@ static void budget_validate(const void *value, const void *before, Causes *cause
                              spec->unhealthy_pod_eviction_policy, policies);
 }
 
-static void budget_validate_status(const void *value, const void *before, Causes *causes)
+static void budget_validate_status(const void *value, const void *before _unused_, Causes *causes)
 {
     const PodDisruptionBudgetStatus *status = &((const PodDisruptionBudget *)value)->status;
 

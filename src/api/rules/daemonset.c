@@ -137,7 +137,8 @@ static void daemon_set_validate(const void *value, const void *before _unused_, 
     check_strategy(spec, causes);
 }
 
-static void daemon_set_validate_status(const void *value, const void *before, Causes *causes)
+static void daemon_set_validate_status(const void *value, const void *before _unused_,
+                                       Causes *causes)
 {
     const DaemonSetStatus *status = &((const DaemonSet *)value)->status;
     const struct {

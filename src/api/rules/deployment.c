@@ -133,7 +133,7 @@ static void check_strategy(const DeploymentSpec *spec, Causes *causes)
     }
 }
 
-static void deployment_validate(const void *value, const void *before, Causes *causes)
+static void deployment_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const DeploymentSpec *spec = &((const Deployment *)value)->spec;
 
@@ -205,7 +205,7 @@ static void replica_set_complete(Arena *arena, void *value)
     complete_pod_spec(arena, &((ReplicaSet *)value)->spec.template.spec);
 }
 
-static void replica_set_validate(const void *value, const void *before, Causes *causes)
+static void replica_set_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const ReplicaSetSpec *spec = &((const ReplicaSet *)value)->spec;
 
@@ -213,7 +213,8 @@ static void replica_set_validate(const void *value, const void *before, Causes *
     check_template(&spec->template, spec->selector, causes);
 }
 
-static void replica_set_validate_status(const void *value, const void *before, Causes *causes)
+static void replica_set_validate_status(const void *value, const void *before _unused_,
+                                        Causes *causes)
 {
     const ReplicaSetStatus *status = &((const ReplicaSet *)value)->status;
     const Part parts[] = {

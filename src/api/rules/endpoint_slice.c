@@ -31,7 +31,7 @@ static bool slice_changed(const EndpointSlice *now, const EndpointSlice *before)
     return !type_field_equal(labels->field, &now->metadata.labels, &before->metadata.labels);
 }
 
-static void endpoint_slice_prepare(Arena *arena, void *value, const void *before_value)
+static void endpoint_slice_prepare(Arena *arena _unused_, void *value, const void *before_value)
 {
     EndpointSlice *slice = value;
     const EndpointSlice *before = before_value;

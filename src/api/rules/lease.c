@@ -5,7 +5,7 @@
 #include "api/rules/rules.h"
 #include "api/schema/coordination_v1.h"
 
-static void lease_prepare(Arena *arena, void *value, const void *before_value)
+static void lease_prepare(Arena *arena _unused_, void *value, const void *before_value)
 {
     LeaseSpec *spec = &((Lease *)value)->spec;
     const LeaseSpec *before = before_value ? &((const Lease *)before_value)->spec : NULL;
@@ -17,7 +17,7 @@ static void lease_prepare(Arena *arena, void *value, const void *before_value)
         spec->preferred_holder = NULL;
 }
 
-static void lease_validate(const void *value, const void *before, Causes *causes)
+static void lease_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     static const char *const strategies[] = {"OldestEmulationVersion", NULL};
     const LeaseSpec *spec = &((const Lease *)value)->spec;

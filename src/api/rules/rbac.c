@@ -42,12 +42,12 @@ static void check_rules(const PolicyRuleArray *rules, bool namespaced, Causes *c
         check_rule(&rules->v[i], namespaced, PATH_INDEX(PATH(NULL, "rules"), i), causes);
 }
 
-static void role_validate(const void *value, const void *before, Causes *causes)
+static void role_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     check_rules(&((const Role *)value)->rules, true, causes);
 }
 
-static void cluster_role_validate(const void *value, const void *before, Causes *causes)
+static void cluster_role_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const ClusterRole *role = value;
     const char *path = "aggregationRule.clusterRoleSelectors";
@@ -63,7 +63,7 @@ static void cluster_role_validate(const void *value, const void *before, Causes 
                                 path_text(PATH_INDEX(PATH(NULL, path), i), causes), causes);
 }
 
-static void role_print(const void *value, int64_t now_ns, StrBuf *out)
+static void role_print(const void *value, int64_t now_ns _unused_, StrBuf *out)
 {
     const ObjectMeta *meta = value; /* the first member of every kind */
     char created[TIMEFMT_MAX];
@@ -88,14 +88,14 @@ static void complete_binding(SubjectArray *subjects, RoleRef *ref)
             subjects->v[i].api_group = RBAC_GROUP;
 }
 
-static void role_binding_complete(Arena *arena, void *value)
+static void role_binding_complete(Arena *arena _unused_, void *value)
 {
     RoleBinding *binding = value;
 
     complete_binding(&binding->subjects, &binding->role_ref);
 }
 
-static void cluster_role_binding_complete(Arena *arena, void *value)
+static void cluster_role_binding_complete(Arena *arena _unused_, void *value)
 {
     ClusterRoleBinding *binding = value;
 

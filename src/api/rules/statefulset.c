@@ -41,7 +41,7 @@ static void stateful_set_complete(Arena *arena, void *value)
     }
 }
 
-static void stateful_set_prepare(Arena *arena, void *value, const void *before)
+static void stateful_set_prepare(Arena *arena _unused_, void *value, const void *before)
 {
     if (!before)
         ((StatefulSet *)value)->status = (StatefulSetStatus){0};

@@ -70,7 +70,7 @@ static void check_topologies(const TopologySelectorTermArray *terms, Causes *cau
     }
 }
 
-static void storage_class_validate(const void *value, const void *before, Causes *causes)
+static void storage_class_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const StorageClass *class = value;
     char *provisioner = arena_strdup(causes->arena, str_or(class->provisioner, ""));

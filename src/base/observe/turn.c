@@ -86,7 +86,7 @@ static bool look(uint64_t *turn, int64_t *next_ns)
     return true;
 }
 
-static void *on_thread(void *data)
+static void *on_thread(void *data _unused_)
 {
     uint64_t turn = 0;
     int64_t next_ns = TURN_LIMIT_NS;
@@ -113,7 +113,7 @@ static void *on_thread(void *data)
 
 /* ---- on the loop ---- */
 
-static void on_prepare(uv_prepare_t *prepare)
+static void on_prepare(uv_prepare_t *prepare _unused_)
 {
     char text[400] = "";
     uint64_t now = uv_hrtime();

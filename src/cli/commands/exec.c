@@ -85,7 +85,7 @@ static void read_input(Exec *exec)
     send_channel(exec, CHANNEL_CLOSE, &which, 1);
 }
 
-static void on_input(uv_poll_t *poll, int status, int events)
+static void on_input(uv_poll_t *poll, int status _unused_, int events _unused_)
 {
     read_input(poll->data);
 }
@@ -122,7 +122,7 @@ static void send_size(Exec *exec)
     send_channel(exec, CHANNEL_RESIZE, text, strlen(text));
 }
 
-static void on_resized(uv_signal_t *handle, int number)
+static void on_resized(uv_signal_t *handle, int number _unused_)
 {
     send_size(handle->data);
 }
@@ -207,7 +207,8 @@ static void take_status(Exec *exec, Bytes text)
     }
 }
 
-static void on_message(WebSocketClient *ws, void *data, bool is_text, Bytes message)
+static void on_message(WebSocketClient *ws _unused_, void *data, bool is_text _unused_,
+                       Bytes message)
 {
     Exec *exec = data;
     Bytes rest = {message.p + 1, message.n ? message.n - 1 : 0};
@@ -233,7 +234,7 @@ static void on_open(WebSocketClient *ws, void *data)
         start_input(exec);
 }
 
-static void on_drain(WebSocketClient *ws, void *data)
+static void on_drain(WebSocketClient *ws _unused_, void *data)
 {
     Exec *exec = data;
 

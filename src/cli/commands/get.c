@@ -240,7 +240,7 @@ static void print_change(Get *get, yyjson_val *object)
     fflush(stdout);
 }
 
-static bool on_change(void *data, const char *type, yyjson_val *object)
+static bool on_change(void *data, const char *type _unused_, yyjson_val *object)
 {
     print_change(data, object);
     return !ferror(stdout);

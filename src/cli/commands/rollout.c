@@ -20,7 +20,7 @@ typedef int (*RolloutVerb)(Rollout *rollout, const Target *target);
 
 /* ---- status ---- */
 
-static void say_line(void *data, yyjson_val *object, const char *line)
+static void say_line(void *data _unused_, yyjson_val *object _unused_, const char *line)
 {
     printf("%s\n", line);
     fflush(stdout);

@@ -21,7 +21,7 @@ static void *arena_realloc(void *ctx, void *p, size_t old_size, size_t size)
     return to;
 }
 
-static void arena_free(void *ctx, void *p)
+static void arena_free(void *ctx _unused_, void *p _unused_)
 {
 }
 

@@ -235,7 +235,7 @@ static int do_add(JsonPatch *p, yyjson_val *op, const char *path)
     return 0;
 }
 
-static int do_remove(JsonPatch *p, yyjson_val *op, const char *path)
+static int do_remove(JsonPatch *p, yyjson_val *op _unused_, const char *path)
 {
     Place place;
     const char *text;

@@ -84,7 +84,7 @@ static void reserve_work(uv_work_t *work)
     w->result = volume_disk_reserve(w->data_dir, w->name, w->size, &w->error);
 }
 
-static void reserve_done(uv_work_t *work, int status)
+static void reserve_done(uv_work_t *work, int status _unused_)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
     ApiStatus answer = {.reason = w->result == -ENOSPC ? STATUS_NO_SPACE
@@ -150,7 +150,7 @@ static void retry_later(NodeAgent *agent, int64_t delay_ns)
     timer_start(agent->options.clock, &agent->volume_retry, delay_ns);
 }
 
-static void on_claim_told(void *data, const ApiStatus *status, Object *object)
+static void on_claim_told(void *data, const ApiStatus *status, Object *object _unused_)
 {
     NodeAgent *agent = data;
 
@@ -226,7 +226,7 @@ static void grow_work(uv_work_t *work)
     w->result = volume_disk_grow(w->data_dir, w->name, w->size, &w->error);
 }
 
-static void grow_done(uv_work_t *work, int status)
+static void grow_done(uv_work_t *work, int status _unused_)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
     NodeAgent *agent = w->agent;
@@ -254,7 +254,7 @@ static void release_work(uv_work_t *work)
     w->result = volume_disk_release(w->data_dir, w->name, w->uses, &w->error);
 }
 
-static void release_done(uv_work_t *work, int status)
+static void release_done(uv_work_t *work, int status _unused_)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
     NodeAgent *agent = w->agent;
@@ -293,7 +293,7 @@ static void removal_work(uv_work_t *work)
                         : volume_disk_remove(w->data_dir, w->name, &w->error);
 }
 
-static void on_finalizer_removed(void *data, const ApiStatus *status, Object *object)
+static void on_finalizer_removed(void *data, const ApiStatus *status, Object *object _unused_)
 {
     NodeAgent *agent = data;
 
@@ -306,7 +306,7 @@ static void on_finalizer_removed(void *data, const ApiStatus *status, Object *ob
     retry_later(agent, REMOVE_RETRY_NS);
 }
 
-static void removal_done(uv_work_t *work, int status)
+static void removal_done(uv_work_t *work, int status _unused_)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
     NodeAgent *agent = w->agent;

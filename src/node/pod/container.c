@@ -105,7 +105,8 @@ static void on_log_timer(Timer *timer)
     log_watch_start(c);
 }
 
-static void on_log_grew(uv_fs_event_t *watch, const char *name, int events, int status)
+static void on_log_grew(uv_fs_event_t *watch, const char *name _unused_, int events _unused_,
+                        int status _unused_)
 {
     AgentContainer *c = watch->data;
 
@@ -162,7 +163,7 @@ static void cleanup_work(uv_work_t *work)
     (void)file_remove_tree(cleanup->root);
 }
 
-static void cleanup_done(uv_work_t *work, int status)
+static void cleanup_done(uv_work_t *work, int status _unused_)
 {
     Cleanup *cleanup = CONTAINER_OF(work, Cleanup, work);
     AgentPod *pod = cleanup->pod;
@@ -361,7 +362,7 @@ static void failure_work(uv_work_t *work)
     strays_end_of(failure->root, failure->id);
 }
 
-static void failure_done(uv_work_t *work, int status)
+static void failure_done(uv_work_t *work, int status _unused_)
 {
     Failure *failure = CONTAINER_OF(work, Failure, work);
     AgentContainer *c = failure->container;
@@ -488,7 +489,7 @@ static void prepare_work(uv_work_t *work)
         p->failed = container_spec_prepare(p->spec, &p->error);
 }
 
-static void prepare_done(uv_work_t *work, int status)
+static void prepare_done(uv_work_t *work, int status _unused_)
 {
     Preparation *p = CONTAINER_OF(work, Preparation, work);
     AgentContainer *c = p->container;

@@ -114,7 +114,7 @@ static void evict(AgentPod *pod, const char *message)
 
 static void storage_arm(NodeAgent *agent, int64_t wait);
 
-static void measure_done(uv_work_t *work, int status)
+static void measure_done(uv_work_t *work, int status _unused_)
 {
     Measuring *m = CONTAINER_OF(work, Measuring, work);
     NodeAgent *agent = m->agent;

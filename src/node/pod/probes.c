@@ -70,7 +70,7 @@ static void attempt_done(Attempt *a, bool ok, const char *message)
 
 /* ---- exec ---- */
 
-static void on_exec_output(void *data, int channel, Bytes bytes)
+static void on_exec_output(void *data, int channel _unused_, Bytes bytes)
 {
     Attempt *a = data;
 

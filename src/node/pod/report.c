@@ -35,7 +35,7 @@ static bool object_is_there(AgentPod *pod)
     return newest && str_equal(object_meta(newest)->uid, pod->uid);
 }
 
-static void on_object_deleted(void *data, const ApiStatus *status, Object *object)
+static void on_object_deleted(void *data, const ApiStatus *status, Object *object _unused_)
 {
     AgentPod *pod = data;
     bool gone = status->reason == STATUS_OK || status->reason == STATUS_NOT_FOUND ||
@@ -98,7 +98,7 @@ static void add_users(AgentPod *pod, Arena *arena, const ContainerStatusArray *b
     }
 }
 
-static void on_reported(void *data, const ApiStatus *status, Object *object)
+static void on_reported(void *data, const ApiStatus *status, Object *object _unused_)
 {
     AgentPod *pod = data;
     int64_t retry = 0;

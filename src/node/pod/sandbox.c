@@ -440,7 +440,7 @@ static void tell_of_volumes(AgentPod *pod)
     }
 }
 
-static void prepare_done(uv_work_t *work, int status)
+static void prepare_done(uv_work_t *work, int status _unused_)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
     AgentPod *pod = w->pod;
@@ -517,7 +517,7 @@ static void refresh_work(uv_work_t *work)
     }
 }
 
-static void refresh_done(uv_work_t *work, int status)
+static void refresh_done(uv_work_t *work, int status _unused_)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
     AgentPod *pod = w->pod;
@@ -662,7 +662,7 @@ static void on_network_removed(void *data, const Err *err)
     agent_pod_unref(pod);
 }
 
-static void teardown_done(uv_work_t *work, int status)
+static void teardown_done(uv_work_t *work, int status _unused_)
 {
     SandboxWork *w = CONTAINER_OF(work, SandboxWork, work);
     AgentPod *pod = w->pod;

@@ -30,6 +30,7 @@
 #include "base/files/file.h"
 #include "base/loop_timer.h"
 #include "base/strbuf.h"
+#include "base/time/clock.h"
 #include "node/runtime/exec.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/process_tree.h"
@@ -105,7 +106,7 @@ static void on_exec_closed(uv_handle_t *handle)
     free(s);
 }
 
-static void close_one(ExecStream *s, void *handle, bool *has)
+static void close_one(void *handle, bool *has)
 {
     if (!*has)
         return;
@@ -126,11 +127,11 @@ static void exec_release(ExecStream *s)
         unlink(s->pid_file);
     if (s->socket_file)
         unlink(s->socket_file);
-    close_one(s, &s->in.pipe, &s->in.open);
-    close_one(s, &s->out.pipe, &s->out.open);
-    close_one(s, &s->err.pipe, &s->err.open);
-    close_one(s, &s->console, &s->has_console);
-    close_one(s, &s->timer, &s->has_timer);
+    close_one(&s->in.pipe, &s->in.open);
+    close_one(&s->out.pipe, &s->out.open);
+    close_one(&s->err.pipe, &s->err.open);
+    close_one(&s->console, &s->has_console);
+    close_one(&s->timer, &s->has_timer);
     /* The handle of the process stays open until it has exited, since libuv reaps the process
      * through it. */
 }
@@ -149,7 +150,7 @@ static void ending_work(uv_work_t *work)
     process_tree_end(ending->pids, ARRAY_LEN(ending->pids));
 }
 
-static void ending_done(uv_work_t *work, int status)
+static void ending_done(uv_work_t *work, int status _unused_)
 {
     free(CONTAINER_OF(work, Ending, work));
 }
@@ -215,7 +216,7 @@ static void exec_maybe_over(ExecStream *s)
 
 /* ---- output ---- */
 
-static void on_exec_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+static void on_exec_alloc(uv_handle_t *handle _unused_, size_t size _unused_, uv_buf_t *buf)
 {
     /* shared by all streams: there is one loop, and each read is consumed at once */
     static char shared[64 * 1024];
@@ -293,7 +294,7 @@ static void on_exec_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     exec_over(s, 0, NULL);
 }
 
-static void pipe_read(ExecStream *s, ExecPipe *pipe, bool on)
+static void pipe_read(ExecPipe *pipe, bool on)
 {
     if (!pipe->open || pipe->eof || pipe->reading == on)
         return;
@@ -323,7 +324,7 @@ static int pipe_open(ExecStream *s, ExecPipe *pipe, int fd, int channel)
 
 /* ---- input ---- */
 
-static void on_shutdown(uv_shutdown_t *request, int status)
+static void on_shutdown(uv_shutdown_t *request, int status _unused_)
 {
     free(request);
 }
@@ -340,11 +341,11 @@ static void input_over(ExecStream *s)
         s->leave_at_ns = (int64_t)uv_hrtime() + LEAVE_NS;
         drain_begin(s);
     } else if (!s->attach && !s->tty) {
-        close_one(s, &s->in.pipe, &s->in.open);
+        close_one(&s->in.pipe, &s->in.open);
     }
 }
 
-static void on_written(uv_write_t *request, int status)
+static void on_written(uv_write_t *request, int status _unused_)
 {
     ExecWrite *write_request = CONTAINER_OF(request, ExecWrite, request);
     ExecStream *s = write_request->stream;
@@ -413,8 +414,8 @@ void exec_stream_pause(ExecStream *s, bool pause)
     if (s->over)
         return;
     s->paused = pause;
-    pipe_read(s, &s->out, !pause);
-    pipe_read(s, &s->err, !pause);
+    pipe_read(&s->out, !pause);
+    pipe_read(&s->err, !pause);
     if (!pause)
         drain_begin(s);
 }
@@ -466,7 +467,7 @@ static int receive_fd(int socket)
     return fd;
 }
 
-static void on_console(uv_poll_t *poll, int status, int events)
+static void on_console(uv_poll_t *poll, int status _unused_, int events _unused_)
 {
     ExecStream *s = poll->data;
     _close_fd_ int connection = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -475,7 +476,7 @@ static void on_console(uv_poll_t *poll, int status, int events)
 
     if (connection < 0)
         return;
-    close_one(s, &s->console, &s->has_console);
+    close_one(&s->console, &s->has_console);
     if (fd < 0)
         return;
     if (tcgetattr(fd, &mode) == 0) {
@@ -487,7 +488,7 @@ static void on_console(uv_poll_t *poll, int status, int events)
         return;
     if (s->columns)
         exec_stream_resize(s, s->columns, s->rows);
-    pipe_read(s, &s->out, !s->paused);
+    pipe_read(&s->out, !s->paused);
     if (s->waiting.n)
         exec_write(s, &s->out, (const uint8_t *)s->waiting.p, s->waiting.n);
     strbuf_truncate(&s->waiting, 0);
@@ -546,11 +547,11 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 
     s->exited = true;
     s->exit_code = signal ? 128 + signal : (int)status;
-    close_one(s, &s->process, &s->has_process);
+    close_one(&s->process, &s->has_process);
     if (s->over)
         return;
     if (s->has_console) { /* no terminal was sent, so the process never started */
-        close_one(s, &s->console, &s->has_console);
+        close_one(&s->console, &s->has_console);
         s->out.eof = true;
     }
     loop_timer_start(&s->timer, on_drained, DRAIN_NS);
@@ -686,8 +687,8 @@ ExecStream *exec_start(const ExecRequest *request, const ExecSink *sink)
     }
     if (request->timeout_ns)
         loop_timer_start(&s->timer, on_time_limit, request->timeout_ns);
-    pipe_read(s, &s->out, true);
-    pipe_read(s, &s->err, true);
+    pipe_read(&s->out, true);
+    pipe_read(&s->err, true);
     return s;
 }
 
@@ -703,6 +704,6 @@ ExecStream *exec_attach(const ExecRequest *request, const ExecSink *sink)
         return fail_later(s, "the container cannot be attached to");
     if (pipe_open(s, &s->out, fd, CHANNEL_OUT) < 0)
         return fail_later(s, "the container cannot be attached to");
-    pipe_read(s, &s->out, true);
+    pipe_read(&s->out, true);
     return s;
 }

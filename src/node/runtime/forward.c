@@ -106,7 +106,7 @@ static void maybe_over(ForwardStream *s)
 
 /* ---- from the pod ---- */
 
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+static void on_alloc(uv_handle_t *handle _unused_, size_t size _unused_, uv_buf_t *buf)
 {
     static char shared[64 * 1024]; /* one loop, one read at a time */
 
@@ -139,7 +139,7 @@ static void read_on(ForwardStream *s)
 
 /* ---- to the pod ---- */
 
-static void on_shutdown(uv_shutdown_t *request, int status)
+static void on_shutdown(uv_shutdown_t *request, int status _unused_)
 {
     ForwardStream *s = request->data;
 

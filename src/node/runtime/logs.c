@@ -316,7 +316,8 @@ static void stream_schedule(LogStream *s)
         uv_timer_start(&s->turn, on_turn, 0, 0);
 }
 
-static void on_log_change(uv_fs_event_t *watch, const char *name, int events, int status)
+static void on_log_change(uv_fs_event_t *watch, const char *name _unused_, int events _unused_,
+                          int status _unused_)
 {
     stream_schedule(watch->data);
 }

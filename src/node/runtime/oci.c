@@ -478,7 +478,7 @@ static bool parse_id(const char *text, uint32_t *ret)
     return true;
 }
 
-static void find_groups(const char *root, const char *name, Arena *arena, OciUser *user)
+static void find_groups(const char *root, const char *name, OciUser *user)
 {
     _free_ char *text = read_in_root(root, "etc/group");
     char *at = text, *v[4];
@@ -547,6 +547,6 @@ int oci_user_find(const char *root, const char *user, Arena *arena, OciUser *ret
             return err_set(reterr, 0, "unable to find group %s: no matching entries in group file",
                            colon + 1);
     }
-    find_groups(root, found, arena, ret);
+    find_groups(root, found, ret);
     return 0;
 }

@@ -104,7 +104,7 @@ static int write_one(int folder, const VolumeFile *file, int64_t group, Err *ret
     return 0;
 }
 
-static int count_file(void *data, int fd, const struct statx *st)
+static int count_file(void *data, int fd _unused_, const struct statx *st)
 {
     *(size_t *)data += !S_ISDIR(st->stx_mode);
     return 0;

@@ -293,7 +293,7 @@ static int64_t memory_size(const VolumePlanner *p, int64_t wanted)
     return size;
 }
 
-static int plan_empty_dir(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr)
+static int plan_empty_dir(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr _unused_)
 {
     const EmptyDirVolumeSource *s = source;
 
@@ -310,7 +310,7 @@ static int plan_empty_dir(VolumePlanner *p, const void *source, PodVolume *v, Er
     return 0;
 }
 
-static int plan_host_path(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr)
+static int plan_host_path(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr _unused_)
 {
     const HostPathVolumeSource *s = source;
 
@@ -449,7 +449,7 @@ static int plan_claim(VolumePlanner *p, const void *source, PodVolume *v, Err *r
     return plan_claim_named(p, s->claim_name, s->read_only, v, reterr);
 }
 
-static int plan_ephemeral(VolumePlanner *p, const void *source, PodVolume *v, Err *reterr)
+static int plan_ephemeral(VolumePlanner *p, const void *source _unused_, PodVolume *v, Err *reterr)
 {
     const char *name = arena_printf(p->arena, "%s-%s", object_meta(p->facts->pod)->name, v->name);
 

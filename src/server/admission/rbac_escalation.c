@@ -67,7 +67,7 @@ typedef struct Held {
     Rules rules;
 } Held;
 
-static bool collect(void *data, const PolicyRule *rule, const char *source)
+static bool collect(void *data, const PolicyRule *rule, const char *source _unused_)
 {
     Held *held = data;
 

@@ -338,17 +338,17 @@ static bool fits_own_node(const User *user, const Wanted *wanted)
     return false;
 }
 
-static bool fits_node(const User *user, const Wanted *wanted)
+static bool fits_node(const User *user _unused_, const Wanted *wanted)
 {
     return wanted->node && only_name(wanted);
 }
 
-static bool fits_account(const User *user, const Wanted *wanted)
+static bool fits_account(const User *user _unused_, const Wanted *wanted)
 {
     return wanted->account && only_name(wanted);
 }
 
-static bool fits_other(const User *user, const Wanted *wanted)
+static bool fits_other(const User *user _unused_, const Wanted *wanted)
 {
     return !wanted->node && !wanted->account;
 }

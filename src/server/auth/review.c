@@ -23,7 +23,7 @@ static UserInfo describe(Arena *arena, const User *user)
     return info;
 }
 
-static int review_self(Call *call, Object *object, ApiStatus *reterr)
+static int review_self(Call *call, Object *object, ApiStatus *reterr _unused_)
 {
     SelfSubjectReview *review = OBJECT_AS(SelfSubjectReview, object);
 
@@ -52,7 +52,7 @@ static void decide(Server *server, Arena *arena, const User *user,
         ret->allowed = authorize(server, user, &attributes, arena, &ret->reason);
 }
 
-static int review_self_access(Call *call, Object *object, ApiStatus *reterr)
+static int review_self_access(Call *call, Object *object, ApiStatus *reterr _unused_)
 {
     SelfSubjectAccessReview *review = OBJECT_AS(SelfSubjectAccessReview, object);
 
@@ -72,7 +72,7 @@ static void decide_for(Server *server, Arena *arena, const SubjectAccessReviewSp
     decide(server, arena, user, spec->resource_attributes, spec->non_resource_attributes, ret);
 }
 
-static int review_access(Call *call, Object *object, ApiStatus *reterr)
+static int review_access(Call *call, Object *object, ApiStatus *reterr _unused_)
 {
     SubjectAccessReview *review = OBJECT_AS(SubjectAccessReview, object);
 
@@ -80,7 +80,7 @@ static int review_access(Call *call, Object *object, ApiStatus *reterr)
     return 0;
 }
 
-static int review_local_access(Call *call, Object *object, ApiStatus *reterr)
+static int review_local_access(Call *call, Object *object, ApiStatus *reterr _unused_)
 {
     LocalSubjectAccessReview *review = OBJECT_AS(LocalSubjectAccessReview, object);
 
@@ -102,7 +102,7 @@ typedef struct RulesList {
     NonResourceRuleArray paths;
 } RulesList;
 
-static bool list_rule(void *data, const PolicyRule *rule, const char *source)
+static bool list_rule(void *data, const PolicyRule *rule, const char *source _unused_)
 {
     RulesList *list = data;
     Arena *arena = list->arena;

@@ -320,7 +320,7 @@ static void on_stream(void *data, SpdyStream *stream)
         pair_open(pair);
 }
 
-static void on_data(void *data, SpdyStream *stream, Bytes bytes)
+static void on_data(void *data _unused_, SpdyStream *stream, Bytes bytes)
 {
     Pair *pair = stream->user;
 

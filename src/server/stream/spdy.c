@@ -91,32 +91,32 @@ static void drained(SpdyLink *link)
         link->handler.on_drain(link->data);
 }
 
-static void on_raw_data(HttpRaw *raw, void *data, Bytes bytes)
+static void on_raw_data(HttpRaw *raw _unused_, void *data, Bytes bytes)
 {
     feed(data, bytes);
 }
 
-static void on_raw_drain(HttpRaw *raw, void *data)
+static void on_raw_drain(HttpRaw *raw _unused_, void *data)
 {
     drained(data);
 }
 
-static void on_raw_close(HttpRaw *raw, void *data)
+static void on_raw_close(HttpRaw *raw _unused_, void *data)
 {
     closed(data);
 }
 
-static void on_ws_message(WebSocket *ws, void *data, bool text, Bytes message)
+static void on_ws_message(WebSocket *ws _unused_, void *data, bool text _unused_, Bytes message)
 {
     feed(data, message);
 }
 
-static void on_ws_drain(WebSocket *ws, void *data)
+static void on_ws_drain(WebSocket *ws _unused_, void *data)
 {
     drained(data);
 }
 
-static void on_ws_close(WebSocket *ws, void *data)
+static void on_ws_close(WebSocket *ws _unused_, void *data)
 {
     closed(data);
 }

@@ -49,7 +49,7 @@ static void free_run(uv_work_t *work)
     arena_clear(&d->arena);
 }
 
-static void on_freed(uv_work_t *work, int status)
+static void on_freed(uv_work_t *work, int status _unused_)
 {
     decoded_free(CONTAINER_OF(work, Decoded, work));
 }
@@ -89,7 +89,7 @@ static void decode_run(uv_work_t *work)
 
 static void start_next(Server *server);
 
-static void on_decoded(uv_work_t *work, int status)
+static void on_decoded(uv_work_t *work, int status _unused_)
 {
     Decoded *d = CONTAINER_OF(work, Decoded, work);
     HttpRequest *request = d->request;

@@ -125,7 +125,8 @@ static int check_budget(Write *write, const PodDisruptionBudget *budget)
     return 0;
 }
 
-static void on_noted(void *data, int outcome, const char *reason, Object *object)
+static void on_noted(void *data _unused_, int outcome _unused_, const char *reason _unused_,
+                     Object *object _unused_)
 {
 }
 

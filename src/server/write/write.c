@@ -72,7 +72,7 @@ void write_finish(Write *write)
 }
 
 /* The answer of the store. */
-void write_on_stored(void *data, int outcome, const char *reason, Object *object)
+void write_on_stored(void *data, int outcome, const char *reason, Object *object _unused_)
 {
     Write *write = data;
 

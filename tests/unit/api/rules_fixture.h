@@ -3,11 +3,7 @@
 #ifndef TESTS_RULES_FIXTURE_H
 #define TESTS_RULES_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/validate/validate.h"
 #include "codec/json/json.h"

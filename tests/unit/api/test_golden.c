@@ -4,11 +4,7 @@
  * encodings, by its Go types; managed-NAME.json are answers of kube-apiserver, whose managedFields
  * must be what we work out.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/apps_v1.h"
@@ -57,7 +53,7 @@ static void both_encodings_are_the_same_object(void **state)
     static const char *const names[] = {
         "configmap", "secret", "pod", "statefulset", "service", "controllerrevision", "event"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    EACH_ROW(i, names, names[i]) {
         _arena_ Arena arena = ARENA_INIT;
         _strbuf_ StrBuf json = STRBUF_INIT, again = STRBUF_INIT;
         _object_ Object *object = read_json(&arena, arena_printf(&arena, "%s.json", names[i]));
@@ -121,7 +117,7 @@ static void creates_own_what_kube_apiserver_says(void **state)
 {
     static const char *const names[] = {"cm1", "pod1", "svc1", "sts1"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    EACH_ROW(i, names, names[i]) {
         _arena_ Arena arena = ARENA_INIT;
         _object_ Object *object =
             read_json(&arena, arena_printf(&arena, "managed-%s.json", names[i]));
@@ -147,7 +143,7 @@ static void updates_own_what_kube_apiserver_says(void **state)
 {
     static const char *const names[] = {"cm", "sts"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    EACH_ROW(i, names, names[i]) {
         _arena_ Arena arena = ARENA_INIT;
         _object_ Object *before =
             read_json(&arena, arena_printf(&arena, "managed-%s1.json", names[i]));

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry, and a walk over every row of the generated tables. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/kind.h"
 #include "api/schema/apps_v1.h"
@@ -14,7 +10,7 @@
 
 static void every_kind_is_found_by_its_names(void **state)
 {
-    for (size_t id = 0; id < kind_count(); id++) {
+    EACH_ROW_OF(id, kind_count(), "kinds", kind_at(id)->kind) {
         const Kind *kind = kind_at(id);
 
         assert_int_equal(kind->id, id);
@@ -93,7 +89,7 @@ static void every_row_of_the_tables_is_whole(void **state)
     const Type *seen[1024];
     size_t n = 0;
 
-    for (size_t id = 0; id < kind_count(); id++) {
+    EACH_ROW_OF(id, kind_count(), "kinds", kind_at(id)->kind) {
         const Kind *kind = kind_at(id);
         int names = 0;
 
@@ -115,7 +111,7 @@ static void every_row_of_the_tables_is_whole(void **state)
 /* An empty object of every kind can be printed, with one cell a column. */
 static void printers_fill_every_column(void **state)
 {
-    for (size_t id = 0; id < kind_count(); id++) {
+    EACH_ROW_OF(id, kind_count(), "kinds", kind_at(id)->kind) {
         const Kind *kind = kind_at(id);
         _arena_ Arena arena = ARENA_INIT;
         _strbuf_ StrBuf row = STRBUF_INIT;

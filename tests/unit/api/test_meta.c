@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owner references, finalizers and labels of an object's metadata. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/meta.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/batch_v1.h"
 #include "api/schema/core_pod_v1.h"
 
-static void an_owner_is_added_behind_the_others_and_removed_by_uid(void **state _unused_)
+static void an_owner_is_added_behind_the_others_and_removed_by_uid(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
     ObjectMeta set = {.name = "web", .uid = "u1"}, job = {.name = "j", .uid = "u2"}, pod = {0};
@@ -32,7 +29,7 @@ static void an_owner_is_added_behind_the_others_and_removed_by_uid(void **state 
     assert_int_equal(pod.owner_references.n, 1);
 }
 
-static void a_finalizer_is_present_once_or_not_at_all(void **state _unused_)
+static void a_finalizer_is_present_once_or_not_at_all(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
     ObjectMeta meta = {0};
@@ -50,7 +47,7 @@ static void a_finalizer_is_present_once_or_not_at_all(void **state _unused_)
     assert_false(meta_has_finalizer(&meta, "a/x"));
 }
 
-static void labels_are_equal_if_all_keys_and_values_are(void **state _unused_)
+static void labels_are_equal_if_all_keys_and_values_are(void **state)
 {
     static const struct {
         const char *a[2], *b[2]; /* values of the labels k0 and k1; NULL: absent */
@@ -77,7 +74,7 @@ static void labels_are_equal_if_all_keys_and_values_are(void **state _unused_)
     }
 }
 
-static void an_arena_holds_an_object_until_it_is_cleared(void **state _unused_)
+static void an_arena_holds_an_object_until_it_is_cleared(void **state)
 {
     Arena arena = ARENA_INIT;
     Object *object = object_new(&kind_pod);

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Table cells: ages in kubectl's steps, commas and quotes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/print.h"
 #include "api/schema/core_container_v1.h"
@@ -40,7 +36,7 @@ static void durations_are_printed_in_kubectls_steps(void **state)
         {8 * (int64_t)Y + 30 * D, "8y"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].text) {
         _strbuf_ StrBuf text = STRBUF_INIT;
 
         print_duration(&text, rows[i].seconds);
@@ -81,7 +77,7 @@ static void long_lists_are_cut(void **state)
         const char *text;
     } rows[] = {{0, "<unset>"}, {1, "a"}, {3, "a,b,c"}, {5, "a,b,c + 2 more..."}};
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].text) {
         _strbuf_ StrBuf text = STRBUF_INIT;
 
         print_some(&text, &(const StringArray){v, rows[i].n}, 3);

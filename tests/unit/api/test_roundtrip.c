@@ -3,11 +3,7 @@
  * Every kind, filled at random from its table: JSON, protobuf and copies give the same object back,
  * and it owns its fields in a form that can be read again. A failure prints the seed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "base/time/clock.h"
@@ -195,7 +191,7 @@ static void check(const Kind *kind, uint64_t seed)
 
 static void every_kind_comes_back(void **state)
 {
-    for (size_t i = 0; i < kind_count(); i++)
+    EACH_ROW_OF(i, kind_count(), "kinds", kind_at(i)->kind)
         for (uint64_t round = 0; round < ROUNDS; round++) {
             uint64_t seed = i * ROUNDS + round;
 
@@ -235,7 +231,7 @@ static void check_table(const Type *type, int depth)
 
 static void every_table_holds_together(void **state)
 {
-    for (size_t i = 0; i < kind_count(); i++)
+    EACH_ROW_OF(i, kind_count(), "kinds", kind_at(i)->kind)
         check_table(kind_at(i)->type, 0);
 }
 

@@ -155,7 +155,7 @@ static void the_environment_arms_too(void **state)
     pid_t child;
 
     fault_arm("", 0);
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    EACH_ROW(i, bad, bad[i]) {
         setenv("STEAD_FAULT", bad[i], 1);
         fault_arm_from_environment();
         assert_false(fault_hit("x"));

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/ip.h"
 
@@ -23,7 +19,7 @@ static void addresses_are_parsed_strictly(void **state)
         {"1.2.3.4 ", 1, 0},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].text) {
         uint32_t address = 0;
         char text[16];
 
@@ -81,7 +77,7 @@ static void ranges_overlap_where_one_holds_the_other(void **state)
         {"10.96.0.0/12", "10.112.0.0/16", false}, {"0.0.0.0/0", "1.2.3.4/32", true},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].a) {
         Cidr4 a, b;
 
         assert_int_equal(cidr4_parse(cases[i].a, &a), 0);

@@ -87,7 +87,7 @@ static void no_text_can_forge_a_line_or_move_the_cursor(void **state)
     };
 
     for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
-        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        EACH_ROW(i, texts, texts[i]) {
             const char *line;
 
             untrusted = texts[i];
@@ -126,7 +126,7 @@ static void long_lines_are_cut_and_stay_whole(void **state)
     for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
         static const char fills[] = {'x', '\n', '"'};
 
-        for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+        EACH_ROW(i, fills, NULL) {
             const char *text;
 
             memset(long_text, fills[i], sizeof(long_text) - 1);

@@ -166,7 +166,7 @@ static void what_is_not_there_is_an_error_later(void **state)
 {
     static const char *const names[] = {"/no/such/program", "no-such-program-anywhere", "/tmp"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    EACH_ROW(i, names, names[i]) {
         const char *argv[] = {names[i], NULL};
         Run *run = *state;
         Process *process;

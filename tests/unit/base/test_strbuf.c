@@ -55,7 +55,7 @@ static void numbers_are_printed_like_printf_does(void **state)
 {
     static const int64_t numbers[] = {0, 1, -1, 9, 10, -10, 12345678901, INT64_MAX, INT64_MIN};
 
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+    EACH_ROW(i, numbers, NULL) {
         _strbuf_ StrBuf buf = STRBUF_INIT;
         char expected[24];
 
@@ -90,7 +90,7 @@ static void numbers_are_read_whole_or_not_at_all(void **state)
         {"--1", -9, 9, 1, 0},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].text) {
         int64_t v = 0;
 
         assert_int_equal(str_to_int64(cases[i].text, cases[i].min, cases[i].max, &v), cases[i].r);

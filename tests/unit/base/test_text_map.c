@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/text_map.h"
 
@@ -53,7 +49,7 @@ static void keys_may_hold_any_bytes(void **state)
     int32_t numbers[] = {0, 1, 256, -1};
     bool is_new;
 
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+    EACH_ROW(i, numbers, NULL) {
         text_map_put_n(&map, (const char *)&numbers[i], sizeof(numbers[i]), &is_new);
         assert_true(is_new);
         text_map_put_n(&map, (const char *)&numbers[i], sizeof(numbers[i]), &is_new);

@@ -104,7 +104,7 @@ static void other_ways_to_write_a_time_are_read(void **state)
         {"2000-02-29T00:00:00Z", 951782400, 0},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].text) {
         int64_t seconds;
         int32_t nanos;
 
@@ -149,7 +149,7 @@ static void what_is_no_time_is_refused(void **state)
     int64_t seconds = 7;
     int32_t nanos = 7;
 
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+    EACH_ROW(i, bad, bad[i])
         assert_int_equal(timefmt_parse(bad[i], &seconds, &nanos), 1);
     assert_true(seconds == 7 && nanos == 7);
 }

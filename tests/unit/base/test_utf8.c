@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/utf8.h"
 
@@ -26,7 +22,7 @@ static void only_well_formed_text_is_valid(void **state)
     };
     _arena_ Arena arena = ARENA_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].text) {
         const char *text = rows[i].text, *clean = utf8_clean(&arena, text);
 
         assert_int_equal(utf8_valid((const uint8_t *)text, strlen(text)), !rows[i].clean);

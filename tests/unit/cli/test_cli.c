@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layout of tables, options, durations, URLs, and what a wrong command line says. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/suggest.h"
 #include "cli/table.h"
 
 /* cmocka's macro would rename our function. */
-#include <cmocka.h>
+#include "testing.h"
 
 static void lay_out(Layout *layout, const char *text, const char *expected)
 {
@@ -144,7 +139,7 @@ static void a_wrong_option_says_what_would_be_right(void **state)
     };
     char text[512];
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].option) {
         const char *argv[] = {cases[i].option, cases[i].value};
         const char *said = refusal_of(&up, cases[i].value ? 2 : 1, argv, text);
 
@@ -201,7 +196,7 @@ static void what_was_meant_is_the_closest_name(void **state)
         {"a-word-of-very-many-letters-indeed", NULL},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].word) {
         Suggestion suggestion = {.word = cases[i].word};
 
         for (size_t k = 0; k < ARRAY_LEN(names); k++)

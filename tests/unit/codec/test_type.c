@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copy, compare, default; and what quantities and base64 come to. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "codec/base64.h"
 #include "codec/json/json.h"
@@ -81,7 +77,7 @@ static void differences_are_seen(void **state)
         {"{\"data\":{\"a\":\"eA==\"}}", "{\"data\":{\"a\":\"eQ==\"}}", false},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].a) {
         _arena_ Arena arena = ARENA_INIT;
         Sample a, b;
 
@@ -213,11 +209,11 @@ static void quantities_become_canonical(void **state)
     _arena_ Arena arena = ARENA_INIT;
     const char *out;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         assert_int_equal(quantity_canonical(&arena, cases[i].in, strlen(cases[i].in), &out), 0);
         assert_string_equal(out, cases[i].out);
     }
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+    EACH_ROW(i, bad, bad[i])
         assert_int_not_equal(quantity_canonical(&arena, bad[i], strlen(bad[i]), &out), 0);
 }
 
@@ -270,7 +266,7 @@ static void base64_is_as_strict_as_go(void **state)
     };
     _arena_ Arena arena = ARENA_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         Bytes b = BYTES_NULL;
         size_t bad = 999;
         int r = base64_decode(&arena, cases[i].in, strlen(cases[i].in), &b, &bad);

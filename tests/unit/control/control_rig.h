@@ -6,12 +6,7 @@
 #ifndef TESTS_UNIT_CONTROL_CONTROL_RIG_H
 #define TESTS_UNIT_CONTROL_CONTROL_RIG_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
@@ -32,8 +27,8 @@ typedef struct Rig {
     int64_t room; /* for volumes; -1: there always is some */
 } Rig;
 
-static inline void reserve_volume(void *data, const char *name, int64_t size, ClientDone done,
-                                  void *done_data)
+static inline void reserve_volume(void *data, const char *name _unused_, int64_t size,
+                                  ClientDone done, void *done_data)
 {
     Rig *rig = data;
     bool fits = rig->room < 0 || size <= rig->room;

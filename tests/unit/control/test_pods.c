@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the controllers of pods share: counts and percentages, and the order in which surplus pods go. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_pod_v1.h"
 #include "control/pods.h"
 
-static void a_number_is_itself_and_a_percentage_is_rounded_as_asked(void **state _unused_)
+static void a_number_is_itself_and_a_percentage_is_rounded_as_asked(void **state)
 {
     static const struct {
         const char *text; /* NULL: a number */
@@ -86,7 +83,7 @@ static Pod *pod_of(Arena *arena, const Looks *looks)
 
 /* In each row the first pod goes before the second, for one reason; in some rows, reasons that
  * count less speak for the opposite order. */
-static void the_pod_that_is_worth_less_goes_first(void **state _unused_)
+static void the_pod_that_is_worth_less_goes_first(void **state)
 {
     static const struct {
         const char *why;
@@ -133,7 +130,7 @@ static void the_pod_that_is_worth_less_goes_first(void **state _unused_)
     }
 }
 
-static void only_a_living_pod_is_active(void **state _unused_)
+static void only_a_living_pod_is_active(void **state)
 {
     static const struct {
         const char *phase;

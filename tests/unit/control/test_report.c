@@ -119,7 +119,7 @@ static void a_refused_write_is_in_the_log_whoever_made_it(void **state)
     const Kind *const kinds[] = {&kind_stateful_set, &kind_replica_set, &kind_deployment};
     Rig *rig = *state;
 
-    for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
+    EACH_ROW(i, makers, NULL) {
         _free_ char *log = NULL, *key = NULL;
 
         log_begin();

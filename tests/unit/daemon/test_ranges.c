@@ -9,7 +9,7 @@
 #include "daemon/ranges.h"
 
 /* cmocka's macro would rename our function. */
-#include <cmocka.h>
+#include "testing.h"
 
 #define ROUTES_MAX 3
 
@@ -74,7 +74,7 @@ static void a_route_that_overlaps_a_range_is_found(void **state)
     Options options;
 
     assert_int_equal(options_parse(&command, 0, NULL, &options), 0);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].name) {
         RangeSearch search = {.instance = options.instance};
 
         options_ranges(&options, search.ranges);

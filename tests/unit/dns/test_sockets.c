@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TCP clients that take more than their share, on sockets of the loopback. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -25,8 +22,9 @@ typedef struct Fixture {
     size_t n;
 } Fixture;
 
-static ClientWatch *watch_nothing(Client *client, const Kind *kind, const ListOptions *options,
-                                  ClientOnEvent on_event, void *data)
+static ClientWatch *watch_nothing(Client *client _unused_, const Kind *kind _unused_,
+                                  const ListOptions *options _unused_,
+                                  ClientOnEvent on_event _unused_, void *data _unused_)
 {
     return NULL;
 }

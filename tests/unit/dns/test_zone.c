@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
+
 #include <ldns/ldns.h>
 
 #include "api/schema/core_service_v1.h"
@@ -130,7 +128,7 @@ static void names_answer_as_kubernetes_has_them(void **state)
     };
     DnsZone *zone = sample_zone();
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].name) {
         _free_ char *answer = ask(zone, cases[i].name, cases[i].type);
 
         if (!str_equal(answer, cases[i].answer))

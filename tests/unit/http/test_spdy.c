@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDY/3.1: golden frames of a client, and what is answered. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
+
 #include <zlib.h>
 
 #include "http/spdy.h"
@@ -318,7 +316,7 @@ static void broken_frames_end_the_connection(void **state)
     };
     // clang-format on
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i]) {
         Seen seen = {0};
 
         seen.spdy = spdy_new(&handler, &seen);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Percent decoding and queries. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/strbuf.h"
 #include "http/http.h"
@@ -18,7 +15,7 @@ static void percent_sequences_are_decoded(void **state)
     // clang-format on
     _arena_ Arena arena = ARENA_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, NULL) {
         char *out = http_percent_decode(&arena, cases[i].in, strlen(cases[i].in));
 
         if (cases[i].out)

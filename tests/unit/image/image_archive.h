@@ -3,11 +3,9 @@
 #ifndef IMAGE_ARCHIVE_H
 #define IMAGE_ARCHIVE_H
 
+#include "testing.h"
+
 // clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 // clang-format on
 #include <archive.h>
 #include <archive_entry.h>
@@ -31,7 +29,8 @@ typedef struct TarEntry {
 
 enum { TAR_PLAIN, TAR_GZIP, TAR_ZSTD };
 
-static inline la_ssize_t tar_write(struct archive *archive, void *data, const void *p, size_t n)
+static inline la_ssize_t tar_write(struct archive *archive _unused_, void *data, const void *p,
+                                   size_t n)
 {
     strbuf_add(data, p, n);
     return (la_ssize_t)n;

@@ -234,7 +234,7 @@ static void a_layer_cannot_reach_out(void **state)
 {
     Fixture *fixture = *state;
 
-    for (size_t i = 0; i < ARRAY_LEN(bad_layers); i++) {
+    EACH_ROW(i, bad_layers, bad_layers[i].what) {
         const BadLayer *bad = &bad_layers[i];
         const char *result;
 
@@ -280,7 +280,7 @@ static void sizes_are_limited(void **state)
     StringArray names;
     Err err = ERR_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].what) {
         const char *said;
 
         image_store_set_limits(fixture->store, rows[i].bytes, rows[i].entries_most);
@@ -483,7 +483,7 @@ static void a_folder_that_is_not_listed_looks_as_below(void **state)
 
     if (geteuid() != 0)
         skip();
-    for (size_t i = 0; i < ARRAY_LEN(rows) * 2; i++) {
+    EACH_ROW_OF(i, ARRAY_LEN(rows) * 2, "rows times 2", rows[i / 2].what) {
         size_t row = i / 2, order[3] = {0, 1, 2};
         struct stat st;
 
@@ -529,7 +529,7 @@ static void a_folder_in_place_of_a_whiteout_hides_what_is_below(void **state)
 
     if (geteuid() != 0)
         skip();
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, NULL) {
         char value = 0;
         Image image;
 
@@ -746,7 +746,7 @@ static void a_crash_leaves_the_old_or_the_new(void **state)
     static const char *const points[] = {"image.layer", "image.name"};
 
     make_docker_archive(fixture->file, "app", simple, 1, TAR_PLAIN);
-    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+    EACH_ROW(i, points, points[i]) {
         fault_arm(points[i], 1);
         import(fixture);
         fault_arm("", 0);

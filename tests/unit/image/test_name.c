@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 // clang-format on
+#include "testing.h"
 
 #include "image/image.h"
 
@@ -35,7 +32,7 @@ static void names_are_completed_as_docker_does(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    EACH_ROW(i, names, NULL) {
         const char *out = image_normalize(&arena, names[i].in);
 
         if (!str_equal(out, names[i].out))

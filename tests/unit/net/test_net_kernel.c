@@ -3,17 +3,15 @@
  * Pods and services in a network and mount namespace of the test's own: nothing of it reaches the
  * host, and all of it goes when the process ends, however it ends.
  */
+#include "testing.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <uv.h>
-#include <cmocka.h>
 
 #include "base/files/file.h"
 #include "base/process.h"
@@ -75,7 +73,7 @@ static void on_pod(void *data, const NetPod *pod, const Err *err)
     snprintf(f->address[i], sizeof(f->address[i]), "%s", pod->address);
 }
 
-static void on_net_error(void *data, const Err *err)
+static void on_net_error(void *data _unused_, const Err *err)
 {
     fail_msg("%s", err->message);
 }

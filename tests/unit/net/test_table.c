@@ -3,11 +3,9 @@
  * The table's transactions against a kernel that is made up: it keeps elements, refuses a whole
  * script as nft does, and can be told to refuse a word.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
+
 #include <uv.h>
-#include <cmocka.h>
 
 #include "base/strmap.h"
 #include "net/table.h"

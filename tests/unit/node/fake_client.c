@@ -166,14 +166,14 @@ static void replace(FakeClient *f, size_t i, Object *object)
     object_unref(before);
 }
 
-static void fake_create(Client *client, Object *object, const WriteOptions *options,
+static void fake_create(Client *client, Object *object, const WriteOptions *options _unused_,
                         ClientDone done, void *data)
 {
     insert(fake_of(client), object);
     answer(fake_of(client), done, data, STATUS_OK, object);
 }
 
-static void fake_update(Client *client, Object *object, const WriteOptions *options,
+static void fake_update(Client *client, Object *object, const WriteOptions *options _unused_,
                         ClientDone done, void *data)
 {
     FakeClient *f = fake_of(client);
@@ -189,9 +189,9 @@ static void fake_update(Client *client, Object *object, const WriteOptions *opti
     }
 }
 
-static void fake_patch(Client *client, const Kind *kind, const char *ns, const char *name,
-                       PatchType type, Bytes patch, const WriteOptions *options, ClientDone done,
-                       void *data)
+static void fake_patch(Client *client, const Kind *kind _unused_, const char *ns _unused_,
+                       const char *name _unused_, PatchType type _unused_, Bytes patch _unused_,
+                       const WriteOptions *options _unused_, ClientDone done, void *data)
 {
     answer(fake_of(client), done, data, STATUS_OK, NULL);
 }

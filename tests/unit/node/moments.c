@@ -290,7 +290,7 @@ void moments_snapshot(Moments *m, StrMap *ret)
 /* ---- the world ---- */
 
 static char *make_token(void *data, Arena *arena, const Object *pod, const char *account,
-                        const char *audience, int64_t lifetime)
+                        const char *audience _unused_, int64_t lifetime _unused_)
 {
     Object *object = moments_get(data, "ServiceAccount", object_meta(pod)->namespace, account);
 

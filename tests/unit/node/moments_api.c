@@ -94,7 +94,7 @@ static void answer(MomentEvent *e, StatusReason reason, Object *object)
         done(e->b, &status, object);
 }
 
-static void on_refused(Moments *m, MomentEvent *e)
+static void on_refused(Moments *m _unused_, MomentEvent *e)
 {
     answer(e, (StatusReason)e->number, NULL);
 }
@@ -157,8 +157,8 @@ static void commit(Moments *m, Object *object, bool removed, ClientDone done, vo
     m->heads.v[i] = removed ? m->heads.v[--m->heads.n] : object_ref(object);
 }
 
-static void api_create(Client *client, Object *object, const WriteOptions *options, ClientDone done,
-                       void *data)
+static void api_create(Client *client, Object *object, const WriteOptions *options _unused_,
+                       ClientDone done, void *data)
 {
     Moments *m = of_client(client);
     const ObjectMeta *meta = object_meta(object);
@@ -212,9 +212,9 @@ static void api_update(Client *client, Object *object, const WriteOptions *optio
            done, data);
 }
 
-static void api_patch(Client *client, const Kind *kind, const char *ns, const char *name,
-                      PatchType type, Bytes patch, const WriteOptions *options, ClientDone done,
-                      void *data)
+static void api_patch(Client *client _unused_, const Kind *kind _unused_, const char *ns _unused_,
+                      const char *name _unused_, PatchType type _unused_, Bytes patch _unused_,
+                      const WriteOptions *options _unused_, ClientDone done, void *data)
 {
     refuse(done, data, STATUS_NOT_FOUND);
 }

@@ -15,12 +15,12 @@
 
 /* ---- the pool ---- */
 
-static void on_work_done(Moments *m, MomentEvent *e)
+static void on_work_done(Moments *m _unused_, MomentEvent *e)
 {
     ((uv_after_work_cb)(uintptr_t)e->c)(e->a, 0);
 }
 
-static void on_work(Moments *m, MomentEvent *e)
+static void on_work(Moments *m _unused_, MomentEvent *e)
 {
     MomentEvent *done;
 
@@ -30,7 +30,7 @@ static void on_work(Moments *m, MomentEvent *e)
     done->c = e->c;
 }
 
-int uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb f, uv_after_work_cb after)
+int uv_queue_work(uv_loop_t *loop _unused_, uv_work_t *work, uv_work_cb f, uv_after_work_cb after)
 {
     MomentEvent *e = moment_push(moment_lane(), on_work);
 
@@ -40,13 +40,13 @@ int uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb f, uv_after_work_
     return 0;
 }
 
-static void on_process_done(Moments *m, MomentEvent *e)
+static void on_process_done(Moments *m _unused_, MomentEvent *e)
 {
     ((ProcessDone)(uintptr_t)e->a)(e->b, &(ProcessResult){0});
 }
 
-void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessDone done,
-                 void *data, Process **ret)
+void process_run(struct uv_loop_s *loop _unused_, const ProcessOptions *options _unused_,
+                 ProcessDone done, void *data, Process **ret _unused_)
 {
     MomentEvent *e = moment_push(moment_lane(), on_process_done);
 
@@ -56,7 +56,7 @@ void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessD
 
 /* ---- the network ---- */
 
-const char *net_gateway(const Net *net)
+const char *net_gateway(const Net *net _unused_)
 {
     return "10.42.0.1";
 }
@@ -69,7 +69,8 @@ static void on_net_added(Moments *m, MomentEvent *e)
     ((NetPodDone)(uintptr_t)e->a)(e->b, &(NetPod){"/run/netns", address}, NULL);
 }
 
-void net_pod_add(Net *net, const char *key, const char *address, NetPodDone done, void *data)
+void net_pod_add(Net *net _unused_, const char *key, const char *address _unused_, NetPodDone done,
+                 void *data)
 {
     MomentEvent *e = moment_push(moment_lane(), on_net_added);
 
@@ -88,7 +89,8 @@ static void on_net_removed(Moments *m, MomentEvent *e)
         done(e->b, NULL);
 }
 
-void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Err *err), void *data)
+void net_pod_remove(Net *net _unused_, const char *key, void (*done)(void *data, const Err *err),
+                    void *data)
 {
     MomentEvent *e = moment_push(moment_lane(), on_net_removed);
 
@@ -97,7 +99,7 @@ void net_pod_remove(Net *net, const char *key, void (*done)(void *data, const Er
     e->text = mem_strdup(key);
 }
 
-void net_service_set(Net *net, const NetServicePort *port)
+void net_service_set(Net *net _unused_, const NetServicePort *port)
 {
     char *text = port->n_endpoints
                      ? mem_printf("%s:%u", port->endpoints[0].address, port->endpoints[0].port)
@@ -106,14 +108,15 @@ void net_service_set(Net *net, const NetServicePort *port)
     free(strmap_put(&moments_world->ports, port->key, text));
 }
 
-void net_service_remove(Net *net, const char *key)
+void net_service_remove(Net *net _unused_, const char *key)
 {
     free(strmap_remove(&moments_world->ports, key));
 }
 
 /* ---- images ---- */
 
-int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
+int image_find(ImageStore *store _unused_, const char *name, Arena *arena, Image *ret,
+               Err *reterr _unused_)
 {
     if (!strmap_get(&moments_world->images, name))
         return IMAGE_E_MISSING;
@@ -133,7 +136,7 @@ const char *image_normalize(Arena *arena, const char *name)
     return arena_strdup(arena, name);
 }
 
-void image_bring(ImageStore *store, const char *name)
+void image_bring(ImageStore *store _unused_, const char *name _unused_)
 {
 }
 
@@ -171,7 +174,7 @@ static void write_small(const char *bundle, const char *name, const char *text)
     assert_int_equal(file_replace(path, text, strlen(text), 0600), 0);
 }
 
-int container_spec_prepare(ContainerSpec *spec, Err *reterr)
+int container_spec_prepare(ContainerSpec *spec, Err *reterr _unused_)
 {
     MomentPrepared *p = mem_new_type(MomentPrepared);
     const char *uid = strstr(spec->bundle, "/pods/") + 6;
@@ -196,7 +199,7 @@ void moment_prepared_free(MomentPrepared *p)
     free(p);
 }
 
-Runtime *runtime_new(const RuntimeOptions *options)
+Runtime *runtime_new(const RuntimeOptions *options _unused_)
 {
     return mem_new(1);
 }
@@ -207,7 +210,7 @@ Runtime *runtime_free(Runtime *runtime)
     return NULL;
 }
 
-void runtime_expect(Runtime *runtime)
+void runtime_expect(Runtime *runtime _unused_)
 {
 }
 
@@ -253,7 +256,7 @@ static void on_task_started(Moments *m, MomentEvent *e)
         t->events->on_started(t->data, moment_wall_ns(&m->clock));
 }
 
-static void on_task_created(Moments *m, MomentEvent *e)
+static void on_task_created(Moments *m _unused_, MomentEvent *e)
 {
     RuntimeTask *t = e->a;
 
@@ -262,8 +265,8 @@ static void on_task_created(Moments *m, MomentEvent *e)
         t->events->on_created(t->data);
 }
 
-RuntimeTask *runtime_start(Runtime *runtime, const RuntimeStart *start, const RuntimeEvents *events,
-                           void *data)
+RuntimeTask *runtime_start(Runtime *runtime _unused_, const RuntimeStart *start,
+                           const RuntimeEvents *events, void *data)
 {
     RuntimeTask *t = mem_new_type(RuntimeTask);
 
@@ -285,7 +288,7 @@ RuntimeTask *runtime_forget(RuntimeTask *t)
 
 /* ---- the same after the agent was away ---- */
 
-int runtime_conmon_pid(const char *id, const char *bundle)
+int runtime_conmon_pid(const char *id, const char *bundle _unused_)
 {
     return find_live(moments_world, id) ? 1 : 0;
 }
@@ -303,7 +306,7 @@ bool runtime_read_exit(const char *bundle, RuntimeExit *ret)
     return true;
 }
 
-RuntimeTask *runtime_adopt(Runtime *runtime, const char *id, const char *bundle,
+RuntimeTask *runtime_adopt(Runtime *runtime _unused_, const char *id, const char *bundle _unused_,
                            const RuntimeEvents *events, void *data)
 {
     RuntimeTask *t = find_live(moments_world, id);
@@ -321,13 +324,13 @@ int runtime_signal(RuntimeTask *t, int number)
     return 0;
 }
 
-static void on_runtime_deleted(Moments *m, MomentEvent *e)
+static void on_runtime_deleted(Moments *m _unused_, MomentEvent *e)
 {
     ((void (*)(void *, const Err *))(uintptr_t)e->a)(e->b, NULL);
 }
 
-void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, const Err *err),
-                    void *data)
+void runtime_delete(Runtime *runtime _unused_, const char *id,
+                    void (*done)(void *data, const Err *err), void *data)
 {
     MomentEvent *e;
     RuntimeTask *t = find_live(moments_world, id);
@@ -345,7 +348,7 @@ void runtime_delete(Runtime *runtime, const char *id, void (*done)(void *data, c
 
 /* ---- probes and hooks: all of them succeed ---- */
 
-static void on_probed(Moments *m, MomentEvent *e)
+static void on_probed(Moments *m _unused_, MomentEvent *e)
 {
     AgentPod *pod = e->a;
 
@@ -365,7 +368,7 @@ void probe_run(AgentPod *pod, size_t container, MachineProbe probe, uint64_t ser
     e->number = (int)probe;
 }
 
-static void on_hooked(Moments *m, MomentEvent *e)
+static void on_hooked(Moments *m _unused_, MomentEvent *e)
 {
     AgentPod *pod = e->a;
 
@@ -375,7 +378,8 @@ static void on_hooked(Moments *m, MomentEvent *e)
     agent_pod_unref(pod);
 }
 
-void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns, uint64_t serial)
+void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_ns _unused_,
+              uint64_t serial)
 {
     MomentEvent *e = moment_push(moment_lane(), on_hooked);
 
@@ -385,7 +389,7 @@ void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_n
     e->number = (int)hook;
 }
 
-void attempts_cancel(NodeAgent *agent)
+void attempts_cancel(NodeAgent *agent _unused_)
 {
 }
 
@@ -401,47 +405,51 @@ static void disk_set(const char *name, int64_t size)
     free(strmap_put(&moments_world->disks, name, mem_printf("%" PRId64, size)));
 }
 
-int volume_disk_reserve(const char *data_dir, const char *name, int64_t size, Err *reterr)
+int volume_disk_reserve(const char *data_dir _unused_, const char *name, int64_t size,
+                        Err *reterr _unused_)
 {
     disk_set(name, size);
     return 0;
 }
 
-int volume_disk_make(const char *data_dir, const char *name, int64_t size, char **ret, Err *reterr)
+int volume_disk_make(const char *data_dir, const char *name, int64_t size, char **ret,
+                     Err *reterr _unused_)
 {
     disk_set(name, size);
     *ret = mem_printf("%s/volumes/%s", data_dir, name);
     return file_mkdir_all(*ret, 0755);
 }
 
-int volume_disk_grow(const char *data_dir, const char *name, int64_t size, Err *reterr)
+int volume_disk_grow(const char *data_dir _unused_, const char *name, int64_t size,
+                     Err *reterr _unused_)
 {
     disk_set(name, size);
     return 0;
 }
 
-unsigned volume_disk_uses(const char *name)
+unsigned volume_disk_uses(const char *name _unused_)
 {
     return 0;
 }
 
-int volume_disk_release(const char *data_dir, const char *name, unsigned uses, Err *reterr)
+int volume_disk_release(const char *data_dir _unused_, const char *name _unused_,
+                        unsigned uses _unused_, Err *reterr _unused_)
 {
     return 0;
 }
 
-int volume_disk_remove(const char *data_dir, const char *name, Err *reterr)
+int volume_disk_remove(const char *data_dir _unused_, const char *name, Err *reterr _unused_)
 {
     free(strmap_remove(&moments_world->disks, name));
     return 0;
 }
 
-int volume_disk_keep(const char *data_dir, const char *name, Err *reterr)
+int volume_disk_keep(const char *data_dir _unused_, const char *name _unused_, Err *reterr _unused_)
 {
     return 0;
 }
 
-void volume_disk_sweep(const char *data_dir, bool (*known)(void *data, const char *name),
-                       void *data)
+void volume_disk_sweep(const char *data_dir _unused_,
+                       bool (*known)(void *data, const char *name) _unused_, void *data _unused_)
 {
 }

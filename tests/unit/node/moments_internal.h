@@ -3,11 +3,7 @@
 #ifndef TESTS_NODE_MOMENTS_INTERNAL_H
 #define TESTS_NODE_MOMENTS_INTERNAL_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "moments.h"
 #include "node/pod/agent.h"

@@ -14,12 +14,9 @@
  * The table of changes has to know all that may change: the tests at the end walk the API's own
  * tables, so that a field or an object that becomes changeable fails here until it is tested.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "testing.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 #include "api/rules/core/pod.h"
 #include "api/schema/core_config_v1.h"

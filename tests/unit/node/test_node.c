@@ -3,12 +3,10 @@
  * The whole node with real containers, against a small client, in a network and mount namespace of
  * its own. Images are a folder with busybox. Skipped without root, crun or conmon.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
+#include <signal.h>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -31,7 +29,8 @@
 
 static char image_root[128];
 
-int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
+int image_find(ImageStore *store _unused_, const char *name, Arena *arena, Image *ret,
+               Err *reterr _unused_)
 {
     if (strstr(name, "missing"))
         return IMAGE_E_MISSING;
@@ -51,7 +50,7 @@ const char *image_normalize(Arena *arena, const char *name)
     return arena_strdup(arena, name);
 }
 
-void image_bring(ImageStore *store, const char *name)
+void image_bring(ImageStore *store _unused_, const char *name _unused_)
 {
 }
 
@@ -74,7 +73,7 @@ static bool usable(void)
            file_exists("/usr/bin/crun");
 }
 
-static void on_watchdog(uv_timer_t *timer)
+static void on_watchdog(uv_timer_t *timer _unused_)
 {
     fprintf(stderr, "the test takes too long\n");
     abort();

@@ -6,11 +6,8 @@
  * over. Whatever the outcome of each call, the machine's files have to be as they were: names,
  * owners, modes, contents, mounts. Needs root, and runs in a mount namespace of its own.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -171,7 +168,7 @@ static unsigned remove_tree(void)
     return 0;
 }
 
-static int sum(void *data, int fd, const struct statx *st)
+static int sum(void *data, int fd _unused_, const struct statx *st)
 {
     *(uint64_t *)data += S_ISREG(st->stx_mode) && st->stx_size == strlen(SECRET);
     return 0;
@@ -288,7 +285,7 @@ static void no_link_leads_the_node_out_of_a_volume(void **state)
     if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
         mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
         skip();
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].name) {
         fill();
         race(i);
         clean_up();

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the service proxy does while an address of a load balancer cannot be put on the bridge. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_event_v1.h"
 #include "base/log.h"
@@ -33,7 +29,7 @@ static World *world; /* Net's functions have no argument that leads to it */
 
 /* ---- Net ---- */
 
-int net_address_add(Net *net, const char *address, Err *reterr)
+int net_address_add(Net *net _unused_, const char *address, Err *reterr)
 {
     Attempt a = {(clock_mono_ns(world->clock) - world->begin_ns) / NS_PER_SEC, ""};
 
@@ -45,25 +41,25 @@ int net_address_add(Net *net, const char *address, Err *reterr)
     return 0;
 }
 
-int net_address_remove(Net *net, const char *address, Err *reterr)
+int net_address_remove(Net *net _unused_, const char *address _unused_, Err *reterr _unused_)
 {
     world->there--;
     return 0;
 }
 
-void net_service_on_problem(Net *net, NetProblem on_problem, void *data)
+void net_service_on_problem(Net *net _unused_, NetProblem on_problem _unused_, void *data _unused_)
 {
 }
 
-void net_service_set(Net *net, const NetServicePort *port)
+void net_service_set(Net *net _unused_, const NetServicePort *port _unused_)
 {
 }
 
-void net_service_remove(Net *net, const char *key)
+void net_service_remove(Net *net _unused_, const char *key _unused_)
 {
 }
 
-void net_service_sync_done(Net *net)
+void net_service_sync_done(Net *net _unused_)
 {
 }
 

@@ -4,11 +4,9 @@
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 
+#include "testing.h"
+
 // clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 // clang-format on
 #include <uv.h>
 
@@ -101,7 +99,7 @@ static inline const char *datum_of(const Object *object)
     return object ? string_map_get(&OBJECT_AS(ConfigMap, object)->data, "datum") : NULL;
 }
 
-static inline void log_done(void *data, int outcome, const char *reason, Object *object)
+static inline void log_done(void *data, int outcome, const char *reason _unused_, Object *object)
 {
     Fixture *fixture = data;
 

@@ -99,7 +99,7 @@ typedef struct Victim {
     int next;
 } Victim;
 
-static void on_ack(void *data, int outcome, const char *reason, Object *object)
+static void on_ack(void *data, int outcome, const char *reason _unused_, Object *object)
 {
     Victim *victim = data;
     int32_t n = (int32_t)strtol(object_meta(object)->name + 1, NULL, 10);
@@ -196,7 +196,7 @@ typedef struct FullDisk {
     int ok, full, other;
 } FullDisk;
 
-static void on_full_disk_done(void *data, int outcome, const char *reason, Object *object)
+static void on_full_disk_done(void *data, int outcome, const char *reason, Object *object _unused_)
 {
     FullDisk *disk = data;
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ordered index against a plain sorted array. */
 // clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 // clang-format on
+#include "testing.h"
 
 #include "base/time/clock.h"
 #include "store/index.h"

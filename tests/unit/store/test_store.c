@@ -239,7 +239,7 @@ typedef struct Latecomer {
     StoreWatch *watch;
 } Latecomer;
 
-static void on_event_start_another(void *data, const WatchEvent *event)
+static void on_event_start_another(void *data, const WatchEvent *event _unused_)
 {
     Latecomer *late = data;
 
@@ -314,7 +314,8 @@ static void a_failed_commit_takes_back_all_that_depends_on_it(Fixture *fixture)
 #endif
 }
 
-_unused_ static void count_done(void *data, int outcome, const char *reason, Object *object)
+_unused_ static void count_done(void *data, int outcome _unused_, const char *reason _unused_,
+                                Object *object _unused_)
 {
     (*(int *)data)++;
 }

@@ -53,7 +53,7 @@ static bool add_up(void *data, Object *object)
     return true;
 }
 
-static bool look(void *data, Object *object)
+static bool look(void *data _unused_, Object *object)
 {
     assert_non_null(datum_of(object));
     return true;
@@ -216,13 +216,13 @@ static void json_of_an_older_version_is_read(Fixture *fixture)
     strbuf_truncate(&fixture->log, 0);
 }
 
-static PackDictionary *no_dictionary(void *data, uint32_t id)
+static PackDictionary *no_dictionary(void *data _unused_, uint32_t id _unused_)
 {
     return NULL;
 }
 
 /* Any flipped bit, wherever it is, and any length are found. */
-static void damage_is_found(Fixture *fixture)
+static void damage_is_found(Fixture *fixture _unused_)
 {
     _object_ Object *object = make_alike(1);
     StrBuf scratch = STRBUF_INIT;

@@ -3,12 +3,7 @@
 #ifndef UNIT_TIME_SERVER_APP_TESTING_H
 #define UNIT_TIME_SERVER_APP_TESTING_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/fault.h"
 #include "base/files/file.h"

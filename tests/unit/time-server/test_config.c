@@ -59,7 +59,7 @@ static void every_form_of_an_address_is_taken(void **state)
     Config config;
     Err err;
 
-    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+    EACH_ROW(i, good, good[i]) {
         assert_int_equal(READ("--listen", good[i]), 0);
         assert_string_equal(config.listen, good[i]);
     }
@@ -99,7 +99,7 @@ static void a_wrong_value_is_named(void **state)
     Config config;
     Err err;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].flag) {
         assert_true(READ(cases[i].flag) < 0);
         if (!strstr(err.message, cases[i].says))
             fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].flag, err.message, cases[i].says);

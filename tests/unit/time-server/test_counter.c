@@ -181,7 +181,7 @@ static void what_is_added_is_there_in_each_format(void **state)
          3 * 52},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].text) {
         Counter *counter = new_counter(cases[i].format), *other = new_counter(cases[i].format);
         _free_ char *text = NULL;
         size_t n;
@@ -344,7 +344,7 @@ static void a_reader_never_sees_a_mixture(void **state)
 {
     static const char *const formats[] = {"text", "binary"};
 
-    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+    EACH_ROW(i, formats, formats[i]) {
         Counter *counter = new_counter(formats[i]);
         uint64_t count, sum = 0;
         pid_t reader;
@@ -371,7 +371,7 @@ static void an_addition_that_fails_counts_nothing(void **state)
 #ifdef FAULT_POINTS
     static const char *const formats[] = {"text", "line", "binary", "log", "quoted"};
 
-    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+    EACH_ROW(i, formats, formats[i]) {
         Counter *counter = new_counter(formats[i]);
         uint64_t n = 1, count;
 
@@ -408,7 +408,7 @@ static void an_overwriting_that_fails_counts_nothing(void **state)
     uint64_t count;
 
     assert_int_equal(add(counter, 5), 5);
-    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+    EACH_ROW(i, points, points[i]) {
         Err err = ERR_INIT;
 
         fault_arm(points[i], 1);

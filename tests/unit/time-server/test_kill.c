@@ -4,7 +4,7 @@
  * was answered is in the file, at most those in flight are there besides, and the file reads as a
  * whole count at every moment.
  */
-#include "../base/testing.h"
+#include "testing.h"
 
 #include <endian.h>
 #include <fcntl.h>

@@ -168,7 +168,7 @@ static void other_paths_and_methods_are_refused(void **state)
     assert_status(ask(f, "GET", "/visits/", NULL), "404");
     assert_status(ask(f, "GET", "/%2e%2e/visits", NULL), "404");
     assert_status(ask(f, "DELETE", "/nowhere", NULL), "404");
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+    EACH_ROW(i, methods, methods[i]) {
         const char *answer = ask(f, methods[i], "/", NULL);
 
         assert_status(answer, "405");

@@ -143,7 +143,7 @@ static void a_failed_write_counts_nothing_and_it_recovers_by_itself(void **state
     Fixture *f = *state;
 
     open_visits(f);
-    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+    EACH_ROW(i, points, points[i]) {
         f->told = f->refused = 0;
         put_text("visits", "5"); /* another's, so it is replaced */
         fault_arm(points[i], 1);

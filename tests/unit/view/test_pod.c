@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the conditions and the phase of a pod mean. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_volume_v1.h"

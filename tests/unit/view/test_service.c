@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The view joins each Service with its EndpointSlices, in whatever order they appear and disappear. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_service_v1.h"

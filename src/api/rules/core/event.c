@@ -37,7 +37,7 @@ static void validate_new_event(const Event *event, Causes *causes)
     at_most(event->message, 1024, "message", causes);
 }
 
-static void validate_event(const void *value, const void *before, Causes *causes)
+static void validate_event(const void *value, const void *before _unused_, Causes *causes)
 {
     const Event *event = value;
     const char *namespace = event->involved_object.namespace;

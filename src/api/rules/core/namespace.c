@@ -43,7 +43,7 @@ static void prepare_namespace(Arena *arena, void *value, const void *before)
     finalizers->v = v;
 }
 
-static void validate_namespace(const void *value, const void *before, Causes *causes)
+static void validate_namespace(const void *value, const void *before _unused_, Causes *causes)
 {
     static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion", NULL};
     const StringArray *finalizers = &((const Namespace *)value)->spec.finalizers;
@@ -58,7 +58,8 @@ static void validate_namespace(const void *value, const void *before, Causes *ca
     }
 }
 
-static void validate_namespace_status(const void *value, const void *before, Causes *causes)
+static void validate_namespace_status(const void *value, const void *before _unused_,
+                                      Causes *causes)
 {
     const Namespace *namespace = value;
     bool deleted = namespace->metadata.deletion_timestamp.set;

@@ -81,7 +81,7 @@ static void validate_node_resources(const StringMap *resources, const char *fiel
                          resources->v[i].value, "must be greater than or equal to 0");
 }
 
-static void validate_node_status(const void *value, const void *before, Causes *causes)
+static void validate_node_status(const void *value, const void *before _unused_, Causes *causes)
 {
     const Node *node = value;
 

@@ -280,17 +280,17 @@ static void restore_init_images(PodSpec *spec, const PodSpec *before, Arena *are
     spec->init_containers = with_images_of(&spec->init_containers, &before->init_containers, arena);
 }
 
-static void restore_deadline(PodSpec *spec, const PodSpec *before, Arena *arena)
+static void restore_deadline(PodSpec *spec, const PodSpec *before, Arena *arena _unused_)
 {
     spec->active_deadline_seconds = before->active_deadline_seconds;
 }
 
-static void restore_tolerations(PodSpec *spec, const PodSpec *before, Arena *arena)
+static void restore_tolerations(PodSpec *spec, const PodSpec *before, Arena *arena _unused_)
 {
     spec->tolerations = before->tolerations;
 }
 
-static void restore_grace(PodSpec *spec, const PodSpec *before, Arena *arena)
+static void restore_grace(PodSpec *spec, const PodSpec *before, Arena *arena _unused_)
 {
     int64_t *now = spec->termination_grace_period_seconds,
             *old = before->termination_grace_period_seconds;
@@ -299,18 +299,18 @@ static void restore_grace(PodSpec *spec, const PodSpec *before, Arena *arena)
         spec->termination_grace_period_seconds = old;
 }
 
-static void restore_gates(PodSpec *spec, const PodSpec *before, Arena *arena)
+static void restore_gates(PodSpec *spec, const PodSpec *before, Arena *arena _unused_)
 {
     spec->scheduling_gates = before->scheduling_gates;
 }
 
-static void restore_node_selector(PodSpec *spec, const PodSpec *before, Arena *arena)
+static void restore_node_selector(PodSpec *spec, const PodSpec *before, Arena *arena _unused_)
 {
     if (before->scheduling_gates.n)
         spec->node_selector = before->node_selector;
 }
 
-static void restore_affinity(PodSpec *spec, const PodSpec *before, Arena *arena)
+static void restore_affinity(PodSpec *spec, const PodSpec *before, Arena *arena _unused_)
 {
     if (before->scheduling_gates.n && !before->affinity && spec->affinity &&
         !spec->affinity->pod_affinity && !spec->affinity->pod_anti_affinity)
@@ -409,7 +409,7 @@ void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes)
     }
 }
 
-static void validate_pod_status(const void *value, const void *before, Causes *causes)
+static void validate_pod_status(const void *value, const void *before _unused_, Causes *causes)
 {
     const PodStatus *status = &((const Pod *)value)->status;
 
@@ -554,7 +554,7 @@ const KindRules rules_pod = {
 
 /* ---- bindings ---- */
 
-static void validate_binding(const void *value, const void *before, Causes *causes)
+static void validate_binding(const void *value, const void *before _unused_, Causes *causes)
 {
     static const char *const kinds[] = {"Node", "<empty>", NULL};
     const Binding *binding = value;

@@ -555,7 +555,7 @@ static void validate_service(const void *value, const void *before, Causes *caus
     validate_traffic(service, causes);
 }
 
-static void validate_service_status(const void *value, const void *before, Causes *causes)
+static void validate_service_status(const void *value, const void *before _unused_, Causes *causes)
 {
     const Service *service = value;
 
@@ -698,7 +698,7 @@ static void validate_subset(const EndpointSubset *subset, const Path *path, Caus
     }
 }
 
-static void validate_endpoints(const void *value, const void *before, Causes *causes)
+static void validate_endpoints(const void *value, const void *before _unused_, Causes *causes)
 {
     const Endpoints *endpoints = value;
 

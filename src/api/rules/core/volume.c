@@ -72,7 +72,7 @@ static void complete_claim(Arena *arena, void *value)
     }
 }
 
-static void prepare_claim(Arena *arena, void *value, const void *before)
+static void prepare_claim(Arena *arena _unused_, void *value, const void *before)
 {
     PersistentVolumeClaim *claim = value;
 
@@ -139,7 +139,7 @@ static void validate_claim(const void *value, const void *before, Causes *causes
         validate_claim_update(claim, before, causes);
 }
 
-static void validate_claim_status(const void *value, const void *before, Causes *causes)
+static void validate_claim_status(const void *value, const void *before _unused_, Causes *causes)
 {
     const PersistentVolumeClaimStatus *status = &((const PersistentVolumeClaim *)value)->status;
 
@@ -177,7 +177,7 @@ const KindRules rules_persistent_volume_claim = {
 
 /* ---- volumes ---- */
 
-static void prepare_volume(Arena *arena, void *value, const void *before)
+static void prepare_volume(Arena *arena _unused_, void *value, const void *before)
 {
     PersistentVolume *volume = value;
 

@@ -226,7 +226,7 @@ static void tokens_last_between_ten_minutes_and_long(void **state)
          "than 2^32 seconds\n"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].json) {
         _arena_ Arena arena = ARENA_INIT;
         Causes causes = {.arena = &arena};
 
@@ -290,7 +290,7 @@ static void reviews_ask_exactly_one_thing(void **state)
          "request\n"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].json) {
         _arena_ Arena arena = ARENA_INIT;
         Causes causes = {.arena = &arena};
 

@@ -114,7 +114,7 @@ static void bad_sets_are_refused_in_kubernetes_words(void **state)
          "Supported\n"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].json) {
         _arena_ Arena arena = ARENA_INIT;
 
         assert_causes(set_kind, set_from(&arena, rows[i].json), NULL, &arena, rows[i].causes);
@@ -160,7 +160,7 @@ static void only_some_fields_of_a_set_may_change(void **state)
         {"'serviceName':'web'," CLAIMS, false},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].members) {
         _arena_ Arena arena = ARENA_INIT;
         const void *before = set_from(&arena, SET("'serviceName':'web'"));
         const void *now = set_from(&arena, arena_printf(&arena, "{%s,'spec':{%s,%s,%s}}", META,
@@ -243,7 +243,7 @@ static void revisions_hold_an_object_that_never_changes(void **state)
     const void *before =
         value_from(&arena, kind, arena_printf(&arena, "{%s,'data':{'a':2}}", meta));
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+    EACH_ROW(i, rows, rows[i].data)
         assert_causes(kind,
                       value_from(&arena, kind, arena_printf(&arena, "{%s%s}", meta, rows[i].data)),
                       NULL, &arena, rows[i].causes);

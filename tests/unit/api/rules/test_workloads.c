@@ -91,7 +91,7 @@ static void what_is_wrong_is_refused_in_kubernetes_words(void **state)
          "\"User\", \"Group\"\n"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].json) {
         _arena_ Arena arena = ARENA_INIT;
 
         assert_causes(cases[i].kind, value_from(&arena, cases[i].kind, cases[i].json), NULL, &arena,

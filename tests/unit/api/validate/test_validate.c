@@ -76,7 +76,7 @@ static void texts_are_told_apart(void **state)
         {check_http_header, "X A", 1},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+    EACH_ROW(i, rows, rows[i].text)
         if (rows[i].check(rows[i].text).n != rows[i].faults)
             fail_msg("row %zu: \"%s\" has %zu faults", i, rows[i].text,
                      rows[i].check(rows[i].text).n);

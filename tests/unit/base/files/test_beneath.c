@@ -4,7 +4,7 @@
  * whose seccomp filter answers ENOSYS to openat2, so that the walk in user space has to give the
  * same results.
  */
-#include "../testing.h"
+#include "testing.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -97,7 +97,7 @@ static void a_path_leads_to_the_same_file_whoever_resolves_it(void **state)
         {"fifo", -EINVAL, -EINVAL, -EINVAL},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows) * 3; i++) {
+    EACH_ROW_OF(i, ARRAY_LEN(rows) * 3, "rows times 3", rows[i / 3].path) {
         BeneathLinks links = (BeneathLinks)(i % 3);
         int expected = i % 3 == BENEATH_NO_LINKS ? rows[i / 3].no_links
                        : i % 3 == BENEATH_INSIDE ? rows[i / 3].inside
@@ -132,7 +132,7 @@ static void a_file_is_created_inside_only(void **state)
     };
 
     assert_int_equal(symlink("../outside/new", at("root/out2")), 0);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].path) {
         int fd = beneath_open(top, rows[i].path, rows[i].links, rows[i].flags | O_WRONLY, 0640);
 
         if (MIN_OF(fd, 0) != rows[i].result)
@@ -176,7 +176,7 @@ static void folders_are_made_below_the_root_with_their_mode(void **state)
     };
     mode_t mask = umask(077);
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].path) {
         int fd = beneath_make_folders(top, rows[i].path, rows[i].links, 0751);
         struct stat here, there;
 
@@ -194,7 +194,7 @@ static void folders_are_made_below_the_root_with_their_mode(void **state)
     assert_false(file_exists(at("outside/n")));
 }
 
-static int count(void *data, int fd, const struct statx *st)
+static int count(void *data, int fd _unused_, const struct statx *st)
 {
     unsigned *counts = data;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files in a folder of their own; mounts in a mount namespace of their own. */
-#include "../testing.h"
+#include "testing.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of metrics, series that are found again, and their text. */
-#include "../testing.h"
+#include "testing.h"
 
 #include <time.h>
 
@@ -41,7 +41,7 @@ static bool is_name(const char *text, size_t n)
 
 static void each_row_is_complete(void **state)
 {
-    for (size_t i = 0; i < METRIC_COUNT; i++) {
+    EACH_ROW(i, metric_table, metric_table[i].name) {
         const MetricInfo *info = &metric_table[i];
 
         assert_non_null(info->name);

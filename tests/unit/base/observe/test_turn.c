@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <pthread.h>
 #include <uv.h>
 
-#include "../testing.h"
 #include "base/observe/turn.h"
 
 /* Reports come from the thread and from the loop. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both clocks, and chance: what the simulator counts on is that the fake one has one order. */
-#include "../testing.h"
+#include "testing.h"
 
 #include <uv.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Work that follows its inputs: whatever the order of changes and answers, the last pass has seen
  * the last change. */
-#include "../testing.h"
+#include "testing.h"
 
 #include "base/time/follow.h"
 
@@ -61,7 +61,7 @@ static void a_change_during_a_pass_begins_another_whether_it_worked_or_not(void 
 {
     static const int64_t retries[] = {0, NS_PER_SEC, FOLLOW_NO_RETRY};
 
-    for (size_t i = 0; i < ARRAY_LEN(retries); i++) {
+    EACH_ROW(i, retries, NULL) {
         World w;
 
         begin(&w);

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Field sets: text, arithmetic, what trees and values own, and the merge of applied documents. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "../sample_types.h"
 #include "codec/fieldset/fieldset.h"
@@ -57,12 +53,12 @@ static void text_becomes_canonical(void **state)
         "[]",           "5", "{\"a\":{}}", "{\"f:a\":5}", "{\"k:[]\":{}}", "{\"k:{\":{}}",
         "{\"i:x\":{}}", "{"};
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
 
         assert_string_equal(print(&arena, parse(&arena, cases[i].in)), cases[i].out);
     }
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    EACH_ROW(i, bad, bad[i]) {
         _arena_ Arena arena = ARENA_INIT;
         FieldSet *set;
 
@@ -172,7 +168,7 @@ static void trees_own_what_they_mention(void **state)
         {"[]", NULL, NULL},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
         const char *error = NULL;
         FieldSet *set = fieldset_of_tree(&sample_type, &arena, json(&arena, cases[i].in), &error);
@@ -252,7 +248,7 @@ static void values_own_what_changed(void **state)
          "\"f:name\":{}}}}}"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].before) {
         _arena_ Arena arena = ARENA_INIT;
         Sample before, after;
         FieldSet *changed, *removed;
@@ -314,7 +310,7 @@ static void applied_documents_are_merged(void **state)
          "{\"metadata\":{\"finalizers\":[\"b\"]}}"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].live) {
         _arena_ Arena arena = ARENA_INIT;
         yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *merged =
@@ -341,7 +337,7 @@ static void structs_are_given_up_as_a_whole(void **state)
         {"{\"f:spec\":{\"f:replicas\":{}}}", "{\"f:spec\":{\"f:replicas\":{}}}", "{}"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].last) {
         _arena_ Arena arena = ARENA_INIT;
 
         assert_string_equal(

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON: what is read, what is written, and the words for what is wrong. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "../sample_types.h"
 #include "codec/json/json.h"
@@ -91,7 +87,7 @@ static void what_is_read_is_written(void **state)
          "\"extra\":{\"e\":[],\"k\":[\"a\",\"b\"]}}}"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
         Sample sample;
         DecodeReport report;
@@ -181,7 +177,7 @@ static void errors_speak_as_kube_apiserver(void **state)
         {"{\"a\" : \n}", JSON_E_SYNTAX, "invalid character '}' looking for beginning of value"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
         Sample sample;
         DecodeReport report;
@@ -214,7 +210,7 @@ static void unknown_and_duplicate_fields_are_named(void **state)
                DECODE_CHECK_FIELDS, &sample, &report),
         JSON_E_FIELD);
     assert_int_equal(report.field_errors.n, ARRAY_LEN(expected));
-    for (size_t i = 0; i < ARRAY_LEN(expected); i++)
+    EACH_ROW(i, expected, expected[i])
         assert_string_equal(report.field_errors.v[i], expected[i]);
     assert_string_equal(sample.metadata.name, "b");
     assert_int_equal(*sample.spec.replicas, 2);
@@ -257,7 +253,7 @@ static void doubles_are_written_as_go_does(void **state)
         {10.25, "10.25"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].out) {
         _strbuf_ StrBuf out = STRBUF_INIT;
 
         json_encode_double(&out, cases[i].v);

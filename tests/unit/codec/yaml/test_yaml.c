@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YAML: what documents mean as JSON, what is refused, and how JSON looks as YAML. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "codec/json/json.h"
 #include "codec/yaml/yaml.h"
@@ -42,7 +38,7 @@ static void documents_become_json(void **state)
         {"a: 1\na: 2\n", "{\"a\":1,\"a\":2}"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
         _strbuf_ StrBuf out = STRBUF_INIT;
         const char *error = NULL;
@@ -65,7 +61,7 @@ static void streams_have_documents(void **state)
     const char *error;
     yyjson_doc *doc;
 
-    for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+    EACH_ROW(i, expected, expected[i]) {
         _strbuf_ StrBuf out = STRBUF_INIT;
 
         assert_int_equal(yaml_parse(&arena, BYTES_LITERAL(text), i, &doc, &error), 0);
@@ -106,7 +102,7 @@ static void bad_documents_are_refused(void **state)
     };
     char deep[256];
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
         const char *error = NULL;
         yyjson_doc *doc;
@@ -153,7 +149,7 @@ static void json_is_printed_as_kubectl_does(void **state)
         {"{\"e\":\"\xe2\x82\xac\"}", "e: \xe2\x82\xac\n"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].in) {
         _arena_ Arena arena = ARENA_INIT;
         _strbuf_ StrBuf out = STRBUF_INIT;
         DecodeReport report;

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a PodDisruptionBudget allows, one sentence each. Pods: + ready, ! not ready, t terminating,
  * d noted for eviction, l controlled by nobody knows what, u not controlled. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/core_pod_v1.h"
@@ -78,7 +73,7 @@ static void fill(Arena *arena, PodDisruptionBudget *budget, BudgetPod *pods, con
 
 static void the_budget_stands_as_the_sentence_says(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+    EACH_ROW(i, CASES, CASES[i].name) {
         _arena_ Arena arena = ARENA_INIT;
         PodDisruptionBudget budget = {.metadata = {.generation = 4}};
         BudgetPod pods[8];

@@ -8,12 +8,7 @@
  * States: + ready, ! running but not ready, f failed, s succeeded, t terminating. Plans come back
  * as "revision create delete:a".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/apps_v1.h"
@@ -166,7 +161,7 @@ static void rules(void **state)
     };
     static Taint taint = {.key = "x", .effect = "NoSchedule"};
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].sentence) {
         World world;
         const char *plan;
 

@@ -8,12 +8,7 @@
  * The deployment has the template of the letter given. Plans come back as "create:B=1", "A=2"
  * (resized), "delete:A", "A" (only annotations).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/apps_v1.h"
@@ -178,7 +173,7 @@ static const Case CASES[] = {
 
 static void the_plan_is_as_the_sentence_says(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+    EACH_ROW(i, CASES, CASES[i].name) {
         const Case *c = &CASES[i];
         World world;
 

@@ -7,12 +7,7 @@
  * States: + ready, ! running but not ready, p pending, u not placed, f failed, t terminating, x
  * labels do not match, o orphan. Plans come back as "create*2", "delete:a", "adopt:a", "release:a".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/apps_v1.h"
@@ -121,7 +116,7 @@ static const struct {
 
 static void the_plan_is_as_the_sentence_says(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+    EACH_ROW(i, CASES, CASES[i].name) {
         World world;
 
         world_init(&world, CASES[i].replicas);

@@ -7,12 +7,7 @@
  *
  * Plans come back as "create:08:15 delete:05 JobAlreadyActive".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/cron.h"
 #include "api/object.h"
@@ -63,7 +58,7 @@ static void the_next_time(void **state)
         {"0 9 * * *", "Europe/Berlin", "2062-12-21T06:00:00Z", "2062-12-21T08:00:00Z"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].schedule) {
         _arena_ Arena arena = ARENA_INIT;
         Zone *zone = cases[i].zone ? zone_load(cases[i].zone) : NULL;
         CronSchedule schedule;
@@ -88,7 +83,7 @@ static void zones_are_names(void **state)
     static const char *const bad[] = {"", "Nowhere/Land", "../../etc/passwd", "/etc/localtime",
                                       "zone.tab"};
 
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+    EACH_ROW(i, bad, bad[i])
         assert_null(zone_load(bad[i]));
 }
 
@@ -194,7 +189,7 @@ static void rules(void **state)
          "create:18:00 TooManyMissedTimes "},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].sentence) {
         World world;
         const char *plan;
 
@@ -249,7 +244,7 @@ static void schedules_that_never_come_are_told(void **state)
               "1: [x]"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].schedule) {
         World world;
         const CronJobNote *note;
 

@@ -9,14 +9,9 @@
  * finalizer is gone, the pod is counted. Plans come back as "create*2", "create:1", "delete:a",
  * "release:a".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "testing.h"
 
 #include <ctype.h>
-
-#include <cmocka.h>
 
 #include "api/object.h"
 #include "api/schema/batch_v1.h"
@@ -153,7 +148,7 @@ static const struct {
 
 static void the_plan_is_as_the_sentence_says(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+    EACH_ROW(i, CASES, CASES[i].name) {
         World world;
 
         world_init(&world, CASES[i].completions, CASES[i].parallelism);

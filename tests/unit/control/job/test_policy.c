@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The failure and success policies of Jobs, their back-off, and sets of completion indexes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/batch_v1.h"
 #include "api/schema/core_pod_v1.h"

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The scheduler's filters. Pods, nodes and claims are written as JSON, as a user would. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
@@ -310,5 +305,5 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
         cases[i] =
             (struct CMUnitTest){CASES[i].name, run_case, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
-    return _cmocka_run_group_tests("filters", cases, ARRAY_LEN(cases), NULL, NULL);
+    return test_run_group("filters", cases, ARRAY_LEN(cases), NULL, NULL);
 }

@@ -102,7 +102,7 @@ static void run_case(void **state)
     world_deinit(&world);
 }
 
-static void a_claim_of_a_pod_that_was_scaled_away_holds_up_the_next_pod(void **state _unused_)
+static void a_claim_of_a_pod_that_was_scaled_away_holds_up_the_next_pod(void **state)
 {
     World world;
 
@@ -116,7 +116,7 @@ static void a_claim_of_a_pod_that_was_scaled_away_holds_up_the_next_pod(void **s
     world_deinit(&world);
 }
 
-static void a_claim_of_a_deleted_set_holds_up_the_next_sets_pod(void **state _unused_)
+static void a_claim_of_a_deleted_set_holds_up_the_next_sets_pod(void **state)
 {
     World world;
 
@@ -138,6 +138,6 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
         cases[i] =
             (struct CMUnitTest){CASES[i].name, run_case, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
-    return _cmocka_run_group_tests("owners", cases, ARRAY_LEN(cases), NULL, NULL) +
+    return test_run_group("owners", cases, ARRAY_LEN(cases), NULL, NULL) +
            cmocka_run_group_tests_name("claims", others, NULL, NULL);
 }

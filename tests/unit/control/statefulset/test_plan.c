@@ -139,7 +139,7 @@ static void run_case(void **state)
 
 /* ---- what needs more than a line ---- */
 
-static void a_new_pod_has_the_identity_of_its_ordinal(void **state _unused_)
+static void a_new_pod_has_the_identity_of_its_ordinal(void **state)
 {
     World world;
     const Pod *pod;
@@ -165,7 +165,7 @@ static void a_new_pod_has_the_identity_of_its_ordinal(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_claim_replaces_the_templates_volume_of_its_name(void **state _unused_)
+static void a_claim_replaces_the_templates_volume_of_its_name(void **state)
 {
     World world;
     const Pod *pod;
@@ -187,7 +187,7 @@ static void a_claim_replaces_the_templates_volume_of_its_name(void **state _unus
     world_deinit(&world);
 }
 
-static void a_missing_claim_of_a_pending_pod_is_made_again(void **state _unused_)
+static void a_missing_claim_of_a_pending_pod_is_made_again(void **state)
 {
     World world;
 
@@ -198,7 +198,7 @@ static void a_missing_claim_of_a_pending_pod_is_made_again(void **state _unused_
     world_deinit(&world);
 }
 
-static void a_pod_waits_while_its_claim_is_being_deleted(void **state _unused_)
+static void a_pod_waits_while_its_claim_is_being_deleted(void **state)
 {
     World world;
 
@@ -211,7 +211,7 @@ static void a_pod_waits_while_its_claim_is_being_deleted(void **state _unused_)
     world_deinit(&world);
 }
 
-static void existing_claims_are_taken_up(void **state _unused_)
+static void existing_claims_are_taken_up(void **state)
 {
     World world;
 
@@ -222,7 +222,7 @@ static void existing_claims_are_taken_up(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_matching_orphan_is_adopted_before_anything_else(void **state _unused_)
+static void a_matching_orphan_is_adopted_before_anything_else(void **state)
 {
     World world;
     Pod *pod;
@@ -236,7 +236,7 @@ static void a_matching_orphan_is_adopted_before_anything_else(void **state _unus
     world_deinit(&world);
 }
 
-static void a_terminating_orphan_is_not_adopted(void **state _unused_)
+static void a_terminating_orphan_is_not_adopted(void **state)
 {
     World world;
     Pod *pod;
@@ -249,7 +249,7 @@ static void a_terminating_orphan_is_not_adopted(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_pod_that_matches_no_more_is_released(void **state _unused_)
+static void a_pod_that_matches_no_more_is_released(void **state)
 {
     World world;
     Pod *pod;
@@ -262,7 +262,7 @@ static void a_pod_that_matches_no_more_is_released(void **state _unused_)
     world_deinit(&world);
 }
 
-static void another_controllers_pod_is_left_alone(void **state _unused_)
+static void another_controllers_pod_is_left_alone(void **state)
 {
     World world;
     Pod *pod;
@@ -274,7 +274,7 @@ static void another_controllers_pod_is_left_alone(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_lost_identity_label_is_put_back(void **state _unused_)
+static void a_lost_identity_label_is_put_back(void **state)
 {
     World world;
     Pod *pod;
@@ -286,7 +286,7 @@ static void a_lost_identity_label_is_put_back(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_set_that_is_being_deleted_only_counts(void **state _unused_)
+static void a_set_that_is_being_deleted_only_counts(void **state)
 {
     World world;
 
@@ -299,7 +299,7 @@ static void a_set_that_is_being_deleted_only_counts(void **state _unused_)
     world_deinit(&world);
 }
 
-static void the_status_counts_pods_by_state_and_revision(void **state _unused_)
+static void the_status_counts_pods_by_state_and_revision(void **state)
 {
     World world;
 
@@ -323,7 +323,7 @@ static void the_status_counts_pods_by_state_and_revision(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_complete_rollout_makes_its_revision_the_current_one(void **state _unused_)
+static void a_complete_rollout_makes_its_revision_the_current_one(void **state)
 {
     World world;
 
@@ -335,7 +335,7 @@ static void a_complete_rollout_makes_its_revision_the_current_one(void **state _
     world_deinit(&world);
 }
 
-static void the_same_status_is_not_written_again(void **state _unused_)
+static void the_same_status_is_not_written_again(void **state)
 {
     World world;
 
@@ -349,7 +349,7 @@ static void the_same_status_is_not_written_again(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_new_set_makes_its_first_revision(void **state _unused_)
+static void a_new_set_makes_its_first_revision(void **state)
 {
     World world;
 
@@ -363,7 +363,7 @@ static void a_new_set_makes_its_first_revision(void **state _unused_)
     world_deinit(&world);
 }
 
-static void going_back_takes_up_the_old_revision_under_a_new_number(void **state _unused_)
+static void going_back_takes_up_the_old_revision_under_a_new_number(void **state)
 {
     World world;
 
@@ -377,7 +377,7 @@ static void going_back_takes_up_the_old_revision_under_a_new_number(void **state
     world_deinit(&world);
 }
 
-static void the_oldest_spare_revisions_are_forgotten(void **state _unused_)
+static void the_oldest_spare_revisions_are_forgotten(void **state)
 {
     World world;
 
@@ -390,7 +390,7 @@ static void the_oldest_spare_revisions_are_forgotten(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_revision_that_a_pod_names_is_kept(void **state _unused_)
+static void a_revision_that_a_pod_names_is_kept(void **state)
 {
     World world;
 
@@ -404,7 +404,7 @@ static void a_revision_that_a_pod_names_is_kept(void **state _unused_)
     world_deinit(&world);
 }
 
-static void a_huge_set_is_created_in_portions(void **state _unused_)
+static void a_huge_set_is_created_in_portions(void **state)
 {
     World world;
 
@@ -417,7 +417,7 @@ static void a_huge_set_is_created_in_portions(void **state _unused_)
     world_deinit(&world);
 }
 
-static void names_of_pods_have_canonical_ordinals(void **state _unused_)
+static void names_of_pods_have_canonical_ordinals(void **state)
 {
     assert_int_equal(statefulset_ordinal("web", "web-0"), 0);
     assert_int_equal(statefulset_ordinal("web", "web-12"), 12);
@@ -459,6 +459,6 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
         cases[i] =
             (struct CMUnitTest){CASES[i].name, run_case, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
-    return _cmocka_run_group_tests("rules", cases, ARRAY_LEN(cases), NULL, NULL) +
+    return test_run_group("rules", cases, ARRAY_LEN(cases), NULL, NULL) +
            cmocka_run_group_tests_name("plan", others, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "codec/type.h"
 
-static void data_is_a_sorted_patch_that_replaces_the_template(void **state _unused_)
+static void data_is_a_sorted_patch_that_replaces_the_template(void **state)
 {
     World world;
     Bytes data;
@@ -21,7 +21,7 @@ static void data_is_a_sorted_patch_that_replaces_the_template(void **state _unus
 }
 
 /* The value is that of Go's hash/fnv New32 and rand.SafeEncodeString. */
-static void the_hash_is_that_of_kubernetes(void **state _unused_)
+static void the_hash_is_that_of_kubernetes(void **state)
 {
     Arena arena = ARENA_INIT;
 
@@ -30,7 +30,7 @@ static void the_hash_is_that_of_kubernetes(void **state _unused_)
     arena_clear(&arena);
 }
 
-static void a_template_comes_back_from_its_revision(void **state _unused_)
+static void a_template_comes_back_from_its_revision(void **state)
 {
     World world;
     ControllerRevision *revision;
@@ -47,7 +47,7 @@ static void a_template_comes_back_from_its_revision(void **state _unused_)
     world_deinit(&world);
 }
 
-static void broken_data_gives_no_template(void **state _unused_)
+static void broken_data_gives_no_template(void **state)
 {
     ControllerRevision revision = {.data = BYTES_LITERAL("{\"spec\":{}}")};
     Arena arena = ARENA_INIT;

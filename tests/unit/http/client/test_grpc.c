@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gRPC exchange against a peer made of frames. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/strbuf.h"
 #include "http/client/grpc.h"
@@ -80,7 +77,7 @@ static const GrpcRequest request = {.address = "10.0.0.1",
 
 static void answers_become_statuses(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].what) {
         for (size_t piece = 1; piece <= 64; piece *= 4) {
             GrpcExchange *x = grpc_exchange_new(&request);
             _strbuf_ StrBuf bytes = STRBUF_INIT;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small texts that pods depend on: resolv.conf, files of variables, health messages, sysctls, the
  * seccomp profile. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "testing.h"
+
 #include <yyjson.h>
 
 #include "api/schema/core_container_v1.h"
@@ -79,7 +77,7 @@ static const struct {
 
 static void variables_are_found_in_files(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+    EACH_ROW(i, files, files[i].text) {
         _arena_ Arena arena = ARENA_INIT;
         Err err = ERR_INIT;
         const char *value;
@@ -122,7 +120,7 @@ static void health_is_read(void **state)
         {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", 12, HEALTH_E_MALFORMED, 0},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].bytes) {
         uint64_t status;
         int r = grpc_health_response((Bytes){(const uint8_t *)rows[i].bytes, rows[i].n}, &status);
 
@@ -216,7 +214,7 @@ static void calls_are_allowed_by_capability(void **state)
         yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         yyjson_mut_val *profile = seccomp_default(doc, all ? UINT64_MAX : 0);
 
-        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        EACH_ROW(i, rows, rows[i].call) {
             size_t n;
             bool allowed = str_equal(rule_of(profile, rows[i].call, &n), "SCMP_ACT_ALLOW");
 
@@ -253,7 +251,7 @@ static void a_profile_that_is_none_is_refused(void **state)
 {
     static const char *const bad[] = {"", "{", "[]", "{}", "{\"defaultAction\": 1}"};
 
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+    EACH_ROW(i, bad, bad[i])
         assert_true(seccomp_parse(bad[i], strlen(bad[i]), NULL, NULL, NULL) < 0);
     assert_int_equal(seccomp_parse("{\"defaultAction\":\"SCMP_ACT_ALLOW\"}", 34, NULL, NULL, NULL),
                      0);

@@ -13,7 +13,7 @@ static void op_signal(void *data, size_t container, bool kill)
 {
     strbuf_printf(&((World *)data)->log, "%s%zu ", kill ? "kill" : "term", container);
 }
-static void op_probe(void *data, size_t container, MachineProbe probe, uint64_t serial)
+static void op_probe(void *data, size_t container _unused_, MachineProbe probe, uint64_t serial)
 {
     World *w = data;
 

@@ -4,11 +4,7 @@
 #ifndef MACHINE_WORLD_H
 #define MACHINE_WORLD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_pod_v1.h"
 #include "base/strbuf.h"

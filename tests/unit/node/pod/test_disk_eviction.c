@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who uses too much of the disk, and what is said to them, in kubelet's words. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -99,7 +95,7 @@ static void a_pod_over_its_limits_is_told_what_kubelet_says(void **state)
          "Usage of EmptyDir volume \"dir\" exceeds the limit \"5Mi\". "},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].said) {
         _arena_ Arena arena = ARENA_INIT;
         const char *said = outcome(&rows[i].shape, rows[i].used, rows[i].others, &arena);
 
@@ -147,7 +143,7 @@ static void the_pod_that_uses_most_beyond_its_requests_goes_first(void **state)
         {{{900 * MI, 0, 2000001000}, {90 * MI, 0, 0}, {20 * MI, 0, 0}}, 1},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, NULL) {
         StorageUse uses[3] = {0};
         StoragePod pods[3] = {0};
 

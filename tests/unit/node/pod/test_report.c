@@ -4,11 +4,7 @@
  * as ended and never as running, in whatever order the events come; every other pod is told at
  * once. The pods here have the host's IPC, since a /dev/shm of their own would be a mount.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "../moments.h"
 #include "api/schema/core_pod_v1.h"

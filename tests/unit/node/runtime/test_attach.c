@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An attach, against a socket as conmon has it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <uv.h>
@@ -22,12 +19,12 @@ typedef struct World {
     int ends;
 } World;
 
-static void on_output(void *data, int channel, Bytes bytes)
+static void on_output(void *data, int channel _unused_, Bytes bytes)
 {
     strbuf_add(&((World *)data)->out, bytes.p, bytes.n);
 }
 
-static void on_exit_code(void *data, int code, const char *message)
+static void on_exit_code(void *data, int code _unused_, const char *message _unused_)
 {
     ((World *)data)->ends++;
 }

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "base/files/file.h"
 #include "node/runtime/cgroup.h"
@@ -25,7 +20,7 @@ static void every_kind_of_hierarchy_is_found(void **state)
         {"", NULL},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, cases[i].path) {
         _free_ char *path = cgroup_procs_path(cases[i].line);
 
         if (cases[i].path)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log lines, streams, rotation; and the small pure parts of a container's description. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <uv.h>
@@ -82,7 +79,7 @@ static void lines_are_taken_apart(void **state)
         {"", false, false, ""},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].text) {
         CriLine line;
         bool ok = cri_line_parse((const uint8_t *)rows[i].line, strlen(rows[i].line), &line);
 
@@ -116,7 +113,7 @@ static void streams_honour_their_options(void **state)
 
     append(path, A B C);
     uv_loop_init(&loop);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].want) {
         Reader r = {0};
         LogSink sink = {on_data, on_end, &r};
 
@@ -199,7 +196,7 @@ static void users_are_found_in_the_root_folder(void **state)
     assert_int_equal(file_mkdir_all(etc, 0755), 0);
     append(passwd, "root:x:0:0:root:/root:/bin/sh\napp:x:1000:100::/home/app:\n");
     append(group, "root:x:0:\nops:x:7:other,app\n");
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    EACH_ROW(i, rows, rows[i].user) {
         _arena_ Arena arena = ARENA_INIT;
         OciUser user;
         Err err = ERR_INIT;
@@ -231,7 +228,7 @@ static void variables_are_expanded_as_kubernetes_does(void **state)
     env_set(&env, "A", "0");
     env_set(&env, "A", "1");
     assert_int_equal(env.n, 1);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+    EACH_ROW(i, rows, rows[i][0])
         assert_string_equal(env_expand(&arena, rows[i][0], &env, NULL), rows[i][1]);
 }
 
@@ -297,7 +294,7 @@ static void a_token_is_for_its_user_alone(void **state)
     struct stat st;
     Err err = ERR_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    EACH_ROW(i, cases, NULL) {
         SecurityContext own[2] = {{.run_as_user = arena_int64(&arena, cases[i].first)},
                                   {.run_as_user = arena_int64(&arena, cases[i].second)}};
         Container container = {.security_context = cases[i].first < 0 ? NULL : &own[0]},

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.json: which capabilities a container gets. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
+
 #include <sys/prctl.h>
 
-#include <cmocka.h>
 #include <linux/capability.h>
 #include <yyjson.h>
 

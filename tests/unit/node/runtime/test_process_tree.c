@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Families of processes of our own: which of them end. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>

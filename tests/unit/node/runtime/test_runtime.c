@@ -3,12 +3,10 @@
  * Real containers: busybox from a folder, under conmon and crun, without network. Everything lies
  * in a folder under /tmp and goes with it. Skipped where there is no root or no runtime.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
+#include <signal.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <uv.h>
@@ -35,7 +33,7 @@ static void on_created(void *data)
     ((Case *)data)->created++;
 }
 
-static void on_started(void *data, int64_t started_ns)
+static void on_started(void *data, int64_t started_ns _unused_)
 {
     Case *c = data;
 
@@ -43,7 +41,7 @@ static void on_started(void *data, int64_t started_ns)
     c->started_ns = (int64_t)uv_hrtime();
 }
 
-static void on_failed(void *data, bool created, const char *message)
+static void on_failed(void *data, bool created _unused_, const char *message)
 {
     Case *c = data;
 

@@ -4,11 +4,8 @@
  * without root or loop devices. Each case has a folder under /tmp; at its end no loop device may be
  * left whose file was in it.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -45,7 +42,7 @@ static void shape_has_room_for_what_is_asked(void **state)
                                     16 * MIB};
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+    EACH_ROW(i, sizes, NULL) {
         ImageShape shape = volume_image_shape(sizes[i], NULL);
 
         assert_true(shape.bytes > sizes[i]);
@@ -174,7 +171,7 @@ static void volume_has_the_size_asked_for_and_not_much_more(void **state)
     Case *c = *state;
 
     need_loops();
-    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+    EACH_ROW(i, sizes, NULL) {
         int64_t total;
 
         make(c, sizes[i], 0);

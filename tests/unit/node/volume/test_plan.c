@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which files the volumes of a pod are planned to hold. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "testing.h"
 
-#include <cmocka.h>
 #include <uv.h>
 
 #include "../fake_client.h"

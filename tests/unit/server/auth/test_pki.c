@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificates: made once, kept, and made anew when names change or time runs out. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <sys/stat.h>
+#include "testing.h"
 
-#include <cmocka.h>
+#include <sys/stat.h>
 
 #include "base/files/file.h"
 #include "server/server.h"

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which rules allow what: one row a question. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "api/schema/rbac_v1.h"
 #include "server/auth/rbac.h"
@@ -160,7 +155,7 @@ static StringArray one(const char **s)
 
 static void rules_allow_what_they_say(void **state)
 {
-    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+    EACH_ROW(i, ROWS, ROWS[i].name) {
         Row row = ROWS[i];
         PolicyRule rule = {.verbs = one(&row.verb),
                            .api_groups = one(&row.group),

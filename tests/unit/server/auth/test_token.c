@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens: what is signed can be read, and nothing else is taken for one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #include "server/auth/token.h"
 #include "server/request/call.h"
@@ -88,7 +84,7 @@ static void nonsense_is_no_token(void **state)
     TokenKey *key = make_key();
     TokenClaims is;
 
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+    EACH_ROW(i, texts, texts[i])
         assert_true(token_verify(key, &arena, texts[i], &is) > 0);
     token_key_free(key);
 }
