@@ -20,7 +20,7 @@ typedef struct DaemonSetInput {
     const ControllerRevision **revisions; /* of the set */
     size_t n_revisions;
     int64_t now_ns;
-    bool spare_failed; /* keep failed pods for now, since one was deleted recently */
+    bool spare_failed; /* keep failed pods until the back-off of the last deletion is over */
     bool collided;     /* another template has the name of the new revision */
 } DaemonSetInput;
 
