@@ -33,8 +33,16 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-#define MIN_OF(a, b) ((a) < (b) ? (a) : (b))
-#define MAX_OF(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once. The names are unique, so that calls can be nested. */
+#define MIN_OF(a, b) CHOOSE_(<, a, b, __COUNTER__)
+#define MAX_OF(a, b) CHOOSE_(>, a, b, __COUNTER__)
+#define CHOOSE_(op, a, b, unique) CHOOSE__(op, a, b, unique)
+#define CHOOSE__(op, a, b, unique)                          \
+    ({                                                      \
+        __typeof__(a) _a##unique = (a);                     \
+        __typeof__(b) _b##unique = (b);                     \
+        _a##unique op _b##unique ? _a##unique : _b##unique; \
+    })
 
 #define TAKE_PTR(p)                 \
     ({                              \

@@ -19,20 +19,12 @@ static unsigned depth_of(yyjson_mut_val *v)
 {
     size_t i, n;
     yyjson_mut_val *key, *child;
-    unsigned deepest = 0, depth;
+    unsigned deepest = 0;
 
     if (yyjson_mut_is_arr(v)) {
-        yyjson_mut_arr_foreach(v, i, n, child)
-        {
-            depth = depth_of(child);
-            deepest = MAX_OF(deepest, depth);
-        }
+        yyjson_mut_arr_foreach(v, i, n, child) deepest = MAX_OF(deepest, depth_of(child));
     } else if (yyjson_mut_is_obj(v)) {
-        yyjson_mut_obj_foreach(v, i, n, key, child)
-        {
-            depth = depth_of(child);
-            deepest = MAX_OF(deepest, depth);
-        }
+        yyjson_mut_obj_foreach(v, i, n, key, child) deepest = MAX_OF(deepest, depth_of(child));
     } else {
         return 0;
     }

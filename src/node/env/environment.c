@@ -33,12 +33,13 @@ void env_set(EnvList *env, const char *name, const char *value)
         return;
     }
     if (env->n == env->cap) {
-        StringEntry *v = arena_new_n(env->arena, StringEntry, MAX_OF(env->cap * 2, 32));
+        size_t cap = MAX_OF(env->cap * 2, (size_t)32);
+        StringEntry *v = arena_new_n(env->arena, StringEntry, cap);
 
         if (env->n)
             memcpy(v, env->v, env->n * sizeof(*v));
         env->v = v;
-        env->cap = MAX_OF(env->cap * 2, 32);
+        env->cap = cap;
     }
     env->v[env->n++] = (StringEntry){name, value};
     slot->value = (void *)(uintptr_t)env->n;

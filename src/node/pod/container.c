@@ -534,7 +534,7 @@ static void on_init_renewed(void *data, const ProcessResult *result)
 
     if (result->error || result->signal || result->exit_status)
         p->failed = err_set(&p->error, -result->error, "cannot make a PID namespace: %.*s",
-                            (int)MIN_OF(result->err.n, 300), (const char *)result->err.p);
+                            (int)MIN_OF(result->err.n, (size_t)300), (const char *)result->err.p);
     uv_queue_work(p->container->pod->agent->options.loop, &p->work, prepare_work, prepare_done);
 }
 

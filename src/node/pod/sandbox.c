@@ -363,7 +363,7 @@ static void on_pause_started(void *data, const ProcessResult *result)
 
     if (result->error || result->signal || result->exit_status) {
         err_set(&err, -result->error, "cannot make a PID namespace: %.*s",
-                (int)MIN_OF(result->err.n, 300), (const char *)result->err.p);
+                (int)MIN_OF(result->err.n, (size_t)300), (const char *)result->err.p);
         note_error(pod, "FailedCreatePodSandBox", &err);
     }
     prepare_step_done(pod);

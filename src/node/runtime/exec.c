@@ -248,7 +248,7 @@ static void exec_output(ExecStream *s, ExecPipe *pipe, const char *p, size_t n)
         p++;
         n--;
     } else if (pipe == &s->err && (s->tty || !file_exists(s->pid_file))) {
-        strbuf_add(&s->early, p, MIN_OF(n, EARLY_LIMIT - MIN_OF(s->early.n, EARLY_LIMIT)));
+        strbuf_add(&s->early, p, MIN_OF(n, EARLY_LIMIT - MIN_OF(s->early.n, (size_t)EARLY_LIMIT)));
         return;
     } else if (pipe == &s->err && s->early.n) {
         s->sink.on_output(s->sink.data, CHANNEL_ERR, strbuf_bytes(&s->early));

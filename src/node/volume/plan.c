@@ -28,12 +28,13 @@ static VolumeFile *add_file(VolumePlanner *p, PodVolume *v, const char *path, By
         }
     }
     if (v->n_files == v->cap_files) {
-        VolumeFile *files = arena_new_n(p->arena, VolumeFile, MAX_OF(v->cap_files * 2, 8));
+        size_t cap = MAX_OF(v->cap_files * 2, (size_t)8);
+        VolumeFile *files = arena_new_n(p->arena, VolumeFile, cap);
 
         if (v->n_files)
             memcpy(files, v->files, v->n_files * sizeof(*files));
         v->files = files;
-        v->cap_files = MAX_OF(v->cap_files * 2, 8);
+        v->cap_files = cap;
     }
     v->files[v->n_files] = (VolumeFile){.path = arena_strdup(p->arena, path),
                                         .data = arena_bytes(p->arena, data),
