@@ -10,7 +10,8 @@
 /* A control frame holds 125 bytes, two of which are the code of a close. */
 #define REASON_MAX 123u
 
-static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *buf, size_t n, int flags, void *data)
+static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *buf, size_t n, int flags _unused_,
+                       void *data)
 {
     WebSocketFrames *frames = data;
 
@@ -26,8 +27,8 @@ static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *buf, size_t n, in
     return (ssize_t)n;
 }
 
-static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *p, size_t n, int flags,
-                       void *data)
+static ssize_t on_send(wslay_event_context_ptr wslay _unused_, const uint8_t *p, size_t n,
+                       int flags _unused_, void *data)
 {
     WebSocketFrames *frames = data;
 
@@ -35,14 +36,15 @@ static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *p, size_t n
     return (ssize_t)n;
 }
 
-static int on_mask(wslay_event_context_ptr wslay, uint8_t *buf, size_t n, void *data)
+static int on_mask(wslay_event_context_ptr wslay _unused_, uint8_t *buf, size_t n,
+                   void *data _unused_)
 {
     random_secret(buf, n);
     return 0;
 }
 
-static void on_message(wslay_event_context_ptr wslay, const struct wslay_event_on_msg_recv_arg *arg,
-                       void *data)
+static void on_message(wslay_event_context_ptr wslay _unused_,
+                       const struct wslay_event_on_msg_recv_arg *arg, void *data)
 {
     WebSocketFrames *frames = data;
 

@@ -215,7 +215,7 @@ static void orphan_data(void *data, const char *path, const char *name)
 }
 
 /* The network of an orphan is removed last, after the folders of the pod. */
-static void orphan_network(void *data, const char *path, const char *name)
+static void orphan_network(void *data, const char *path _unused_, const char *name)
 {
     NodeAgent *agent = data;
     _free_ char *uid = mem_strndup(name, strcspn(name, "."));

@@ -30,7 +30,7 @@ typedef struct Measuring {
 /* ---- on the pool ---- */
 
 /* A file with several hard links is counted in parts, so that all of them together count once. */
-static int add_entry(void *data, int fd, const struct statx *st)
+static int add_entry(void *data, int fd _unused_, const struct statx *st)
 {
     int64_t names = S_ISDIR(st->stx_mode) ? 1 : MAX_OF((int64_t)st->stx_nlink, 1);
 

@@ -57,7 +57,7 @@ static bool decode_base64(Bytes text, Bytes *ret, uint8_t **ret_owned)
     return true;
 }
 
-static void on_message(WebSocket *ws, void *data, bool text, Bytes message)
+static void on_message(WebSocket *ws _unused_, void *data, bool text _unused_, Bytes message)
 {
     Channels *channels = data;
     _free_ uint8_t *owned = NULL;
@@ -76,14 +76,14 @@ static void on_message(WebSocket *ws, void *data, bool text, Bytes message)
     channels->handler->on_bytes(channels->data, channel, bytes);
 }
 
-static void on_drain(WebSocket *ws, void *data)
+static void on_drain(WebSocket *ws _unused_, void *data)
 {
     Channels *channels = data;
 
     channels->handler->on_drain(channels->data);
 }
 
-static void on_close(WebSocket *ws, void *data)
+static void on_close(WebSocket *ws _unused_, void *data)
 {
     Channels *channels = data;
 
