@@ -329,7 +329,7 @@ def test_a_pod_runs_to_completion_and_its_log_is_followed_to_the_end(k):
     if k.minor > 27:  # before, a value had to be given
         k("wait", "--for=jsonpath={.status.containerStatuses[0].state}", "pod/job", "--timeout=60s")
     k("wait", "--for=jsonpath={.status.phase}=Failed", "pod/job", "--timeout=60s")
-    assert k("logs", "-f", "job") == "line 1\nline 2\nline 3\n"
+    assert k("logs", "-f", "job") == "line 1\nline 2\nline 3\n", k("get", "pod", "job", "-o", "yaml")
     assert rows(k("get", "pod", "job", "--no-headers"))[0][:3] == ["job", "0/1", "Error"]
     assert k("get", "pod", "job", "-o", "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}") == "4"
     assert k("delete", "pod", "job") == k.deleted("pod", "job")
