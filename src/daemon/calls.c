@@ -2,13 +2,12 @@
 /* The calls of the control socket, which answer in plain text. */
 #include <signal.h>
 
-#include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
-#include "api/schema/core_volume_v1.h"
 #include "base/files/file.h"
 #include "base/strbuf.h"
+#include "daemon/answer.h"
 #include "daemon/daemon.h"
-#include "image/make.h"
+#include "daemon/image/calls.h"
 
 void app_find_files(App *app, const char *program)
 {
@@ -35,19 +34,6 @@ void app_find_files(App *app, const char *program)
         free(app->image_dir);
         app->image_dir = NULL;
     }
-}
-
-static void answer(HttpRequest *request, int status, const StrBuf *text)
-{
-    http_respond(request, status, "text/plain; charset=utf-8", strbuf_bytes(text));
-}
-
-static void answer_error(HttpRequest *request, const Err *err)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    strbuf_printf(&text, "%s\n", err->message);
-    answer(request, 500, &text);
 }
 
 /* ---- status ---- */
@@ -98,7 +84,7 @@ static void call_status(void *data, HttpRequest *request)
     strbuf_printf(&text, "Memory:  %.1f MiB\n", (double)kib / 1024);
     strbuf_printf(&text, "Data:    %s\n", app->options->data);
     strbuf_printf(&text, "Run:     %s\n", app->options->run);
-    answer(request, 200, &text);
+    control_answer(request, 200, &text);
 }
 
 static void call_options(void *data, HttpRequest *request)
@@ -107,49 +93,7 @@ static void call_options(void *data, HttpRequest *request)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     options_print_local(app->options, &text);
-    answer(request, 200, &text);
-}
-
-/* ---- calls that are answered later ---- */
-
-typedef struct Pending {
-    App *app;
-    HttpRequest *request;
-    bool gone; /* the command has disconnected */
-} Pending;
-
-static void on_pending_closed(HttpRequest *request)
-{
-    Pending *pending = request->data;
-
-    pending->gone = true;
-}
-
-static Pending *pending_new(App *app, HttpRequest *request)
-{
-    Pending *pending = mem_new_type(Pending);
-
-    pending->app = app;
-    pending->request = request;
-    request->data = pending;
-    request->on_close = on_pending_closed;
-    return pending;
-}
-
-static void pending_answer(Pending *pending, const StrBuf *text, const Err *err)
-{
-    HttpRequest *request = pending->request;
-    bool gone = pending->gone;
-
-    if (!gone)
-        request->on_close = NULL;
-    free(pending);
-    if (gone)
-        return;
-    if (err)
-        answer_error(request, err);
-    else
-        answer(request, 200, text);
+    control_answer(request, 200, &text);
 }
 
 /* ---- stop ---- */
@@ -165,7 +109,7 @@ static void call_stop(void *data _unused_, HttpRequest *request)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     strbuf_printf(&text, "%d\n", (int)getpid());
-    answer(request, 200, &text);
+    control_answer(request, 200, &text);
     stop_soon();
 }
 
@@ -174,7 +118,7 @@ static void on_pods_gone(void *data)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     strbuf_printf(&text, "%d\n", (int)getpid());
-    pending_answer(data, &text, NULL);
+    pending_call_answer(data, &text, NULL);
     stop_soon();
 }
 
@@ -183,154 +127,9 @@ static void call_down(void *data, HttpRequest *request)
     App *app = data;
 
     if (app->node)
-        node_shutdown(app->node, on_pods_gone, pending_new(app, request));
+        node_shutdown(app->node, on_pods_gone, pending_call_new(app, request));
     else
         call_stop(app, request);
-}
-
-/* ---- images ---- */
-
-static void list_image(void *data, const Image *image)
-{
-    StrBuf *text = data;
-
-    strbuf_printf(text, "%s\t%s\t%" PRId64 "\n", image->name, image->id, image->size);
-}
-
-static void call_image_list(void *data, HttpRequest *request)
-{
-    App *app = data;
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    if (app->images)
-        image_list(app->images, &request->arena, list_image, &text);
-    answer(request, 200, &text);
-}
-
-static void on_imported(void *data, const StringArray *names, const Err *err)
-{
-    Pending *pending = data;
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    if (!err && pending->app->node)
-        node_image_added(pending->app->node);
-    for (size_t i = 0; !err && i < names->n; i++)
-        strbuf_printf(&text, "%s\n", names->v[i]);
-    pending_answer(pending, &text, err);
-}
-
-static void call_image_import(void *data, HttpRequest *request)
-{
-    const char *file = http_query(request, "file"), *text = http_query(request, "limit");
-    App *app = data;
-    int64_t limit = 0;
-
-    if (!file || !app->images || (text && str_to_int64(text, 0, INT64_MAX, &limit) != 0)) {
-        http_respond(request, 400, "text/plain", BYTES_LITERAL("no file given\n"));
-        return;
-    }
-    image_import_async(app->images, file, (uint64_t)limit, on_imported, pending_new(app, request));
-}
-
-/* Answers with the configuration of an image, for an image that is built on it. */
-static void call_image_config(void *data, HttpRequest *request)
-{
-    const char *name = http_query(request, "name");
-    App *app = data;
-    Err err = ERR_INIT;
-    Bytes config;
-
-    if (!name || !app->images)
-        http_respond(request, 400, "text/plain", BYTES_LITERAL("no image given\n"));
-    else if (image_read_config(app->images, name, &request->arena, &config, &err))
-        answer_error(request, &err);
-    else
-        http_respond(request, 200, "application/json", config);
-}
-
-typedef struct ImageUse {
-    Arena *arena;
-    ImageStore *images;
-    Image image; /* the one to remove */
-    const char *pod;
-} ImageUse;
-
-/* Whether the image is the one that a pod refers to, or the one that a container was made from. These may differ, since the name may
- * belong to a newer image by now. */
-static bool is_of(const ImageUse *use, const char *reference, const char *made_of)
-{
-    Image image;
-
-    if (!str_empty(made_of) &&
-        (str_equal(made_of, use->image.id) ||
-         (!str_empty(use->image.digest) && str_ends_with(made_of, use->image.digest))))
-        return true;
-    return !str_empty(reference) &&
-           image_find(use->images, reference, use->arena, &image, NULL) == 0 &&
-           str_equal(image.id, use->image.id);
-}
-
-static bool uses(const ImageUse *use, const ContainerArray *containers,
-                 const ContainerStatusArray *statuses)
-{
-    for (size_t i = 0; i < containers->n; i++)
-        if (is_of(use, containers->v[i].image, NULL))
-            return true;
-    for (size_t i = 0; i < statuses->n; i++)
-        if (is_of(use, NULL, statuses->v[i].image_id))
-            return true;
-    return false;
-}
-
-static bool look_for_use(void *data, Object *object)
-{
-    const Pod *pod = OBJECT_AS(Pod, object);
-    const PodSpec *spec = &pod->spec;
-    const PodStatus *status = &pod->status;
-    ImageUse *use = data;
-    bool found = uses(use, &spec->containers, &status->container_statuses) ||
-                 uses(use, &spec->init_containers, &status->init_container_statuses) ||
-                 uses(use, &(ContainerArray){0}, &status->ephemeral_container_statuses);
-
-    for (size_t i = 0; !found && i < spec->volumes.n; i++) {
-        const ImageVolumeSource *source = spec->volumes.v[i].volume_source.image;
-
-        found = source && is_of(use, source->reference, NULL);
-    }
-    if (found)
-        use->pod = arena_printf(use->arena, "%s/%s", pod->metadata.namespace, pod->metadata.name);
-    return !found;
-}
-
-static void call_image_remove(void *data, HttpRequest *request)
-{
-    const char *name = http_query(request, "name");
-    _strbuf_ StrBuf text = STRBUF_INIT;
-    App *app = data;
-    ImageUse use = {.arena = &request->arena, .images = app->images};
-    Err err = ERR_INIT;
-
-    if (!name || !app->images) {
-        http_respond(request, 400, "text/plain", BYTES_LITERAL("no image given\n"));
-        return;
-    }
-    if (image_find(app->images, name, &request->arena, &use.image, &err)) {
-        err_set(&err, 0, "there is no image %s", name);
-        answer_error(request, &err);
-        return;
-    }
-    client_list(server_client(app->server, "system:status"), &kind_pod, NULL, look_for_use, &use);
-    if (use.pod) {
-        err_set(&err, 0, "%s is in use by pod %s", name, use.pod);
-        answer_error(request, &err);
-        return;
-    }
-    if (image_remove(app->images, name, &err)) {
-        answer_error(request, &err);
-        return;
-    }
-    strbuf_printf(&text, "%s removed\n", use.image.name);
-    answer(request, 200, &text);
 }
 
 /* clang-format off */
@@ -340,10 +139,10 @@ static const ControlCall calls[] = {
     {"GET",    "/services", app_call_services},
     {"POST",   "/stop",   call_stop},
     {"POST",   "/down",   call_down},
-    {"GET",    "/images", call_image_list},
-    {"GET",    "/images/config", call_image_config},
-    {"POST",   "/images", call_image_import},
-    {"DELETE", "/images", call_image_remove},
+    {"GET",    "/images", app_call_image_list},
+    {"GET",    "/images/config", app_call_image_config},
+    {"POST",   "/images", app_call_image_import},
+    {"DELETE", "/images", app_call_image_remove},
 };
 /* clang-format on */
 

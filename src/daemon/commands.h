@@ -13,7 +13,7 @@ int command_down(const char *program, Options *options);
 int command_restart(const char *program, Options *options);
 int command_status(const char *program, Options *options);
 int command_reset(const char *program, Options *options);
-/* image_command.c */
+/* image/command.c */
 int command_image(const char *program, Options *options);
 /* demo_command.c */
 int command_demo(const char *program, Options *options);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/answer.h"
+
+void control_answer(HttpRequest *request, int status, const StrBuf *text)
+{
+    http_respond(request, status, "text/plain; charset=utf-8", strbuf_bytes(text));
+}
+
+void control_answer_error(HttpRequest *request, const Err *err)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    strbuf_printf(&text, "%s\n", err->message);
+    control_answer(request, 500, &text);
+}
+
+static void on_pending_closed(HttpRequest *request)
+{
+    PendingCall *pending = request->data;
+
+    pending->gone = true;
+}
+
+PendingCall *pending_call_new(void *owner, HttpRequest *request)
+{
+    PendingCall *pending = mem_new_type(PendingCall);
+
+    pending->owner = owner;
+    pending->request = request;
+    request->data = pending;
+    request->on_close = on_pending_closed;
+    return pending;
+}
+
+void pending_call_answer(PendingCall *pending, const StrBuf *text, const Err *err)
+{
+    HttpRequest *request = pending->request;
+    bool gone = pending->gone;
+
+    if (!gone)
+        request->on_close = NULL;
+    free(pending);
+    if (gone)
+        return;
+    if (err)
+        control_answer_error(request, err);
+    else
+        control_answer(request, 200, text);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answers of the control socket, which are plain text. */
+#ifndef DAEMON_ANSWER_H
+#define DAEMON_ANSWER_H
+
+#include "base/strbuf.h"
+#include "http/http.h"
+
+void control_answer(HttpRequest *request, int status, const StrBuf *text);
+/* Status 500 with the message. */
+void control_answer_error(HttpRequest *request, const Err *err);
+
+/* A call that is answered later, unless the command has disconnected by then. */
+typedef struct PendingCall {
+    void *owner;
+    HttpRequest *request;
+    bool gone; /* the command has disconnected */
+} PendingCall;
+
+PendingCall *pending_call_new(void *owner, HttpRequest *request);
+/* Answers with the text, or with the message of err unless it is NULL, and frees the call. */
+void pending_call_answer(PendingCall *pending, const StrBuf *text, const Err *err);
+
+#endif

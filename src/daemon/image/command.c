@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `stead image VERB`: the table of the verbs. */
+#include "daemon/commands.h"
+#include "daemon/image/verbs.h"
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    int (*run)(Options *options, Err *reterr);
+    size_t min_words, max_words; /* before the dashes, with the verb */
+    const char *usage;
+} verbs[] = {
+    {"import", image_verb_import, 2, SIZE_MAX, "import [--limit SIZE] FILE..."},
+    {"make",   image_verb_make,   3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
+    {"ls",     image_verb_ls,     1, 1,        "ls"},
+    {"list",   image_verb_ls,     1, 1,        NULL},
+    {"rm",     image_verb_rm,     2, SIZE_MAX, "rm NAME..."},
+};
+/* clang-format on */
+
+static int explain(void)
+{
+    fprintf(stderr, "stead: use one of these:\n");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (verbs[i].usage)
+            fprintf(stderr, "  stead image %s\n", verbs[i].usage);
+    return 2;
+}
+
+int command_image(const char *program, Options *options)
+{
+    size_t n = MIN_OF(options->n_words, options->n_before_dashes);
+    Err err = ERR_INIT;
+
+    (void)program;
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (!n || !str_equal(options->words[0], verbs[i].name))
+            continue;
+        if (n < verbs[i].min_words || n > verbs[i].max_words)
+            break;
+        if (need_root("image"))
+            return 1;
+        return verbs[i].run(options, &err) < 0 ? fail(&err) : 0;
+    }
+    return explain();
+}
