@@ -6,6 +6,7 @@
  *   DIR/layers/HEX/         one unpacked layer, an overlay lower folder, by the chain id that OCI
  *                           defines: the digest of its uncompressed tar (diff id) and of those
  *                           below it, since folders that it does not list look as they do below
+ *   DIR/layers/HEX.size     its size, and the id of the boot if it may not have been synced
  *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
  *   DIR/tmp/                being made; emptied at start
  *
@@ -40,10 +41,13 @@ typedef struct ImageLimits {
 
 /* An image name in the store. */
 typedef struct ImageRecord {
-    char *name;        /* normalized, or the id of an image without a name */
-    char *id, *digest; /* of the config; of the manifest ("" unknown) */
-    char *stamp;       /* of the built-in archive that it came from, or "" */
+    char *name; /* normalized, or the id of an image without a name */
+    char *id,
+        *digest; /* of the config; of what the name stands for: a manifest or an index ("" unknown) */
+    char *member; /* of this platform's manifest, if `digest` is that of an index, or "" */
+    char *stamp;  /* of the built-in archive that it came from, or "" */
     int64_t size;
+    bool remote;        /* it came from a registry */
     VEC(char *) layers; /* names of their folders (chain ids), lowest first */
 } ImageRecord;
 
@@ -57,6 +61,7 @@ typedef struct Builtin {
 struct ImageStore {
     struct uv_loop_s *loop;
     char *dir;
+    char boot[64]; /* the id of this boot of the machine */
     ImageLimits limits;
     uint64_t next_tmp;
     StrMap records; /* name -> ImageRecord */
@@ -91,16 +96,23 @@ int source_read_files(const char *file, uint64_t most, StrMap *wanted, StrMap *l
 char *source_clean_path(const char *path);
 
 /* unpack.c */
+/* Where the bytes of a layer come from. `read` returns the next ones, which are valid until the next
+ * call, 0 at the end, or a negative error with a message. */
+typedef struct LayerReader {
+    ssize_t (*read)(void *data, const void **ret, Err *reterr);
+    void *data;
+    bool checked; /* it fails at the end if the digest is wrong, so nobody else need compute it */
+} LayerReader;
 typedef struct UnpackedLayer {
     int64_t size;
-    char blob[DIGEST_TEXT];    /* of the bytes in the archive */
+    char blob[DIGEST_TEXT];    /* of the bytes that were read; "" if the reader checks it */
     char diff_id[DIGEST_TEXT]; /* of the tar */
     /* the folders that it has without an entry, by path; "" is its root */
     StrMap implied;
 } UnpackedLayer;
-/* Unpacks the data of the current entry, a tar (plain, gzip or zstd), into the empty folder
- * root_fd. */
-int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
+/* Unpacks a tar (plain, gzip or zstd) into the empty folder root_fd. All bytes of the reader are
+ * read. */
+int layer_unpack(const LayerReader *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
                  Err *reterr);
 
 /* limits.c: these fail with a message if too little is left. */
@@ -126,10 +138,13 @@ char *image_record_path(const ImageStore *store, const char *name);
 int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr);
 int image_records_load(ImageStore *store, Err *reterr);
 
+/* install.c: does the store have the layer of this chain id? */
+bool image_has_layer(ImageStore *store, const char *key, int64_t *ret_size);
+
 /* import.c; with write_lock held. stamp: "" or a built-in archive's. */
 int image_import_locked(ImageStore *store, const char *file, uint64_t limit, const char *stamp,
                         StringArray *ret_names, Arena *arena, Err *reterr);
-/* Sets a UTF-8 locale for this thread, until image_utf8_end(): names of files are UTF-8, and
+/* store.c: sets a UTF-8 locale for this thread, until image_utf8_end(): names of files are UTF-8, and
  * libarchive drops names that it cannot convert. */
 locale_t image_utf8_begin(locale_t *made);
 void image_utf8_end(locale_t before, locale_t made);
@@ -144,5 +159,7 @@ char *image_layer_path(const ImageStore *store, const char *key);
 char *image_layer_size_path(const ImageStore *store, const char *key);
 char *image_blob_path(const ImageStore *store, const char *digest);
 char *image_tmp_path(ImageStore *store);
+/* Does an image have the layer? */
+bool image_layer_is_named(ImageStore *store, const char *key);
 
 #endif

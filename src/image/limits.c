@@ -51,12 +51,22 @@ uint64_t image_limits_read(const ImageLimits *limits)
     return most * 4 + (UINT64_C(1) << 30);
 }
 
+/* Several threads may unpack layers of one image. */
+static bool take(uint64_t *left, uint64_t n)
+{
+    uint64_t before = __atomic_load_n(left, __ATOMIC_RELAXED);
+
+    do {
+        if (n > before)
+            return false;
+    } while (!__atomic_compare_exchange_n(left, &before, before - n, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
 int image_limits_bytes(ImageLimits *limits, uint64_t n, Err *reterr)
 {
-    if (n > limits->bytes)
-        return too_large(limits, reterr);
-    limits->bytes -= n;
-    return 0;
+    return take(&limits->bytes, n) ? 0 : too_large(limits, reterr);
 }
 
 int image_limits_file(const ImageLimits *limits, uint64_t size, Err *reterr)
@@ -71,8 +81,6 @@ int image_limits_rest_of_block(ImageLimits *limits, uint64_t n, Err *reterr)
 
 int image_limits_entry(ImageLimits *limits, Err *reterr)
 {
-    if (limits->entries == 0)
-        return err_set(reterr, 0, "the image has more files than allowed");
-    limits->entries--;
-    return 0;
+    return take(&limits->entries, 1) ? 0
+                                     : err_set(reterr, 0, "the image has more files than allowed");
 }

@@ -14,6 +14,7 @@ ImageRecord *image_record_free(ImageRecord *record)
     free(record->name);
     free(record->id);
     free(record->digest);
+    free(record->member);
     free(record->stamp);
     for (size_t i = 0; i < record->layers.n; i++)
         free(record->layers.v[i]);
@@ -47,8 +48,10 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
     add_member(&text, "name", record->name);
     add_member(&text, "id", record->id);
     add_member(&text, "digest", str_or(record->digest, ""));
+    add_member(&text, "member", str_or(record->member, ""));
     add_member(&text, "stamp", str_or(record->stamp, ""));
-    strbuf_printf(&text, "\"size\":%" PRId64 ",\"layers\":[", record->size);
+    strbuf_printf(&text, "\"remote\":%s,\"size\":%" PRId64 ",\"layers\":[",
+                  record->remote ? "true" : "false", record->size);
     for (size_t i = 0; i < record->layers.n; i++)
         strbuf_printf(&text, "%s\"%s\"", i ? "," : "", record->layers.v[i]);
     strbuf_add_string(&text, "]}\n");
@@ -80,7 +83,9 @@ static ImageRecord *decode_record(const char *text, size_t n)
     record->name = take_string(root, "name");
     record->id = take_string(root, "id");
     record->digest = take_string(root, "digest");
+    record->member = take_string(root, "member");
     record->stamp = take_string(root, "stamp");
+    record->remote = yyjson_get_bool(yyjson_obj_get(root, "remote"));
     record->size = yyjson_get_sint(yyjson_obj_get(root, "size"));
     layers = yyjson_obj_get(root, "layers");
     yyjson_arr_iter_init(layers, &iter);

@@ -35,22 +35,50 @@ char *image_tmp_path(ImageStore *store)
     return mem_printf("%s/tmp/%" PRIu64, store->dir, n);
 }
 
+locale_t image_utf8_begin(locale_t *made)
+{
+    *made = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    return *made ? uselocale(*made) : (locale_t)0;
+}
+
+void image_utf8_end(locale_t before, locale_t made)
+{
+    if (before)
+        uselocale(before);
+    if (made)
+        freelocale(made);
+}
+
 /* ---- what nothing needs ---- */
+
+static bool is_digest_of(const char *digest, const char *hex)
+{
+    return digest_is_valid(digest) && strcmp(digest_hex(digest), hex) == 0;
+}
 
 static bool is_needed(ImageStore *store, const char *hex, bool layers)
 {
     STRMAP_EACH(&store->records, slot) {
         const ImageRecord *record = slot->value;
 
-        if (!layers &&
-            (strcmp(digest_hex(record->id), hex) == 0 ||
-             (digest_is_valid(record->digest) && strcmp(digest_hex(record->digest), hex) == 0)))
+        if (!layers && (strcmp(digest_hex(record->id), hex) == 0 ||
+                        is_digest_of(record->digest, hex) || is_digest_of(record->member, hex)))
             return true;
         for (size_t i = 0; layers && i < record->layers.n; i++)
             if (strcmp(digest_hex(record->layers.v[i]), hex) == 0)
                 return true;
     }
     return false;
+}
+
+bool image_layer_is_named(ImageStore *store, const char *key)
+{
+    bool needed;
+
+    uv_mutex_lock(&store->lock);
+    needed = is_needed(store, digest_hex(key), true);
+    uv_mutex_unlock(&store->lock);
+    return needed;
 }
 
 static void sweep_folder(ImageStore *store, const char *folder, const char *prefix, bool layers)
@@ -171,7 +199,8 @@ static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
     STRMAP_EACH(&store->records, slot) {
         ImageRecord *record = slot->value;
 
-        if (strcmp(record->id, digest) == 0 || strcmp(record->digest, digest) == 0)
+        if (strcmp(record->id, digest) == 0 || strcmp(record->digest, digest) == 0 ||
+            strcmp(record->member, digest) == 0)
             return record;
     }
     return NULL;
@@ -505,6 +534,17 @@ static int make_folders(ImageStore *store, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "make the folders of %s", store->dir) : 0;
 }
 
+/* Without one, no layer counts that was not synced. */
+static void read_boot_id(ImageStore *store)
+{
+    _free_ char *text = NULL;
+    size_t n;
+
+    if (file_read("/proc/sys/kernel/random/boot_id", 128, &text, &n) < 0)
+        return;
+    snprintf(store->boot, sizeof(store->boot), "%.*s", (int)strcspn(text, "\n"), text);
+}
+
 int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builtin_dir,
                      ImageStore **ret, Err *reterr)
 {
@@ -513,6 +553,7 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
 
     store->loop = loop;
     store->dir = mem_strdup(dir);
+    read_boot_id(store);
     image_store_set_limits(store, IMPORT_BYTES_MAX, IMPORT_ENTRIES_MAX);
     uv_mutex_init(&store->lock);
     uv_mutex_init(&store->write_lock);

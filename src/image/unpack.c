@@ -9,9 +9,9 @@
  * only security.capability and user.* are set: with trusted.overlay.* a layer could redirect
  * lookups.
  *
- * The data pass three readers: the entry of the outer archive, whose digest is that of the blob;
- * the decompression, whose digest is the diff id; and the tar reader. All three are read to the
- * end, so the digests cover all bytes.
+ * The data pass three readers: the caller's (an entry of an archive, or a download), whose digest is
+ * that of the blob; the decompression, whose digest is the diff id; and the tar reader. All three
+ * are read to the end, so the digests cover all bytes.
  */
 #include <archive_entry.h>
 #include <fcntl.h>
@@ -34,24 +34,35 @@ typedef struct Unpacker {
     int64_t size;
     Err *reterr;
 
-    struct archive *outer, *inner; /* entry of the archive -> inner (decompressed) -> tar */
+    const LayerReader *from; /* the blob -> inner (decompressed) -> tar */
+    struct archive *inner;
+    bool ended;     /* `from` has been read to its end */
+    Err read_error; /* of `from` */
     Digest blob, tar;
-    uint8_t *raw, *plain;
+    uint8_t *plain;
 } Unpacker;
 
 /* ---- the chain of readers ---- */
 
+static ssize_t read_blob(Unpacker *u, const void **ret, Err *reterr)
+{
+    ssize_t n = u->ended ? 0 : u->from->read(u->from->data, ret, reterr);
+
+    u->ended = n == 0;
+    if (n > 0 && !u->from->checked)
+        digest_add(&u->blob, *ret, (size_t)n);
+    return n;
+}
+
 static la_ssize_t read_outer(struct archive *archive, void *data, const void **ret)
 {
     Unpacker *u = data;
-    la_ssize_t n = archive_read_data(u->outer, u->raw, PIECE);
+    la_ssize_t n = read_blob(u, ret, &u->read_error);
 
-    *ret = u->raw;
     if (n < 0) {
-        archive_set_error(archive, EIO, "%s", archive_error_string(u->outer));
+        archive_set_error(archive, EIO, "%s", u->read_error.message);
         return ARCHIVE_FATAL;
     }
-    digest_add(&u->blob, u->raw, (size_t)n);
     return n;
 }
 
@@ -74,11 +85,17 @@ static la_ssize_t read_inner(struct archive *archive, void *data, const void **r
     return n;
 }
 
-static int archive_failed(struct archive *archive, Err *reterr)
+/* An error of the caller's reader is passed on as it is. */
+static int archive_failed(Unpacker *u, struct archive *archive)
 {
     const char *why = archive_error_string(archive);
 
-    return err_set(reterr, 0, "read the layer: %s", why ? why : "it is damaged");
+    if (!str_empty(u->read_error.message)) {
+        if (u->reterr)
+            *u->reterr = u->read_error;
+        return u->read_error.code ? -u->read_error.code : -EINVAL;
+    }
+    return err_set(u->reterr, 0, "read the layer: %s", why ? why : "it is damaged");
 }
 
 static int open_inner(Unpacker *u)
@@ -91,7 +108,7 @@ static int open_inner(Unpacker *u)
     archive_read_support_format_raw(u->inner);
     if (archive_read_open(u->inner, u, NULL, read_outer, NULL) < ARCHIVE_WARN ||
         archive_read_next_header(u->inner, &entry) < ARCHIVE_WARN)
-        return archive_failed(u->inner, u->reterr);
+        return archive_failed(u, u->inner);
     return 0;
 }
 
@@ -235,7 +252,7 @@ static int copy_data(Unpacker *u, struct archive *tar, int fd)
         end = MAX_OF(end, (int64_t)offset);
     }
     if (rc != ARCHIVE_EOF)
-        return archive_failed(tar, u->reterr);
+        return archive_failed(u, tar);
     return 0;
 }
 
@@ -463,7 +480,7 @@ static int unpack_tar(Unpacker *u, struct archive *tar)
     archive_read_support_format_tar(tar);
     archive_read_support_format_empty(tar);
     if (archive_read_open(tar, u, NULL, read_inner, NULL) < ARCHIVE_WARN)
-        return archive_failed(tar, u->reterr);
+        return archive_failed(u, tar);
     while ((rc = archive_read_next_header(tar, &entry)) == ARCHIVE_OK || rc == ARCHIVE_WARN) {
         r = image_limits_entry(u->limits, u->reterr);
         if (r >= 0)
@@ -471,12 +488,13 @@ static int unpack_tar(Unpacker *u, struct archive *tar)
         if (r < 0)
             return ERR_TRACE(r);
     }
-    return rc == ARCHIVE_EOF ? 0 : archive_failed(tar, u->reterr);
+    return rc == ARCHIVE_EOF ? 0 : archive_failed(u, tar);
 }
 
 /* The digests also cover what follows the end of the tar. Such padding counts against the limit. */
 static int drain(Unpacker *u)
 {
+    const void *rest;
     la_ssize_t n;
 
     while ((n = archive_read_data(u->inner, u->plain, PIECE)) > 0) {
@@ -487,16 +505,16 @@ static int drain(Unpacker *u)
         digest_add(&u->tar, u->plain, (size_t)n);
     }
     if (n < 0)
-        return archive_failed(u->inner, u->reterr);
-    while ((n = archive_read_data(u->outer, u->raw, PIECE)) > 0)
-        digest_add(&u->blob, u->raw, (size_t)n);
-    return n < 0 ? archive_failed(u->outer, u->reterr) : 0;
+        return archive_failed(u, u->inner);
+    while ((n = read_blob(u, &rest, u->reterr)) > 0)
+        continue;
+    return n < 0 ? ERR_TRACE((int)n) : 0;
 }
 
-int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
+int layer_unpack(const LayerReader *from, int root_fd, ImageLimits *limits, UnpackedLayer *ret,
                  Err *reterr)
 {
-    _free_ uint8_t *raw = mem_resize(NULL, PIECE), *plain = mem_resize(NULL, PIECE);
+    _free_ uint8_t *plain = mem_resize(NULL, PIECE);
     struct archive *tar = archive_read_new();
     Unpacker u = {
         .root_fd = root_fd,
@@ -505,8 +523,7 @@ int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, Unpacke
         .limits = limits,
         .left = image_limits_read(limits),
         .reterr = reterr,
-        .outer = from,
-        .raw = raw,
+        .from = from,
         .plain = plain,
     };
     int r;
@@ -521,7 +538,8 @@ int layer_unpack(struct archive *from, int root_fd, ImageLimits *limits, Unpacke
         r = drain(&u);
     if (r >= 0) {
         ret->size = u.size;
-        digest_finish(&u.blob, ret->blob);
+        if (!from->checked)
+            digest_finish(&u.blob, ret->blob);
         digest_finish(&u.tar, ret->diff_id);
     }
     forget_parent(&u);
