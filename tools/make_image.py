@@ -179,6 +179,8 @@ def parse(arguments):
     parser.add_argument('--name', action='append', required=True, help='may be given several times')
     parser.add_argument('--out', required=True)
     parser.add_argument('--names-out')
+    parser.add_argument('--answer', action='append', default=[], metavar='NAME',
+                        help='with --names-out: the image answers to this name with any tag')
     parser.add_argument('--busybox', metavar='FILE')
     parser.add_argument('--zoneinfo', metavar='FOLDER', help='copied to /usr/share/zoneinfo')
     parser.add_argument('--entrypoint', action='append', default=[], help='one argument each')
@@ -228,7 +230,7 @@ def build(options):
     ], epoch)
     if options.names_out:
         with open(options.names_out, 'w', encoding='utf-8') as file:
-            file.write(''.join(name + '\n' for name in options.name))
+            file.write(''.join(name + '\n' for name in options.name + [name + ':*' for name in options.answer]))
 
 
 def main():

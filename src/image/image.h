@@ -30,10 +30,13 @@ typedef struct Image {
     const char *working_dir;
     const char *stop_signal; /* "" or "SIGTERM" */
     StringMap labels;
+    bool
+        builtin; /* it came with the program, so the pull policy Always is content with it where no registry can be asked */
 } Image;
 
 /* builtin_dir: a folder of archives that ship with the program (the time-server image), or NULL.
- * An archive is imported when a name in it is used for the first time. */
+ * An archive is imported when a name in it is used for the first time. FILE.names beside it may
+ * add names with any tag, such as "busybox:*". */
 int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builtin_dir,
                      ImageStore **ret, Err *reterr);
 ImageStore *image_store_close(ImageStore *store);

@@ -55,7 +55,7 @@ typedef struct ImageRecord {
 typedef struct Builtin {
     char *path, *stamp;
     bool read;         /* names are known */
-    VEC(char *) names; /* normalized */
+    VEC(char *) names; /* normalized; "docker.io/library/busybox:*" is one with any tag */
 } Builtin;
 
 struct ImageStore {
@@ -153,6 +153,11 @@ int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *r
 
 /* plan.c: the architecture of this machine as images name it, such as "amd64". */
 const char *image_architecture(void);
+
+/* builtins.c */
+void image_builtins_find(ImageStore *store, const char *folder);
+/* The built-in archive that has the name, or NULL. *ret_own is the name of the image in the archive. The caller holds the lock. */
+Builtin *image_builtin_of(ImageStore *store, const char *normalized, const char **ret_own);
 
 /* store.c */
 char *image_layer_path(const ImageStore *store, const char *key);

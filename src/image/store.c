@@ -110,88 +110,6 @@ static void sweep(ImageStore *store)
     sweep_folder(store, "layers", "", true);
 }
 
-/* ---- the program's own archives ---- */
-
-static char *make_stamp(const char *path)
-{
-    struct stat st;
-
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-        return NULL;
-    return mem_printf("%s %" PRId64 " %" PRId64 ".%09ld", path, (int64_t)st.st_size,
-                      (int64_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-}
-
-static int compare_builtins(const void *a, const void *b)
-{
-    return strcmp(((const Builtin *)a)->path, ((const Builtin *)b)->path);
-}
-
-static void find_builtins(ImageStore *store, const char *folder)
-{
-    DIR *dir = folder ? opendir(folder) : NULL;
-    struct dirent *entry;
-
-    if (!dir)
-        return;
-    while ((entry = readdir(dir))) {
-        Builtin builtin = {0};
-
-        if (!str_ends_with(entry->d_name, ".tar") && !str_ends_with(entry->d_name, ".tar.gz") &&
-            !str_ends_with(entry->d_name, ".tar.zst"))
-            continue;
-        builtin.path = mem_printf("%s/%s", folder, entry->d_name);
-        builtin.stamp = make_stamp(builtin.path);
-        if (builtin.stamp)
-            VEC_PUSH(&store->builtins, builtin);
-        else
-            free(builtin.path);
-    }
-    closedir(dir);
-    if (store->builtins.n > 0)
-        qsort(store->builtins.v, store->builtins.n, sizeof(*store->builtins.v), compare_builtins);
-}
-
-/* FILE.names has one name per line; if it does not exist, the names are read from the archive. */
-static void read_builtin_names(Builtin *builtin)
-{
-    _free_ char *path = mem_printf("%s.names", builtin->path), *text = NULL;
-    _arena_ Arena arena = ARENA_INIT;
-    StringArray names = {0};
-    size_t n;
-
-    builtin->read = true;
-    if (file_read(path, 64 << 10, &text, &n) < 0) {
-        image_archive_names(builtin->path, &names, &arena, NULL);
-        for (size_t i = 0; i < names.n; i++)
-            VEC_PUSH(&builtin->names, mem_strdup(names.v[i]));
-        return;
-    }
-    for (char *line = text; *line;) {
-        size_t length = strcspn(line, "\n");
-        const char *name = image_normalize(&arena, arena_strndup(&arena, line, length));
-
-        if (name)
-            VEC_PUSH(&builtin->names, mem_strdup(name));
-        line += length + (line[length] == '\n');
-    }
-}
-
-/* Finds the built-in archive that has the name. The caller holds the lock. */
-static Builtin *find_builtin(ImageStore *store, const char *normalized)
-{
-    for (size_t i = 0; i < store->builtins.n; i++) {
-        Builtin *builtin = &store->builtins.v[i];
-
-        if (!builtin->read)
-            read_builtin_names(builtin);
-        for (size_t j = 0; j < builtin->names.n; j++)
-            if (strcmp(builtin->names.v[j], normalized) == 0)
-                return builtin;
-    }
-    return NULL;
-}
-
 /* ---- find ---- */
 
 static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
@@ -206,14 +124,18 @@ static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
     return NULL;
 }
 
-/* Finds the record of a name as the user wrote it. The caller holds the lock. *ret_builtin is a
- * built-in archive that has the name and is newer than the record, or NULL. */
-static ImageRecord *find_record(ImageStore *store, const char *name, Arena *arena,
-                                Builtin **ret_builtin)
+/* What find_record finds beside the record. */
+typedef struct Found {
+    const char *name; /* what the image is called where the name is not the record's own; or NULL */
+    Builtin *builtin; /* an archive that has the name and is newer than the record, or NULL */
+} Found;
+
+/* Finds the record of a name as the user wrote it. The caller holds the lock. */
+static ImageRecord *find_record(ImageStore *store, const char *name, Arena *arena, Found *ret)
 {
     const char *normalized, *names[2], *digest = strchr(name, '@');
 
-    *ret_builtin = NULL;
+    *ret = (Found){0};
     if (digest_is_valid(name))
         return find_by_digest(store, name);
     normalized = image_normalize(arena, name);
@@ -223,12 +145,17 @@ static ImageRecord *find_record(ImageStore *store, const char *name, Arena *aren
     names[1] = image_name_sibling(arena, normalized);
     for (size_t i = 0; i < ARRAY_LEN(names) && names[i]; i++) {
         ImageRecord *record = strmap_get(&store->records, names[i]);
+        const char *own = NULL;
         Builtin *builtin = NULL;
 
         if (!record || !str_empty(record->stamp))
-            builtin = find_builtin(store, names[i]);
+            builtin = image_builtin_of(store, names[i], &own);
+        if (!record && builtin && strcmp(own, names[i]) != 0) {
+            record = strmap_get(&store->records, own);
+            ret->name = names[i];
+        }
         if (builtin && (!record || strcmp(record->stamp, builtin->stamp) != 0))
-            *ret_builtin = builtin;
+            ret->builtin = builtin;
         if (record || builtin)
             return record;
     }
@@ -252,6 +179,7 @@ static int fill_image(ImageStore *store, const ImageRecord *record, Arena *arena
     ret->id = arena_strdup(arena, record->id);
     ret->digest = arena_strdup(arena, record->digest);
     ret->size = record->size;
+    ret->builtin = !str_empty(record->stamp);
     ret->layers.v = arena_new_n(arena, const char *, record->layers.n + 1);
     for (size_t i = 0; i < record->layers.n; i++)
         ret->layers.v[ret->layers.n++] =
@@ -265,16 +193,16 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
 {
     _arena_ Arena arena = ARENA_INIT;
     const char *path = NULL, *stamp = NULL;
-    Builtin *builtin;
+    Found found;
     int r = 0;
 
     /* another thread may be importing it, and has finished then */
     uv_mutex_lock(&store->write_lock);
     uv_mutex_lock(&store->lock);
-    (void)find_record(store, name, &arena, &builtin);
-    if (builtin) {
-        path = arena_strdup(&arena, builtin->path);
-        stamp = arena_strdup(&arena, builtin->stamp);
+    (void)find_record(store, name, &arena, &found);
+    if (found.builtin) {
+        path = arena_strdup(&arena, found.builtin->path);
+        stamp = arena_strdup(&arena, found.builtin->stamp);
     }
     uv_mutex_unlock(&store->lock);
     if (path)
@@ -288,15 +216,17 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
 static int find_once(ImageStore *store, const char *name, Arena *arena, Image *ret, bool *ret_bring,
                      Err *reterr)
 {
-    Builtin *builtin;
     ImageRecord *record;
     int r = IMAGE_E_MISSING;
+    Found found;
 
     uv_mutex_lock(&store->lock);
-    record = find_record(store, name, arena, &builtin);
-    *ret_bring = builtin != NULL;
+    record = find_record(store, name, arena, &found);
+    *ret_bring = found.builtin != NULL;
     if (record)
         r = fill_image(store, record, arena, ret, reterr);
+    if (r == 0 && found.name)
+        ret->name = arena_strdup(arena, found.name);
     uv_mutex_unlock(&store->lock);
     return r;
 }
@@ -304,12 +234,12 @@ static int find_once(ImageStore *store, const char *name, Arena *arena, Image *r
 void image_bring(ImageStore *store, const char *name)
 {
     _arena_ Arena arena = ARENA_INIT;
-    Builtin *builtin;
+    Found found;
 
     uv_mutex_lock(&store->lock);
-    (void)find_record(store, name, &arena, &builtin);
+    (void)find_record(store, name, &arena, &found);
     uv_mutex_unlock(&store->lock);
-    if (builtin)
+    if (found.builtin)
         (void)bring(store, name, NULL);
 }
 
@@ -377,6 +307,7 @@ static int fill_planned(const Listed *listed, Arena *arena, Image *ret)
     ret->id = listed->planned->id;
     ret->digest = str_or(listed->planned->digest, "");
     ret->size = listed->size;
+    ret->builtin = true;
     return ERR_TRACE(r);
 }
 
@@ -417,11 +348,11 @@ static int remove_record(ImageStore *store, const char *name, Arena *arena, Err 
 {
     _free_ char *path = NULL;
     ImageRecord *record;
-    Builtin *builtin;
+    Found found;
     int r = 0;
 
     uv_mutex_lock(&store->lock);
-    record = find_record(store, name, arena, &builtin);
+    record = find_record(store, name, arena, &found);
     if (!record)
         r = IMAGE_E_MISSING;
     if (r == 0) {
@@ -565,7 +496,7 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
         return ERR_TRACE(r);
     }
     sweep(store); /* removes layers without a name that a crash has left */
-    find_builtins(store, builtin_dir);
+    image_builtins_find(store, builtin_dir);
     *ret = store;
     return 0;
 }

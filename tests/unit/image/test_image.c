@@ -11,6 +11,8 @@
 
 #include "base/fault.h"
 
+#define X64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 typedef struct Fixture {
     char dir[40];
     char *data, *builtin, *file;
@@ -687,6 +689,44 @@ static void a_builtin_archive_is_imported_on_first_use(void **state)
     assert_int_equal(find_outcome(fixture, "elsewhere"), IMAGE_E_MISSING);
 }
 
+static void a_builtin_image_answers_to_other_names_with_any_tag(void **state)
+{
+    static const char names[] = "localhost/own/box:latest\nbox:*\nregistry.example/box:*\n";
+    static const char *const yes[] = {"box",
+                                      "box:1.28",
+                                      "docker.io/library/box:musl",
+                                      "localhost/box",
+                                      "registry.example/box:3.10",
+                                      "localhost/own/box"};
+    static const char *const no[] = {"boxes", "other/box", "example.com/box", "localhost/own/box:2",
+                                     "box@sha256:" X64};
+    Fixture *fixture = *state;
+    const char *archive = arena_printf(&fixture->arena, "%s/box.tar", fixture->builtin), *id;
+
+    make_docker_archive(archive, "localhost/own/box:latest", simple, 1, TAR_GZIP);
+    file_replace(arena_printf(&fixture->arena, "%s.names", archive), names, strlen(names), 0600);
+    image_store_close(fixture->store);
+    open_store(fixture);
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        assert_int_equal(find_outcome(fixture, no[i]), IMAGE_E_MISSING);
+    assert_int_equal(count(fixture, "names"), 0);
+    id = find(fixture, "box:1.28").id;
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        assert_string_equal(find(fixture, yes[i]).id, id);
+        assert_true(find(fixture, yes[i]).builtin);
+    }
+    assert_int_equal(count(fixture, "names"), 1);
+    /* It is called as it was asked for. */
+    assert_string_equal(find(fixture, "box:1.28").name, "docker.io/library/box:1.28");
+    /* What somebody imports or pulls under such a name wins, and only under this one. */
+    make_docker_archive(fixture->file, "box:1.28", bad_layers[5].entries, 1, TAR_GZIP);
+    import(fixture);
+    assert_string_not_equal(find(fixture, "box:1.28").id, id);
+    assert_false(find(fixture, "box:1.28").builtin);
+    assert_string_equal(find(fixture, "box:1.36").id, id);
+    assert_int_equal(count(fixture, "names"), 2);
+}
+
 static void note_listed(void *data, const Image *image)
 {
     strbuf_printf(data, "%s %zu %d;", image->name, image->layers.n, image->size > 0);
@@ -797,6 +837,7 @@ int main(void)
         TEST(a_wrong_digest_is_refused),
         TEST(shared_layers_go_with_their_last_image),
         TEST(a_builtin_archive_is_imported_on_first_use),
+        TEST(a_builtin_image_answers_to_other_names_with_any_tag),
         TEST(a_builtin_archive_is_listed_before_its_first_use),
         TEST(an_import_can_run_beside_the_loop),
         TEST(a_crash_leaves_the_old_or_the_new),
