@@ -11,7 +11,7 @@ static int command_help(const char *program, Options *options);
 
 /* clang-format off */
 static const Command commands[] = {
-    {"up",      "",             "start the server in the background and add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL, NULL},
+    {"up",      "",             "start the server in the background and add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL | OPTIONS_ACCESS, NULL},
     {"down",    "",             "stop all pods and the server; the data are kept",                   command_down,    0, 0, OPTIONS_LOCAL, NULL},
     {"restart", "",             "restart the server while the pods keep running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL},
     {"status",  "",             "print whether the server runs, its address, pods and memory",                          command_status,  0, 0, OPTIONS_LOCAL, NULL},

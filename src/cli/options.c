@@ -53,6 +53,8 @@ static const OptionRow rows[] = {
     {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},
     {0,   "--certificate-life", "SECONDS", TEXT(certificate_life), OPTIONS_SERVER, "lifetime of the server's certificate (one year)"},
     {0,   "--no-network",   NULL,        SWITCH(no_network), OPTIONS_SERVER, "serve the API without a node: pods do not run, no links are made"},
+    {0,   "--user-group",   "GROUP",     TEXT(user_group),   OPTIONS_ACCESS, "group of the user who calls sudo, for RBAC (system:masters, which may do everything)"},
+    {0,   "--no-user",      NULL,        SWITCH(no_user),    OPTIONS_ACCESS, "do not give the user who calls sudo access to the cluster"},
     {0,   "--yes",          NULL,        SWITCH(yes),        OPTIONS_RESET,  "confirm the removal"},
     {0,   "--url",          NULL,        SWITCH(url),        OPTIONS_SERVICE, "print only the address"},
 

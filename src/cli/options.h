@@ -38,6 +38,7 @@ typedef enum OptionGroup {
     OPTIONS_TIMEOUT = 1 << 18,
     OPTIONS_IGNORE = 1 << 19, /* --ignore-not-found */
     OPTIONS_IMAGE = 1 << 20,  /* of `stead image make` and `import` */
+    OPTIONS_ACCESS = 1 << 21, /* --user-group, --no-user */
     OPTIONS_LOCAL = OPTIONS_PLACE | OPTIONS_SERVER,
     /* The options of every command that uses the API. */
     OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,
@@ -65,6 +66,7 @@ typedef struct Options {
     const char *limit;        /* --limit SIZE: of `stead image import` */
     const char *instance;     /* a part of the names of links, tables and cgroups */
     const char *token_file;
+    const char *user_group; /* --user-group: of the user who calls `sudo stead up` */
     const char *log_level, *log_format;
     const char *ready_fd; /* a descriptor to write to when the server is ready, for `stead up` */
     const char *ns;       /* -n, --namespace */
@@ -82,6 +84,7 @@ typedef struct Options {
     bool kubeconfig_given;
     bool url; /* --url: of `stead service` */
     bool yes;
+    bool no_user;    /* --no-user: the user who calls gets no access */
     bool no_network; /* serve the API without a node, for benchmarks and tests */
     bool help;
     const char

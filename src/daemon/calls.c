@@ -8,6 +8,7 @@
 #include "daemon/answer.h"
 #include "daemon/daemon.h"
 #include "daemon/image/calls.h"
+#include "daemon/user_access.h"
 
 void app_find_files(App *app, const char *program)
 {
@@ -132,6 +133,30 @@ static void call_down(void *data, HttpRequest *request)
         call_stop(app, request);
 }
 
+/* ---- users ---- */
+
+/* Issues a client certificate for a user of this machine. The answer is the certificate and then its key. */
+static void call_user_certificate(void *data, HttpRequest *request)
+{
+    App *app = data;
+    const char *name = http_query(request, "name"), *group = http_query(request, "group");
+    const char *groups[] = {group, USER_GROUP_ALL, NULL};
+    _free_ char *pem = NULL, *key_pem = NULL;
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    Err err = ERR_INIT;
+
+    if (str_empty(name) || str_empty(group)) {
+        http_respond(request, 400, "text/plain", BYTES_LITERAL("no user or no group given\n"));
+        return;
+    }
+    if (pki_issue_client(app->pki, name, groups, app->clock, &pem, &key_pem, &err) < 0) {
+        control_answer_error(request, &err);
+        return;
+    }
+    strbuf_printf(&text, "%s%s", pem, key_pem);
+    control_answer(request, 200, &text);
+}
+
 /* clang-format off */
 static const ControlCall calls[] = {
     {"GET",    "/status", call_status},
@@ -143,6 +168,7 @@ static const ControlCall calls[] = {
     {"GET",    "/images/config", app_call_image_config},
     {"POST",   "/images", app_call_image_import},
     {"DELETE", "/images", app_call_image_remove},
+    {"POST",   "/users",  call_user_certificate},
 };
 /* clang-format on */
 

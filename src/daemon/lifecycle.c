@@ -15,10 +15,9 @@
 #include "base/strbuf.h"
 #include "cli/control_call.h"
 #include "cli/kubeconfig.h"
-#include "codec/base64.h"
-#include "codec/yaml/yaml.h"
 #include "daemon/commands.h"
 #include "daemon/ranges.h"
+#include "daemon/user_access.h"
 #include "net/net.h"
 #include "node/node.h"
 
@@ -109,37 +108,23 @@ static int spawn_server(const char *program, Options *options, Err *reterr)
     return r;
 }
 
-/* Copies the entry of the server's own kubeconfig to the user's. */
-static int add_context(const Options *options, Err *reterr)
+/* Copies the entry of the server's own kubeconfig to that of root, if root has one. */
+static int add_context(Options *options, Err *reterr)
 {
-    static const char *const names[] = {"certificate-authority-data", "client-certificate-data",
-                                        "client-key-data"};
-    static const char *const paths[] = {"/clusters/0/cluster", "/users/0/user", "/users/0/user"};
-    _free_ char *path = mem_printf("%s/admin.kubeconfig", options->data), *text = NULL;
-    _arena_ Arena arena = ARENA_INIT;
-    const char *why, *pem[3];
+    _free_ char *path = mem_printf("%s/admin.kubeconfig", options->data);
     KubeconfigEntry entry = {.name = options->context_name};
-    yyjson_doc *doc;
-    size_t n;
-    int r = file_read(path, 1024 * 1024, &text, &n);
+    Kubeconfig own;
+    int r;
 
-    if (r < 0)
-        return err_set(reterr, -r, "cannot read %s", path);
-    if (yaml_parse(&arena, (Bytes){(uint8_t *)text, n}, 0, &doc, &why) || !doc)
-        return err_set(reterr, 0, "cannot read %s: %s", path, why);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        yyjson_val *in = yyjson_doc_ptr_get(doc, paths[i]), *value = yyjson_obj_get(in, names[i]);
-        Bytes bytes;
-
-        if (!yyjson_is_str(value) || base64_decode(&arena, yyjson_get_str(value),
-                                                   yyjson_get_len(value), &bytes, &(size_t){0}))
-            return err_set(reterr, 0, "%s has no %s", path, names[i]);
-        pem[i] = arena_strndup(&arena, (const char *)bytes.p, bytes.n);
-    }
-    entry.server = yyjson_get_str(yyjson_doc_ptr_get(doc, "/clusters/0/cluster/server"));
-    entry.ca_pem = pem[0];
-    entry.certificate_pem = pem[1];
-    entry.key_pem = pem[2];
+    if (user_access_owns_kubeconfig(options))
+        return 0;
+    r = kubeconfig_read(path, NULL, &options->arena, &own, reterr);
+    if (r)
+        return r < 0 ? r : -ENOENT;
+    entry.server = own.server;
+    entry.ca_pem = own.ca_pem;
+    entry.certificate_pem = own.certificate_pem;
+    entry.key_pem = own.key_pem;
     return kubeconfig_put(options->kubeconfig, &entry, reterr);
 }
 
@@ -208,10 +193,46 @@ static int keep_up(Options *options)
     return add_context(options, &err) < 0 ? fail(&err) : 0;
 }
 
-static void say_up(const Options *options, const char *what)
+/* Says what the user may do now. Users in the group of administrators can create privileged pods. */
+static void say_access(const Options *options, const CallingUser *user, const char *group)
 {
-    printf("%s. The context \"%s\" in %s is current.\n", what, options->context_name,
-           options->kubeconfig);
+    printf("The context \"%s\" in %s is for %s, in the group %s.\n", options->context_name,
+           user->kubeconfig, user->name, group);
+    if (str_equal(group, USER_GROUP_ADMIN))
+        printf("%s may do everything in this cluster now, and can become root on this machine "
+               "through it.\n(--user-group GROUP grants less, --no-user nothing.)\n",
+               user->name);
+    else
+        printf("%s may do what the roles of this group allow. For example: kubectl create "
+               "clusterrolebinding %s --clusterrole=view --group=%s\n",
+               user->name, group, group);
+}
+
+/* Root has what it asked for even if a user's file cannot be changed, so a failure is only a warning. */
+static void give_access(Options *options, bool again)
+{
+    CallingUser user;
+    const char *group;
+    Err err = ERR_INIT;
+
+    if (options->no_user || !calling_user_find(&options->arena, &user) ||
+        (again && !user_access_is_given(options, &user)))
+        return;
+    if (user_access_give(options, &user, &group, &err) < 0)
+        fprintf(stderr, "stead: the context was not added to %s: %s\n", user.kubeconfig,
+                err.message);
+    else if (!again)
+        say_access(options, &user, group);
+}
+
+static void say_up(Options *options, const char *what)
+{
+    if (user_access_owns_kubeconfig(options))
+        printf("%s.\n", what);
+    else
+        printf("%s. The context \"%s\" in %s is current.\n", what, options->context_name,
+               options->kubeconfig);
+    give_access(options, false);
 }
 
 int command_up(const char *program, Options *options)
@@ -295,6 +316,7 @@ int command_restart(const char *program, Options *options)
         return fail(&err);
     if (bring_up(program, options))
         return 1;
+    give_access(options, true);
     printf("The server was restarted; the pods kept running.\n");
     return 0;
 }
@@ -386,9 +408,11 @@ int command_reset(const char *program, Options *options)
         r = net_remove_all(options->instance, options->run, &err);
     if (r < 0)
         return fail(&err);
+    user_access_take_all(options);
     if (remove_folder(options->run, &err) < 0 || remove_folder(options->data, &err) < 0)
         return fail(&err);
-    if (kubeconfig_remove(options->kubeconfig, options->context_name, &err) < 0)
+    if (!user_access_owns_kubeconfig(options) &&
+        kubeconfig_remove(options->kubeconfig, options->context_name, &err) < 0)
         return fail(&err);
     printf("All of stead's state is removed.\n");
     return 0;

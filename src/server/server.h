@@ -39,6 +39,14 @@ int pki_open(const char *dir, const char *const *addresses, int64_t server_lifet
 int64_t pki_renew_at(const Pki *pki);
 /* 1: there is a new server certificate, in the folder and in server_pem. */
 int pki_renew(Pki *pki, const char *dir, const char *const *addresses, Clock *clock, Err *reterr);
+/* Makes a key and a client certificate for a user in these groups (ends with NULL), good for one
+ * year. The caller frees both. */
+int pki_issue_client(const Pki *pki, const char *name, const char *const *groups, Clock *clock,
+                     char **ret_pem, char **ret_key_pem, Err *reterr);
+/* Whether a client certificate is of this authority, for exactly this user and these groups, belongs
+ * to the key, and has more than a quarter of its life left at the time `now` in seconds. */
+bool pki_client_is_good(const char *pem, const char *key_pem, const char *ca_pem, const char *name,
+                        const char *const *groups, int64_t now);
 Pki *pki_free(Pki *pki);
 
 typedef struct ServerOptions {

@@ -106,8 +106,9 @@ class World:
         process.kill()
         return process.communicate()[0]
 
-    def stead(self, *args, **more):
-        return self.run(BUILD / "stead", *args, "--data", self.data, "--run", self.run_dir, "--kubeconfig",
+    def stead(self, *args, variables=(), **more):
+        """Runs stead as root; `variables` are lines NAME=VALUE for its environment."""
+        return self.run("env", *variables, BUILD / "stead", *args, "--data", self.data, "--run", self.run_dir, "--kubeconfig",
                         self.kubeconfig, "--instance", self.instance, *self.options, **more)
 
     def kubectl(self, *args, version=None, **more):

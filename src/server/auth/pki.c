@@ -10,6 +10,9 @@
  *                          kubeconfig stay good
  *   token.key              signs ServiceAccount tokens
  *
+ * Certificates of single users (pki_issue_client) are not kept here: they are handed out and
+ * forgotten.
+ *
  * The folder is made aside, made durable at once, and put in place as a whole. What is missing
  * later is written whole or not at all, keys before certificates: a certificate that is there has
  * its key.
@@ -105,16 +108,25 @@ static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 }
 
 typedef struct CertificateOptions {
-    const char *common_name, *organization;
-    const char *alternative_names; /* "DNS:a,IP:b"; NULL: none */
+    const char *common_name;
+    const char *const *organizations; /* ends with NULL; NULL: none */
+    const char *alternative_names;    /* "DNS:a,IP:b"; NULL: none */
     bool is_ca, is_server;
     int64_t now, lifetime;
 } CertificateOptions;
 
 static bool add_name(X509_NAME *name, const char *field, const char *value)
 {
-    return !value || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
-                                                (const unsigned char *)value, -1, -1, 0);
+    return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, (const unsigned char *)value, -1,
+                                      -1, 0);
+}
+
+static bool add_subject(X509_NAME *subject, const CertificateOptions *options)
+{
+    for (const char *const *group = options->organizations; group && *group; group++)
+        if (!add_name(subject, "O", *group))
+            return false;
+    return add_name(subject, "CN", options->common_name);
 }
 
 static bool fill_certificate(X509 *certificate, EVP_PKEY *key, X509 *issuer,
@@ -135,8 +147,7 @@ static bool fill_certificate(X509 *certificate, EVP_PKEY *key, X509 *issuer,
            X509_time_adj_ex(X509_getm_notAfter(certificate), (int)(options->lifetime / DAY),
                             (long)(options->lifetime % DAY), &now) &&
            X509_set_pubkey(certificate, key) &&
-           add_name(X509_get_subject_name(certificate), "O", options->organization) &&
-           add_name(X509_get_subject_name(certificate), "CN", options->common_name) &&
+           add_subject(X509_get_subject_name(certificate), options) &&
            X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) &&
            add_extension(certificate, issuer, NID_basic_constraints,
                          options->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE") &&
@@ -345,6 +356,8 @@ static int open_server_certificate(const Folder *dir, const char *const *address
     return r;
 }
 
+static const char *const masters[] = {"system:masters", NULL};
+
 static int open_all(const Folder *dir, const char *const *addresses, int64_t now, Pki *pki,
                     Err *reterr)
 {
@@ -375,7 +388,7 @@ static int open_all(const Folder *dir, const char *const *addresses, int64_t now
         return ERR_TRACE(r);
     r = open_certificate(dir, "admin.crt", admin_key, ca, ca_key,
                          &(CertificateOptions){.common_name = "kubernetes-admin",
-                                               .organization = "system:masters",
+                                               .organizations = masters,
                                                .now = now,
                                                .lifetime = YEARS_10},
                          &pki->admin_pem, &admin, reterr);
@@ -446,6 +459,60 @@ int pki_renew(Pki *pki, const char *dir, const char *const *addresses, Clock *cl
         return err_set(reterr, 0, "the keys in %s are unreadable", dir);
     return open_server_certificate(&(Folder){dir, false}, addresses,
                                    clock_wall_ns(clock) / NS_PER_SEC, key, ca, ca_key, pki, reterr);
+}
+
+int pki_issue_client(const Pki *pki, const char *name, const char *const *groups, Clock *clock,
+                     char **ret_pem, char **ret_key_pem, Err *reterr)
+{
+    _cleanup_(pkeyp)
+    EVP_PKEY *ca_key = key_from_pem(pki->ca_key_pem), *key = EVP_EC_gen("P-256");
+    _cleanup_(certp)
+    X509 *ca = certificate_from_pem(pki->ca_pem), *certificate = NULL;
+
+    if (ca_key && ca && key)
+        certificate =
+            make_certificate(key, ca, ca_key,
+                             &(CertificateOptions){.common_name = name,
+                                                   .organizations = groups,
+                                                   .now = clock_wall_ns(clock) / NS_PER_SEC,
+                                                   .lifetime = YEAR});
+    *ret_pem = certificate ? certificate_to_pem(certificate) : NULL;
+    *ret_key_pem = *ret_pem ? key_to_pem(key) : NULL;
+    if (*ret_key_pem)
+        return 0;
+    free(*ret_pem);
+    *ret_pem = NULL;
+    return err_set(reterr, 0,
+                   "cannot make a certificate for the user %s (names of users and groups have at "
+                   "most 64 characters)",
+                   name);
+}
+
+static bool names_are(X509 *certificate, const char *name, const char *const *groups)
+{
+    X509_NAME *subject = X509_get_subject_name(certificate), *wanted = X509_NAME_new();
+    bool same =
+        wanted &&
+        add_subject(wanted, &(CertificateOptions){.common_name = name, .organizations = groups}) &&
+        X509_NAME_cmp(subject, wanted) == 0;
+
+    X509_NAME_free(wanted);
+    return same;
+}
+
+bool pki_client_is_good(const char *pem, const char *key_pem, const char *ca_pem, const char *name,
+                        const char *const *groups, int64_t now)
+{
+    _cleanup_(certp)
+    X509 *certificate = certificate_from_pem(pem), *ca = certificate_from_pem(ca_pem);
+    _cleanup_(pkeyp)
+    EVP_PKEY *key = key_from_pem(key_pem);
+    time_t late = (time_t)(now + RENEW_BEFORE(YEAR));
+
+    return certificate && ca && key && X509_check_private_key(certificate, key) == 1 &&
+           X509_verify(certificate, X509_get0_pubkey(ca)) == 1 &&
+           X509_cmp_time(X509_get0_notAfter(certificate), &late) > 0 &&
+           names_are(certificate, name, groups);
 }
 
 Pki *pki_free(Pki *pki)

@@ -160,6 +160,53 @@ static void a_file_that_holds_no_key_is_an_error(void **state)
     assert_non_null(strstr(err.message, "ca.key holds no private key"));
 }
 
+/* Each row changes one thing that makes a certificate of a user useless for what is asked for. */
+static void a_users_certificate_is_good_for_this_user_and_these_groups(void **state)
+{
+    static const char *const groups[] = {"ops", "stead:users", NULL}, *const others[] = {"ops",
+                                                                                         NULL};
+    const int64_t day = 86400;
+    Fixture *f = *state;
+    char *pem, *key, *other_pem, *other_key;
+    Err err = ERR_INIT;
+    Pki *pki = open_pki(f, "10.0.0.1");
+
+    assert_int_equal(pki_issue_client(pki, "alice", groups, f->clock, &pem, &key, &err), 0);
+    assert_int_equal(pki_issue_client(pki, "bob", groups, f->clock, &other_pem, &other_key, &err),
+                     0);
+    assert_true(pki_client_is_good(pem, key, pki->ca_pem, "alice", groups, EPOCH));
+    assert_true(pki_client_is_good(pem, key, pki->ca_pem, "alice", groups, EPOCH + 270 * day));
+    assert_false(pki_client_is_good(pem, key, pki->ca_pem, "alice", groups, EPOCH + 280 * day));
+    assert_false(pki_client_is_good(pem, key, pki->ca_pem, "alice", others, EPOCH));
+    assert_false(pki_client_is_good(pem, key, pki->ca_pem, "bob", groups, EPOCH));
+    assert_false(pki_client_is_good(pem, other_key, pki->ca_pem, "alice", groups, EPOCH));
+    assert_false(pki_client_is_good(pem, key, pki->admin_pem, "alice", groups, EPOCH));
+    assert_false(pki_client_is_good("nonsense", key, pki->ca_pem, "alice", groups, EPOCH));
+    free(pem);
+    free(key);
+    free(other_pem);
+    free(other_key);
+    pki_free(pki);
+}
+
+/* X.509 allows 64 characters in a name. */
+static void a_name_that_is_too_long_for_a_certificate_is_an_error(void **state)
+{
+    static const char long_name[] =
+        "a-group-whose-name-has-more-characters-than-fit-into-a-field-of-x509";
+    const char *groups[] = {long_name, NULL};
+    Fixture *f = *state;
+    char *pem, *key;
+    Err err = ERR_INIT;
+    Pki *pki = open_pki(f, "10.0.0.1");
+
+    assert_true(pki_issue_client(pki, "alice", groups, f->clock, &pem, &key, &err) < 0);
+    assert_null(pem);
+    assert_null(key);
+    assert_non_null(strstr(err.message, "alice"));
+    pki_free(pki);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -171,6 +218,8 @@ int main(void)
         TEST(a_server_certificate_is_renewed_in_time),
         TEST(a_server_certificate_is_renewed_while_it_runs),
         TEST(a_file_that_holds_no_key_is_an_error),
+        TEST(a_users_certificate_is_good_for_this_user_and_these_groups),
+        TEST(a_name_that_is_too_long_for_a_certificate_is_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine whose administrator has started stead, and an ordinary user who works on it."""
+import json
+import os
+import re
+import stat
+
+import pytest
+
+from people import Person
+
+CONFIG = """
+apiVersion: v1
+kind: Config
+clusters:
+- {name: work, cluster: {server: "https://192.0.2.1:6443", insecure-skip-tls-verify: true}}
+contexts:
+- {name: work, context: {cluster: work, user: me, namespace: mine}}
+users:
+- {name: me, user: {token: secret}}
+current-context: work
+"""
+
+
+def write_config(person, text):
+    person.run("sh", "-c", "mkdir -p ~/.kube && cat > ~/.kube/config", stdin=text)
+
+
+def config_of(person):
+    return json.loads(person.kubectl("config", "view", "--raw", "-o", "json").stdout)
+
+
+def context_of(world):
+    return f"stead-{world.instance}"
+
+
+@pytest.mark.parametrize("variables", [("SUDO_UID=54321", "SUDO_USER=alice"), ("DOAS_USER=alice",), ("PKEXEC_UID=54321",)],
+                         ids=["sudo", "doas", "pkexec"])
+def test_who_calls_sudo_gets_a_context_and_a_certificate(machine, variables):
+    world, alice = machine, Person(machine)
+    write_config(alice, CONFIG)
+    said = alice.sudo_stead("up", variables=variables).stdout
+    assert f'The context "{context_of(world)}" in {world.kubeconfig} is current.' in said
+    assert f"in {alice.kubeconfig} is for alice, in the group system:masters." in said
+    assert "alice may do everything in this cluster now, and can become root on this machine through it." in said
+    status = alice.kubeconfig.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (alice.uid, alice.uid, 0o600)
+    config = config_of(alice)
+    assert {entry["name"] for entry in config["contexts"]} == {"work", context_of(world)}
+    assert config["current-context"] == context_of(world)
+    assert next(e for e in config["users"] if e["name"] == "me")["user"] == {"token": "secret"}
+    who = json.loads(alice.kubectl("auth", "whoami", "-o", "json").stdout)["status"]["userInfo"]
+    assert who["username"] == "alice" and set(who["groups"]) == {"system:masters", "stead:users", "system:authenticated"}
+    alice.kubectl("create", "configmap", "mine")
+    # what root has is as before, and not what the user has
+    root = json.loads(world.out("config", "view", "--raw", "-o", "json"))
+    mine = next(e for e in config["users"] if e["name"] == context_of(world))["user"]
+    assert root["users"][0]["user"]["client-key-data"] != mine["client-key-data"]
+    assert os.stat(world.kubeconfig).st_uid == 0
+    # again, nothing changes
+    before = alice.kubeconfig.read_bytes()
+    assert "already up" in alice.sudo_stead("up", variables=variables).stdout
+    assert alice.kubeconfig.read_bytes() == before
+    alice.sudo_stead("reset", "--yes", variables=())
+    assert [entry["name"] for entry in config_of(alice)["contexts"]] == ["work"]
+
+
+def test_the_group_is_the_one_that_was_chosen_and_stays(machine):
+    world, alice = machine, Person(machine)
+    said = alice.sudo_stead("up", "--user-group", "lookers").stdout
+    assert "for alice, in the group lookers." in said and "everything" not in said
+    hint = re.search(r"kubectl (create clusterrolebinding .*)", said)[1].split()
+    refused = alice.kubectl("get", "pods", check=False)
+    assert refused.returncode == 1 and 'User "alice" cannot list resource "pods"' in refused.stderr
+    world.kubectl(*hint)
+    alice.kubectl("get", "pods")
+    assert alice.kubectl("create", "configmap", "mine", check=False).returncode == 1
+    # a later start without the option does not make the user more powerful
+    assert "in the group lookers." in alice.sudo_stead("up").stdout
+    assert alice.kubectl("create", "configmap", "mine", check=False).returncode == 1
+    assert "in the group system:masters." in alice.sudo_stead("up", "--user-group", "system:masters").stdout
+    alice.kubectl("create", "configmap", "mine")
+
+
+def test_nobody_gets_access_who_shall_not(machine):
+    alice = Person(machine)
+    assert "alice" not in alice.sudo_stead("up", "--no-user").stdout
+    assert not alice.kubeconfig.exists()
+    assert "alice" not in alice.sudo_stead("up", variables=("SUDO_UID=0", "SUDO_USER=root")).stdout
+    assert "alice" not in alice.sudo_stead("restart").stdout
+    assert not alice.kubeconfig.exists()
+
+
+def test_a_user_cannot_make_root_write_elsewhere(machine):
+    world, alice = machine, Person(machine)
+    secret = world.dir / "of-root"
+    secret.mkdir(mode=0o755)
+    (secret / "config").write_text(CONFIG)
+    (secret / "config").chmod(0o644)
+    # the folder, the file and the home's name are links to what belongs to root
+    for trick in (f"rm -rf ~/.kube; ln -s {secret} ~/.kube", f"rm -rf ~/.kube; mkdir ~/.kube; ln -s {secret}/config ~/.kube/config",
+                  f"rm -rf ~/.kube; mkdir ~/.kube; ln -s {secret}/new ~/.kube/config",
+                  "rm -rf ~/.kube; mkdir ~/.kube; mkfifo ~/.kube/config; chmod 0 ~/.kube/config"):
+        alice.run("sh", "-c", trick)
+        done = alice.sudo_stead("up", check=False)
+        assert done.returncode == 0 and "stead is" in done.stdout, (trick, done)
+        assert (secret / "config").read_text() == CONFIG, trick
+        assert os.listdir(secret) == ["config"], trick
+        assert (secret / "config").stat().st_uid == 0
+    assert "the context was not added" in done.stderr
+    # a file of the user's own in another folder is kept there
+    alice.run("sh", "-c", "rm -rf ~/.kube; mkdir ~/.kube ~/dots; touch ~/dots/config; ln -s ../dots/config ~/.kube/config")
+    alice.sudo_stead("up")
+    assert alice.kubeconfig.is_symlink() and context_of(world) in (alice.home / "dots" / "config").read_text()
+
+
+def test_the_administrators_key_does_not_go_into_a_users_home(machine):
+    """sudo -E keeps HOME."""
+    world, alice = machine, Person(machine)
+    variables = (f"SUDO_UID={alice.uid}", f"HOME={alice.home}", "KUBECONFIG=")
+    stead = ["env", *variables, alice.home / "build" / "stead"]
+    place = ["--data", world.data, "--run", world.run_dir, "--instance", world.instance]
+    said = world.run(*stead, "up", *place).stdout
+    assert said.startswith("stead is up.\n")
+    assert alice.kubeconfig.stat().st_uid == alice.uid
+    who = json.loads(alice.kubectl("auth", "whoami", "-o", "json").stdout)["status"]["userInfo"]
+    assert who["username"] == "alice"
+    world.run(*stead, "reset", "--yes", *place)
+    assert alice.kubeconfig.stat().st_uid == alice.uid and not config_of(alice)["contexts"]
