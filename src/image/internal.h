@@ -23,7 +23,7 @@
 
 #include "base/strmap.h"
 #include "base/vec.h"
-#include "image/digest.h"
+#include "registry/digest.h"
 #include "image/image.h"
 
 #define JSON_BYTES_MAX \

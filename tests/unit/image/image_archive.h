@@ -13,7 +13,7 @@
 
 #include "base/files/file.h"
 #include "base/strbuf.h"
-#include "image/digest.h"
+#include "registry/digest.h"
 #include "image/image.h"
 
 typedef struct TarEntry {

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec/json/json.h"
+#include "registry/digest.h"
+#include "registry/internal.h"
+#include "registry/transport/text.h"
+
+#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
+#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
+#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+
+static const char *const manifest_types[] = {OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST};
+static const char accept_manifests[] =
+    OCI_INDEX ", " OCI_MANIFEST ", " DOCKER_LIST ", " DOCKER_MANIFEST;
+
+/* ---- opening and closing -------------------------------------------------------------------- */
+
+static bool is_on_this_machine(const char *host)
+{
+    const char *colon = strrchr(host, ':');
+    size_t n = colon && host[strlen(host) - 1] != ']' ? (size_t)(colon - host) : strlen(host);
+    _free_ char *name = mem_strndup(host, n);
+    struct sockaddr_storage address;
+
+    if (strcasecmp(name, "localhost") == 0)
+        return true;
+    if (!address_parse(name, &address))
+        return false;
+    return address.ss_family == AF_INET ? str_starts_with(name, "127.") : str_equal(name, "[::1]");
+}
+
+static void endpoint_init(Endpoint *endpoint, Registry *registry)
+{
+    const RegistryConfig *config = registry->config;
+    const char *domain = registry->reference.domain;
+
+    /* Docker Hub's registry is not where its name says. */
+    endpoint->host = mem_strdup(str_equal(domain, "docker.io") ? "registry-1.docker.io" : domain);
+    endpoint->path = mem_strdup(registry->reference.path);
+    endpoint->guard.may_connect = config->may_connect;
+    endpoint->guard.data = config->data;
+    atomic_init(&endpoint->guard.is_private, false);
+    endpoint->transfer = (TransferHost){
+        .guard = &endpoint->guard,
+        .proxies = &config->proxies,
+        .times = &config->times,
+        .insecure = is_on_this_machine(endpoint->host),
+    };
+}
+
+int registry_open(const RegistryConfig *config, const ImageReference *reference,
+                  const Keyring *keyring, Registry **ret, Err *reterr)
+{
+    Registry *registry = mem_new_type(Registry);
+
+    (void)reterr;
+    registry->config = config;
+    registry->keyring = keyring;
+    registry->reference = (ImageReference){
+        .domain = arena_strdup(&registry->arena, reference->domain),
+        .path = arena_strdup(&registry->arena, reference->path),
+        .tag = arena_strdup(&registry->arena, reference->tag),
+        .digest = arena_strdup(&registry->arena, reference->digest),
+    };
+    lane_users_init(&registry->users, &config->memory->lanes);
+    registry->n = 1;
+    registry->endpoints = mem_new(sizeof(Endpoint) * registry->n);
+    endpoint_init(&registry->endpoints[0], registry);
+    *ret = registry;
+    return 0;
+}
+
+Registry *registry_close(Registry *registry)
+{
+    if (!registry)
+        return NULL;
+    for (size_t i = 0; i < registry->n; i++) {
+        free(registry->endpoints[i].host);
+        free(registry->endpoints[i].path);
+    }
+    free(registry->endpoints);
+    lane_users_deinit(&registry->users);
+    arena_clear(&registry->arena);
+    free(registry);
+    return NULL;
+}
+
+void registry_cancel(Registry *registry)
+{
+    lane_users_cancel(&registry->users);
+}
+
+int64_t registry_retry_after(Registry *registry)
+{
+    return atomic_load(&registry->retry_after);
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------ */
+
+int registry_try_endpoints(Registry *registry, EndpointTry try, void *data, Err *reterr)
+{
+    size_t first = atomic_load(&registry->current);
+    int r = try(data, &registry->endpoints[first], reterr);
+
+    for (size_t i = 0; i < registry->n && r > 0; i++) {
+        if (i == first)
+            continue;
+        r = try(data, &registry->endpoints[i], reterr);
+        if (r == 0)
+            atomic_store(&registry->current, i);
+    }
+    return ERR_TRACE(r);
+}
+
+/* ---- manifests ------------------------------------------------------------------------------ */
+
+typedef struct ManifestCall {
+    Registry *registry;
+    const char *reference; /* a tag or a digest */
+    const char *digest;    /* that the result must have; NULL: any */
+    Arena *arena;
+    Descriptor *ret;
+    Bytes *ret_bytes;
+} ManifestCall;
+
+/* "application/json; charset=utf-8" without what follows the semicolon. */
+static const char *media_type_of(const Transfer *transfer, Arena *arena)
+{
+    const char *value = str_or(transfer_header(transfer, "content-type", 0), "");
+    size_t n = strcspn(value, "; \t");
+    char text[128];
+
+    text_quote(text, sizeof(text), value, n);
+    return arena_strdup(arena, text);
+}
+
+static bool is_manifest_type(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(manifest_types); i++)
+        if (str_equal(type, manifest_types[i]))
+            return true;
+    return false;
+}
+
+static int bad_data(const Endpoint *endpoint, const ManifestCall *call, const char *why,
+                    Err *reterr)
+{
+    err_set(reterr, 0, "%s/%s: the manifest of %s %s", endpoint->host, endpoint->path,
+            call->reference, why);
+    return REGISTRY_E_BAD_DATA;
+}
+
+/* The type that a manifest states counts. Some registries send all JSON as application/json or
+ * text/plain; if one names a type of manifests, it has to be the same. */
+static int check_type(const Endpoint *endpoint, const ManifestCall *call, Err *reterr)
+{
+    yyjson_doc *doc = NULL;
+    yyjson_val *root;
+    const char *stated;
+
+    if (json_parse(call->arena, *call->ret_bytes, &doc, &(DecodeReport){0}))
+        return bad_data(endpoint, call, "is not JSON", reterr);
+    root = yyjson_doc_get_root(doc);
+    if (!yyjson_is_obj(root))
+        return bad_data(endpoint, call, "is not a JSON object", reterr);
+    stated = yyjson_get_str(yyjson_obj_get(root, "mediaType"));
+    if (str_empty(stated)) {
+        if (!is_manifest_type(call->ret->media_type))
+            call->ret->media_type = yyjson_obj_get(root, "manifests") ? OCI_INDEX : OCI_MANIFEST;
+        return 0;
+    }
+    if (is_manifest_type(call->ret->media_type) && !str_equal(stated, call->ret->media_type))
+        return bad_data(endpoint, call, "has another type than the registry says", reterr);
+    call->ret->media_type = arena_strdup(call->arena, stated);
+    return 0;
+}
+
+static int check_manifest(const Endpoint *endpoint, const ManifestCall *call, const char *claimed,
+                          Err *reterr)
+{
+    char digest[DIGEST_TEXT];
+
+    if (call->digest && !digest_matches(*call->ret_bytes, call->digest))
+        return bad_data(endpoint, call, "has another digest", reterr);
+    if (claimed && digest_is_known(claimed) && !digest_matches(*call->ret_bytes, claimed))
+        return bad_data(endpoint, call, "has another digest than the registry says", reterr);
+    digest_of(*call->ret_bytes, digest);
+    call->ret->digest = arena_strdup(call->arena, str_or(call->digest, digest));
+    call->ret->size = (int64_t)call->ret_bytes->n;
+    return check_type(endpoint, call, reterr);
+}
+
+static int get_manifest(void *data, Endpoint *endpoint, Err *reterr)
+{
+    ManifestCall *call = data;
+    _free_ char *path = mem_printf("manifests/%s", call->reference);
+    Lane *lane = lane_borrow(&call->registry->users, endpoint->host);
+    Transfer *transfer = NULL;
+    int status, r;
+
+    r = endpoint_call(call->registry, endpoint, lane,
+                      &(Call){.path = path, .accept = accept_manifests}, &transfer, &status,
+                      reterr);
+    if (r == 0) {
+        *call->ret = (Descriptor){.media_type = media_type_of(transfer, call->arena)};
+        r = transfer_read_all(transfer, REGISTRY_MANIFEST_MAX, call->arena, call->ret_bytes,
+                              reterr);
+    }
+    if (r == 0)
+        r = check_manifest(endpoint, call, transfer_header(transfer, "docker-content-digest", 0),
+                           reterr);
+    transfer_free(transfer);
+    lane_return(&call->registry->users, lane);
+    return ERR_TRACE(r);
+}
+
+static ManifestCall manifest_call(Registry *registry, const char *digest, Arena *arena,
+                                  Descriptor *ret, Bytes *ret_bytes)
+{
+    digest = digest ? digest : registry->reference.digest;
+    return (ManifestCall){registry, digest ? digest : registry->reference.tag, digest, arena, ret,
+                          ret_bytes};
+}
+
+int registry_manifest(Registry *registry, const char *digest, Arena *arena, Descriptor *ret,
+                      Bytes *ret_bytes, Err *reterr)
+{
+    ManifestCall call = manifest_call(registry, digest, arena, ret, ret_bytes);
+
+    ASSERT(!digest || digest_is_known(digest));
+    return registry_try_endpoints(registry, get_manifest, &call, reterr);
+}
+
+/* The digest of HEAD is what the registry says. Nothing but a manifest of this digest can follow
+ * from it. */
+static int head_manifest(void *data, Endpoint *endpoint, Err *reterr)
+{
+    ManifestCall *call = data;
+    _free_ char *path = mem_printf("manifests/%s", call->reference);
+    Lane *lane = lane_borrow(&call->registry->users, endpoint->host);
+    Transfer *transfer = NULL;
+    const char *digest;
+    int status, r;
+
+    r = endpoint_call(call->registry, endpoint, lane,
+                      &(Call){.method = "HEAD", .path = path, .accept = accept_manifests},
+                      &transfer, &status, reterr);
+    digest = r == 0 ? transfer_header(transfer, "docker-content-digest", 0) : NULL;
+    if (digest && digest_is_known(digest))
+        *call->ret = (Descriptor){media_type_of(transfer, call->arena),
+                                  arena_strdup(call->arena, digest), transfer_length(transfer)};
+    else
+        digest = NULL;
+    transfer_free(transfer);
+    lane_return(&call->registry->users, lane);
+    if (r == 0 && digest && call->digest && !str_equal(digest, call->digest))
+        return bad_data(endpoint, call, "has another digest", reterr);
+    return r == 0 && !digest ? get_manifest(data, endpoint, reterr) : ERR_TRACE(r);
+}
+
+int registry_head(Registry *registry, Arena *arena, Descriptor *ret, Err *reterr)
+{
+    Bytes bytes;
+    ManifestCall call = manifest_call(registry, NULL, arena, ret, &bytes);
+
+    return registry_try_endpoints(registry, head_manifest, &call, reterr);
+}
