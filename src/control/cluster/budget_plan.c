@@ -117,7 +117,7 @@ static void put_condition(const BudgetInput *input, Arena *arena, BudgetPlan *pl
         .message = plan->error ? plan->error : "",
     };
 
-    now->v = arena_new_n(arena, Condition, before->n + 1);
+    *now = (ConditionArray){.v = arena_new_n(arena, Condition, before->n + 1)};
     for (size_t i = 0; i < before->n; i++) {
         if (!str_equal(before->v[i].type, DISRUPTION_ALLOWED))
             now->v[now->n++] = before->v[i];

@@ -95,10 +95,34 @@ static void the_budget_stands_as_the_sentence_says(void **state)
     }
 }
 
+/* Whatever the result was, an error included, the next plan from it changes nothing. */
+static void a_status_that_has_been_written_is_not_written_again(void **state)
+{
+    EACH_ROW(i, CASES, CASES[i].name) {
+        _arena_ Arena arena = ARENA_INIT;
+        PodDisruptionBudget budget = {.metadata = {.generation = 4}};
+        BudgetPod pods[8];
+        BudgetInput input = {&budget, pods, strlen(CASES[i].pods), NOW * INT64_C(1000000000)};
+        BudgetPlan plan;
+
+        budget.spec.min_available = number(&arena, CASES[i].min);
+        budget.spec.max_unavailable = number(&arena, CASES[i].max);
+        fill(&arena, &budget, pods, CASES[i].pods, CASES[i].wanted);
+        budget_plan(&input, &arena, &plan);
+        assert_true(plan.status_changed);
+        budget.status = plan.status;
+        input.now_ns += INT64_C(5000000000);
+        budget_plan(&input, &arena, &plan);
+        assert_false(plan.status_changed);
+        assert_int_equal(plan.status.conditions.n, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_budget_stands_as_the_sentence_says),
+        cmocka_unit_test(a_status_that_has_been_written_is_not_written_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
