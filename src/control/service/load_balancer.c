@@ -101,7 +101,6 @@ static void write_status(Reconcile *reconcile, const Object *object, const char 
         status->ingress.v = arena_new(&copy->arena, LoadBalancerIngress);
         status->ingress.n = 1;
         status->ingress.v[0].ip = arena_strdup(&copy->arena, address);
-        status->ingress.v[0].ip_mode = "VIP";
     }
     reconcile_update(reconcile, copy, &options, NULL, NULL);
 }
