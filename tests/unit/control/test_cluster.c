@@ -101,6 +101,32 @@ static void a_pod_without_a_controller_makes_a_share_unknown(void **state)
     assert_int_equal(budget_status(rig)->expected_pods, 0);
 }
 
+/* The pod is on its way out, since its controller is gone; one of the same name that was made since
+ * is another one. */
+static void a_pod_whose_controller_is_gone_leaves_the_share_unknown(void **state)
+{
+    for (int made_again = 0; made_again <= 1; made_again++) {
+        Rig *rig;
+
+        assert_int_equal(setup_with_node(state), 0);
+        rig = *state;
+        if (made_again)
+            create(rig, &kind_replica_set,
+                   "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':3,"
+                   "'selector':{'matchLabels':{'app':'other'}},'template':{'metadata':{'labels':{"
+                   "'app':'other'}},'spec':{'containers':[{'name':'a','image':'i'}]}}}}");
+        create(rig, &kind_pod,
+               "{'metadata':{'name':'p','namespace':'default','labels':{'app':'web'},"
+               "'ownerReferences':[{'apiVersion':'apps/v1','kind':'ReplicaSet','name':'web','uid':"
+               "'gone','controller':true}]},'spec':{'nodeName':'n','containers':[{'name':'a',"
+               "'image':'i'}]}}");
+        create(rig, &kind_pod_disruption_budget, BUDGET("'maxUnavailable':'50%'"));
+        assert_int_equal(budget_status(rig)->expected_pods, 0);
+        assert_string_not_equal(event_message(rig, "CalculateExpectedPodCountFailed"), "none");
+        teardown(state);
+    }
+}
+
 /* ---- load balancers ---- */
 
 #define BALANCER(name, extra)                                                                    \
@@ -491,6 +517,7 @@ int main(void)
         TEST(a_share_is_of_what_the_controllers_want),
         TEST(a_stateful_set_and_a_replica_set_count_for_a_share),
         TEST(a_pod_without_a_controller_makes_a_share_unknown),
+        cmocka_unit_test(a_pod_whose_controller_is_gone_leaves_the_share_unknown),
         TEST(each_load_balancer_has_the_lowest_free_address),
         TEST(an_address_that_is_asked_for_is_given_if_it_is_free),
         TEST(a_service_waits_when_no_address_is_free),

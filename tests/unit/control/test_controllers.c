@@ -11,6 +11,7 @@
 #include "api/schema/core_service_v1.h"
 #include "api/schema/core_volume_v1.h"
 #include "api/schema/discovery_v1.h"
+#include "base/observe/metrics.h"
 #include "view/events.h"
 
 /* ---- namespaces ---- */
@@ -44,7 +45,7 @@ static void a_deleted_namespace_is_emptied_and_goes(void **state)
     assert_null(get(rig, &kind_namespace, NULL, "shop"));
 }
 
-static const char *condition_of(Rig *rig, const char *type)
+static NamespaceCondition *find_condition(Rig *rig, const char *type)
 {
     Object *object = get(rig, &kind_namespace, NULL, "shop");
     const NamespaceConditionArray *conditions;
@@ -53,14 +54,23 @@ static const char *condition_of(Rig *rig, const char *type)
     conditions = &OBJECT_AS(Namespace, object)->status.conditions;
     for (size_t i = 0; i < conditions->n; i++)
         if (str_equal(conditions->v[i].type, type))
-            return arena_printf(&rig->arena, "%s %s: %s", conditions->v[i].status,
-                                conditions->v[i].reason, conditions->v[i].message);
-    return "none";
+            return &conditions->v[i];
+    return NULL;
+}
+
+static const char *condition_of(Rig *rig, const char *type)
+{
+    const NamespaceCondition *condition = find_condition(rig, type);
+
+    return condition ? arena_printf(&rig->arena, "%s %s: %s", condition->status, condition->reason,
+                                    condition->message)
+                     : "none";
 }
 
 static void a_namespace_loses_its_pods_first_and_tells_what_remains(void **state)
 {
     Rig *rig = *state;
+    Time remaining_since, finalizers_since;
 
     create(rig, &kind_namespace, "{'metadata':{'name':'shop'}}");
     create(rig, &kind_secret,
@@ -82,6 +92,9 @@ static void a_namespace_loses_its_pods_first_and_tells_what_remains(void **state
     assert_string_equal(condition_of(rig, "NamespaceFinalizersRemaining"),
                         "False ContentHasNoFinalizers: All content-preserving finalizers "
                         "finished");
+    remaining_since = find_condition(rig, "NamespaceContentRemaining")->last_transition_time;
+    finalizers_since = find_condition(rig, "NamespaceFinalizersRemaining")->last_transition_time;
+    clock_fake_advance(rig->clock, 5 * NS_PER_SEC);
     client_delete(rig->client, &kind_pod, "shop", "p",
                   &(WriteOptions){.grace_seconds = &(int64_t){0}}, on_written, rig);
     settle(rig);
@@ -92,6 +105,11 @@ static void a_namespace_loses_its_pods_first_and_tells_what_remains(void **state
     assert_string_equal(condition_of(rig, "NamespaceFinalizersRemaining"),
                         "True SomeFinalizersRemain: Some content in the namespace has finalizers "
                         "remaining: a.b/c in 1 resource instances");
+    /* A condition whose message alone has changed is as old as before. */
+    assert_int_equal(find_condition(rig, "NamespaceContentRemaining")->last_transition_time.seconds,
+                     remaining_since.seconds);
+    assert_true(find_condition(rig, "NamespaceFinalizersRemaining")->last_transition_time.seconds >
+                finalizers_since.seconds);
     assert_string_equal(condition_of(rig, "NamespaceDeletionContentFailure"),
                         "False ContentDeleted: All content successfully deleted, may be waiting "
                         "on finalization");
@@ -205,6 +223,26 @@ static void publish_not_ready_makes_every_pod_ready(void **state)
     add_pod(rig, "web-0", "10.42.0.10", false);
     assert_true(*slice_of(rig, "web")->endpoints.v[0].conditions.ready);
     assert_false(*slice_of(rig, "web")->endpoints.v[0].conditions.serving);
+}
+
+/* Of 110 pods that report something now and then, most reports concern no Service. */
+static void only_changes_that_a_slice_shows_cause_work(void **state)
+{
+    Rig *rig = *state;
+    MetricSeries *adds = METRIC_SERIES(METRIC_QUEUE_ADDS, "endpoints");
+    double before;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'selector':{'app':'web'},"
+           "'ports':[{'port':80}]}}");
+    add_pod(rig, "web-0", "10.42.0.10", true);
+    before = adds->value;
+    write_status(rig, &kind_pod, "default", "web-0", "{'message':'all is well'}");
+    assert_int_equal(adds->value, before);
+    write_status(rig, &kind_pod, "default", "web-0",
+                 "{'conditions':[{'type':'Ready','status':'False'}]}");
+    assert_true(adds->value > before);
+    assert_false(*slice_of(rig, "web")->endpoints.v[0].conditions.ready);
 }
 
 /* ---- volumes ---- */
@@ -564,6 +602,7 @@ int main(void)
         TEST(a_slice_lists_the_pods_behind_a_service),
         TEST(a_terminating_pod_is_serving_but_not_ready),
         TEST(publish_not_ready_makes_every_pod_ready),
+        TEST(only_changes_that_a_slice_shows_cause_work),
         TEST(a_claim_gets_a_volume_of_the_default_class),
         TEST(a_deleted_claim_takes_its_volume_along),
         TEST(the_smallest_volume_that_suits_is_taken),

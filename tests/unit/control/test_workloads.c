@@ -525,6 +525,23 @@ static void a_cron_job_starts_a_job_at_each_due_time_and_keeps_some(void **state
     assert_string_equal(event_message(rig, "SuccessfulDelete"), "Deleted job c-28333334");
 }
 
+/* The server ended after the Job had been created and before that was noted; the Job has ended
+ * meanwhile. */
+static void a_job_that_was_created_but_not_noted_counts_as_started(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_cron_job, CRON_JOB("* * * * *", ""));
+    pass_a_minute(rig);
+    end_pods(rig, "Succeeded");
+    write_status(rig, &kind_cron_job, "default", "c",
+                 "{'lastScheduleTime':null,'active':null,'lastSuccessfulTime':null}");
+    assert_int_equal(count_of(rig, &kind_job), 1);
+    assert_int_equal(cron_status(rig)->last_schedule_time.seconds, INT64_C(28333334) * 60);
+    assert_int_equal(cron_status(rig)->active.n, 0);
+    assert_string_equal(event_message(rig, "FailedCreate"), "none");
+}
+
 static void concurrency_is_as_the_policy_says(void **state)
 {
     static const struct {
@@ -593,6 +610,7 @@ int main(void)
         TEST(pods_of_a_deleted_job_lose_the_finalizer),
         TEST(each_index_of_an_indexed_job_has_a_pod_of_its_own),
         TEST(a_cron_job_starts_a_job_at_each_due_time_and_keeps_some),
+        TEST(a_job_that_was_created_but_not_noted_counts_as_started),
         cmocka_unit_test(concurrency_is_as_the_policy_says),
         TEST(a_suspended_cron_job_starts_nothing),
     };

@@ -196,6 +196,29 @@ static void sizes_are_shared_out_in_proportion(void **state)
     /* 10 more, of which 8/13 and 5/13, and the rest to the larger */
     assert_string_equal(run(&world), "A=14 B=9");
     arena_clear(&world.arena);
+    /* The larger set comes first, even if it is the younger one. */
+    world_init(&world, 10, 'B', 3, 2);
+    add_sets(&world, "A5/5 B8/0");
+    *world.deployment.spec.replicas = 20;
+    assert_string_equal(run(&world), "B=14 A=9");
+    arena_clear(&world.arena);
+}
+
+static void at_no_replicas_every_set_is_emptied_in_spite_of_the_surge(void **state)
+{
+    World world;
+
+    world_init(&world, 10, 'B', 3, 2);
+    add_sets(&world, "A8/8 B5/0");
+    *world.deployment.spec.replicas = 0;
+    assert_string_equal(run(&world), "A=0 B=0");
+    arena_clear(&world.arena);
+    /* At one replica the surge counts: 4 pods, of which 8/13 and 5/13. */
+    world_init(&world, 10, 'B', 3, 2);
+    add_sets(&world, "A8/8 B5/0");
+    *world.deployment.spec.replicas = 1;
+    assert_string_equal(run(&world), "A=2 B=2");
+    arena_clear(&world.arena);
 }
 
 static void percentages_are_rounded_in_favour_of_the_user(void **state)
@@ -274,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plan_is_as_the_sentence_says),
         cmocka_unit_test(sizes_are_shared_out_in_proportion),
+        cmocka_unit_test(at_no_replicas_every_set_is_emptied_in_spite_of_the_surge),
         cmocka_unit_test(percentages_are_rounded_in_favour_of_the_user),
         cmocka_unit_test(only_the_history_that_is_wanted_is_kept),
         cmocka_unit_test(a_rollout_that_stands_still_is_reported),
