@@ -2,6 +2,8 @@
 /* What the server adds to objects, or refuses of them, by looking at others. */
 #include "testing.h"
 
+#include "api/object.h"
+#include "api/schema/core_service_v1.h"
 #include "api_harness.h"
 #include "base/strbuf.h"
 
@@ -49,9 +51,20 @@ static void pods_take_the_pull_secrets_of_their_account(void **state)
 #define RULE(verb, resource) \
     "{\"verbs\":[\"" verb "\"],\"apiGroups\":[\"\"],\"resources\":[\"" resource "\"]}"
 
+/* With all verbs he could grant what he does not hold, as "escalate" allows. */
+static void let_bob_create_roles(Api *api)
+{
+    static const char create_only[] =
+        "{\"rules\":[{\"verbs\":[\"create\"],\"apiGroups\":[\"rbac.authorization.k8s.io\"],"
+        "\"resources\":[\"roles\"]}," RULE("get", "pods") "]}";
+
+    api_run(api, roles, ARRAY_LEN(roles));
+    api_call(api, "PATCH", RBAC "/roles/bob", "application/merge-patch+json", create_only);
+    assert_int_equal(api->status, 200);
+}
+
 static void nobody_grants_what_he_does_not_hold(void **state)
 {
-
     static const struct {
         const char *rules;
         int status;
@@ -63,14 +76,9 @@ static void nobody_grants_what_he_does_not_hold(void **state)
         {RULE("get", "pods") "," RULE("get", "secrets"), 403},
         {RULE("get", "pods") "," RULE("get", "pods") "," RULE("get", "secrets"), 403},
     };
-    static const char create_only[] =
-        "{\"rules\":[{\"verbs\":[\"create\"],\"apiGroups\":[\"rbac.authorization.k8s.io\"],"
-        "\"resources\":[\"roles\"]}," RULE("get", "pods") "]}";
     Api *api = *state;
 
-    api_run(api, roles, ARRAY_LEN(roles));
-    api_call(api, "PATCH", RBAC "/roles/bob", "application/merge-patch+json", create_only);
-    assert_int_equal(api->status, 200);
+    let_bob_create_roles(api);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _free_ char *body =
             mem_printf("{\"metadata\":{\"name\":\"r%zu\"},\"rules\":[%s]}", i, cases[i].rules);
@@ -80,6 +88,44 @@ static void nobody_grants_what_he_does_not_hold(void **state)
                     strlen(body));
         if (api->status != cases[i].status)
             fail_msg("[%s]: %d %s", cases[i].rules, api->status, api->body);
+    }
+}
+
+/* Verbs on the same thing are in one line, and lines are sorted. */
+static void what_is_missing_is_listed(void **state)
+{
+    static const struct {
+        const char *rules, *lines;
+    } cases[] = {
+        {"{\"verbs\":[\"get\",\"list\",\"watch\"],\"apiGroups\":[\"\"],\"resources\":[\"secrets\"]"
+         "}",
+         "\n{APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\" \"watch\"]}"},
+        {"{\"verbs\":[\"get\",\"list\"],\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}",
+         "\n{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"list\"]}"},
+        {RULE("get", "secrets") "," RULE("get", "nodes") "," RULE("list", "secrets"),
+         "\n{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"get\"]}"
+         "\n{APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\"]}"},
+        {"{\"verbs\":[\"get\"],\"apiGroups\":[\"\"],\"resources\":[\"secrets\"],\"resourceNames\":["
+         "\"a\",\"b\"]}",
+         "\n{APIGroups:[\"\"], Resources:[\"secrets\"], ResourceNames:[\"a\"], Verbs:[\"get\"]}"
+         "\n{APIGroups:[\"\"], Resources:[\"secrets\"], ResourceNames:[\"b\"], Verbs:[\"get\"]}"},
+    };
+    Api *api = *state;
+
+    let_bob_create_roles(api);
+    EACH_ROW(i, cases, cases[i].lines) {
+        _free_ char *body =
+            mem_printf("{\"metadata\":{\"name\":\"r\"},\"rules\":[%s]}", cases[i].rules);
+        const char *lines;
+
+        api_call_on(api, api->admin, "POST", RBAC "/roles",
+                    "Content-Type: application/json\r\nImpersonate-User: bob\r\n", body,
+                    strlen(body));
+        assert_int_equal(api->status, 403);
+        lines = strchr(yyjson_get_str(yyjson_ptr_get(yyjson_doc_get_root(api->json), "/message")),
+                       '\n');
+        assert_non_null(lines);
+        assert_string_equal(lines, cases[i].lines);
     }
 }
 
@@ -122,13 +168,67 @@ static void a_range_gives_each_of_its_addresses_once(void **state)
     assert_string_equal(again, last);
 }
 
+static void on_created(void *data, const ApiStatus *status, Object *object)
+{
+    *(bool *)data = status->reason == STATUS_OK;
+}
+
+static bool create_service(Api *api, Server *server, const char *name)
+{
+    Object *object = object_new(&kind_service);
+    Service *service = OBJECT_AS(Service, object);
+    bool created = false;
+
+    service->metadata.name = arena_strdup(&object->arena, name);
+    service->metadata.namespace = "t";
+    service->spec.ports.v = arena_new(&object->arena, ServicePort);
+    service->spec.ports.v[0].port = 80;
+    service->spec.ports.n = 1;
+    client_create(server_client(server, "test"), object, NULL, on_created, &created);
+    object_unref(object);
+    api_settle(api);
+    return created;
+}
+
+/* The addresses that Services have are read when the server starts. */
+static void a_server_that_starts_knows_the_addresses_that_are_taken(void **state)
+{
+    Api *api = *state;
+    _free_ char *first = make_service(api, 0), *second = make_service(api, 1), *third = NULL;
+    Server *again;
+    Err err = ERR_INIT;
+
+    assert_non_null(second);
+    for (int i = 2; i < 5; i++) {
+        free(third);
+        third = make_service(api, i);
+        assert_non_null(third);
+    }
+    if (server_new(&(ServerOptions){.loop = &api->loop,
+                                    .store = api->store,
+                                    .clock = api->clock,
+                                    .random = &api->random,
+                                    .service_cidr = "10.96.0.0/29",
+                                    .node_name = "node-1"},
+                   &again, &err) < 0)
+        fail_msg("%s", err.message);
+    api_settle(api);
+    assert_false(create_service(api, again, "more"));
+    api_call(api, "DELETE", NS "/services/s0", NULL, NULL);
+    assert_true(create_service(api, again, "more"));
+    api_settle(api);
+    server_free(again);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(pods_take_the_pull_secrets_of_their_account),
         TEST(nobody_grants_what_he_does_not_hold),
+        TEST(what_is_missing_is_listed),
         TEST(a_range_gives_each_of_its_addresses_once),
+        TEST(a_server_that_starts_knows_the_addresses_that_are_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,9 @@ static void forms_that_there_are_not_are_refused(void **state)
         {"POST", "/api/v1/namespaces/t/serviceaccounts/default/token", META("Table"), "{}", ONLY},
         {"DELETE", CM "?dryRun=All", META("Table"), NULL, NULL},
         {"GET", CM "/a", META("Table"), NULL, NULL},
+        {"GET", "/apis/apps", "application/yaml", NULL, NULL},
+        {"GET", "/apis/apps/v1", "application/yaml", NULL, NULL},
+        {"GET", "/api/v1", "application/vnd.kubernetes.protobuf", NULL, NULL},
     };
     Api *api = *state;
 

@@ -75,6 +75,22 @@ static const ApiCase pod_cases[] = {
      {{"/message", "\"pods \\\"r\\\" is forbidden: no PriorityClass with name foo was found\""}}},
 };
 
+#define EPHEMERAL(name) "{\"name\":\"" name "\",\"image\":\"b\",\"targetContainerName\":\"c\"}"
+static const ApiCase ephemeral_cases[] = {
+    {"a pod", "POST", POD, NULL, "{\"metadata\":{\"name\":\"e\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201, {{0}}},
+    {"gets an ephemeral container", "PATCH", POD "/e/ephemeralcontainers", STRATEGIC, "{\"spec\":{\"ephemeralContainers\":[" EPHEMERAL("z") "]}}", 200,
+     {{"/spec/ephemeralContainers/0/name", "\"z\""}, {"/spec/ephemeralContainers/1", NULL}}},
+    {"and another, behind it", "PATCH", POD "/e/ephemeralcontainers", STRATEGIC, "{\"spec\":{\"ephemeralContainers\":[" EPHEMERAL("a") "]}}", 200,
+     {{"/spec/ephemeralContainers/0/name", "\"z\""}, {"/spec/ephemeralContainers/1/name", "\"a\""}}},
+    {"the order of the request does not matter", "PATCH", POD "/e/ephemeralcontainers", MERGE,
+     "{\"spec\":{\"ephemeralContainers\":[" EPHEMERAL("b") "," EPHEMERAL("a") "," EPHEMERAL("z") "]}}", 200,
+     {{"/spec/ephemeralContainers/0/name", "\"z\""}, {"/spec/ephemeralContainers/1/name", "\"a\""}, {"/spec/ephemeralContainers/2/name", "\"b\""}, {"/spec/ephemeralContainers/3", NULL}}},
+    {"nothing else changes through this door", "PATCH", POD "/e/ephemeralcontainers", MERGE, "{\"spec\":{\"nodeName\":\"other\"},\"status\":{\"phase\":\"Failed\"}}", 200,
+     {{"/spec/nodeName", NULL}, {"/status/phase", "\"Pending\""}, {"/spec/ephemeralContainers/2/name", "\"b\""}}},
+    {"none is removed", "PATCH", POD "/e/ephemeralcontainers", MERGE, "{\"spec\":{\"ephemeralContainers\":[" EPHEMERAL("a") "]}}", 422, {{0}}},
+    {"none comes through another door", "PATCH", POD "/e", STRATEGIC, "{\"spec\":{\"ephemeralContainers\":[" EPHEMERAL("d") "]}}", 422, {{0}}},
+};
+
 #define PORTS "\"ports\":[{\"port\":80}],\"selector\":{\"a\":\"b\"}}}"
 static const ApiCase service_cases[] = {
     {"a node port is taken", "POST", SVC, NULL, "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":30111}],\"selector\":{\"a\":\"b\"}}}", 201,
@@ -156,6 +172,7 @@ static const ApiCase review_cases[] = {
         api_run(*state, cases, ARRAY_LEN(cases)); \
     }
 RUN(pods_are_completed_bound_and_deleted_gracefully, pod_cases)
+RUN(ephemeral_containers_are_only_added_and_keep_their_order, ephemeral_cases)
 RUN(services_get_addresses_and_ports, service_cases)
 RUN(namespaces_end_when_everybody_has_finished, namespace_cases)
 RUN(claims_are_protected, claim_cases)
@@ -344,6 +361,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(pods_are_completed_bound_and_deleted_gracefully),
+        TEST(ephemeral_containers_are_only_added_and_keep_their_order),
         TEST(services_get_addresses_and_ports),
         TEST(namespaces_end_when_everybody_has_finished),
         TEST(claims_are_protected),

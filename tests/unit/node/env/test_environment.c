@@ -149,8 +149,7 @@ static void resources_are_counted_in_units_of_the_divisor(void **state)
     use_pod(w, "",
             ",'resources':{'limits':{'cpu':'1500m'},'requests':{'cpu':'250m','memory':'1k'}}");
     EACH_ROW(i, rows, rows[i].resource) {
-        ResourceFieldSelector selector = {.resource = rows[i].resource,
-                                          .divisor = rows[i].divisor};
+        ResourceFieldSelector selector = {.resource = rows[i].resource, .divisor = rows[i].divisor};
         const char *value = NULL;
         int r = pod_resource(&w->facts, &w->arena, container_of(w), &selector, &value, &w->err);
 
@@ -168,7 +167,7 @@ static const char *read_env(World *w, const char *container)
     use_pod(w, "", container);
     w->err = (Err)ERR_INIT;
     return pod_env(&w->facts, &w->arena, container_of(w), &w->env, &w->err) < 0 ? w->err.message
-                                                                              : NULL;
+                                                                                : NULL;
 }
 
 #define CONFIG "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'m','namespace':'ns'},"
@@ -312,8 +311,7 @@ static void services_of_the_namespace_have_variables(void **state)
     assert_string_equal(env_get(&w->env, "BARE_SERVICE_HOST"), "mine");
     assert_null(env_get(&w->env, "BARE_SERVICE_PORT"));
     assert_null(env_get(&w->env, "HEAD_SERVICE_HOST"));
-    assert_string_equal(env_get(&w->env, "URL"),
-                        "tcp://10.96.0.5:80/x$(WEB_APP_PORT) $(none)");
+    assert_string_equal(env_get(&w->env, "URL"), "tcp://10.96.0.5:80/x$(WEB_APP_PORT) $(none)");
     assert_string_equal(env_get(&w->env, "KUBERNETES_SERVICE_HOST"), "10.96.0.1");
     assert_string_equal(env_get(&w->env, "KUBERNETES_SERVICE_PORT_HTTPS"), "6443");
     /* A pod may do without, but not without the API. */
@@ -410,8 +408,7 @@ static void the_hosts_file_names_the_pod(void **state)
 
 static void resolv_conf_is_as_the_policy_says(void **state)
 {
-#define CLUSTER                                                                       \
-    "nameserver 10.96.0.10\nsearch ns.svc.cluster.local svc.cluster.local cluster.local"
+#define CLUSTER "nameserver 10.96.0.10\nsearch ns.svc.cluster.local svc.cluster.local cluster.local"
     static const struct {
         const char *spec, *conf;
     } rows[] = {
@@ -420,8 +417,7 @@ static void resolv_conf_is_as_the_policy_says(void **state)
          "nameserver 192.0.2.53\nsearch . example.com\noptions rotate\n"},
         {"'dnsPolicy':'ClusterFirstWithHostNet','hostNetwork':true,",
          CLUSTER " example.com\noptions ndots:5\n"},
-        {"'dnsPolicy':'Default',",
-         "nameserver 192.0.2.53\nsearch . example.com\noptions rotate\n"},
+        {"'dnsPolicy':'Default',", "nameserver 192.0.2.53\nsearch . example.com\noptions rotate\n"},
         {"'dnsPolicy':'None','dnsConfig':{'nameservers':['192.0.2.54'],'searches':['x.y'],"
          "'options':[{'name':'ndots','value':'2'},{'name':'edns0'}]},",
          "nameserver 192.0.2.54\nsearch x.y\noptions ndots:2 edns0\n"},

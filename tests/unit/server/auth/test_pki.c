@@ -207,6 +207,23 @@ static void a_name_that_is_too_long_for_a_certificate_is_an_error(void **state)
     pki_free(pki);
 }
 
+/* The folder cannot take its place, since something else has its name. */
+static void a_folder_that_cannot_be_made_is_an_error(void **state)
+{
+    Fixture *f = *state;
+    const char *addresses[] = {"10.0.0.1", NULL};
+    _free_ char *dir = mem_printf("%s/pki", f->dir), *wanted = mem_printf("make folder %s", dir);
+    Err err = ERR_INIT;
+    Pki *pki;
+
+    assert_int_equal(symlink("nowhere", dir), 0);
+    assert_true(pki_open(dir, addresses, 0, f->clock, &pki, &err) < 0);
+    assert_true(str_starts_with(err.message, wanted));
+    assert_int_equal(unlink(dir), 0);
+    assert_int_equal(pki_open(dir, addresses, 0, f->clock, &pki, &err), 0);
+    pki_free(pki);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -220,6 +237,7 @@ int main(void)
         TEST(a_file_that_holds_no_key_is_an_error),
         TEST(a_users_certificate_is_good_for_this_user_and_these_groups),
         TEST(a_name_that_is_too_long_for_a_certificate_is_an_error),
+        TEST(a_folder_that_cannot_be_made_is_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
