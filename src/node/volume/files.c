@@ -130,14 +130,11 @@ static bool same_content(int root, const PodVolume *volume)
     return true;
 }
 
+/* A name that is listed in the folder and cannot be found is a link whose target is gone. */
 static bool is_dead_link(int root, const char *name)
 {
-    _close_fd_ int fd = -1;
-    struct stat st;
+    _close_fd_ int fd = beneath_open(root, name, BENEATH_INSIDE, O_PATH, 0);
 
-    if (fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
-        return false;
-    fd = beneath_open(root, name, BENEATH_INSIDE, O_PATH, 0);
     return fd == -ENOENT;
 }
 
