@@ -146,9 +146,8 @@ static void every_schema_of_version_2_is_complete(void **state)
     yyjson_val *root = get(*state, "/openapi/v2"), *all = yyjson_obj_get(root, "definitions");
 
     check_all(all, "#/definitions/");
-    assert_string_equal(
-        text(all, "/io.k8s.api.apps.v1.StatefulSet/properties/spec/$ref"),
-        "#/definitions/io.k8s.api.apps.v1.StatefulSetSpec");
+    assert_string_equal(text(all, "/io.k8s.api.apps.v1.StatefulSet/properties/spec/$ref"),
+                        "#/definitions/io.k8s.api.apps.v1.StatefulSetSpec");
 }
 
 static void every_schema_of_version_3_is_complete(void **state)
@@ -208,9 +207,8 @@ static void lists_say_how_they_are_merged(void **state)
         {"/restartPolicy/enum/2", "OnFailure"},
         {"/restartPolicy/enum/3", NULL},
     };
-    yyjson_val *spec =
-        yyjson_ptr_get(get(*state, "/openapi/v3/api/v1"),
-                       "/components/schemas/io.k8s.api.core.v1.PodSpec/properties");
+    yyjson_val *spec = yyjson_ptr_get(get(*state, "/openapi/v3/api/v1"),
+                                      "/components/schemas/io.k8s.api.core.v1.PodSpec/properties");
 
     EACH_ROW(i, rows, rows[i].at) {
         const char *is = text(spec, rows[i].at);

@@ -16,9 +16,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "api/schema/coordination_v1.h"
+#include "api/schema/core_cluster_v1.h"
+#include "api/schema/core_event_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/log.h"
+#include "base/observe/metrics.h"
 #include "base/process.h"
 #include "busybox.h"
 #include "fake_client.h"
@@ -308,7 +312,141 @@ static void read_log(World *w, const char *name, const LogOptions *options, Outp
     assert_int_equal(s->ops->logs(s, pod, options, &sink, &stream, &status, &arena), 0);
 }
 
+/* ---- ports ---- */
+
+static void on_forwarded(void *data, Bytes bytes)
+{
+    strbuf_add(&((Output *)data)->out, bytes.p, bytes.n);
+}
+
+static void on_forward_closed(void *data, const char *message)
+{
+    Output *o = data;
+
+    o->over = true;
+    snprintf(o->message, sizeof(o->message), "%s", str_or(message, ""));
+}
+
+static void on_nothing(void *data)
+{
+}
+
+/* What the pod sends until it closes the connection ends so. */
+static void expect_forward(World *w, const char *name, uint16_t port, const char *request,
+                           const char *end)
+{
+    PodStreams *s = node_streams(w->node);
+    Output o = {0};
+    ForwardSink sink = {on_forwarded, on_nothing, on_nothing, on_forward_closed, &o};
+    ForwardStream *stream;
+    ApiStatus status = {0};
+    _arena_ Arena arena = ARENA_INIT;
+    Object *pod = client_get(fake_client(w->fake), kind_find("", "v1", "Pod"), "default", name);
+
+    assert_int_equal(s->ops->forward(s, pod, port, &sink, &stream, &status, &arena), 0);
+    s->ops->forward_send(stream, bytes_from_string(request));
+    s->ops->forward_end(stream);
+    RUN_UNTIL(w, o.over);
+    assert_string_equal(o.message, "");
+    assert_true(o.out.n > strlen(end));
+    assert_string_equal(o.out.p + o.out.n - strlen(end), end);
+    strbuf_deinit(&o.out);
+}
+
 /* ---- tests ---- */
+
+static Object *find_object(World *w, const Kind *kind, const char *ns, const char *name)
+{
+    return client_get(fake_client(w->fake), kind, ns, name);
+}
+
+/* The pods reach it by the address of the bridge, if it has no other one. */
+static void a_node_registers_itself(void **state)
+{
+    World *w = *state;
+    const NodeStatus *status;
+    const LeaseSpec *lease;
+
+    if (!w->fake)
+        skip();
+    RUN_UNTIL(w, find_object(w, &kind_lease, "kube-node-lease", "node"));
+    lease = &OBJECT_AS(Lease, find_object(w, &kind_lease, "kube-node-lease", "node"))->spec;
+    assert_string_equal(lease->holder_identity, "node");
+    assert_int_equal(*lease->lease_duration_seconds, 40);
+    RUN_UNTIL(w, OBJECT_AS(Node, find_object(w, &kind_node, NULL, "node"))->status.addresses.n);
+    status = &OBJECT_AS(Node, find_object(w, &kind_node, NULL, "node"))->status;
+    assert_string_equal(status->addresses.v[0].type, "InternalIP");
+    assert_string_equal(status->addresses.v[0].address, "10.99.0.1");
+    assert_string_equal(status->addresses.v[1].type, "Hostname");
+    assert_string_equal(status->addresses.v[1].address, "node");
+    assert_non_null(string_map_get(&status->allocatable, "memory"));
+}
+
+/* The Event of the reason, or NULL. */
+typedef struct EventSearch {
+    const char *reason;
+    const Event *found;
+} EventSearch;
+
+static bool on_some_event(void *data, Object *object)
+{
+    EventSearch *search = data;
+
+    if (str_equal(OBJECT_AS(Event, object)->reason, search->reason))
+        search->found = object->value;
+    return true;
+}
+
+static const Event *find_event(World *w, const char *reason)
+{
+    EventSearch search = {.reason = reason};
+
+    client_list(fake_client(w->fake), &kind_event, NULL, on_some_event, &search);
+    return search.found;
+}
+
+static void a_sandbox_that_cannot_be_made_is_told_and_tried_again(void **state)
+{
+    World *w = *state;
+    _free_ char *pods = NULL;
+
+    if (!w->fake)
+        skip();
+    pods = mem_printf("%s/pods/61111111-2222-3333-4444-555555555555", w->run);
+    assert_int_equal(file_mkdir_for(pods, 0755), 0);
+    assert_int_equal(file_write_atomic(pods, "", 0, 0600), 0); /* a file where its folder belongs */
+    fake_client_put(w->fake, POD("p", "61111111-2222-3333-4444-555555555555",
+                                 "\"containers\":[{\"name\":\"app\",\"image\":\"busybox\","
+                                 "\"command\":[\"sleep\",\"1000\"]}]"));
+    RUN_UNTIL(w, find_event(w, "FailedCreatePodSandBox"));
+    assert_string_equal(find_event(w, "FailedCreatePodSandBox")->type, "Warning");
+    assert_non_null(strstr(find_event(w, "FailedCreatePodSandBox")->message, "pod's folders"));
+    assert_int_equal(METRIC_SERIES(METRIC_POD_WARNINGS, "FailedCreatePodSandBox")->value, 1);
+    assert_int_equal(unlink(pods), 0);
+    RUN_UNTIL(w, is_ready(w, "p"));
+    assert_int_equal(METRIC_SERIES(METRIC_POD_WARNINGS, "Started")->value, 0);
+    fake_client_delete(w->fake, "Pod", "default", "p", 1);
+    RUN_UNTIL(w, !find_pod(w, "p"));
+}
+
+/* Neither the image nor the pod names a program. */
+static void a_container_without_a_command_does_not_start(void **state)
+{
+    World *w = *state;
+    const ContainerStateWaiting *waiting;
+
+    if (!w->fake)
+        skip();
+    fake_client_put(w->fake, POD("p", "71111111-2222-3333-4444-555555555555",
+                                 "\"containers\":[{\"name\":\"app\",\"image\":\"busybox\"}]"));
+    RUN_UNTIL(w, find_event(w, "Failed"));
+    assert_non_null(strstr(find_event(w, "Failed")->message, "no command specified"));
+    RUN_UNTIL(w, find_pod(w, "p")->status.container_statuses.n &&
+                     (waiting = find_pod(w, "p")->status.container_statuses.v[0].state.waiting) &&
+                     waiting->message && strstr(waiting->message, "no command specified"));
+    fake_client_delete(w->fake, "Pod", "default", "p", 1);
+    RUN_UNTIL(w, !find_pod(w, "p"));
+}
 
 static void a_pod_gets_ready_answers_exec_and_leaves_nothing(void **state)
 {
@@ -349,6 +487,8 @@ static void a_pod_gets_ready_answers_exec_and_leaves_nothing(void **state)
                 "nameserver 10.98.0.10\nsearch default.svc.cluster.local svc.cluster.local "
                 "cluster.local\noptions ndots:5\n");
     expect_exec(w, "web-0", "id", "uid=0 gid=0 groups=2000\n");
+    expect_exec(w, "web-0", "printf x", "x");
+    expect_forward(w, "web-0", 8080, "GET / HTTP/1.0\r\n\r\n", "hi\n");
     exec(w, "web-0", cat, "hello", false, &o);
     assert_string_equal(strbuf_string(&o.out), "hello");
     assert_int_equal(o.code, 0);
@@ -547,6 +687,11 @@ static void loopback_up(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_node_registers_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sandbox_that_cannot_be_made_is_told_and_tried_again,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_container_without_a_command_does_not_start, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_pod_gets_ready_answers_exec_and_leaves_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_pod_outlives_the_node_and_is_taken_up_again, setup,

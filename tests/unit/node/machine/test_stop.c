@@ -280,6 +280,27 @@ static void an_evicted_pod_has_a_second_and_is_failed(void **state)
     world_end(&w);
 }
 
+/* A container that is being started cannot be stopped yet, so nothing else changes for a while. */
+static void a_failure_is_reported_while_a_container_starts(void **state)
+{
+    World w = {0};
+
+    world_begin(&w, ONE);
+    machine_prepared(w.machine, "10.42.0.7");
+    world_expect(&w, "prepare start0.0 ");
+    w.changes = 0;
+    machine_fail(w.machine, "DeadlineExceeded", "too long");
+    world_expect(&w, "");
+    assert_true(w.changes > 0);
+    assert_string_equal(world_status(&w)->phase, "Failed");
+    assert_string_equal(world_status(&w)->reason, "DeadlineExceeded");
+    world_started(&w, 0);
+    world_expect(&w, "term0 ");
+    world_exited(&w, 0, 143);
+    world_expect(&w, "teardown ");
+    world_end(&w);
+}
+
 static void a_halted_pod_is_neither_failed_nor_gone(void **state)
 {
     World w = {0};
@@ -422,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_failed_liveness_probe_grants_its_own_grace_period),
         cmocka_unit_test(a_changed_image_says_so_in_the_words_of_kubelet),
         cmocka_unit_test(a_deadline_is_an_event_of_the_pod),
+        cmocka_unit_test(a_failure_is_reported_while_a_container_starts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
