@@ -98,7 +98,10 @@ static PodVolume files_volume(World *w, VolumeFile *files, size_t n)
         .name = "v", .form = VOLUME_FILES, .path = folder(w, "v"), .files = files, .n_files = n};
 }
 
-#define FILE_OF(name, text) {.path = name, .data = BYTES_LITERAL(text), .mode = 0640}
+#define FILE_OF(name, text)                                     \
+    {                                                           \
+        .path = name, .data = BYTES_LITERAL(text), .mode = 0640 \
+    }
 
 /* A reader sees either all old or all new files, because they change by the switch of one link. */
 static void files_are_replaced_as_a_whole(void **state)
@@ -316,8 +319,8 @@ static void an_image_is_a_read_only_folder_of_its_layers(void **state)
 /* The kernel writes such characters as octal numbers. */
 static void mounts_are_found_whatever_their_name(void **state)
 {
-    static const char *const names[] = {"plain", "a b", "tab\there", "line\nbreak", "back\\slash",
-                                        "octal\\040", "#hash"};
+    static const char *const names[] = {"plain",       "a b",        "tab\there", "line\nbreak",
+                                        "back\\slash", "octal\\040", "#hash"};
     World *w = *state;
 
     need_mounts();
@@ -397,7 +400,8 @@ static void a_sub_path_is_mounted_at_its_pin(void **state)
 
 static void a_sub_path_that_leads_out_is_refused(void **state)
 {
-    static const char *const paths[] = {"../x", "/etc", "d/../../x", "absolute/x", "up/x", "", "f/x"};
+    static const char *const paths[] = {"../x", "/etc", "d/../../x", "absolute/x",
+                                        "up/x", "",     "f/x"};
     World *w = *state;
     char *volume = folder(w, "v");
 
