@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/internal.h"
 
-/* Hosts are named by whoever may start pods, so there is a limit to what is remembered of them. */
-#define PLAIN_HOSTS_MAX 256
-
 static const RegistryTimes defaults = {
     .connect_ms = 20000,
     .first_byte_ms = 30000,
@@ -37,8 +34,7 @@ int registry_config_load(const RegistryOptions *options, RegistryConfig **ret, E
     config->times = complete(&options->times);
     proxy_settings_read(&config->proxies);
     config->memory = mem_new_type(RegistryMemory);
-    lane_pool_init(&config->memory->lanes);
-    ASSERT(uv_mutex_init(&config->memory->lock) == 0);
+    memory_init(config->memory);
     *ret = config;
     return 0;
 }
@@ -48,32 +44,8 @@ RegistryConfig *registry_config_free(RegistryConfig *config)
     if (!config)
         return NULL;
     proxy_settings_deinit(&config->proxies);
-    lane_pool_deinit(&config->memory->lanes);
-    uv_mutex_destroy(&config->memory->lock);
-    strmap_deinit(&config->memory->plain);
+    memory_deinit(config->memory);
     free(config->memory);
     free(config);
     return NULL;
-}
-
-bool memory_is_plain(const RegistryConfig *config, const char *host)
-{
-    bool is_plain;
-
-    uv_mutex_lock(&config->memory->lock);
-    is_plain = strmap_get(&config->memory->plain, host) != NULL;
-    uv_mutex_unlock(&config->memory->lock);
-    return is_plain;
-}
-
-void memory_set_plain(const RegistryConfig *config, const char *host, bool is_plain)
-{
-    RegistryMemory *memory = config->memory;
-
-    uv_mutex_lock(&memory->lock);
-    if (!is_plain)
-        strmap_remove(&memory->plain, host);
-    else if (memory->plain.n < PLAIN_HOSTS_MAX)
-        strmap_put(&memory->plain, host, memory);
-    uv_mutex_unlock(&memory->lock);
 }

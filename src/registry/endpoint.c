@@ -9,9 +9,9 @@
  * than the limit; then the caller is told.
  */
 #include "registry/internal.h"
+#include "registry/refusal.h"
 
 #define TRIES 3
-#define REFUSAL_BODY_MAX (64u << 10)
 
 /* Answers of these kinds may be different the next time. */
 static bool may_repeat(int outcome)
@@ -45,27 +45,28 @@ static int refused(Registry *registry, const Endpoint *endpoint, Transfer *trans
 {
     _arena_ Arena arena = ARENA_INIT;
     Bytes body = BYTES_NULL;
-    char reason[384];
+    char reason[352];
 
     atomic_store(&registry->retry_after, retry_after(transfer));
     if (transfer_read_all(transfer, REFUSAL_BODY_MAX, &arena, &body, NULL) == -ECANCELED) {
         err_set(reterr, 0, "the request was canceled");
         return ERR_ORIGIN(-ECANCELED);
     }
-    refusal_reason(body, reason, sizeof(reason));
-    err_set(reterr, 0, "%s/%s: %s%sHTTP status %d", endpoint->host, endpoint->path, reason,
-            reason[0] ? ": " : "", status);
+    refusal_reason(body, status, reason, sizeof(reason));
+    err_set(reterr, 0, "%s/%s: %s", endpoint->host, endpoint->path, reason);
     return outcome_of(status);
 }
 
 static int call_by_scheme(Registry *registry, Endpoint *endpoint, Lane *lane, const Call *call,
-                          bool is_plain, Transfer **ret, int *ret_status, Err *reterr)
+                          bool is_plain, const char *header, Transfer **ret, int *ret_status,
+                          Err *reterr)
 {
     _free_ char *url = mem_printf("%s://%s/v2/%s/%s", is_plain ? "http" : "https", endpoint->host,
                                   endpoint->path, call->path);
     TransferRequest request = {
         .method = call->method,
         .url = url,
+        .authorization = header,
         .accept = call->accept,
         .range_from = call->range_from,
         .is_large = call->is_large,
@@ -84,21 +85,46 @@ static bool may_be_plain(const Endpoint *endpoint, const Transfer *transfer)
 
 /* One request, by HTTPS or HTTP. 0: the head of an answer has come. */
 static int call_once(Registry *registry, Endpoint *endpoint, Lane *lane, const Call *call,
-                     Transfer **ret, int *ret_status, Err *reterr)
+                     const char *header, Transfer **ret, int *ret_status, Err *reterr)
 {
-    bool was_plain =
-        endpoint->transfer.insecure && memory_is_plain(registry->config, endpoint->host);
-    int r = call_by_scheme(registry, endpoint, lane, call, was_plain, ret, ret_status, reterr);
+    RegistryMemory *memory = registry->config->memory;
+    bool was_plain = endpoint->transfer.insecure && memory_is_plain(memory, endpoint->host);
+    int r =
+        call_by_scheme(registry, endpoint, lane, call, was_plain, header, ret, ret_status, reterr);
 
     if (r && was_plain)
-        memory_set_plain(registry->config, endpoint->host, false);
+        memory_set_plain(memory, endpoint->host, false);
     if (r != REGISTRY_E_UNAVAILABLE || was_plain || !may_be_plain(endpoint, *ret))
         return r;
     *ret = transfer_free(*ret);
-    r = call_by_scheme(registry, endpoint, lane, call, true, ret, ret_status, reterr);
+    r = call_by_scheme(registry, endpoint, lane, call, true, header, ret, ret_status, reterr);
     if (r == 0)
-        memory_set_plain(registry->config, endpoint->host, true);
+        memory_set_plain(memory, endpoint->host, true);
     return r;
+}
+
+/* One request with each authorization that there is, until one is accepted. */
+static int call_authorized(Registry *registry, Endpoint *endpoint, Lane *lane, const Call *call,
+                           Transfer **ret, int *ret_status, Err *reterr)
+{
+    for (;;) {
+        unsigned generation;
+        char *header = auth_header(&endpoint->auth, &generation);
+        int r = call_once(registry, endpoint, lane, call, header, ret, ret_status, reterr), next;
+
+        auth_header_free(header);
+        if (r || *ret_status / 100 == 2)
+            return ERR_TRACE(r);
+        r = refused(registry, endpoint, *ret, *ret_status, reterr);
+        if (!transfer_is_first_origin(*ret) ||
+            (r != REGISTRY_E_AUTH && !(r == REGISTRY_E_MISSING && call->tries_all)))
+            return ERR_TRACE(r);
+        next = auth_next(&endpoint->auth, &registry->users, lane, *ret, generation,
+                         r == REGISTRY_E_AUTH ? reterr : NULL);
+        if (next)
+            return next == REGISTRY_E_AUTH ? r : ERR_TRACE(next);
+        *ret = transfer_free(*ret);
+    }
 }
 
 /* How long to wait before another try; negative: there is none. */
@@ -122,15 +148,13 @@ int endpoint_call(Registry *registry, Endpoint *endpoint, Lane *lane, const Call
         int r;
 
         atomic_store(&registry->retry_after, 0);
-        r = call_once(registry, endpoint, lane, call, &transfer, ret_status, reterr);
-        if (r == 0 && *ret_status / 100 == 2) {
+        r = call_authorized(registry, endpoint, lane, call, &transfer, ret_status, reterr);
+        if (r == 0) {
             *ret = TAKE_PTR(transfer);
             if (reterr)
                 *reterr = ERR_INIT; /* of a try before */
             return 0;
         }
-        if (r == 0)
-            r = refused(registry, endpoint, transfer, *ret_status, reterr);
         pause = pause_before(registry, transfer, r, tries);
         if (pause < 0)
             return ERR_TRACE(r);

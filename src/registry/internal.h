@@ -7,7 +7,8 @@
 #ifndef REGISTRY_INTERNAL_H
 #define REGISTRY_INTERNAL_H
 
-#include "base/strmap.h"
+#include "registry/auth.h"
+#include "registry/memory.h"
 #include "registry/registry.h"
 #include "registry/transport/transfer.h"
 
@@ -16,20 +17,15 @@ struct RegistryConfig {
     void *data;
     RegistryTimes times;
     ProxySettings proxies;
-    struct RegistryMemory *memory; /* what is not constant */
+    RegistryMemory *memory; /* what is not constant */
 };
-
-typedef struct RegistryMemory {
-    LanePool lanes;
-    uv_mutex_t lock;
-    StrMap plain; /* hosts that use plain HTTP; the value is not used */
-} RegistryMemory;
 
 typedef struct Endpoint {
     char *host; /* "registry-1.docker.io", "localhost:5000" */
     char *path; /* of the repository there */
     TransferHost transfer;
     Guard guard;
+    Auth auth;
 } Endpoint;
 
 struct Registry {
@@ -50,6 +46,7 @@ typedef struct Call {
     const char *accept;
     uint64_t range_from;
     bool is_large;
+    bool tries_all; /* credentials, also where the answer is that there is no such thing */
 } Call;
 
 /* 0: the answer is a success, whose body can be read. */
@@ -58,11 +55,5 @@ int endpoint_call(Registry *registry, Endpoint *endpoint, Lane *lane, const Call
 /* Tries the endpoints in order, beginning with the one that has answered last. */
 typedef int (*EndpointTry)(void *data, Endpoint *endpoint, Err *reterr);
 int registry_try_endpoints(Registry *registry, EndpointTry try, void *data, Err *reterr);
-
-/* The registry's own words in the body of a refusal; "" if there are none. */
-void refusal_reason(Bytes body, char *to, size_t size);
-
-bool memory_is_plain(const RegistryConfig *config, const char *host);
-void memory_set_plain(const RegistryConfig *config, const char *host, bool is_plain);
 
 #endif

@@ -321,8 +321,11 @@ static bool place_matches(Arena *arena, const char *glob, const Place *target)
 {
     Place place = place_split(arena, glob);
 
-    return str_equal(place.port, target->port) && str_starts_with(target->path, place.path) &&
-           host_matches(arena, place.host, target->host);
+    if (!str_equal(place.port, target->port) || !str_starts_with(target->path, place.path))
+        return false;
+    /* The brackets of an IPv6 address are no glob. */
+    return place.host[0] == '[' ? str_equal(place.host, target->host)
+                                : host_matches(arena, place.host, target->host);
 }
 
 /* What the helper says, asked once. With the lock held. */

@@ -43,8 +43,9 @@ int keyring_add_file(Keyring *keyring, const char *path, Err *reterr);
 int keyring_add_user_document(Keyring *keyring, Bytes json, Err *reterr);
 
 /* image: "quay.io/team/app", without tag and digest. The texts are the keyring's. Credential
- * helpers may run, for some seconds; one that fails is an error that names the program. Several
- * threads may call this at once. */
+ * helpers may run, for some seconds; one that fails is an error that names the program. The calling
+ * program ignores SIGPIPE, as a helper need not read its input. Several threads may call this at
+ * once. */
 int keyring_find(const Keyring *keyring, const char *image, Arena *arena, CredentialArray *ret,
                  Err *reterr);
 

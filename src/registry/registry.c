@@ -46,6 +46,15 @@ static void endpoint_init(Endpoint *endpoint, Registry *registry)
         .times = &config->times,
         .insecure = is_on_this_machine(endpoint->host),
     };
+    endpoint->auth = (Auth){
+        .memory = config->memory,
+        .keyring = registry->keyring,
+        .host = &endpoint->transfer,
+        .repository = arena_printf(&registry->arena, "%s/%s", endpoint->host, endpoint->path),
+        .image = arena_printf(&registry->arena, "%s/%s", domain, registry->reference.path),
+    };
+    auth_init(&endpoint->auth,
+              arena_printf(&registry->arena, "repository:%s:pull", endpoint->path));
 }
 
 int registry_open(const RegistryConfig *config, const ImageReference *reference,
@@ -75,6 +84,7 @@ Registry *registry_close(Registry *registry)
     if (!registry)
         return NULL;
     for (size_t i = 0; i < registry->n; i++) {
+        auth_deinit(&registry->endpoints[i].auth);
         free(registry->endpoints[i].host);
         free(registry->endpoints[i].path);
     }
@@ -199,8 +209,8 @@ static int get_manifest(void *data, Endpoint *endpoint, Err *reterr)
     int status, r;
 
     r = endpoint_call(call->registry, endpoint, lane,
-                      &(Call){.path = path, .accept = accept_manifests}, &transfer, &status,
-                      reterr);
+                      &(Call){.path = path, .accept = accept_manifests, .tries_all = true},
+                      &transfer, &status, reterr);
     if (r == 0) {
         *call->ret = (Descriptor){.media_type = media_type_of(transfer, call->arena)};
         r = transfer_read_all(transfer, REGISTRY_MANIFEST_MAX, call->arena, call->ret_bytes,
@@ -242,9 +252,10 @@ static int head_manifest(void *data, Endpoint *endpoint, Err *reterr)
     const char *digest;
     int status, r;
 
-    r = endpoint_call(call->registry, endpoint, lane,
-                      &(Call){.method = "HEAD", .path = path, .accept = accept_manifests},
-                      &transfer, &status, reterr);
+    r = endpoint_call(
+        call->registry, endpoint, lane,
+        &(Call){.method = "HEAD", .path = path, .accept = accept_manifests, .tries_all = true},
+        &transfer, &status, reterr);
     digest = r == 0 ? transfer_header(transfer, "docker-content-digest", 0) : NULL;
     if (digest && digest_is_known(digest))
         *call->ret = (Descriptor){media_type_of(transfer, call->arena),

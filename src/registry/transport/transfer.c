@@ -428,6 +428,8 @@ static int result(Transfer *t, Err *reterr)
         return 0;
     if (t->refusal)
         return failed(t, t->refusal, t->why, reterr);
+    if (t->result == CURLE_OUT_OF_MEMORY && !t->head_done) /* libcurl's limit of a line */
+        return failed(t, REGISTRY_E_BAD_DATA, "the head of the response is too large", reterr);
     if (t->result == CURLE_OPERATION_TIMEDOUT && !t->connected)
         return failed(t, REGISTRY_E_UNAVAILABLE, "it could not be connected to in time", reterr);
     return failed(t, REGISTRY_E_UNAVAILABLE, t->error[0] ? t->error : curl_easy_strerror(t->result),
@@ -624,14 +626,21 @@ int transfer_read_all(Transfer *t, size_t limit, Arena *arena, Bytes *ret, Err *
     return 0;
 }
 
-bool transfer_failed_in_tls(const Transfer *t)
+bool transfer_is_first_origin(const Transfer *t)
 {
-    return t->finished && t->result == CURLE_SSL_CONNECT_ERROR;
+    return t->is_first_origin;
 }
 
 bool transfer_failed_to_connect(const Transfer *t)
 {
     return t->finished && t->result == CURLE_COULDNT_CONNECT && !t->refusal;
+}
+
+bool transfer_failed_in_tls(const Transfer *t)
+{
+    return t->finished && !t->connected && !t->refusal && t->result != CURLE_COULDNT_CONNECT &&
+           t->result != CURLE_COULDNT_RESOLVE_HOST && t->result != CURLE_COULDNT_RESOLVE_PROXY &&
+           t->result != CURLE_OPERATION_TIMEDOUT;
 }
 
 int transfer_pause(LaneUsers *users, Lane *lane, int64_t ms, Err *reterr)

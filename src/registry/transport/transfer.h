@@ -65,10 +65,12 @@ const char *transfer_url(const Transfer *transfer); /* that has answered */
 int transfer_read(Transfer *transfer, const uint8_t **ret, size_t *ret_n, Err *reterr);
 /* The rest of the body; more than limit is REGISTRY_E_BAD_DATA. */
 int transfer_read_all(Transfer *transfer, size_t limit, Arena *arena, Bytes *ret, Err *reterr);
-/* The peer does not speak TLS. */
-bool transfer_failed_in_tls(const Transfer *transfer);
+/* The answer is that of the first URL's host, not of one that it redirects to. */
+bool transfer_is_first_origin(const Transfer *transfer);
 /* It could not be connected to at all. */
 bool transfer_failed_to_connect(const Transfer *transfer);
+/* It was connected to, but no request could be sent, as where the peer does not speak TLS. */
+bool transfer_failed_in_tls(const Transfer *transfer);
 
 /* Waits, but not when the conversation is canceled. */
 int transfer_pause(LaneUsers *users, Lane *lane, int64_t ms, Err *reterr);
