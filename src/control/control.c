@@ -277,14 +277,14 @@ static Write *write_new(Reconcile *reconcile, const Object *of, ReconcileDone do
     return write;
 }
 
-void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size,
+void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size, bool reserved,
                               ReconcileDone done, void *data)
 {
     const ControlOptions *options = reconcile->controller->options;
     static const ApiStatus ok = {.reason = STATUS_OK};
 
     if (options->reserve_volume)
-        options->reserve_volume(options->reserve_volume_data, name, size, on_written,
+        options->reserve_volume(options->reserve_volume_data, name, size, reserved, on_written,
                                 write_new(reconcile, NULL, done, data));
     else
         done(reconcile, data, &ok, NULL);

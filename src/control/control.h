@@ -22,12 +22,11 @@ typedef struct ControlOptions {
     const char *load_balancer_cidr; /* addresses for LoadBalancer Services; NULL for none */
     const char *node_name;          /* of the one node */
     const char *root_ca_pem;        /* for kube-root-ca.crt */
-    const char *volume_class; /* the default StorageClass, created if missing; NULL for none */
-    const char *volume_dir;   /* where provisioned volumes are: DATA/volumes */
+    const char *volume_dir;         /* where provisioned volumes are: DATA/volumes */
     /* Reserves disk space for a volume, or for its expansion, and answers with STATUS_NO_SPACE if
      * there is not enough at the moment. NULL means that space is never short. */
-    void (*reserve_volume)(void *data, const char *name, int64_t size, ClientDone done,
-                           void *done_data);
+    void (*reserve_volume)(void *data, const char *name, int64_t size, bool reserved,
+                           ClientDone done, void *done_data);
     void *reserve_volume_data;
     const char *api_address; /* the endpoint of the Service "kubernetes"; NULL for none */
     uint16_t api_port;

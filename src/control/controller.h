@@ -107,8 +107,8 @@ void reconcile_delete_value(Reconcile *reconcile, const Kind *kind, const void *
         reconcile_update((reconcile), _copy, &(WriteOptions){.subresource = "status"}, (done),   \
                          (data));                                                                \
     } while (0)
-/* Reserves disk space for a volume. `done` has to handle a refusal. */
-void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size,
+/* Makes a volume on the disk, with all its room if it is reserved. `done` has to handle a refusal. */
+void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size, bool reserved,
                               ReconcileDone done, void *data);
 /* Calls `then` when all writes issued so far have been answered, immediately if none is in flight.
  * Only one continuation can be set at a time, and the caller must not use the reconcile after this

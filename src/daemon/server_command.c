@@ -170,14 +170,14 @@ static int listen_for_pods(App *app, Err *reterr)
 }
 
 /* Until the node has started, a volume is reserved without a check; the space is then checked when a pod first uses it. */
-static void reserve_volume(void *data, const char *name, int64_t size, ClientDone done,
-                           void *done_data)
+static void reserve_volume(void *data, const char *name, int64_t size, bool reserved,
+                           ClientDone done, void *done_data)
 {
     static const ApiStatus ok = {.reason = STATUS_OK};
     App *app = data;
 
     if (app->node)
-        node_reserve_volume(app->node, name, size, done, done_data);
+        node_reserve_volume(app->node, name, size, reserved, done, done_data);
     else
         done(done_data, &ok, NULL);
 }
@@ -193,7 +193,6 @@ static void start_control(App *app)
                               .load_balancer_cidr = app->net ? o->load_balancer_cidr : NULL,
                               .node_name = o->node_name,
                               .root_ca_pem = app->pki->ca_pem,
-                              .volume_class = "standard",
                               .reserve_volume = reserve_volume,
                               .reserve_volume_data = app,
                               .api_address = app->net ? net_gateway(app->net) : NULL,

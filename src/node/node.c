@@ -18,6 +18,7 @@
 #include "node/pod/probes.h"
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
+#include "node/pod/volume_room.h"
 #include "node/runtime/cgroup.h"
 #include "node/runtime/exec.h"
 #include "node/runtime/forward.h"
@@ -332,6 +333,7 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
     start_watches(agent);
     remove_orphans(agent);
     restore_end(agent);
+    volume_room_start(agent);
     *ret = agent;
     return 0;
 }
@@ -366,6 +368,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     attempts_cancel(agent);
     timer_stop(agent->options.clock, &agent->volume_retry);
     storage_stop(agent);
+    volume_room_stop(agent);
     follow_stop(&agent->node_status);
     /* Results in flight on the pool, in the runtime and in the network still refer to the agent:
      * wait for them. */

@@ -48,6 +48,9 @@ typedef struct NodeOptions {
     char *(*make_token)(void *data, Arena *arena, const Object *pod, const char *service_account,
                         const char *audience, int64_t lifetime_seconds);
     void *make_token_data;
+    /* The disk has room again for one of the volumes that were refused; may be NULL. */
+    void (*on_volume_room)(void *data);
+    void *on_volume_room_data;
 } NodeOptions;
 
 #define POD_PIDS_LIMIT 4096
@@ -62,9 +65,9 @@ void node_shutdown(NodeAgent *node, void (*done)(void *data), void *data);
  * node. */
 int node_remove_all(const char *data_dir, const char *run_dir, Err *reterr);
 
-/* Reserves the room for the volume of a claim on the machine; for ControlOptions.reserve_volume. */
-void node_reserve_volume(NodeAgent *node, const char *name, int64_t size, ClientDone done,
-                         void *data);
+/* Makes the volume of a claim on the machine; for ControlOptions.reserve_volume. */
+void node_reserve_volume(NodeAgent *node, const char *name, int64_t size, bool reserved,
+                         ClientDone done, void *data);
 
 /* An image has been imported: pods that wait for one retry at once. */
 void node_image_added(NodeAgent *node);

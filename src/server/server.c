@@ -69,19 +69,6 @@ static void fill_kubernetes_service(Server *server, Object *object)
     service->spec.cluster_ip = service_first_address(server->addresses, arena);
 }
 
-static void fill_standard_class(Server *server _unused_, Object *object)
-{
-    StorageClass *class = OBJECT_AS(StorageClass, object);
-    Arena *arena = &object->arena;
-
-    string_map_put(arena, &class->metadata.annotations,
-                   "storageclass.kubernetes.io/is-default-class", "true");
-    class->provisioner = "stead.dev/volume";
-    class->reclaim_policy = "Delete";
-    class->allow_volume_expansion = arena_bool(arena, true);
-    class->volume_binding_mode = "Immediate";
-}
-
 static void bootstrap(Server *server)
 {
     static const char *const namespaces[] = {"default", "kube-system", "kube-public",
@@ -93,7 +80,7 @@ static void bootstrap(Server *server)
     rbac_ensure_defaults(server, client);
     ensure(server, client, &kind_service, "default", "kubernetes", fill_kubernetes_service);
     priority_ensure_classes(server, client);
-    ensure(server, client, &kind_storage_class, NULL, "standard", fill_standard_class);
+    storage_classes_ensure(server, client);
 }
 
 /* ---- services ---- */

@@ -282,7 +282,6 @@ void sim_start(World *world)
         .random = &world->server_random,
         .node_name = SIM_NODE,
         .root_ca_pem = "simulated",
-        .volume_class = "standard",
         .volume_dir = "/sim/volumes",
         .api_address = "192.0.2.1",
         .api_port = 6443,

@@ -27,7 +27,7 @@ typedef struct App {
     struct ssl_ctx_st *tls;
 } App;
 
-static void on_term(uv_signal_t *handle, int number)
+static void on_term(uv_signal_t *handle, int number _unused_)
 {
     uv_stop(handle->loop);
 }

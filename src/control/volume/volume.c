@@ -17,7 +17,7 @@
  * deleted the files. The node also expands volumes: it has to when the capacity of a volume exceeds
  * the one in the status of its claim.
  *
- * Keys: "ns/name" is a claim, "name" a volume, and "" stead's own storage class.
+ * Keys: "ns/name" is a claim, "name" a volume.
  */
 #include "api/object.h"
 #include "api/quantity.h"
@@ -143,6 +143,8 @@ PersistentVolume *volume_new(Arena *arena, const PersistentVolumeClaim *claim,
     spec->storage_class_name = class->metadata.name;
     spec->mount_options = class->mount_options;
     spec->volume_mode = str_or(claim->spec.volume_mode, "Filesystem");
+    if (str_equal(string_map_get(&class->parameters, VOLUME_ROOM_PARAMETER), "reserved"))
+        string_map_put(arena, &volume->metadata.annotations, VOLUME_ROOM_ANNOTATION, "reserved");
     path->path = arena_printf(arena, "%s/%s", volume_dir, volume->metadata.name);
     path->type = "";
     spec->persistent_volume_source.host_path = path;
@@ -296,7 +298,7 @@ static void expand(Reconcile *reconcile, const Object *object, Object *volume_ob
         event_record(reconcile->controller->events, object, "Normal", "Resizing",
                      "External resizer is resizing volume %s", volume->metadata.name);
         reconcile_reserve_volume(reconcile, volume->metadata.name, quantity_value(asked),
-                                 on_room_to_grow, expansion);
+                                 volume_is_reserved(&volume->metadata), on_room_to_grow, expansion);
     } else if (!has_condition(claim, "FileSystemResizePending")) {
         announce_resize(reconcile, object);
     }
@@ -399,7 +401,8 @@ static void provision(Reconcile *reconcile, Object *object, const StorageClass *
                  reconcile->name);
     *step = (Provision){object, volume};
     reconcile_reserve_volume(reconcile, volume->metadata.name,
-                             quantity_value(storage_of(&volume->spec.capacity)), on_reserved, step);
+                             quantity_value(storage_of(&volume->spec.capacity)),
+                             volume_is_reserved(&volume->metadata), on_reserved, step);
 }
 
 static bool is_default_class(const Object *object)
@@ -606,41 +609,11 @@ static void reconcile_volume(Reconcile *reconcile)
     }
 }
 
-/* ---- stead's own storage class ---- */
-
-static void on_class_made(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
-                          Object *object _unused_)
-{
-    if (status->reason != STATUS_OK && status->reason != STATUS_ALREADY_EXISTS)
-        reconcile->failed = true;
-}
-
-static void make_class(Reconcile *reconcile)
-{
-    const char *name = reconcile->controller->options->volume_class;
-    Object *object;
-    StorageClass *class;
-
-    if (!name || client_get(reconcile->client, &kind_storage_class, NULL, name))
-        return;
-    object = object_new(&kind_storage_class);
-    class = object->value;
-    class->metadata.name = arena_strdup(&object->arena, name);
-    string_map_put(&object->arena, &class->metadata.annotations, DEFAULT_CLASS, "true");
-    class->provisioner = VOLUME_PROVISIONER;
-    class->reclaim_policy = "Delete";
-    class->volume_binding_mode = "Immediate";
-    class->allow_volume_expansion = arena_bool(&object->arena, true);
-    reconcile_create(reconcile, object, NULL, on_class_made, NULL);
-}
-
 /* ---- the controller ---- */
 
 static void reconcile_any(Reconcile *reconcile)
 {
-    if (!*reconcile->key)
-        make_class(reconcile);
-    else if (*reconcile->ns)
+    if (*reconcile->ns)
         reconcile_claim(reconcile);
     else
         reconcile_volume(reconcile);
@@ -731,7 +704,6 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_persistent_volume, on_volume);
     controller_watch(controller, &kind_storage_class, on_class);
     controller_index(controller, &kind_persistent_volume);
-    controller_enqueue(controller, NULL, "");
 }
 
 const ControllerOps volume_controller = {

@@ -6,10 +6,8 @@
 #include "api/object.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/storage_v1.h"
+#include "api/volume_class.h"
 
-#define VOLUME_PROVISIONER "stead.dev/volume"
-/* The finalizer of provisioned volumes, which the node removes when it has deleted the files. */
-#define VOLUME_FINALIZER "stead.dev/volume"
 #define VOLUME_PROTECTION "kubernetes.io/pv-protection"
 #define CLAIM_PROTECTION "kubernetes.io/pvc-protection"
 

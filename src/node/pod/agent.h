@@ -112,6 +112,7 @@ struct NodeAgent {
         bool busy, told;
         uint64_t blocks, files; /* how many were free when folders were last measured */
     } storage;
+    struct VolumeRoom *room; /* see volume_room.c */
     Timer volume_retry;
     int64_t volume_retry_at; /* mono */
     bool stopping;           /* node_stop was called */

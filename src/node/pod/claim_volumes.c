@@ -13,14 +13,15 @@
 #include "api/quantity.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_reference_v1.h"
+#include "api/volume_class.h"
 #include "base/log.h"
 #include "node/machine/machine.h"
 #include "node/pod/agent.h"
 #include "node/pod/claim_volumes.h"
+#include "node/pod/volume_room.h"
 #include "node/volume/disk.h"
 #include "node/volume/pod_volume.h"
 
-#define VOLUME_FINALIZER "stead.dev/volume"
 #define GROW_RETRY_NS (30 * NS_PER_SEC)
 #define REMOVE_RETRY_NS NS_PER_SEC
 
@@ -29,6 +30,7 @@ typedef struct VolumeWork {
     NodeAgent *agent;
     char *name, *data_dir;
     int64_t size;
+    DiskRoom room;
     bool keep;
     unsigned uses;
     ClientDone done;
@@ -81,7 +83,7 @@ static void reserve_work(uv_work_t *work)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
 
-    w->result = volume_disk_reserve(w->data_dir, w->name, w->size, &w->error);
+    w->result = volume_disk_reserve(w->data_dir, w->name, w->size, &w->room, &w->error);
 }
 
 static void reserve_done(uv_work_t *work, int status _unused_)
@@ -92,16 +94,21 @@ static void reserve_done(uv_work_t *work, int status _unused_)
                                                        : STATUS_OK,
                         .message = w->error.message};
 
+    if (w->result == -ENOSPC)
+        volume_room_refused(w->agent, w->size);
+    else if (w->room.reserved)
+        volume_room_look(w->agent);
     w->done(w->done_data, &answer, NULL);
     work_free(w);
 }
 
-void node_reserve_volume(NodeAgent *agent, const char *name, int64_t size, ClientDone done,
-                         void *data)
+void node_reserve_volume(NodeAgent *agent, const char *name, int64_t size, bool reserved,
+                         ClientDone done, void *data)
 {
     VolumeWork *w = work_new(agent, name);
 
     w->size = size;
+    w->room = (DiskRoom){.reserved = reserved, .keep = volume_room_keep(agent)};
     w->done = done;
     w->done_data = data;
     uv_queue_work(agent->options.loop, &w->work, reserve_work, reserve_done);
@@ -124,6 +131,14 @@ static Object *claim_of(NodeAgent *agent, const PersistentVolume *volume)
             : NULL;
 
     return claim && str_equal(object_meta(claim)->uid, ref->uid) ? claim : NULL;
+}
+
+Object *agent_volume_claim(NodeAgent *agent, const char *name)
+{
+    Object *object;
+    const PersistentVolume *volume = find_volume(agent, name, &object);
+
+    return volume ? claim_of(agent, volume) : NULL;
 }
 
 static bool is_due(const PersistentVolume *volume, const Object *claim)
@@ -223,7 +238,7 @@ static void grow_work(uv_work_t *work)
 {
     VolumeWork *w = CONTAINER_OF(work, VolumeWork, work);
 
-    w->result = volume_disk_grow(w->data_dir, w->name, w->size, &w->error);
+    w->result = volume_disk_grow(w->data_dir, w->name, w->size, w->room.keep, &w->error);
 }
 
 static void grow_done(uv_work_t *work, int status _unused_)
@@ -242,6 +257,7 @@ static void grow_done(uv_work_t *work, int status _unused_)
                      "NodeExpandVolume failed: %s", w->error.message);
         retry_later(agent, GROW_RETRY_NS);
     }
+    volume_room_look(agent);
     work_free(w);
 }
 
@@ -265,6 +281,7 @@ static void release_done(uv_work_t *work, int status _unused_)
     else if (!agent->stopping && find_volume(agent, w->name, &object))
         /* growing may have had to wait until the volume was unmounted */
         agent_volume_check(agent, object);
+    volume_room_look(agent);
     work_free(w);
 }
 
@@ -328,6 +345,7 @@ static void removal_done(uv_work_t *work, int status _unused_)
         agent->busy++;
         client_update(agent->options.client, copy, NULL, on_finalizer_removed, agent);
     }
+    volume_room_look(agent);
     work_free(w);
 }
 
@@ -360,6 +378,7 @@ void agent_volume_check(NodeAgent *agent, Object *object)
         return;
     w = work_new(agent, volume->metadata.name);
     w->size = quantity_value(storage_of(&volume->spec.capacity));
+    w->room.keep = volume_room_keep(agent);
     uv_queue_work(agent->options.loop, &w->work, grow_work, grow_done);
 }
 

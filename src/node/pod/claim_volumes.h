@@ -9,6 +9,8 @@ void agent_volume_check(NodeAgent *agent, Object *volume); /* is there something
 void agent_volumes_check(NodeAgent *agent);
 /* The volume has this size now: its claim is told, if that is news. */
 void agent_volume_grown(NodeAgent *agent, const char *name, int64_t size);
+/* The claim to which the volume is bound, or NULL. */
+Object *agent_volume_claim(NodeAgent *agent, const char *name);
 void agent_volumes_release(AgentPod *pod); /* the pod is torn down */
 void agent_volumes_sweep(NodeAgent *agent);
 

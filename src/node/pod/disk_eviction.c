@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "node/machine/machine.h"
 #include "node/pod/disk_eviction.h"
+#include "node/pod/volume_room.h"
 
 #define LOOK_FIRST NS_PER_SEC
 #define LIMITS_FIRST (10 * NS_PER_SEC)
@@ -169,7 +170,7 @@ static void measure(NodeAgent *agent, bool pressed, uint64_t available, uint64_t
     uv_queue_work(agent->options.loop, &m->work, measure_work, measure_done);
 }
 
-static uint64_t reserve_of(const NodeAgent *agent, const struct statvfs *fs)
+uint64_t storage_reserve(const NodeAgent *agent, const struct statvfs *fs)
 {
     uint64_t twentieth = (uint64_t)fs->f_blocks * fs->f_frsize / 20;
 
@@ -202,7 +203,7 @@ static void look(NodeAgent *agent)
     if (!any || agent->stopping || statvfs(agent->options.data_dir, &fs) < 0)
         return;
     available = (uint64_t)fs.f_bavail * fs.f_frsize;
-    reserve = reserve_of(agent, &fs);
+    reserve = storage_reserve(agent, &fs);
     pressed = available < reserve;
     changed = agent->storage.blocks != fs.f_bfree || agent->storage.files != fs.f_ffree;
     wait = storage_next_look(available, reserve, limits);
@@ -213,6 +214,7 @@ static void look(NodeAgent *agent)
         wait = pressed ? MAX_OF(wait, PRESSED_AGAIN) : wait;
     }
     storage_arm(agent, wait);
+    volume_room_look(agent);
 }
 
 static void on_look(Timer *timer)

@@ -20,6 +20,9 @@
 
 /* The default of --disk-reserve: this, but at most a twentieth of the file system. */
 #define DISK_RESERVE_MOST ((uint64_t)1 << 30)
+struct statvfs;
+/* What is reserved of this file system for the machine: --disk-reserve, or its default. */
+uint64_t storage_reserve(const NodeAgent *agent, const struct statvfs *fs);
 
 typedef struct StorageUse {
     const char *name;             /* name of the container or volume */

@@ -25,6 +25,7 @@
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
 #include "node/runtime/cgroup.h"
+#include "node/pod/volume_room.h"
 #include "node/volume/disk.h"
 #include "node/volume/mounts.h"
 #include "node/volume/pod_volume.h"
@@ -429,6 +430,7 @@ static void tell_of_volumes(AgentPod *pod)
 
         if (!volume->disk)
             continue;
+        volume_room_add(pod->agent, volume->disk);
         if (volume->outcome == 0)
             agent_volume_grown(pod->agent, volume->disk, volume->size);
         if (volume->outcome != DISK_E_UNLIMITED)

@@ -11,6 +11,7 @@
 #include "base/files/file.h"
 #include "node/volume/disk.h"
 #include "node/volume/disk_image.h"
+#include "node/volume/disk_room.h"
 #include "node/volume/loop.h"
 #include "node/volume/mounts.h"
 #include "node/volume/quota.h"
@@ -134,38 +135,39 @@ static int write_used(Disk *disk, Err *reterr)
 
 typedef enum DiskKind { DISK_IMAGE, DISK_QUOTA, DISK_FOLDER } DiskKind;
 
-/* An existing volume never changes its kind. */
-static DiskKind kind_of(const Disk *disk)
+/* An existing volume never changes its kind. A quota limits a volume, but reserves nothing. */
+static DiskKind kind_of(const Disk *disk, const DiskRoom *room)
 {
-    if (volume_image_exists(disk->folder))
+    if (volume_image_exists(disk->folder) || (room->reserved && disk->size < 0 && loop_available()))
         return DISK_IMAGE;
     if (volume_quota_available(disk->data) && (disk->size < 0 || volume_quota_is_set(disk->data)))
         return DISK_QUOTA;
     return disk->size < 0 && loop_available() ? DISK_IMAGE : DISK_FOLDER;
 }
 
-static int look_for_room(const Disk *disk, int64_t size, Err *reterr)
+static int look_for_room(const Disk *disk, int64_t size, int64_t keep, Err *reterr)
 {
+    int64_t more = size - MAX_OF(disk->size, 0), left;
     struct statfs fs;
 
     /* of the parent folder, since with a quota the data folder only reports its own limit */
     if (statfs(disk->folder, &fs) < 0)
         return err_set(reterr, errno, "cannot look at %s", disk->folder);
-    if (FAULT_POINT("node.volume.room") ||
-        (double)fs.f_bavail * (double)fs.f_bsize < (double)(size - MAX_OF(disk->size, 0)))
-        return err_set(reterr, ENOSPC, "the machine has no room for %" PRId64 " bytes", size);
-    return 0;
+    left = (int64_t)fs.f_bavail * fs.f_bsize - keep;
+    return FAULT_POINT("node.volume.room") || left < more
+               ? volume_no_room(size, more, left, keep, reterr)
+               : 0;
 }
 
-static int make_room(Disk *disk, DiskKind kind, int64_t size, Err *reterr)
+static int make_room(Disk *disk, DiskKind kind, int64_t size, const DiskRoom *room, Err *reterr)
 {
     int r;
 
     if (kind != DISK_IMAGE)
-        return disk->size < size ? look_for_room(disk, size, reterr) : 0;
+        return disk->size < size ? look_for_room(disk, size, room->keep, reterr) : 0;
     if (volume_image_exists(disk->folder))
-        return disk->size < size ? volume_image_reserve(disk->folder, size, reterr) : 0;
-    r = volume_image_make(disk->folder, size, disk->lock, reterr);
+        return disk->size < size ? volume_image_reserve(disk->folder, size, room->keep, reterr) : 0;
+    r = volume_image_make(disk->folder, size, room, disk->lock, reterr);
     return r < 0 ? r : write_size(disk, size, reterr);
 }
 
@@ -179,21 +181,21 @@ static int open_mode(const char *data, Err *reterr)
 
 /* A mounted file system is grown through its journal, which is safer, so that is preferred. A
  * volume that cannot be grown now can still be used. */
-static int make_image(Disk *disk, int64_t size, Err *reterr)
+static int make_image(Disk *disk, int64_t size, const DiskRoom *room, Err *reterr)
 {
     bool grow = volume_image_exists(disk->folder) && disk->size < size;
     bool before = grow && !volume_image_grows_mounted() && !volume_image_is_mounted(disk->folder);
-    int r = grow ? 0 : make_room(disk, DISK_IMAGE, size, reterr), grown = 0;
+    int r = grow ? 0 : make_room(disk, DISK_IMAGE, size, room, reterr), grown = 0;
 
     if (r < 0)
         return r;
     if (before)
-        grown = volume_image_grow(disk->folder, size, disk->lock, NULL);
+        grown = volume_image_grow(disk->folder, size, room->keep, disk->lock, NULL);
     r = volume_image_mount(disk->folder, !disk->used, disk->lock, reterr);
     if (r < 0)
         return r;
     if (grow && !before)
-        grown = volume_image_grow(disk->folder, size, disk->lock, NULL);
+        grown = volume_image_grow(disk->folder, size, room->keep, disk->lock, NULL);
     return grown ? DISK_E_LATER : 0;
 }
 
@@ -229,18 +231,20 @@ unsigned volume_disk_uses(const char *name)
     return atomic_load(uses_of(name));
 }
 
-int volume_disk_reserve(const char *data_dir, const char *name, int64_t size, Err *reterr)
+int volume_disk_reserve(const char *data_dir, const char *name, int64_t size, const DiskRoom *room,
+                        Err *reterr)
 {
     _disk_ Disk disk = DISK_INIT;
     int r = disk_open(&disk, data_dir, name, true, reterr);
 
     if (r < 0)
         return r;
-    r = make_room(&disk, kind_of(&disk), size, reterr);
+    r = make_room(&disk, kind_of(&disk, room), size, room, reterr);
     return r < 0 ? err_wrap(reterr, "volume %s", name) : r;
 }
 
-int volume_disk_make(const char *data_dir, const char *name, int64_t size, char **ret, Err *reterr)
+int volume_disk_make(const char *data_dir, const char *name, int64_t size, const DiskRoom *room,
+                     char **ret, Err *reterr)
 {
     _disk_ Disk disk = DISK_INIT;
     int r = disk_open(&disk, data_dir, name, true, reterr), made;
@@ -248,9 +252,9 @@ int volume_disk_make(const char *data_dir, const char *name, int64_t size, char 
     if (r < 0)
         return r;
     atomic_fetch_add(uses_of(name), 1);
-    switch (kind_of(&disk)) {
+    switch (kind_of(&disk, room)) {
     case DISK_IMAGE:
-        made = make_image(&disk, size, reterr);
+        made = make_image(&disk, size, room, reterr);
         break;
     case DISK_QUOTA:
         made = make_quota(&disk, size, reterr);
@@ -270,8 +274,10 @@ int volume_disk_make(const char *data_dir, const char *name, int64_t size, char 
     return made;
 }
 
-int volume_disk_grow(const char *data_dir, const char *name, int64_t size, Err *reterr)
+int volume_disk_grow(const char *data_dir, const char *name, int64_t size, int64_t keep,
+                     Err *reterr)
 {
+    const DiskRoom room = {.keep = keep};
     _disk_ Disk disk = DISK_INIT;
     int r = disk_open(&disk, data_dir, name, false, reterr);
     bool mount;
@@ -280,12 +286,12 @@ int volume_disk_grow(const char *data_dir, const char *name, int64_t size, Err *
         return DISK_E_LATER; /* no pod has used it yet, so it will be made with the new size */
     if (r < 0 || disk.size < 0 || disk.size >= size)
         return r < 0 ? r : disk.size < 0 ? DISK_E_LATER : 0;
-    switch (kind_of(&disk)) {
+    switch (kind_of(&disk, &room)) {
     case DISK_IMAGE:
         mount = volume_image_grows_mounted() && !volume_image_is_mounted(disk.folder);
         r = mount ? volume_image_mount(disk.folder, false, disk.lock, reterr) : 0;
         if (r >= 0)
-            r = volume_image_grow(disk.folder, size, disk.lock, reterr);
+            r = volume_image_grow(disk.folder, size, keep, disk.lock, reterr);
         if (mount)
             (void)volume_image_unmount(disk.folder, NULL);
         r = r == IMAGE_E_MOUNTED ? DISK_E_LATER : r;
@@ -358,6 +364,18 @@ int volume_disk_keep(const char *data_dir, const char *name, Err *reterr)
 }
 
 /* ---- all volumes ---- */
+
+void volume_disk_each(const char *data_dir, void (*each)(void *data, const char *name), void *data)
+{
+    _free_ char *folder = mem_printf("%s/volumes", data_dir);
+    DIR *dir = opendir(folder);
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (entry->d_name[0] != '.')
+            each(data, entry->d_name);
+    if (dir)
+        closedir(dir);
+}
 
 void volume_disk_sweep(const char *data_dir, bool (*known)(void *data, const char *name),
                        void *data)

@@ -18,6 +18,7 @@
 #include "base/files/file.h"
 #include "base/strbuf.h"
 #include "node/volume/disk_image.h"
+#include "node/volume/disk_room.h"
 #include "node/volume/disk_template.h"
 #include "node/volume/loop.h"
 
@@ -25,9 +26,7 @@
 #define MACHINE_ROOM (4 * MIB) /* always left to the machine */
 #define INODE_SIZE 256
 #define GROUP_DESCRIPTOR 64
-#define SLACK_BLOCKS 8 /* for the root folder and the index of the journal */
-/* blocks that ext4 reserves for its own operations on a full file system */
-#define RESERVE_MAX 32
+#define SLACK_BLOCKS 8    /* for the root folder and the index of the journal */
 #define GROUP_LEFT_MIN 64 /* mke2fs omits a last block group with fewer free blocks than this */
 #define JOURNALLED_MIN (2304 * 1024) /* mke2fs requires twice the size of the journal to be free */
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
@@ -106,7 +105,7 @@ static int64_t room_in(const ImageShape *shape)
     if (last < tables + 2 + 1 + descriptors + GROUP_LEFT_MIN && groups > 1)
         blocks -= last;
     return (blocks - overhead - shape->journal / block - SLACK_BLOCKS -
-            MIN_OF(blocks / 50, RESERVE_MAX)) *
+            MIN_OF(blocks / 50, IMAGE_RESERVE_BLOCKS)) *
            block;
 }
 
@@ -166,28 +165,36 @@ bool volume_image_exists(const char *folder)
     return file_exists(image);
 }
 
-/* Allocates the room. If the file system does not support that, only checks that there is
- * enough. */
-static int take_room(int fd, int64_t bytes, Err *reterr)
+bool volume_image_is_thin(const char *folder)
 {
+    _free_ char *thin = mem_printf("%s/thin", folder);
+
+    return file_exists(thin);
+}
+
+/* Makes the file so large. A reserved volume also takes the room on the disk, if the file system
+ * supports that; a thin one must find it there. */
+static int take_room(int fd, int64_t bytes, const DiskRoom *room, Err *reterr)
+{
+    int64_t keep = MAX_OF(room->keep, MACHINE_ROOM), left, more;
     struct stat st;
     struct statfs fs;
-    int64_t left;
     int r = FAULT_POINT("node.volume.room") ? -ENOSPC : 0;
 
     if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
         return err_set(reterr, errno, "cannot look at the image");
     /* The free room is checked first: fallocate allocates everything that is left before it
      * reports that this is not enough, and meanwhile the disk would be full for everyone else. */
-    left = (int64_t)fs.f_bavail * fs.f_bsize - MACHINE_ROOM;
-    if (r == 0 && left < bytes - st.st_blocks * 512)
+    left = (int64_t)fs.f_bavail * fs.f_bsize - keep;
+    more = bytes - st.st_blocks * 512;
+    if (r == 0 && left < more)
         r = -ENOSPC;
-    if (r == 0 && fallocate(fd, 0, 0, bytes) < 0)
+    if (r == 0 && room->reserved && fallocate(fd, 0, 0, bytes) < 0)
         r = -errno;
-    if (r == -EOPNOTSUPP)
+    if (r == -EOPNOTSUPP || (r == 0 && !room->reserved))
         r = st.st_size < bytes && ftruncate(fd, bytes) < 0 ? -errno : 0;
     if (r == -ENOSPC)
-        return err_set(reterr, ENOSPC, "the machine has no room for %" PRId64 " bytes", bytes);
+        return volume_no_room(bytes, more, left, keep, reterr);
     if (r == -EFBIG)
         return err_set(reterr, EFBIG, "no file of the machine can have %" PRId64 " bytes", bytes);
     return r < 0 ? err_set(reterr, -r, "cannot take %" PRId64 " bytes", bytes) : 0;
@@ -242,7 +249,17 @@ static int fill(int fd, const char *path, const ImageShape *shape, int lock, Err
     return r;
 }
 
-int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr)
+/* Marks the folder before its image has its name, so that an image is never of the wrong kind. */
+static int mark_thin(const char *folder, bool thin)
+{
+    _free_ char *mark = mem_printf("%s/thin", folder);
+
+    if (thin)
+        return FAULT_POINT("node.volume.thin") ? -EIO : file_replace(mark, "", 0, 0600);
+    return unlink(mark) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int volume_image_make(const char *folder, int64_t size, const DiskRoom *room, int lock, Err *reterr)
 {
     _free_ char *image = mem_printf("%s/image", folder), *new = mem_printf("%s/image.new", folder);
     ImageShape shape = volume_image_shape(size, NULL);
@@ -255,9 +272,11 @@ int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr)
                                           : open(new, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(reterr, errno, "cannot make %s", new);
-    r = take_room(fd, shape.bytes, reterr);
+    r = take_room(fd, shape.bytes, room, reterr);
     if (r >= 0)
         r = fill(fd, new, &shape, lock, reterr);
+    if (r >= 0 && mark_thin(folder, !room->reserved) < 0)
+        r = err_set(reterr, EIO, "cannot mark %s", folder);
     if (r >= 0 && (FAULT_POINT("node.volume.rename") ? (errno = EIO, -1) : rename(new, image)) < 0)
         r = err_set(reterr, errno, "cannot rename %s", new);
     if (r < 0)
@@ -265,8 +284,9 @@ int volume_image_make(const char *folder, int64_t size, int lock, Err *reterr)
     return r;
 }
 
-int volume_image_reserve(const char *folder, int64_t size, Err *reterr)
+int volume_image_reserve(const char *folder, int64_t size, int64_t keep, Err *reterr)
 {
+    const DiskRoom room = {.reserved = !volume_image_is_thin(folder), .keep = keep};
     _free_ char *image = mem_printf("%s/image", folder);
     _close_fd_ int fd = open(image, O_RDWR | O_CLOEXEC);
     ImageShape shape;
@@ -279,7 +299,7 @@ int volume_image_reserve(const char *folder, int64_t size, Err *reterr)
     if (r < 0)
         return err_set(reterr, -r, "cannot read %s", image);
     bytes = volume_image_shape(size, &shape).bytes;
-    return shape.bytes < bytes ? take_room(fd, bytes, reterr) : 0;
+    return shape.bytes < bytes ? take_room(fd, bytes, &room, reterr) : 0;
 }
 
 /* ---- mounting ---- */
@@ -292,28 +312,27 @@ bool volume_image_is_mounted(const char *folder)
     return stat(folder, &up) == 0 && stat(data, &here) == 0 && up.st_dev != here.st_dev;
 }
 
-/* ext4 reserves up to 16 MiB for itself, which is a lot for a small volume. */
-static void lower_reserve(const LoopDevice *device, const char *data)
-{
-    _free_ char *path = mem_printf("/sys/fs/ext4/%s/reserved_clusters", device->path + 5);
-    _close_fd_ int fd = -1;
-    struct statfs fs;
-    char text[24];
+/* A volume that has just been mounted may grow by this much until the room of all volumes has been
+ * divided anew (disk_room.h). */
+#define GROWTH_AT_FIRST MIB
 
-    if (statfs(data, &fs) < 0 || fs.f_bfree - fs.f_bavail <= RESERVE_MAX)
-        return;
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    snprintf(text, sizeof(text), "%d", RESERVE_MAX);
-    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-        return; /* the default stays */
+/* ext4 reserves up to 16 MiB for itself, which is a lot for a small volume. */
+static void limit_growth(const char *folder)
+{
+    DiskUse use;
+
+    if (volume_room_read(folder, &use) == 0)
+        volume_room_limit(&use, use.thin ? GROWTH_AT_FIRST : INT64_MAX);
 }
 
-static int mount_device(const LoopDevice *device, const char *data)
+/* With `discard`, room that becomes free in a thin volume returns to the disk below. */
+static int mount_device(const LoopDevice *device, const char *data, bool thin)
 {
     if (FAULT_POINT("node.volume.mount"))
         return -EIO;
     return mount(device->path, data, "ext4", MS_NOATIME | MS_NODEV | MS_LAZYTIME,
-                 "noinit_itable,errors=remount-ro") < 0
+                 thin ? "noinit_itable,errors=remount-ro,discard"
+                      : "noinit_itable,errors=remount-ro") < 0
                ? -errno
                : 0;
 }
@@ -323,6 +342,7 @@ int volume_image_mount(const char *folder, bool fresh, int lock, Err *reterr)
     _free_ char *image = mem_printf("%s/image", folder), *data = mem_printf("%s/data", folder);
     _free_ char *lost = mem_printf("%s/lost+found", data);
     _loop_ LoopDevice device = LOOP_DEVICE_INIT;
+    bool thin = volume_image_is_thin(folder);
     int r;
 
     if (volume_image_is_mounted(folder)) {
@@ -331,16 +351,16 @@ int volume_image_mount(const char *folder, bool fresh, int lock, Err *reterr)
         r = loop_attach(image, &device, reterr);
         if (r < 0)
             return r;
-        r = mount_device(&device, data);
+        r = mount_device(&device, data, thin);
         if (r == -EUCLEAN || r == -EINVAL || r == -EIO) { /* errors that a repair may fix */
             const char *argv[] = {"e2fsck", "-p", device.path, NULL};
 
             (void)run_program(argv, lock, NULL);
-            r = mount_device(&device, data);
+            r = mount_device(&device, data, thin);
         }
         if (r < 0)
             return err_set(reterr, -r, "cannot mount %s", image);
-        lower_reserve(&device, data);
+        limit_growth(folder);
     }
     if (fresh) { /* applications expect a new volume to be empty and writable for any user */
         if (rmdir(lost) < 0 && errno != ENOENT)
@@ -355,6 +375,7 @@ int volume_image_unmount(const char *folder, Err *reterr)
 {
     _free_ char *data = mem_printf("%s/data", folder);
 
+    volume_room_trim(folder);
     while (volume_image_is_mounted(folder)) {
         int r =
             FAULT_POINT("node.volume.unmount") ? (errno = EIO, -1) : umount2(data, UMOUNT_NOFOLLOW);
@@ -376,7 +397,7 @@ bool volume_image_grows_mounted(void)
            data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective & CAP_TO_MASK(CAP_SYS_RESOURCE);
 }
 
-static int grow_mounted(const char *data, const LoopDevice *device, Err *reterr)
+static int grow_mounted(const char *folder, const char *data, const LoopDevice *device, Err *reterr)
 {
     _close_fd_ int fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     off_t end = lseek(device->fd, 0, SEEK_END);
@@ -390,7 +411,7 @@ static int grow_mounted(const char *data, const LoopDevice *device, Err *reterr)
         0)
         return errno == EPERM ? IMAGE_E_MOUNTED
                               : err_set(reterr, errno, "cannot grow the file system of %s", data);
-    lower_reserve(device, data);
+    limit_growth(folder);
     return 0;
 }
 
@@ -403,11 +424,11 @@ static int grow_unmounted(const char *image, int lock, Err *reterr)
     return run_program(resize, lock, reterr);
 }
 
-int volume_image_grow(const char *folder, int64_t size, int lock, Err *reterr)
+int volume_image_grow(const char *folder, int64_t size, int64_t keep, int lock, Err *reterr)
 {
     _free_ char *image = mem_printf("%s/image", folder), *data = mem_printf("%s/data", folder);
     _loop_ LoopDevice device = LOOP_DEVICE_INIT;
-    int r = volume_image_reserve(folder, size, reterr);
+    int r = volume_image_reserve(folder, size, keep, reterr);
 
     if (r < 0)
         return r;
@@ -418,5 +439,6 @@ int volume_image_grow(const char *folder, int64_t size, int lock, Err *reterr)
               : loop_refresh(&device, reterr);
     if (r < 0)
         return r;
-    return volume_image_is_mounted(folder) ? grow_mounted(data, &device, reterr) : IMAGE_E_MOUNTED;
+    return volume_image_is_mounted(folder) ? grow_mounted(folder, data, &device, reterr)
+                                           : IMAGE_E_MOUNTED;
 }

@@ -331,9 +331,10 @@ int volume_setup(PodVolume *v, const char *data_dir, int64_t group, bool on_mism
         return r < 0 ? r : volume_write_files(v, group, reterr);
     case VOLUME_CLAIM:
         if (v->disk) {
+            const DiskRoom room = {.reserved = v->reserved};
             char *path = NULL;
 
-            r = volume_disk_make(data_dir, v->disk, v->size, &path, reterr);
+            r = volume_disk_make(data_dir, v->disk, v->size, &room, &path, reterr);
             v->path = arena_strdup(arena, path);
             v->outcome = r;
             free(path);

@@ -6,6 +6,7 @@
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_volume_v1.h"
+#include "api/volume_class.h"
 #include "image/image.h"
 #include "node/volume/volume.h"
 
@@ -400,8 +401,9 @@ static int plan_pv_source(VolumePlanner *p, const PersistentVolume *pv, PodVolum
     v->form = VOLUME_CLAIM;
     v->size = size ? quantity_value(size) : 0;
     v->owned = true;
-    if (meta_has_finalizer(&pv->metadata, "stead.dev/volume")) {
+    if (meta_has_finalizer(&pv->metadata, VOLUME_FINALIZER)) {
         v->disk = arena_strdup(p->arena, pv->metadata.name);
+        v->reserved = volume_is_reserved(&pv->metadata);
         return 0;
     }
     if (s->local) {

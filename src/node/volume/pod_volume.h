@@ -30,6 +30,7 @@ typedef struct PodVolume {
     const char *host_type; /* of HOST: "", "Directory", "FileOrCreate"... */
     const char *disk;      /* of CLAIM: the name of the volume in disk.h; NULL if `path` is given */
     int64_t size;          /* limit, 0: none */
+    bool reserved;         /* of CLAIM with `disk`: all its room is taken at once */
     bool read_only;
     VolumeFile *files;
     size_t n_files, cap_files;

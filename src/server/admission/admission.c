@@ -12,11 +12,9 @@
 #include "api/schema/core_service_v1.h"
 #include "api/schema/rbac_v1.h"
 #include "api/schema/scheduling_v1.h"
-#include "api/schema/storage_v1.h"
 #include "server/admission/admission.h"
 #include "server/auth/rbac.h"
 
-#define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
 #define TOLERATION_SECONDS 300
 
 /* ---- namespaces ---- */
@@ -76,37 +74,6 @@ static int volume_protection_admit(Write *write)
     return 0;
 }
 
-/* ---- storage classes ---- */
-
-typedef struct DefaultClass {
-    const ObjectMeta *meta; /* the newest default */
-} DefaultClass;
-
-static bool look_at_class(void *data, Object *object)
-{
-    DefaultClass *found = data;
-    const ObjectMeta *meta = object_meta(object);
-
-    if (str_equal(string_map_get(&meta->annotations, DEFAULT_CLASS), "true") &&
-        (!found->meta ||
-         meta->creation_timestamp.seconds > found->meta->creation_timestamp.seconds))
-        found->meta = meta;
-    return true;
-}
-
-static int default_class_admit(Write *write)
-{
-    PersistentVolumeClaimSpec *spec = &OBJECT_AS(PersistentVolumeClaim, write->object)->spec;
-    DefaultClass found = {0};
-
-    if (spec->storage_class_name)
-        return 0;
-    store_list(write->server->store, &kind_storage_class, NULL, NULL, look_at_class, &found);
-    if (found.meta)
-        spec->storage_class_name = arena_strdup(&write->object->arena, found.meta->name);
-    return 0;
-}
-
 /* ---- pods ---- */
 
 static bool tolerates(const PodSpec *spec, const char *key)
@@ -153,7 +120,7 @@ static const struct {
     {&kind_pod, serviceaccount_admit},
     {&kind_pod, priority_admit},
     {&kind_pod, tolerations_admit},
-    {&kind_persistent_volume_claim, default_class_admit},
+    {&kind_persistent_volume_claim, storage_class_admit},
     {&kind_persistent_volume_claim, volume_protection_admit},
     {&kind_persistent_volume, volume_protection_admit},
     {&kind_priority_class, priority_class_admit},

@@ -21,6 +21,8 @@ void admission_named(Write *write);
 int admission_delete(Write *write);
 int serviceaccount_admit(Write *write);
 void priority_ensure_classes(Server *server, Client *client);
+void storage_classes_ensure(Server *server, Client *client);
+int storage_class_admit(Write *write); /* of a new claim */
 
 /* Roles and bindings: nobody may give away more than he has. 0, or a reason. */
 int rbac_admit(Write *write);

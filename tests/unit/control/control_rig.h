@@ -28,7 +28,7 @@ typedef struct Rig {
 } Rig;
 
 static inline void reserve_volume(void *data, const char *name _unused_, int64_t size,
-                                  ClientDone done, void *done_data)
+                                  bool reserved _unused_, ClientDone done, void *done_data)
 {
     Rig *rig = data;
     bool fits = rig->room < 0 || size <= rig->room;
@@ -137,7 +137,6 @@ static inline int setup(void **state)
                                                    .random = &rig->random,
                                                    .node_name = "n",
                                                    .root_ca_pem = "PEM",
-                                                   .volume_class = "standard",
                                                    .load_balancer_cidr = "10.53.0.0/29",
                                                    .volume_dir = "/data/volumes",
                                                    .reserve_volume = reserve_volume,

@@ -406,14 +406,14 @@ static void disk_set(const char *name, int64_t size)
 }
 
 int volume_disk_reserve(const char *data_dir _unused_, const char *name, int64_t size,
-                        Err *reterr _unused_)
+                        const DiskRoom *room _unused_, Err *reterr _unused_)
 {
     disk_set(name, size);
     return 0;
 }
 
-int volume_disk_make(const char *data_dir, const char *name, int64_t size, char **ret,
-                     Err *reterr _unused_)
+int volume_disk_make(const char *data_dir, const char *name, int64_t size,
+                     const DiskRoom *room _unused_, char **ret, Err *reterr _unused_)
 {
     disk_set(name, size);
     *ret = mem_printf("%s/volumes/%s", data_dir, name);
@@ -421,7 +421,7 @@ int volume_disk_make(const char *data_dir, const char *name, int64_t size, char 
 }
 
 int volume_disk_grow(const char *data_dir _unused_, const char *name, int64_t size,
-                     Err *reterr _unused_)
+                     int64_t keep _unused_, Err *reterr _unused_)
 {
     disk_set(name, size);
     return 0;

@@ -19,6 +19,7 @@
 #include "base/files/file.h"
 #include "node/volume/disk.h"
 #include "node/volume/disk_image.h"
+#include "node/volume/disk_room.h"
 #include "node/volume/disk_template.h"
 #include "node/volume/loop.h"
 #include "node/volume/mounts.h"
@@ -30,7 +31,15 @@
 
 typedef struct Case {
     char dir[64];
+    bool reserved; /* the kind of its volumes */
 } Case;
+
+static const DiskRoom *room_of(const Case *c)
+{
+    static const DiskRoom thin = {0}, reserved = {.reserved = true};
+
+    return c->reserved ? &reserved : &thin;
+}
 
 /* ---- shapes: arithmetic, for everyone ---- */
 
@@ -84,6 +93,14 @@ static int setup(void **state)
     return mkdtemp(c->dir) ? 0 : -1;
 }
 
+static int setup_reserved(void **state)
+{
+    int r = setup(state);
+
+    ((Case *)*state)->reserved = true;
+    return r;
+}
+
 static int loops_below(const char *dir)
 {
     DIR *all = opendir("/sys/block");
@@ -127,16 +144,27 @@ static void need_loops(void)
     own = true;
 }
 
+/* What the node does when the disk has room for all volumes. */
+static void lift_limit(const Case *c)
+{
+    _free_ char *folder = path_of(c, "");
+    DiskUse use;
+
+    if (volume_room_read(folder, &use) == 0)
+        volume_room_limit(&use, INT64_MAX);
+}
+
 static void make(const Case *c, int64_t size, int expected)
 {
     _free_ char *path = NULL, *wanted = path_of(c, "data");
     Err err = ERR_INIT;
-    int r = volume_disk_make(c->dir, NAME, size, &path, &err);
+    int r = volume_disk_make(c->dir, NAME, size, room_of(c), &path, &err);
 
     if (r != expected)
         print_error("make: %d: %s\n", r, err.message);
     assert_int_equal(r, expected);
     assert_string_equal(path, wanted);
+    lift_limit(c);
 }
 
 static int64_t room(const Case *c, int64_t *total)
@@ -264,11 +292,11 @@ static void volume_grows(void **state)
     need_loops();
     make(c, MIB, 0);
     put(c, "visits", "7");
-    assert_int_equal(volume_disk_reserve(c->dir, NAME, 40 * MIB, NULL), 0);
-    assert_int_equal(volume_disk_grow(c->dir, NAME, 40 * MIB, NULL), mounted ? 0 : DISK_E_LATER);
+    assert_int_equal(volume_disk_reserve(c->dir, NAME, 40 * MIB, room_of(c), NULL), 0);
+    assert_int_equal(volume_disk_grow(c->dir, NAME, 40 * MIB, 0, NULL), mounted ? 0 : DISK_E_LATER);
     if (!mounted) {
         assert_int_equal(volume_disk_release(c->dir, NAME, volume_disk_uses(NAME), NULL), 0);
-        assert_int_equal(volume_disk_grow(c->dir, NAME, 40 * MIB, NULL), 0);
+        assert_int_equal(volume_disk_grow(c->dir, NAME, 40 * MIB, 0, NULL), 0);
     }
     make(c, 40 * MIB, 0);
     assert_true(room(c, NULL) >= 40 * MIB);
@@ -286,12 +314,14 @@ static void machine_without_room_refuses(void **state)
     Err err = ERR_INIT;
 
     need_loops();
-    assert_int_equal(volume_disk_reserve(c->dir, NAME, (int64_t)8 << 40, &err), -ENOSPC);
+    assert_int_equal(volume_disk_reserve(c->dir, NAME, (int64_t)8 << 40, room_of(c), &err),
+                     -ENOSPC);
     assert_non_null(strstr(err.message, "no room"));
     err = ERR_INIT;
-    assert_int_equal(volume_disk_reserve(c->dir, NAME, MIB, &err), 0);
+    assert_int_equal(volume_disk_reserve(c->dir, NAME, MIB, room_of(c), &err), 0);
     make(c, MIB, 0);
-    assert_int_equal(volume_disk_reserve(c->dir, NAME, (int64_t)8 << 40, &err), -ENOSPC);
+    assert_int_equal(volume_disk_reserve(c->dir, NAME, (int64_t)8 << 40, room_of(c), &err),
+                     -ENOSPC);
     assert_true(room(c, NULL) >= MIB);
 }
 
@@ -308,7 +338,7 @@ static void kept_volume_stays_and_unseen_one_is_swept(void **state)
     _free_ char *folder = path_of(c, "");
 
     need_loops();
-    assert_int_equal(volume_disk_reserve(c->dir, NAME, MIB, NULL), 0);
+    assert_int_equal(volume_disk_reserve(c->dir, NAME, MIB, room_of(c), NULL), 0);
     volume_disk_sweep(c->dir, known_none, NULL);
     assert_false(file_exists(folder));
     make(c, MIB, 0);
@@ -325,16 +355,16 @@ static void kept_volume_stays_and_unseen_one_is_swept(void **state)
 static int life(const Case *c, int64_t size)
 {
     _free_ char *path = NULL;
-    int r = volume_disk_reserve(c->dir, NAME, size, NULL);
+    int r = volume_disk_reserve(c->dir, NAME, size, room_of(c), NULL);
 
     if (r >= 0)
-        r = volume_disk_make(c->dir, NAME, size, &path, NULL);
+        r = volume_disk_make(c->dir, NAME, size, room_of(c), &path, NULL);
     if (r >= 0)
-        r = volume_disk_grow(c->dir, NAME, size * 2, NULL);
+        r = volume_disk_grow(c->dir, NAME, size * 2, 0, NULL);
     if (r >= 0)
         r = volume_disk_release(c->dir, NAME, volume_disk_uses(NAME), NULL);
     if (r >= 0)
-        r = volume_disk_grow(c->dir, NAME, size * 2, NULL);
+        r = volume_disk_grow(c->dir, NAME, size * 2, 0, NULL);
     if (r >= 0)
         r = volume_disk_remove(c->dir, NAME, NULL);
     return r;
@@ -444,8 +474,8 @@ static void check_second_image(Case *c, int64_t size)
 
     assert_int_equal(file_mkdir_all(first, 0700), 0);
     assert_int_equal(file_mkdir_all(second, 0700), 0);
-    assert_int_equal(volume_image_make(first, size, -1, NULL), 0);
-    assert_int_equal(volume_image_make(second, size, -1, NULL), 0);
+    assert_int_equal(volume_image_make(first, size, room_of(c), -1, NULL), 0);
+    assert_int_equal(volume_image_make(second, size, room_of(c), -1, NULL), 0);
     assert_int_equal(run("e2fsck", "-fn", two), 0);
     for (int i = 0; i < 2; i++) {
         fd = open(i ? two : one, O_RDWR | O_CLOEXEC);
@@ -532,8 +562,9 @@ static void check_quota(Case *c, const char *make_fs)
     assert_true(written >= MIB && written < MIB + 65536);
     make(&inner, 4 * MIB, 0); /* grows at once */
     assert_true(room(&inner, NULL) >= 3 * MIB - 65536);
-    assert_int_equal(volume_disk_reserve(inner.dir, NAME, 100 * MIB, &error), 0);
-    assert_int_equal(volume_disk_reserve(inner.dir, NAME, 400 * MIB, &error), -ENOSPC);
+    assert_int_equal(volume_disk_reserve(inner.dir, NAME, 100 * MIB, room_of(&inner), &error), 0);
+    assert_int_equal(volume_disk_reserve(inner.dir, NAME, 400 * MIB, room_of(&inner), &error),
+                     -ENOSPC);
     assert_int_equal(volume_disk_remove(inner.dir, NAME, NULL), 0);
     assert_int_equal(umount2(inner.dir, 0), 0);
 }
@@ -549,19 +580,24 @@ static void project_quota_is_taken_on_xfs(void **state)
 }
 
 #define REAL(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RESERVED(test)                                          \
+    {                                                           \
+        "reserved_" #test, test, setup_reserved, teardown, NULL \
+    }
+#define BOTH(test) REAL(test), RESERVED(test)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shape_has_room_for_what_is_asked),
         cmocka_unit_test(shape_grows_with_the_size_and_keeps_what_cannot_change),
-        REAL(volume_has_the_size_asked_for_and_not_much_more),
+        BOTH(volume_has_the_size_asked_for_and_not_much_more),
         REAL(new_volume_is_empty_and_open_to_all),
-        REAL(full_volume_says_so),
+        BOTH(full_volume_says_so),
         REAL(volume_outlives_release_and_reboot),
         REAL(release_leaves_what_was_made_again),
-        REAL(volume_grows),
-        REAL(machine_without_room_refuses),
+        BOTH(volume_grows),
+        BOTH(machine_without_room_refuses),
         REAL(kept_volume_stays_and_unseen_one_is_swept),
         REAL(any_step_may_fail_and_be_repeated),
         REAL(any_step_may_be_the_last_of_a_process),
