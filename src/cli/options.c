@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include "base/files/file.h"
+#include "base/fnv.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
@@ -197,13 +198,9 @@ static const char *absolute(Arena *arena, const char *path)
  * tables. */
 static const char *instance_of(Arena *arena, const char *run)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-
     if (str_equal(run, "/run/stead"))
         return "stead";
-    for (const char *c = run; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
-    return arena_printf(arena, "s%05x", (unsigned)(hash ^ (hash >> 32)) & 0xfffff);
+    return arena_printf(arena, "s%05x", fnv_fold(fnv1a(FNV_START, run)) & 0xfffff);
 }
 
 static const char *default_kubeconfig(Arena *arena)

@@ -12,6 +12,7 @@
 #include <yyjson.h>
 
 #include "api/meta.h"
+#include "base/fnv.h"
 #include "codec/json/json.h"
 #include "control/revision.h"
 
@@ -84,25 +85,16 @@ Bytes revision_data(Arena *arena, const PodTemplateSpec *value)
     return data;
 }
 
-static uint32_t fnv1(uint32_t hash, const void *p, size_t n)
-{
-    const uint8_t *bytes = p;
-
-    for (size_t i = 0; i < n; i++)
-        hash = (hash * 16777619u) ^ bytes[i];
-    return hash;
-}
-
 const char *revision_hash(Arena *arena, Bytes data, int32_t collision_count)
 {
     /* Kubernetes' alphabet without vowels and ambiguous digits, so that a hash never spells a word. */
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     char probe[16];
-    uint32_t hash = fnv1(2166136261u, data.p, data.n);
+    uint32_t hash = fnv1_32(FNV32_START, data.p, data.n);
     char *text;
 
     snprintf(probe, sizeof(probe), "%d", collision_count);
-    hash = fnv1(hash, probe, strlen(probe));
+    hash = fnv1_32(hash, probe, strlen(probe));
     text = arena_printf(arena, "%u", hash);
     for (char *c = text; *c; c++)
         *c = alphabet[(unsigned char)*c % (sizeof(alphabet) - 1)];

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/fault.h"
 #include "base/files/file.h"
+#include "base/fnv.h"
 #include "base/process.h"
 #include "base/strmap.h"
 #include "base/vec.h"
@@ -305,10 +306,7 @@ typedef struct PodJob {
 static PodJob *pod_job_new(Net *net, const char *key, void *data)
 {
     PodJob *job = mem_new_type(PodJob);
-    uint64_t hash = UINT64_C(14695981039346656037);
 
-    for (const char *c = key; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
     job->work.data = job;
     job->net = net;
     net->jobs++;
@@ -317,7 +315,7 @@ static PodJob *pod_job_new(Net *net, const char *key, void *data)
     job->address_file = mem_printf("%s/%s.address", net->netns_dir, key);
     job->data = data;
     snprintf(job->link, sizeof(job->link), "%sv%08x", net->instance,
-             (unsigned)(hash ^ (hash >> 32)));
+             fnv_fold(fnv1a(FNV_START, key)));
     return job;
 }
 

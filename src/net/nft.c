@@ -2,6 +2,7 @@
 #include <ctype.h>
 
 #include "net/nft.h"
+#include "base/fnv.h"
 
 /* The mark of packets that have to be masqueraded on their way out. Neither kube-proxy nor Docker uses this bit. */
 #define MARK_MASQUERADE "0x00200000"
@@ -23,14 +24,10 @@ static const char *protocol_of(const NetServicePort *port)
  * tells keys apart which look alike then. The name has to be the same in every process, hence FNV. */
 static void print_chain(const NetServicePort *port, StrBuf *out)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (const char *c = port->key; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
     strbuf_add_string(out, "s-");
     for (size_t i = 0; port->key[i] && i < 80; i++)
         strbuf_add_char(out, isalnum((unsigned char)port->key[i]) ? port->key[i] : '-');
-    strbuf_printf(out, "-%08x", (unsigned)(hash ^ (hash >> 32)));
+    strbuf_printf(out, "-%08x", fnv_fold(fnv1a(FNV_START, port->key)));
 }
 
 void nft_print_table_delete(const NftTable *table, StrBuf *out)

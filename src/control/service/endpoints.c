@@ -17,6 +17,7 @@
 #include "api/schema/core_service_v1.h"
 #include "api/schema/discovery_v1.h"
 #include "api/selector.h"
+#include "base/fnv.h"
 #include "base/text_map.h"
 #include "base/vec.h"
 #include "codec/type.h"
@@ -160,12 +161,10 @@ static EndpointSlice *new_slice(Arena *arena, const Service *service, const Back
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     EndpointSlice *slice = arena_new(arena, EndpointSlice);
     StringMap *labels = &slice->metadata.labels;
-    uint32_t hash = 2166136261u;
+    uint64_t hash = fnv1a(FNV_START, str_or(service->metadata.uid, ""));
     char suffix[6] = {0};
 
-    for (const char *c = str_or(service->metadata.uid, ""); *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
-    hash = (hash ^ (uint32_t)number) * 16777619u;
+    hash = fnv1a(hash, arena_printf(arena, "/%zu", number));
     for (int i = 0; i < 5; i++, hash /= 27)
         suffix[i] = alphabet[hash % 27];
     slice->metadata.name = arena_printf(arena, "%.200s-%s", service->metadata.name, suffix);

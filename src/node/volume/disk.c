@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "base/files/file.h"
+#include "base/fnv.h"
 #include "node/volume/disk.h"
 #include "node/volume/disk_image.h"
 #include "node/volume/disk_room.h"
@@ -219,11 +220,7 @@ static atomic_uint uses[1024];
 
 static atomic_uint *uses_of(const char *name)
 {
-    uint32_t hash = 2166136261u;
-
-    for (const char *at = name; *at; at++)
-        hash = (hash ^ (uint8_t)*at) * 16777619u;
-    return &uses[hash % ARRAY_LEN(uses)];
+    return &uses[fnv1a(FNV_START, name) % ARRAY_LEN(uses)];
 }
 
 unsigned volume_disk_uses(const char *name)

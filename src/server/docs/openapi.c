@@ -6,6 +6,7 @@
  * leads to.
  */
 #include "api/version.h"
+#include "base/fnv.h"
 #include "base/list.h"
 #include "base/strmap.h"
 #include "base/vec.h"
@@ -548,13 +549,7 @@ static void openapi_print(bool v2, const char *group, const char *version, StrBu
 /* A hash that changes with the program, which is all that the documents depend on. */
 static uint64_t document_hash(const Kind *kind)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-
-    for (const char *c = STEAD_VERSION __DATE__ __TIME__; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
-    for (const char *c = kind->api_version; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
-    return hash;
+    return fnv1a(fnv1a(FNV_START, STEAD_VERSION __DATE__ __TIME__), kind->api_version);
 }
 
 void openapi_v3_index(Call *call)
