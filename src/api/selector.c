@@ -484,8 +484,7 @@ static const char *path_value(const Type *type, const void *value, const char *p
         return "";
     at = (const char *)value + name->offset;
     if (name->field->value == VALUE_STRUCT) {
-        if (name->field->shape == SHAPE_OPTIONAL)
-            at = *(void *const *)at;
+        at = field_thing(name->field, at);
         if (!at)
             return "";
         /* Events: "source" alone means its component. */
@@ -494,8 +493,7 @@ static const char *path_value(const Type *type, const void *value, const char *p
     if (name->field->value == VALUE_STRING)
         return str_or(*(const char *const *)at, "");
     if (name->field->value == VALUE_BOOL) {
-        if (name->field->shape == SHAPE_OPTIONAL)
-            at = *(void *const *)at;
+        at = field_thing(name->field, at);
         return at && *(const bool *)at ? "true" : "false";
     }
     if (name->field->value == VALUE_INT32 && name->field->shape == SHAPE_ONE) {

@@ -34,6 +34,13 @@ size_t value_size(const Field *field)
     return field->shape == SHAPE_MAP ? TYPE_ENTRY_VALUE + ((size + 7) & ~(size_t)7) : size;
 }
 
+size_t type_field_size(const Field *field)
+{
+    if (field->shape >= SHAPE_LIST)
+        return sizeof(List);
+    return type_is_pointer(field) ? sizeof(void *) : thing_size(field);
+}
+
 const TypeName *type_find(const Type *type, const char *json, size_t length)
 {
     size_t low = 0, high = type->n_names;
@@ -85,7 +92,7 @@ static bool field_sound(const Field *field, const void *at)
     const char *element;
 
     if (type_is_pointer(field))
-        return !*(const void *const *)at || thing_sound(field, *(const void *const *)at);
+        return !field_thing(field, at) || thing_sound(field, field_thing(field, at));
     if (field->shape < SHAPE_LIST)
         return field->value == VALUE_STRING || field->value == VALUE_QUANTITY ||
                thing_sound(field, at);
@@ -165,12 +172,12 @@ static void list_copy(const Field *field, Arena *arena, List *to, const List *fr
     }
 }
 
-static void field_copy(const Field *field, Arena *arena, void *to, const void *from)
+void type_field_copy(const Field *field, Arena *arena, void *to, const void *from)
 {
     if (field->shape >= SHAPE_LIST) {
         list_copy(field, arena, to, from);
     } else if (type_is_pointer(field)) {
-        const void *thing = *(const void *const *)from;
+        const void *thing = field_thing(field, from);
         void *copy = NULL;
         if (thing) {
             copy = arena_alloc_raw(arena, thing_size(field), 8);
@@ -187,7 +194,7 @@ void type_copy(const Type *type, Arena *arena, void *to, const void *from)
     memcpy(to, from, type->size);
     for (const Field *field = type->fields, *end = field + type->n_fields; field < end; field++)
         if (!is_plain(field) || field->shape != SHAPE_ONE)
-            field_copy(field, arena, field_at(to, field), field_at(from, field));
+            type_field_copy(field, arena, field_at(to, field), field_at(from, field));
 }
 
 void *type_clone(const Type *type, Arena *arena, const void *from)
@@ -281,10 +288,8 @@ bool type_field_equal(const Field *field, const void *a, const void *b)
         return type_thing_equal(field, a, b);
     if (optional_present(field, a) != optional_present(field, b))
         return false;
-    if (!type_is_pointer(field))
-        return type_thing_equal(field, a, b);
-    a = *(const void *const *)a;
-    b = *(const void *const *)b;
+    a = field_thing(field, a);
+    b = field_thing(field, b);
     return a == b || type_thing_equal(field, a, b);
 }
 

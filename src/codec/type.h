@@ -206,7 +206,8 @@ typedef struct TypeName {
 
 /* The name's entry, or NULL. */
 const TypeName *type_find(const Type *type, const char *json, size_t length);
-size_t value_size(const Field *field); /* of one element, map entry or the thing itself */
+size_t value_size(const Field *field);      /* of one element, map entry or the thing itself */
+size_t type_field_size(const Field *field); /* of the field in its struct */
 
 /* Makes an element or the value of a map entry, whose memory is zeroed, what it is when it is null
  * or left out: a text is "", a quantity "0", everything else its zero. */
@@ -231,6 +232,13 @@ static inline void *field_at(const void *value, const Field *field)
     return (char *)(uintptr_t)value + field->offset;
 }
 
+/* The thing of a field that is no list and no map: NULL if an optional one is held by a pointer and
+ * absent. */
+static inline void *field_thing(const Field *field, const void *at)
+{
+    return type_is_pointer(field) ? *(void *const *)at : (void *)(uintptr_t)at;
+}
+
 /* ---- generic operations on values; each is a walk over the table ---- */
 
 void type_copy(const Type *type, Arena *arena, void *to, const void *from); /* deep */
@@ -239,8 +247,9 @@ void *type_clone(const Type *type, Arena *arena, const void *from);
 bool type_equal(const Type *type, const void *a, const void *b); /* nil list == empty list */
 bool type_thing_equal(const Field *field, const void *a,
                       const void *b); /* pointers to things: elements, values of map entries */
-bool type_field_equal(const Field *field, const void *a,
-                      const void *b); /* pointers to the fields */
+/* The same for one field; the pointers are to the fields. */
+void type_field_copy(const Field *field, Arena *arena, void *to, const void *from);
+bool type_field_equal(const Field *field, const void *a, const void *b);
 /* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list.
  * Its JSON is that of the list; in protobuf it is a message. */
 static inline bool type_is_bare(const Type *type)

@@ -254,30 +254,16 @@ static void check_map(const Field *field, const List *map, const Path *path, Cau
     for (size_t i = 0; i < map->n; i++) {
         const char *entry = (const char *)map->v + i * size;
 
-        /* An entry is a key and the value behind it, aligned like a pointer. */
-        check_thing(field, entry + sizeof(const char *), NULL,
+        check_thing(field, entry + TYPE_ENTRY_VALUE, NULL,
                     PATH_KEY(path, *(const char *const *)entry), causes);
-    }
-}
-
-static bool is_own_optional(const Field *field)
-{
-    switch (field->value) {
-    case VALUE_STRING:
-    case VALUE_QUANTITY:
-    case VALUE_BYTES:
-    case VALUE_RAW:
-    case VALUE_TIME:
-    case VALUE_MICRO_TIME:
-        return true;
-    default:
-        return false;
     }
 }
 
 static void check_field(const Type *type, const Field *field, const void *at, const void *before,
                         const Path *path, Causes *causes)
 {
+    const void *thing;
+
     if ((field->flags & FIELD_REQUIRED) && is_missing(field, at)) {
         add_required(type, field, path, causes);
         return;
@@ -289,15 +275,10 @@ static void check_field(const Type *type, const Field *field, const void *at, co
     case SHAPE_MAP:
         check_map(field, at, path, causes);
         break;
-    case SHAPE_OPTIONAL:
-        if (is_own_optional(field))
-            check_thing(field, at, NULL, path, causes);
-        else if (*(void *const *)at)
-            check_thing(field, *(void *const *)at, before ? *(void *const *)before : NULL, path,
-                        causes);
-        break;
     default:
-        check_thing(field, at, before, path, causes);
+        thing = field_thing(field, at);
+        if (thing)
+            check_thing(field, thing, before ? field_thing(field, before) : NULL, path, causes);
         break;
     }
     if ((field->flags & FIELD_IMMUTABLE) && before && !type_field_equal(field, at, before))

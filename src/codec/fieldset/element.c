@@ -13,8 +13,7 @@ static Scalar scalar_of_value(Arena *arena, const Field *field, const void *at)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (type_is_pointer(field))
-        at = *(const void *const *)at;
+    at = field_thing(field, at);
     switch (field->value) {
     case VALUE_STRING:
         return (Scalar){.type = SCALAR_STRING,

@@ -271,8 +271,7 @@ static bool is_empty_struct(const Type *type, const void *value)
         const void *at = field_at(value, field);
 
         if (field->flags & FIELD_INLINE) {
-            if (type_is_pointer(field))
-                at = *(const void *const *)at;
+            at = field_thing(field, at);
             if (at && !is_empty_struct(field->type, at))
                 return false;
         } else if (is_present(field, at)) {
@@ -408,10 +407,8 @@ static void diff_field(Arena *arena, const Field *field, const void *before, con
                !type_is_bare(field->type)) {
         bool had = before, has = after;
 
-        if (type_is_pointer(field)) { /* NULL is null where the field is always written */
-            before = before ? *(const void *const *)before : NULL;
-            after = after ? *(const void *const *)after : NULL;
-        }
+        before = before ? field_thing(field, before) : NULL;
+        after = after ? field_thing(field, after) : NULL; /* NULL: null, if it is always written */
         diff_struct(arena, field->type, before, after, diff);
         diff->changed = !had;
         diff->removed = !has;
@@ -425,7 +422,7 @@ static const void *inline_struct(const Field *field, const void *value)
 {
     const void *at = value ? field_at(value, field) : NULL;
 
-    return at && type_is_pointer(field) ? *(const void *const *)at : at;
+    return at ? field_thing(field, at) : NULL;
 }
 
 static void diff_members(Arena *arena, const Type *type, const void *before, const void *after,

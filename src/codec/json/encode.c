@@ -344,7 +344,7 @@ void json_encode_field(const Field *field, const void *at, StrBuf *out)
         ADD_LITERAL(out, "null");
         return;
     }
-    encode_thing(field, type_is_pointer(field) ? *(const void *const *)at : at, out);
+    encode_thing(field, field_thing(field, at), out);
 }
 
 static void encode_name(const Field *field, StrBuf *out)
@@ -367,8 +367,7 @@ static void encode_members(const Type *type, const void *value, StrBuf *out)
         const void *at = field_at(value, field);
 
         if (field->flags & FIELD_INLINE) {
-            if (field->shape == SHAPE_OPTIONAL)
-                at = *(const void *const *)at;
+            at = field_thing(field, at);
             if (at)
                 encode_members(field->type, at, out);
             continue;

@@ -188,8 +188,7 @@ void protobuf_encode(const Type *type, const void *value, StrBuf *out)
             continue;
         if (field->value == VALUE_BYTES && !((const Bytes *)at)->p)
             continue;
-        encode_thing(field, field->number, type_is_pointer(field) ? *(const void *const *)at : at,
-                     out);
+        encode_thing(field, field->number, field_thing(field, at), out);
     }
 }
 

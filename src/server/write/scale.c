@@ -23,10 +23,8 @@ static int32_t read_int32(const Object *object, const Field *of, const char *nam
 {
     const Field *field = NULL;
     void *at = member_at(object, of, name, &field);
-    const int32_t *value = at;
+    const int32_t *value = at ? field_thing(field, at) : NULL;
 
-    if (at && field->shape == SHAPE_OPTIONAL)
-        value = *(int32_t *const *)at;
     return value ? *value : 0;
 }
 
@@ -47,14 +45,13 @@ static const char *selector_text(Arena *arena, const Object *object)
 {
     static const char *const words[] = {[SELECTOR_IN] = " in (", [SELECTOR_NOT_IN] = " notin ("};
     const Field *field = NULL;
-    const LabelSelector *const *at = member_at(object, object->kind->spec, "selector", &field);
+    const void *at = member_at(object, object->kind->spec, "selector", &field);
     _strbuf_ StrBuf text = STRBUF_INIT;
     Selector *selector;
 
     if (!at)
         return "";
-    selector = selector_from_api(
-        arena, field->shape == SHAPE_OPTIONAL ? *at : (const LabelSelector *)(const void *)at);
+    selector = selector_from_api(arena, field_thing(field, at));
     for (size_t i = 0; selector && i < selector->n; i++) {
         const Requirement *r = &selector->v[i];
 

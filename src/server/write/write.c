@@ -162,35 +162,13 @@ static int validate(Write *write)
     return 0;
 }
 
-/* The size of the field in its struct. */
-static size_t field_size(const Field *field)
-{
-    if (field->shape == SHAPE_LIST || field->shape == SHAPE_MAP)
-        return sizeof(List);
-    if (field->shape == SHAPE_OPTIONAL &&
-        (field->value <= VALUE_DOUBLE || field->value == VALUE_STRUCT ||
-         field->value == VALUE_INT_OR_STRING))
-        return sizeof(void *);
-    return value_size(field);
-}
-
-/* Copies a field from the old version into the new one. type_copy works on whole types, so this
- * describes the field as a type that has this one field at offset 0. */
-static void put_back_in(Arena *arena, const Field *field, void *value, const void *before)
-{
-    Field alone = *field;
-    const Type one = {
-        .name = "", .fields = &alone, .n_fields = 1, .size = (uint32_t)field_size(field)};
-
-    alone.offset = 0;
-    type_copy(&one, arena, field_at(value, field), field_at(before, field));
-}
-
+/* Copies a field from the old version into the new one. */
 static void put_back(Write *write, const Field *field)
 {
     Object *object = write->object;
 
-    put_back_in(&object->arena, field, object->value, write->before->value);
+    type_field_copy(field, &object->arena, field_at(object->value, field),
+                    field_at(write->before->value, field));
 }
 
 /*
@@ -249,7 +227,7 @@ int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *
     const Kind *kind = object->kind;
     ObjectMeta *meta = object_meta(object), asked = *meta;
     bool resets = kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node;
-    size_t size = resets ? field_size(kind->status) : 0;
+    size_t size = resets ? type_field_size(kind->status) : 0;
     void *at = resets ? field_at(object->value, kind->status) : NULL;
     void *status = arena_alloc(arena, size + 1);
     Causes causes = {.arena = arena};
@@ -325,7 +303,7 @@ static void reset_status(Write *write)
     const Kind *kind = write->kind;
 
     if (kind->status && (kind->flags & KIND_HAS_STATUS) && kind != &kind_node)
-        memset(field_at(write->object->value, kind->status), 0, field_size(kind->status));
+        memset(field_at(write->object->value, kind->status), 0, type_field_size(kind->status));
 }
 
 /* Replaces a generated name in a refusal by generateName, which is all that the client knows. */
@@ -609,8 +587,8 @@ static void update_managed(Write *write)
     /* A client may send a list of its own, as kubectl does when it migrates to server-side apply;
      * it then replaces the stored one. Other writers cannot change it. */
     if (!write->call || !str_empty(write->subresource) || !managed_readable(&meta->managed_fields))
-        put_back_in(&object->arena, type_find(&type_ObjectMeta, "managedFields", 13)->field, meta,
-                    before);
+        type_field_copy(type_find(&type_ObjectMeta, "managedFields", 13)->field, &object->arena,
+                        &meta->managed_fields, &before->managed_fields);
     if (str_empty(write->manager) || same_but_for_managed(object, write->before))
         return;
     managed_update(write->server, object, write->before, write->manager, write->subresource);
