@@ -10,23 +10,14 @@
 #include <pthread.h>
 
 #include "api/schema/kinds.h"
+#include "base/fnv.h"
 
 enum { WARNINGS_MAX = 512 };
 
-void warnings_add(Arena *arena, StringArray *warnings, const char *text)
+void warnings_add(Arena *arena, Warnings *warnings, const char *text)
 {
-    size_t n = warnings->n;
-
-    if (n == WARNINGS_MAX)
-        return;
-    if ((n & (n - 1)) == 0) { /* full at each power of two */
-        const char **v = arena_new_n(arena, const char *, MAX_OF(n * 2, (size_t)1));
-
-        if (n)
-            memcpy(v, warnings->v, n * sizeof(*v));
-        warnings->v = v;
-    }
-    warnings->v[warnings->n++] = text;
+    if (warnings->n < WARNINGS_MAX)
+        ARENA_PUSH(arena, warnings, text);
 }
 
 enum { SLOTS = 512 };
@@ -38,22 +29,17 @@ typedef struct Index {
 
 static Index by_kind, by_resource;
 
-/* FNV-1a: names of built-in kinds are not chosen by foreigners. */
-static uint32_t hash_add(uint32_t hash, const char *s)
+/* The names of built-in kinds are not attacker-controlled, so FNV is good enough. */
+static uint64_t hash_names(const char *group, const char *version, const char *name)
 {
-    for (; *s; s++)
-        hash = (hash ^ (uint8_t)*s) * 16777619u;
-    return (hash ^ '/') * 16777619u;
+    uint64_t hash = fnv1a(fnv1a(FNV_START, group), "/");
+
+    return fnv1a(fnv1a(fnv1a(hash, version), "/"), name);
 }
 
-static uint32_t hash_names(const char *group, const char *version, const char *name)
+static void index_add(Index *index, uint64_t hash, size_t id)
 {
-    return hash_add(hash_add(hash_add(2166136261u, group), version), name);
-}
-
-static void index_add(Index *index, uint32_t hash, size_t id)
-{
-    uint32_t slot = hash % SLOTS;
+    uint64_t slot = hash % SLOTS;
 
     while (index->slots[slot])
         slot = (slot + 1) % SLOTS;

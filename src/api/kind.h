@@ -42,6 +42,12 @@ struct StrBuf;
 typedef void (*PrintRow)(const void *value, int64_t now_ns, struct StrBuf *out);
 
 /* What tables cannot say about a kind. Any member may be NULL. `before` is NULL on create. */
+/* The texts of an answer's Warning headers. */
+typedef struct Warnings {
+    const char **v;
+    size_t n, cap;
+} Warnings;
+
 typedef struct KindRules {
     /* Defaults that depend on other fields; run after type_default. */
     void (*complete)(Arena *arena, void *value);
@@ -50,8 +56,8 @@ typedef struct KindRules {
     /* Adds causes for what is wrong, all of it. Table checks have run before. */
     void (*validate)(const void *value, const void *before, Causes *causes);
     void (*validate_status)(const void *value, const void *before, Causes *causes);
-    /* Warning: header texts. */
-    void (*warn)(Arena *arena, const void *value, StringArray *warnings);
+    /* Adds warnings about what is accepted but probably a mistake. */
+    void (*warn)(Arena *arena, const void *value, Warnings *warnings);
     PrintRow print;
 } KindRules;
 
@@ -78,9 +84,9 @@ struct Kind {
     const KindRules *rules;     /* may be NULL */
 };
 
-/* Adds a warning to a list that only this function makes longer. An answer has room for 4 KiB of
- * warnings, so those past a number that could never fit are left out. */
-void warnings_add(Arena *arena, StringArray *warnings, const char *text);
+/* An answer has room for 4 KiB of warnings, so those past a number that could never fit are left
+ * out. The text has to live as long as the list. */
+void warnings_add(Arena *arena, Warnings *warnings, const char *text);
 
 /* The registry. Built-in kinds have ids from 0 to kind_count() - 1. */
 size_t kind_count(void);

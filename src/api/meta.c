@@ -15,13 +15,7 @@ OwnerReference meta_controller_reference(Arena *arena, const Kind *kind, const O
 
 void meta_add_owner(Arena *arena, ObjectMeta *meta, OwnerReference owner)
 {
-    OwnerReferenceArray *owners = &meta->owner_references;
-    OwnerReference *v = arena_new_n(arena, OwnerReference, owners->n + 1);
-
-    if (owners->n)
-        memcpy(v, owners->v, owners->n * sizeof(*v));
-    v[owners->n++] = owner;
-    owners->v = v;
+    ARENA_APPEND(arena, &meta->owner_references, owner);
 }
 
 void meta_remove_owner(ObjectMeta *meta, const char *uid)
@@ -47,16 +41,8 @@ void string_array_remove(StringArray *array, const char *text)
 
 void meta_add_finalizer(Arena *arena, ObjectMeta *meta, const char *name)
 {
-    StringArray *finalizers = &meta->finalizers;
-    const char **v;
-
-    if (meta_has_finalizer(meta, name))
-        return;
-    v = arena_new_n(arena, const char *, finalizers->n + 1);
-    if (finalizers->n)
-        memcpy(v, finalizers->v, finalizers->n * sizeof(*v));
-    v[finalizers->n++] = name;
-    finalizers->v = v;
+    if (!meta_has_finalizer(meta, name))
+        ARENA_APPEND(arena, &meta->finalizers, name);
 }
 
 void meta_remove_finalizer(ObjectMeta *meta, const char *name)

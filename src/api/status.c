@@ -59,27 +59,18 @@ const StatusReasonInfo *status_reason_info(StatusReason reason)
 void causes_add(Causes *causes, CauseType type, const char *field, const char *bad,
                 const char *detail)
 {
-    Cause *cause;
+    Cause cause = {.type = type};
 
     if (causes_full(causes)) {
         causes->left_out++;
         return;
     }
-    if (causes->n == causes->cap) {
-        Cause *v = arena_new_n(causes->arena, Cause, causes->cap ? causes->cap * 2 : 4);
-
-        if (causes->n)
-            memcpy(v, causes->v, causes->n * sizeof(*v));
-        causes->cap = causes->cap ? causes->cap * 2 : 4;
-        causes->v = v;
-    }
-    cause = &causes->v[causes->n++];
-    cause->type = type;
-    cause->field = arena_strdup(causes->arena, field);
-    cause->message =
+    cause.field = arena_strdup(causes->arena, field);
+    cause.message =
         arena_printf(causes->arena, "%s%s%s%s%s", causes_table[type].text, bad ? ": " : "",
                      bad ? bad : "", str_empty(detail) ? "" : ": ", detail ? detail : "");
-    causes->text += strlen(str_or(cause->field, "")) + strlen(cause->message);
+    causes->text += strlen(str_or(cause.field, "")) + strlen(cause.message);
+    ARENA_PUSH(causes->arena, causes, cause);
 }
 
 void causes_required(Causes *causes, const char *field, const char *detail)

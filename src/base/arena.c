@@ -6,6 +6,8 @@
 #define ARENA_FIRST 256
 #define ARENA_LARGEST (64 * 1024)
 
+enum { ARRAY_FIRST = 4, ARRAY_FIRST_BYTES = 128 }; /* the capacity of an array is at least both */
+
 struct ArenaBlock {
     ArenaBlock *next;
     size_t size;
@@ -57,6 +59,25 @@ void *arena_alloc_slow(Arena *arena, size_t size, size_t align)
     arena->end = block->room + want;
     arena->next_size = MIN_OF(want * 2, (size_t)ARENA_LARGEST);
     return (void *)at;
+}
+
+void *arena_copy_n(Arena *arena, const void *v, size_t n, size_t room, size_t size)
+{
+    char *copy;
+
+    ASSERT(n <= room && room < SIZE_MAX / 2 / size);
+    copy = arena_alloc_raw(arena, MAX_OF(room * size, (size_t)1), 8);
+    if (n)
+        memcpy(copy, v, n * size);
+    return copy;
+}
+
+void *arena_grow(Arena *arena, const void *v, size_t n, size_t *cap, size_t size)
+{
+    size_t first = MAX_OF((size_t)ARRAY_FIRST, ARRAY_FIRST_BYTES / size);
+
+    *cap = MAX_OF(n * 2, first);
+    return arena_copy_n(arena, v, n, *cap, size);
 }
 
 char *arena_strndup(Arena *arena, const char *s, size_t n)

@@ -50,6 +50,58 @@ static inline void *arena_alloc(Arena *arena, size_t size)
 #define arena_new(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
 #define arena_new_n(arena, T, n) ((T *)arena_alloc((arena), sizeof(T) * (n)))
 
+/* ---- arrays ----
+ *
+ * Three ways to make an array longer. All give back a pointer to the new element, and none writes to
+ * an array that others may share, such as a list of a cached object: either it is copied first, or it
+ * has a capacity, which only its builder has.
+ *
+ * ARENA_PUSH builds an array of any length. `vec` points to a struct with v, n and cap, for instance
+ * VEC(Pod *) of vec.h, that begins as zeros. The capacity doubles, so n pushes copy O(n) elements.
+ *
+ *     VEC(Action) plan = VEC_INIT;
+ *     ARENA_PUSH(arena, &plan, (Action){.pod = pod});
+ *
+ * ARENA_PUSH_CAP does the same for a list without a capacity of its own; `cap` points to a size_t
+ * that is kept beside it and is 0 at first.
+ *
+ * ARENA_APPEND is for one more element in the list of an object (v and n). It copies the list each
+ * time, so a loop over what a client can make long uses one of the others.
+ *
+ *     ARENA_APPEND(&object->arena, &meta->finalizers, name);
+ */
+#define ARENA_PUSH(arena, vec, ...)                           \
+    ({                                                        \
+        __typeof__(vec) _vec = (vec);                         \
+        ARENA_PUSH_AT_(arena, _vec, &_vec->cap, __VA_ARGS__); \
+    })
+#define ARENA_PUSH_CAP(arena, list, cap, ...)           \
+    ({                                                  \
+        __typeof__(list) _vec = (list);                 \
+        size_t *_cap = (cap);                           \
+        ARENA_PUSH_AT_(arena, _vec, _cap, __VA_ARGS__); \
+    })
+#define ARENA_APPEND(arena, list, ...)                                                         \
+    ({                                                                                         \
+        __typeof__(list) _list = (list);                                                       \
+        _list->v = arena_copy_n((arena), _list->v, _list->n, _list->n + 1, sizeof(*_list->v)); \
+        _list->v[_list->n] = __VA_ARGS__;                                                      \
+        &_list->v[_list->n++];                                                                 \
+    })
+#define ARENA_PUSH_AT_(arena, vec, cap, ...)                                          \
+    if ((vec)->n >= *(cap))                                                           \
+        (vec)->v = arena_grow((arena), (vec)->v, (vec)->n, (cap), sizeof(*(vec)->v)); \
+    (vec)->v[(vec)->n] = __VA_ARGS__;                                                 \
+    &(vec)->v[(vec)->n++]
+/* A copy of an array, whose elements still point at what they pointed at. */
+#define ARENA_COPY_N(arena, v, n) \
+    ((__typeof__(&(v)[0]))arena_copy_n((arena), (v), (n), (n), sizeof((v)[0])))
+
+/* A copy of the n elements with a larger capacity, which *cap becomes. */
+void *arena_grow(Arena *arena, const void *v, size_t n, size_t *cap, size_t size);
+/* A copy of the n elements in room for `room` of them; never NULL. */
+void *arena_copy_n(Arena *arena, const void *v, size_t n, size_t room, size_t size);
+
 char *arena_strdup(Arena *arena, const char *s); /* NULL gives NULL */
 char *arena_strndup(Arena *arena, const char *s, size_t n);
 Bytes arena_bytes(Arena *arena, Bytes b);

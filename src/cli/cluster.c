@@ -142,7 +142,7 @@ typedef struct Waiting {
 static void pass_warning(Cluster *cluster, const char *header)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
-    const char *at = strchr(header, '"'), **said;
+    const char *at = strchr(header, '"');
 
     for (at = at ? at + 1 : ""; *at && *at != '"'; at++) {
         at += *at == '\\' && at[1];
@@ -152,11 +152,8 @@ static void pass_warning(Cluster *cluster, const char *header)
         if (str_equal(cluster->warned.v[i], strbuf_string(&text)))
             return;
     fprintf(stderr, "Warning: %s\n", strbuf_string(&text));
-    said = arena_new_n(cluster->arena, const char *, cluster->warned.n + 1);
-    if (cluster->warned.n)
-        memcpy(said, cluster->warned.v, cluster->warned.n * sizeof(*said));
-    said[cluster->warned.n++] = arena_strdup(cluster->arena, strbuf_string(&text));
-    cluster->warned.v = said;
+    ARENA_APPEND(cluster->arena, &cluster->warned,
+                 arena_strdup(cluster->arena, strbuf_string(&text)));
 }
 
 static void on_done(void *data, const HttpClientResponse *response)

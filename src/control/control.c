@@ -349,9 +349,7 @@ ObjectList control_list(Client *client, Arena *arena, const Kind *kind, const ch
 
     client_list(client, kind, &(ListOptions){.ns = ns}, on_listed, &lister);
     list.n = lister.found.n;
-    list.v = arena_new_n(arena, Object *, lister.found.n + 1);
-    if (list.n)
-        memcpy(list.v, lister.found.v, list.n * sizeof(*list.v));
+    list.v = ARENA_COPY_N(arena, lister.found.v, list.n);
     VEC_DEINIT(&lister.found);
     return list;
 }

@@ -258,12 +258,9 @@ static void gather(void *data, Object *object)
 static ObjectList gathered(Gatherer *gatherer)
 {
     size_t n = gatherer->found.n;
-    ObjectList list = {.v = arena_new_n(gatherer->arena, Object *, n + 1), .n = n};
+    ObjectList list = {.v = ARENA_COPY_N(gatherer->arena, gatherer->found.v, n), .n = n};
 
-    if (n) {
-        memcpy(list.v, gatherer->found.v, n * sizeof(*list.v));
-        qsort(list.v, n, sizeof(*list.v), compare_objects);
-    }
+    qsort(list.v, n, sizeof(*list.v), compare_objects);
     VEC_DEINIT(&gatherer->found);
     return list;
 }

@@ -5,16 +5,7 @@
 
 void pod_actions_add(PodActions *actions, PodActionType type, const Pod *pod)
 {
-    if (actions->n == actions->cap) {
-        size_t cap = actions->cap ? actions->cap * 2 : 16;
-        PodAction *v = arena_new_n(actions->arena, PodAction, cap);
-
-        if (actions->n)
-            memcpy(v, actions->v, actions->n * sizeof(*v));
-        actions->v = v;
-        actions->cap = cap;
-    }
-    actions->v[actions->n++] = (PodAction){type, pod};
+    ARENA_PUSH(actions->arena, actions, (PodAction){type, pod});
 }
 
 /* ---- whose a pod is ---- */

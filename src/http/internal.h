@@ -58,9 +58,8 @@ struct Request {
 
     int32_t stream_id; /* HTTP/2 */
     size_t header_bytes;
-    size_t headers_cap;
-    HttpHeader *headers;
-    int64_t content_length; /* -1: unknown */
+    VEC(HttpHeader) headers; /* the same as pub.headers; memory of the arena */
+    int64_t content_length;  /* -1: unknown */
     StrBuf body;
     size_t body_limit;
     size_t body_seen;

@@ -212,17 +212,9 @@ void request_add_header(Request *request, const char *name, const char *value)
 {
     HttpRequest *pub = &request->pub;
 
-    if (pub->n_headers == request->headers_cap) {
-        size_t cap = request->headers_cap ? request->headers_cap * 2 : 16;
-        HttpHeader *headers = arena_alloc_raw(&pub->arena, cap * sizeof(*headers), 8);
-
-        if (pub->n_headers > 0)
-            memcpy(headers, request->headers, pub->n_headers * sizeof(*headers));
-        request->headers = headers;
-        request->headers_cap = cap;
-        pub->headers = headers;
-    }
-    request->headers[pub->n_headers++] = (HttpHeader){name, value};
+    ARENA_PUSH(&pub->arena, &request->headers, (HttpHeader){name, value});
+    pub->headers = request->headers.v;
+    pub->n_headers = request->headers.n;
 }
 
 bool request_set_target(Request *request, char *target)
@@ -423,21 +415,10 @@ void request_out_done(Request *request)
 void http_add_header(HttpRequest *pub, const char *name, const char *value)
 {
     Request *request = (Request *)pub;
-    size_t n = request->extra.n;
 
-    if (request->begun || request->finished)
-        return;
-    if (n == request->extra.cap) {
-        size_t cap = n ? n * 2 : 4;
-        HttpHeader *v = arena_alloc_raw(&pub->arena, cap * sizeof(*v), 8);
-
-        if (n > 0)
-            memcpy(v, request->extra.v, n * sizeof(*v));
-        request->extra.v = v;
-        request->extra.cap = cap;
-    }
-    request->extra.v[request->extra.n++] =
-        (HttpHeader){arena_strdup(&pub->arena, name), arena_strdup(&pub->arena, value)};
+    if (!request->begun && !request->finished)
+        ARENA_PUSH(&pub->arena, &request->extra,
+                   (HttpHeader){arena_strdup(&pub->arena, name), arena_strdup(&pub->arena, value)});
 }
 
 static bool status_has_body(const Request *request)

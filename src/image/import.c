@@ -60,7 +60,7 @@ static int collect_layers(Import *import, Err *reterr)
     int r = 0;
 
     for (size_t i = 0; i < import->plan.n && r >= 0; i++)
-        r = collect_image(import, &import->plan.images[i], reterr);
+        r = collect_image(import, &import->plan.v[i], reterr);
     return ERR_TRACE(r);
 }
 
@@ -173,7 +173,7 @@ static int publish(Import *import, const char *stamp, Err *reterr)
     for (size_t i = 0; i < import->layers.n && r >= 0; i++)
         r = new_layer_publish(import->store, import->layers.v[i], true, reterr);
     for (size_t i = 0; i < import->plan.n && r >= 0; i++)
-        r = publish_image(import, &import->plan.images[i], stamp, reterr);
+        r = publish_image(import, &import->plan.v[i], stamp, reterr);
     return ERR_TRACE(r);
 }
 
@@ -182,13 +182,13 @@ static void list_names(const Plan *plan, StringArray *ret, Arena *arena)
     size_t n = 0;
 
     for (size_t i = 0; i < plan->n; i++)
-        n += plan->images[i].names.n + 1;
+        n += plan->v[i].names.n + 1;
     *ret = (StringArray){.v = arena_new_n(arena, const char *, n)};
     for (size_t i = 0; i < plan->n; i++) {
-        for (size_t j = 0; j < plan->images[i].names.n; j++)
-            ret->v[ret->n++] = arena_strdup(arena, plan->images[i].names.v[j]);
-        if (plan->images[i].names.n == 0)
-            ret->v[ret->n++] = arena_strdup(arena, plan->images[i].id);
+        for (size_t j = 0; j < plan->v[i].names.n; j++)
+            ret->v[ret->n++] = arena_strdup(arena, plan->v[i].names.v[j]);
+        if (plan->v[i].names.n == 0)
+            ret->v[ret->n++] = arena_strdup(arena, plan->v[i].id);
     }
 }
 

@@ -99,26 +99,15 @@ static int check_digest(Planner *p, Bytes bytes, const char *expected, const cha
 
 static PlannedImage *add_image(Planner *p)
 {
-    PlannedImage *images = arena_new_n(p->arena, PlannedImage, p->plan.n + 1);
-
-    if (p->plan.n > 0)
-        memcpy(images, p->plan.images, p->plan.n * sizeof(*images));
-    p->plan.images = images;
-    return &images[p->plan.n++];
+    return ARENA_PUSH(p->arena, &p->plan, (PlannedImage){0});
 }
 
 static void add_name(Planner *p, PlannedImage *image, const char *name)
 {
     const char *normalized = image_normalize(p->arena, name);
-    const char **v;
 
-    if (!normalized)
-        return;
-    v = arena_new_n(p->arena, const char *, image->names.n + 1);
-    if (image->names.n > 0)
-        memcpy(v, image->names.v, image->names.n * sizeof(*v));
-    v[image->names.n++] = normalized;
-    image->names.v = v;
+    if (normalized)
+        ARENA_PUSH_CAP(p->arena, &image->names, &image->names_cap, normalized);
 }
 
 /* Fills in the config and the layers, which both formats have in common. paths and blobs have

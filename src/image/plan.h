@@ -15,6 +15,7 @@ typedef struct PlannedLayer {
 
 typedef struct PlannedImage {
     StringArray names; /* normalized; if there are none, the image is known by its id only */
+    size_t names_cap;
     const char *id;
     const char *digest; /* of the manifest; NULL if there is none */
     Bytes config, manifest;
@@ -23,8 +24,8 @@ typedef struct PlannedImage {
 } PlannedImage;
 
 typedef struct Plan {
-    PlannedImage *images;
-    size_t n;
+    PlannedImage *v;
+    size_t n, cap;
 } Plan;
 
 /* most: how many uncompressed bytes of the archive may be read. */

@@ -294,9 +294,9 @@ static void list_builtin(ImageStore *store, const Builtin *builtin, Arena *arena
         plan_archive(builtin->path, SOURCE_ANY, arena, &plan, NULL) < 0)
         return;
     for (size_t i = 0; i < plan.n; i++)
-        for (size_t j = 0; j < plan.images[i].names.n; j++)
-            if (!has_record(store, plan.images[i].names.v[j]))
-                VEC_PUSH(all, ((Listed){plan.images[i].names.v[j], &plan.images[i], st.st_size}));
+        for (size_t j = 0; j < plan.v[i].names.n; j++)
+            if (!has_record(store, plan.v[i].names.v[j]))
+                VEC_PUSH(all, ((Listed){plan.v[i].names.v[j], &plan.v[i], st.st_size}));
 }
 
 static int fill_planned(const Listed *listed, Arena *arena, Image *ret)

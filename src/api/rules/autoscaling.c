@@ -311,7 +311,7 @@ static void autoscaler_validate(const void *value, const void *before _unused_, 
     }
 }
 
-static void autoscaler_warn(Arena *arena, const void *value _unused_, StringArray *warnings)
+static void autoscaler_warn(Arena *arena, const void *value _unused_, Warnings *warnings)
 {
     rules_warn(arena, warnings,
                "stead keeps HorizontalPodAutoscalers but has no metrics: it scales nothing; use "

@@ -140,7 +140,7 @@ static void cron_job_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, spec->job_template.spec.selector, "<none>");
 }
 
-static void cron_job_warn(Arena *arena, const void *value, StringArray *warnings)
+static void cron_job_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     const CronJob *object = value;
 

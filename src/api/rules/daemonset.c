@@ -188,7 +188,7 @@ static void daemon_set_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, set->spec.selector, "<none>");
 }
 
-static void daemon_set_warn(Arena *arena, const void *value, StringArray *warnings)
+static void daemon_set_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     rules_warn_pod(arena, &((const DaemonSet *)value)->spec.template.spec, "spec.template.spec",
                    warnings);

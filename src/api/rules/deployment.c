@@ -182,7 +182,7 @@ static void deployment_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, deployment->spec.selector, "");
 }
 
-static void deployment_warn(Arena *arena, const void *value, StringArray *warnings)
+static void deployment_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     const Deployment *object = value;
 
@@ -241,7 +241,7 @@ static void replica_set_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, set->spec.selector, "<none>");
 }
 
-static void replica_set_warn(Arena *arena, const void *value, StringArray *warnings)
+static void replica_set_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     const ReplicaSet *object = value;
 

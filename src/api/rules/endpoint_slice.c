@@ -212,7 +212,7 @@ static void endpoint_slice_validate(const void *value, const void *before_value,
                        PATH_INDEX(PATH(NULL, "endpoints"), i), causes);
 }
 
-static void endpoint_slice_warn(Arena *arena, const void *value, StringArray *warnings)
+static void endpoint_slice_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     if (str_equal(((const EndpointSlice *)value)->address_type, "FQDN"))
         rules_warn(arena, warnings, "spec.addressType: FQDN endpoints are deprecated");

@@ -490,6 +490,7 @@ static bool same_template(const Job *now, const Job *before, Causes *causes)
 
     if (template_may_change(before)) {
         const PodTemplateSpec *template = &now->spec.template;
+        ContainerArray *containers = &copy.spec.containers;
 
         copy.metadata.labels = template->metadata.labels;
         copy.metadata.annotations = template->metadata.annotations;
@@ -497,13 +498,9 @@ static bool same_template(const Job *now, const Job *before, Causes *causes)
         copy.spec.tolerations = template->spec.tolerations;
         copy.spec.scheduling_gates = template->spec.scheduling_gates;
         copy.spec.affinity = template->spec.affinity;
-        for (size_t i = 0; i < MIN_OF(copy.spec.containers.n, template->spec.containers.n); i++) {
-            Container *v = arena_new_n(causes->arena, Container, copy.spec.containers.n);
-
-            memcpy(v, copy.spec.containers.v, copy.spec.containers.n * sizeof(*v));
-            v[i].resources = template->spec.containers.v[i].resources;
-            copy.spec.containers.v = v;
-        }
+        containers->v = ARENA_COPY_N(causes->arena, containers->v, containers->n);
+        for (size_t i = 0; i < MIN_OF(containers->n, template->spec.containers.n); i++)
+            containers->v[i].resources = template->spec.containers.v[i].resources;
     }
     return type_equal(&type_PodTemplateSpec, &now->spec.template, &copy);
 }
@@ -633,7 +630,7 @@ static void job_print(const void *value, int64_t now_ns, StrBuf *out)
     cell_selector(out, job->spec.selector, "<none>");
 }
 
-static void job_warn(Arena *arena, const void *value, StringArray *warnings)
+static void job_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     const Job *object = value;
 

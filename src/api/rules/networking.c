@@ -192,7 +192,7 @@ static void ingress_prepare(Arena *arena _unused_, void *value, const void *befo
         ((Ingress *)value)->status = (IngressStatus){0};
 }
 
-static void ingress_warn(Arena *arena, const void *value, StringArray *warnings)
+static void ingress_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     if (string_map_get(&((const Ingress *)value)->metadata.annotations,
                        "kubernetes.io/ingress.class"))
@@ -482,7 +482,7 @@ static void network_policy_validate(const void *value, const void *before _unuse
             fail_not_supported(causes, PATH_INDEX(types, i), spec->policy_types.v[i], known);
 }
 
-static void network_policy_warn(Arena *arena, const void *value _unused_, StringArray *warnings)
+static void network_policy_warn(Arena *arena, const void *value _unused_, Warnings *warnings)
 {
     rules_warn(arena, warnings,
                "stead keeps NetworkPolicies but does not filter: all traffic between pods stays "

@@ -45,14 +45,14 @@ static inline bool rules_among(const StringArray *strings, size_t n, const char 
     return false;
 }
 
-static inline void rules_warn(Arena *arena, StringArray *warnings, const char *text)
+static inline void rules_warn(Arena *arena, Warnings *warnings, const char *text)
 {
     warnings_add(arena, warnings, text);
 }
 
 /* What kubectl should tell of a pod's spec, or of a template at the path; and of a name that host
  * names are made from. */
-void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringArray *warnings);
-void rules_warn_name(Arena *arena, const char *name, StringArray *warnings);
+void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, Warnings *warnings);
+void rules_warn_name(Arena *arena, const char *name, Warnings *warnings);
 
 #endif

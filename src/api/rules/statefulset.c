@@ -249,7 +249,7 @@ static void stateful_set_validate_status(const void *value, const void *before_v
     }
 }
 
-static void stateful_set_warn(Arena *arena, const void *value, StringArray *warnings)
+static void stateful_set_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     const StatefulSetSpec *spec = &((const StatefulSet *)value)->spec;
 

@@ -136,17 +136,7 @@ FieldNode *fieldset_push(Arena *arena, FieldSet **set, Element element)
 
     if (!s)
         s = *set = arena_new(arena, FieldSet);
-    if (s->n == s->cap) {
-        size_t cap = MAX_OF(s->cap * 2, (size_t)4);
-        FieldNode *v = arena_alloc_raw(arena, cap * sizeof(*v), 8);
-
-        if (s->n)
-            memcpy(v, s->v, s->n * sizeof(*v));
-        s->v = v;
-        s->cap = cap;
-    }
-    s->v[s->n] = (FieldNode){.element = element};
-    return &s->v[s->n++];
+    return ARENA_PUSH(arena, s, (FieldNode){.element = element});
 }
 
 static int compare_nodes(const void *a, const void *b)

@@ -215,13 +215,7 @@ static void field_error(Decoder *d, const Step *step, const char *what, const ch
     for (size_t i = 0; i < errors->n; i++)
         if (str_equal(errors->v[i], text.p))
             return;
-    if ((errors->n & (errors->n - 1)) == 0) { /* full at each power of two */
-        const char **v = arena_new_n(d->arena, const char *, errors->n ? errors->n * 2 : 1);
-        if (errors->n)
-            memcpy(v, errors->v, errors->n * sizeof(*v));
-        errors->v = v;
-    }
-    errors->v[errors->n++] = arena_strdup(d->arena, text.p);
+    ARENA_APPEND(d->arena, errors, arena_strdup(d->arena, text.p));
 }
 
 /* ---- things ---- */

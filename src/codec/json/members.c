@@ -24,18 +24,6 @@ JsonMember *json_members_find(const JsonMembers *members, const char *name, size
     return slot && member_at(members, slot)->value ? member_at(members, slot) : NULL;
 }
 
-static void push(JsonMembers *members, JsonMember member)
-{
-    if (members->n == members->cap) {
-        JsonMember *v = arena_new_n(members->index.arena, JsonMember, members->cap * 2);
-
-        memcpy(v, members->v, members->n * sizeof(*v));
-        members->v = v;
-        members->cap *= 2;
-    }
-    members->v[members->n++] = member;
-}
-
 void json_members_put(JsonMembers *members, yyjson_mut_val *key, yyjson_mut_val *value)
 {
     bool is_new;
@@ -46,7 +34,7 @@ void json_members_put(JsonMembers *members, yyjson_mut_val *key, yyjson_mut_val 
         member_at(members, slot)->value = value;
         return;
     }
-    push(members, (JsonMember){key, value});
+    ARENA_PUSH(members->index.arena, members, (JsonMember){key, value});
     slot->value = (void *)(uintptr_t)members->n;
 }
 

@@ -120,18 +120,6 @@ static void split(PatchNode *node, size_t at, PatchNode **ret_before, PatchNode 
 
 /* ---- opening ---- */
 
-static void members_push(PatchTree *tree, Members *members, Member member)
-{
-    if (members->n == members->cap) {
-        Member *v = arena_new_n(tree->arena, Member, members->cap * 2);
-
-        memcpy(v, members->v, members->n * sizeof(*v));
-        members->v = v;
-        members->cap *= 2;
-    }
-    members->v[members->n++] = member;
-}
-
 static Member *members_find(const Members *members, const char *key)
 {
     void *at = text_map_get(&members->index, key);
@@ -149,7 +137,7 @@ static void members_put(PatchTree *tree, Members *members, const char *key, Patc
         member->child = child;
         return;
     }
-    members_push(tree, members, (Member){key, child});
+    ARENA_PUSH(tree->arena, members, (Member){key, child});
     members->present++;
     slot = text_map_put_n(&members->index, key, strlen(key), &is_new);
     slot->value = (void *)(uintptr_t)members->n;

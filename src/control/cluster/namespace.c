@@ -144,7 +144,7 @@ static const char *print_errors(Arena *arena, const Emptying *emptying)
 static bool set_condition(Object *object, Time now, const NamespaceCondition *wanted)
 {
     NamespaceConditionArray *conditions = &OBJECT_AS(Namespace, object)->status.conditions;
-    NamespaceCondition *v, *is = NULL;
+    NamespaceCondition *is = NULL;
 
     for (size_t i = 0; i < conditions->n; i++)
         if (str_equal(conditions->v[i].type, wanted->type))
@@ -153,12 +153,8 @@ static bool set_condition(Object *object, Time now, const NamespaceCondition *wa
         str_equal(is->message, wanted->message))
         return false;
     if (!is) {
-        v = arena_new_n(&object->arena, NamespaceCondition, conditions->n + 1);
-        if (conditions->n)
-            memcpy(v, conditions->v, conditions->n * sizeof(*v));
-        conditions->v = v;
-        is = &v[conditions->n++];
-        is->last_transition_time = now;
+        is = ARENA_APPEND(&object->arena, conditions,
+                          (NamespaceCondition){.last_transition_time = now});
     } else if (!str_equal(is->status, wanted->status)) {
         is->last_transition_time = now;
     }

@@ -71,16 +71,12 @@ static void plan_history(const DaemonSetInput *input, const ControllerRevision *
 
 static void add_toleration(Arena *arena, PodSpec *spec, const char *key, const char *effect)
 {
-    Toleration *v = arena_new_n(arena, Toleration, spec->tolerations.n + 1);
     Toleration added = {.key = key, .operator= "Exists", .effect = effect};
 
-    for (size_t i = 0; i < spec->tolerations.n; i++) {
-        v[i] = spec->tolerations.v[i];
-        if (type_equal(&type_Toleration, &v[i], &added))
+    for (size_t i = 0; i < spec->tolerations.n; i++)
+        if (type_equal(&type_Toleration, &spec->tolerations.v[i], &added))
             return;
-    }
-    v[spec->tolerations.n] = added;
-    spec->tolerations = (TolerationArray){v, spec->tolerations.n + 1};
+    ARENA_APPEND(arena, &spec->tolerations, added);
 }
 
 /* Adds the tolerations that let daemons stay on a node that other pods have to leave. */

@@ -66,18 +66,7 @@ static int32_t rollout_available(const Rollout *rollout)
 void rollout_add(Rollout *rollout, DeploymentActionType type, const ReplicaSet *set, int32_t from,
                  int32_t to)
 {
-    DeploymentPlan *plan = rollout->plan;
-
-    if (plan->n == plan->cap) {
-        size_t cap = plan->cap ? plan->cap * 2 : 8;
-        DeploymentAction *v = arena_new_n(rollout->arena, DeploymentAction, cap);
-
-        if (plan->n)
-            memcpy(v, plan->v, plan->n * sizeof(*v));
-        plan->v = v;
-        plan->cap = cap;
-    }
-    plan->v[plan->n++] = (DeploymentAction){type, set, from, to};
+    ARENA_PUSH(rollout->arena, rollout->plan, (DeploymentAction){type, set, from, to});
 }
 
 /* ---- scaling: the deployment is paused, or its size has changed ---- */

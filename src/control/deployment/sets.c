@@ -30,8 +30,7 @@ static PodTemplateSpec without_hash(Arena *arena, const PodTemplateSpec *templat
 
     if (!string_map_get(labels, TEMPLATE_HASH_LABEL))
         return copy;
-    labels->v = arena_new_n(arena, StringEntry, labels->n + 1);
-    memcpy(labels->v, template->metadata.labels.v, labels->n * sizeof(*labels->v));
+    labels->v = ARENA_COPY_N(arena, labels->v, labels->n);
     string_map_remove(labels, TEMPLATE_HASH_LABEL);
     return copy;
 }

@@ -32,13 +32,7 @@ static void remove_condition(Rollout *rollout, const char *type)
 
 static void append_condition(Rollout *rollout, DeploymentCondition condition)
 {
-    DeploymentConditionArray *conditions = &rollout->plan->status.conditions;
-    DeploymentCondition *v = arena_new_n(rollout->arena, DeploymentCondition, conditions->n + 1);
-
-    if (conditions->n)
-        memcpy(v, conditions->v, conditions->n * sizeof(*v));
-    v[conditions->n++] = condition;
-    conditions->v = v;
+    ARENA_APPEND(rollout->arena, &rollout->plan->status.conditions, condition);
 }
 
 /* Does nothing if the condition has the same status and reason already. */

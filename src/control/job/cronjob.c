@@ -18,9 +18,9 @@ typedef struct Sync {
 
 static void tell_notes(Reconcile *reconcile, const Sync *sync)
 {
-    for (size_t i = 0; i < sync->plan.n_notes; i++)
-        event_record(reconcile->controller->events, sync->object, sync->plan.notes[i].type,
-                     sync->plan.notes[i].reason, "%s", sync->plan.notes[i].message);
+    for (size_t i = 0; i < sync->plan.notes.n; i++)
+        event_record(reconcile->controller->events, sync->object, sync->plan.notes.v[i].type,
+                     sync->plan.notes.v[i].reason, "%s", sync->plan.notes.v[i].message);
 }
 
 static void on_deleted(Reconcile *reconcile, void *data, const ApiStatus *status,

@@ -34,12 +34,7 @@ bool cronjob_job_has_ended(const Job *job)
 static void note(CronJobPlan *plan, Arena *arena, const char *type, const char *reason,
                  const char *message)
 {
-    CronJobNote *v = arena_new_n(arena, CronJobNote, plan->n_notes + 1);
-
-    if (plan->n_notes)
-        memcpy(v, plan->notes, plan->n_notes * sizeof(*v));
-    v[plan->n_notes++] = (CronJobNote){type, reason, message};
-    plan->notes = v;
+    ARENA_PUSH(arena, &plan->notes, (CronJobNote){type, reason, message});
 }
 
 static const ObjectReference *find_active(const CronJobStatus *status, const char *uid)
@@ -289,18 +284,13 @@ void cronjob_plan(const CronJobInput *input, Arena *arena, CronJobPlan *ret)
 
 void cronjob_add_active(Arena *arena, CronJobStatus *status, const Job *job, Time due)
 {
-    ObjectReferenceArray *active = &status->active;
-    ObjectReference *v = arena_new_n(arena, ObjectReference, active->n + 1);
-
-    if (active->n)
-        memcpy(v, active->v, active->n * sizeof(*v));
     if (!find_active(status, job->metadata.uid))
-        v[active->n++] = (ObjectReference){.kind = kind_job.kind,
-                                           .namespace = job->metadata.namespace,
-                                           .name = job->metadata.name,
-                                           .uid = job->metadata.uid,
-                                           .api_version = kind_job.api_version,
-                                           .resource_version = job->metadata.resource_version};
-    active->v = v;
+        ARENA_APPEND(arena, &status->active,
+                     (ObjectReference){.kind = kind_job.kind,
+                                       .namespace = job->metadata.namespace,
+                                       .name = job->metadata.name,
+                                       .uid = job->metadata.uid,
+                                       .api_version = kind_job.api_version,
+                                       .resource_version = job->metadata.resource_version});
     status->last_schedule_time = due;
 }

@@ -10,6 +10,7 @@
 #include "api/schema/batch_v1.h"
 #include "base/arena.h"
 #include "base/time/zone.h"
+#include "base/vec.h"
 
 typedef struct CronJobInput {
     const CronJob *cron;
@@ -30,8 +31,7 @@ typedef struct CronJobPlan {
     Time due;          /* the scheduled time of that job */
     const Job **deletions;
     size_t n_deletions;
-    CronJobNote *notes;
-    size_t n_notes;
+    VEC(CronJobNote) notes;
     CronJobStatus status; /* without the job to create; see cronjob_add_active() */
     bool status_changed;
     int64_t again_after_ns; /* plan again after this time; negative: on the next event */

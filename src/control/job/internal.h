@@ -58,8 +58,6 @@ static inline bool job_replaces_failed_only(const JobSpec *spec)
 {
     return str_equal(spec->pod_replacement_policy, "Failed");
 }
-/* Appends to a list that no other function appends to. */
-void uid_add(Arena *arena, StringArray *uids, const char *uid);
 const IndexedPod *job_pods_of(const JobSync *sync, int32_t index);
 /* NO_INDEX if the pod has none, or one that is out of range. */
 int32_t job_index_of(const JobSpec *spec, const Pod *pod);

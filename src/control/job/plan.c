@@ -7,20 +7,6 @@
 
 /* ---- helpers ---- */
 
-void uid_add(Arena *arena, StringArray *uids, const char *uid)
-{
-    size_t n = uids->n;
-
-    if ((n & (n - 1)) == 0) { /* the array is full when its length is a power of two */
-        const char **v = arena_new_n(arena, const char *, MAX_OF(n * 2, (size_t)1));
-
-        if (n)
-            memcpy(v, uids->v, n * sizeof(*v));
-        uids->v = v;
-    }
-    uids->v[uids->n++] = uid;
-}
-
 const IndexedPod *job_pods_of(const JobSync *sync, int32_t index)
 {
     const TextMapSlot *slot = text_map_find_n(&sync->by_index, (const char *)&index, sizeof(index));
@@ -130,7 +116,6 @@ static const JobCondition *new_condition(JobSync *sync, const char *type, const 
 static bool put_condition(JobSync *sync, const JobCondition *condition)
 {
     JobConditionArray *conditions = &sync->plan->status.conditions;
-    JobCondition *v = arena_new_n(sync->arena, JobCondition, conditions->n + 1);
     const JobCondition *there = find_condition(&sync->plan->status, condition->type);
 
     if (there ? str_equal(there->status, condition->status) &&
@@ -138,10 +123,14 @@ static bool put_condition(JobSync *sync, const JobCondition *condition)
                     str_equal(there->message, condition->message)
               : str_equal(condition->status, "False"))
         return false;
-    for (size_t i = 0; i < conditions->n; i++)
-        v[i] = conditions->v[i];
-    v[there ? (size_t)(there - conditions->v) : conditions->n++] = *condition;
-    conditions->v = v;
+    if (there) {
+        size_t i = (size_t)(there - conditions->v);
+
+        conditions->v = ARENA_COPY_N(sync->arena, conditions->v, conditions->n);
+        conditions->v[i] = *condition;
+    } else {
+        ARENA_APPEND(sync->arena, conditions, *condition);
+    }
     return true;
 }
 
@@ -179,7 +168,7 @@ static void count_failure(JobSync *sync, const Pod *pod)
     if (action == FAILURE_IGNORED || was_called_off(sync, pod, "SuccessCriteriaMet"))
         text_map_add(&sync->counted, pod->metadata.uid);
     else
-        uid_add(sync->arena, &sync->new_failed, pod->metadata.uid);
+        sync->new_failed.v[sync->new_failed.n++] = pod->metadata.uid;
 }
 
 static void count_success(JobSync *sync, const Pod *pod)
@@ -190,7 +179,7 @@ static void count_success(JobSync *sync, const Pod *pod)
         if (index != NO_INDEX && job_tracks(pod))
             sync->now_succeeded.v[sync->now_succeeded.n++] = index;
     } else if (job_tracks(pod) && !text_map_has(&sync->noted_succeeded, pod->metadata.uid)) {
-        uid_add(sync->arena, &sync->new_succeeded, pod->metadata.uid);
+        sync->new_succeeded.v[sync->new_succeeded.n++] = pod->metadata.uid;
     }
 }
 
@@ -204,6 +193,8 @@ static void count(JobSync *sync)
     sync->active = arena_new_n(sync->arena, const Pod *, sync->n_pods + 1);
     sync->now_succeeded.v = arena_new_n(sync->arena, int32_t, sync->n_pods + 1);
     sync->now_failed.v = arena_new_n(sync->arena, int32_t, sync->n_pods + 1);
+    sync->new_succeeded.v = arena_new_n(sync->arena, const char *, sync->n_pods + 1);
+    sync->new_failed.v = arena_new_n(sync->arena, const char *, sync->n_pods + 1);
     if (noted) {
         index_noted(&sync->noted_succeeded, &noted->succeeded);
         index_noted(&sync->noted_failed, &noted->failed);
@@ -355,22 +346,27 @@ static void note_suspension(JobSync *sync)
     status->start_time = suspended ? (Time){0} : time_seconds_from_ns(sync->input->now_ns);
 }
 
-/* Returns the number of listed uids whose pod has lost its finalizer or is gone, which become counts;
- * the others stay in *ret. */
-static int32_t settle(JobSync *sync, const StringArray *noted, StringArray *ret)
+/* Returns the number of noted uids whose pod has lost its finalizer or is gone, which become counts.
+ * *ret lists the others and the new ones. */
+static int32_t settle(JobSync *sync, const StringArray *noted, const StringArray *new,
+                      StringArray *ret)
 {
     TextMap tracked = TEXT_MAP_INIT(sync->arena);
     int32_t settled = 0;
+
+    ret->v = arena_new_n(sync->arena, const char *, noted->n + new->n);
 
     for (size_t i = 0; noted->n && i < sync->n_pods; i++)
         if (job_tracks(sync->pods[i]))
             text_map_add(&tracked, sync->pods[i]->metadata.uid);
     for (size_t i = 0; i < noted->n; i++) {
         if (text_map_has(&tracked, noted->v[i]))
-            uid_add(sync->arena, ret, noted->v[i]);
+            ret->v[ret->n++] = noted->v[i];
         else
             settled++;
     }
+    for (size_t i = 0; i < new->n; i++)
+        ret->v[ret->n++] = new->v[i];
     return settled;
 }
 
@@ -383,18 +379,15 @@ static void add_bounded(int32_t *count, int32_t more)
 
 static void note_counts(JobSync *sync)
 {
+    static const UncountedTerminatedPods none = {0};
     const UncountedTerminatedPods *noted = sync->job->status.uncounted_terminated_pods;
     UncountedTerminatedPods *now = arena_new(sync->arena, UncountedTerminatedPods);
     JobStatus *status = &sync->plan->status;
 
-    if (noted) {
-        add_bounded(&status->succeeded, settle(sync, &noted->succeeded, &now->succeeded));
-        add_bounded(&status->failed, settle(sync, &noted->failed, &now->failed));
-    }
-    for (size_t i = 0; i < sync->new_succeeded.n; i++)
-        uid_add(sync->arena, &now->succeeded, sync->new_succeeded.v[i]);
-    for (size_t i = 0; i < sync->new_failed.n; i++)
-        uid_add(sync->arena, &now->failed, sync->new_failed.v[i]);
+    noted = noted ? noted : &none;
+    add_bounded(&status->succeeded,
+                settle(sync, &noted->succeeded, &sync->new_succeeded, &now->succeeded));
+    add_bounded(&status->failed, settle(sync, &noted->failed, &sync->new_failed, &now->failed));
     status->uncounted_terminated_pods = now;
     status->active = (int32_t)sync->n_active;
     status->ready = arena_int32(sync->arena, sync->ready);

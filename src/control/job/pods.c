@@ -15,20 +15,17 @@ static void add_index_variable(Arena *arena, ContainerArray *containers)
 {
     for (size_t i = 0; i < containers->n; i++) {
         EnvVarArray *env = &containers->v[i].env;
-        EnvVar *v = arena_new_n(arena, EnvVar, env->n + 1);
+        EnvVarSource *source;
         bool there = false;
 
         for (size_t k = 0; k < env->n; k++)
             there = there || str_equal(env->v[k].name, "JOB_COMPLETION_INDEX");
         if (there)
             continue;
-        if (env->n)
-            memcpy(v, env->v, env->n * sizeof(*v));
-        v[env->n].name = "JOB_COMPLETION_INDEX";
-        v[env->n].value_from = arena_new(arena, EnvVarSource);
-        v[env->n].value_from->field_ref = arena_new(arena, ObjectFieldSelector);
-        v[env->n].value_from->field_ref->field_path = "metadata.labels['" JOB_INDEX "']";
-        *env = (EnvVarArray){v, env->n + 1};
+        source = arena_new(arena, EnvVarSource);
+        source->field_ref = arena_new(arena, ObjectFieldSelector);
+        source->field_ref->field_path = "metadata.labels['" JOB_INDEX "']";
+        ARENA_APPEND(arena, env, (EnvVar){.name = "JOB_COMPLETION_INDEX", .value_from = source});
     }
 }
 

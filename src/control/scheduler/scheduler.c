@@ -113,7 +113,6 @@ static void put_condition(Object *object, const char *message, Time now)
                               .reason = "Unschedulable",
                               .observed_generation = pod->metadata.generation};
     PodConditionArray *list = &pod->status.conditions;
-    PodCondition *v;
 
     condition.message = arena_strdup(&object->arena, message);
     condition.last_transition_time =
@@ -122,11 +121,7 @@ static void put_condition(Object *object, const char *message, Time now)
         list->v[old - list->v] = condition;
         return;
     }
-    v = arena_new_n(&object->arena, PodCondition, list->n + 1);
-    if (list->n)
-        memcpy(v, list->v, list->n * sizeof(*v));
-    v[list->n++] = condition;
-    list->v = v;
+    ARENA_APPEND(&object->arena, list, condition);
 }
 
 static void refuse(Reconcile *reconcile, const Object *object, const char *message)

@@ -55,18 +55,9 @@ typedef enum Verdict {
 static void act(View *view, PlanActionType type, int64_t ordinal, const char *pod_name,
                 const void *value)
 {
-    Plan *plan = view->plan;
-
-    if (plan->n == plan->cap) {
-        PlanAction *v = arena_new_n(view->arena, PlanAction, plan->cap ? plan->cap * 2 : 16);
-
-        if (plan->n)
-            memcpy(v, plan->v, plan->n * sizeof(*v));
-        plan->cap = plan->cap ? plan->cap * 2 : 16;
-        plan->v = v;
-    }
-    plan->v[plan->n++] =
-        (PlanAction){.type = type, .ordinal = ordinal, .pod_name = pod_name, .value = value};
+    ARENA_PUSH(
+        view->arena, view->plan,
+        (PlanAction){.type = type, .ordinal = ordinal, .pod_name = pod_name, .value = value});
 }
 
 static Verdict wait_for(View *view, const Member *member, const char *what)
@@ -442,16 +433,9 @@ static bool tend_claims(View *view, const Member *member, const char *pod_name, 
             continue;
         }
         switch (statefulset_judge_claim(set, claim, pod_name, member->pod, condemned)) {
-        case CLAIM_CONFLICT: {
-            StringArray *list = &view->plan->conflicting_claims;
-            const char **v = arena_new_n(view->arena, const char *, list->n + 1);
-
-            if (list->n)
-                memcpy(v, list->v, list->n * sizeof(*v));
-            v[list->n] = name;
-            *list = (StringArray){.v = v, .n = list->n + 1};
+        case CLAIM_CONFLICT:
+            ARENA_PUSH(view->arena, &view->plan->conflicting_claims, name);
             break;
-        }
         case CLAIM_UPDATE:
             act(view, PLAN_UPDATE_CLAIM, member->ordinal, pod_name,
                 statefulset_fix_claim(view->arena, set, claim, pod_name, member->pod, condemned));
@@ -775,9 +759,7 @@ void statefulset_plan(const PlanInput *input, Arena *arena, Plan *ret)
     bool going = input->set->metadata.deletion_timestamp.set;
 
     *ret = (Plan){.arena = arena, .status = input->set->status, .again_after_ns = -1};
-    view.claims = arena_new_n(arena, const PersistentVolumeClaim *, input->n_claims + 1);
-    if (input->n_claims)
-        memcpy(view.claims, input->claims, input->n_claims * sizeof(*view.claims));
+    view.claims = ARENA_COPY_N(arena, input->claims, input->n_claims);
     qsort(view.claims, input->n_claims, sizeof(*view.claims), compare_claims);
 
     sort_out_members(&view);

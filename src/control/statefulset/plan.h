@@ -25,6 +25,7 @@
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "base/arena.h"
+#include "base/vec.h"
 #include "control/revision.h"
 
 #define POD_NAME_LABEL "statefulset.kubernetes.io/pod-name"
@@ -81,7 +82,7 @@ typedef struct Plan {
     /* Why an ordered set does not continue now, for logs and tests; NULL if it does not wait. */
     const char *waits_for;
     /* Names of claims that another controller owns, so that the retention policy has no effect. */
-    StringArray conflicting_claims;
+    VEC(const char *) conflicting_claims;
 } Plan;
 
 /* The plan is allocated in the arena and refers to the input. */

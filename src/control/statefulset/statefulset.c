@@ -229,25 +229,18 @@ static void write_status(Reconcile *reconcile)
 
 /* ---- gathering ---- */
 
-static void gather_claims_of(Reconcile *reconcile, PlanInput *input, size_t *cap, int64_t ordinal)
+typedef VEC(const PersistentVolumeClaim *) Claims;
+
+static void gather_claims_of(Reconcile *reconcile, const StatefulSet *set, int64_t ordinal,
+                             Claims *claims)
 {
-    for (size_t i = 0; i < input->set->spec.volume_claim_templates.n; i++) {
-        const char *name = statefulset_claim_name(&reconcile->arena, input->set, i, ordinal);
+    for (size_t i = 0; i < set->spec.volume_claim_templates.n; i++) {
+        const char *name = statefulset_claim_name(&reconcile->arena, set, i, ordinal);
         Object *claim =
             client_get(reconcile->client, &kind_persistent_volume_claim, reconcile->ns, name);
 
-        if (!claim)
-            continue;
-        if (input->n_claims == *cap) {
-            const PersistentVolumeClaim **v =
-                arena_new_n(&reconcile->arena, const PersistentVolumeClaim *, *cap ? *cap * 2 : 16);
-
-            if (input->n_claims)
-                memcpy(v, input->claims, input->n_claims * sizeof(*v));
-            *cap = *cap ? *cap * 2 : 16;
-            input->claims = v;
-        }
-        input->claims[input->n_claims++] = OBJECT_AS(PersistentVolumeClaim, claim);
+        if (claim)
+            ARENA_PUSH(&reconcile->arena, claims, OBJECT_AS(PersistentVolumeClaim, claim));
     }
 }
 
@@ -257,16 +250,18 @@ static void gather_claims(Reconcile *reconcile, PlanInput *input)
     const StatefulSet *set = input->set;
     int64_t start = statefulset_start(set), replicas = statefulset_replicas(set);
     int64_t span = MIN_OF(replicas, (int64_t)input->n_pods + PLAN_CREATIONS_MAX);
-    size_t cap = 0;
+    Claims claims = VEC_INIT;
 
     for (int64_t i = 0; i < span; i++)
-        gather_claims_of(reconcile, input, &cap, start + i);
+        gather_claims_of(reconcile, set, start + i, &claims);
     for (size_t i = 0; i < input->n_pods; i++) {
         int64_t ordinal = statefulset_ordinal(set->metadata.name, input->pods[i]->metadata.name);
 
         if (ordinal >= 0 && (ordinal < start || ordinal >= start + span))
-            gather_claims_of(reconcile, input, &cap, ordinal);
+            gather_claims_of(reconcile, set, ordinal, &claims);
     }
+    input->claims = claims.v;
+    input->n_claims = claims.n;
 }
 
 static void gather(Reconcile *reconcile, const StatefulSet *set, PlanInput *input)

@@ -228,20 +228,16 @@ static bool has_condition(const PersistentVolumeClaim *claim, const char *type)
 static void announce_resize(Reconcile *reconcile, const Object *object)
 {
     Object *copy = object_copy(object);
-    PersistentVolumeClaimStatus *status = &OBJECT_AS(PersistentVolumeClaim, copy)->status;
-    PersistentVolumeClaimCondition *v =
-        arena_new_n(&copy->arena, PersistentVolumeClaimCondition, status->conditions.n + 1);
-
-    if (status->conditions.n)
-        memcpy(v, status->conditions.v, status->conditions.n * sizeof(*v));
-    v[status->conditions.n++] = (PersistentVolumeClaimCondition){
+    PersistentVolumeClaimCondition condition = {
         .type = "FileSystemResizePending",
         .status = "True",
         .message =
             "Waiting for user to (re-)start a pod to finish file system resize of volume on node.",
         .last_transition_time = reconcile_now(reconcile),
     };
-    status->conditions.v = v;
+
+    ARENA_APPEND(&copy->arena, &OBJECT_AS(PersistentVolumeClaim, copy)->status.conditions,
+                 condition);
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 

@@ -32,16 +32,7 @@ void env_set(EnvList *env, const char *name, const char *value)
         env->v[(uintptr_t)slot->value - 1].value = value;
         return;
     }
-    if (env->n == env->cap) {
-        size_t cap = MAX_OF(env->cap * 2, (size_t)32);
-        StringEntry *v = arena_new_n(env->arena, StringEntry, cap);
-
-        if (env->n)
-            memcpy(v, env->v, env->n * sizeof(*v));
-        env->v = v;
-        env->cap = cap;
-    }
-    env->v[env->n++] = (StringEntry){name, value};
+    ARENA_PUSH(env->arena, env, (StringEntry){name, value});
     slot->value = (void *)(uintptr_t)env->n;
 }
 

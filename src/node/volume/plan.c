@@ -28,15 +28,8 @@ static VolumeFile *add_file(VolumePlanner *p, PodVolume *v, const char *path, By
             return &v->files[i];
         }
     }
-    if (v->n_files == v->cap_files) {
-        size_t cap = MAX_OF(v->cap_files * 2, (size_t)8);
-        VolumeFile *files = arena_new_n(p->arena, VolumeFile, cap);
-
-        if (v->n_files)
-            memcpy(files, v->files, v->n_files * sizeof(*files));
-        v->files = files;
-        v->cap_files = cap;
-    }
+    if (v->n_files == v->cap_files)
+        v->files = arena_grow(p->arena, v->files, v->n_files, &v->cap_files, sizeof(*v->files));
     v->files[v->n_files] = (VolumeFile){.path = arena_strdup(p->arena, path),
                                         .data = arena_bytes(p->arena, data),
                                         .mode = (uint32_t)mode};

@@ -4,6 +4,7 @@
  * come from a class or an account, finalizers that protect volumes. A row a concern; the first that
  * refuses ends it.
  */
+#include "api/meta.h"
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
@@ -52,25 +53,12 @@ static int namespace_admit(Write *write)
 
 /* ---- finalizers ---- */
 
-static void add_finalizer(Object *object, const char *name)
-{
-    ObjectMeta *meta = object_meta(object);
-    const char **v;
-
-    if (meta_has_finalizer(meta, name))
-        return;
-    v = arena_new_n(&object->arena, const char *, meta->finalizers.n + 1);
-    if (meta->finalizers.n)
-        memcpy(v, meta->finalizers.v, meta->finalizers.n * sizeof(*v));
-    v[meta->finalizers.n++] = name;
-    meta->finalizers.v = v;
-}
-
 static int volume_protection_admit(Write *write)
 {
-    add_finalizer(write->object, write->kind == &kind_persistent_volume
-                                     ? "kubernetes.io/pv-protection"
-                                     : "kubernetes.io/pvc-protection");
+    const char *name = write->kind == &kind_persistent_volume ? "kubernetes.io/pv-protection"
+                                                              : "kubernetes.io/pvc-protection";
+
+    meta_add_finalizer(&write->object->arena, object_meta(write->object), name);
     return 0;
 }
 
@@ -94,19 +82,15 @@ static int tolerations_admit(Write *write)
                                        "node.kubernetes.io/unreachable"};
     PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
     Arena *arena = &write->object->arena;
-    size_t n = spec->tolerations.n;
-    Toleration *v = arena_new_n(arena, Toleration, n + ARRAY_LEN(keys));
 
-    if (n)
-        memcpy(v, spec->tolerations.v, n * sizeof(*v));
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         if (!tolerates(spec, keys[i]))
-            v[n++] = (Toleration){.key = keys[i],
-                                  .operator= "Exists",
-                                  .effect = "NoExecute",
-                                  .toleration_seconds = arena_int64(arena, TOLERATION_SECONDS)};
-    spec->tolerations.v = v;
-    spec->tolerations.n = n;
+            ARENA_APPEND(
+                arena, &spec->tolerations,
+                (Toleration){.key = keys[i],
+                             .operator= "Exists",
+                             .effect = "NoExecute",
+                             .toleration_seconds = arena_int64(arena, TOLERATION_SECONDS)});
     return 0;
 }
 

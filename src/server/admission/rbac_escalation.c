@@ -85,15 +85,6 @@ static StringArray one(Arena *arena, const char *s)
     return array;
 }
 
-static void add_string(Arena *arena, StringArray *array, const char *s)
-{
-    const char **v = arena_new_n(arena, const char *, array->n + 1);
-
-    memcpy(v, array->v, array->n * sizeof(*v));
-    v[array->n++] = s;
-    array->v = v;
-}
-
 typedef struct Missing {
     Arena *arena;
     const Held *held;
@@ -119,7 +110,7 @@ static void judge(Missing *missing, PolicyRule small)
     for (size_t i = 0; i < missing->rules.n && !small.resource_names.n; i++)
         if (!small.non_resource_urls.n && same_thing(missing->rules.v[i], &small)) {
             if (!among(&missing->rules.v[i]->verbs, small.verbs.v[0]))
-                add_string(missing->arena, &missing->rules.v[i]->verbs, small.verbs.v[0]);
+                ARENA_APPEND(missing->arena, &missing->rules.v[i]->verbs, small.verbs.v[0]);
             return;
         }
     rule = arena_new(missing->arena, PolicyRule);

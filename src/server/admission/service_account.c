@@ -36,16 +36,10 @@ static bool any_wants_token(const ContainerArray *containers)
 static void add_mounts(Arena *arena, ContainerArray *containers, const char *volume)
 {
     for (size_t i = 0; i < containers->n; i++) {
-        VolumeMountArray *mounts = &containers->v[i].volume_mounts;
-        VolumeMount *v;
+        VolumeMount mount = {.name = volume, .read_only = true, .mount_path = MOUNT_PATH};
 
-        if (mounts_token(&containers->v[i]))
-            continue;
-        v = arena_new_n(arena, VolumeMount, mounts->n + 1);
-        if (mounts->n)
-            memcpy(v, mounts->v, mounts->n * sizeof(*v));
-        v[mounts->n++] = (VolumeMount){.name = volume, .read_only = true, .mount_path = MOUNT_PATH};
-        mounts->v = v;
+        if (!mounts_token(&containers->v[i]))
+            ARENA_APPEND(arena, &containers->v[i].volume_mounts, mount);
     }
 }
 
@@ -79,7 +73,6 @@ static void mount_token(Write *write, PodSpec *spec)
     Arena *arena = &write->object->arena;
     const char *name = NULL;
     char suffix[6];
-    Volume *v;
 
     if (!any_wants_token(&spec->containers) && !any_wants_token(&spec->init_containers))
         return;
@@ -89,13 +82,8 @@ static void mount_token(Write *write, PodSpec *spec)
     if (!name) {
         random_suffix(write->server->random, suffix, sizeof(suffix) - 1);
         name = arena_printf(arena, VOLUME_PREFIX "%s", suffix);
-        v = arena_new_n(arena, Volume, spec->volumes.n + 1);
-        if (spec->volumes.n)
-            memcpy(v, spec->volumes.v, spec->volumes.n * sizeof(*v));
-        v[spec->volumes.n].name = name;
-        v[spec->volumes.n].volume_source.projected = token_source(arena);
-        spec->volumes.v = v;
-        spec->volumes.n++;
+        ARENA_APPEND(arena, &spec->volumes,
+                     (Volume){.name = name, .volume_source = {.projected = token_source(arena)}});
     }
     add_mounts(arena, &spec->init_containers, name);
     add_mounts(arena, &spec->containers, name);

@@ -53,27 +53,10 @@ User *user_unref(User *user)
     return NULL;
 }
 
-/* Is there no room for one more? Lists grow to twice their size whenever that is a power of two. */
-static bool is_full(size_t n)
-{
-    return (n & (n - 1)) == 0;
-}
-
-static void add_string(Arena *arena, StringArray *array, const char *s)
-{
-    if (is_full(array->n)) {
-        const char **v = arena_new_n(arena, const char *, MAX_OF(array->n * 2, (size_t)1));
-
-        if (array->n)
-            memcpy(v, array->v, array->n * sizeof(*v));
-        array->v = v;
-    }
-    array->v[array->n++] = arena_strdup(arena, s);
-}
-
 void user_add_group(User *user, const char *group)
 {
-    add_string(&user->arena, &user->groups, group);
+    ARENA_PUSH_CAP(&user->arena, &user->groups, &user->groups_cap,
+                   arena_strdup(&user->arena, group));
     if (str_equal(group, "system:masters"))
         user->masters = true;
 }
@@ -88,20 +71,16 @@ bool user_in_group(const User *user, const char *group)
 
 void user_add_extra(User *user, const char *key, const char *value)
 {
+    Arena *arena = &user->arena;
     ExtraValueMap *extra = &user->extra;
 
     if (!extra->n || !str_equal(extra->v[extra->n - 1].key, key)) {
-        if (is_full(extra->n)) {
-            ExtraValueEntry *v =
-                arena_new_n(&user->arena, ExtraValueEntry, MAX_OF(extra->n * 2, (size_t)1));
-
-            if (extra->n)
-                memcpy(v, extra->v, extra->n * sizeof(*v));
-            extra->v = v;
-        }
-        extra->v[extra->n++] = (ExtraValueEntry){.key = arena_strdup(&user->arena, key)};
+        ARENA_PUSH_CAP(arena, extra, &user->extra_cap,
+                       (ExtraValueEntry){.key = arena_strdup(arena, key)});
+        user->values_cap = 0;
     }
-    add_string(&user->arena, &extra->v[extra->n - 1].value.items, value);
+    ARENA_PUSH_CAP(arena, &extra->v[extra->n - 1].value.items, &user->values_cap,
+                   arena_strdup(arena, value));
 }
 
 /* ---- the file: token,user,uid,"group,group" ---- */

@@ -100,6 +100,7 @@ typedef struct RulesList {
     Arena *arena;
     ResourceRuleArray resources;
     NonResourceRuleArray paths;
+    size_t resources_cap, paths_cap;
 } RulesList;
 
 static bool list_rule(void *data, const PolicyRule *rule, const char *source _unused_)
@@ -110,22 +111,14 @@ static bool list_rule(void *data, const PolicyRule *rule, const char *source _un
 
     type_copy(&type_PolicyRule, arena, &copy, rule);
     if (copy.resources.n) {
-        ResourceRule *v = arena_new_n(arena, ResourceRule, list->resources.n + 1);
+        ResourceRule of_resources = {copy.verbs, copy.api_groups, copy.resources,
+                                     copy.resource_names};
 
-        if (list->resources.n)
-            memcpy(v, list->resources.v, list->resources.n * sizeof(*v));
-        v[list->resources.n++] =
-            (ResourceRule){copy.verbs, copy.api_groups, copy.resources, copy.resource_names};
-        list->resources.v = v;
+        ARENA_PUSH_CAP(arena, &list->resources, &list->resources_cap, of_resources);
     }
-    if (copy.non_resource_urls.n) {
-        NonResourceRule *v = arena_new_n(arena, NonResourceRule, list->paths.n + 1);
-
-        if (list->paths.n)
-            memcpy(v, list->paths.v, list->paths.n * sizeof(*v));
-        v[list->paths.n++] = (NonResourceRule){copy.verbs, copy.non_resource_urls};
-        list->paths.v = v;
-    }
+    if (copy.non_resource_urls.n)
+        ARENA_PUSH_CAP(arena, &list->paths, &list->paths_cap,
+                       (NonResourceRule){copy.verbs, copy.non_resource_urls});
     return true;
 }
 

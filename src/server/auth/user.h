@@ -15,9 +15,10 @@ typedef struct User {
     const char *sa_ns, *sa_name,
         *sa_uid; /* of a ServiceAccount token, which is good as long as these exist */
     const char *pod_name, *pod_uid;
-    int64_t expires;     /* seconds; 0: never */
-    ExtraValueMap extra; /* in order of their keys */
-    bool masters;        /* in system:masters: may do everything */
+    int64_t expires;                          /* seconds; 0: never */
+    ExtraValueMap extra;                      /* in order of their keys */
+    size_t groups_cap, extra_cap, values_cap; /* values: of the newest key in extra */
+    bool masters;                             /* in system:masters: may do everything */
     bool anonymous;
 } User;
 

@@ -114,7 +114,7 @@ static int check_type(Arena *arena, const Kind *kind, const char *api_version, c
     return 0;
 }
 
-static void add_warnings(Arena *arena, StringArray *warnings, const StringArray *more)
+static void add_warnings(Arena *arena, Warnings *warnings, const StringArray *more)
 {
     for (size_t i = 0; i < more->n; i++)
         warnings_add(arena, warnings, arena_strdup(arena, more->v[i]));
@@ -130,7 +130,7 @@ static const char *joined(Arena *arena, const StringArray *texts)
 }
 
 static int decode_json_object(Arena *arena, const Kind *kind, yyjson_val *root,
-                              FieldValidation validation, Object *object, StringArray *warnings,
+                              FieldValidation validation, Object *object, Warnings *warnings,
                               ApiStatus *reterr)
 {
     unsigned flags = validation == VALIDATION_IGNORE ? 0 : DECODE_CHECK_FIELDS;
@@ -177,8 +177,7 @@ static int decode_protobuf_object(Arena *arena, const Kind *kind, Bytes body, Ob
 }
 
 int decode_object(Arena *arena, const Kind *kind, const char *content_type, Bytes body,
-                  FieldValidation validation, Object **ret, StringArray *warnings,
-                  ApiStatus *reterr)
+                  FieldValidation validation, Object **ret, Warnings *warnings, ApiStatus *reterr)
 {
     _object_ Object *object = object_new(kind);
     BodyType type = body_type(content_type);

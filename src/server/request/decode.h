@@ -18,8 +18,7 @@ typedef enum FieldValidation {
 /* An object of the kind from a body in JSON, YAML or protobuf. 0, or a reason with *reterr filled.
  */
 int decode_object(Arena *arena, const Kind *kind, const char *content_type, Bytes body,
-                  FieldValidation validation, Object **ret, StringArray *warnings,
-                  ApiStatus *reterr);
+                  FieldValidation validation, Object **ret, Warnings *warnings, ApiStatus *reterr);
 
 /* Any other type, such as DeleteOptions: `name` is its kind. */
 int decode_value(Arena *arena, const Type *type, const char *name, const char *content_type,

@@ -262,7 +262,7 @@ static void add_warning(HttpRequest *request, const char *from, const char *end)
 
 /* As in kube-apiserver: each text once; where all of them are too long together, each is cut, and
  * those come that have room. */
-void respond_warnings(HttpRequest *request, const StringArray *warnings)
+void respond_warnings(HttpRequest *request, const Warnings *warnings)
 {
     enum { ALL_RUNES = 4096, ONE_RUNES = 256 };
     TextMap once = TEXT_MAP_INIT(&request->arena), again = TEXT_MAP_INIT(&request->arena);

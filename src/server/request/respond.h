@@ -19,6 +19,6 @@ bool respond_wants_lines(const Call *call);
 void respond_json_taken(Call *call, int code, StrBuf *text); /* the same, without a copy */
 void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text); /* takes it */
 void respond_not_acceptable(Call *call);
-void respond_warnings(HttpRequest *request, const StringArray *warnings);
+void respond_warnings(HttpRequest *request, const Warnings *warnings);
 
 #endif

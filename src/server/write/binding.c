@@ -27,14 +27,8 @@ static void set_scheduled(Object *object, Time now)
     for (size_t i = 0; i < conditions->n; i++)
         if (str_equal(conditions->v[i].type, "PodScheduled"))
             condition = &conditions->v[i];
-    if (!condition) {
-        PodCondition *v = arena_new_n(&object->arena, PodCondition, conditions->n + 1);
-
-        if (conditions->n)
-            memcpy(v, conditions->v, conditions->n * sizeof(*v));
-        condition = &v[conditions->n++];
-        conditions->v = v;
-    }
+    if (!condition)
+        condition = ARENA_APPEND(&object->arena, conditions, (PodCondition){0});
     *condition = (PodCondition){.type = "PodScheduled",
                                 .status = "True",
                                 .last_transition_time = now,

@@ -32,7 +32,7 @@ struct Decoded {
     Arena arena; /* of all that is not in the object */
     int r;
     Object *object; /* with its defaults, unless it is not stored */
-    StringArray warnings;
+    Warnings warnings;
     ApiStatus status;
     ApiStatus foreseen;
     yyjson_doc *doc; /* of a patch */

@@ -4,6 +4,7 @@
  * deletionTimestamp until the last one is taken off (an update does the removal then), and Pods
  * that run get their grace period first.
  */
+#include "api/meta.h"
 #include "api/object.h"
 #include "api/schema/batch_v1.h"
 #include "api/schema/core_cluster_v1.h"
@@ -49,19 +50,11 @@ static int check_preconditions(Write *write)
 static void set_finalizer(Object *object, const char *name, bool wanted)
 {
     ObjectMeta *meta = object_meta(object);
-    const char **v;
-    size_t n = 0;
 
-    if (meta_has_finalizer(meta, name) == wanted)
-        return;
-    v = arena_new_n(&object->arena, const char *, meta->finalizers.n + 1);
-    for (size_t i = 0; i < meta->finalizers.n; i++)
-        if (!str_equal(meta->finalizers.v[i], name))
-            v[n++] = meta->finalizers.v[i];
     if (wanted)
-        v[n++] = name;
-    meta->finalizers.v = n ? v : NULL;
-    meta->finalizers.n = n;
+        meta_add_finalizer(&object->arena, meta, name);
+    else
+        meta_remove_finalizer(meta, name);
 }
 
 /* What becomes of the dependents: as is asked; else as the object itself says; else, of Jobs alone,

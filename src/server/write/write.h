@@ -34,7 +34,7 @@ struct Write {
     bool applied;       /* apply has kept managedFields itself */
     bool claimed;       /* holds addresses or ports until the store has answered */
     ApiStatus status;
-    StringArray warnings; /* grows by write_warn */
+    Warnings warnings; /* grows by write_warn */
 
     void (*done)(Write *write); /* the last call; then the write goes */
     void *data;                 /* of done */

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/time/clock.h"
+#include "base/vec.h"
 
 static void every_piece_is_aligned_and_zeroed(void **state)
 {
@@ -125,6 +126,102 @@ static void strings_are_copied_whole(void **state)
     assert_true(*arena_bool(&arena, true));
 }
 
+/* ---- arrays ---- */
+
+typedef struct Item {
+    int64_t value;
+    const char *text;
+    char rest[24];
+} Item;
+
+static void pushed_elements_stay_and_the_capacity_doubles(void **state)
+{
+    enum { N = 10000 };
+    _arena_ Arena arena = ARENA_INIT;
+    VEC(Item) items = VEC_INIT;
+    size_t grown = 0;
+
+    for (int64_t i = 0; i < N; i++) {
+        size_t cap = items.cap;
+        Item *item = ARENA_PUSH(&arena, &items, (Item){.value = i, .text = "x"});
+
+        assert_ptr_equal(item, &items.v[i]);
+        arena_alloc(&arena, 24); /* other pieces come between */
+        grown += cap != items.cap;
+    }
+    assert_int_equal(items.n, N);
+    for (int64_t i = 0; i < N; i++)
+        assert_int_equal(items.v[i].value, i);
+    assert_true(grown <= 15);
+    assert_true(items.cap < 2 * N + 4);
+}
+
+typedef struct Page {
+    char bytes[4096];
+} Page;
+
+static void small_elements_get_room_for_several_at_once(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    VEC(char) letters = VEC_INIT;
+    VEC(Page) pages = VEC_INIT;
+
+    ARENA_PUSH(&arena, &letters, 'a');
+    assert_int_equal(letters.cap, 128);
+    ARENA_PUSH(&arena, &pages, (Page){0});
+    assert_int_equal(pages.cap, 4);
+}
+
+static void a_list_whose_capacity_is_kept_beside_it_grows_as_well(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    struct {
+        const char **v;
+        size_t n;
+    } texts = {0};
+    size_t cap = 0;
+
+    for (int i = 0; i < 1000; i++)
+        ARENA_PUSH_CAP(&arena, &texts, &cap, arena_printf(&arena, "%d", i));
+    assert_int_equal(texts.n, 1000);
+    assert_int_equal(cap, 1024);
+    assert_string_equal(texts.v[0], "0");
+    assert_string_equal(texts.v[999], "999");
+}
+
+static void appending_never_writes_to_an_array_that_others_share(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    static int shared_v[] = {1, 2, 3, 77};
+    struct {
+        int *v;
+        size_t n;
+    } shared = {shared_v, 3}, empty = {0}, copy = shared;
+
+    assert_int_equal(*ARENA_APPEND(&arena, &copy, 4), 4);
+    assert_int_equal(copy.n, 4);
+    assert_int_equal(copy.v[2], 3);
+    assert_int_equal(copy.v[3], 4);
+    assert_int_equal(shared_v[3], 77);
+    copy.v[0] = 9;
+    assert_int_equal(shared_v[0], 1);
+    ARENA_APPEND(&arena, &empty, 5);
+    assert_int_equal(empty.n, 1);
+    assert_int_equal(empty.v[0], 5);
+}
+
+static void a_copied_array_has_the_same_elements_elsewhere(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const char *const texts[] = {"a", "b"};
+    const char *const *copy = ARENA_COPY_N(&arena, texts, 2);
+
+    assert_ptr_not_equal(copy, texts);
+    assert_ptr_equal(copy[0], texts[0]);
+    assert_ptr_equal(copy[1], texts[1]);
+    assert_non_null(ARENA_COPY_N(&arena, (const int *)NULL, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +232,11 @@ int main(void)
         cmocka_unit_test(links_run_once_and_the_newest_first),
         cmocka_unit_test(a_cleared_arena_works_again),
         cmocka_unit_test(strings_are_copied_whole),
+        cmocka_unit_test(pushed_elements_stay_and_the_capacity_doubles),
+        cmocka_unit_test(small_elements_get_room_for_several_at_once),
+        cmocka_unit_test(a_list_whose_capacity_is_kept_beside_it_grows_as_well),
+        cmocka_unit_test(appending_never_writes_to_an_array_that_others_share),
+        cmocka_unit_test(a_copied_array_has_the_same_elements_elsewhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,7 @@ static const struct {
 
 static void hashes_are_those_of_other_programs(void **state)
 {
-    EACH_ROW(i, cases, cases[i].text)
-    {
+    EACH_ROW(i, cases, cases[i].text) {
         const char *text = cases[i].text;
 
         assert_true(fnv1a(FNV_START, text) == cases[i].fnv1a);

@@ -28,19 +28,13 @@ static void prepare_namespace(Arena *arena, void *value, const void *before)
 {
     Namespace *namespace = value;
     StringArray *finalizers = &namespace->spec.finalizers;
-    const char **v;
 
     complete_namespace(arena, value); /* the name may have been made up since */
     if (before)
         return;
     namespace->status = (NamespaceStatus){.phase = "Active"};
-    if (has_string(finalizers, "kubernetes"))
-        return;
-    v = arena_new_n(arena, const char *, finalizers->n + 1);
-    if (finalizers->n)
-        memcpy(v, finalizers->v, finalizers->n * sizeof(*v));
-    v[finalizers->n++] = "kubernetes";
-    finalizers->v = v;
+    if (!has_string(finalizers, "kubernetes"))
+        ARENA_APPEND(arena, finalizers, "kubernetes");
 }
 
 static void validate_namespace(const void *value, const void *before _unused_, Causes *causes)

@@ -14,16 +14,12 @@ static void complete_node(Arena *arena, void *value)
     NodeSpec *spec = &node->spec;
 
     if (!node->status.allocatable.n && node->status.capacity.n) {
-        StringMap all = {.v = arena_new_n(arena, StringEntry, node->status.capacity.n),
-                         .n = node->status.capacity.n};
+        const StringMap *all = &node->status.capacity;
 
-        memcpy(all.v, node->status.capacity.v, all.n * sizeof(*all.v));
-        node->status.allocatable = all;
+        node->status.allocatable = (StringMap){ARENA_COPY_N(arena, all->v, all->n), all->n};
     }
-    if (!spec->pod_cidrs.n && !str_empty(spec->pod_cidr)) {
-        spec->pod_cidrs.v = arena_new_n(arena, const char *, 1);
-        spec->pod_cidrs.v[spec->pod_cidrs.n++] = spec->pod_cidr;
-    }
+    if (!spec->pod_cidrs.n && !str_empty(spec->pod_cidr))
+        ARENA_APPEND(arena, &spec->pod_cidrs, spec->pod_cidr);
     if (spec->pod_cidrs.n)
         spec->pod_cidr = spec->pod_cidrs.v[0];
 }

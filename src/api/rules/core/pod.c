@@ -427,7 +427,7 @@ static void validate_pod_status(const void *value, const void *before _unused_, 
 /* ---- warnings ---- */
 
 static void warn_amounts(Arena *arena, const StringMap *amounts, const char *path,
-                         StringArray *warnings)
+                         Warnings *warnings)
 {
     static const char *const bytes[] = {"memory", "ephemeral-storage"};
 
@@ -444,7 +444,7 @@ static void warn_amounts(Arena *arena, const StringMap *amounts, const char *pat
 }
 
 static void warn_port(Arena *arena, const ContainerPort *port, size_t at, TextMap *seen,
-                      const char *path, StringArray *warnings)
+                      const char *path, Warnings *warnings)
 {
     const char *key =
         arena_printf(arena, "%d/%s", port->container_port, str_or(port->protocol, ""));
@@ -467,7 +467,7 @@ static void warn_port(Arena *arena, const ContainerPort *port, size_t at, TextMa
 }
 
 static void warn_container(Arena *arena, const Container *container, const char *path,
-                           StringArray *warnings)
+                           Warnings *warnings)
 {
     TextMap ports = TEXT_MAP_INIT(arena), names = TEXT_MAP_INIT(arena);
 
@@ -487,7 +487,7 @@ static void warn_container(Arena *arena, const Container *container, const char 
                              path, i, container->env.v[i].name));
 }
 
-void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringArray *warnings)
+void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, Warnings *warnings)
 {
     for (size_t i = 0; i < spec->volumes.n; i++) {
         const VolumeSource *source = &spec->volumes.v[i].volume_source;
@@ -518,7 +518,7 @@ void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, StringA
                                 path));
 }
 
-void rules_warn_name(Arena *arena, const char *name, StringArray *warnings)
+void rules_warn_name(Arena *arena, const char *name, Warnings *warnings)
 {
     Faults faults = check_dns_label(str_or(name, ""));
     const char *list = "";
@@ -535,7 +535,7 @@ void rules_warn_name(Arena *arena, const char *name, StringArray *warnings)
                                     : list));
 }
 
-static void warn_pod(Arena *arena, const void *value, StringArray *warnings)
+static void warn_pod(Arena *arena, const void *value, Warnings *warnings)
 {
     const Pod *pod = value;
 

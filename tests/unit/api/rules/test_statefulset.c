@@ -204,7 +204,7 @@ static void a_client_cannot_set_the_status_of_a_new_set(void **state)
 static void a_negative_history_limit_is_warned_about(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
-    StringArray warnings = {0};
+    Warnings warnings = {0};
 
     set_kind->rules->warn(&arena, set_from(&arena, SET("'revisionHistoryLimit':0")), &warnings);
     assert_int_equal(warnings.n, 0);

@@ -186,7 +186,7 @@ static void a_change_of_type_drops_what_it_makes_meaningless(void **state)
 static void pods_with_doubled_names_are_warned_of(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
-    StringArray warnings = {.n = 0};
+    Warnings warnings = {.n = 0};
     Pod *pod = value_from(&arena, &kind_pod,
                           "{'metadata':{'name':'a','namespace':'b'},'spec':{'containers':[{'name':"
                           "'c','image':'x','ports':[{'containerPort':1},{'containerPort':1}],"

@@ -160,8 +160,8 @@ static const char *planned(World *world, const char *now)
     }
     for (size_t i = 0; i < world->plan.n_deletions; i++)
         text = arena_printf(arena, "%sdelete:%s ", text, world->plan.deletions[i]->metadata.name);
-    for (size_t i = 0; i < world->plan.n_notes; i++)
-        text = arena_printf(arena, "%s%s ", text, world->plan.notes[i].reason);
+    for (size_t i = 0; i < world->plan.notes.n; i++)
+        text = arena_printf(arena, "%s%s ", text, world->plan.notes.v[i].reason);
     return text;
 }
 
@@ -251,8 +251,8 @@ static void schedules_that_never_come_are_told(void **state)
         world_init(&world, "");
         world.cron.spec.schedule = cases[i].schedule;
         planned(&world, "2026-11-21T08:17:31Z");
-        assert_int_equal(world.plan.n_notes, 1);
-        note = &world.plan.notes[0];
+        assert_int_equal(world.plan.notes.n, 1);
+        note = &world.plan.notes.v[0];
         assert_string_equal(arena_printf(&world.arena, "%s: %s", note->reason, note->message),
                             cases[i].note);
         assert_int_equal(world.plan.again_after_ns, -1);
