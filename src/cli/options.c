@@ -48,6 +48,7 @@ static const OptionRow rows[] = {
     {0,   "--instance",     "NAME",      TEXT(instance),     OPTIONS_PLACE,  "short name for links and nftables tables, 6 characters at most"},
     {0,   "--pod-pids-limit", "N",       TEXT(pids_limit),   OPTIONS_SERVER, "number of processes and threads that a pod may have (4096)"},
     {0,   "--disk-reserve", "SIZE",      TEXT(disk_reserve), OPTIONS_SERVER, "evict pods when less disk space is available; 0: never (1Gi, or 5% if less)"},
+    {0,   "--image-stores", "KINDS",     TEXT(image_stores), OPTIONS_SERVER | OPTIONS_IMAGE, "use images of other programs: docker,podman,containerd, or KIND=DIR; none: only stead's own (all three)"},
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "file of static tokens, with lines token,user,uid,\"group,...\""},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},

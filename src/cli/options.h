@@ -63,6 +63,7 @@ typedef struct Options {
     const char *node_name;
     const char *pids_limit;   /* --pod-pids-limit */
     const char *disk_reserve; /* --disk-reserve SIZE */
+    const char *image_stores; /* --image-stores KIND[=DIR],...: whose images are used as well */
     const char *limit;        /* --limit SIZE: of `stead image import` */
     const char *instance;     /* a part of the names of links, tables and cgroups */
     const char *token_file;

@@ -20,6 +20,7 @@
 #include "daemon/commands.h"
 #include "daemon/daemon.h"
 #include "daemon/ranges.h"
+#include "image/local/local.h"
 
 #define STORE_WINDOW 10000
 #define CERTIFICATE_SECONDS (INT64_C(365) * 86400)
@@ -251,6 +252,8 @@ static int start_node(App *app, Err *reterr)
     if (!app->net)
         return 0;
     r = image_store_open(&app->loop, images, app->image_dir, &app->images, reterr);
+    if (r >= 0)
+        r = local_stores_open(o->image_stores, app->images, reterr);
     if (r < 0)
         return r;
     node.images = app->images;

@@ -30,8 +30,10 @@ typedef struct Image {
     const char *working_dir;
     const char *stop_signal; /* "" or "SIGTERM" */
     StringMap labels;
-    bool
-        builtin; /* it came with the program, so the pull policy Always is content with it where no registry can be asked */
+    /* It came with the program, so the pull policy Always is content with it where no registry can
+     * be asked. */
+    bool builtin;
+    const char *source; /* "docker", "podman", "containerd": from whose store it came; else "" */
 } Image;
 
 /* builtin_dir: a folder of archives that ship with the program (the time-server image), or NULL.
@@ -57,10 +59,26 @@ void image_import_async(ImageStore *store, const char *file, uint64_t limit, Ima
  * on the pool. Returns 0, IMAGE_E_MISSING or a negative result. */
 enum { IMAGE_E_MISSING = 1, IMAGE_E_BUSY };
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
-/* Imports the built-in archive that has the name, if there is one and it has not been imported.
- * This may take some 100 ms, so call it on the pool before image_find, which reports any
- * failure. */
+/* Brings the image into the store from a built-in archive or from the store of another program, if
+ * it is there and not in the store, or not as new. This may take some 100 ms, so call it on the
+ * pool before image_find, which reports that the image is missing in any case. */
 void image_bring(ImageStore *store, const char *name);
+/* Images that lie outside of the store, in those of other programs (image/local/local.h). */
+typedef void (*ImageElsewhereEach)(void *data, const char *source, const char *name, const char *id,
+                                   int64_t assigned);
+typedef struct ImageElsewhere {
+    /* Brings the image into the store if it is there and preferable to what the store has. On the
+     * pool. */
+    int (*bring)(void *data, ImageStore *store, const char *name, Err *reterr);
+    /* Lists all names. id: of the config, or of the manifest. */
+    void (*list)(void *data, Arena *arena, ImageElsewhereEach each, void *each_data);
+    void (*free)(void *data); /* when the store is closed */
+    void *data;
+} ImageElsewhere;
+void image_store_set_elsewhere(ImageStore *store, const ImageElsewhere *elsewhere);
+/* Lists the names of images elsewhere. May block for some milliseconds. */
+void image_list_elsewhere(ImageStore *store, Arena *arena, ImageElsewhereEach each, void *data);
+
 /* Calls `each` for all images in order of their names. Built-in images that have not been
  * imported have no layers, and the size of their archive. */
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),

@@ -214,6 +214,7 @@ static ImageRecord *make_record(const NewImage *image, const char *name)
     record->member = mem_strdup(str_or(image->member, ""));
     record->stamp = mem_strdup(str_or(image->stamp, ""));
     record->remote = image->remote;
+    record->source = mem_strdup(str_or(image->source, ""));
     for (const NewLayer *layer = image->top; layer; layer = layer->below) {
         record->size += layer->size;
         VEC_PUSH(&record->layers, NULL);

@@ -48,6 +48,7 @@ typedef struct ImageRecord {
     char *stamp;  /* of the built-in archive that it came from, or "" */
     int64_t size;
     bool remote;        /* it came from a registry */
+    char *source;       /* the kind of the store that it came from, or "" */
     VEC(char *) layers; /* names of their folders (chain ids), lowest first */
 } ImageRecord;
 
@@ -66,8 +67,9 @@ struct ImageStore {
     uint64_t next_tmp;
     StrMap records; /* name -> ImageRecord */
     VEC(Builtin) builtins;
-    uv_mutex_t lock;       /* guards records, builtins, next_tmp; held briefly */
-    uv_mutex_t write_lock; /* one import or removal at a time; taken before lock */
+    ImageElsewhere elsewhere; /* set before the store is used by several threads */
+    uv_mutex_t lock;          /* guards records, builtins, next_tmp; held briefly */
+    uv_mutex_t write_lock;    /* one import or removal at a time; taken before lock */
 };
 
 /* name.c: podman calls local images "localhost/x", docker calls them "docker.io/library/x": the

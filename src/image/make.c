@@ -503,7 +503,10 @@ int image_read_config(ImageStore *store, const char *name, Arena *arena, Bytes *
     _free_ char *path = NULL, *text = NULL;
     Image image;
     size_t n = 0;
-    int r = image_find(store, name, arena, &image, reterr);
+    int r;
+
+    image_bring(store, name);
+    r = image_find(store, name, arena, &image, reterr);
 
     if (r)
         return r;

@@ -16,6 +16,7 @@ ImageRecord *image_record_free(ImageRecord *record)
     free(record->digest);
     free(record->member);
     free(record->stamp);
+    free(record->source);
     for (size_t i = 0; i < record->layers.n; i++)
         free(record->layers.v[i]);
     VEC_DEINIT(&record->layers);
@@ -50,6 +51,7 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
     add_member(&text, "digest", str_or(record->digest, ""));
     add_member(&text, "member", str_or(record->member, ""));
     add_member(&text, "stamp", str_or(record->stamp, ""));
+    add_member(&text, "source", str_or(record->source, ""));
     strbuf_printf(&text, "\"remote\":%s,\"size\":%" PRId64 ",\"layers\":[",
                   record->remote ? "true" : "false", record->size);
     for (size_t i = 0; i < record->layers.n; i++)
@@ -85,6 +87,7 @@ static ImageRecord *decode_record(const char *text, size_t n)
     record->digest = take_string(root, "digest");
     record->member = take_string(root, "member");
     record->stamp = take_string(root, "stamp");
+    record->source = take_string(root, "source");
     record->remote = yyjson_get_bool(yyjson_obj_get(root, "remote"));
     record->size = yyjson_get_sint(yyjson_obj_get(root, "size"));
     layers = yyjson_obj_get(root, "layers");

@@ -180,6 +180,7 @@ static int fill_image(ImageStore *store, const ImageRecord *record, Arena *arena
     ret->digest = arena_strdup(arena, record->digest);
     ret->size = record->size;
     ret->builtin = !str_empty(record->stamp);
+    ret->source = arena_strdup(arena, str_or(record->source, ""));
     ret->layers.v = arena_new_n(arena, const char *, record->layers.n + 1);
     for (size_t i = 0; i < record->layers.n; i++)
         ret->layers.v[ret->layers.n++] =
@@ -234,13 +235,28 @@ static int find_once(ImageStore *store, const char *name, Arena *arena, Image *r
 void image_bring(ImageStore *store, const char *name)
 {
     _arena_ Arena arena = ARENA_INIT;
+    Err err = ERR_INIT; /* whoever fails has logged it */
     Found found;
 
+    if (store->elsewhere.bring)
+        (void)store->elsewhere.bring(store->elsewhere.data, store, name, &err);
     uv_mutex_lock(&store->lock);
     (void)find_record(store, name, &arena, &found);
     uv_mutex_unlock(&store->lock);
     if (found.builtin)
         (void)bring(store, name, NULL);
+}
+
+void image_store_set_elsewhere(ImageStore *store, const ImageElsewhere *elsewhere)
+{
+    ASSERT(!store->elsewhere.data);
+    store->elsewhere = *elsewhere;
+}
+
+void image_list_elsewhere(ImageStore *store, Arena *arena, ImageElsewhereEach each, void *data)
+{
+    if (store->elsewhere.list)
+        store->elsewhere.list(store->elsewhere.data, arena, each, data);
 }
 
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr)
@@ -308,6 +324,7 @@ static int fill_planned(const Listed *listed, Arena *arena, Image *ret)
     ret->digest = str_or(listed->planned->digest, "");
     ret->size = listed->size;
     ret->builtin = true;
+    ret->source = "";
     return ERR_TRACE(r);
 }
 
@@ -505,6 +522,8 @@ ImageStore *image_store_close(ImageStore *store)
 {
     if (!store)
         return NULL;
+    if (store->elsewhere.free)
+        store->elsewhere.free(store->elsewhere.data);
     STRMAP_EACH(&store->records, slot)
         image_record_free(slot->value);
     strmap_deinit(&store->records);

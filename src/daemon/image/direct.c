@@ -3,6 +3,7 @@
 #include "cli/control_call.h"
 #include "daemon/daemon.h"
 #include "daemon/image/verbs.h"
+#include "image/local/local.h"
 
 #define IMPORT_TIMEOUT_NS (INT64_C(1800) * 1000000000)
 
@@ -15,6 +16,8 @@ int image_direct_open(ImageDirect *direct, const Options *options, Err *reterr)
     app_find_files(&app, "stead");
     uv_loop_init(&direct->loop);
     r = image_store_open(&direct->loop, dir, app.image_dir, &direct->images, reterr);
+    if (r >= 0)
+        r = local_stores_open(options->image_stores, direct->images, reterr);
     free(app.helper_dir);
     free(app.image_dir);
     return r;
