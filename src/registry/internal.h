@@ -8,11 +8,14 @@
 #define REGISTRY_INTERNAL_H
 
 #include "registry/auth.h"
+#include "registry/conf/registries_conf.h"
 #include "registry/memory.h"
 #include "registry/registry.h"
 #include "registry/transport/transfer.h"
 
 struct RegistryConfig {
+    RegistriesConf conf;
+    VEC(char *) certs; /* folders, NULL-ended */
     bool (*may_connect)(void *data, const struct sockaddr *to);
     void *data;
     RegistryTimes times;
@@ -21,8 +24,8 @@ struct RegistryConfig {
 };
 
 typedef struct Endpoint {
-    char *host; /* "registry-1.docker.io", "localhost:5000" */
-    char *path; /* of the repository there */
+    const char *host; /* "registry-1.docker.io", "localhost:5000" */
+    const char *path; /* of the repository there */
     TransferHost transfer;
     Guard guard;
     Auth auth;
@@ -31,7 +34,7 @@ typedef struct Endpoint {
 struct Registry {
     const RegistryConfig *config;
     const Keyring *keyring;
-    Arena arena; /* of reference */
+    Arena arena; /* of reference and endpoints */
     ImageReference reference;
     LaneUsers users;
     Endpoint *endpoints;

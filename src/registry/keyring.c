@@ -4,9 +4,9 @@
  *
  *   "https://quay.io/v1/": {"auth": "base64(user:password)"}
  *
- * A place is HOST[:PORT][/PATH]. A scheme, "/v1/" and "/v2/" are left out. It matches an image whose
- * host has the same port and the same number of components, each of which matches that of the place
- * as a glob, and whose path begins with that of the place. These are the rules of kubelet
+ * A place is HOST[:PORT][/PATH]. A scheme, "/v1/" and "/v2/" are left out. It matches an image
+ * whose host has the same port and the same number of components, each of which matches that of the
+ * place as a glob, and whose path begins with that of the place. These are the rules of kubelet
  * (pkg/credentialprovider/keyring.go), but for one: kubelet also offers Docker Hub's credentials to
  * hosts without a dot, such as "localhost". Here they go to Docker Hub only.
  */

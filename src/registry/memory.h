@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is remembered between conversations, so that the next one is shorter: connections, hosts that
- * use plain HTTP, what kind of authorization a repository wants, and tokens until they expire.
+ * What is remembered between conversations, so that the next one is shorter: connections, hosts
+ * that use plain HTTP, what kind of authorization a repository wants, and tokens until they expire.
  *
  * A token is found only by who has the same credential. Names come from whoever may start pods, so
  * the number of things is limited; if it is reached, everything of the kind is forgotten.

@@ -10,7 +10,8 @@
  *              which may be separated by ".", "_", "__" or any number of dashes
  *   tag        at most 128 letters, digits, "_", "-" and "."; does not begin with "-" or "."
  *
- * The first component is a domain if it contains a dot, a colon or an upper-case letter, or is "localhost".
+ * The first component is a domain if it contains a dot, a colon or an upper-case letter, or is
+ * "localhost".
  */
 #include "registry/digest.h"
 #include "registry/reference.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/json/json.h"
+#include "registry/conf/certs.h"
 #include "registry/digest.h"
 #include "registry/internal.h"
 #include "registry/transport/text.h"
@@ -29,14 +30,28 @@ static bool is_on_this_machine(const char *host)
     return address.ss_family == AF_INET ? str_starts_with(name, "127.") : str_equal(name, "[::1]");
 }
 
-static void endpoint_init(Endpoint *endpoint, Registry *registry)
+/* name: "quay.io/team/app", what is asked for there. The texts are the registry's. */
+static int endpoint_init(Endpoint *endpoint, Registry *registry, const char *name, bool insecure,
+                         Err *reterr)
 {
     const RegistryConfig *config = registry->config;
-    const char *domain = registry->reference.domain;
+    Arena *arena = &registry->arena;
+    size_t host = strcspn(name, "/");
+    RegistryCerts certs;
+    int r;
 
+    endpoint->host = arena_strndup(arena, name, host);
+    endpoint->path = arena_strdup(arena, name + host + (name[host] == '/'));
+    if (!reference_domain_is_valid(endpoint->host, host) ||
+        !reference_path_is_valid(endpoint->path, strlen(endpoint->path)))
+        return err_set(reterr, 0, "registries.conf leads to %s, which is no repository", name);
+    r = registry_certs_read((const char *const *)config->certs.v, endpoint->host, arena, &certs,
+                            reterr);
+    if (r)
+        return ERR_TRACE(r);
     /* Docker Hub's registry is not where its name says. */
-    endpoint->host = mem_strdup(str_equal(domain, "docker.io") ? "registry-1.docker.io" : domain);
-    endpoint->path = mem_strdup(registry->reference.path);
+    if (str_equal(endpoint->host, "docker.io"))
+        endpoint->host = "registry-1.docker.io";
     endpoint->guard.may_connect = config->may_connect;
     endpoint->guard.data = config->data;
     atomic_init(&endpoint->guard.is_private, false);
@@ -44,25 +59,66 @@ static void endpoint_init(Endpoint *endpoint, Registry *registry)
         .guard = &endpoint->guard,
         .proxies = &config->proxies,
         .times = &config->times,
-        .insecure = is_on_this_machine(endpoint->host),
+        .insecure = insecure || is_on_this_machine(endpoint->host),
+        .ca = certs.ca,
+        .client_cert = certs.client_cert,
+        .client_key = certs.client_key,
     };
     endpoint->auth = (Auth){
         .memory = config->memory,
         .keyring = registry->keyring,
         .host = &endpoint->transfer,
-        .repository = arena_printf(&registry->arena, "%s/%s", endpoint->host, endpoint->path),
-        .image = arena_printf(&registry->arena, "%s/%s", domain, registry->reference.path),
+        .repository = arena_printf(arena, "%s/%s", endpoint->host, endpoint->path),
+        .image = name,
     };
-    auth_init(&endpoint->auth,
-              arena_printf(&registry->arena, "repository:%s:pull", endpoint->path));
+    auth_init(&endpoint->auth, arena_printf(arena, "repository:%s:pull", endpoint->path));
+    return 0;
+}
+
+static int add_source(Registry *registry, const RegistrySource *source, const char *name,
+                      size_t length, Err *reterr)
+{
+    const char *there = registry_source_name(source, name, length, &registry->arena);
+    int r =
+        endpoint_init(&registry->endpoints[registry->n], registry, there, source->insecure, reterr);
+
+    registry->n += r == 0;
+    return r;
+}
+
+/* The mirrors that may have what the reference names, then the registry itself. */
+static int add_endpoints(Registry *registry, Err *reterr)
+{
+    static const RegistrySource itself = {.location = ""};
+    const char *name = arena_printf(&registry->arena, "%s/%s", registry->reference.domain,
+                                    registry->reference.path);
+    size_t length, n;
+    const RegistryEntry *entry = registries_conf_find(&registry->config->conf, name, &length);
+    MirrorUse unused = registry->reference.digest ? MIRROR_TAG_ONLY : MIRROR_DIGEST_ONLY;
+
+    if (entry && entry->blocked) {
+        err_set(reterr, 0, "registries.conf blocks %s", entry->prefix);
+        return REGISTRY_E_REFUSED;
+    }
+    n = entry ? entry->n : 0;
+    registry->endpoints = arena_new_n(&registry->arena, Endpoint, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        int r = entry->mirrors[i].use == unused
+                    ? 0
+                    : add_source(registry, &entry->mirrors[i], name, length, reterr);
+
+        if (r)
+            return ERR_TRACE(r);
+    }
+    return add_source(registry, entry ? &entry->source : &itself, name, length, reterr);
 }
 
 int registry_open(const RegistryConfig *config, const ImageReference *reference,
                   const Keyring *keyring, Registry **ret, Err *reterr)
 {
-    Registry *registry = mem_new_type(Registry);
+    _registry_ Registry *registry = mem_new_type(Registry);
+    int r;
 
-    (void)reterr;
     registry->config = config;
     registry->keyring = keyring;
     registry->reference = (ImageReference){
@@ -72,10 +128,10 @@ int registry_open(const RegistryConfig *config, const ImageReference *reference,
         .digest = arena_strdup(&registry->arena, reference->digest),
     };
     lane_users_init(&registry->users, &config->memory->lanes);
-    registry->n = 1;
-    registry->endpoints = mem_new(sizeof(Endpoint) * registry->n);
-    endpoint_init(&registry->endpoints[0], registry);
-    *ret = registry;
+    r = add_endpoints(registry, reterr);
+    if (r)
+        return ERR_TRACE(r);
+    *ret = TAKE_PTR(registry);
     return 0;
 }
 
@@ -83,12 +139,8 @@ Registry *registry_close(Registry *registry)
 {
     if (!registry)
         return NULL;
-    for (size_t i = 0; i < registry->n; i++) {
+    for (size_t i = 0; i < registry->n; i++)
         auth_deinit(&registry->endpoints[i].auth);
-        free(registry->endpoints[i].host);
-        free(registry->endpoints[i].path);
-    }
-    free(registry->endpoints);
     lane_users_deinit(&registry->users);
     arena_clear(&registry->arena);
     free(registry);

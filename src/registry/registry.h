@@ -6,9 +6,9 @@
  * nor from libuv's pool, whose few threads everything shares. All calls may be made by several
  * threads at once; a BlobStream belongs to one thread at a time.
  *
- * Results are 0, a REGISTRY_E_ outcome, or negative: -ECANCELED after registry_cancel, or a failure of
- * this machine. Whenever the result is not 0, reterr has a sentence with the registry's own reason
- * where it gave one. No message contains a credential, a token or the query of a URL.
+ * Results are 0, a REGISTRY_E_ outcome, or negative: -ECANCELED after registry_cancel, or a failure
+ * of this machine. Whenever the result is not 0, reterr has a sentence with the registry's own
+ * reason where it gave one. No message contains a credential, a token or the query of a URL.
  *
  * A repository that has mirrors in registries.conf is read from the first one that has what is
  * wanted; the message of a failure is that of the registry itself.

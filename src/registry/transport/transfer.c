@@ -7,8 +7,8 @@
  *   body      bytes are appended to the buffer until it is full, then libcurl is paused
  *   finished  libcurl has reported the result
  *
- * Callbacks of libcurl cannot return a message, so they note the reason in `why` with the outcome in
- * `refusal`, and make libcurl fail.
+ * Callbacks of libcurl cannot return a message, so they note the reason in `why` with the outcome
+ * in `refusal`, and make libcurl fail.
  */
 #include "base/strbuf.h"
 #include "registry/transport/text.h"
