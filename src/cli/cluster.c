@@ -34,9 +34,9 @@ static int find_config(Cluster *cluster, Err *reterr)
         r = kubeconfig_read(o->kubeconfig, NULL, cluster->arena, &cluster->config, reterr);
     if (r > 0)
         r = err_set(reterr, 0,
-                    "%s has no context \"%s\". Start stead first: stead up. For another cluster, "
-                    "give --context NAME",
-                    o->kubeconfig, o->context_name);
+                    "%s has no context \"%s\". To start stead and to get access to it: %s. For "
+                    "another cluster, give --context NAME",
+                    o->kubeconfig, o->context_name, geteuid() == 0 ? "stead up" : "sudo stead up");
     return r;
 }
 
@@ -224,7 +224,10 @@ static void start_call(Waiting *waiting, const ClusterCall *call)
 int cluster_unreachable(const Cluster *cluster, int error, const char *text)
 {
     fprintf(stderr, "stead: no answer from %s: %s%s\n", cluster->config.server, text,
-            error == -ECONNREFUSED ? ". Is it running? Try: stead status" : "");
+            error == -ECONNREFUSED ? geteuid() == 0
+                                         ? ". Is it running? Start it with: stead up"
+                                         : ". Is it running? Start it with: sudo stead up"
+                                   : "");
     return 1;
 }
 

@@ -21,7 +21,7 @@ struct Command {
 
 /* Prints the message. Returns 1. */
 int fail(const Err *err);
-/* Returns 0 for root, or 1 after printing that the command `what` needs root. */
-int need_root(const char *what);
+/* Returns 0 for root, or 1 after printing that the command needs root, why ("its pods belong to root"), and what to type. */
+int need_root(const Options *options, const char *why);
 
 #endif

@@ -3,8 +3,12 @@
 #include <sys/un.h>
 #include <uv.h>
 
+#include "cli/cluster.h"
+#include "cli/command.h"
 #include "cli/control_call.h"
 #include "http/client/client.h"
+
+#define READ_TIMEOUT_NS (INT64_C(10) * 1000000000)
 
 typedef struct Answer {
     StrBuf *body;
@@ -44,6 +48,53 @@ int control_call(const char *run_dir, const char *method, const char *path, int6
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_loop_close(&loop);
     return answer.status;
+}
+
+bool control_reaches(const char *run_dir)
+{
+    _free_ char *path = mem_printf("%s/stead.sock", run_dir);
+
+    return geteuid() == 0 || access(path, W_OK) == 0;
+}
+
+static int read_socket(const Options *options, const char *page, StrBuf *ret)
+{
+    Err err = ERR_INIT;
+    int status;
+
+    if (!control_is_alive(options->run)) {
+        fprintf(stderr, "stead: the server is not running. Start it with: stead up\n");
+        return 1;
+    }
+    status = control_call(options->run, "GET", page, READ_TIMEOUT_NS, ret, &err);
+    if (status < 0)
+        return fail(&err);
+    if (status != 200)
+        fprintf(stderr, "stead: %s", strbuf_string(ret));
+    return status != 200;
+}
+
+static int read_page(const Options *options, const char *page, StrBuf *ret)
+{
+    Cluster cluster = {0};
+    ClusterReply reply;
+    int r = cluster_open(options, &cluster);
+
+    if (r == 0)
+        r = cluster_call(&cluster,
+                         &(ClusterCall){.path = arena_printf(cluster.arena, "/stead%s", page),
+                                        .accept = "text/plain",
+                                        .timeout_ns = READ_TIMEOUT_NS},
+                         &reply);
+    if (r == 0)
+        strbuf_add(ret, reply.body.p, reply.body.n);
+    cluster_close(&cluster);
+    return r;
+}
+
+int control_read(const Options *options, const char *page, StrBuf *ret)
+{
+    return (control_reaches(options->run) ? read_socket : read_page)(options, page, ret);
 }
 
 bool control_is_alive(const char *run_dir)

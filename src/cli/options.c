@@ -484,7 +484,8 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret)
     Parse parse = {.command = command, .argv = argv, .argc = argc, .options = ret};
     int r = 0;
 
-    *ret = (Options){.n_before_dashes = SIZE_MAX};
+    *ret = (Options){
+        .n_before_dashes = SIZE_MAX, .command = command->name, .argc = argc, .argv = argv};
     for (; r == 0 && parse.at < argc; parse.at++) {
         if (ret->n_before_dashes != SIZE_MAX)
             VEC_PUSH(&parse.words, argv[parse.at]);
@@ -593,10 +594,35 @@ int fail(const Err *err)
     return 1;
 }
 
-int need_root(const char *what)
+/* Appends a word as a shell has to be given it. */
+static void add_shell_word(StrBuf *out, const char *word)
 {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_-+=:,./@%";
+
+    strbuf_add_char(out, ' ');
+    if (*word && strspn(word, plain) == strlen(word)) {
+        strbuf_add_string(out, word);
+        return;
+    }
+    strbuf_add_char(out, '\'');
+    for (; *word; word++) {
+        if (*word == '\'')
+            strbuf_add_string(out, "'\\'");
+        strbuf_add_char(out, *word);
+    }
+    strbuf_add_char(out, '\'');
+}
+
+int need_root(const Options *options, const char *why)
+{
+    _strbuf_ StrBuf line = STRBUF_INIT;
+
     if (geteuid() == 0)
         return 0;
-    fprintf(stderr, "stead: this command needs root. Try: sudo stead %s\n", what);
+    for (int i = 0; i < options->argc; i++)
+        add_shell_word(&line, options->argv[i]);
+    fprintf(stderr, "stead: this command needs root: %s. Type: sudo stead %s%s\n", why,
+            options->command, strbuf_string(&line));
     return 1;
 }

@@ -90,7 +90,10 @@ typedef struct Options {
     bool help;
     const char
         *context_name; /* the context of this server in a kubeconfig: "stead" or "stead-INSTANCE" */
-    bool given[OPTIONS_MAX];  /* for each row of the table: whether the command line has it */
+    bool given[OPTIONS_MAX]; /* for each row of the table: whether the command line has it */
+    const char *command;     /* its name */
+    char **argv;             /* all that followed the command, as it was typed */
+    int argc;
     const char *const *words; /* the arguments that are not options */
     size_t n_words;
     size_t n_before_dashes; /* the number of words before "--"; SIZE_MAX: there is no "--" */

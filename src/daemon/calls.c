@@ -68,23 +68,29 @@ static int64_t resident_kib(void)
     return line && sscanf(line, "VmRSS: %" SCNd64, &kib) == 1 ? kib : 0;
 }
 
-static void call_status(void *data, HttpRequest *request)
+static void print_status(void *data, Arena *arena _unused_, StrBuf *text)
 {
     App *app = data;
-    _strbuf_ StrBuf text = STRBUF_INIT;
     int64_t up = (clock_mono_ns(app->clock) - app->started_ns) / NS_PER_SEC, kib = resident_kib();
     PodCount count = {0};
 
     client_list(server_client(app->server, "system:status"), &kind_pod, NULL, count_pod, &count);
-    strbuf_printf(&text,
+    strbuf_printf(text,
                   "stead %s is running, pid %d, up %" PRId64 "h%02" PRId64 "m%02" PRId64 "s\n",
                   STEAD_VERSION, (int)getpid(), up / 3600, up / 60 % 60, up % 60);
-    strbuf_printf(&text, "API:     https://%s:%u\n", app->listen_address, app->port);
-    strbuf_printf(&text, "Node:    %s\n", app->options->node_name);
-    strbuf_printf(&text, "Pods:    %zu, %zu ready\n", count.all, count.ready);
-    strbuf_printf(&text, "Memory:  %.1f MiB\n", (double)kib / 1024);
-    strbuf_printf(&text, "Data:    %s\n", app->options->data);
-    strbuf_printf(&text, "Run:     %s\n", app->options->run);
+    strbuf_printf(text, "API:     https://%s:%u\n", app->listen_address, app->port);
+    strbuf_printf(text, "Node:    %s\n", app->options->node_name);
+    strbuf_printf(text, "Pods:    %zu, %zu ready\n", count.all, count.ready);
+    strbuf_printf(text, "Memory:  %.1f MiB\n", (double)kib / 1024);
+    strbuf_printf(text, "Data:    %s\n", app->options->data);
+    strbuf_printf(text, "Run:     %s\n", app->options->run);
+}
+
+static void call_status(void *data, HttpRequest *request)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    print_status(data, &request->arena, &text);
     control_answer(request, 200, &text);
 }
 
@@ -161,7 +167,6 @@ static void call_user_certificate(void *data, HttpRequest *request)
 static const ControlCall calls[] = {
     {"GET",    "/status", call_status},
     {"GET",    "/options", call_options},
-    {"GET",    "/services", app_call_services},
     {"POST",   "/stop",   call_stop},
     {"POST",   "/down",   call_down},
     {"GET",    "/images", app_call_image_list},
@@ -172,8 +177,15 @@ static const ControlCall calls[] = {
 };
 /* clang-format on */
 
+/* What users without access to the control socket may read, through the API and with their own certificate. */
+static const ServerPage pages[] = {
+    {"/stead/status", print_status},
+    {"/stead/images", app_print_images},
+};
+
 int app_open_socket(App *app, Err *reterr)
 {
+    server_set_pages(app->server, pages, ARRAY_LEN(pages), app);
     return control_socket_open(&app->loop, app->options->run, calls, ARRAY_LEN(calls), app,
                                &app->socket, reterr);
 }

@@ -59,8 +59,6 @@ void app_watch_certificate(App *app);
 /* health.c: adds the health checks of the parts beside the API server. */
 void app_watch_health(App *app);
 
-/* services.c: the call of `stead service`. */
-void app_call_services(void *app, HttpRequest *request);
 /* calls.c: opens the control socket. */
 int app_open_socket(App *app, Err *reterr);
 

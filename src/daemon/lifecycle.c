@@ -128,17 +128,6 @@ static int add_context(Options *options, Err *reterr)
     return kubeconfig_put(options->kubeconfig, &entry, reterr);
 }
 
-static int print_status(const Options *options, Err *reterr)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-    int status = control_call(options->run, "GET", "/status", CALL_TIMEOUT_NS, &text, reterr);
-
-    if (status != 200)
-        return 1;
-    fputs(strbuf_string(&text), stdout);
-    return 0;
-}
-
 /* Gets the options of the running server, as options_print_local writes them. */
 static int ask_options(const Options *options, StrBuf *ret, Err *reterr)
 {
@@ -239,7 +228,8 @@ int command_up(const char *program, Options *options)
 {
     bool running;
 
-    if (need_root("up"))
+    if (need_root(options,
+                  "it starts a server that manages links, mounts and cgroups of this machine"))
         return 1;
     running = control_is_alive(options->run);
     if (running ? keep_up(options) : bring_up(program, options))
@@ -280,7 +270,8 @@ int command_down(const char *program, Options *options)
     Err err = ERR_INIT;
 
     (void)program;
-    if (need_root("down"))
+    if (need_root(options,
+                  "it stops the server and the pods of this machine, which belong to root"))
         return 1;
     if (!control_is_alive(options->run)) {
         printf("stead is not running.\n");
@@ -300,7 +291,7 @@ int command_restart(const char *program, Options *options)
     _strbuf_ StrBuf running = STRBUF_INIT;
     Err err = ERR_INIT;
 
-    if (need_root("restart"))
+    if (need_root(options, "the server belongs to root"))
         return 1;
     if (!control_is_alive(options->run)) {
         if (bring_up(program, options))
@@ -325,16 +316,17 @@ int command_restart(const char *program, Options *options)
 
 int command_status(const char *program, Options *options)
 {
-    Err err = ERR_INIT;
+    _strbuf_ StrBuf text = STRBUF_INIT;
 
     (void)program;
-    if (geteuid() != 0 && need_root("status"))
-        return 1;
-    if (!control_is_alive(options->run)) {
+    if (control_reaches(options->run) && !control_is_alive(options->run)) {
         printf("stead is not running. Start it with: stead up\n");
         return 1;
     }
-    return print_status(options, &err) ? fail(&err) : 0;
+    if (control_read(options, "/status", &text))
+        return 1;
+    fputs(strbuf_string(&text), stdout);
+    return 0;
 }
 
 /* ---- reset ---- */
@@ -399,7 +391,7 @@ int command_reset(const char *program, Options *options)
                 options->data);
         return 2;
     }
-    if (need_root("reset"))
+    if (need_root(options, "it removes pods, volumes and data that belong to root"))
         return 1;
     if (control_is_alive(options->run) && stop_for_reset(options, &err) < 0)
         return fail(&err);

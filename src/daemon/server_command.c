@@ -430,7 +430,8 @@ int command_server(const char *program, Options *options)
     Err err = ERR_INIT;
     int r;
 
-    if (!options->no_network && need_root("server"))
+    if (!options->no_network &&
+        need_root(options, "the server manages links, mounts and cgroups of this machine"))
         return 1;
     /* Only two threads allocate much memory: the loop and that of the store. More heaps would only waste memory. */
     mallopt(M_ARENA_MAX, 2);

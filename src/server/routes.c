@@ -469,6 +469,24 @@ static bool answer_group_path(Call *call, const PathParts *parts)
     return true;
 }
 
+/* The pages of the program that this server is a part of. */
+static bool answer_page(Call *call, const char *path)
+{
+    const Server *server = call->server;
+
+    for (size_t i = 0; i < server->n_pages; i++) {
+        _strbuf_ StrBuf text = STRBUF_INIT;
+
+        if (!str_equal(path, server->pages[i].path))
+            continue;
+        call->path_label = server->pages[i].path;
+        server->pages[i].print(server->pages_data, call->arena, &text);
+        http_respond(call->request, 200, "text/plain; charset=utf-8", strbuf_bytes(&text));
+        return true;
+    }
+    return false;
+}
+
 static void dispatch_path(Call *call)
 {
     char *path = arena_strdup(call->arena, call->target.path);
@@ -487,6 +505,8 @@ static void dispatch_path(Call *call)
             return;
         }
     }
+    if (get && answer_page(call, path))
+        return;
     parts = path_parts(call->arena, path);
     if (answer_group_path(call, &parts))
         return;

@@ -199,6 +199,13 @@ void server_set_streams(Server *server, PodStreams *streams)
     server->streams = streams;
 }
 
+void server_set_pages(Server *server, const ServerPage *pages, size_t n, void *data)
+{
+    server->pages = pages;
+    server->n_pages = n;
+    server->pages_data = data;
+}
+
 void server_set_ready(Server *server, bool ready)
 {
     server->ready = ready;

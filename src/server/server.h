@@ -12,6 +12,7 @@
 #include "api/streams.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/strbuf.h"
 #include "base/time/clock.h"
 #include "http/http.h"
 #include "store/store.h"
@@ -88,6 +89,15 @@ typedef struct HealthPart {
 } HealthPart;
 void server_add_health(Server *server, HealthPart *part);
 void server_remove_health(HealthPart *part); /* one that was never added is fine */
+
+/* A page of plain text about this server, outside of the Kubernetes API. Who may GET it is a matter of
+ * RBAC: a rule with its path in nonResourceURLs. */
+typedef struct ServerPage {
+    const char *path; /* "/stead/status" */
+    void (*print)(void *data, Arena *arena, StrBuf *out);
+} ServerPage;
+/* The array has to stay valid; `data` is passed to each. */
+void server_set_pages(Server *server, const ServerPage *pages, size_t n, void *data);
 
 /* A bound ServiceAccount token (JWT, ES256), as TokenRequest makes it. pod may be NULL. */
 char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,

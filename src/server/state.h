@@ -27,6 +27,9 @@ struct Server {
     StoreWatch *service_watch;
     char *external_address, *node_name;
     bool anonymous, ready;
+    const ServerPage *pages;
+    size_t n_pages;
+    void *pages_data;
     ListNode health; /* of HealthPart */
     HealthPart own_health[3];
     Observer *observer;

@@ -129,7 +129,7 @@ def test_without_root_it_says_that_root_is_needed(command, tmp_path):
                            *(["--yes"] if command == "reset" else [])], capture_output=True, text=True, timeout=60,
                           env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, check=False)
     assert done.returncode != 0
-    assert "needs root" in done.stderr and "sudo stead " + command in done.stderr, done
+    assert "needs root: " in done.stderr and "Type: sudo stead " + command in done.stderr, done
 
 
 # ---- kubeconfig ----

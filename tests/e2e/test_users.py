@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from people import Person
+from world import ROOT
 
 CONFIG = """
 apiVersion: v1
@@ -127,3 +128,76 @@ def test_the_administrators_key_does_not_go_into_a_users_home(machine):
     assert who["username"] == "alice"
     world.run(*stead, "reset", "--yes", *place)
     assert alice.kubeconfig.stat().st_uid == alice.uid and not config_of(alice)["contexts"]
+
+
+# ---- commands without root ----
+
+def test_commands_work_without_root(machine):
+    world, alice = machine, Person(machine)
+    place = ["--instance", world.instance, "--run", world.run_dir, "--data", world.data]
+    before = alice.stead("status", *place, check=False)
+    assert before.returncode == 1 and "to get access to it: sudo stead up" in before.stderr
+    alice.sudo_stead("up")
+
+    def stead(*args, **more):
+        return alice.stead(args[0], *place, *args[1:], **more)
+
+    status = stead("status").stdout
+    assert re.search(r"^stead \S+ is running, pid \d+", status) and f"Data:    {world.data}" in status
+    assert status.splitlines()[1:4] == world.stead("status").stdout.splitlines()[1:4]
+    assert stead("image", "ls").stdout == world.stead("image", "ls").stdout
+    alice.run("sh", "-c", f"cat > web.yaml && stead apply -f web.yaml {' '.join(map(str, place))}",
+              stdin=(ROOT / "examples" / "scenario1.yaml").read_text())
+    stead("rollout", "status", "sts/time-server")
+    assert "time-server-0" in stead("get", "pods").stdout
+    assert stead("exec", "time-server-0", "--", "echo", "hello").stdout == "hello\n"
+    assert stead("logs", "time-server-0").stdout == world.out("logs", "time-server-0") != ""
+    assert "Container started" in stead("events").stdout
+    stead("scale", "sts/time-server", "--replicas=1")
+    stead("rollout", "status", "sts/time-server")
+    url = stead("service", "time-server", "--url").stdout.strip()
+    assert url == world.stead("service", "time-server", "--url").stdout.strip()
+    assert "Visits: 1" in alice.run("curl", "-sS", url).stdout
+    assert stead("service", "list").stdout == world.stead("service", "list").stdout
+    world.stead("down")
+    for command in (["status"], ["get", "pods"], ["image", "ls"], ["service", "list"]):
+        done = stead(*command, check=False)
+        assert done.returncode == 1 and "Start it with: sudo stead up" in done.stderr, done
+
+
+def test_what_needs_root_says_why_and_what_to_type(machine):
+    world, alice = machine, Person(machine)
+    place = ["--run", world.run_dir, "--data", world.data]
+    alice.sudo_stead("up")
+    for command, why in ((["down"], "belong to root"), (["restart"], "belongs to root"), (["reset", "--yes"], "belong to root"),
+                         (["image", "import", "my app.tar"], "images of this machine"), (["image", "rm", "web:1"], "images of this machine")):
+        done = alice.stead(*command, *place, check=False)
+        assert done.returncode == 1 and why in done.stderr, done
+        line = " ".join(f"'{word}'" if " " in word else word for word in map(str, (*command, *place)))
+        assert done.stderr.endswith(f"Type: sudo stead {line}\n"), done
+    # nothing of the run and data folders is open to the user
+    assert alice.run("ls", world.run_dir, check=False).returncode != 0
+    assert alice.run("ls", world.data, check=False).returncode != 0
+
+
+def test_the_pages_about_the_server_are_for_those_who_may_read_them(machine):
+    world, alice = machine, Person(machine)
+    alice.sudo_stead("up", "--user-group", "lookers")
+    # the second group of the certificate gives these two pages, and nothing of the API
+    assert "is running" in alice.kubectl("get", "--raw", "/stead/status").stdout
+    assert "time-server" in alice.kubectl("get", "--raw", "/stead/images").stdout
+    assert alice.kubectl("get", "pods", check=False).returncode == 1
+    # a pod's ServiceAccount may not read them
+    refused = world.kubectl("get", "--raw", "/stead/status", "--as=system:serviceaccount:default:default",
+                            "--as-group=system:serviceaccounts", "--as-group=system:authenticated", check=False)
+    assert refused.returncode == 1 and "Forbidden" in refused.stderr
+    missing = world.kubectl("get", "--raw", "/stead/options", check=False)
+    assert missing.returncode == 1 and "NotFound" in missing.stderr
+    # without a certificate
+    port = re.search(r"server: https://[^:]*:(\d+)", alice.kubeconfig.read_text())[1]
+    assert alice.run("curl", "-sk", f"https://127.0.0.1:{port}/stead/status").stdout.count('"code": 403') == 1
+    # what is not allowed to nodes is not needed for the address of a service
+    world.kubectl("create", "clusterrolebinding", "lookers", "--clusterrole=view", "--group=lookers")
+    world.kubectl("create", "service", "nodeport", "web", "--tcp=80:80", "--node-port=30123")
+    done = alice.stead("service", "web", "--url", "--run", world.run_dir, "--instance", world.instance, check=False)
+    assert done.stdout == "http://127.0.0.1:30123\n" and "no ready endpoint" in done.stderr

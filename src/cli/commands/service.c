@@ -2,6 +2,9 @@
 /*
  * `stead service NAME [--url] [-n NS]` and `stead service list`: prints the addresses of Services as a table or as plain text, and opens
  * the page of one in the default browser.
+ *
+ * The address of a port can be reached from this machine: it is the address of the node with the node port if there is one, else that of
+ * the load balancer, else the cluster IP. A user who may not read nodes gets 127.0.0.1, where node ports answer as well.
  */
 #include <uv.h>
 
@@ -9,45 +12,163 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "cli/commands/commands.h"
+#include "cli/cluster.h"
 #include "cli/control_call.h"
 #include "cli/url.h"
 
-#define CALL_TIMEOUT_NS (INT64_C(10) * 1000000000)
 #define OPEN_TIMEOUT_NS (INT64_C(10) * 1000000000)
 #define COLUMNS 4
 
-enum { COLUMN_NAMESPACE, COLUMN_NAME, COLUMN_TARGET, COLUMN_URL, COLUMN_READY };
+enum { COLUMN_NAMESPACE, COLUMN_NAME, COLUMN_TARGET, COLUMN_URL };
 
-/* A line of the server's answer, split at its tabs. */
+/* A port of a Service. */
 typedef struct Row {
-    char *cells[COLUMNS + 1];
+    const char *cells[COLUMNS];
+    bool ready; /* whether the Service has a ready endpoint */
 } Row;
 
 typedef VEC(Row) Rows;
 
-static void cut_rows(char *text, Rows *ret)
+/* ---- what the API says ---- */
+
+typedef struct Listing {
+    Cluster *cluster;
+    const char *node_address;
+    Rows *rows;
+} Listing;
+
+static int get_json(Cluster *cluster, const char *path, ClusterReply *ret)
 {
-    while (*text) {
-        char *end = text + strcspn(text, "\n");
-        bool last = !*end;
-        Row row = {0};
-        size_t n = 0;
-
-        *end = 0;
-        for (char *at = text; n < COLUMNS + 1; at += strlen(at) + 1) {
-            size_t length = strcspn(at, "\t");
-            bool more = at[length];
-
-            row.cells[n++] = at;
-            at[length] = 0;
-            if (!more)
-                break;
-        }
-        if (n == COLUMNS + 1)
-            VEC_PUSH(ret, row);
-        text = end + !last;
-    }
+    return cluster_call(cluster, &(ClusterCall){.path = path}, ret);
 }
+
+/* The address of the first node; 127.0.0.1 for users who may not know it. */
+static int find_node_address(Listing *listing)
+{
+    ClusterReply reply;
+    yyjson_val *address;
+    size_t i, n;
+
+    listing->node_address = "127.0.0.1";
+    if (cluster_send(listing->cluster, &(ClusterCall){.path = "/api/v1/nodes?limit=1"}, &reply))
+        return 1;
+    yyjson_arr_foreach(yyjson_ptr_get(reply.json, "/items/0/status/addresses"), i, n, address)
+    {
+        if (str_equal(json_text(address, "/type"), "InternalIP"))
+            listing->node_address = json_text(address, "/address");
+    }
+    return 0;
+}
+
+/* An endpoint without the condition counts as ready. */
+static int find_ready(Cluster *cluster, yyjson_val *service, bool *ret)
+{
+    _strbuf_ StrBuf path = STRBUF_INIT, label = STRBUF_INIT;
+    yyjson_val *slice, *endpoint;
+    ClusterReply reply;
+    size_t i, k, n, m;
+
+    strbuf_add_string(&path, "/apis/discovery.k8s.io/v1/namespaces");
+    url_add_segment(&path, json_text(service, "/metadata/namespace"));
+    strbuf_add_string(&path, "/endpointslices");
+    strbuf_printf(&label, "kubernetes.io/service-name=%s", json_text(service, "/metadata/name"));
+    url_add_query(&path, "labelSelector", label.p);
+    if (get_json(cluster, path.p, &reply))
+        return 1;
+    *ret = false;
+    yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, slice)
+    {
+        yyjson_arr_foreach(yyjson_obj_get(slice, "endpoints"), k, m, endpoint)
+        {
+            yyjson_val *ready = yyjson_ptr_get(endpoint, "/conditions/ready");
+
+            *ret = *ret || !ready || yyjson_get_bool(ready);
+        }
+    }
+    return 0;
+}
+
+static const char *port_url(const Listing *listing, yyjson_val *service, yyjson_val *port)
+{
+    const char *balancer = json_text(service, "/status/loadBalancer/ingress/0/ip");
+    const char *address = json_text(service, "/spec/clusterIP");
+    int64_t number = json_number(port, "/port", 0), node_port = json_number(port, "/nodePort", 0);
+
+    if (node_port) {
+        address = listing->node_address;
+        number = node_port;
+    } else if (*balancer) {
+        address = balancer;
+    }
+    if (!*address || str_equal(address, "None"))
+        return "";
+    return arena_printf(listing->cluster->arena, "%s://%s:%" PRId64,
+                        str_equal(json_text(port, "/name"), "https") ? "https" : "http", address,
+                        number);
+}
+
+static int add_service(Listing *listing, yyjson_val *service)
+{
+    Arena *arena = listing->cluster->arena;
+    yyjson_val *port;
+    bool ready;
+    size_t i, n;
+
+    if (find_ready(listing->cluster, service, &ready))
+        return 1;
+    yyjson_arr_foreach(yyjson_ptr_get(service, "/spec/ports"), i, n, port)
+    {
+        const char *name = json_text(port, "/name");
+        Row row = {.ready = ready};
+
+        row.cells[COLUMN_NAMESPACE] = json_text(service, "/metadata/namespace");
+        row.cells[COLUMN_NAME] = json_text(service, "/metadata/name");
+        row.cells[COLUMN_TARGET] = arena_printf(arena, "%s%s%" PRId64, name, *name ? "/" : "",
+                                                json_number(port, "/port", 0));
+        row.cells[COLUMN_URL] = port_url(listing, service, port);
+        VEC_PUSH(listing->rows, row);
+    }
+    return 0;
+}
+
+static int add_all(Listing *listing)
+{
+    ClusterReply reply;
+    yyjson_val *service;
+    size_t i, n;
+    int r = get_json(listing->cluster, "/api/v1/services", &reply);
+
+    if (r)
+        return r;
+    yyjson_arr_foreach(yyjson_obj_get(reply.json, "items"), i, n, service)
+    {
+        r = r ? r : add_service(listing, service);
+    }
+    return r;
+}
+
+static int add_one(Listing *listing, const char *name)
+{
+    _strbuf_ StrBuf path = STRBUF_INIT;
+    Cluster *cluster = listing->cluster;
+    ClusterReply reply;
+
+    strbuf_add_string(&path, "/api/v1/namespaces");
+    url_add_segment(&path, cluster->ns);
+    strbuf_add_string(&path, "/services");
+    url_add_segment(&path, name);
+    if (cluster_send(cluster, &(ClusterCall){.path = path.p}, &reply))
+        return 1;
+    if (reply.status == 404) {
+        fprintf(stderr,
+                "stead: there is no service %s in the namespace %s; see: stead service list\n",
+                name, cluster->ns);
+        return 1;
+    }
+    return cluster_ok(&reply) ? add_service(listing, reply.json) : cluster_refused(&reply);
+}
+
+/* ---- what is printed ---- */
 
 static void print_line(const size_t *widths)
 {
@@ -118,31 +239,6 @@ static int open_browser(const Row *row)
     return 1;
 }
 
-/* Gets all rows, or those of one Service. Returns 0, or an exit code after printing a message. */
-static int fetch(const Options *options, const char *name, StrBuf *text)
-{
-    _strbuf_ StrBuf path = STRBUF_INIT;
-    Err err = ERR_INIT;
-    int status;
-
-    strbuf_add_string(&path, "/services");
-    if (name) {
-        url_add_query(&path, "name", name);
-        url_add_query(&path, "ns", str_or(options->ns, "default"));
-    }
-    if (!control_is_alive(options->run)) {
-        fprintf(stderr, "stead: the server is not running. Start it with: stead up\n");
-        return 1;
-    }
-    status = control_call(options->run, "GET", path.p, CALL_TIMEOUT_NS, text, &err);
-    if (status == 200)
-        return 0;
-    if (status < 0)
-        return fail(&err);
-    fprintf(stderr, "stead: %s", strbuf_string(text));
-    return 1;
-}
-
 static int show_one(const Options *options, const Rows *rows)
 {
     if (!rows->n) {
@@ -160,7 +256,7 @@ static int show_one(const Options *options, const Rows *rows)
                 rows->v[0].cells[COLUMN_NAMESPACE], rows->v[0].cells[COLUMN_NAME]);
         return 1;
     }
-    if (!str_equal(rows->v[0].cells[COLUMN_READY], "1")) {
+    if (!rows->v[0].ready) {
         fprintf(stderr, "stead: service %s/%s has no ready endpoint: nothing answers there yet\n",
                 rows->v[0].cells[COLUMN_NAMESPACE], rows->v[0].cells[COLUMN_NAME]);
         return 1;
@@ -171,22 +267,26 @@ static int show_one(const Options *options, const Rows *rows)
 int command_service(const char *program, Options *options)
 {
     bool list = str_equal(options->words[0], "list");
-    _strbuf_ StrBuf text = STRBUF_INIT;
     Rows rows = VEC_INIT;
+    Cluster cluster = {0};
+    Listing listing = {.cluster = &cluster, .rows = &rows};
     int r;
 
     (void)program;
-    if (need_root("service"))
+    if (control_reaches(options->run) && !control_is_alive(options->run)) {
+        fprintf(stderr, "stead: the server is not running. Start it with: stead up\n");
         return 1;
-    r = fetch(options, list ? NULL : options->words[0], &text);
-    if (r == 0) {
-        strbuf_reserve(&text, 1);
-        cut_rows(text.p, &rows);
-        if (list)
-            print_table(&rows);
-        else
-            r = show_one(options, &rows);
     }
+    r = cluster_open(options, &cluster);
+    if (r == 0)
+        r = find_node_address(&listing);
+    if (r == 0)
+        r = list ? add_all(&listing) : add_one(&listing, options->words[0]);
+    if (r == 0 && list)
+        print_table(&rows);
+    else if (r == 0)
+        r = show_one(options, &rows);
+    cluster_close(&cluster);
     VEC_DEINIT(&rows);
     return r;
 }

@@ -14,13 +14,19 @@ static void list_image(void *data, const Image *image)
     strbuf_printf(text, "%s\t%s\t%" PRId64 "\n", image->name, image->id, image->size);
 }
 
-void app_call_image_list(void *data, HttpRequest *request)
+void app_print_images(void *data, Arena *arena, StrBuf *out)
 {
     App *app = data;
-    _strbuf_ StrBuf text = STRBUF_INIT;
 
     if (app->images)
-        image_list(app->images, &request->arena, list_image, &text);
+        image_list(app->images, arena, list_image, out);
+}
+
+void app_call_image_list(void *data, HttpRequest *request)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    app_print_images(data, &request->arena, &text);
     control_answer(request, 200, &text);
 }
 

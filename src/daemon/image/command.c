@@ -9,11 +9,12 @@ static const struct {
     int (*run)(Options *options, Err *reterr);
     size_t min_words, max_words; /* before the dashes, with the verb */
     const char *usage;
+    bool for_all; /* works without root, through the API */
 } verbs[] = {
     {"import", image_verb_import, 2, SIZE_MAX, "import [--limit SIZE] FILE..."},
     {"make",   image_verb_make,   3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
-    {"ls",     image_verb_ls,     1, 1,        "ls"},
-    {"list",   image_verb_ls,     1, 1,        NULL},
+    {"ls",     image_verb_ls,     1, 1,        "ls", true},
+    {"list",   image_verb_ls,     1, 1,        NULL, true},
     {"rm",     image_verb_rm,     2, SIZE_MAX, "rm NAME..."},
 };
 /* clang-format on */
@@ -31,6 +32,7 @@ int command_image(const char *program, Options *options)
 {
     size_t n = MIN_OF(options->n_words, options->n_before_dashes);
     Err err = ERR_INIT;
+    int r;
 
     (void)program;
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
@@ -38,9 +40,10 @@ int command_image(const char *program, Options *options)
             continue;
         if (n < verbs[i].min_words || n > verbs[i].max_words)
             break;
-        if (need_root("image"))
+        if (!verbs[i].for_all && need_root(options, "the images of this machine belong to root"))
             return 1;
-        return verbs[i].run(options, &err) < 0 ? fail(&err) : 0;
+        r = verbs[i].run(options, &err);
+        return r < 0 ? fail(&err) : r;
     }
     return explain();
 }

@@ -24,10 +24,11 @@ static void add_row(void *data, const Image *image)
 int image_verb_ls(Options *options, Err *reterr)
 {
     _strbuf_ StrBuf rows = STRBUF_INIT;
-    int r;
+    int r = 0;
 
-    if (control_is_alive(options->run)) {
-        r = image_call(options, "GET", "/images", &rows, reterr);
+    if (!control_reaches(options->run) || control_is_alive(options->run)) {
+        if (control_read(options, "/images", &rows))
+            return 1;
     } else {
         ImageDirect direct = {0};
 

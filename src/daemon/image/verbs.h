@@ -30,7 +30,7 @@ const char *image_short_name(const char *name);
 /* import.c: imports an archive, and prints the names of its images with the word `done`. */
 int image_import_file(Options *options, const char *file, const char *done, Err *reterr);
 
-/* The verbs, whose words are in options->words from [1] on. */
+/* The verbs, whose words are in options->words from [1] on. Each returns 0, 1 after printing a message, or a negative error. */
 int image_verb_import(Options *options, Err *reterr);
 int image_verb_make(Options *options, Err *reterr);
 int image_verb_ls(Options *options, Err *reterr);

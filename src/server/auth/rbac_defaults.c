@@ -13,6 +13,8 @@
 #define WRITE "create,delete,deletecollection,patch,update"
 #define READ_WRITE "create,delete,deletecollection,get,list,patch,update,watch"
 #define AGGREGATE RBAC_GROUP "/aggregate-to-"
+/* What stead has beyond Kubernetes: pages about the server, and the users that `stead up` makes certificates for. */
+#define PAGES "stead:pages"
 #define HEALTH "/livez,/readyz,/healthz"
 
 typedef struct RuleRow {
@@ -29,6 +31,7 @@ static const RuleRow RULES[] = {
     {"system:basic-user", "create", "authorization.k8s.io", "selfsubjectaccessreviews,selfsubjectrulesreviews", NULL},
     {"system:basic-user", "create", "authentication.k8s.io", "selfsubjectreviews", NULL},
     {"system:public-info-viewer", "get", NULL, NULL, HEALTH ",/version,/version/"},
+    {PAGES, "get", NULL, NULL, "/stead/*"},
     {"system:service-account-issuer-discovery", "get", NULL, NULL,
      "/.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/"},
     {"system:auth-delegator", "create", "authentication.k8s.io", "tokenreviews", NULL},
@@ -84,6 +87,7 @@ static const struct {
     {"system:monitoring", NULL, NULL},
     {"system:basic-user", NULL, NULL},
     {"system:public-info-viewer", NULL, NULL},
+    {PAGES, NULL, NULL},
     {"system:service-account-issuer-discovery", NULL, NULL},
     {"system:auth-delegator", NULL, NULL},
     {"system:persistent-volume-provisioner", NULL, NULL},
@@ -104,6 +108,7 @@ static const struct {
     {"system:basic-user", "system:authenticated"},
     {"system:public-info-viewer", "system:authenticated,system:unauthenticated"},
     {"system:service-account-issuer-discovery", "system:serviceaccounts"},
+    {PAGES, "stead:users"},
 };
 /* clang-format on */
 
