@@ -67,6 +67,7 @@ KIND_FLAGS = {
     "create-on-update": "KIND_CREATE_ON_UPDATE",
     "graceful-delete": "KIND_GRACEFUL_DELETE",
     "not-stored": "KIND_NOT_STORED",
+    "orphans": "KIND_ORPHANS",
 }
 C_KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int
     long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while

@@ -23,6 +23,8 @@ typedef enum KindFlag {
     KIND_CREATE_ON_UPDATE = 1 << 3, /* PUT of a missing object creates it */
     KIND_GRACEFUL_DELETE = 1 << 4,  /* Pod: deletion takes the grace period */
     KIND_NOT_STORED = 1 << 5,       /* reviews and the like: create only, answered at once */
+    KIND_ORPHANS = 1 << 6, /* a deletion that does not say what becomes of the dependents leaves
+                              them behind */
 } KindFlag;
 
 /* One column of kubectl's tables. `value` is the name of a printer function or a JSON path

@@ -141,3 +141,13 @@ void cell_selector(StrBuf *row, const LabelSelector *api, const char *none)
         selector_print(selector_from_api(&arena, api), &text);
     cell_string(row, str_or(strbuf_string(&text), none));
 }
+
+void cell_labels(StrBuf *row, const StringMap *labels)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    for (size_t i = 0; i < labels->n; i++)
+        strbuf_printf(&text, "%s%s=%s", i ? "," : "", labels->v[i].key,
+                      str_or(labels->v[i].value, ""));
+    cell_string(row, text.n ? text.p : "<none>");
+}

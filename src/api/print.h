@@ -33,5 +33,7 @@ void cell_age(StrBuf *row, Time since, int64_t now_ns);
 void cell_containers(StrBuf *row, const ContainerArray *containers);
 /* "app=web"; `none` where the selector is empty or absent. */
 void cell_selector(StrBuf *row, const LabelSelector *selector, const char *none);
+/* "app=web,tier=front"; "<none>" where there are no labels. */
+void cell_labels(StrBuf *row, const StringMap *labels);
 
 #endif

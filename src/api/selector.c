@@ -452,6 +452,7 @@ static const struct {
     {"Service", {"spec.clusterIP", "spec.type"}},
     {"Job", {"status.successful"}},
     {"ReplicaSet", {"status.replicas"}},
+    {"ReplicationController", {"status.replicas"}},
 };
 /* clang-format on */
 

@@ -48,12 +48,12 @@ struct Control {
 };
 
 static const ControllerOps *const CONTROLLERS[] = {
-    &garbage_controller,      &namespace_controller,  &statefulset_controller,
-    &replicaset_controller,   &deployment_controller, &daemonset_controller,
-    &job_controller,          &cronjob_controller,    &budget_controller,
-    &cluster_role_controller, &volume_controller,     &claim_protect_controller,
-    &scheduler_controller,    &endpoints_controller,  &load_balancer_controller,
-    &event_expiry_controller,
+    &garbage_controller,       &namespace_controller,    &statefulset_controller,
+    &replicaset_controller,    &replication_controller,  &deployment_controller,
+    &daemonset_controller,     &job_controller,          &cronjob_controller,
+    &budget_controller,        &cluster_role_controller, &volume_controller,
+    &claim_protect_controller, &scheduler_controller,    &endpoints_controller,
+    &load_balancer_controller, &event_expiry_controller,
 };
 
 /* ---- watches ---- */
@@ -153,8 +153,7 @@ static void on_possible_owner(void *data, Object *object)
     const ObjectMeta *meta = object_meta(object);
     _arena_ Arena arena = ARENA_INIT;
 
-    if (selector_matches_labels(selector_from_api(&arena, orphan->selector_of(object)),
-                                &orphan->meta->labels))
+    if (selector_matches_labels(orphan->selector_of(&arena, object), &orphan->meta->labels))
         controller_enqueue(orphan->controller, meta->namespace, meta->name);
 }
 

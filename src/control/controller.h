@@ -76,7 +76,7 @@ void controller_enqueue_owner(Controller *controller, const Kind *kind, const Ob
 /* For an event of an object that may be owned by objects of `kind`, of which the controller has an
  * index: adds the present and the previous controller owner. If the object has no controller, adds
  * all objects of its namespace whose selector matches it, since these may adopt it. */
-typedef const LabelSelector *(*SelectorOf)(const Object *object);
+typedef struct Selector *(*SelectorOf)(Arena *arena, const Object *object);
 void controller_enqueue_owners(Controller *controller, const Kind *kind, const WatchEvent *event,
                                SelectorOf selector_of);
 

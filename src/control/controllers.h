@@ -7,6 +7,7 @@
 
 extern const ControllerOps statefulset_controller;
 extern const ControllerOps replicaset_controller;
+extern const ControllerOps replication_controller; /* ReplicationControllers */
 extern const ControllerOps deployment_controller;
 extern const ControllerOps daemonset_controller;
 extern const ControllerOps job_controller;

@@ -6,6 +6,7 @@
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_reference_v1.h"
+#include "api/schema/core_replication_v1.h"
 #include "api/schema/core_scheduling_v1.h"
 #include "api/schema/core_service_v1.h"
 #include "api/schema/core_volume_v1.h"
@@ -78,6 +79,14 @@ static void keys_of_replica_set(const Object *object, IndexKeys *keys)
     index_selector(object_meta(object), OBJECT_AS(ReplicaSet, object)->spec.selector, keys);
 }
 
+static void keys_of_replication_controller(const Object *object, IndexKeys *keys)
+{
+    const StringMap *selector = &OBJECT_AS(ReplicationController, object)->spec.selector;
+
+    index_owner(object_meta(object), keys);
+    index_selector(object_meta(object), &(LabelSelector){.match_labels = *selector}, keys);
+}
+
 static void keys_of_job(const Object *object, IndexKeys *keys)
 {
     index_owner(object_meta(object), keys);
@@ -137,6 +146,7 @@ KeysOf shared_index_keys(const Kind *kind)
     } table[] = {
         {&kind_pod, keys_of_pod},
         {&kind_replica_set, keys_of_replica_set},
+        {&kind_replication_controller, keys_of_replication_controller},
         {&kind_controller_revision, keys_of_owned},
         {&kind_job, keys_of_job},
         {&kind_stateful_set, keys_of_stateful_set},

@@ -43,6 +43,8 @@ RESOURCES = [
     ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ["status"]),
     ("", "v1", "persistentvolumes", "PersistentVolume", False, ["status"]),
     ("", "v1", "pods", "Pod", True, ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "status"]),
+    ("", "v1", "podtemplates", "PodTemplate", True, []),
+    ("", "v1", "replicationcontrollers", "ReplicationController", True, ["scale", "status"]),
     ("", "v1", "secrets", "Secret", True, []),
     ("", "v1", "serviceaccounts", "ServiceAccount", True, ["token"]),
     ("", "v1", "services", "Service", True, ["status"]),

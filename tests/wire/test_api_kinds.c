@@ -8,6 +8,8 @@
 #define SVC "/api/v1/namespaces/t/services"
 #define STS "/apis/apps/v1/namespaces/t/statefulsets"
 #define PVC "/api/v1/namespaces/t/persistentvolumeclaims"
+#define RC "/api/v1/namespaces/t/replicationcontrollers"
+#define TEMPLATES "/api/v1/namespaces/t/podtemplates"
 #define MERGE "application/merge-patch+json"
 #define STRATEGIC "application/strategic-merge-patch+json"
 #define BINDING                                                                              \
@@ -155,6 +157,21 @@ static const ApiCase set_cases[] = {
     {"another uid", "DELETE", STS "/w", NULL, "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"preconditions\":{\"uid\":\"x\"}}", 409, {{"/reason", "\"Conflict\""}}},
 };
 
+#define TEMPLATE(image)                                                                        \
+    "\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\",\"c\":\"d\"}},\"spec\":{\"containers\":[{" \
+    "\"name\":\"c\",\"image\":\"" image "\"}]}}"
+static const ApiCase replication_cases[] = {
+    {"a controller takes the labels of its template", "POST", RC, NULL, "{\"metadata\":{\"name\":\"w\"},\"spec\":{" TEMPLATE("i:1") "}}", 201,
+     {{"/metadata/generation", "1"}, {"/metadata/labels", "{\"a\":\"b\",\"c\":\"d\"}"}, {"/spec/selector", "{\"a\":\"b\",\"c\":\"d\"}"}, {"/spec/replicas", "1"},
+      {"/status", "{\"replicas\":0}"}}},
+    {"its scale has them as text", "GET", RC "/w/scale", NULL, NULL, 200, {{"/spec", "{\"replicas\":1}"}, {"/status", "{\"replicas\":0,\"selector\":\"a=b,c=d\"}"}}},
+    {"its size can be selected by", "GET", RC "?fieldSelector=status.replicas%3D0", NULL, NULL, 200, {{"/items/0/metadata/name", "\"w\""}}},
+    {"a deletion leaves its pods behind", "DELETE", RC "/w", NULL, NULL, 200, {{"/metadata/finalizers", "[\"orphan\"]"}}},
+    {"a template by itself", "POST", TEMPLATES, NULL, "{\"metadata\":{\"name\":\"x\"}," TEMPLATE("i:1") "}", 201, {{"/metadata/generation", "1"}}},
+    {"its labels do not count as a change", "PATCH", TEMPLATES "/x", MERGE, "{\"metadata\":{\"labels\":{\"x\":\"y\"}}}", 200, {{"/metadata/generation", "1"}}},
+    {"its content does", "PATCH", TEMPLATES "/x", MERGE, "{" TEMPLATE("i:2") "}", 200, {{"/metadata/generation", "2"}}},
+};
+
 static const ApiCase review_cases[] = {
     {"who am I", "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", NULL, "{}", 201,
      {{"/status/userInfo", "{\"username\":\"kubernetes-admin\",\"groups\":[\"system:masters\",\"system:authenticated\"]}"}}},
@@ -177,6 +194,7 @@ RUN(services_get_addresses_and_ports, service_cases)
 RUN(namespaces_end_when_everybody_has_finished, namespace_cases)
 RUN(claims_are_protected, claim_cases)
 RUN(sets_have_a_scale_and_a_status, set_cases)
+RUN(controllers_and_templates_complete_themselves, replication_cases)
 RUN(reviews_are_answered_at_once, review_cases)
 
 /* ---- tokens ---- */
@@ -366,6 +384,7 @@ int main(void)
         TEST(namespaces_end_when_everybody_has_finished),
         TEST(claims_are_protected),
         TEST(sets_have_a_scale_and_a_status),
+        TEST(controllers_and_templates_complete_themselves),
         TEST(reviews_are_answered_at_once),
         TEST(accounts_may_discover_and_ask_about_themselves),
         TEST(a_token_dies_with_its_time_and_its_account),

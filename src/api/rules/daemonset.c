@@ -6,6 +6,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
+#include "api/rules/replicas.h"
 #include "api/rules/rules.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -105,15 +106,11 @@ static void check_strategy(const DaemonSetSpec *spec, Causes *causes)
 
 static void check_selector(const DaemonSetSpec *spec, Causes *causes)
 {
-    const ObjectMeta *meta = &spec->template.metadata;
     const Selector *selector = selector_from_api(causes->arena, spec->selector);
 
     validate_label_selector(spec->selector, "spec.selector", causes);
-    if (!selector_matches_labels(selector, &meta->labels) &&
-        (!selector || selector->n || selector->nothing))
-        causes_add(causes, CAUSE_INVALID, "spec.template.metadata.labels",
-                   rules_bad(&type_ObjectMeta, meta, "labels", causes),
-                   "`selector` does not match template `labels`");
+    if (!selector || selector->n || selector->nothing)
+        rules_template_matches(&spec->template, selector, causes);
     if (spec->selector && !spec->selector->match_labels.n && !spec->selector->match_expressions.n)
         causes_add(causes, CAUSE_INVALID, "spec.selector",
                    rules_bad(&type_DaemonSetSpec, spec, "selector", causes),
@@ -122,18 +119,11 @@ static void check_selector(const DaemonSetSpec *spec, Causes *causes)
 
 static void daemon_set_validate(const void *value, const void *before _unused_, Causes *causes)
 {
-    static const char *const always[] = {"Always", NULL};
     const DaemonSetSpec *spec = &((const DaemonSet *)value)->spec;
-    const PodSpec *pod = &spec->template.spec;
 
     check_selector(spec, causes);
     validate_pod_template_spec(&spec->template, "spec.template", causes);
-    if (!str_equal(pod->restart_policy, "Always"))
-        causes_not_supported(causes, "spec.template.spec.restartPolicy", pod->restart_policy,
-                             always);
-    if (pod->active_deadline_seconds)
-        causes_forbidden(causes, "spec.template.spec.activeDeadlineSeconds",
-                         "activeDeadlineSeconds in DaemonSet is not Supported");
+    rules_template_runs_on(&spec->template, "DaemonSet", causes);
     check_strategy(spec, causes);
 }
 
@@ -160,16 +150,6 @@ static void daemon_set_validate_status(const void *value, const void *before _un
 }
 
 /* ---- printing ---- */
-
-/* "a=b,c=d"; "<none>" for none. */
-static void cell_labels(StrBuf *out, const StringMap *labels)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    for (size_t i = 0; i < labels->n; i++)
-        strbuf_printf(&text, "%s%s=%s", i ? "," : "", labels->v[i].key, labels->v[i].value);
-    cell_string(out, labels->n ? strbuf_string(&text) : "<none>");
-}
 
 static void daemon_set_print(const void *value, int64_t now_ns, StrBuf *out)
 {

@@ -5,6 +5,7 @@
  */
 #include "api/print.h"
 #include "api/rules/core/pod.h"
+#include "api/rules/replicas.h"
 #include "api/rules/rules.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -26,44 +27,16 @@ static void check_selector(const Type *type, const void *spec, const LabelSelect
                    "empty selector is invalid for deployment");
 }
 
+/* An empty selector has its own message. */
 static void check_template(const PodTemplateSpec *template, const LabelSelector *api,
                            Causes *causes)
 {
-    static const char *const always[] = {"Always", NULL};
     const Selector *selector = selector_from_api(causes->arena, api);
 
-    if ((!selector || selector->n || selector->nothing) &&
-        !selector_matches_labels(selector, &template->metadata.labels))
-        causes_add(causes, CAUSE_INVALID, "spec.template.metadata.labels",
-                   rules_bad(&type_ObjectMeta, &template->metadata, "labels", causes),
-                   "`selector` does not match template `labels`");
+    if (!selector || selector->n || selector->nothing)
+        rules_template_matches(template, selector, causes);
     validate_pod_template_spec(template, "spec.template", causes);
-    if (!str_equal(template->spec.restart_policy, "Always"))
-        causes_not_supported(causes, "spec.template.spec.restartPolicy",
-                             template->spec.restart_policy, always);
-    if (template->spec.active_deadline_seconds)
-        causes_forbidden(causes, "spec.template.spec.activeDeadlineSeconds",
-                         "activeDeadlineSeconds in ReplicaSet is not Supported");
-}
-
-typedef struct Part {
-    const char *path;
-    int32_t count;
-} Part;
-
-static void check_parts(const Part *parts, size_t n, int32_t whole, Causes *causes)
-{
-    for (size_t i = 0; i < n; i++)
-        if (parts[i].count > whole)
-            causes_invalid_int(causes, parts[i].path, parts[i].count,
-                               "cannot be greater than status.replicas");
-}
-
-static void check_available(int32_t available, int32_t ready, Causes *causes)
-{
-    if (available > ready)
-        causes_invalid_int(causes, "status.availableReplicas", available,
-                           "cannot be greater than readyReplicas");
+    rules_template_runs_on(template, "ReplicaSet", causes);
 }
 
 /* ---- Deployment ---- */
@@ -150,15 +123,15 @@ static void deployment_validate_status(const void *value, const void *before_val
 {
     const DeploymentStatus *status = &((const Deployment *)value)->status;
     const Deployment *before = before_value;
-    const Part parts[] = {
+    const StatusCount counts[] = {
         {"status.updatedReplicas", status->updated_replicas},
         {"status.readyReplicas", status->ready_replicas},
         {"status.availableReplicas", status->available_replicas},
     };
 
     validate_type(&type_DeploymentStatus, status, NULL, "status", causes);
-    check_parts(parts, ARRAY_LEN(parts), status->replicas, causes);
-    check_available(status->available_replicas, status->ready_replicas, causes);
+    rules_counts_of_replicas(counts, ARRAY_LEN(counts), status->replicas, causes);
+    rules_available(status->available_replicas, status->ready_replicas, causes);
     if (before && before->status.collision_count) {
         int32_t now = status->collision_count ? *status->collision_count : 0;
 
@@ -217,15 +190,15 @@ static void replica_set_validate_status(const void *value, const void *before _u
                                         Causes *causes)
 {
     const ReplicaSetStatus *status = &((const ReplicaSet *)value)->status;
-    const Part parts[] = {
+    const StatusCount counts[] = {
         {"status.fullyLabeledReplicas", status->fully_labeled_replicas},
         {"status.readyReplicas", status->ready_replicas},
         {"status.availableReplicas", status->available_replicas},
     };
 
     validate_type(&type_ReplicaSetStatus, status, NULL, "status", causes);
-    check_parts(parts, ARRAY_LEN(parts), status->replicas, causes);
-    check_available(status->available_replicas, status->ready_replicas, causes);
+    rules_counts_of_replicas(counts, ARRAY_LEN(counts), status->replicas, causes);
+    rules_available(status->available_replicas, status->ready_replicas, causes);
 }
 
 static void replica_set_print(const void *value, int64_t now_ns, StrBuf *out)

@@ -6,6 +6,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
+#include "api/rules/replicas.h"
 #include "api/rules/rules.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -95,17 +96,6 @@ static void check_selector(const StatefulSetSpec *spec, Causes *causes)
                    "empty selector is invalid for statefulset");
 }
 
-static void check_selector_matches(const StatefulSetSpec *spec, Causes *causes)
-{
-    const ObjectMeta *meta = &spec->template.metadata;
-    const Selector *selector = selector_from_api(causes->arena, spec->selector);
-
-    if (!selector_matches_labels(selector, &meta->labels))
-        causes_add(causes, CAUSE_INVALID, "spec.template.metadata.labels",
-                   rules_bad(&type_ObjectMeta, meta, "labels", causes),
-                   "`selector` does not match template `labels`");
-}
-
 static bool is_claim_template(const StatefulSetSpec *spec, const char *name)
 {
     for (size_t i = 0; i < spec->volume_claim_templates.n; i++)
@@ -145,9 +135,6 @@ static void check_template(const StatefulSetSpec *spec, Causes *causes)
 static void check_stateful_set_spec(const StatefulSetSpec *spec, bool create, bool skip_template,
                                     Causes *causes)
 {
-    static const char *const always[] = {"Always", NULL};
-    const PodSpec *pod = &spec->template.spec;
-
     if (!str_equal(spec->pod_management_policy, "OrderedReady") &&
         !str_equal(spec->pod_management_policy, "Parallel"))
         causes_invalid_string(causes, "spec.podManagementPolicy", spec->pod_management_policy,
@@ -162,15 +149,11 @@ static void check_stateful_set_spec(const StatefulSetSpec *spec, bool create, bo
         faults_add(check_dns_label(spec->service_name), "spec.serviceName", spec->service_name,
                    causes);
     check_selector(spec, causes);
-    check_selector_matches(spec, causes);
+    rules_template_matches(&spec->template, selector_from_api(causes->arena, spec->selector),
+                           causes);
     if (!skip_template)
         check_template(spec, causes);
-    if (!str_equal(pod->restart_policy, "Always"))
-        causes_not_supported(causes, "spec.template.spec.restartPolicy", pod->restart_policy,
-                             always);
-    if (pod->active_deadline_seconds)
-        causes_forbidden(causes, "spec.template.spec.activeDeadlineSeconds",
-                         "activeDeadlineSeconds in StatefulSet is not Supported");
+    rules_template_runs_on(&spec->template, "StatefulSet", causes);
 }
 
 static void check_stateful_set_changes(const StatefulSetSpec *now, const StatefulSetSpec *before,

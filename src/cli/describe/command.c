@@ -20,6 +20,7 @@ static const struct {
     {"",                  "Node",                  describe_node},
     {"",                  "PersistentVolume",      describe_volume},
     {"",                  "PersistentVolumeClaim", describe_claim},
+    {"",                  "ReplicationController", describe_replica_set},
     {"apps",              "StatefulSet",           describe_set},
     {"apps",              "ReplicaSet",            describe_replica_set},
     {"apps",              "Deployment",            describe_deployment},

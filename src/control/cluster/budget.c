@@ -7,6 +7,7 @@
 
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/schema/core_replication_v1.h"
 #include "api/schema/policy_v1.h"
 #include "api/selector.h"
 #include "codec/type.h"
@@ -45,13 +46,17 @@ static BudgetPod look_at(Client *client, const Pod *pod)
     if (!ref)
         return ret;
     kind = kind_find_api_version(str_or(ref->api_version, ""), str_or(ref->kind, ""));
-    if (kind != &kind_replica_set && kind != &kind_stateful_set)
+    if (kind != &kind_replica_set && kind != &kind_stateful_set &&
+        kind != &kind_replication_controller)
         return ret;
     owner = client_get(client, kind, pod->metadata.namespace, ref->name);
     if (!owner || !str_equal(object_meta(owner)->uid, ref->uid))
         return ret;
     if (kind == &kind_replica_set)
         of_replica_set(client, owner->value, &ret);
+    else if (kind == &kind_replication_controller)
+        of_replicas(&ret, object_meta(owner),
+                    OBJECT_AS(ReplicationController, owner)->spec.replicas);
     else
         of_replicas(&ret, object_meta(owner), OBJECT_AS(StatefulSet, owner)->spec.replicas);
     return ret;
@@ -161,6 +166,8 @@ static void on_owner(Controller *controller, const WatchEvent *event)
         template = &OBJECT_AS(Deployment, event->object)->spec.template.metadata;
     else if (kind == &kind_replica_set)
         template = &OBJECT_AS(ReplicaSet, event->object)->spec.template.metadata;
+    else if (kind == &kind_replication_controller)
+        template = &OBJECT_AS(ReplicationController, event->object)->spec.template->metadata;
     else
         template = &OBJECT_AS(StatefulSet, event->object)->spec.template.metadata;
     enqueue_matching(controller, object_meta(event->object)->namespace, template, NULL);
@@ -174,6 +181,7 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_deployment, on_owner);
     controller_watch(controller, &kind_replica_set, on_owner);
+    controller_watch(controller, &kind_replication_controller, on_owner);
     controller_watch(controller, &kind_stateful_set, on_owner);
 }
 

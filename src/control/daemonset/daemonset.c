@@ -190,9 +190,9 @@ static void reconcile_set(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static const LabelSelector *selector_of(const Object *object)
+static Selector *selector_of(Arena *arena, const Object *object)
 {
-    return OBJECT_AS(DaemonSet, object)->spec.selector;
+    return selector_from_api(arena, OBJECT_AS(DaemonSet, object)->spec.selector);
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)

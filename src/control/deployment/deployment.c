@@ -193,9 +193,9 @@ static void reconcile_deployment(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static const LabelSelector *selector_of(const Object *object)
+static Selector *selector_of(Arena *arena, const Object *object)
 {
-    return OBJECT_AS(Deployment, object)->spec.selector;
+    return selector_from_api(arena, OBJECT_AS(Deployment, object)->spec.selector);
 }
 
 static void on_set(Controller *controller, const WatchEvent *event)

@@ -101,13 +101,13 @@ static void correct(const ReplicaSetInput *input, const PodOwner *owner, const P
 void replicaset_plan(const ReplicaSetInput *input, Arena *arena, ReplicaSetPlan *ret)
 {
     const ReplicaSet *set = input->set;
-    PodOwner owner = pod_owner_of(arena, &kind_replica_set, &set->metadata, set->spec.selector);
+    const PodOwner *owner = &input->owner;
     const Pod **members = arena_new_n(arena, const Pod *, input->n_pods + 1);
     size_t n, n_active = 0;
     int32_t terminating = 0;
 
     *ret = (ReplicaSetPlan){.actions = {.arena = arena}, .again_after_ns = -1};
-    n = pod_owner_claim(&owner, input->pods, input->n_pods, &ret->actions, members);
+    n = pod_owner_claim(owner, input->pods, input->n_pods, &ret->actions, members);
     for (size_t i = 0; i < n; i++) {
         if (pod_is_terminating(members[i]) && !pod_has_ended(members[i]))
             terminating++;
@@ -116,8 +116,8 @@ void replicaset_plan(const ReplicaSetInput *input, Arena *arena, ReplicaSetPlan 
         count(input, members[i], ret);
         members[n_active++] = members[i];
     }
-    if (!owner.going && !ret->actions.n && !input->result.failed)
-        correct(input, &owner, members, n_active, ret);
+    if (!owner->going && !ret->actions.n && !input->result.failed)
+        correct(input, owner, members, n_active, ret);
     ret->status.observed_generation = set->metadata.generation;
     ret->status.terminating_replicas = arena_int32(arena, terminating);
     note_failure(input, arena, &ret->status);

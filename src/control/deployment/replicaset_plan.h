@@ -12,6 +12,7 @@
 
 typedef struct ReplicaSetInput {
     const ReplicaSet *set;
+    PodOwner owner;         /* what its pods belong to: the set, or what was converted to it */
     const Pod *const *pods; /* candidates; see pods_gather() */
     size_t n_pods;
     int64_t now_ns;

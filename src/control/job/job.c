@@ -156,9 +156,9 @@ static void reconcile_job(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static const LabelSelector *selector_of(const Object *object)
+static Selector *selector_of(Arena *arena, const Object *object)
 {
-    return OBJECT_AS(Job, object)->spec.selector;
+    return selector_from_api(arena, OBJECT_AS(Job, object)->spec.selector);
 }
 
 static void on_pod(Controller *controller, const WatchEvent *event)

@@ -57,8 +57,9 @@ static void set_finalizer(Object *object, const char *name, bool wanted)
         meta_remove_finalizer(meta, name);
 }
 
-/* What becomes of the dependents: as is asked; else as the object itself says; else, of Jobs alone,
- * they are left behind. Batch v1 has kept that default from the time before there was a collector. */
+/* Decides what becomes of the dependents: what the request asks for, otherwise what the object
+ * itself says, otherwise the default of its kind. Some kinds leave their dependents behind by
+ * default, since they are older than the garbage collector. */
 static void set_propagation(const Write *write, Object *object)
 {
     const char *policy = write->propagation;
@@ -67,7 +68,7 @@ static void set_propagation(const Write *write, Object *object)
     if (object->kind == &kind_event)
         return;
     if (str_empty(policy)) {
-        if (object->kind != &kind_job || meta_has_finalizer(meta, FOREGROUND))
+        if (!(object->kind->flags & KIND_ORPHANS) || meta_has_finalizer(meta, FOREGROUND))
             return;
         policy = "Orphan";
     }

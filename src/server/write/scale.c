@@ -43,7 +43,6 @@ static void write_int32(Object *object, const Field *of, const char *name, int32
 
 static const char *selector_text(Arena *arena, const Object *object)
 {
-    static const char *const words[] = {[SELECTOR_IN] = " in (", [SELECTOR_NOT_IN] = " notin ("};
     const Field *field = NULL;
     const void *at = member_at(object, object->kind->spec, "selector", &field);
     _strbuf_ StrBuf text = STRBUF_INIT;
@@ -51,22 +50,10 @@ static const char *selector_text(Arena *arena, const Object *object)
 
     if (!at)
         return "";
-    selector = selector_from_api(arena, field_thing(field, at));
-    for (size_t i = 0; selector && i < selector->n; i++) {
-        const Requirement *r = &selector->v[i];
-
-        strbuf_printf(&text, "%s%s%s", i ? "," : "", r->op == SELECTOR_NOT_EXISTS ? "!" : "",
-                      r->key);
-        if (r->op == SELECTOR_EQUALS || r->op == SELECTOR_NOT_EQUALS)
-            strbuf_printf(&text, "%s%s",
-                          r->op == SELECTOR_EQUALS ? "=" : "!=", r->values.n ? r->values.v[0] : "");
-        if (r->op != SELECTOR_IN && r->op != SELECTOR_NOT_IN)
-            continue;
-        strbuf_add_string(&text, words[r->op]);
-        for (size_t k = 0; k < r->values.n; k++)
-            strbuf_printf(&text, "%s%s", k ? "," : "", r->values.v[k]);
-        strbuf_add_char(&text, ')');
-    }
+    selector = field->shape == SHAPE_MAP ? selector_from_map(arena, at)
+                                         : selector_from_api(arena, field_thing(field, at));
+    if (selector)
+        selector_print(selector, &text);
     return arena_strdup(arena, strbuf_string(&text));
 }
 

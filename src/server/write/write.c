@@ -550,14 +550,22 @@ static bool may_go(const Object *object)
            (!meta->deletion_grace_period_seconds || *meta->deletion_grace_period_seconds == 0);
 }
 
+/* A kind without a spec, such as PodTemplate, keeps what a user wants in its other fields. */
+static bool same_content(const Kind *kind, const void *a, const void *b)
+{
+    if (kind->spec)
+        return type_field_equal(kind->spec, field_at(a, kind->spec), field_at(b, kind->spec));
+    for (size_t i = 1; i < kind->type->n_fields; i++) /* the first one is metadata */
+        if (!type_field_equal(&kind->type->fields[i], field_at(a, &kind->type->fields[i]),
+                              field_at(b, &kind->type->fields[i])))
+            return false;
+    return true;
+}
+
 static void count_generation(Write *write)
 {
-    const Kind *kind = write->kind;
-
-    if ((kind->flags & KIND_HAS_GENERATION) && kind->spec &&
-        !str_equal(write->subresource, "status") &&
-        !type_field_equal(kind->spec, field_at(write->object->value, kind->spec),
-                          field_at(write->before->value, kind->spec)))
+    if ((write->kind->flags & KIND_HAS_GENERATION) && !str_equal(write->subresource, "status") &&
+        !same_content(write->kind, write->object->value, write->before->value))
         object_meta(write->object)->generation++;
 }
 

@@ -5,6 +5,7 @@
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/schema/core_replication_v1.h"
 #include "workload_rig.h"
 
 #define TEMPLATE(image)                                                                          \
@@ -222,6 +223,44 @@ static void a_pod_that_no_longer_matches_is_released_and_replaced(void **state)
     patch(rig, &kind_pod, name, "{'metadata':{'labels':{'app':'debug'}}}");
     assert_int_equal(count_of(rig, &kind_pod), 2);
     assert_null(meta_controller(object_meta(get(rig, &kind_pod, "default", name))));
+}
+
+/* ---- ReplicationControllers ---- */
+
+static const ReplicationControllerStatus *replication_status(Rig *rig)
+{
+    return &OBJECT_AS(ReplicationController,
+                      get(rig, &kind_replication_controller, "default", "web"))
+                ->status;
+}
+
+static void a_replication_controller_keeps_its_number_of_pods(void **state)
+{
+    Rig *rig = *state;
+    const OwnerReference *ref;
+
+    create(rig, &kind_pod, POD("stray", "web"));
+    create(rig, &kind_replication_controller,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'replicas':3," TEMPLATE(
+               "i:1") "}}");
+    assert_int_equal(count_of(rig, &kind_pod), 3);
+    ref = meta_controller(object_meta(get(rig, &kind_pod, "default", "stray")));
+    assert_non_null(ref);
+    assert_string_equal(ref->kind, "ReplicationController");
+    assert_string_equal(ref->api_version, "v1");
+    run_node(rig);
+    assert_int_equal(replication_status(rig)->replicas, 3);
+    assert_int_equal(replication_status(rig)->ready_replicas, 3);
+    assert_int_equal(replication_status(rig)->available_replicas, 3);
+    assert_int_equal(replication_status(rig)->fully_labeled_replicas, 3);
+    assert_int_equal(replication_status(rig)->observed_generation, 1);
+    patch(rig, &kind_replication_controller, "web", "{'spec':{'replicas':1}}");
+    run_node(rig);
+    assert_int_equal(count_of(rig, &kind_pod), 1);
+    assert_int_equal(replication_status(rig)->replicas, 1);
+    patch(rig, &kind_pod, name_of(rig, only(rig, &kind_pod)),
+          "{'metadata':{'labels':{'app':'debug'}}}");
+    assert_int_equal(count_of(rig, &kind_pod), 2);
 }
 
 /* ---- DaemonSets ---- */
@@ -600,6 +639,7 @@ int main(void)
         TEST(a_rollout_that_makes_no_progress_exceeds_its_deadline),
         TEST(an_orphan_that_the_selector_matches_is_adopted),
         TEST(a_pod_that_no_longer_matches_is_released_and_replaced),
+        TEST(a_replication_controller_keeps_its_number_of_pods),
         TEST(a_daemon_set_has_one_pod_on_the_node),
         TEST(each_failed_daemon_stays_twice_as_long_as_the_one_before),
         TEST(a_daemon_follows_the_labels_and_taints_of_the_node),

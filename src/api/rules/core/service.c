@@ -636,7 +636,6 @@ static void print_service(const void *value, int64_t now_ns, StrBuf *row)
 {
     const Service *service = value;
     const StringArray *ips = &service->spec.cluster_ips;
-    _strbuf_ StrBuf selector = STRBUF_INIT;
 
     cell_string(row, service->metadata.name);
     cell_string(row, service->spec.type);
@@ -644,10 +643,7 @@ static void print_service(const void *value, int64_t now_ns, StrBuf *row)
     cell_external_ip(row, service);
     cell_ports(row, &service->spec.ports);
     cell_age(row, service->metadata.creation_timestamp, now_ns);
-    for (size_t i = 0; i < service->spec.selector.n; i++)
-        strbuf_printf(&selector, "%s%s=%s", i ? "," : "", service->spec.selector.v[i].key,
-                      service->spec.selector.v[i].value);
-    cell_string(row, str_or(strbuf_string(&selector), "<none>"));
+    cell_labels(row, &service->spec.selector);
 }
 
 const KindRules rules_service = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kinds against a real kube-apiserver's word: core_*.json the core ones, more_*.json others.
+ * Compares the rules of the kinds with what a real kube-apiserver says, which
+ * tests/oracle/record_rules.py records. The files of each set of kinds have a prefix of their own.
  *
  * core_cases.json holds objects, and the causes with which kube-apiserver 1.36 refuses them (none:
  * it takes them). Causes are compared as sets, since their order says nothing. "before" makes a

@@ -78,6 +78,8 @@ static const char *run(World *world)
     static const char *const words[] = {
         [POD_ADOPT] = "adopt", [POD_RELEASE] = "release", [POD_DELETE] = "delete"};
     ReplicaSetInput input = {.set = &world->set,
+                             .owner = pod_owner_of(&world->arena, &kind_replica_set,
+                                                   &world->set.metadata, world->set.spec.selector),
                              .pods = world->pods,
                              .n_pods = world->n_pods,
                              .now_ns = NOW * INT64_C(1000000000)};
