@@ -18,6 +18,8 @@ static const struct {
     {"StatefulSetSpec", "selector", "{\"matchLabels\":{\"app\":\"a\"}}"},
     {"ReplicaSetSpec", "selector", "{\"matchLabels\":{\"app\":\"a\"}}"},
     {"ReplicaSetSpec", "template", "{\"metadata\":{\"labels\":{\"app\":\"a\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}"},
+    {"ReplicationControllerSpec", "selector", "{\"app\":\"a\"}"},
+    {"ReplicationControllerSpec", "template", "{\"metadata\":{\"labels\":{\"app\":\"a\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}"},
     {"ControllerRevision", "data", "{}"},
     {"JobSpec", "template", "{\"spec\":{\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}"},
     {"CronJobSpec", "schedule", "\"* * * * *\""},
