@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a job and a template of one have in common. */
-#ifndef API_RULES_JOB_H
-#define API_RULES_JOB_H
+#ifndef API_RULES_WORKLOAD_JOB_H
+#define API_RULES_WORKLOAD_JOB_H
 
 #include "api/rules/rules.h"
 #include "api/schema/batch_v1.h"

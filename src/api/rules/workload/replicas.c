@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/rules/replicas.h"
+#include "api/rules/workload/replicas.h"
 
 #include "api/rules/rules.h"
 #include "api/schema/core_pod_v1.h"

@@ -5,7 +5,7 @@
  */
 #include "api/print.h"
 #include "api/rules/core/pod.h"
-#include "api/rules/replicas.h"
+#include "api/rules/workload/replicas.h"
 #include "api/rules/rules.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_pod_v1.h"

@@ -2,7 +2,7 @@
 /* Rules of ReplicationController and PodTemplate. */
 #include "api/print.h"
 #include "api/rules/core/pod.h"
-#include "api/rules/replicas.h"
+#include "api/rules/workload/replicas.h"
 #include "api/rules/rules.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_replication_v1.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks that the kinds share whose pods are made from a template and run until someone stops them:
  * StatefulSet, DaemonSet, Deployment, ReplicaSet and ReplicationController. */
-#ifndef API_RULES_REPLICAS_H
-#define API_RULES_REPLICAS_H
+#ifndef API_RULES_WORKLOAD_REPLICAS_H
+#define API_RULES_WORKLOAD_REPLICAS_H
 
 #include "api/validate/validate.h"
 

@@ -9,7 +9,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
-#include "api/rules/job.h"
+#include "api/rules/workload/job.h"
 #include "api/rules/rules.h"
 #include "api/schema/batch_v1.h"
 

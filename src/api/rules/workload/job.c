@@ -6,7 +6,7 @@
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
-#include "api/rules/job.h"
+#include "api/rules/workload/job.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/selector.h"
