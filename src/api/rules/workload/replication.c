@@ -21,7 +21,7 @@ static void pod_template_validate(const void *value, const void *before _unused_
     validate_pod_template_spec(&((const PodTemplate *)value)->template, "template", causes);
 }
 
-static void pod_template_warn(Arena *arena, const void *value, StringArray *warnings)
+static void pod_template_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     rules_warn_pod(arena, &((const PodTemplate *)value)->template.spec, "template.spec", warnings);
 }
@@ -98,7 +98,7 @@ static void replication_controller_validate_status(const void *value, const void
     rules_available(status->available_replicas, status->ready_replicas, causes);
 }
 
-static void replication_controller_warn(Arena *arena, const void *value, StringArray *warnings)
+static void replication_controller_warn(Arena *arena, const void *value, Warnings *warnings)
 {
     const ReplicationController *controller = value;
 
