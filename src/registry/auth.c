@@ -4,6 +4,7 @@
 #include "codec/json/json.h"
 #include "registry/auth.h"
 #include "registry/refusal.h"
+#include "registry/transport/url.h"
 
 #define TOKEN_ANSWER_MAX (256u << 10)
 #define TOKEN_MAX (64u << 10)
@@ -54,7 +55,9 @@ void auth_add_scope(Auth *a, const char *scope)
 {
     uv_mutex_lock(&a->lock);
     if (!strstr(a->scopes, scope)) {
-        char *scopes = mem_printf("%s %s", a->scopes, scope);
+        /* "repository:app:pull,push" takes the place of "repository:app:pull". */
+        char *scopes = str_starts_with(scope, a->scopes) ? mem_strdup(scope)
+                                                         : mem_printf("%s %s", a->scopes, scope);
 
         free(a->scopes);
         a->scopes = scopes;
@@ -244,15 +247,6 @@ static int token_refused(const Auth *a, int status, Bytes body, Err *reterr)
     return status >= 500 ? REGISTRY_E_UNAVAILABLE : REGISTRY_E_AUTH;
 }
 
-/* The registry itself, or another host that it refers us to? */
-static bool is_referred(const char *realm, const Transfer *refused)
-{
-    const char *url = transfer_url(refused), *host = strstr(url, "://");
-    size_t n = host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/") : 0;
-
-    return n == 0 || strncmp(url, realm, n) != 0 || (realm[n] && !strchr("/?", realm[n]));
-}
-
 /* A realm is where credentials are sent to, so it has to be as safe as the registry. */
 static int check_realm(const Auth *a, Err *reterr)
 {
@@ -278,7 +272,7 @@ static int fetch_token(Auth *a, const Credential *c, LaneUsers *users, Lane *lan
     if (r)
         return r;
     token_request(a, c, &arena, &request);
-    request.is_referred = is_referred(a->challenge.realm, refused);
+    request.is_referred = !url_same_origin(a->challenge.realm, transfer_url(refused));
     if (request.is_referred)
         host.client_cert = host.client_key = NULL;
     {

@@ -173,29 +173,34 @@ static int take(BlobStream *s, const uint8_t *p, size_t n, Err *reterr)
     return 0;
 }
 
+/* After the server has sent its last byte, or the connection has broken (r). */
+static bool is_whole(const BlobStream *s, int r)
+{
+    if (s->size >= 0)
+        return (r == 0 || r == REGISTRY_E_UNAVAILABLE) && blob_received(s) == (uint64_t)s->size;
+    return r == 0 && s->skip == 0;
+}
+
 /* *ret_n is 0 at the checked end. */
 static int next(BlobStream *s, const uint8_t **ret, size_t *ret_n, Err *reterr)
 {
     for (;;) {
         int r = s->transfer ? 0 : registry_try_endpoints(s->registry, begin, s, reterr);
-        size_t n = 0;
 
         if (r)
             return ERR_TRACE(r);
-        r = transfer_read(s->transfer, ret, &n, reterr);
-        if (r == 0 && n > 0) {
-            skip(s, ret, &n);
-            if (n == 0)
+        r = transfer_read(s->transfer, ret, ret_n, reterr);
+        if (r == 0 && *ret_n > 0) {
+            skip(s, ret, ret_n);
+            if (*ret_n == 0)
                 continue;
-            *ret_n = n;
-            return take(s, *ret, n, reterr);
+            return take(s, *ret, *ret_n, reterr);
         }
-        if (r == 0 && (s->size < 0 ? s->skip == 0 : blob_received(s) == (uint64_t)s->size)) {
-            *ret_n = 0;
+        *ret_n = 0;
+        if (is_whole(s, r))
             return finish(s, reterr);
-        }
         if (r == 0) {
-            r = bad_data(s, "the registry sends less than its size", reterr);
+            bad_data(s, "the registry sends less than its size", reterr);
             r = REGISTRY_E_UNAVAILABLE;
         }
         if (r == REGISTRY_E_UNAVAILABLE)

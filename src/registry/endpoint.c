@@ -10,6 +10,7 @@
  */
 #include "registry/internal.h"
 #include "registry/refusal.h"
+#include "registry/transport/url.h"
 
 #define TRIES 3
 
@@ -25,7 +26,9 @@ static int outcome_of(int status)
         return REGISTRY_E_AUTH;
     if (status == 404)
         return REGISTRY_E_MISSING;
-    return status == 429 ? REGISTRY_E_THROTTLED : REGISTRY_E_UNAVAILABLE;
+    if (status == 429)
+        return REGISTRY_E_THROTTLED;
+    return status / 100 == 4 && status != 408 ? REGISTRY_E_REFUSED : REGISTRY_E_UNAVAILABLE;
 }
 
 /* Seconds; 0: none. The form with a date is rare, and its clock is not ours. */
@@ -62,14 +65,22 @@ static int call_by_scheme(Registry *registry, Endpoint *endpoint, Lane *lane, co
                           Err *reterr)
 {
     _free_ char *url = mem_printf("%s://%s/v2/%s/%s", is_plain ? "http" : "https", endpoint->host,
-                                  endpoint->path, call->path);
+                                  endpoint->path, str_or(call->path, ""));
+    bool is_elsewhere = call->url && !url_same_origin(call->url, url);
     TransferRequest request = {
         .method = call->method,
-        .url = url,
-        .authorization = header,
+        .url = str_or(call->url, url),
+        .is_referred = is_elsewhere,
+        .authorization = is_elsewhere ? NULL : header,
         .accept = call->accept,
         .range_from = call->range_from,
         .is_large = call->is_large,
+        .content_type = call->content_type,
+        .content_range = call->content_range,
+        .body = call->body,
+        .read = call->read,
+        .read_data = call->read_data,
+        .body_size = call->body_size,
     };
 
     *ret = transfer_new(&registry->users, lane, &endpoint->transfer, &request);
@@ -116,7 +127,7 @@ static int call_authorized(Registry *registry, Endpoint *endpoint, Lane *lane, c
         if (r || *ret_status / 100 == 2)
             return ERR_TRACE(r);
         r = refused(registry, endpoint, *ret, *ret_status, reterr);
-        if (!transfer_is_first_origin(*ret) ||
+        if (!transfer_is_first_origin(*ret) || call->read ||
             (r != REGISTRY_E_AUTH && !(r == REGISTRY_E_MISSING && call->tries_all)))
             return ERR_TRACE(r);
         next = auth_next(&endpoint->auth, &registry->users, lane, *ret, generation,
@@ -155,7 +166,7 @@ int endpoint_call(Registry *registry, Endpoint *endpoint, Lane *lane, const Call
                 *reterr = ERR_INIT; /* of a try before */
             return 0;
         }
-        pause = pause_before(registry, transfer, r, tries);
+        pause = call->read ? -1 : pause_before(registry, transfer, r, tries);
         if (pause < 0)
             return ERR_TRACE(r);
         r = transfer_pause(&registry->users, lane, pause, reterr);

@@ -46,10 +46,17 @@ struct Registry {
 typedef struct Call {
     const char *method;
     const char *path; /* below /v2/<repository>/ */
+    const char *url;  /* that the registry has named, in place of the path */
     const char *accept;
     uint64_t range_from;
     bool is_large;
     bool tries_all; /* credentials, also where the answer is that there is no such thing */
+    /* What is sent: body, or body_size bytes from read, which can be sent once only. */
+    const char *content_type, *content_range;
+    Bytes body;
+    RegistryRead read;
+    void *read_data;
+    int64_t body_size;
 } Call;
 
 /* 0: the answer is a success, whose body can be read. */

@@ -14,7 +14,7 @@ enum {
     REGISTRY_E_THROTTLED,   /* too many requests; registry_retry_after says how long to wait */
     REGISTRY_E_UNAVAILABLE, /* cannot be reached, or does not answer as a registry in time */
     REGISTRY_E_BAD_DATA,    /* what it sent is not what was asked for: digest, length, type */
-    REGISTRY_E_REFUSED,     /* we do not ask it: blocked, or it refers us to a forbidden place */
+    REGISTRY_E_REFUSED, /* it is blocked, refers us to a forbidden place, or rejects the request */
 };
 
 /* How long a registry may take. 0: the default. */

@@ -13,6 +13,7 @@
 #include "base/strbuf.h"
 #include "registry/transport/text.h"
 #include "registry/transport/transfer.h"
+#include "registry/transport/url.h"
 
 #define HEAD_BYTES_MAX (64u << 10)
 #define HEADERS_MAX 128
@@ -36,9 +37,8 @@ struct Transfer {
     CURLcode result;
     char error[CURL_ERROR_SIZE];
 
-    char *url;          /* of the current request */
+    Url url;            /* of the current request */
     char *first_origin; /* of the first one */
-    char *origin;       /* of this one, for messages */
     bool is_first_origin, is_guarded, is_proxied;
     int redirects;
 
@@ -292,52 +292,29 @@ static void set_trust(Transfer *t)
     }
 }
 
-static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
+/* Sets the URL and what follows from it; it may be relative to the current one. */
+static int set_url(Transfer *t, const char *text)
 {
-    char *text = NULL, *copy;
-
-    if (curl_url_get(url, part, &text, flags) != CURLUE_OK)
-        return NULL;
-    copy = mem_strdup(text);
-    curl_free(text);
-    return copy;
-}
-
-/* Sets url, origin and what follows from it. `base`: that a relative URL is relative to. */
-static int set_url(Transfer *t, const char *base, const char *url)
-{
-    const unsigned flags = CURLU_DISALLOW_USER;
-    CURLU *u = curl_url();
-    bool valid = (!base || curl_url_set(u, CURLUPART_URL, base, 0) == CURLUE_OK) &&
-                 curl_url_set(u, CURLUPART_URL, url, flags) == CURLUE_OK;
-    _free_ char *scheme = valid ? url_part(u, CURLUPART_SCHEME, 0) : NULL;
-    _free_ char *host = valid ? url_part(u, CURLUPART_HOST, 0) : NULL;
-    _free_ char *port = valid ? url_part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT) : NULL;
-    bool is_https = str_equal(scheme, "https"), was_https;
+    bool was_https = t->url.is_https;
     const char *proxy;
+    Url url;
 
-    free(t->url);
-    t->url = valid ? url_part(u, CURLUPART_URL, 0) : NULL;
-    curl_url_cleanup(u);
-    if (!t->url || !host || !port || (!is_https && !str_equal(scheme, "http"))) {
+    if (url_parse(t->url.text, text, &url)) {
         refuse(t, REGISTRY_E_REFUSED, "the registry refers to a URL that is not http or https");
-        return REGISTRY_E_REFUSED;
+        return t->refusal;
     }
-    was_https = str_starts_with(str_or(t->origin, ""), "https:");
-    for (char *c = host; *c; c++)
-        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-    free(t->origin);
-    t->origin = mem_printf("%s://%s:%s", scheme, host, port);
+    url_deinit(&t->url);
+    t->url = url;
     if (!t->first_origin)
-        t->first_origin = mem_strdup(t->origin);
-    t->is_first_origin = str_equal(t->origin, t->first_origin);
+        t->first_origin = mem_strdup(url.origin);
+    t->is_first_origin = str_equal(url.origin, t->first_origin);
     t->is_guarded = t->request.is_referred || !t->is_first_origin;
-    proxy = proxy_for(t->host->proxies, is_https, host, port);
+    proxy = proxy_for(t->host->proxies, url.is_https, url.host, url.port);
     t->is_proxied = proxy != NULL;
     curl_easy_setopt(t->easy, CURLOPT_PROXY, str_or(proxy, ""));
-    if (was_https && !is_https && !t->host->insecure)
+    if (was_https && !url.is_https && !t->host->insecure)
         refuse(t, REGISTRY_E_REFUSED, "the registry refers from https to http");
-    else if (t->is_proxied && t->is_guarded && !guard_allows_name(t->host->guard, host))
+    else if (t->is_proxied && t->is_guarded && !guard_allows_name(t->host->guard, url.host))
         refuse(t, REGISTRY_E_REFUSED,
                "the registry refers to an address of this machine or of its network");
     return t->refusal;
@@ -355,16 +332,15 @@ static void set_method(Transfer *t)
 
 static int begin(Transfer *t, const char *url)
 {
-    _free_ char *base = t->url ? mem_strdup(t->url) : NULL;
     int r;
 
     t->refusal = 0;
     t->easy = curl_easy_init();
     ASSERT(t->easy);
-    r = set_url(t, base, url);
+    r = set_url(t, url);
     if (r)
         return r;
-    curl_easy_setopt(t->easy, CURLOPT_URL, t->url);
+    curl_easy_setopt(t->easy, CURLOPT_URL, t->url.text);
     curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L); /* cancelling waits for no DNS server */
     curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -417,7 +393,7 @@ static int failed(Transfer *t, int outcome, const char *why, Err *reterr)
     char text[256];
 
     text_quote(text, sizeof(text), why, strlen(why));
-    err_set(reterr, 0, "%s: %s", str_or(t->origin, "the registry"), text);
+    err_set(reterr, 0, "%s: %s", str_or(t->url.origin, "the registry"), text);
     return outcome;
 }
 
@@ -501,8 +477,7 @@ Transfer *transfer_free(Transfer *t)
     end(t);
     arena_clear(&t->head);
     free(t->buffer);
-    free(t->url);
-    free(t->origin);
+    url_deinit(&t->url);
     free(t->first_origin);
     free(t);
     return NULL;
@@ -575,7 +550,7 @@ int64_t transfer_length(const Transfer *t)
 
 const char *transfer_url(const Transfer *t)
 {
-    return t->url;
+    return t->url.text;
 }
 
 int transfer_read(Transfer *t, const uint8_t **ret, size_t *ret_n, Err *reterr)

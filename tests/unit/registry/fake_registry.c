@@ -93,7 +93,7 @@ static const FakeReply *choose(FakeRegistry *fake, const char *request)
     for (size_t i = 0; i < fake->n; i++) {
         const FakeReply *r = &fake->replies[i];
 
-        if ((r->times < 0 || fake->used[i] < MAX_OF(r->times, 1)) &&
+        if (r->expect && (r->times < 0 || fake->used[i] < MAX_OF(r->times, 1)) &&
             str_starts_with(request, r->expect) && (!r->with || strstr(request, r->with))) {
             fake->used[i]++;
             return r;
