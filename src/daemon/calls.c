@@ -2,6 +2,7 @@
 /* The calls of the control socket, which answer in plain text. */
 #include <signal.h>
 
+#include "api/condition.h"
 #include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/strbuf.h"
@@ -49,9 +50,7 @@ static bool count_pod(void *data, Object *object)
     PodCount *count = data;
 
     count->all++;
-    for (size_t i = 0; i < pod->status.conditions.n; i++)
-        count->ready += str_equal(pod->status.conditions.v[i].type, "Ready") &&
-                        str_equal(pod->status.conditions.v[i].status, "True");
+    count->ready += CONDITION_IS_TRUE(&pod->status.conditions, "Ready");
     return true;
 }
 

@@ -29,14 +29,20 @@ typedef struct Told {
     } failed;
 } Told;
 
+/* A kind of object that the proxy watches. */
+typedef struct Source {
+    ServiceProxy *proxy;
+    ClientWatch *watch;
+    bool known; /* all objects of the kind have arrived */
+} Source;
+
 struct ServiceProxy {
     ServiceProxyOptions options;
     Client *client;
     Net *net;
     EventRecorder *events;
     ServiceView view;
-    ClientWatch *services, *slices;
-    bool services_known, slices_known;
+    Source sources[2];
 };
 
 static void on_retry(Timer *timer);
@@ -356,7 +362,10 @@ static void refresh(ServiceProxy *proxy, ServiceEntry *entry)
 
 static bool all_known(const ServiceProxy *proxy)
 {
-    return proxy->services_known && proxy->slices_known;
+    for (size_t i = 0; i < ARRAY_LEN(proxy->sources); i++)
+        if (!proxy->sources[i].known)
+            return false;
+    return true;
 }
 
 static void on_change(void *data, ServiceEntry *entry)
@@ -395,37 +404,23 @@ static void tell_all(ServiceProxy *proxy)
     net_service_sync_done(proxy->net);
 }
 
-static void known(ServiceProxy *proxy, bool *what)
+static void on_event(void *data, const WatchEvent *event)
 {
-    bool before = all_known(proxy);
+    Source *source = data;
+    ServiceProxy *proxy = source->proxy;
 
-    *what = true;
-    if (!before && all_known(proxy))
-        tell_all(proxy);
-}
-
-static void on_service(void *data, const WatchEvent *event)
-{
-    ServiceProxy *proxy = data;
-
-    if (event->type == WATCH_BOOKMARK)
-        known(proxy, &proxy->services_known);
-    else
+    if (event->type != WATCH_BOOKMARK) {
         service_view_on_event(&proxy->view, event);
-}
-
-static void on_slice(void *data, const WatchEvent *event)
-{
-    ServiceProxy *proxy = data;
-
-    if (event->type == WATCH_BOOKMARK)
-        known(proxy, &proxy->slices_known);
-    else
-        service_view_on_event(&proxy->view, event);
+    } else if (!source->known) {
+        source->known = true;
+        if (all_known(proxy))
+            tell_all(proxy);
+    }
 }
 
 ServiceProxy *service_proxy_start(const ServiceProxyOptions *options)
 {
+    static const Kind *const kinds[] = {&kind_service, &kind_endpoint_slice};
     ServiceProxy *proxy = mem_new_type(ServiceProxy);
     Client *client = options->client;
     Cidr4 *ranges = mem_new((options->n_external + 1) * sizeof(*ranges));
@@ -440,8 +435,11 @@ ServiceProxy *service_proxy_start(const ServiceProxyOptions *options)
     proxy->view.on_change = on_change;
     proxy->view.data = proxy;
     net_service_on_problem(proxy->net, on_problem, proxy);
-    proxy->services = client_watch(client, &kind_service, NULL, on_service, proxy);
-    proxy->slices = client_watch(client, &kind_endpoint_slice, NULL, on_slice, proxy);
+    for (size_t i = 0; i < ARRAY_LEN(proxy->sources); i++) {
+        proxy->sources[i].proxy = proxy;
+        proxy->sources[i].watch =
+            client_watch(client, kinds[i], NULL, on_event, &proxy->sources[i]);
+    }
     return proxy;
 }
 
@@ -450,8 +448,8 @@ ServiceProxy *service_proxy_stop(ServiceProxy *proxy)
     if (!proxy)
         return NULL;
     net_service_on_problem(proxy->net, NULL, NULL);
-    client_watch_stop(proxy->client, proxy->services);
-    client_watch_stop(proxy->client, proxy->slices);
+    for (size_t i = 0; i < ARRAY_LEN(proxy->sources); i++)
+        client_watch_stop(proxy->client, proxy->sources[i].watch);
     STRMAP_EACH(&proxy->view.entries, slot)
         told_free(((ServiceEntry *)slot->value)->data);
     service_view_deinit(&proxy->view);

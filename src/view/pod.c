@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/condition.h"
 #include "view/pod.h"
 
 const PodCondition *pod_condition(const Pod *pod, const char *type)
 {
-    for (size_t i = 0; i < pod->status.conditions.n; i++)
-        if (str_equal(pod->status.conditions.v[i].type, type))
-            return &pod->status.conditions.v[i];
-    return NULL;
+    return CONDITION_FIND(&pod->status.conditions, type);
 }
 
 bool pod_is_ready(const Pod *pod)

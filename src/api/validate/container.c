@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "api/object.h"
+#include "api/pod_containers.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_volume_v1.h"
@@ -604,7 +605,7 @@ static void validate_init_container(const PodCheck *check, size_t index, const P
     validate_common(check, container, path);
     if (!str_empty(container->name) && !text_map_add(check->names, container->name))
         fail_duplicate(causes, PATH(path, "name"), container->name);
-    if (str_equal(container->restart_policy, "Always")) {
+    if (container_is_sidecar(container)) {
         if (container->lifecycle)
             validate_lifecycle(check, container->lifecycle, PATH(path, "lifecycle"));
         validate_probes(container, path, causes);

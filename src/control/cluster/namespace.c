@@ -7,6 +7,7 @@
  * Nothing is forced: a pod in its grace period, or an object with a finalizer, is waited for, and its
  * deletion enqueues the namespace again.
  */
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_config_v1.h"
@@ -144,11 +145,8 @@ static const char *print_errors(Arena *arena, const Emptying *emptying)
 static bool set_condition(Object *object, Time now, const NamespaceCondition *wanted)
 {
     NamespaceConditionArray *conditions = &OBJECT_AS(Namespace, object)->status.conditions;
-    NamespaceCondition *is = NULL;
+    NamespaceCondition *is = CONDITION_FIND(conditions, wanted->type);
 
-    for (size_t i = 0; i < conditions->n; i++)
-        if (str_equal(conditions->v[i].type, wanted->type))
-            is = &conditions->v[i];
     if (is && str_equal(is->status, wanted->status) && str_equal(is->reason, wanted->reason) &&
         str_equal(is->message, wanted->message))
         return false;

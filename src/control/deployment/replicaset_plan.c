@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/condition.h"
 #include "control/deployment/replicaset_plan.h"
 
 #include "codec/type.h"
@@ -44,20 +45,12 @@ static void count(const ReplicaSetInput *input, const Pod *pod, ReplicaSetPlan *
         plan->again_after_ns = MAX_OF(left, 0);
 }
 
-static const ReplicaSetCondition *failure_of(const ReplicaSetStatus *status)
-{
-    for (size_t i = 0; i < status->conditions.n; i++)
-        if (str_equal(status->conditions.v[i].type, REPLICA_FAILURE))
-            return &status->conditions.v[i];
-    return NULL;
-}
-
 /* Sets the condition ReplicaFailure when a creation or deletion has failed, and removes it when the
  * failure is over. It keeps all other conditions. */
 static void note_failure(const ReplicaSetInput *input, Arena *arena, ReplicaSetStatus *status)
 {
     const ReplicaSetStatus *before = &input->set->status;
-    const ReplicaSetCondition *there = failure_of(before);
+    const ReplicaSetCondition *there = CONDITION_FIND(&before->conditions, REPLICA_FAILURE);
     size_t n = 0;
 
     status->conditions = before->conditions;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status of a deployment: counts, availability, and whether a rollout is in progress, complete or
  * stuck. */
+#include "api/condition.h"
 #include "api/schema/apps_v1.h"
 #include "codec/type.h"
 #include "control/deployment/internal.h"
@@ -12,10 +13,7 @@
 
 static DeploymentCondition *deployment_condition(const DeploymentStatus *status, const char *type)
 {
-    for (size_t i = 0; i < status->conditions.n; i++)
-        if (str_equal(status->conditions.v[i].type, type))
-            return &status->conditions.v[i];
-    return NULL;
+    return CONDITION_FIND(&status->conditions, type);
 }
 
 static void remove_condition(Rollout *rollout, const char *type)
@@ -201,10 +199,7 @@ static void note_progress(Rollout *rollout, const DeploymentCondition *before)
 
 static const ReplicaSetCondition *failure_of(const ReplicaSet *set)
 {
-    for (size_t i = 0; set && i < set->status.conditions.n; i++)
-        if (str_equal(set->status.conditions.v[i].type, REPLICA_FAILURE))
-            return &set->status.conditions.v[i];
-    return NULL;
+    return set ? CONDITION_FIND(&set->status.conditions, REPLICA_FAILURE) : NULL;
 }
 
 static void pass_on_failure(Rollout *rollout)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/condition.h"
 #include "control/job/plan.h"
 
 #include "codec/type.h"
@@ -80,17 +81,9 @@ bool job_is_ours(const Job *job)
 
 /* ---- conditions ---- */
 
-static const JobCondition *find_condition(const JobStatus *status, const char *type)
-{
-    for (size_t i = 0; i < status->conditions.n; i++)
-        if (str_equal(status->conditions.v[i].type, type))
-            return &status->conditions.v[i];
-    return NULL;
-}
-
 static const JobCondition *true_condition(const JobStatus *status, const char *type)
 {
-    const JobCondition *condition = find_condition(status, type);
+    const JobCondition *condition = CONDITION_FIND(&status->conditions, type);
 
     return condition && str_equal(condition->status, "True") ? condition : NULL;
 }
@@ -116,7 +109,7 @@ static const JobCondition *new_condition(JobSync *sync, const char *type, const 
 static bool put_condition(JobSync *sync, const JobCondition *condition)
 {
     JobConditionArray *conditions = &sync->plan->status.conditions;
-    const JobCondition *there = find_condition(&sync->plan->status, condition->type);
+    const JobCondition *there = CONDITION_FIND(conditions, condition->type);
 
     if (there ? str_equal(there->status, condition->status) &&
                     str_equal(there->reason, condition->reason) &&

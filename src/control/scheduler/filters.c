@@ -5,6 +5,7 @@
  * message contains no count of nodes.
  */
 #include "api/object.h"
+#include "api/pod_containers.h"
 #include "api/quantity.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_container_v1.h"
@@ -298,14 +299,11 @@ static bool ports_are_free(const ScheduleInput *in, const Container *container)
 
 static void filter_ports(const ScheduleInput *in, Reasons *reasons)
 {
-    const PodSpec *spec = &in->pod->spec;
+    const Container *container;
     bool free = true;
 
-    for (size_t i = 0; i < spec->init_containers.n; i++)
-        if (str_equal(spec->init_containers.v[i].restart_policy, "Always"))
-            free = free && ports_are_free(in, &spec->init_containers.v[i]);
-    for (size_t i = 0; i < spec->containers.n; i++)
-        free = free && ports_are_free(in, &spec->containers.v[i]);
+    for (size_t next = 0; (container = pod_next_lasting(&in->pod->spec, &next));)
+        free = free && ports_are_free(in, container);
     if (!free)
         add_reason(reasons, "node(s) didn't have free ports for the requested pod ports");
 }

@@ -6,6 +6,7 @@
  * mount a claim.
  */
 #include "api/object.h"
+#include "api/pod_containers.h"
 #include "api/quantity.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -50,7 +51,7 @@ Demand schedule_demand(const Pod *pod)
         Demand now = sidecars;
 
         add_requests(&now, &container->resources);
-        if (str_equal(container->restart_policy, "Always"))
+        if (container_is_sidecar(container))
             sidecars = now;
         peak.milli_cpu = MAX_OF(peak.milli_cpu, now.milli_cpu);
         peak.memory = MAX_OF(peak.memory, now.memory);
@@ -115,14 +116,12 @@ static void count_ports(Placed *placed, const Container *container, int64_t by)
     }
 }
 
-/* Of the init containers, only sidecars keep their ports. */
 static void count_ports_of(Placed *placed, const Pod *pod, int64_t by)
 {
-    for (size_t i = 0; i < pod->spec.init_containers.n; i++)
-        if (str_equal(pod->spec.init_containers.v[i].restart_policy, "Always"))
-            count_ports(placed, &pod->spec.init_containers.v[i], by);
-    for (size_t i = 0; i < pod->spec.containers.n; i++)
-        count_ports(placed, &pod->spec.containers.v[i], by);
+    const Container *container;
+
+    for (size_t next = 0; (container = pod_next_lasting(&pod->spec, &next));)
+        count_ports(placed, container, by);
 }
 
 bool placed_port_is_taken(const Placed *placed, const ContainerPort *port)

@@ -11,6 +11,7 @@
  * The Service default/kubernetes has no selector; its endpoint is the API server itself.
  */
 #include "api/meta.h"
+#include "api/pod_containers.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_reference_v1.h"
@@ -50,29 +51,17 @@ static bool port_matches(const ContainerPort *port, const ServicePort *of)
            str_equal(str_or(port->protocol, "TCP"), str_or(of->protocol, "TCP"));
 }
 
-static int32_t find_named_port(const ContainerArray *containers, const ServicePort *of, bool init)
-{
-    for (size_t i = 0; i < containers->n; i++) {
-        const Container *container = &containers->v[i];
-
-        /* Of the init containers, only sidecars keep running. */
-        if (init && !str_equal(container->restart_policy, "Always"))
-            continue;
-        for (size_t k = 0; k < container->ports.n; k++)
-            if (port_matches(&container->ports.v[k], of))
-                return container->ports.v[k].container_port;
-    }
-    return 0;
-}
-
 static int32_t resolve_port(const Pod *pod, const ServicePort *port)
 {
-    int32_t found;
+    const Container *container;
 
     if (!port->target_port.is_string)
         return port->target_port.number ? port->target_port.number : port->port;
-    found = find_named_port(&pod->spec.containers, port, false);
-    return found ? found : find_named_port(&pod->spec.init_containers, port, true);
+    for (size_t next = 0; (container = pod_next_lasting(&pod->spec, &next));)
+        for (size_t i = 0; i < container->ports.n; i++)
+            if (port_matches(&container->ports.v[i], port))
+                return container->ports.v[i].container_port;
+    return 0;
 }
 
 static Backend make_backend(Arena *arena, const Service *service, const Pod *pod)

@@ -48,7 +48,7 @@ bool plan_claims(PlanView *view, const Member *member, const char *pod_name, boo
         if (!claim) {
             if (!condemned)
                 plan_act(view, PLAN_CREATE_CLAIM, member->ordinal, pod_name,
-                    statefulset_new_claim(view->arena, set, i, member->ordinal));
+                         statefulset_new_claim(view->arena, set, i, member->ordinal));
             continue;
         }
         if (claim->metadata.deletion_timestamp.set ||
@@ -61,7 +61,8 @@ bool plan_claims(PlanView *view, const Member *member, const char *pod_name, boo
             ARENA_PUSH(view->arena, &view->plan->conflicting_claims, name);
             break;
         case CLAIM_UPDATE:
-            plan_act(view, PLAN_UPDATE_CLAIM, member->ordinal, pod_name,
+            plan_act(
+                view, PLAN_UPDATE_CLAIM, member->ordinal, pod_name,
                 statefulset_fix_claim(view->arena, set, claim, pod_name, member->pod, condemned));
             break;
         case CLAIM_FINE:

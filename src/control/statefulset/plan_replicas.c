@@ -63,7 +63,8 @@ static Verdict rule_pending_pod_gets_its_claims(PlanView *view, const Member *me
 
 static Verdict rule_terminating_pod_is_waited_for(PlanView *view, const Member *member)
 {
-    return pod_is_terminating(member->pod) ? plan_wait_for(view, member, "to terminate") : VERDICT_GO_ON;
+    return pod_is_terminating(member->pod) ? plan_wait_for(view, member, "to terminate")
+                                           : VERDICT_GO_ON;
 }
 
 bool plan_pod_is_stuck(const Pod *pod)
@@ -103,7 +104,7 @@ static Verdict rule_stuck_old_pod_is_replaced(PlanView *view, const Member *memb
         return VERDICT_GO_ON;
     plan_act(view, PLAN_DELETE_POD, member->ordinal, pod->metadata.name, pod);
     return plan_wait_for(view, member,
-                    "to be replaced, since its revision is old and it does not start");
+                         "to be replaced, since its revision is old and it does not start");
 }
 
 static Verdict rule_pod_must_be_ready(PlanView *view, const Member *member)

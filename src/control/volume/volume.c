@@ -19,6 +19,7 @@
  *
  * Keys: "ns/name" is a claim, "name" a volume.
  */
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/quantity.h"
 #include "api/schema/core_reference_v1.h"
@@ -217,14 +218,6 @@ static void confirm_claim(Reconcile *reconcile, const Object *object,
     RECONCILE_WRITE_STATUS(reconcile, PersistentVolumeClaim, object, &status, NULL, NULL);
 }
 
-static bool has_condition(const PersistentVolumeClaim *claim, const char *type)
-{
-    for (size_t i = 0; i < claim->status.conditions.n; i++)
-        if (str_equal(claim->status.conditions.v[i].type, type))
-            return true;
-    return false;
-}
-
 static void announce_resize(Reconcile *reconcile, const Object *object)
 {
     Object *copy = object_copy(object);
@@ -295,7 +288,7 @@ static void expand(Reconcile *reconcile, const Object *object, Object *volume_ob
                      "External resizer is resizing volume %s", volume->metadata.name);
         reconcile_reserve_volume(reconcile, volume->metadata.name, quantity_value(asked),
                                  volume_is_reserved(&volume->metadata), on_room_to_grow, expansion);
-    } else if (!has_condition(claim, "FileSystemResizePending")) {
+    } else if (!CONDITION_FIND(&claim->status.conditions, "FileSystemResizePending")) {
         announce_resize(reconcile, object);
     }
 }

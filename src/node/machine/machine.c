@@ -4,6 +4,7 @@
  * transitions share. machine.h describes the states. Each event first changes the state of one container (start.c, stop.c,
  * probe.c) and then calls machine_advance(), which decides what follows.
  */
+#include "api/pod_containers.h"
 #include "base/format.h"
 #include "node/machine/internal.h"
 
@@ -210,8 +211,7 @@ static void take_containers(Machine *m)
         if (i < known)
             m->v[i]->spec = c;
         else
-            add_container(
-                m, c, str_equal(c->restart_policy, "Always") ? CONTAINER_SIDECAR : CONTAINER_INIT);
+            add_container(m, c, container_is_sidecar(c) ? CONTAINER_SIDECAR : CONTAINER_INIT);
     }
     m->n_init = spec->init_containers.n;
     m->n_regular = spec->containers.n;

@@ -3,6 +3,7 @@
  * The pod's status: phase, conditions and container statuses. It is computed from scratch each time, and the computation
  * is pure: the same machine and the same `before` give the same status.
  */
+#include "api/condition.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "node/machine/internal.h"
@@ -211,18 +212,15 @@ typedef struct Conditions {
     int64_t generation;
 } Conditions;
 
-static const PodCondition *find_condition(const PodConditionArray *list, const char *type)
+static const PodCondition *condition_before(const Conditions *c, const char *type)
 {
-    for (size_t i = 0; list && i < list->n; i++)
-        if (str_equal(list->v[i].type, type))
-            return &list->v[i];
-    return NULL;
+    return c->before ? CONDITION_FIND(&c->before->conditions, type) : NULL;
 }
 
 static void add_condition(Conditions *c, const char *type, bool ok, const char *reason,
                           const char *message)
 {
-    const PodCondition *old = find_condition(c->before ? &c->before->conditions : NULL, type);
+    const PodCondition *old = condition_before(c, type);
     PodCondition *condition = &c->out->v[c->out->n++];
     const char *status = ok ? "True" : "False";
 
@@ -280,8 +278,7 @@ static void add_ready(Conditions *c, const char *phase_text)
         reason = message ? "ContainersNotReady" : NULL;
     }
     for (size_t i = 0; i < gates->n && !reason; i++) {
-        const PodCondition *gate =
-            find_condition(c->before ? &c->before->conditions : NULL, gates->v[i].condition_type);
+        const PodCondition *gate = condition_before(c, gates->v[i].condition_type);
 
         if (gate && str_equal(gate->status, "True"))
             continue;
@@ -302,8 +299,7 @@ static void add_ready(Conditions *c, const char *phase_text)
 static void add_conditions(Conditions *c, const char *phase_text)
 {
     const Machine *m = c->machine;
-    const PodCondition *scheduled =
-        find_condition(c->before ? &c->before->conditions : NULL, "PodScheduled");
+    const PodCondition *scheduled = condition_before(c, "PodScheduled");
     const char *incomplete = m->initialized
                                  ? NULL
                                  : names_text(c->arena, "containers with incomplete status", m, 0,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See admit.h. */
+#include "api/pod_containers.h"
 #include "api/schema/core_container_v1.h"
 #include "base/base.h"
 #include "base/files/file.h"
@@ -99,42 +100,31 @@ static bool addresses_meet(const char *a, const char *b)
     return str_equal(a, b) || str_equal(a, "0.0.0.0") || str_equal(b, "0.0.0.0");
 }
 
-static bool takes_port(const ContainerArray *containers, bool init, const ContainerPort *port)
+static bool takes_port(const PodSpec *spec, const ContainerPort *port)
 {
-    for (size_t i = 0; i < containers->n; i++) {
-        const Container *c = &containers->v[i];
+    const Container *c;
 
-        if (init && !str_equal(c->restart_policy, "Always"))
-            continue;
-        for (size_t k = 0; k < c->ports.n; k++) {
-            const ContainerPort *own = &c->ports.v[k];
+    for (size_t next = 0; (c = pod_next_lasting(spec, &next));)
+        for (size_t i = 0; i < c->ports.n; i++) {
+            const ContainerPort *own = &c->ports.v[i];
 
             if (own->host_port == port->host_port &&
                 str_equal(str_or(own->protocol, "TCP"), str_or(port->protocol, "TCP")) &&
                 addresses_meet(own->host_ip, port->host_ip))
                 return true;
         }
-    }
     return false;
 }
 
-static bool ports_are_free(const ContainerArray *containers, bool init, const Pod *const *others,
-                           size_t n_others)
+static bool ports_are_free(const PodSpec *spec, const Pod *const *others, size_t n_others)
 {
-    for (size_t i = 0; i < containers->n; i++) {
-        const Container *c = &containers->v[i];
+    const Container *c;
 
-        if (init && !str_equal(c->restart_policy, "Always"))
-            continue;
-        for (size_t k = 0; k < c->ports.n; k++) {
-            if (!c->ports.v[k].host_port)
-                continue;
-            for (size_t p = 0; p < n_others; p++)
-                if (takes_port(&others[p]->spec.containers, false, &c->ports.v[k]) ||
-                    takes_port(&others[p]->spec.init_containers, true, &c->ports.v[k]))
+    for (size_t next = 0; (c = pod_next_lasting(spec, &next));)
+        for (size_t i = 0; i < c->ports.n; i++)
+            for (size_t k = 0; c->ports.v[i].host_port && k < n_others; k++)
+                if (takes_port(&others[k]->spec, &c->ports.v[i]))
                     return false;
-        }
-    }
     return true;
 }
 
@@ -148,8 +138,7 @@ int pod_admit(const Pod *pod, const Pod *const *others, size_t n_others, const c
     if (spec->os && !str_equal(spec->os->name, "linux"))
         return err_set(reterr, 0, "Failed to admit pod as the OS field doesn't match node OS");
     *ret_reason = "NodePorts";
-    if (!ports_are_free(&spec->containers, false, others, n_others) ||
-        !ports_are_free(&spec->init_containers, true, others, n_others))
+    if (!ports_are_free(spec, others, n_others))
         return err_set(reterr, 0,
                        "Predicate NodePorts failed: node(s) didn't have free ports for the "
                        "requested pod ports");

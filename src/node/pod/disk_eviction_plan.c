@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of disk_eviction.h. */
+#include "api/pod_containers.h"
 #include "api/quantity.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -23,11 +24,6 @@ static int64_t amount(const StringMap *map, const char **ret_text)
     return text ? quantity_value(text) : 0;
 }
 
-static bool is_sidecar(const Container *container)
-{
-    return str_equal(container->restart_policy, "Always");
-}
-
 /* The sum over the containers that run at the same time, or the amount of an init container if
  * that is larger, as Kubernetes computes it. */
 static int64_t pod_amount(const PodSpec *spec, bool limits)
@@ -38,9 +34,9 @@ static int64_t pod_amount(const PodSpec *spec, bool limits)
         const ResourceRequirements *r = &spec->init_containers.v[i].resources;
         int64_t one = amount(limits ? &r->limits : &r->requests, NULL);
 
-        if (is_sidecar(&spec->init_containers.v[i]))
+        if (container_is_sidecar(&spec->init_containers.v[i]))
             sum += one;
-        most = MAX_OF(most, is_sidecar(&spec->init_containers.v[i]) ? sum : sum + one);
+        most = MAX_OF(most, container_is_sidecar(&spec->init_containers.v[i]) ? sum : sum + one);
     }
     for (size_t i = 0; i < spec->containers.n; i++) {
         const ResourceRequirements *r = &spec->containers.v[i].resources;

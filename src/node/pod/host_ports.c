@@ -6,6 +6,7 @@
  *
  * The key of a port in Net consists of protocol, address and number, so each exists only once.
  */
+#include "api/pod_containers.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "node/pod/agent.h"
@@ -59,28 +60,17 @@ static void port_remove(AgentPod *pod, const ContainerPort *port)
     net_service_remove(agent->options.net, key);
 }
 
-static void each_port(AgentPod *pod, const ContainerArray *containers, bool init,
-                      void (*each)(AgentPod *pod, const ContainerPort *port))
-{
-    for (size_t i = 0; i < containers->n; i++) {
-        const Container *c = &containers->v[i];
-
-        if (init && !str_equal(c->restart_policy, "Always"))
-            continue;
-        for (size_t k = 0; k < c->ports.n; k++)
-            if (c->ports.v[k].host_port)
-                each(pod, &c->ports.v[k]);
-    }
-}
-
 static void change(AgentPod *pod, void (*each)(AgentPod *pod, const ContainerPort *port))
 {
     const PodSpec *spec = agent_pod_spec(pod);
+    const Container *c;
 
     if (spec->host_network || !pod->agent->options.net || str_empty(pod->ip))
         return;
-    each_port(pod, &spec->init_containers, true, each);
-    each_port(pod, &spec->containers, false, each);
+    for (size_t next = 0; (c = pod_next_lasting(spec, &next));)
+        for (size_t i = 0; i < c->ports.n; i++)
+            if (c->ports.v[i].host_port)
+                each(pod, &c->ports.v[i]);
 }
 
 void host_ports_add(AgentPod *pod)

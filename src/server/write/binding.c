@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pods/binding: assigns a pod to a node. */
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_scheduling_v1.h"
@@ -22,11 +23,8 @@ static void set_scheduled(Object *object, Time now)
 {
     Pod *pod = OBJECT_AS(Pod, object);
     PodConditionArray *conditions = &pod->status.conditions;
-    PodCondition *condition = NULL;
+    PodCondition *condition = CONDITION_FIND(conditions, "PodScheduled");
 
-    for (size_t i = 0; i < conditions->n; i++)
-        if (str_equal(conditions->v[i].type, "PodScheduled"))
-            condition = &conditions->v[i];
     if (!condition)
         condition = ARENA_APPEND(&object->arena, conditions, (PodCondition){0});
     *condition = (PodCondition){.type = "PodScheduled",

@@ -4,6 +4,7 @@
  * many disruptions it allows; an eviction decrements that number and records the pod there before
  * the pod is deleted, so that two evictions cannot use the same allowance.
  */
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/policy_v1.h"
@@ -34,14 +35,6 @@ static bool each_budget(void *data, Object *object)
     return true;
 }
 
-static bool is_ready(const Pod *pod)
-{
-    for (size_t i = 0; i < pod->status.conditions.n; i++)
-        if (str_equal(pod->status.conditions.v[i].type, "Ready"))
-            return str_equal(pod->status.conditions.v[i].status, "True");
-    return false;
-}
-
 /* The pod is not running, or terminating anyway, so disruption budgets do not apply. */
 static bool is_free(const Pod *pod)
 {
@@ -53,7 +46,7 @@ static bool is_free(const Pod *pod)
  * is met without it. */
 static bool is_no_loss(const Pod *pod, const PodDisruptionBudget *budget)
 {
-    if (is_ready(pod))
+    if (CONDITION_IS_TRUE(&pod->status.conditions, "Ready"))
         return false;
     return str_equal(budget->spec.unhealthy_pod_eviction_policy, "AlwaysAllow") ||
            (budget->status.current_healthy >= budget->status.desired_healthy &&
@@ -78,13 +71,10 @@ static int refuse(Write *write, const char *why, int32_t retry_after)
 static const char *reason_of(Arena *arena, const PodDisruptionBudget *budget)
 {
     const PodDisruptionBudgetStatus *status = &budget->status;
-    const Condition *condition = NULL;
+    const Condition *condition = CONDITION_FIND(&status->conditions, DISRUPTION_ALLOWED);
     const char *name = budget->metadata.name;
     bool speaks;
 
-    for (size_t i = 0; i < status->conditions.n; i++)
-        if (str_equal(status->conditions.v[i].type, DISRUPTION_ALLOWED))
-            condition = &status->conditions.v[i];
     speaks = condition && str_equal(condition->status, "False") && !str_empty(condition->message);
     if (speaks && str_equal(condition->reason, "SyncFailed"))
         return arena_printf(arena,

@@ -2,7 +2,9 @@
 /* Owner references, finalizers and labels of an object's metadata. */
 #include "testing.h"
 
+#include "api/condition.h"
 #include "api/meta.h"
+#include "api/pod_containers.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/batch_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -86,6 +88,54 @@ static void an_arena_holds_an_object_until_it_is_cleared(void **state)
     object_unref(object);
 }
 
+/* ---- conditions and containers ---- */
+
+static void a_condition_is_found_by_its_type(void **state)
+{
+    PodCondition pod[] = {{.type = "Ready", .status = "True"},
+                          {.type = "Other", .status = "False"}};
+    JobCondition job[] = {{.type = "Failed", .status = "Unknown"}};
+    PodConditionArray pods = {pod, 2};
+    JobConditionArray jobs = {job, 1}, none = {0};
+
+    assert_ptr_equal(CONDITION_FIND(&pods, "Ready"), &pod[0]);
+    assert_ptr_equal(CONDITION_FIND(&pods, "Other"), &pod[1]);
+    assert_null(CONDITION_FIND(&pods, "ready"));
+    assert_ptr_equal(CONDITION_FIND(&jobs, "Failed"), &job[0]);
+    assert_null(CONDITION_FIND(&none, "Failed"));
+    assert_true(CONDITION_IS_TRUE(&pods, "Ready"));
+    assert_false(CONDITION_IS_TRUE(&pods, "Other"));
+    assert_false(CONDITION_IS_TRUE(&pods, "None"));
+    assert_false(CONDITION_IS_TRUE(&jobs, "Failed"));
+}
+
+/* Init containers have ended by then, unless they are sidecars. */
+static void the_lasting_containers_of_a_pod_are_the_regular_ones_and_the_sidecars(void **state)
+{
+    Container inits[] = {{.name = "a"},
+                         {.name = "b", .restart_policy = "Always"},
+                         {.name = "c"},
+                         {.name = "d", .restart_policy = "Always"},
+                         {.name = "e", .restart_policy = "Never"}};
+    Container regular[] = {{.name = "x"}, {.name = "y"}};
+    static const struct {
+        size_t inits, regular;
+        const char *names;
+    } rows[] = {{5, 2, "xybd"}, {0, 2, "xy"}, {3, 0, "b"}, {1, 1, "x"}, {0, 0, ""}};
+
+    EACH_ROW(i, rows, rows[i].names) {
+        PodSpec spec = {.init_containers = {inits, rows[i].inits},
+                        .containers = {regular, rows[i].regular}};
+        const Container *container;
+        char names[8] = "";
+        size_t n = 0;
+
+        for (size_t next = 0; (container = pod_next_lasting(&spec, &next));)
+            names[n++] = container->name[0];
+        assert_string_equal(names, rows[i].names);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +143,8 @@ int main(void)
         cmocka_unit_test(a_finalizer_is_present_once_or_not_at_all),
         cmocka_unit_test(labels_are_equal_if_all_keys_and_values_are),
         cmocka_unit_test(an_arena_holds_an_object_until_it_is_cleared),
+        cmocka_unit_test(a_condition_is_found_by_its_type),
+        cmocka_unit_test(the_lasting_containers_of_a_pod_are_the_regular_ones_and_the_sidecars),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of Nodes. */
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/print.h"
 #include "api/schema/core_cluster_v1.h"
@@ -100,11 +101,11 @@ static void validate_node(const void *value, const void *before, Causes *causes)
 
 static void cell_node_status(StrBuf *row, const Node *node)
 {
-    const char *state = "Unknown";
+    const NodeCondition *ready = CONDITION_FIND(&node->status.conditions, "Ready");
+    const char *state = !ready                             ? "Unknown"
+                        : str_equal(ready->status, "True") ? "Ready"
+                                                           : "NotReady";
 
-    for (size_t i = 0; i < node->status.conditions.n; i++)
-        if (str_equal(node->status.conditions.v[i].type, "Ready"))
-            state = str_equal(node->status.conditions.v[i].status, "True") ? "Ready" : "NotReady";
     cell_printf(row, "%s%s", state, node->spec.unschedulable ? ",SchedulingDisabled" : "");
 }
 

@@ -3,7 +3,9 @@
  * The row of a Pod. Its STATUS column is what most people know of a pod: one word made from the
  * phase, the deletion mark and the states of all containers, by kubectl's order of precedence.
  */
+#include "api/condition.h"
 #include "api/object.h"
+#include "api/pod_containers.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
 #include "api/schema/core_container_v1.h"
@@ -28,10 +30,7 @@ static void later(Time *time, const ContainerStatus *status)
 
 static bool condition_is_true(const PodStatus *status, const char *type)
 {
-    for (size_t i = 0; i < status->conditions.n; i++)
-        if (str_equal(status->conditions.v[i].type, type))
-            return str_equal(status->conditions.v[i].status, "True");
-    return false;
+    return CONDITION_IS_TRUE(&status->conditions, type);
 }
 
 static bool is_sidecar(const Pod *pod, const char *name)
@@ -40,7 +39,7 @@ static bool is_sidecar(const Pod *pod, const char *name)
 
     for (size_t i = 0; i < inits->n; i++)
         if (str_equal(inits->v[i].name, name))
-            return str_equal(inits->v[i].restart_policy, "Always");
+            return container_is_sidecar(&inits->v[i]);
     return false;
 }
 
@@ -135,15 +134,14 @@ static void summarize(Summary *s, const Pod *pod)
 {
     const PodStatus *status = &pod->status;
     bool ended = str_equal(status->phase, "Failed") || str_equal(status->phase, "Succeeded");
+    const PodCondition *scheduled = CONDITION_FIND(&status->conditions, "PodScheduled");
 
     s->total = pod->spec.containers.n;
     for (size_t i = 0; i < pod->spec.init_containers.n; i++)
-        s->total += str_equal(pod->spec.init_containers.v[i].restart_policy, "Always");
+        s->total += container_is_sidecar(&pod->spec.init_containers.v[i]);
     s->reason = str_or(status->reason, status->phase);
-    for (size_t i = 0; i < status->conditions.n; i++)
-        if (str_equal(status->conditions.v[i].type, "PodScheduled") &&
-            str_equal(status->conditions.v[i].reason, "SchedulingGated"))
-            s->reason = "SchedulingGated";
+    if (scheduled && str_equal(scheduled->reason, "SchedulingGated"))
+        s->reason = "SchedulingGated";
     if (!look_at_inits(s, pod) || condition_is_true(status, "Initialized"))
         look_at_containers(s, pod);
     if (pod->metadata.deletion_timestamp.set && str_equal(status->reason, "NodeLost"))

@@ -3,6 +3,7 @@
  * Rules of batch/v1: Job. A job that does not say how its pods are found gets a selector and labels
  * made from its uid, so that it can never meet another's pods.
  */
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/pod.h"
@@ -476,11 +477,9 @@ static void check_host_names(const Job *job, Causes *causes)
 /* While it is suspended and has not run, a job's pods may still be placed elsewhere. */
 static bool template_may_change(const Job *before)
 {
-    bool suspended = before->spec.suspend && *before->spec.suspend, was = false;
+    bool suspended = before->spec.suspend && *before->spec.suspend;
+    bool was = CONDITION_IS_TRUE(&before->status.conditions, "Suspended");
 
-    for (size_t i = 0; i < before->status.conditions.n; i++)
-        if (str_equal(before->status.conditions.v[i].type, "Suspended"))
-            was = str_equal(before->status.conditions.v[i].status, "True");
     return suspended && (!before->status.start_time.set || was) && before->status.active == 0;
 }
 
@@ -583,10 +582,7 @@ static void job_validate(const void *value, const void *before, Causes *causes)
 
 static bool has_condition(const Job *job, const char *type)
 {
-    for (size_t i = 0; i < job->status.conditions.n; i++)
-        if (str_equal(job->status.conditions.v[i].type, type))
-            return str_equal(job->status.conditions.v[i].status, "True");
-    return false;
+    return CONDITION_IS_TRUE(&job->status.conditions, type);
 }
 
 static const char *status_word(const Job *job)
