@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection: reading, flushing, closing, and the choice of its protocol. See internal.h. */
+/* A connection: reading, flushing, closing, and the selection of its protocol. See internal.h. */
 #include "http/internal.h"
 
 #include <arpa/inet.h>
@@ -8,14 +8,15 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* After our end of a connection: time and bytes for the peer to notice, else its kernel would drop
- * our last words. */
+/* How long, and for how many bytes, a connection is still read after this side of it was shut down. If
+ * it were closed with unread bytes, the kernel would send a reset, and the peer could lose the end of the
+ * last response. */
 #define LINGER_NS (2 * INT64_C(1000000000))
 #define LINGER_BYTES (4u * 1024 * 1024)
-/* HTTP/1 bytes kept behind an unanswered request before reading stops. */
+/* Reading stops at this many bytes of HTTP/1 that wait for the response to an earlier request. */
 #define KEPT_MAX (256u * 1024)
-/* Flushes in a row of one connection, so that a fast reader of a long answer leaves time for
- * others. */
+/* How often one connection is flushed in succession. A fast reader of a long response must not keep the
+ * loop from other connections. */
 #define FLUSH_ROUNDS 16
 
 static void update_poll(HttpConnection *conn);
@@ -66,13 +67,13 @@ void conn_close_soon(HttpConnection *conn)
     if (conn->close_soon)
         return;
     conn->close_soon = true;
-    /* Its last words wait for a socket that may never take them. */
+    /* What is left to send may never be accepted by the socket. */
     conn_deadline(conn, conn->server->limits.body_timeout_ns);
     conn_dirty(conn);
 }
 
-/* A server that ends waits for nobody, except where bytes that were not read would make a reset of
- * our end. */
+/* Whether the connection can be closed at once. A server that shuts down only waits if there are unread
+ * bytes, because closing would then send a reset. */
 static bool may_leave(const HttpConnection *conn)
 {
     int unread;
@@ -81,7 +82,7 @@ static bool may_leave(const HttpConnection *conn)
            (conn->draining && ioctl(conn->wire.fd, FIONREAD, &unread) == 0 && unread == 0);
 }
 
-/* All has left: our side ends; the peer has a moment to end its own. */
+/* Everything has been sent: shuts down this side, and gives the peer time to close its own. */
 static void linger(HttpConnection *conn)
 {
     if (conn->lingering)
@@ -93,7 +94,7 @@ static void linger(HttpConnection *conn)
         conn_close(conn);
         return;
     }
-    /* Requests that can hear no more. */
+    /* These requests cannot receive anything more. */
     LIST_EACH_SAFE(&conn->requests, node)
         request_finish(CONTAINER_OF(node, Request, node),
                        !CONTAINER_OF(node, Request, node)->out_done);
@@ -149,7 +150,8 @@ size_t conn_room(HttpConnection *conn, size_t want)
     return WIRE_STAGE_SIZE - stage->n;
 }
 
-/* on_drain may write, which makes the connection dirty again: the next round sends that. */
+/* Calls on_drain of requests whose output has been sent. If it writes, the connection is dirty again and
+ * is flushed in the next round. */
 static void tell_drained(HttpConnection *conn)
 {
     LIST_EACH_SAFE(&conn->requests, node) {
@@ -165,8 +167,8 @@ static void tell_drained(HttpConnection *conn)
     }
 }
 
-/* Once around: false when there is nothing more to do now. What was kept goes on even where the
- * socket is full, or two peers could wait for each other. */
+/* Sends what it can, and then processes input that was kept. Returns false if there is nothing more to
+ * do now. Input is processed even if the socket is full; otherwise two peers could wait for each other. */
 static bool flush_round(HttpConnection *conn)
 {
     bool more;
@@ -298,8 +300,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         update_poll(conn);
 }
 
-/* Whose peer does not read is not read either, or an upgraded handler that sends back what it gets
- * would fill memory. */
+/* Whether so much output of an upgraded connection is pending that it must not be read. Otherwise a
+ * handler that echoes its input to a peer that does not read would fill the memory. */
 static bool raw_is_behind(const HttpConnection *conn)
 {
     return conn->raw && raw_pending(conn->raw) > conn->server->limits.out_buffer;
@@ -349,7 +351,7 @@ void conn_deadline(HttpConnection *conn, int64_t ns)
         server_tick_start(conn->server);
 }
 
-/* Frames that are not requests (pings, settings) do not make a connection less idle. */
+/* Starts the idle time. A connection that only exchanges pings and settings remains idle. */
 void conn_idle(HttpConnection *conn)
 {
     const HttpLimits *limits = &conn->server->limits;
@@ -362,18 +364,18 @@ void conn_idle(HttpConnection *conn)
     conn->idle = true;
 }
 
-/* Whether the request holds on to the connection for longer than it may. */
+/* Whether the request has occupied the connection for too long. */
 static bool is_late(const Request *request, int64_t now_ms)
 {
     int64_t stall_ms = request->server->limits.stall_timeout_ns / 1000000;
 
     if (request->waits_body && now_ms >= request_body_deadline(request))
         return true;
-    /* An answer without an end yet is its handler's to bound. */
+    /* While the response has not been ended, its handler is responsible for limiting it. */
     return request->ended && request->pending > 0 && now_ms - request->out_progress_ms >= stall_ms;
 }
 
-/* The socket has taken nothing for too long, and no handler has a say in it. */
+/* Whether the socket has accepted nothing for too long, and no request is still producing a response. */
 static bool is_stuck(HttpConnection *conn, int64_t now_ms)
 {
     if (wire_unsent(&conn->wire) == 0 || conn->out_seen != conn->wire.bytes_out) {
@@ -413,11 +415,12 @@ void conn_tick(HttpConnection *conn, int64_t now_ms)
     }
 }
 
-/* ---- the choice of a protocol ---- */
+/* ---- selection of the protocol ---- */
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/* TLS clients without ALPN and plain ones: HTTP/2 begins with its preface, all else is HTTP/1. */
+/* Detects the protocol of clients that did not select one with ALPN: HTTP/2 starts with its preface,
+ * everything else is HTTP/1. */
 static bool sniff_feed(HttpConnection *conn, const uint8_t *p, size_t n)
 {
     _strbuf_ StrBuf start = STRBUF_INIT;
@@ -459,7 +462,7 @@ void conn_use(HttpConnection *conn, const Protocol *protocol)
     conn->protocol = protocol;
 }
 
-/* ---- a new one ---- */
+/* ---- new connections ---- */
 
 static void set_address(HttpConnection *conn)
 {
@@ -484,7 +487,7 @@ static void set_address(HttpConnection *conn)
         return;
     }
     setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    /* A peer that vanished without a word is noticed after two minutes. */
+    /* Detects within two minutes that the peer has disappeared. */
     setsockopt(conn->wire.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
     setsockopt(conn->wire.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));

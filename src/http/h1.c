@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 and 1.0 over llhttp. Requests of one connection are answered in order. While the newest
- * request waits for its answer, nothing behind it is parsed: those bytes are kept, and beyond a
- * limit the connection is not read.
+ * HTTP/1.1 and 1.0 with llhttp. The requests of a connection are answered in order. While the newest
+ * request has not been answered, the bytes that follow it are kept and not parsed, and when they exceed
+ * a limit, the connection is not read.
  */
 #include "http/internal.h"
 
 #include <strings.h>
 
-/* A body that nobody wants is read to its end if it is this short; else the connection ends with
- * the answer. */
+/* If a request is answered before its body has arrived, up to this many bytes of the body are read and
+ * dropped. With a longer body the connection ends after the response. */
 #define DROP_MAX (64 * 1024)
-/* Answered requests whose answers wait for the socket, before parsing stops. */
+/* The number of requests whose responses are not completely sent at which parsing stops. */
 #define PIPELINE_MAX 64
-/* Room that a chunk's size line and ends need. */
+/* Room for the size line and the line ends of a chunk. */
 #define CHUNK_ROOM 32
 
 static HttpConnection *conn_of(llhttp_t *parser)
@@ -58,7 +58,7 @@ static int on_url_complete(llhttp_t *parser)
     return head_text(conn_of(parser), "", 1);
 }
 
-/* A new name or value begins where the one before has ended. */
+/* llhttp passes names and values in pieces; a change from one to the other ends the previous one. */
 static int on_field(llhttp_t *parser, const char *p, size_t n)
 {
     HttpConnection *conn = conn_of(parser);
@@ -97,12 +97,12 @@ static int on_value_complete(llhttp_t *parser)
     if (conn->h1_in_body)
         return 0;
     if (!head->in_value)
-        VEC_PUSH(&head->at, (uint32_t)head->text.n); /* an empty value */
+        VEC_PUSH(&head->at, (uint32_t)head->text.n); /* the value is empty */
     head->in_value = false;
     return head_text(conn, "", 1);
 }
 
-/* "http://host/path" (for proxies) is as good as "/path" with that host. */
+/* Treats "http://host/path", which clients send to proxies, like "/path" with this host. */
 static char *strip_origin(Request *request, char *target)
 {
     char *path;
@@ -117,7 +117,7 @@ static char *strip_origin(Request *request, char *target)
     return arena_printf(&request->pub.arena, "/%s", path);
 }
 
-/* Blanks around a value are not part of it; llhttp takes off those in front. */
+/* Removes the blanks behind a value, which are not part of it. llhttp has skipped those before it. */
 static void strip_end(char *value)
 {
     size_t n = strlen(value);
@@ -126,7 +126,7 @@ static void strip_end(char *value)
         value[--n] = 0;
 }
 
-/* Makes the request of what was collected; false: no request can be made of it. */
+/* Fills in the request from the head. Returns false if the head is not acceptable. */
 static bool make_request(HttpConnection *conn, Request *request)
 {
     H1Head *head = &conn->h1_head;
@@ -241,9 +241,10 @@ static const llhttp_settings_t *parser_settings(void)
     return &settings;
 }
 
-/* ---- in ---- */
+/* ---- receiving ---- */
 
-/* The next request may be read: all before it are answered, if not yet sent. */
+/* Whether the next request may be parsed: all requests before it have complete responses, although
+ * these may not have been sent. */
 static bool may_parse(const HttpConnection *conn)
 {
     const Request *last;
@@ -269,7 +270,7 @@ static void refuse_head(HttpConnection *conn, llhttp_errno_t error)
     conn->h1_request = NULL;
     request->may_keep_alive = false;
     if (request->ended) {
-        /* The body behind an answered request is broken. */
+        /* The rest of the body of an answered request is malformed. */
         request->close_after = true;
         return;
     }
@@ -293,7 +294,7 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
         size_t taken = n;
 
         if (!conn->h1_message) {
-            /* Blank lines before a request are allowed, and begin none. */
+            /* Empty lines before a request are skipped. */
             for (taken = 0; taken < n && (p[taken] == '\r' || p[taken] == '\n'); taken++)
                 ;
             p += taken;
@@ -319,7 +320,7 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
         }
         p += taken;
         n -= taken;
-        /* Upgraded while its head was read. */
+        /* The handler of the request has upgraded the connection. */
         if (conn->protocol != &protocol_h1)
             return n > 0 ? conn->protocol->feed(conn, p, n) : true;
     }
@@ -338,12 +339,12 @@ static bool resume(HttpConnection *conn)
     conn->kept = STRBUF_INIT;
     feed(conn, (const uint8_t *)kept.p, kept.n);
     if (conn->eof && conn->h1_message && !conn->closed)
-        conn_close(conn); /* the rest will never come */
+        conn_close(conn); /* the rest of the request will never arrive */
     return true;
 }
 
-/* A client may end its side and still read. Of an endless answer nobody can tell, and clients leave
- * watches that way. */
+/* A client that has ended its side may still be reading a response. A response without a known end, such
+ * as a watch, is closed, because clients end watches in this way. */
 static void eof(HttpConnection *conn)
 {
     const Request *last;
@@ -357,9 +358,10 @@ static void eof(HttpConnection *conn)
         conn_close(conn);
 }
 
-/* ---- out ---- */
+/* ---- sending ---- */
 
-/* May the connection go on behind this answer? The body may not have come yet. */
+/* Whether the connection can be used after this response. The body of the request may not have arrived
+ * yet. */
 static bool stays(Request *request)
 {
     HttpConnection *conn = request->conn;
@@ -377,7 +379,7 @@ static void add_header(StrBuf *head, const char *name, const char *value)
 {
     strbuf_add_string(head, name);
     strbuf_add(head, ": ", 2);
-    /* Whatever a handler passes on must not begin a new header. */
+    /* A line break in a value would start a new header. */
     for (const char *c = value; *c; c++)
         strbuf_add_char(head, *c == '\r' || *c == '\n' ? ' ' : *c);
     strbuf_add(head, "\r\n", 2);
@@ -418,7 +420,7 @@ static void begun(Request *request)
     for (size_t i = 0; i < request->extra.n; i++)
         add_header(&head, request->extra.v[i].name, request->extra.v[i].value);
     strbuf_add(&head, "\r\n", 2);
-    /* In front of the body. */
+    /* Put the head before the part of the body that has been written already. */
     request->out_first = request->out_last = NULL;
     request->head_left = head.n;
     request_append(request, strbuf_string(&head), head.n);
@@ -461,7 +463,7 @@ static bool pull_body(HttpConnection *conn, Request *request)
     return true;
 }
 
-/* True: this answer has left whole. */
+/* Returns true if the response has been sent completely. */
 static bool pull_request(HttpConnection *conn, Request *request)
 {
     if (!request->begun || !pull_head(conn, request) || !pull_body(conn, request) ||
@@ -488,7 +490,7 @@ static void pull(HttpConnection *conn)
         }
         if (!pull_request(conn, request))
             break;
-        /* A short body may still come: on_message_complete must find nobody then. */
+        /* The rest of a short body may still arrive; on_message_complete must not find this request. */
         request_finish(request, false);
         if (conn->closed)
             return;
@@ -514,7 +516,7 @@ static void more(Request *request _unused_)
 {
 }
 
-/* Not now: the handler stands on the request. */
+/* The connection is closed later, since the caller still uses the request. */
 static void abort_connection(Request *request)
 {
     request->conn->abort = true;
@@ -526,7 +528,7 @@ static void go_on(Request *request)
     conn_dirty(request->conn);
 }
 
-/* Half a head is no request yet: nobody waits for its rest. */
+/* An incomplete head is not a request yet, so the connection is closed without waiting for its rest. */
 static void drain(HttpConnection *conn)
 {
     if (list_empty(&conn->requests))

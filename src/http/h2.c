@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/2 over nghttp2. Frames go straight from nghttp2 and from the requests' segments into the
- * stage: a body byte is copied once on its way to TLS. Header names and values of an answer are not
- * copied at all, they live in the request.
+ * HTTP/2 with nghttp2. Frames are written from nghttp2 and from the segments of the requests directly
+ * into the stage, so each byte of a body is copied once before it is encrypted. The names and values of
+ * response headers are not copied; they belong to the request.
  *
- * Floods: nghttp2 itself limits resets (rapid reset), unanswered SETTINGS and PING, and
- * CONTINUATION frames; we limit streams, header bytes, body bytes and empty DATA frames.
+ * Protection against floods: nghttp2 limits stream resets, unanswered SETTINGS and PING frames, and
+ * CONTINUATION frames. This file limits streams, header bytes, body bytes, resets of unfinished requests
+ * and empty DATA frames.
  */
 #include "http/internal.h"
 
@@ -18,9 +19,9 @@
 #define OUTBOUND_MAX 10000
 #define RESETS_MAX 500
 #define DROP_MAX (8 * 1024 * 1024)
-/* Time for the peer to take our last words. */
+/* Time for the peer to receive the GOAWAY frame. */
 #define LEAVE_NS (2 * INT64_C(1000000000))
-/* What no answer of ours needs. */
+/* More than any response of this program has. */
 #define ANSWER_HEADERS_MAX 32
 
 static nghttp2_session_callbacks *callbacks;
@@ -31,7 +32,7 @@ static Request *request_of(nghttp2_session *session, int32_t stream_id)
     return nghttp2_session_get_stream_user_data(session, stream_id);
 }
 
-/* ---- in ---- */
+/* ---- receiving ---- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data)
 {
@@ -48,7 +49,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-/* Text of HPACK's static table lives for ever; the rest is copied. */
+/* Texts of the static table of HPACK are constants; all others are copied. */
 static const char *take_text(Request *request, nghttp2_rcbuf *buf)
 {
     nghttp2_vec v = nghttp2_rcbuf_get_buf(buf);
@@ -65,7 +66,8 @@ static void set_pseudo(Request *request, const char *name, const char *value)
     if (strcmp(name, ":method") == 0) {
         pub->method = value;
     } else if (strcmp(name, ":path") == 0) {
-        /* Only "/" and "/index.html" lie in the static table, and they have no query to cut off. */
+        /* A path from the static table must not be changed in place. It is "/" or "/index.html", which have
+         * no query. */
         request->bad_target = !request_set_target(request, (char *)value);
     } else if (strcmp(name, ":authority") == 0) {
         pub->authority = value;
@@ -137,7 +139,8 @@ static void head_complete(HttpConnection *conn, Request *request, bool end)
         go_on(request);
 }
 
-/* Work begun and thrown away (rapid reset): a client may do that now and then, not all the time. */
+/* Counts resets of requests that were not finished (rapid reset). A client may cancel requests, but not
+ * continuously. */
 static void count_reset(HttpConnection *conn, const Request *request)
 {
     int64_t now = (int64_t)uv_now(conn->server->loop);
@@ -173,7 +176,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         count_reset(conn, request_of(session, frame->hd.stream_id));
         break;
     case NGHTTP2_PING:
-        /* The peer has seen our notice: what it has begun until now is all there will be. */
+        /* The peer has received the shutdown notice, so it opens no more streams. */
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && conn->h2_notice && !conn->h2_closing) {
             conn->h2_closing = true;
             nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
@@ -227,7 +230,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     return 0;
 }
 
-/* ---- out ---- */
+/* ---- sending ---- */
 
 static ssize_t on_send(nghttp2_session *session _unused_, const uint8_t *p, size_t n,
                        int flags _unused_, void *data)
@@ -279,8 +282,9 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *d
     if (!request)
         return 0;
     request_out_done(request);
-    /* Answered before the body was complete. A short rest is read and dropped, since not every
-     * client hears an answer that is followed by a reset; a long one is refused (RFC 9113, 8.1). */
+    /* The request was answered before its body was complete. A short rest is read and dropped, because
+     * some clients lose a response that is followed by a reset. A long one is refused with a reset
+     * (RFC 9113, 8.1). */
     if (!request->body_done && request->content_length > DROP_MAX)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, request->stream_id, NGHTTP2_NO_ERROR);
     return 0;
@@ -372,12 +376,12 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
         conn_dirty(conn);
         return false;
     }
-    /* Frames that only provoke answers, from a peer that does not read them. */
+    /* The peer sends frames that have to be answered, and does not read the answers. */
     if (conn->blocked && nghttp2_session_get_outbound_queue_size(conn->h2) > OUTBOUND_MAX) {
         conn_close(conn);
         return false;
     }
-    /* A head in pieces has its time; a whole one has none. */
+    /* There is a time limit for receiving a head, but none while requests are processed. */
     if (conn->h2_head && (!conn->deadline_ms || conn->idle))
         conn_deadline(conn, conn->server->limits.head_timeout_ns);
     else if (!conn->h2_head && conn->n_requests > 0)

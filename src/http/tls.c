@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS contexts, and who a client certificate names.
+ * TLS contexts, and the names in client certificates.
  *
- * A bad client certificate does not end the handshake: the peer is marked, and the handler answers
- * 401, as kube-apiserver does. So the verify callback says yes to everything and the result is read
- * afterwards; a certificate that was good when its session began and has expired since is bad too.
+ * A bad client certificate does not fail the handshake. The peer is marked, and the handler answers with
+ * 401, as kube-apiserver does. For this the verify callback accepts everything, and the result is checked
+ * after the handshake. A certificate that has expired since its session was started is bad as well.
  */
 #include "http/internal.h"
 
@@ -75,7 +75,8 @@ static bool add_key(SSL_CTX *context, const char *pem)
     return good;
 }
 
-/* Trusts each certificate of the PEM text; with `names`, also tells clients that we do. */
+/* Trusts each certificate of the PEM text. With `names`, their names are also sent to clients as those of
+ * acceptable authorities. */
 static bool add_authorities(SSL_CTX *context, const char *pem, bool names)
 {
     _cleanup_(bio_freep)
@@ -145,7 +146,7 @@ int http_tls_server(const char *certificate_pem, const char *key_pem, const char
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any);
     }
     SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    /* Sessions live in tickets; nothing is kept here. */
+    /* Sessions are resumed by tickets, so the server keeps no session cache. */
     SSL_CTX_set_session_id_context(context, (const unsigned char *)"stead", 5);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 1);
@@ -195,7 +196,7 @@ static char *entry_text(X509_NAME_ENTRY *entry)
     int n = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry));
     char *text;
 
-    /* A NUL inside would make two names of one. */
+    /* With a NUL inside, C code would see only a part of the name. */
     if (n < 0 || memchr(utf8, 0, (size_t)n)) {
         OPENSSL_free(utf8);
         return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes the place of tls.c and wire_tls.c in a program that serves plain HTTP alone, so that it is
- * linked without OpenSSL. Nothing here is ever reached: no wire has `ssl` where no context is made.
+ * Replaces tls.c and wire_tls.c in a program that only serves plain HTTP, so that it is linked without
+ * OpenSSL. The functions are never called: without a TLS context, no wire has `ssl`.
  */
 #include "http/internal.h"
 

@@ -6,9 +6,10 @@
 
 #include "base/error.h"
 
-/* A reader this far behind on handshake and key-update answers is an attack, not a slow network. */
+/* A peer that leaves this many bytes of handshake and key update messages unread is treated as an attack
+ * rather than as a slow reader. */
 #define UNSENT_MAX (4u * 1024 * 1024)
-/* Full buffers read in a row from one connection before the others get their turn. */
+/* How many full buffers are read from one connection before other connections get their turn. */
 #define READS_IN_A_ROW 4
 
 static _Thread_local uint8_t socket_buffer[WIRE_READ_SIZE];

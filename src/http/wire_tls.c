@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of a wire that is TLS. See wire.h. A program without TLS is linked with tls_none.c in
- * place of this file and tls.c, and so without OpenSSL.
+ * TLS of a wire. See wire.h. A program that does not use TLS is linked with tls_none.c instead of this
+ * file and tls.c, and then does not need OpenSSL.
  */
 #include "http/wire.h"
 
@@ -9,7 +9,8 @@
 #include <pthread.h>
 
 static _Thread_local uint8_t plain_buffer[SSL3_RT_MAX_PLAIN_LENGTH];
-/* Records made and not yet written; kept between flushes only for its memory. */
+/* The encrypted records of the current flush. It is empty between flushes, and kept to avoid another
+ * allocation. */
 static _Thread_local uint8_t *cipher;
 static _Thread_local size_t cipher_n, cipher_cap;
 
@@ -115,7 +116,7 @@ int wire_tls_handshake(Wire *wire)
         return push_records(wire);
     }
     r = SSL_get_error(wire->ssl, r) == SSL_ERROR_WANT_READ ? 0 : -EPROTO;
-    /* The alert goes out too. */
+    /* Also sends the alert that says why. */
     if (push_records(wire) < 0)
         return -EPIPE;
     return r;

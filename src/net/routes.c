@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's routes, as /proc/net/route shows them: a line each, with the link's name first and
- * destination and mask as hexadecimal numbers in network order.
+ * Reads the routes of the machine from /proc/net/route. Each route has a line, which begins with the
+ * name of the link; destination and mask are hexadecimal numbers in network byte order.
  */
 #include <arpa/inet.h>
 
 #include "base/files/file.h"
 #include "net/net.h"
 
-#define ROUTES_MAX (16 * 1024 * 1024) /* bytes: a full table of the internet has a million routes */
+#define ROUTES_MAX \
+    (16 * 1024 * 1024) /* bytes; a full routing table of the Internet has a million routes */
 
 int net_routes_each(void (*each)(void *data, Cidr4 to, const char *link), void *data)
 {

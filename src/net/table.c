@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three states of each service port: `wanted` is what the caller asked for, `wished` is the part of
- * it that can be had, and `applied` is what the kernel holds. A turn of the loop in which something
- * was changed ends with one transaction for all of it (on_flush).
+ * Each service port has three states: `wanted` is what the caller asked for, `wished` is the part of it
+ * that can be expressed and is not taken by another service port, and `applied` is what the kernel has.
+ * All changes of one turn of the loop are written by a single transaction at its end (on_flush).
  *
- * Elements of the maps are claimed by name (`claims`): the first entry in a claim's list has the
- * element, the others wait for it in the order in which they asked.
+ * An entry claims the elements of the maps that it needs (`claims`). The first entry in the list of a
+ * claim owns the element; the others wait for it in the order of their requests.
  *
- * A batch is a transaction on its way: the entries that it is about, each with the state that it is
- * to have then (`trying`). If nft refuses the batch as a whole, on_base_done and on_part_done carry
- * out the same in parts.
+ * A batch is the transaction in flight: the entries that it changes, each with the state that it will
+ * have if the transaction succeeds (`trying`). If nft refuses the batch, on_base_done and on_part_done
+ * repeat it in parts.
  */
 #include <uv.h>
 
@@ -26,7 +26,7 @@
 #define REFUSED_FIRST_MS 10000
 #define REFUSED_LAST_MS 300000
 
-/* A copy of a NetServicePort in an arena of its own, shared by the states of an entry. */
+/* A copy of a NetServicePort in an arena of its own. The states of an entry share it. */
 typedef struct Port {
     Arena arena;
     int refs;
@@ -35,17 +35,17 @@ typedef struct Port {
 
 typedef struct Entry {
     char *key;
-    Port *wanted, *wished, *applied; /* NULL: shall go, has nothing to be had, is not there */
-    Port *trying;                    /* while its batch is under way */
+    Port *wanted, *wished, *applied; /* NULL: to be removed; nothing can be applied; not applied */
+    Port *trying;                    /* while its batch is in flight */
     bool dirty, refused;
 } Entry;
 
 typedef struct Claim {
-    VEC(Entry *) v; /* the owner, then those that wait */
+    VEC(Entry *) v; /* the owner, then the entries that wait */
 } Claim;
 
 typedef struct Range {
-    size_t from, to; /* of the batch */
+    size_t from, to; /* indexes into the batch */
 } Range;
 
 struct Table {
@@ -54,21 +54,21 @@ struct Table {
     NftTable names;
     StrMap entries;        /* key -> Entry */
     StrMap claims;         /* element -> Claim */
-    StrMap pods;           /* address -> itself: those that the table shall have */
-    VEC(Entry *) dirty;    /* each once */
-    VEC(char *) pods_gone; /* to be deleted from the table */
+    StrMap pods;           /* addresses that the table has to contain */
+    VEC(Entry *) dirty;    /* without duplicates */
+    VEC(char *) pods_gone; /* addresses to be deleted from the table */
     VEC(char *) pods_new;
 
     VEC(Entry *) batch;
-    VEC(Range) parts; /* still to be added, after the batch was refused as a whole */
-    size_t base_n;    /* bytes of the script before the additions */
+    VEC(Range) parts; /* of a refused batch, still to be added */
+    size_t base_n;    /* length of the script without the additions */
     bool started, running, rebuild, closing;
-    bool rebuilding; /* the batch under way builds the table anew */
+    bool rebuilding; /* the batch in flight replaces the whole table */
     size_t n_refused;
     int64_t rebuild_ms, refused_ms;
 
-    uv_check_t flush; /* runs once after the events of a loop turn */
-    uv_idle_t awake;  /* keeps that turn from waiting */
+    uv_check_t flush; /* runs once a turn, after the events */
+    uv_idle_t awake;  /* keeps the loop from waiting for an event before that */
     uv_timer_t retry, refused_retry;
     int handles;
     StrBuf script;
@@ -139,7 +139,7 @@ static bool port_equal(const NetServicePort *a, const NetServicePort *b)
     return true;
 }
 
-/* ---- who has which element ---- */
+/* ---- owners of elements ---- */
 
 static void on_flush(uv_check_t *check);
 
@@ -184,7 +184,7 @@ static void element_name(const NetServicePort *port, const char *address, char b
              str_or(port->protocol, "TCP"), address ? port->port : port->node_port);
 }
 
-/* All elements that a port asks for, as keys. */
+/* The names of all elements that the port needs, as keys. */
 static StrMap elements_of(const NetServicePort *port)
 {
     StrMap elements = STRMAP_INIT;
@@ -256,7 +256,7 @@ static const Entry *owner_of(const Table *table, const char *element)
     return claim->v.v[0];
 }
 
-/* Keeps the addresses that can be expressed and are the entry's, each once. */
+/* Keeps the addresses that can be expressed and belong to the entry, without duplicates. */
 static void keep_addresses(Table *table, Entry *entry, NetServicePort *port, const char **kept,
                            bool say)
 {
@@ -393,8 +393,8 @@ static void forget_pods(Table *table)
     table->pods_gone.n = table->pods_new.n = 0;
 }
 
-/* An element can be added twice, but deleting one that is not there fails: so each that goes is
- * added first. */
+/* nft accepts the addition of an element that exists, but refuses the deletion of one that does not. So
+ * each element is added before it is deleted. */
 static void print_pods(Table *table, StrBuf *out)
 {
     if (table->rebuilding) {
@@ -404,7 +404,7 @@ static void print_pods(Table *table, StrBuf *out)
     }
     for (size_t i = 0; i < table->pods_gone.n; i++) {
         if (strmap_get(&table->pods, table->pods_gone.v[i]))
-            continue; /* it is back */
+            continue; /* it has been added again */
         nft_print_hairpin(&table->names, table->pods_gone.v[i], true, out);
         nft_print_hairpin(&table->names, table->pods_gone.v[i], false, out);
     }
@@ -496,7 +496,7 @@ static void on_refused_retry(uv_timer_t *timer)
     table->n_refused = 0;
 }
 
-/* The batch is through, whatever became of its parts. */
+/* Called when all parts of the batch have been applied or refused. */
 static void end_batch(Table *table)
 {
     for (size_t i = 0; i < table->batch.n; i++) {
@@ -528,7 +528,7 @@ static void on_rebuild(uv_timer_t *timer)
     wake(timer->data);
 }
 
-/* What the kernel holds is not known, or cannot be changed: the table is built anew, later. */
+/* The state of the kernel is unknown or cannot be changed, so the whole table is replaced later. */
 static void give_up(Table *table, NftOutcome outcome, const char *message)
 {
     Err err = ERR_INIT;
@@ -563,7 +563,7 @@ static void run(Table *table, NftDone done)
 static void refuse(Table *table, Entry *entry, const char *message)
 {
     say_problem(table, entry, "nft refused it: %.300s", message);
-    if (entry->dirty) /* it has been changed meanwhile */
+    if (entry->dirty) /* another version of it will be tried */
         return;
     table->n_refused += !entry->refused;
     entry->refused = true;
@@ -718,7 +718,7 @@ Table *table_close(Table *table)
         return NULL;
     table->closing = true;
     if (table->running)
-        return NULL; /* the transaction under way comes back here */
+        return NULL; /* the end of the transaction calls this function again */
     uv_close((uv_handle_t *)&table->flush, on_closed);
     uv_close((uv_handle_t *)&table->awake, on_closed);
     uv_close((uv_handle_t *)&table->retry, on_closed);

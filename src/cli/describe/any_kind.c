@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects of kinds that have no description of their own: all members, their names made words. */
+/* Describes objects of kinds that have no description of their own: lists all members under their names,
+ * split into words. */
 #include <ctype.h>
 
 #include "cli/describe/line.h"
 
-/* "storageClassName" -> "Storage Class Name" */
+/* Adds the name of a member as words: "Storage Class Name" for "storageClassName". */
 static void add_label(StrBuf *out, const char *name)
 {
     static const char *const special[][2] = {{"apiVersion", "API Version"}, {"uid", "UID"}};

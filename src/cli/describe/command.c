@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead describe`: all about objects, each with its events. */
+/* `stead describe`: prints the details of objects, each with its Events. */
 #include "cli/commands/commands.h"
 #include "cli/commands/events.h"
 #include "cli/describe/describe.h"
@@ -53,7 +53,7 @@ static void add_events(const EventList *events, StrBuf *out)
     }
 }
 
-/* An object to describe: of a reply that lies in the arena. */
+/* An object to describe. It belongs to a reply that is kept in the arena. */
 typedef struct Found {
     Target target;
     yyjson_val *object;
@@ -79,7 +79,7 @@ static int describe_one(Cluster *cluster, const Found *found, bool first, bool a
             str_equal(kinds[i].kind, target->resource->kind))
             describe = kinds[i].describe;
     if (describe == describe_other && !yyjson_obj_get(d.object, "kind")) {
-        ClusterReply reply; /* members of a list do not say what they are */
+        ClusterReply reply; /* members of a list have no kind */
 
         if (target_get(cluster, target, &reply))
             return 1;
@@ -102,7 +102,7 @@ static int describe_one(Cluster *cluster, const Found *found, bool first, bool a
     return r;
 }
 
-/* All of the list, or, where a prefix is given, those whose names begin so. */
+/* Finds all objects of the list, or those whose names begin with the prefix, if there is one. */
 static int find_all(Cluster *cluster, const Target *target, const char *prefix, FoundList *found)
 {
     const Options *o = cluster->options;
@@ -135,8 +135,8 @@ static bool is_kind_and_name(const Options *o)
     return o->n_words == 2 && !strchr(o->words[0], '/') && !strchr(o->words[1], '/');
 }
 
-/* The object, or all of a list; of KIND NAME a name that nothing has stands for all that begin
- * so. */
+/* Finds the object, or all objects of a list. If there is no object with the name of KIND NAME, finds
+ * all objects whose names begin with it. */
 static int find_target(Cluster *cluster, const Target *target, FoundList *found)
 {
     _strbuf_ StrBuf path = STRBUF_INIT;

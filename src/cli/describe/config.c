@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ConfigMaps, Secrets, ServiceAccounts and Namespaces. */
+/* Describes ConfigMaps, Secrets, ServiceAccounts and Namespaces. */
 #include "cli/describe/line.h"
 
-/* How many bytes base64 stands for. */
+/* The number of bytes that the base64 text encodes. */
 static size_t decoded_size(const char *base64)
 {
     size_t n = strlen(base64), padding = 0;

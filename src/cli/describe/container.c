@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The containers of a pod or of a template. */
+/* Describes the containers of a pod or of a pod template. */
 #include <ctype.h>
 
 #include "cli/describe/describe.h"
@@ -125,7 +125,7 @@ static const char *yes_no(yyjson_val *value)
     return yyjson_get_bool(value) ? "true" : "false";
 }
 
-/* The value of a field that a variable names, as far as the pod's object tells. */
+/* The value of a field that a variable refers to, if the object of the pod contains it. */
 static const char *field_value(yyjson_val *pod, const char *path)
 {
     static const struct {

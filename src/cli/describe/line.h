@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Short helpers for the descriptions of kinds. */
+/* Helpers that append one line, for the descriptions of kinds. */
 #ifndef CLI_DESCRIBE_LINE_H
 #define CLI_DESCRIBE_LINE_H
 

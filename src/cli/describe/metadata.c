@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What descriptions of all kinds are made of: labels, annotations, times, selectors and lists. */
+/* Parts that descriptions of all kinds share: labels, annotations, times, selectors and lists. */
 #include <time.h>
 
 #include "base/timefmt.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services, their endpoints, and ingresses. */
+/* Describes Services, their endpoints, and Ingresses. */
 #include "cli/describe/line.h"
 
 /* ---- services ---- */

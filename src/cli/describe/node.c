@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes: what they have, and what the pods on them ask for. */
+/* Describes Nodes: their capacity, and what their pods request. */
 #include "api/quantity.h"
 #include "cli/commands/events.h"
 #include "cli/describe/line.h"
@@ -129,11 +129,12 @@ static void system_info(Description *d)
     line_if(d, "ProviderID", text(d, "/spec/providerID"));
 }
 
-/* What pods ask for and may have; thousandths of a processor, bytes. */
+/* The resources that pods request and are limited to, in thousandths of a processor and in bytes. */
 enum { CPU, MEMORY, EPHEMERAL, AMOUNTS };
 
 static const struct {
-    const char *name, *pointers[2]; /* in resources, of requests and limits */
+    const char *name,
+        *pointers[2]; /* of the requests and of the limits, in the resources of a container */
 } amount_names[AMOUNTS] = {
     {"cpu", {"/resources/requests/cpu", "/resources/limits/cpu"}},
     {"memory", {"/resources/requests/memory", "/resources/limits/memory"}},
@@ -165,7 +166,7 @@ static void container_amounts(yyjson_val *container, Amounts *ret)
         }
 }
 
-/* Containers add up; the greediest init container counts where it wants more. */
+/* The sum over all containers, or the amount of the largest init container if that is more. */
 static Amounts pod_amounts(yyjson_val *pod)
 {
     yyjson_val *container;
@@ -193,7 +194,7 @@ static Amounts pod_amounts(yyjson_val *pod)
     return all;
 }
 
-/* "250m (12%)" */
+/* Adds "250m (12%)". */
 static void add_amount(Description *d, size_t which, const Amounts *amounts, size_t limit)
 {
     int64_t value = amounts->v[which][limit],

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pods. */
+/* Describes Pods. */
 #include "cli/describe/line.h"
 
 void describe_controller(Description *d)

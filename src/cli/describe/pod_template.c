@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What pods and templates of pods have in common, besides containers: volumes and tolerations; and templates themselves. */
+/* Describes pod templates, and what Pods have in common with them besides containers: volumes and tolerations. */
 #include "cli/describe/line.h"
 
 static void projected(StrBuf *out, yyjson_val *sources)

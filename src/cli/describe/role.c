@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Roles and bindings. */
+/* Describes roles and bindings. */
 #include "cli/describe/line.h"
 
-/* One resource, one name: the verbs of all rules that speak of it. */
+/* All verbs that the rules of a role have for one resource and one resource name. */
 typedef struct Rule {
     const char *group, *resource, *name, *url;
     const char *verbs; /* "get list" */
@@ -15,7 +15,7 @@ static void add_verb(Arena *arena, Rules *rules, Rule rule)
     for (size_t i = 0; i < rules->n; i++) {
         Rule *old = &rules->v[i];
 
-        /* Others than those of a single resource are left as they are. */
+        /* Only rules for a single resource are merged. */
         if (*rule.url || !str_equal(old->group, rule.group) ||
             !str_equal(old->resource, rule.resource) || !str_equal(old->name, rule.name))
             continue;
@@ -65,7 +65,7 @@ static void break_down(Arena *arena, yyjson_val *rule, Rules *rules)
     }
 }
 
-/* By the texts that they have in kubectl: verbs first. */
+/* Sorts rules by the text that kubectl sorts by, which begins with the verbs. */
 static int by_rule(const void *a, const void *b)
 {
     const Rule *x = a, *y = b;

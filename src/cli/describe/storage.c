@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Storage classes, volumes and claims. */
+/* Describes StorageClasses, PersistentVolumes and PersistentVolumeClaims. */
 #include "cli/commands/events.h"
 #include "cli/describe/line.h"
 

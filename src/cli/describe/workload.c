@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* StatefulSets, Deployments, ReplicaSets, Jobs and disruption budgets. */
+/* Describes StatefulSets, Deployments, ReplicaSets, Jobs and PodDisruptionBudgets. */
 #include "base/timefmt.h"
 #include "cli/commands/events.h"
 #include "cli/describe/line.h"
 
 /* ---- StatefulSets ---- */
 
-/* "2 Running / 0 Waiting / 0 Succeeded / 0 Failed" of the pods that belong to it. */
+/* Adds "2 Running / 0 Waiting / 0 Succeeded / 0 Failed" for the pods of the object. */
 void describe_pods_status(Description *d)
 {
     static const char *const phases[] = {"Running", "Pending", "Succeeded", "Failed"};
@@ -92,7 +92,7 @@ static const char *number_or_text(Arena *arena, yyjson_val *value)
                                 : str_or(yyjson_get_str(value), "");
 }
 
-/* The template without the hash that a ReplicaSet adds, as text. */
+/* The template as text, without the hash label that a Deployment adds to its ReplicaSets. */
 static char *template_text(yyjson_val *template)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -177,7 +177,7 @@ void describe_replica_set(Description *d)
     two_columns(d, at(d, "/status/conditions"));
 }
 
-/* How long it took, as ages are said. */
+/* Adds how long the Job ran, in the format of ages. */
 static void job_duration(Description *d)
 {
     int64_t start, end;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What depends on other objects than the one at hand: namespaces that have to exist, defaults that
- * come from a class or an account, finalizers that protect volumes. A row a concern; the first that
- * refuses ends it.
+ * Checks and defaults that depend on other objects than the written one: the namespace has to exist,
+ * defaults come from a class or an account, finalizers protect volumes. Each has a row in the table at
+ * the end, and the first row that refuses the write ends admission.
  */
 #include "api/meta.h"
 #include "api/object.h"
@@ -97,7 +97,7 @@ static int tolerations_admit(Write *write)
 /* ---- the table ---- */
 
 static const struct {
-    const Kind *kind; /* NULL: all */
+    const Kind *kind; /* NULL: all kinds */
     int (*admit)(Write *write);
 } create_rows[] = {
     {NULL, namespace_admit},

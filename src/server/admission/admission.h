@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Admission: completes and checks what only the server can, before validation. admission.c has the order; each
- * topic has a file of its own.
+ * Admission completes and checks an object before validation, as far as this depends on other objects.
+ * admission.c has the order; each topic has a file of its own.
  */
 #ifndef SERVER_ADMISSION_ADMISSION_H
 #define SERVER_ADMISSION_ADMISSION_H
@@ -10,12 +10,12 @@
 
 typedef struct ServiceAddresses ServiceAddresses;
 
-/* Completes and checks what only the server can, before validation. 0 or a reason. */
+/* Completes and checks an object that is to be created. Returns 0 or the reason of a refusal. */
 int admission_create(Write *write);
 
 int admission_update(Write *write);
 
-/* The same, for what needs the object's final name: after prepare. */
+/* The part that needs the final name of the object. */
 void admission_named(Write *write);
 
 int admission_delete(Write *write);
@@ -24,23 +24,23 @@ void priority_ensure_classes(Server *server, Client *client);
 void storage_classes_ensure(Server *server, Client *client);
 int storage_class_admit(Write *write); /* of a new claim */
 
-/* Roles and bindings: nobody may give away more than he has. 0, or a reason. */
+/* Refuses roles and bindings that grant more than their writer holds. Returns 0 or the reason. */
 int rbac_admit(Write *write);
 
-int priority_admit(Write *write); /* of a new pod */
-void priority_keep(Write *write); /* of a pod that there is */
+int priority_admit(Write *write); /* for a new pod */
+void priority_keep(Write *write); /* for an update of a pod */
 int priority_class_admit(Write *write);
 int priority_class_admit_delete(Write *write);
 int service_addresses_new(const char *cidr, ServiceAddresses **ret, Err *reterr);
 ServiceAddresses *service_addresses_free(ServiceAddresses *addresses);
 const char *service_first_address(const ServiceAddresses *addresses, Arena *arena);
 
-/* Gives the Service in write its addresses and ports; on update with regard to before. 0 or a
- * reason. */
+/* Allocates the addresses and ports of the Service that is being written. An update keeps what the
+ * Service has. Returns 0 or the reason of a refusal. */
 int service_allocate(Write *write);
 
-/* Takes note of what a stored Service holds; lets go of what only `before` held. Either may be
- * NULL. */
+/* Records which addresses and ports a stored Service holds, and releases those that only its version
+ * `before` held. Either may be NULL. */
 void service_settle(ServiceAddresses *addresses, const Object *now, const Object *before);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Priority classes: a pod gets the numbers of the class that it names, or of the default one, when it
- * is created, and keeps them. Later changes of classes are none of its business.
+ * Priority classes: at its creation a pod gets the priority and the preemption policy of the class that
+ * it names, or of the default class. Later changes of classes do not affect it.
  */
 #include "api/object.h"
 #include "api/schema/core_pod_v1.h"
@@ -10,7 +10,7 @@
 
 #define PREEMPT "PreemptLowerPriority"
 
-/* What every cluster has. */
+/* The classes that every cluster has. */
 static const struct {
     const char *name;
     int32_t value;
@@ -40,7 +40,7 @@ void priority_ensure_classes(Server *server, Client *client)
     }
 }
 
-/* The default class with the lowest value, should there be several. */
+/* If several classes are marked as default, the one with the lowest value applies. */
 static bool look_for_default(void *data, Object *object)
 {
     const PriorityClass **found = data, *class = object->value;
@@ -108,7 +108,7 @@ int priority_admit(Write *write)
     return take_values(write, spec, class->value, class->preemption_policy);
 }
 
-/* An update that leaves them out means those that the pod has. */
+/* An update without these fields keeps the values of the pod. */
 void priority_keep(Write *write)
 {
     Arena *arena = &write->object->arena;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nobody gives away what he does not have: who writes a role must hold all of its rules, and who
- * binds one, too, unless he was given the verb "escalate" or "bind" for it.
+ * Prevents privilege escalation: a user who writes a role has to hold all of its rules, or the verb
+ * "escalate" on it; a user who binds a role has to hold all of its rules, or the verb "bind" on it.
  *
- * A role is broken down into rules of one verb, group, resource and name, since such a rule is
- * either covered by a single rule of the writer or not at all.
+ * For this check a role is split into rules of a single verb, group, resource and name, because such a
+ * rule is either covered by one rule of the user or not at all.
  */
 #include "api/object.h"
 #include "api/schema/rbac_v1.h"
@@ -49,7 +49,7 @@ static bool covers_path(const StringArray *urls, const char *path)
     return false;
 }
 
-/* small has at most one of each. */
+/* Whether the rule includes `small`, which has at most one verb, group, resource and name. */
 static bool covers(const PolicyRule *rule, const PolicyRule *small)
 {
     if (!among(&rule->verbs, "*") && !among(&rule->verbs, small->verbs.v[0]))
@@ -99,7 +99,8 @@ static bool same_thing(const PolicyRule *a, const PolicyRule *b)
     return type_equal(&type_PolicyRule, &x, &y);
 }
 
-/* Verbs on the same thing are told together. */
+/* Adds the rule to the missing ones if the user does not hold it. Verbs on the same resource become one
+ * rule, for the message. */
 static void judge(Missing *missing, PolicyRule small)
 {
     PolicyRule *rule;
@@ -146,9 +147,9 @@ static void judge_rule(Missing *missing, const PolicyRule *rule)
     }
 }
 
-/* ---- words ---- */
+/* ---- the message ---- */
 
-/* ["a" "b"] */
+/* Prints ["a" "b"]. */
 static void add_list(StrBuf *text, const StringArray *array)
 {
     strbuf_add_char(text, '[');
@@ -259,7 +260,7 @@ static bool same_but_for_metadata(const Write *write)
     return write->before != NULL;
 }
 
-/* Whoever can make a role that takes others in can make it of anything. */
+/* A role that aggregates others can get any rules, so its writer has to hold all rules. */
 static int admit_cluster_role(Write *write, const ClusterRole *role)
 {
     static const char *all[] = {"*"};

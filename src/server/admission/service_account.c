@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every pod runs as a ServiceAccount: "default" where it names none. Unless pod or account decline,
- * a projected volume with a token, the cluster's CA and the namespace is mounted where client
- * libraries look for it.
+ * Each pod runs as a ServiceAccount, which is "default" if the pod names none. Unless the pod or the
+ * account opts out, each container gets a projected volume with a token, the CA certificate of the
+ * cluster and the namespace, mounted where client libraries look for it.
  */
 #include "api/object.h"
 #include "api/schema/core_config_v1.h"
@@ -113,7 +113,8 @@ int serviceaccount_admit(Write *write)
         automount = *spec->automount_service_account_token;
     else if (account->automount_service_account_token)
         automount = *account->automount_service_account_token;
-    if (automount && !write->foreseen) /* else it is refused, however many containers it has */
+    if (automount &&
+        !write->foreseen) /* a foreseen pod is refused anyway, and may have very many containers */
         mount_token(write, spec);
     if (spec->image_pull_secrets.n == 0 && account->image_pull_secrets.n) {
         size_t n = account->image_pull_secrets.n;

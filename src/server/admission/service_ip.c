@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The addresses and node ports of Services. Who holds what is in memory only: it is what the stored
- * Services say, plus what a Write that is under way has taken. A Write that fails gives back; a
- * Service that is stored without what it had before, or deleted, lets go (service_settle).
+ * The allocation of addresses and node ports to Services. The allocations are kept in memory only. They
+ * are those of the stored Services and of the writes in flight. A write that fails releases what it has
+ * allocated. When a Service is stored without something that it had before, or is deleted,
+ * service_settle releases it.
  *
- * Addresses are taken at random from above a band at the start of the range, which is left to those
- * who ask for a certain address; the band's size is kube-apiserver's.
+ * Addresses are chosen at random. A band at the start of the range is used last, so that it is likely to
+ * be free for Services that ask for a particular address. The band has the size that kube-apiserver
+ * uses.
  */
 #include <arpa/inet.h>
 
@@ -20,9 +22,9 @@
 #define RANDOM_TRIES 64
 
 struct ServiceAddresses {
-    uint32_t base, size;                    /* host order; of the whole range */
+    uint32_t base, size;                    /* of the whole range, in host byte order */
     StrMap by_address;                      /* "10.96.0.1" -> owner "default/kubernetes" */
-    char *by_port[PORT_MAX - PORT_MIN + 1]; /* owner */
+    char *by_port[PORT_MAX - PORT_MIN + 1]; /* owner, or NULL */
 };
 
 int service_addresses_new(const char *cidr, ServiceAddresses **ret, Err *reterr)
@@ -62,14 +64,14 @@ ServiceAddresses *service_addresses_free(ServiceAddresses *addresses)
     return NULL;
 }
 
-/* ---- who holds what ---- */
+/* ---- owners ---- */
 
 static char **port_slot(ServiceAddresses *addresses, int32_t port)
 {
     return port >= PORT_MIN && port <= PORT_MAX ? &addresses->by_port[port - PORT_MIN] : NULL;
 }
 
-/* true: it is the owner's now. */
+/* Returns true if the owner has the address now, or had it already. */
 static bool take_address(ServiceAddresses *addresses, const char *address, const char *owner)
 {
     const char *holder = strmap_get(&addresses->by_address, address);
@@ -91,7 +93,8 @@ static bool take_port(ServiceAddresses *addresses, int32_t port, const char *own
     return str_equal(*slot, owner);
 }
 
-/* Its addresses, and its ports as the bytes of the number, which no address is as short as. */
+/* The addresses of the Service, and its node ports as keys of four bytes, which is shorter than any
+ * address. */
 static TextMap held_by(const Service *service, Arena *arena)
 {
     TextMap held = TEXT_MAP_INIT(arena);
@@ -166,7 +169,7 @@ typedef struct Allocation {
     Service *service;
     const Service *before; /* NULL on create */
     ServiceAddresses *addresses;
-    Arena *arena; /* the object's */
+    Arena *arena; /* of the object */
     const char *owner;
     TextMap ports_before; /* port and protocol -> ServicePort */
     Causes causes;
@@ -186,7 +189,7 @@ const char *service_first_address(const ServiceAddresses *addresses, Arena *aren
     return print_address(arena, addresses->base + 1);
 }
 
-/* A free one, or NULL: the range is full. */
+/* Returns a free address, or NULL if the range is full. */
 static const char *pick_address(Allocation *a)
 {
     uint32_t size = a->addresses->size;
@@ -241,7 +244,7 @@ static void allocate_address(Allocation *a)
     }
     if (real_address(address)) {
         if (inet_pton(AF_INET, address, &binary) != 1)
-            return; /* validation says so */
+            return; /* validation reports it */
         if (ntohl(binary.s_addr) - a->addresses->base >= a->addresses->size)
             refuse_address(a, address, "the provided network does not match the current range");
         else if (!take_address(a->addresses, address, a->owner))
@@ -286,7 +289,7 @@ static void index_ports_before(Allocation *a)
     }
 }
 
-/* The port that the Service had for this one before. */
+/* The node port that this port of the Service had before, or 0. */
 static int32_t port_before(const Allocation *a, const ServicePort *port)
 {
     const ServicePort *was = text_map_get(&a->ports_before, port_key(a, port));
@@ -341,7 +344,7 @@ static void allocate_ports(Allocation *a)
                           arena_printf(&a->write->arena, "spec.ports[%zu].nodePort", i));
         else if (a->before && !str_equal(a->before->spec.type, spec->type) &&
                  port->node_port == port_before(a, port))
-            port->node_port = 0; /* what came with the type goes with it */
+            port->node_port = 0; /* a node port that the server assigned belongs to the old type */
     }
     if (str_equal(spec->type, "LoadBalancer") &&
         str_equal(spec->external_traffic_policy, "Local")) {
@@ -351,7 +354,7 @@ static void allocate_ports(Allocation *a)
     }
 }
 
-/* A Service that changes its type keeps nothing of what only the old type has. */
+/* A change of the type removes the fields that only the old type has. */
 static void drop_of_old_type(Allocation *a)
 {
     ServiceSpec *spec = &a->service->spec;

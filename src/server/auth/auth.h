@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who somebody is (authenticate.c), as whom he acts (impersonate.c), and what he may do (authorize.c).
+ * Who sends a request (authenticate.c), which user the request acts as (impersonate.c), and what that
+ * user may do (authorize.c).
  */
 #ifndef SERVER_AUTH_AUTH_H
 #define SERVER_AUTH_AUTH_H
@@ -13,21 +14,23 @@ typedef struct TokenAuth TokenAuth;
 TokenAuth *token_auth_new(const char *file, Err *reterr, int *ret);
 TokenAuth *token_auth_free(TokenAuth *auth);
 
-/* NULL and a reason why (for TokenReview), or a reference. */
+/* Returns a reference to the user of the token, or NULL with a reason for a TokenReview. */
 User *authenticate_token(Server *server, const char *token, const char **reterr);
 
-/* The user of the request, kept with the connection; NULL: 401. */
+/* Returns a reference to the user of the request, who is also kept with the connection. NULL: the
+ * request has to be answered with 401. */
 User *authenticate(Server *server, HttpRequest *request);
 
-/* Makes the request somebody else's if it asks for that; false: it may not, and is answered. */
+/* If the request asks to act as another user, makes that user its user. Returns false if this is
+ * forbidden; the request has been answered then. */
 bool impersonate(Call *call);
 
-/* ret_reason (may be NULL): why, or what went wrong while finding out; NULL where there is nothing
- * to say. */
+/* Whether the user may do this. *ret_reason says which rule allows it, or which errors occurred, and is
+ * NULL if there is nothing to say; the pointer itself may be NULL. */
 bool authorize(Server *server, const User *user, const Attributes *attributes, Arena *arena,
                const char **ret_reason);
 
-/* Refuses in Kubernetes' words. */
+/* Sets a Forbidden status with the message of Kubernetes. */
 int authorize_forbidden(ApiStatus *ret, Arena *arena, const User *user,
                         const Attributes *attributes, const char *reason);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who asks: a client certificate that TLS has verified, a static token, a ServiceAccount's token,
- * or nobody.
+ * Determines the user of a request from a client certificate that TLS has verified, a static token or
+ * a ServiceAccount's token. A request without any of these is anonymous.
  *
- * The answer is kept with the connection, so that a busy client costs a string comparison a
- * request. Verified ServiceAccount tokens are kept by their text too; what can change after signing
- * (the time, the account, the pod) is looked at on every use.
+ * The user is kept with the connection, so a further request of the connection costs one comparison of
+ * strings. Verified ServiceAccount tokens are also cached by their text. What can change after a token
+ * was signed (its expiry, the account, the pod) is checked at each use.
  */
 #include "api/object.h"
 #include "api/schema/authentication_v1.h"
@@ -19,12 +19,12 @@
 #define TOKEN_FILE_MAX ((size_t)1024 * 1024)
 #define CACHE_MAX 4096
 
-/* How keys of what a token says about its bearer begin. */
+/* The prefix of the extra keys that describe the bearer of a token. */
 #define EXTRA "authentication.kubernetes.io/"
 
 struct TokenAuth {
-    StrMap fixed;  /* token -> User, of the file */
-    StrMap cached; /* token -> User, of ServiceAccounts */
+    StrMap fixed;  /* token -> User, from the file of static tokens */
+    StrMap cached; /* token -> User, of verified ServiceAccount tokens */
 };
 
 User *user_new(const char *name, const char *uid)
@@ -85,7 +85,8 @@ void user_add_extra(User *user, const char *key, const char *value)
 
 /* ---- the file: token,user,uid,"group,group" ---- */
 
-/* Cuts one comma-separated value off *at, undoing quotes in place; NULL past the last. */
+/* Takes the next comma-separated value from *at and removes its quotes in place. Returns NULL after
+ * the last value. */
 static char *next_value(char **at)
 {
     char *from = *at, *in, *out;
@@ -186,7 +187,7 @@ TokenAuth *token_auth_free(TokenAuth *auth)
 
 /* ---- ServiceAccounts ---- */
 
-/* Is what the token is bound to still there? */
+/* Whether the token has not expired, and the account and the pod that it is bound to still exist. */
 static bool account_good(Server *server, const User *user)
 {
     Object *account, *pod;
@@ -310,7 +311,7 @@ User *authenticate(Server *server, HttpRequest *request)
 
     if (peer->certificate_bad)
         return NULL;
-    /* A certificate comes first, as kube-apiserver has it. */
+    /* As in kube-apiserver, a certificate takes precedence over a token. */
     if (peer->common_name) {
         if (known)
             return user_ref(known);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what: system:masters everything; all else is a matter of roles (rbac.c). That everybody
- * may ask how the server is stands in a role too.
+ * Decides what a user may do. Members of system:masters may do everything; for all others the roles
+ * decide (rbac.c). Even the access to the health endpoints is granted by a role.
  */
 #include "api/schema/rbac_v1.h"
 #include "server/auth/auth.h"
@@ -9,7 +9,7 @@
 
 typedef struct Question {
     const Attributes *attributes;
-    const char *source; /* of the rule that allows it */
+    const char *source; /* names the binding of the rule that allows it */
 } Question;
 
 static bool ask(void *data, const PolicyRule *rule, const char *source)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asking as somebody else: Impersonate-User, -Group, -Uid and -Extra-KEY, as `kubectl --as` sends
- * them. From then on the request is the other one's.
+ * Impersonation: a request acts as another user if it has the headers Impersonate-User, -Group, -Uid
+ * and -Extra-KEY, which `kubectl --as` sends. All later checks then see that user.
  *
- * There are several modes, tried in order; the first that is allowed counts. Each of the newer ones
- * is for one sort of user and asks twice: may the caller do this very thing as such a user
- * ("impersonate-on:MODE:VERB" on what the request is about), and be this very user
- * ("impersonate:MODE")? The oldest one asks for "impersonate" alone. Within a mode every name,
- * group, uid and extra value is asked for by itself: who may not act for all of them acts for none.
- * A refusal is that of the first mode which is for such a user.
+ * There are several modes. They are tried in order, and the first one that is allowed applies. Each of
+ * the newer modes is for one kind of user and needs two permissions: to perform this request as such a
+ * user ("impersonate-on:MODE:VERB" on the resource of the request), and to be this particular user
+ * ("impersonate:MODE"). The oldest mode only needs "impersonate". Within a mode, the name, each group,
+ * the uid and each extra value are authorized one by one, and all of them have to be allowed. If no
+ * mode is allowed, the answer is the refusal of the first mode that is for this kind of user.
  */
 
 #include "api/schema/authentication_v1.h"
@@ -24,31 +24,32 @@
 #define NODE_NAME "authentication.kubernetes.io/node-name"
 #define MASTERS "system:masters"
 
-/* From as many groups or extra values on, the modes first ask for all of them at once. */
+/* With at least this many groups or extra values, the newer modes first check the permission for all of
+ * them ("*"). */
 #define MANY 4
 
 typedef struct Extra {
     const char *key, *value;
-    size_t at; /* among the headers: values of one key keep their order */
+    size_t at; /* index of the header, so that the values of one key keep their order */
 } Extra;
 
 typedef struct Wanted {
     const char *name, *uid;
     StringArray groups;
-    Extra *extra; /* in order of their keys */
+    Extra *extra; /* sorted by key */
     size_t n_extra;
-    const char *account_ns, *account; /* of a ServiceAccount's name */
-    const char *node;                 /* of a node's */
+    const char *account_ns, *account; /* set if the name is that of a ServiceAccount */
+    const char *node;                 /* set if the name is that of a node */
 } Wanted;
 
-/* The modes under way, and what the first refusal was about. */
+/* The mode that is being tried, and the first refusal. */
 typedef struct Asking {
     Call *call;
     const Wanted *wanted;
-    const char *verb;  /* of the mode: "impersonate:MODE" */
-    const char *group; /* that users and groups have in the mode */
-    bool constrained;  /* one of the newer modes */
-    bool any_node;     /* names of nodes count as "*" */
+    const char *verb;  /* the verb of the mode: "impersonate:MODE" */
+    const char *group; /* the API group that users and groups belong to in this mode */
+    bool constrained;  /* whether it is one of the newer modes */
+    bool any_node;     /* the name of the node does not matter: "*" is authorized instead */
     bool refused;
     Attributes about;
     const char *reason;
@@ -84,7 +85,7 @@ static void split_node(Wanted *wanted)
         wanted->node = name;
 }
 
-/* Keys are encoded, since headers cannot hold all that keys can. */
+/* Keys are percent-encoded, since the name of a header cannot contain all characters of a key. */
 static const char *extra_key(Arena *arena, const char *header)
 {
     const char *key = header + strlen(EXTRA);
@@ -200,7 +201,7 @@ static bool may(Asking *asking, const Attributes *about)
            refuse(asking, about, reason);
 }
 
-/* The same, where a refusal is not the end. */
+/* The same without noting a refusal, because another check follows. */
 static bool may_perhaps(const Asking *asking, const Attributes *about)
 {
     Call *call = asking->call;
@@ -267,7 +268,7 @@ static bool may_have_groups(Asking *asking)
     return true;
 }
 
-/* The newer modes are strict about extras. NULL: all is well. */
+/* The newer modes accept only certain extra keys and values. Returns what is wrong, or NULL. */
 static const char *fault_of_extra(Arena *arena, const Extra *extra)
 {
     const char *slash = strchr(extra->key, '/');
@@ -323,7 +324,7 @@ static bool only_name(const Wanted *wanted)
     return str_empty(wanted->uid) && !wanted->groups.n && !wanted->n_extra;
 }
 
-/* A ServiceAccount whose pod runs on the node. */
+/* Whether the caller is a ServiceAccount whose pod runs on the node that it wants to act as. */
 static bool fits_own_node(const User *user, const Wanted *wanted)
 {
     const ExtraValueMap *extra = &user->extra;
@@ -354,7 +355,7 @@ static bool fits_other(const User *user _unused_, const Wanted *wanted)
 }
 
 static const struct {
-    const char *name; /* NULL: the oldest, for everybody */
+    const char *name; /* NULL: the oldest mode, which is for all kinds of users */
     bool (*fits)(const User *user, const Wanted *wanted);
 } modes[] = {
     {"associated-node", fits_own_node},

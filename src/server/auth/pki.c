@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's own certificate authority: ECDSA P-256, PEM files in one folder, made at first
- * start.
+ * The server's own certificate authority. Its keys are ECDSA P-256, and its PEM files are in one folder,
+ * which the first start of the server creates:
  *
- *   ca.crt ca.key          signs the others; ten years
- *   server.crt server.key  what clients see; one year, made anew when the names it has to hold
- *                          change or a quarter of its life is left
- *   admin.crt admin.key    CN kubernetes-admin, O system:masters; ten years, so that copies of a
- *                          kubeconfig stay good
+ *   ca.crt ca.key          signs the other certificates; valid for ten years
+ *   server.crt server.key  the certificate that clients see; valid for one year, and renewed when the
+ *                          names that it has to contain change or a quarter of its lifetime is left
+ *   admin.crt admin.key    CN kubernetes-admin, O system:masters; valid for ten years, so that copies
+ *                          of a kubeconfig remain usable
  *   token.key              signs ServiceAccount tokens
  *
- * Certificates of single users (pki_issue_client) are not kept here: they are handed out and
- * forgotten.
+ * Certificates of single users (pki_issue_client) are returned to the caller and not kept here.
  *
- * The folder is made aside, made durable at once, and put in place as a whole. What is missing
- * later is written whole or not at all, keys before certificates: a certificate that is there has
- * its key.
+ * The folder is created under another name, synced once, and renamed when it is complete. A file that
+ * is missing later is written atomically, and a key before its certificate, so that a certificate that
+ * exists always has its key.
  */
 #include <arpa/inet.h>
 #include <openssl/bio.h>
@@ -57,7 +56,7 @@ static char *bio_text(BIO *bio)
     return mem_strndup(p, (size_t)n);
 }
 
-/* As SEC1 has it ("BEGIN EC PRIVATE KEY"): clients in Java read no other form of such keys. */
+/* In the format of SEC1 ("BEGIN EC PRIVATE KEY"), the only one that clients written in Java can read. */
 static char *key_to_pem(EVP_PKEY *key)
 {
     _cleanup_(biop)
@@ -109,7 +108,7 @@ static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 
 typedef struct CertificateOptions {
     const char *common_name;
-    const char *const *organizations; /* ends with NULL; NULL: none */
+    const char *const *organizations; /* NULL-terminated; NULL: none */
     const char *alternative_names;    /* "DNS:a,IP:b"; NULL: none */
     bool is_ca, is_server;
     int64_t now, lifetime;
@@ -163,7 +162,7 @@ static bool fill_certificate(X509 *certificate, EVP_PKEY *key, X509 *issuer,
             add_extension(certificate, issuer, NID_subject_alt_name, options->alternative_names));
 }
 
-/* issuer NULL: signs itself. */
+/* If issuer is NULL, the certificate is self-signed. */
 static X509 *make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
                               const CertificateOptions *options)
 {
@@ -179,7 +178,8 @@ static X509 *make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
 
 typedef struct Folder {
     const char *path;
-    bool fresh; /* made aside: durable when it is complete */
+    bool
+        fresh; /* it is being created under another name, and synced as a whole when it is complete */
 } Folder;
 
 static int read_pem(const Folder *dir, const char *name, char **ret, Err *reterr)
@@ -202,7 +202,7 @@ static int write_pem(const Folder *dir, const char *name, const char *text, Err 
     return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
 }
 
-/* The key of a file, made if it is missing. */
+/* Reads the key from a file; creates it if the file is missing. */
 static int open_key(const Folder *dir, const char *name, char **ret_pem, EVP_PKEY **ret,
                     Err *reterr)
 {
@@ -214,7 +214,7 @@ static int open_key(const Folder *dir, const char *name, char **ret_pem, EVP_PKE
         *ret = key_from_pem(*ret_pem);
         if (!*ret)
             return err_set(reterr, 0, "%s/%s holds no private key", dir->path, name);
-        /* Whatever form the file has, as older versions wrote it or somebody put it there. */
+        /* The file may have another format, if an older version or a user has written it. */
         free(*ret_pem);
         *ret_pem = key_to_pem(*ret);
         return *ret_pem ? 0 : err_set(reterr, 0, "cannot print the key of %s/%s", dir->path, name);
@@ -237,7 +237,7 @@ static bool certificate_fits(X509 *certificate, EVP_PKEY *key, X509 *issuer, EVP
            (!issuer || X509_verify(certificate, issuer_key) == 1);
 }
 
-/* The names a certificate holds, in the form they are asked for, to see whether they changed. */
+/* The alternative names of a certificate in the format of server_names, for comparison with it. */
 static char *alternative_names_of(X509 *certificate)
 {
     _cleanup_(strbuf_deinit)
@@ -265,7 +265,7 @@ static char *alternative_names_of(X509 *certificate)
     return strbuf_take(&text);
 }
 
-/* The certificate of a file, made (anew) where it is missing or does not fit. */
+/* Reads the certificate from a file; creates it if it is missing, and renews it if it does not fit. */
 static int open_certificate(const Folder *dir, const char *name, EVP_PKEY *key, X509 *issuer,
                             EVP_PKEY *issuer_key, const CertificateOptions *options, char **ret_pem,
                             X509 **ret, Err *reterr)
@@ -294,14 +294,15 @@ static int open_certificate(const Folder *dir, const char *name, EVP_PKEY *key, 
     r = write_pem(dir, name, *ret_pem, reterr);
     if (r != -ENOSPC || dir->fresh)
         return ERR_TRACE(r);
-    /* A full disk must not keep the server from starting: it is made again the next time. */
+    /* A full disk must not prevent the start of the server; the next start tries again. */
     if (reterr)
         *reterr = ERR_INIT;
     return 0;
 }
 
-/* What the server's certificate has to hold, each name once: "DNS:localhost,IP:127.0.0.1,...". IPs
- * are in the form that inet_ntop prints, so that the text can be compared with a certificate's. */
+/* The alternative names that the server's certificate has to contain, without duplicates:
+ * "DNS:localhost,IP:127.0.0.1,...". Addresses are printed by inet_ntop, so that the text can be
+ * compared with that of a certificate. */
 static char *server_names(const char *const *addresses)
 {
     static const char *const always[] = {"kubernetes",
@@ -397,7 +398,7 @@ static int open_all(const Folder *dir, const char *const *addresses, int64_t now
     return open_key(dir, "token.key", &pki->token_key_pem, &token_key, reterr);
 }
 
-/* Half-made ones of a start that was cut off are begun anew. */
+/* Creates the folder with all files. What an interrupted start has left of it is removed first. */
 static int make_folder(const char *dir, const char *const *addresses, int64_t now, Pki *pki,
                        Err *reterr)
 {

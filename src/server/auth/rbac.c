@@ -71,7 +71,7 @@ static bool is_service_account(const User *user, const char *ns, const char *nam
            at[n] == ':' && str_equal(at + n + 1, name);
 }
 
-/* The subject that is the user; NULL: none. */
+/* The first subject that the user is or belongs to, or NULL. */
 static const Subject *find_subject(const SubjectArray *subjects, const User *user, const char *ns)
 {
     for (size_t i = 0; i < subjects->n; i++) {

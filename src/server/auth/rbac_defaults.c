@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The roles and bindings that every cluster has, with Kubernetes' names, as tables. Only what is
- * missing is created, all at once, so that a start writes nothing but for the first time.
+ * Tables of the roles and bindings that every cluster has, under the names of Kubernetes. Only missing
+ * ones are created, in one batch, so all starts but the first one write nothing.
  *
- * Lists are texts with commas. A rule with a path is about paths outside the API.
+ * Lists are comma-separated texts. A rule with a path applies to non-resource URLs.
  */
 #include "api/object.h"
 #include "api/schema/rbac_v1.h"
@@ -78,9 +78,9 @@ static const RuleRow RULES[] = {
     {"system:aggregate-to-view", READ, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies", NULL},
 };
 
-/* Roles in order; a label says which roles take it in. */
+/* The roles in order of creation; a label says which roles aggregate them. */
 static const struct {
-    const char *name, *part_of, *takes; /* "admin": rbac.../aggregate-to-admin */
+    const char *name, *part_of, *takes; /* "admin" stands for the label rbac.../aggregate-to-admin */
 } ROLES[] = {
     {"cluster-admin", NULL, NULL},
     {"system:discovery", NULL, NULL},
@@ -100,7 +100,7 @@ static const struct {
 };
 
 static const struct {
-    const char *name, *groups; /* of a role of the same name */
+    const char *name, *groups; /* of a binding to the role of the same name */
 } BINDINGS[] = {
     {"cluster-admin", "system:masters"},
     {"system:monitoring", "system:monitoring"},
@@ -131,7 +131,7 @@ static StringArray split(Arena *arena, const char *text)
     return array;
 }
 
-/* The roles whose rules the role has: itself, and those below it that it takes in. */
+/* Whether the role contains the rules of the other one: it is the same role, or it aggregates it. */
 static bool has_rules_of(const char *role, const char *of)
 {
     static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions that are asked by creating an object and answered at once: who am I, may I, whose token
- * is this. */
+/* Reviews: objects that are created to ask a question (who am I, may I do this, whose token is this) and
+ * whose answer is the object that the creation returns. They are not stored. */
 #include "api/object.h"
 #include "api/schema/authentication_v1.h"
 #include "api/schema/authorization_v1.h"

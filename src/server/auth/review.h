@@ -5,7 +5,7 @@
 
 #include "server/request/call.h"
 
-/* Creates of kinds that are answered at once and not kept. */
+/* Answers the creation of a review; nothing is stored. */
 void review_create(Call *call, Object *object);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ServiceAccount tokens: JSON Web Tokens signed with ES256, with the claims that kube-apiserver
- * puts into bound tokens.
+ * ServiceAccount tokens: JSON Web Tokens that are signed with ES256 and have the claims of
+ * kube-apiserver's bound tokens.
  *
- * A token is header.payload.signature, each base64url without padding. Verification takes nothing
- * from the header but to see that it is ours: the algorithm is fixed, so it can't be talked down.
+ * A token is header.payload.signature, each part in base64url without padding. Verification only
+ * compares the header with the one that this server writes. It takes neither the algorithm nor the key
+ * from it, so a forged header cannot select a weaker algorithm.
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -22,8 +23,8 @@
 
 struct TokenKey {
     EVP_PKEY *key;
-    char id[44];       /* base64url of the public key's SHA-256: "kid" */
-    char x[44], y[44]; /* base64url of the point's coordinates, for the key set */
+    char id[44];       /* the "kid": base64url of the SHA-256 of the public key */
+    char x[44], y[44]; /* base64url of the coordinates of the public key, for the key set */
 };
 
 static bool coordinate(EVP_PKEY *key, const char *name, uint8_t ret[static 32])
@@ -40,7 +41,7 @@ static void copy_base64url(char ret[static 44], const uint8_t *p)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     base64url_add(&text, p, 32);
-    memcpy(ret, text.p, 44); /* 43 and the NUL */
+    memcpy(ret, text.p, 44); /* 43 characters and the NUL */
 }
 
 int token_key_new(const char *pem, TokenKey **ret, Err *reterr)
@@ -115,7 +116,7 @@ static void print_claims(const TokenClaims *claims, StrBuf *out)
     strbuf_printf(out, "%s:%s\"}", claims->ns, claims->service_account);
 }
 
-/* DER to the 64 bytes r||s that JOSE wants. */
+/* Signs the text and converts the signature from DER to the 64 bytes r||s of JOSE. */
 static bool sign(EVP_PKEY *key, const char *text, size_t n, uint8_t ret[static SIGNATURE_BYTES])
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();

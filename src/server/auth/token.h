@@ -20,10 +20,11 @@ int token_key_new(const char *pem, TokenKey **ret, Err *reterr);
 TokenKey *token_key_free(TokenKey *key);
 char *token_sign(TokenKey *key, Arena *arena, const TokenClaims *claims);
 
-/* 0, or positive: not ours, or not intact. Times are the caller's to check. */
+/* Returns 0, or a positive value if the token was not signed by this key. The caller has to check the
+ * times. */
 int token_verify(TokenKey *key, Arena *arena, const char *token, TokenClaims *ret);
 
-/* {"keys":[...]} */
+/* Appends the JSON Web Key Set: {"keys":[...]} */
 void token_key_jwks(const TokenKey *key, StrBuf *out);
 
 void subresource_token(Call *call);

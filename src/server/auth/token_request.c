@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serviceaccounts/token: tokens for a ServiceAccount, bound to a pod where one is named. */
+/* The subresource serviceaccounts/token: issues a token for a ServiceAccount, which is bound to a pod if
+ * the request names one. */
 #include "api/object.h"
 #include "api/schema/authentication_v1.h"
 #include "api/schema/core_cluster_v1.h"
@@ -36,7 +37,7 @@ char *server_make_token(Server *server, Arena *arena, const char *ns, const char
     return token_sign(server->token_key, arena, &claims);
 }
 
-/* The pod that the token is to be bound to. 0 or a reason. */
+/* Finds the pod that the token has to be bound to. Returns 0 or the reason of a refusal. */
 static int find_bound(Call *call, const BoundObjectReference *reference, Object **ret,
                       ApiStatus *reterr)
 {
@@ -66,7 +67,7 @@ static int find_bound(Call *call, const BoundObjectReference *reference, Object 
     return 0;
 }
 
-/* What the request says of the account has to be true. */
+/* The name and namespace in the request, if present, have to be those of the account. */
 static int check_request_name(Call *call, const TokenRequest *request, const ObjectMeta *account,
                               ApiStatus *reterr)
 {

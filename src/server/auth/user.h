@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who asks, and what authorization is asked about. */
+/* The user of a request, and the attributes that authorization decides about. */
 #ifndef SERVER_AUTH_USER_H
 #define SERVER_AUTH_USER_H
 
@@ -11,14 +11,14 @@ typedef struct User {
     Arena arena;
     const char *name, *uid;
     StringArray groups;
-    const char *token; /* the bearer token it came from; NULL: a certificate, or in the process */
+    const char *token; /* NULL if the user has a certificate or is part of this process */
     const char *sa_ns, *sa_name,
-        *sa_uid; /* of a ServiceAccount token, which is good as long as these exist */
+        *sa_uid; /* of a ServiceAccount token, which is valid as long as these exist */
     const char *pod_name, *pod_uid;
     int64_t expires;                          /* seconds; 0: never */
-    ExtraValueMap extra;                      /* in order of their keys */
+    ExtraValueMap extra;                      /* sorted by key */
     size_t groups_cap, extra_cap, values_cap; /* values: of the newest key in extra */
-    bool masters;                             /* in system:masters: may do everything */
+    bool masters;                             /* member of system:masters, who may do everything */
     bool anonymous;
 } User;
 
@@ -32,14 +32,14 @@ static inline void user_unrefp(User **user)
 void user_add_group(User *user, const char *group);
 bool user_in_group(const User *user, const char *group);
 
-/* In order of the keys; values of one key one after the other. */
+/* Has to be called in the order of the keys, with the values of one key in succession. */
 void user_add_extra(User *user, const char *key, const char *value);
 
-/* What authorization is asked with. */
+/* What a request wants to do, as authorization sees it. */
 typedef struct Attributes {
     const char *verb;
     const char *group, *resource, *subresource, *ns, *name;
-    const char *path; /* of a request for no resource; NULL otherwise */
+    const char *path; /* of a request that is not for a resource; NULL otherwise */
 } Attributes;
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server serves, in both forms: a document a group version, and all of them at once
- * (aggregated discovery v2, by the Accept header). Printed from the registry of kinds and the table
- * of subresources.
+ * Discovery: which groups, versions and resources the server has. It has two forms: one document for
+ * each group version, and a single document with all of them (aggregated discovery), which a client
+ * selects by the Accept header. Both are printed from the registry of kinds and the table of
+ * subresources.
  */
 #include <openssl/evp.h>
 
@@ -31,7 +32,7 @@ bool discovery_has_version(const char *group, const char *version)
     return false;
 }
 
-/* Is kind number i the first one of its group (or group version)? */
+/* Whether kind number i is the first one of its group, or, with `version`, of its group version. */
 static bool first_of(size_t i, bool version)
 {
     const Kind *kind = kind_at(i);
@@ -243,7 +244,8 @@ static void answer_aggregated(Call *call, bool core)
         strbuf_bytes(&text));
 }
 
-/* true: answered, since the client prefers the aggregated form (or takes none of ours). */
+/* Answers the request and returns true if the client prefers the aggregated form, or if it accepts
+ * neither form. */
 static bool answered_aggregated(Call *call, bool core)
 {
     if (!accept_parse(http_header(call->request, "accept"), call->arena, 0, &call->accept)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenAPI v3 and v2, printed from the tables of kinds and types: one walk for both versions, which
- * differ in where types lie, how they are referred to, and how bodies are described. Documents are
- * made when asked for and not kept: clients keep them, since a v3 address holds a hash of what it
- * leads to.
+ * The OpenAPI documents, printed from the tables of kinds and types. The same code prints version 3 and
+ * version 2, which differ in where types are defined, how they are referred to, and how bodies are
+ * described. A document is printed for each request and not kept, because clients cache it: the URL of
+ * a v3 document contains a hash of its contents.
  */
 #include "api/version.h"
 #include "base/fnv.h"
@@ -18,7 +18,7 @@
 typedef struct Printer {
     StrBuf *out;
     bool v2;
-    StrMap seen;             /* type name -> itself: printed or about to be */
+    StrMap seen;             /* names of the types that have been printed or are queued */
     VEC(const Type *) queue; /* types still to print */
 } Printer;
 
@@ -35,8 +35,8 @@ static void add_quoted(Printer *p, const char *text)
 /* ---- types ---- */
 
 static const struct {
-    const char *openapi; /* Kubernetes' name of the type; NULL: a plain JSON type */
-    const char *v3, *v2; /* what it is */
+    const char *openapi; /* the name of the type in Kubernetes; NULL: a plain JSON type */
+    const char *v3, *v2; /* the schema in version 3 and in version 2 */
 } scalars[] = {
     [VALUE_BOOL] = {NULL, "\"type\":\"boolean\"", "\"type\":\"boolean\""},
     [VALUE_INT32] = {NULL, "\"type\":\"integer\",\"format\":\"int32\"",
@@ -70,8 +70,8 @@ static const char *refs_prefix(const Printer *p)
     return p->v2 ? "#/definitions/" : "#/components/schemas/";
 }
 
-/* A type by its name. v3 wraps it where words stand beside it, since a $ref there hides its
- * neighbours. */
+/* Adds a reference to a type. In version 3, readers ignore all other keywords beside a $ref, so with
+ * `wrap` the reference is put into an allOf. */
 static void add_ref(Printer *p, const char *openapi, bool wrap)
 {
     if (!p->v2 && wrap)
@@ -201,7 +201,7 @@ static void add_field(Printer *p, const Field *field)
     add(p, "}");
 }
 
-/* Inline structs' members stand among their parent's. */
+/* The fields of an inline struct are printed among those of the struct that contains it. */
 static void add_fields(Printer *p, const Type *type, bool *first)
 {
     for (size_t i = 0; i < type->n_fields; i++) {
@@ -243,7 +243,7 @@ static const char type_meta[] =
     "in.\",\"type\":\"string\"},"
     "\"kind\":{\"description\":\"What this object is.\",\"type\":\"string\"}";
 
-/* kind NULL: a type that is part of others */
+/* kind is NULL for a type that is only used in others. */
 static void add_type(Printer *p, const Type *type, const Kind *kind)
 {
     bool first = true, none = true;
@@ -290,7 +290,8 @@ static bool in_group(const Kind *kind, const char *group, const char *version)
     return !group || (str_equal(kind->group, group) && str_equal(kind->version, version));
 }
 
-/* All types of the group version (NULL: of all) and those that they reach. */
+/* Prints all types of the group version, or of all group versions if it is NULL, and the types that
+ * they refer to. */
 static void add_types(Printer *p, const char *group, const char *version)
 {
     bool first = true;
@@ -364,7 +365,7 @@ static const Parameter delete_parameters[] = {
 };
 static const Parameter no_parameters[] = {{NULL, NULL, NULL}};
 
-/* A method of a path, and what Kubernetes calls it. */
+/* The methods of a path, and the names of Kubernetes for them. */
 static const struct {
     const char *verb, *method, *action, *operation;
     bool collection, body;
@@ -462,7 +463,7 @@ static void add_path_parameter(Printer *p, const char *name, bool *first)
     *first = false;
 }
 
-/* One path with all its methods; named: of one object. */
+/* Prints one path with all its methods. `named`: the path is that of a single object. */
 static void add_path(Printer *p, const Kind *kind, bool namespaced, bool named,
                      const Subresource *sub, bool *first)
 {
@@ -522,7 +523,7 @@ static void add_paths(Printer *p, const char *group, const char *version)
 
 /* ---- documents ---- */
 
-/* The document of one group version; group NULL: of all of them. */
+/* Prints the document of one group version, or, if group is NULL, that of all group versions. */
 static void openapi_print(bool v2, const char *group, const char *version, StrBuf *out)
 {
     Printer p = {.out = out, .v2 = v2};
@@ -546,7 +547,8 @@ static void openapi_print(bool v2, const char *group, const char *version, StrBu
     VEC_DEINIT(&p.queue);
 }
 
-/* A hash that changes with the program, which is all that the documents depend on. */
+/* A hash that differs for each build of the program and each group version. The documents depend on
+ * nothing else. */
 static uint64_t document_hash(const Kind *kind)
 {
     return fnv1a(fnv1a(FNV_START, STEAD_VERSION __DATE__ __TIME__), kind->api_version);

@@ -5,14 +5,16 @@
 #include "base/strbuf.h"
 #include "server/request/call.h"
 
-/* {"paths":{"api/v1":{"serverRelativeURL":...}}} */
+/* Answers with the list of v3 documents: {"paths":{"api/v1":{"serverRelativeURL":...}}} */
 void openapi_v3_index(Call *call);
-/* The document of one group version ("" for core); false: there is none. */
+/* Answers with the v3 document of a group version; the group is "" for core. Returns false if there is
+ * none. */
 bool openapi_v3(Call *call, const char *group, const char *version);
-/* All in one document, as JSON or in the protobuf form that older clients ask for. */
+/* Answers with the v2 document of all group versions, as JSON or in the protobuf format that older
+ * clients ask for. */
 void openapi_v2(Call *call);
 
-/* An OpenAPI v2 document in JSON as openapi.v2.Document. */
+/* Converts an OpenAPI v2 document from JSON to the protobuf message openapi.v2.Document. */
 void openapi_v2_protobuf(Arena *arena, Bytes json, StrBuf *out);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An OpenAPI v2 document as openapi.v2.Document, which is how clients up to kubectl 1.31 ask for
- * it. The messages are tables: which JSON member becomes which field. Members that no table names
- * are vendor extensions, kept as text.
+ * Converts an OpenAPI v2 document to the protobuf message openapi.v2.Document, which kubectl requests
+ * up to version 1.31. Each message is a table that maps JSON members to fields. Members that are not in
+ * the table become vendor extensions, which contain the member as text.
  */
 #include "codec/json/json.h"
 #include "server/docs/openapi.h"
@@ -14,7 +14,7 @@ typedef enum How {
     HOW_BOOL,
     HOW_STRINGS, /* a list of strings */
     HOW_MESSAGE,
-    HOW_MESSAGES, /* a list of them */
+    HOW_MESSAGES, /* a list of messages */
     HOW_NAMED,    /* an object: each member becomes Named{1 name, 2 value} */
     HOW_TYPE,     /* "string" or a list: TypeItem{1 value...} */
 } How;
@@ -147,7 +147,7 @@ static void add_text(StrBuf *out, unsigned number, yyjson_val *value)
 
 static void add_message(const Message *message, yyjson_val *value, StrBuf *out);
 
-/* A parameter's message depends on where it stands: body, query or path. */
+/* The message of a parameter depends on its location: body, query or path. */
 static void add_parameter(unsigned number, yyjson_val *value, StrBuf *out)
 {
     _strbuf_ StrBuf inner = STRBUF_INIT, kind = STRBUF_INIT, parameter = STRBUF_INIT,
@@ -166,7 +166,7 @@ static void add_parameter(unsigned number, yyjson_val *value, StrBuf *out)
     add_bytes(out, number, item.p, item.n);
 }
 
-/* The value's message inside the given wrappers, as field `number`. */
+/* Adds the message of the value, inside of the given wrapping messages, as field `number`. */
 static void add_wrapped(const Message *message, yyjson_val *value, unsigned number,
                         const unsigned *wrap, StrBuf *out)
 {
@@ -179,7 +179,7 @@ static void add_wrapped(const Message *message, yyjson_val *value, unsigned numb
     add_bytes(out, number, strbuf_string(&inner), inner.n);
 }
 
-/* Object -> field number { wrap[0]: repeated Named{1 name, 2 value in wrap[1]...} } */
+/* Adds an object: field number { wrap[0]: repeated Named{1 name, 2 value in wrap[1]...} } */
 static void add_named(const Member *member, yyjson_val *value, StrBuf *out)
 {
     _strbuf_ StrBuf list = STRBUF_INIT;
@@ -242,7 +242,7 @@ static void add_member(const Member *member, yyjson_val *value, StrBuf *out)
     }
 }
 
-/* NamedAny{1 name, 2 Any{2 yaml}}: JSON is YAML. */
+/* Adds NamedAny{1 name, 2 Any{2 yaml}}. JSON can be used there, since it is a subset of YAML. */
 static void add_extension(unsigned number, yyjson_val *key, yyjson_val *value, StrBuf *out)
 {
     _strbuf_ StrBuf any = STRBUF_INIT, named = STRBUF_INIT;

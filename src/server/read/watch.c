@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches over HTTP: a stream of events, one JSON object a line.
+ * Watches over HTTP: a stream of events, each a JSON object on a line of its own.
  *
- * An event that several watchers see is encoded once: the line is kept until the next event, and
- * its bytes are shared by all connections that still have to send them.
+ * The line of an event is encoded once for all JSON watchers. It is kept until the next event, and its
+ * bytes are shared by all connections that still have to send them.
  *
- * A reader that is slow makes its watch queue events instead of bytes: objects, kept at rest. The
- * state at the start goes through the same queue, so that a list of any length needs no more than
- * one buffer.
+ * While its client is slow, a watch queues objects rather than encoded bytes. The initial state of a
+ * watch goes through the same queue, so a list of any length needs only one buffer.
  *
- * What a queue holds may be gone from the store, so it is bounded. A watch is expired, that is, told
- * 410 and ended, so that the client comes back with a list, when
+ * A queue may hold objects that the store has dropped, so queues are limited. A watch expires, which
+ * means that it ends with the error 410 and the client has to list again, if
  *
- *   - more than LIVE_MAX events or LIVE_BYTES_MAX wait, not counting the state at the start,
- *   - nothing has left its queue for STALL_NS, whatever is in it, or
- *   - the queues of all watches have more than ALL_BYTES_MAX and its is the largest.
+ *   - more than LIVE_MAX events or LIVE_BYTES_MAX bytes are queued, not counting the initial state,
+ *   - nothing has left its queue for STALL_NS, or
+ *   - the queues of all watches exceed ALL_BYTES_MAX and that of this watch is the largest.
  *
- * Callbacks may end the watch while it is at work (the connection breaks in the middle of a write):
- * `busy` defers the release until the outermost function returns.
+ * A callback may end the watch while a function of this file is using it, for example if the connection
+ * breaks during a write. `busy` then defers the release until the outermost function returns.
  */
 #include "api/object.h"
 #include "api/selector.h"
@@ -39,10 +38,10 @@
 #define TIMEOUT_MIN_S 1800
 #define INITIAL_END "\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}"
 
-/* One event's text, shared. */
+/* The encoded line of an event, shared by the connections that send it. */
 struct WatchLine {
     uint32_t refs;
-    const Object *object; /* only to be compared, with its revision */
+    const Object *object; /* only compared, together with the revision */
     uint64_t revision;
     WatchEventType type;
     size_t n;
@@ -50,34 +49,34 @@ struct WatchLine {
 };
 
 typedef struct WatchItem {
-    Object *object; /* kept; NULL: the bookmark after the initial events */
+    Object *object; /* held by object_keep; NULL: the bookmark after the initial events */
     WatchEventType type;
     uint64_t revision;
-    size_t bytes; /* that it counts as; 0: it came with the start */
+    size_t bytes; /* counted against the limits; 0: part of the initial state */
 } WatchItem;
 
 typedef struct Watch {
-    ListNode node; /* of server->watches */
+    ListNode node; /* in server->watches */
     Server *server;
     Call *call;
     HttpRequest *request;
     StoreWatch *store_watch;
     const Selector *labels, *fields;
     const char *ns;
-    uint64_t after;      /* events up to here are not of interest */
+    uint64_t after;      /* events up to this revision are not sent */
     uint64_t revision;   /* of the newest event seen */
     uint64_t bookmarked; /* of the newest bookmark sent */
     bool bookmarks, initial_bookmark, columns_sent;
-    bool busy;   /* a function of this file is at work on it */
+    bool busy;   /* a function of this file is using it */
     bool ended;  /* the answer has been ended */
     bool closed; /* the request is gone */
     Timer timeout, stall;
     VEC(WatchItem) queue;
-    size_t head;       /* of the queue: what is before it has been sent */
-    size_t initial;    /* items that came with the start */
-    size_t bytes;      /* of the other ones */
+    size_t head;       /* index of the next item in the queue */
+    size_t initial;    /* queued items of the initial state */
+    size_t bytes;      /* of the other queued items */
     size_t sent;       /* items that have left the queue */
-    size_t sent_stall; /* when the stall timer was started */
+    size_t sent_stall; /* value of `sent` when the stall timer was started */
 } Watch;
 
 static const char *const type_names[] = {[WATCH_ADDED] = "ADDED",
@@ -95,7 +94,7 @@ static void line_unref(void *data)
         free(line);
 }
 
-/* The line of an event; borrowed. */
+/* Returns the line of an event. The server owns the reference. */
 static struct WatchLine *line_of(Server *server, WatchEventType type, Object *object)
 {
     static const char middle[] = "\",\"object\":";
@@ -131,7 +130,7 @@ static void write_text(Watch *watch, const StrBuf *text)
     http_stream_write(watch->request, strbuf_bytes(text));
 }
 
-/* A watch for tables or metadata alone: rare, so every watcher has its own text. */
+/* Writes an event as a table row or as metadata only. Such watches are rare, so the text is not shared. */
 static void write_other(Watch *watch, WatchEventType type, Object *object)
 {
     const Call *call = watch->call;
@@ -229,7 +228,7 @@ static void watch_close(void *data)
         watch_free(watch);
 }
 
-/* Ends the answer; on_close of the request does the rest, now or later. */
+/* Ends the response. The on_close callback of the request releases the watch, now or later. */
 static void watch_end(Watch *watch)
 {
     watch->ended = true;
@@ -238,7 +237,7 @@ static void watch_end(Watch *watch)
     http_stream_end(watch->request);
 }
 
-/* Its reader is too slow: it has to begin again with a list. */
+/* Ends the watch because its client is too slow; the client has to list again. */
 static void watch_expire(Watch *watch)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -310,7 +309,7 @@ static void queue_push(Watch *watch, WatchEventType type, Object *object, uint64
     timer_start(watch->server->clock, &watch->stall, STALL_NS);
 }
 
-/* Sends from the queue until the connection has enough. */
+/* Sends from the queue until the connection has buffered PENDING_MAX bytes. */
 static void queue_run(Watch *watch)
 {
     while (!watch->closed && !watch->ended && queued(watch) &&
@@ -383,7 +382,8 @@ static void deliver(Watch *watch, WatchEventType type, Object *object, uint64_t 
 
 /* ---- events ---- */
 
-/* An object that has left the selection goes as it was, but with the revision of the change. */
+/* For an object that no longer matches the selectors, the client gets a deletion of the last version
+ * that did, with the revision of the change. */
 static void deliver_left(Watch *watch, const WatchEvent *event)
 {
     _object_ Object *last = object_copy(event->before);
@@ -431,7 +431,7 @@ static void on_timeout(Timer *timer)
     leave(watch, outermost);
 }
 
-/* A minute after something was written: whoever wants bookmarks learns how far the store is. */
+/* Runs a minute after a write: watches that asked for bookmarks get one with the revision of the store. */
 static void on_bookmark_timer(Timer *timer)
 {
     Server *server = timer->data;
@@ -460,9 +460,9 @@ void watch_note_write(Server *server)
 /* ---- start ---- */
 
 typedef struct WatchStart {
-    uint64_t revision; /* asked for; 0: none */
-    bool given;        /* resourceVersion is there and not "0" */
-    bool initial;      /* send what is there first */
+    uint64_t revision; /* requested resourceVersion; 0: none */
+    bool given;        /* a resourceVersion other than "0" was requested */
+    bool initial;      /* the initial state has to be sent first */
     int64_t timeout_s;
 } WatchStart;
 
@@ -555,7 +555,7 @@ static void queue_initial(Watch *watch)
     }
 }
 
-/* Hooks the watch up to the store. false: the stream has been answered and ended. */
+/* Starts the watch of the store. Returns false if the stream has been ended with an error. */
 static bool subscribe(Watch *watch, const WatchStart *start)
 {
     Store *store = watch->server->store;
@@ -582,7 +582,8 @@ static bool subscribe(Watch *watch, const WatchStart *start)
     }
     if (r)
         watch_end(watch);
-    else if (watch->ended || watch->closed) /* while the buffered events were delivered */
+    else if (watch->ended ||
+             watch->closed) /* this happened while the store delivered older events */
         store_watch_stop(TAKE_PTR(watch->store_watch));
     return r == 0;
 }

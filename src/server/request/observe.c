@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an operator sees of requests and objects: metrics with kube-apiserver's names and labels,
- * a line for each request at debug level, and a line for each slow one that says what it waited
- * for. Each request passes observe_begin and, as its last moment, observe_end.
+ * What an operator sees of requests and objects: metrics with the names and labels of kube-apiserver, a
+ * log line for each request at debug level, and a log line for each slow request that says what it
+ * waited for. Each request starts with observe_begin and ends with observe_end.
  *
- * On the hot path this is some clock readings, one short search in a hash table and additions: the
- * series of a verb, kind and scope are looked up the first time and kept. Labels come from tables
- * of ours only, never from what a client sends, so their number is bounded.
+ * For most requests this costs a few clock readings, one lookup in a hash table and some additions,
+ * because the series of a verb, kind and scope are looked up once and kept. All values of labels come
+ * from tables of this program and never from a client, so their number is bounded.
  */
 #include "api/version.h"
 #include "base/log.h"
@@ -40,12 +40,13 @@ static const char *const verb_names[] = {
     "GET",     "LIST", "WATCH",   "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION",
     "CONNECT", "HEAD", "OPTIONS", "other"};
 
-/* What a request is counted as. */
+/* The labels under which a request is counted. */
 typedef struct Labels {
-    const Kind *kind; /* NULL: no resource */
-    const char *sub;  /* a text of ours, compared by address: "status", "/readyz"; NULL: none */
+    const Kind *kind; /* NULL: the request is not for a resource */
+    const char
+        *sub; /* a constant such as "status" or "/readyz", compared by its address; NULL: none */
     uint8_t verb;
-    uint8_t scope; /* of scope_names */
+    uint8_t scope; /* index into scope_names */
     bool dry_run;
 } Labels;
 
@@ -54,17 +55,18 @@ static const char *const scope_names[] = {"", "cluster", "namespace", "resource"
 typedef struct Row {
     struct Row *next;
     Labels labels;
-    MetricSeries *duration, *sli, *sizes, *long_running; /* the last three on first use */
+    MetricSeries *duration, *sli, *sizes,
+        *long_running; /* the last three are looked up at their first use */
     struct {
         int code;
         MetricSeries *total;
-    } codes[CODES_MAX]; /* code 0 ends it */
+    } codes[CODES_MAX]; /* a code of 0 ends the list */
 } Row;
 
 struct Observer {
     Server *server;
     Row *rows[BUCKETS];
-    MetricSeries *inflight[2]; /* of those that read, and that change something */
+    MetricSeries *inflight[2]; /* of requests that read, and of requests that write */
     uint64_t last_id;
     MetricCollector collector;
 };
@@ -213,7 +215,7 @@ void observe_long_running(Call *call)
     Labels labels;
     Row *row;
 
-    call->long_running = observer->inflight[0]; /* labels_of asks whether it is */
+    call->long_running = observer->inflight[0]; /* labels_of only checks whether it is set */
     labels = labels_of(call);
     row = row_of(observer, &labels);
     if (!row->long_running)
@@ -223,7 +225,7 @@ void observe_long_running(Call *call)
     metric_add(observer->inflight[changes_something(call)], -1);
 }
 
-/* ---- lines ---- */
+/* ---- log lines ---- */
 
 typedef struct Phase {
     const char *name, *field;
@@ -232,7 +234,7 @@ typedef struct Phase {
 
 enum { PHASES = 6 };
 
-/* Where the time went, and what the longest part of it was. */
+/* Fills in how long each phase of the request took, and returns the longest one. */
 static const Phase *find_phases(const CallTimes *times, int64_t end, Phase phases[static PHASES])
 {
     int64_t at = times->began, stored = times->stored ? times->stored : times->handled;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The boundary of a request: what an operator sees of it in the log and in metrics. */
+/* The log lines and metrics of requests. */
 #ifndef SERVER_REQUEST_OBSERVE_H
 #define SERVER_REQUEST_OBSERVE_H
 
@@ -12,12 +12,12 @@ Observer *observer_free(Observer *observer);
 void observe_begin(Call *call);
 void observe_body(Call *call);
 void observe_handled(Call *call);
-void observe_stored(Call *call);       /* in a StoreDone */
-void observe_long_running(Call *call); /* it is meant to last, from here on */
-void observe_end(Call *call);          /* its last moment: counts and logs it */
+void observe_stored(Call *call);       /* to be called in a StoreDone */
+void observe_long_running(Call *call); /* from now on it counts as long-running, such as a watch */
+void observe_end(Call *call);          /* counts and logs the request; has to be the last call */
 void observe_watch_event(Call *call);
 
-/* A status of 500 on its way to the client: logged once, with the trace of the error. */
+/* Logs an internal error that is about to be sent to the client, with its trace. */
 void observe_fatal(const HttpRequest *request, const ApiStatus *status);
 
 void observe_bad_request(const HttpPeer *peer, int code, const char *text);
