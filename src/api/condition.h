@@ -8,14 +8,13 @@
 
 /* The condition of the type in an array of conditions of any kind, or NULL. The array is evaluated
  * several times. */
-#define CONDITION_FIND(array, wanted)                                                   \
+#define CONDITION_FIND(array, wanted)                                                    \
     ((__typeof__((array)->v))condition_find((array)->v, (array)->n, sizeof(*(array)->v), \
                                             offsetof(__typeof__(*(array)->v), type), (wanted)))
 
 /* Whether the array has a condition of the type with status "True". */
-#define CONDITION_IS_TRUE(array, wanted)                                 \
-    (CONDITION_FIND(array, wanted) &&                                    \
-     str_equal(CONDITION_FIND(array, wanted)->status, "True"))
+#define CONDITION_IS_TRUE(array, wanted) \
+    (CONDITION_FIND(array, wanted) && str_equal(CONDITION_FIND(array, wanted)->status, "True"))
 
 static inline void *condition_find(void *v, size_t n, size_t size, size_t type, const char *wanted)
 {

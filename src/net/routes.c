@@ -8,8 +8,8 @@
 #include "base/files/file.h"
 #include "net/net.h"
 
-#define ROUTES_MAX \
-    (16 * 1024 * 1024) /* bytes; a full routing table of the Internet has a million routes */
+/* In bytes; a full routing table of the Internet has a million routes. */
+#define ROUTES_MAX (16 * 1024 * 1024)
 
 int net_routes_each(void (*each)(void *data, Cidr4 to, const char *link), void *data)
 {
