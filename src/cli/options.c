@@ -61,6 +61,8 @@ static const OptionRow rows[] = {
     {0,   "--url",          NULL,        SWITCH(url),        OPTIONS_SERVICE, "print only the address"},
 
     {0,   "--limit",        "SIZE",      TEXT(limit),        OPTIONS_IMAGE,  "import: maximum unpacked size of one archive (64Gi)"},
+    {0,   "--platform",     "OS/ARCH",   TEXT(platform),     OPTIONS_IMAGE,  "pull: platform of the image, such as linux/arm64 (that of this machine)"},
+    {0,   "--creds",        "FILE",      TEXT(creds),        OPTIONS_IMAGE,  "pull: file with USER:PASSWORD for the registry, or - to be asked (those of docker login and podman login)"},
     {0,   "--base",         "IMAGE",     TEXT(base),         OPTIONS_IMAGE,  "make: image to build on (none)"},
     {'e', "--env",          "NAME=VALUE", FORM_LIST, offsetof(Options, env), OPTIONS_IMAGE, "make: set an environment variable; may be repeated"},
     {0,   "--workdir",      "DIR",       TEXT(working_dir),  OPTIONS_IMAGE,  "make: working directory (the one of the base, or /)"},

@@ -77,7 +77,8 @@ typedef struct Options {
     const char *replicas, *current_replicas, *to_revision, *timeout;
     const char *grace_period, *cascade, *for_object, *types;
     const char *base, *working_dir, *user;
-    StringArray files, env; /* -f, -e: may be repeated */
+    const char *platform, *creds; /* --platform, --creds: of `stead image pull` */
+    StringArray files, env;       /* -f, -e: may be repeated */
     bool all_namespaces, watch, watch_only, no_headers, show_labels, show_kind, managed_fields;
     bool recursive, ignore_not_found, all, force, now, no_wait, dry_run;
     bool follow, previous, timestamps, prefix, all_containers;

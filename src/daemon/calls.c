@@ -171,6 +171,7 @@ static const ControlCall calls[] = {
     {"GET",    "/images", app_call_image_list},
     {"GET",    "/images/config", app_call_image_config},
     {"POST",   "/images", app_call_image_import},
+    {"POST",   "/images/pull", app_call_image_pull},
     {"DELETE", "/images", app_call_image_remove},
     {"POST",   "/users",  call_user_certificate},
 };

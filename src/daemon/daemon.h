@@ -36,6 +36,8 @@ typedef struct App {
     HttpServer *http;
     Control *control;
     ImageStore *images;
+    struct RegistryConfig *registries; /* NULL: the files for it are malformed */
+    struct Puller *puller;             /* NULL: the same, or there is no node */
     DnsServer *dns;
     ServiceProxy *proxy;
     NodeAgent *node;

@@ -17,6 +17,7 @@
 #include "base/time/clock.h"
 #include "cli/control_call.h"
 #include "cli/kubeconfig.h"
+#include "image/pull/pull.h"
 #include "daemon/commands.h"
 #include "daemon/daemon.h"
 #include "daemon/ranges.h"
@@ -222,6 +223,17 @@ static void start_proxy(App *app)
     app->proxy = service_proxy_start(&options);
 }
 
+/* Images that are on this machine can be used even if the configuration of registries cannot. */
+static void start_puller(App *app)
+{
+    Err err = ERR_INIT;
+
+    if (registry_config_load(NULL, &app->registries, &err) < 0)
+        log_warn("image", "no image is pulled: %s", err.message);
+    else
+        app->puller = puller_new(&app->loop, app->images, app->registries);
+}
+
 static int start_node(App *app, Err *reterr)
 {
     const Options *o = app->options;
@@ -256,7 +268,9 @@ static int start_node(App *app, Err *reterr)
         r = local_stores_open(o->image_stores, app->images, reterr);
     if (r < 0)
         return r;
+    start_puller(app);
     node.images = app->images;
+    node.puller = app->puller;
     if (o->pids_limit && str_to_int64(o->pids_limit, 16, INT32_MAX, &node.pids_limit))
         return err_set(reterr, 0, "--pod-pids-limit %s: give a number from 16 on", o->pids_limit);
     if (o->disk_reserve &&
@@ -375,6 +389,8 @@ static void on_drained(void *data)
     app->server = server_free(app->server);
     app->store = store_close(app->store);
     app->net = app->failed ? net_abandon(app->net) : net_close(app->net);
+    app->puller = puller_close(app->puller);
+    app->registries = registry_config_free(app->registries);
     app->images = image_store_close(app->images);
     app->clock = clock_free_uv(app->clock);
     turn_watch_stop();

@@ -5,6 +5,7 @@
 
 #include "base/timefmt.h"
 #include "image/internal.h"
+#include "image/platform.h"
 
 static void free_doc(yyjson_doc **doc)
 {
@@ -124,5 +125,22 @@ int image_config_layers(Bytes json, Arena *arena, StringArray *ret, Err *reterr)
     for (size_t i = 0; i < ret->n; i++)
         if (!digest_is_valid(ret->v[i]))
             return err_set(reterr, 0, "the image's config has a diff id that is no SHA-256 digest");
+    return 0;
+}
+
+int image_config_platform(Bytes json, Platform *ret, Err *reterr)
+{
+    _doc_ yyjson_doc *doc = parse(json, reterr);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+
+    *ret = (Platform){0};
+    if (!doc)
+        return -EINVAL;
+    snprintf(ret->os, sizeof(ret->os), "%s",
+             str_or(yyjson_get_str(yyjson_obj_get(root, "os")), "linux"));
+    snprintf(ret->architecture, sizeof(ret->architecture), "%s",
+             str_or(yyjson_get_str(yyjson_obj_get(root, "architecture")), ""));
+    snprintf(ret->variant, sizeof(ret->variant), "%s",
+             str_or(yyjson_get_str(yyjson_obj_get(root, "variant")), ""));
     return 0;
 }

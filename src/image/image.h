@@ -19,8 +19,9 @@ typedef struct Image {
     const char
         *name; /* normalized: "docker.io/library/busybox:1.36", "localhost/time-server:latest" */
     const char *id;     /* "sha256:..." of the config */
-    const char *digest; /* "sha256:..." of the manifest, if known */
+    const char *digest; /* "sha256:..." of the manifest or index, if known */
     int64_t size;       /* of the unpacked layers, bytes */
+    bool remote;        /* it came from a registry, not from an archive */
     int64_t created;    /* seconds; 0 unknown */
     StringArray layers; /* paths of unpacked layer folders, lowest first */
     StringArray env;    /* "A=b" */

@@ -213,6 +213,7 @@ static ImageRecord *make_record(const NewImage *image, const char *name)
     record->digest = mem_strdup(str_or(image->digest, ""));
     record->member = mem_strdup(str_or(image->member, ""));
     record->stamp = mem_strdup(str_or(image->stamp, ""));
+    record->platform = mem_strdup(str_or(image->platform, ""));
     record->remote = image->remote;
     record->source = mem_strdup(str_or(image->source, ""));
     for (const NewLayer *layer = image->top; layer; layer = layer->below) {

@@ -55,10 +55,11 @@ typedef struct NewImage {
     /* The manifest of this platform, if `document` is an index; else NULL. */
     const char *member;
     Bytes member_document;
-    NewLayer *top;      /* NULL: it has no layers */
-    const char *stamp;  /* of a built-in archive, or "" */
-    bool remote;        /* it came from a registry */
-    const char *source; /* the kind of the store that it came from; NULL: none */
+    NewLayer *top;        /* NULL: it has no layers */
+    const char *stamp;    /* of a built-in archive, or "" */
+    bool remote;          /* it came from a registry */
+    const char *source;   /* the kind of the store that it came from; NULL: none */
+    const char *platform; /* "linux/amd64", if it came from a registry */
 } NewImage;
 
 /* Writes the documents, and then the names. The layers have to be published and durable. The caller holds write_lock. */

@@ -8,6 +8,8 @@
  *                           below it, since folders that it does not list look as they do below
  *   DIR/layers/HEX.size     its size, and the id of the boot if it may not have been synced
  *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
+ *   DIR/pulls/HEX.json      the layers that a pull needs, until it has succeeded; HEX is the digest of the name
+ *   DIR/grants/HEX.json     whose credentials may use an image that was pulled; HEX is that of its id
  *   DIR/tmp/                being made; emptied at start
  *
  * A layer folder that has its name is complete: it is unpacked below tmp/, synced and renamed. The
@@ -49,8 +51,16 @@ typedef struct ImageRecord {
     int64_t size;
     bool remote;        /* it came from a registry */
     char *source;       /* the kind of the store that it came from, or "" */
+    char *platform;     /* "linux/amd64", if it came from a registry, or "" */
     VEC(char *) layers; /* names of their folders (chain ids), lowest first */
 } ImageRecord;
+
+/* The layers that a pull needs. */
+typedef struct ImageIntent {
+    char *name;
+    VEC(char *) layers; /* chain ids */
+    int64_t since;      /* of the newest attempt, seconds */
+} ImageIntent;
 
 /* An archive that ships with the program. */
 typedef struct Builtin {
@@ -68,6 +78,7 @@ struct ImageStore {
     StrMap records; /* name -> ImageRecord */
     VEC(Builtin) builtins;
     ImageElsewhere elsewhere; /* set before the store is used by several threads */
+    VEC(ImageIntent) intents; /* guarded by write_lock */
     uv_mutex_t lock;          /* guards records, builtins, next_tmp; held briefly */
     uv_mutex_t write_lock;    /* one import or removal at a time; taken before lock */
 };
@@ -81,6 +92,9 @@ const char *image_name_sibling(Arena *arena, const char *normalized);
 int image_config_decode(Bytes json, Arena *arena, Image *ret, Err *reterr);
 /* Returns the diff ids of the layers. */
 int image_config_layers(Bytes json, Arena *arena, StringArray *ret, Err *reterr);
+/* The platform that it is made for; the architecture is "" if the config does not say. */
+struct Platform;
+int image_config_platform(Bytes json, struct Platform *ret, Err *reterr);
 
 /* source.c: reading an archive, whatever it is compressed with. Each pass reads it from its
  * start, at most `most` bytes of it, uncompressed. */
@@ -140,6 +154,16 @@ char *image_record_path(const ImageStore *store, const char *name);
 int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr);
 int image_records_load(ImageStore *store, Err *reterr);
 
+/* intents.c; with write_lock held. */
+struct NewLayer;
+int image_intent_begin(ImageStore *store, const char *name, const struct NewLayer *top,
+                       Err *reterr);
+void image_intent_end(ImageStore *store, const char *name);
+bool image_intents_need(const ImageStore *store, const char *hex);
+void image_intents_expire(ImageStore *store);
+void image_intents_load(ImageStore *store);
+void image_intents_clear(ImageStore *store);
+
 /* install.c: does the store have the layer of this chain id? */
 bool image_has_layer(ImageStore *store, const char *key, int64_t *ret_size);
 
@@ -152,9 +176,6 @@ locale_t image_utf8_begin(locale_t *made);
 void image_utf8_end(locale_t before, locale_t made);
 /* Reads the normalized names in an archive without importing it. */
 int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr);
-
-/* plan.c: the architecture of this machine as images name it, such as "amd64". */
-const char *image_architecture(void);
 
 /* builtins.c */
 void image_builtins_find(ImageStore *store, const char *folder);

@@ -15,6 +15,7 @@
 #include "base/vec.h"
 #include "image/internal.h"
 #include "image/make.h"
+#include "image/platform.h"
 
 #define FOLDERS_DEEP_MAX 100 /* each needs an open descriptor */
 #define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -337,11 +338,13 @@ static void fill_config(yyjson_mut_doc *doc, const ImageRecipe *recipe, const La
                    *config = child(doc, root, "config", false),
                    *env = child(doc, config, "Env", true), *entry;
     char created[TIMEFMT_MAX];
+    Platform own;
 
     timefmt_seconds(layer->newest, created);
     if (!recipe->base.n) {
-        put_string(doc, root, "architecture", image_architecture());
-        put_string(doc, root, "os", "linux");
+        platform_own(&own);
+        put_string(doc, root, "architecture", own.architecture);
+        put_string(doc, root, "os", own.os);
         put_env(doc, env, PATH_DEFAULT);
     }
     put_string(doc, root, "created", created);

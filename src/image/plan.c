@@ -7,10 +7,10 @@
  * Each blob that is referred to by a digest is verified. If an index has manifests for several
  * platforms, the one for this machine is used. Indexes may be nested a few levels deep.
  */
-#include <sys/utsname.h>
 #include <yyjson.h>
 
 #include "image/plan.h"
+#include "image/platform.h"
 
 #define INDEX_DEPTH_MAX 4
 
@@ -20,7 +20,7 @@ typedef struct Planner {
     uint64_t most;
     StrMap links;
     Plan plan;
-    size_t other_platforms; /* how many manifests were for other platforms */
+    Platform own;
     VEC(yyjson_doc *) docs;
     Err *reterr;
 } Planner;
@@ -222,28 +222,15 @@ static int plan_docker(Planner *p, Bytes text)
 
 /* ---- OCI ---- */
 
-const char *image_architecture(void)
-{
-    static _Thread_local struct utsname name;
-
-    if (uname(&name) < 0 || strcmp(name.machine, "x86_64") == 0)
-        return "amd64";
-    if (strcmp(name.machine, "aarch64") == 0)
-        return "arm64";
-    if (strcmp(name.machine, "ppc64le") == 0 || strcmp(name.machine, "s390x") == 0 ||
-        strcmp(name.machine, "riscv64") == 0)
-        return name.machine;
-    return str_starts_with(name.machine, "arm") ? "arm" : name.machine;
-}
-
-/* A manifest without a platform is accepted. */
-static bool platform_fits(yyjson_val *descriptor)
+/* How well a manifest fits this machine; negative: not at all. One without a platform fits. */
+static int platform_fits(const Planner *p, yyjson_val *descriptor)
 {
     yyjson_val *platform = yyjson_obj_get(descriptor, "platform");
-    const char *os = get_string(platform, "os"),
-               *architecture = get_string(platform, "architecture");
 
-    return !platform || (str_equal(os, "linux") && str_equal(architecture, image_architecture()));
+    return !platform ? 0
+                     : platform_rank(&p->own, get_string(platform, "os"),
+                                     get_string(platform, "architecture"),
+                                     get_string(platform, "variant"));
 }
 
 /* The name in the annotations. A bare tag is combined with the name of the file. */
@@ -325,10 +312,8 @@ static int plan_descriptor(Planner *p, yyjson_val *descriptor, const char *name,
     Bytes text;
     int r;
 
-    if (!platform_fits(descriptor)) {
-        p->other_platforms++;
+    if (platform_fits(p, descriptor) < 0)
         return 0;
-    }
     if (str_empty(name))
         name = own;
     if (p->plan.n >= IMAGES_MAX || depth > INDEX_DEPTH_MAX)
@@ -344,23 +329,42 @@ static int plan_descriptor(Planner *p, yyjson_val *descriptor, const char *name,
     return plan_oci_manifest(p, json, text, digest, name);
 }
 
+/* The manifest of a nested index that fits best; NULL: none does. */
+static yyjson_val *best_of(const Planner *p, yyjson_val *manifests)
+{
+    yyjson_val *best = NULL, *item;
+    yyjson_arr_iter iter;
+    int best_rank = -1;
+
+    yyjson_arr_iter_init(manifests, &iter);
+    while ((item = yyjson_arr_iter_next(&iter))) {
+        int rank = platform_fits(p, item);
+
+        if (rank >= 0 && (!best || rank < best_rank)) {
+            best = item;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
 /* At the top level, each manifest is an image of its own. A nested index lists one manifest per
- * platform, and the first that fits is taken. */
+ * platform. */
 static int plan_oci_index(Planner *p, yyjson_val *index, const char *name, int depth)
 {
     yyjson_val *manifests = yyjson_obj_get(index, "manifests"), *item;
-    size_t before = p->plan.n;
     yyjson_arr_iter iter;
     int r = 0;
 
     if (yyjson_arr_size(manifests) > IMAGES_MAX)
         return broken(p, "it has too many images");
-    yyjson_arr_iter_init(manifests, &iter);
-    while (r >= 0 && (item = yyjson_arr_iter_next(&iter))) {
-        if (depth > 0 && p->plan.n > before)
-            break;
-        r = plan_descriptor(p, item, name, depth);
+    if (depth > 0) {
+        item = best_of(p, manifests);
+        return item ? ERR_TRACE(plan_descriptor(p, item, name, depth)) : 0;
     }
+    yyjson_arr_iter_init(manifests, &iter);
+    while (r >= 0 && (item = yyjson_arr_iter_next(&iter)))
+        r = plan_descriptor(p, item, name, depth);
     return ERR_TRACE(r);
 }
 
@@ -373,7 +377,8 @@ static int plan_oci(Planner *p, Bytes text)
         return -EINVAL;
     r = plan_oci_index(p, root, NULL, 0);
     if (r >= 0 && p->plan.n == 0)
-        return err_set(p->reterr, 0, "%s has no image for linux/%s", p->file, image_architecture());
+        return err_set(p->reterr, 0, "%s has no image for %s/%s", p->file, p->own.os,
+                       p->own.architecture);
     return ERR_TRACE(r);
 }
 
@@ -383,6 +388,7 @@ int plan_archive(const char *file, uint64_t most, Arena *arena, Plan *ret, Err *
     StrMap top = STRMAP_INIT;
     int r;
 
+    platform_own(&p.own);
     want(&p, &top, "manifest.json");
     want(&p, &top, "index.json");
     r = source_read_files(file, most, &top, &p.links, arena, reterr);

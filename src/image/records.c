@@ -15,6 +15,7 @@ ImageRecord *image_record_free(ImageRecord *record)
     free(record->id);
     free(record->digest);
     free(record->member);
+    free(record->platform);
     free(record->stamp);
     free(record->source);
     for (size_t i = 0; i < record->layers.n; i++)
@@ -50,6 +51,7 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
     add_member(&text, "id", record->id);
     add_member(&text, "digest", str_or(record->digest, ""));
     add_member(&text, "member", str_or(record->member, ""));
+    add_member(&text, "platform", str_or(record->platform, ""));
     add_member(&text, "stamp", str_or(record->stamp, ""));
     add_member(&text, "source", str_or(record->source, ""));
     strbuf_printf(&text, "\"remote\":%s,\"size\":%" PRId64 ",\"layers\":[",
@@ -86,6 +88,7 @@ static ImageRecord *decode_record(const char *text, size_t n)
     record->id = take_string(root, "id");
     record->digest = take_string(root, "digest");
     record->member = take_string(root, "member");
+    record->platform = take_string(root, "platform");
     record->stamp = take_string(root, "stamp");
     record->source = take_string(root, "source");
     record->remote = yyjson_get_bool(yyjson_obj_get(root, "remote"));

@@ -95,7 +95,7 @@ static void sweep_folder(ImageStore *store, const char *folder, const char *pref
         if (entry->d_name[0] == '.' || !str_starts_with(entry->d_name, prefix))
             continue;
         hex = mem_strndup(entry->d_name + strlen(prefix), 64);
-        if (is_needed(store, hex, layers))
+        if (is_needed(store, hex, layers) || (layers && image_intents_need(store, hex)))
             continue;
         victim = mem_printf("%s/%s", path, entry->d_name);
         file_remove_tree(victim);
@@ -106,7 +106,9 @@ static void sweep_folder(ImageStore *store, const char *folder, const char *pref
 /* The caller holds write_lock, so only this thread changes records. */
 static void sweep(ImageStore *store)
 {
+    image_intents_expire(store);
     sweep_folder(store, "blobs", "sha256-", false);
+    sweep_folder(store, "grants", "", false);
     sweep_folder(store, "layers", "", true);
 }
 
@@ -179,6 +181,7 @@ static int fill_image(ImageStore *store, const ImageRecord *record, Arena *arena
     ret->id = arena_strdup(arena, record->id);
     ret->digest = arena_strdup(arena, record->digest);
     ret->size = record->size;
+    ret->remote = record->remote;
     ret->builtin = !str_empty(record->stamp);
     ret->source = arena_strdup(arena, str_or(record->source, ""));
     ret->layers.v = arena_new_n(arena, const char *, record->layers.n + 1);
@@ -470,7 +473,7 @@ void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries)
 
 static int make_folders(ImageStore *store, Err *reterr)
 {
-    static const char *const names[] = {"blobs", "layers", "names", "tmp"};
+    static const char *const names[] = {"blobs", "grants", "layers", "names", "pulls", "tmp"};
     _free_ char *tmp = mem_printf("%s/tmp", store->dir);
     int r = file_remove_tree(tmp);
 
@@ -512,6 +515,7 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
         image_store_close(store);
         return ERR_TRACE(r);
     }
+    image_intents_load(store);
     sweep(store); /* removes layers without a name that a crash has left */
     image_builtins_find(store, builtin_dir);
     *ret = store;
@@ -537,6 +541,7 @@ ImageStore *image_store_close(ImageStore *store)
         free(builtin->stamp);
     }
     VEC_DEINIT(&store->builtins);
+    image_intents_clear(store);
     uv_mutex_destroy(&store->write_lock);
     uv_mutex_destroy(&store->lock);
     free(store->dir);

@@ -30,10 +30,11 @@ typedef struct NodeOptions {
     Random *random;
     Net *net;
     ImageStore *images;
-    const char *name;     /* node name */
-    const char *instance; /* distinguishes the cgroups of several servers on one machine */
-    const char *data_dir; /* DATA: volumes, container root folders, logs */
-    const char *run_dir;  /* RUN: sockets, state of running things */
+    struct Puller *puller; /* NULL: no registry is asked */
+    const char *name;      /* node name */
+    const char *instance;  /* distinguishes the cgroups of several servers on one machine */
+    const char *data_dir;  /* DATA: volumes, container root folders, logs */
+    const char *run_dir;   /* RUN: sockets, state of running things */
     const char *dns_ip;
     const char *domain;      /* "cluster.local" */
     const char *api_address; /* address of the Service `kubernetes`, for KUBERNETES_SERVICE_HOST */

@@ -140,6 +140,18 @@ char *auth_header(Auth *a, unsigned *ret_generation)
     return header;
 }
 
+bool auth_credential(Auth *a, Credential *ret)
+{
+    bool has;
+
+    uv_mutex_lock(&a->lock);
+    has = a->header && a->at < a->credentials.n;
+    if (has)
+        *ret = a->credentials.v[a->at];
+    uv_mutex_unlock(&a->lock);
+    return has;
+}
+
 /* ---- tokens --------------------------------------------------------------------------------- */
 
 static void add_parameter(StrBuf *to, const char *name, const char *value)

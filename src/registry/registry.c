@@ -152,6 +152,11 @@ void registry_cancel(Registry *registry)
     lane_users_cancel(&registry->users);
 }
 
+bool registry_credential(Registry *registry, Credential *ret)
+{
+    return auth_credential(&registry->endpoints[atomic_load(&registry->current)].auth, ret);
+}
+
 int64_t registry_retry_after(Registry *registry)
 {
     return atomic_load(&registry->retry_after);

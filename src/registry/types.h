@@ -9,11 +9,12 @@
 
 /* Each comes with a message in reterr. */
 enum {
-    REGISTRY_E_AUTH = 1,    /* the registry wants other credentials, or denies these access */
-    REGISTRY_E_MISSING,     /* it does not have this */
-    REGISTRY_E_THROTTLED,   /* too many requests; registry_retry_after says how long to wait */
-    REGISTRY_E_UNAVAILABLE, /* cannot be reached, or does not answer as a registry in time */
-    REGISTRY_E_BAD_DATA,    /* what it sent is not what was asked for: digest, length, type */
+    REGISTRY_E_AUTH = 1,     /* the registry wants other credentials, or denies these access */
+    REGISTRY_E_MISSING,      /* it does not have this */
+    REGISTRY_E_THROTTLED,    /* too many requests; registry_retry_after says how long to wait */
+    REGISTRY_E_UNAVAILABLE,  /* cannot be reached, or does not answer as a registry in time */
+    REGISTRY_E_UNKNOWN_HOST, /* the name of its host cannot be resolved */
+    REGISTRY_E_BAD_DATA,     /* what it sent is not what was asked for: digest, length, type */
     REGISTRY_E_REFUSED, /* it is blocked, refers us to a forbidden place, or rejects the request */
 };
 

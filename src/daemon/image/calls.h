@@ -11,6 +11,7 @@ void app_print_images(void *app, Arena *arena, StrBuf *out);
 void app_call_image_list(void *app, HttpRequest *request);
 void app_call_image_config(void *app, HttpRequest *request);
 void app_call_image_import(void *app, HttpRequest *request);
+void app_call_image_pull(void *app, HttpRequest *request);
 void app_call_image_remove(void *app, HttpRequest *request);
 
 #endif

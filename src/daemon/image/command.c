@@ -12,6 +12,7 @@ static const struct {
     bool for_all; /* works without root, through the API */
 } verbs[] = {
     {"import", image_verb_import, 2, SIZE_MAX, "import [--limit SIZE] FILE..."},
+    {"pull",   image_verb_pull,   2, SIZE_MAX, "pull [--platform OS/ARCH] [--creds FILE] NAME..."},
     {"make",   image_verb_make,   3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
     {"ls",     image_verb_ls,     1, 1,        "ls", true},
     {"list",   image_verb_ls,     1, 1,        NULL, true},

@@ -33,6 +33,7 @@ int image_import_file(Options *options, const char *file, const char *done, Err 
 /* The verbs, whose words are in options->words from [1] on. Each returns 0, 1 after printing a message, or a negative error. */
 int image_verb_import(Options *options, Err *reterr);
 int image_verb_make(Options *options, Err *reterr);
+int image_verb_pull(Options *options, Err *reterr);
 int image_verb_ls(Options *options, Err *reterr);
 int image_verb_rm(Options *options, Err *reterr);
 

@@ -14,6 +14,7 @@
 
 #include "image/local/bolt.h"
 #include "image/local/internal.h"
+#include "image/platform.h"
 
 #define META "io.containerd.metadata.v1.bolt/meta.db"
 #define SNAPSHOTTER "io.containerd.snapshotter.v1.overlayfs"
@@ -122,13 +123,29 @@ static const char *digest_of_descriptor(yyjson_val *descriptor)
     return digest && digest_is_valid(digest) ? digest : NULL;
 }
 
-static bool fits(yyjson_val *descriptor)
+/* The digest of the manifest in an index that fits this machine best; NULL: none does. */
+static const char *best_of(yyjson_val *manifests)
 {
-    yyjson_val *platform = yyjson_obj_get(descriptor, "platform");
-    const char *os = yyjson_get_str(yyjson_obj_get(platform, "os")),
-               *architecture = yyjson_get_str(yyjson_obj_get(platform, "architecture"));
+    yyjson_val *item, *best = NULL;
+    yyjson_arr_iter iter = yyjson_arr_iter_with(manifests);
+    int best_rank = INT_MAX;
+    Platform own;
 
-    return !platform || (str_equal(os, "linux") && str_equal(architecture, image_architecture()));
+    platform_own(&own);
+    while ((item = yyjson_arr_iter_next(&iter))) {
+        yyjson_val *platform = yyjson_obj_get(item, "platform");
+        int rank = platform_rank(&own, yyjson_get_str(yyjson_obj_get(platform, "os")),
+                                 yyjson_get_str(yyjson_obj_get(platform, "architecture")),
+                                 yyjson_get_str(yyjson_obj_get(platform, "variant")));
+
+        if (!platform)
+            rank = INT_MAX - 1;
+        if (rank >= 0 && rank < best_rank && digest_of_descriptor(item)) {
+            best = item;
+            best_rank = rank;
+        }
+    }
+    return best ? digest_of_descriptor(best) : NULL;
 }
 
 /* Reads the manifest for this machine. The caller frees the document. */
@@ -136,9 +153,7 @@ static int read_manifest(const LocalStore *store, const char *digest, Arena *are
                          yyjson_doc **ret, Err *reterr)
 {
     for (int depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
-        yyjson_val *manifests, *item;
-        yyjson_arr_iter iter;
-        const char *next = NULL;
+        yyjson_val *manifests;
         Bytes text;
         int r = local_read(store, blob_path(digest, arena), JSON_BYTES_MAX, digest, arena, &text,
                            reterr);
@@ -149,13 +164,10 @@ static int read_manifest(const LocalStore *store, const char *digest, Arena *are
         manifests = yyjson_obj_get(yyjson_doc_get_root(*ret), "manifests");
         if (!manifests)
             return *ret ? 0 : err_set(reterr, 0, "the manifest %s is not JSON", digest);
-        iter = yyjson_arr_iter_with(manifests);
-        while ((item = yyjson_arr_iter_next(&iter)) && !next)
-            next = fits(item) ? digest_of_descriptor(item) : NULL;
-        digest = next ? arena_strdup(arena, next) : NULL;
+        digest = arena_strdup(arena, best_of(manifests));
         yyjson_doc_free(TAKE_PTR(*ret));
         if (!digest)
-            return err_set(reterr, 0, "it has no image for linux/%s", image_architecture());
+            return err_set(reterr, 0, "it has no image for this machine");
     }
     return err_set(reterr, 0, "it has too deep an index");
 }

@@ -406,6 +406,8 @@ static int result(Transfer *t, Err *reterr)
         return failed(t, t->refusal, t->why, reterr);
     if (t->result == CURLE_OUT_OF_MEMORY && !t->head_done) /* libcurl's limit of a line */
         return failed(t, REGISTRY_E_BAD_DATA, "the head of the response is too large", reterr);
+    if (t->result == CURLE_COULDNT_RESOLVE_HOST)
+        return failed(t, REGISTRY_E_UNKNOWN_HOST, t->error, reterr);
     if (t->result == CURLE_OPERATION_TIMEDOUT && !t->connected)
         return failed(t, REGISTRY_E_UNAVAILABLE, "it could not be connected to in time", reterr);
     return failed(t, REGISTRY_E_UNAVAILABLE, t->error[0] ? t->error : curl_easy_strerror(t->result),
