@@ -12,7 +12,9 @@ static const char *const texts[] = {
     [WAITING_CREATE_ERROR] = "CreateContainerError",
     [WAITING_CONFIG_ERROR] = "CreateContainerConfigError",
     [WAITING_INVALID_IMAGE_NAME] = "InvalidImageName",
+    [WAITING_IMAGE_INSPECT_ERROR] = "ImageInspectError",
     [WAITING_ERR_IMAGE_PULL] = "ErrImagePull",
+    [WAITING_REGISTRY_UNAVAILABLE] = "RegistryUnavailable",
     [WAITING_IMAGE_PULL_BACK_OFF] = "ImagePullBackOff",
     [WAITING_ERR_IMAGE_NEVER_PULL] = "ErrImageNeverPull",
 };

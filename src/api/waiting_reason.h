@@ -15,7 +15,9 @@ typedef enum WaitingReason {
     WAITING_CREATE_ERROR,         /* the runtime could not create it */
     WAITING_CONFIG_ERROR,         /* its spec refers to something that is missing or unusable */
     WAITING_INVALID_IMAGE_NAME,   /* the image name cannot be parsed */
+    WAITING_IMAGE_INSPECT_ERROR,  /* the image of this machine cannot be read */
     WAITING_ERR_IMAGE_PULL,       /* the image is not available */
+    WAITING_REGISTRY_UNAVAILABLE, /* the same, because its registry cannot be reached */
     WAITING_IMAGE_PULL_BACK_OFF,  /* the same; the next attempt comes after a delay */
     WAITING_ERR_IMAGE_NEVER_PULL, /* the image is not available, and the policy forbids to pull it */
     WAITING_OTHER,                /* a reason that some other client wrote */

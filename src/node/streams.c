@@ -72,7 +72,8 @@ static AgentPod *find_pod(NodeAgent *agent, const Object *pod, const char *conta
 static int refuse_waiting(const char *container, const char *pod, WaitingReason reason,
                           ApiStatus *reterr, Arena *arena)
 {
-    const char *text = reason == WAITING_ERR_IMAGE_PULL        ? "image can't be pulled"
+    const char *text = reason == WAITING_ERR_IMAGE_PULL || reason == WAITING_REGISTRY_UNAVAILABLE
+                           ? "image can't be pulled"
                        : reason == WAITING_IMAGE_PULL_BACK_OFF ? "trying and failing to pull image"
                                                                : waiting_reason_text(reason);
 

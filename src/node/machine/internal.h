@@ -166,6 +166,7 @@ void container_on_retry(Timer *timer);
 /* Stops a running container with a Killing event of this message. If it is being stopped already, a
  * shorter grace period takes effect. */
 void container_stop(MachineContainer *c, int64_t grace_ns, const char *message);
+void container_abandon_start(MachineContainer *c); /* if it is being started */
 void container_replace(MachineContainer *c); /* stops it, so that it restarts with the new image */
 void container_on_stop_timer(Timer *timer);
 void machine_stop(Machine *m);

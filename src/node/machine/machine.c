@@ -319,6 +319,10 @@ void machine_update(Machine *m, Object *pod)
     if (!m->running)
         return;
     machine_deadline_arm(m);
+    for (size_t i = 0; i < m->n; i++)
+        if (container_is_outdated(
+                m->v[i])) /* a pull of the old image may take long, or never end */
+            container_abandon_start(m->v[i]);
     machine_advance(m);
 }
 

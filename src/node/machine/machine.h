@@ -88,6 +88,9 @@ typedef struct MachineOps {
     void (*gone)(void *data);
     void (*event)(void *data, size_t container, const char *type, const char *reason,
                   const char *message);
+    /* The result of `start` is not wanted any more: a start that still waits for something outside
+     * the node, such as a registry, fails soon. Others continue. NULL: starts never wait. */
+    void (*abandon)(void *data, size_t container);
 } MachineOps;
 
 /* How an instance of a container ended. The machine copies the texts. */

@@ -77,8 +77,8 @@ static void report_crash_loop(MachineContainer *c, int64_t delay_ns)
 
 static void report_pull_back_off(MachineContainer *c)
 {
-    _free_ char *text = mem_printf("Back-off pulling image \"%s\": ErrImagePull: %s",
-                                   c->spec->image, str_or(c->pull_error, ""));
+    _free_ char *text =
+        mem_printf("Back-off pulling image \"%s\": %s", c->spec->image, str_or(c->pull_error, ""));
 
     machine_event(c, "Normal", "BackOff", "Back-off pulling image \"%s\"", c->spec->image);
     machine_event(c, "Warning", "Failed", "Error: ImagePullBackOff");
@@ -104,10 +104,16 @@ void container_restart(MachineContainer *c)
     container_start(c);
 }
 
+static bool is_failed_pull(WaitingReason reason)
+{
+    return reason == WAITING_ERR_IMAGE_PULL || reason == WAITING_REGISTRY_UNAVAILABLE;
+}
+
 static bool concerns_image(WaitingReason reason)
 {
-    return reason == WAITING_ERR_IMAGE_PULL || reason == WAITING_IMAGE_PULL_BACK_OFF ||
-           reason == WAITING_ERR_IMAGE_NEVER_PULL || reason == WAITING_INVALID_IMAGE_NAME;
+    return is_failed_pull(reason) || reason == WAITING_IMAGE_PULL_BACK_OFF ||
+           reason == WAITING_ERR_IMAGE_NEVER_PULL || reason == WAITING_INVALID_IMAGE_NAME ||
+           reason == WAITING_IMAGE_INSPECT_ERROR;
 }
 
 bool container_waits_for_input(const MachineContainer *c)
@@ -126,7 +132,7 @@ void container_on_retry(Timer *timer)
     if (left > 0) { /* the error has been shown long enough */
         if (c->waiting_reason == WAITING_RUN_CONTAINER_ERROR)
             report_crash_loop(c, c->retry_backoff);
-        else if (c->waiting_reason == WAITING_ERR_IMAGE_PULL)
+        else if (is_failed_pull(c->waiting_reason))
             report_pull_back_off(c);
         timer_start(m->clock, &c->retry, left);
         machine_changed(m);
@@ -181,12 +187,13 @@ void machine_started(Machine *m, size_t container, int64_t started_ns)
     machine_advance(m);
 }
 
-static void pull_failed(MachineContainer *c, const char *message)
+static void pull_failed(MachineContainer *c, WaitingReason reason, const char *message)
 {
     Machine *m = c->machine;
     int64_t now = clock_mono_ns(m->clock);
+    _free_ char *text = mem_printf("%s: %s", waiting_reason_text(reason), message);
 
-    machine_set_text(&c->pull_error, message);
+    machine_set_text(&c->pull_error, text);
     c->pull_backoff_ns =
         c->pull_backoff_ns ? MIN_OF(c->pull_backoff_ns * 2, BACKOFF_MAX) : BACKOFF_FIRST;
     c->retry_at = now + c->pull_backoff_ns;
@@ -222,16 +229,17 @@ static void start_missed(MachineContainer *c, WaitingReason reason, const char *
     c->stage = CONTAINER_WAITING;
     if (c->ever)
         c->attempt--;
-    machine_event(c, "Warning", "Failed", "Error: %s",
-                  concerns_image(reason) ? waiting_reason_text(reason) : message);
+    if (reason != WAITING_CONTAINER_CREATING) /* it was not abandoned */
+        machine_event(c, "Warning", "Failed", "Error: %s",
+                      concerns_image(reason) ? waiting_reason_text(reason) : message);
     container_waits(c, reason, message);
     if (m->stage != MACHINE_ACTIVE)
         return;
     if (c->start_inputs != m->inputs) { /* it may have looked before the change */
         c->retry_at = clock_mono_ns(m->clock);
         timer_start(m->clock, &c->retry, 0);
-    } else if (reason == WAITING_ERR_IMAGE_PULL) {
-        pull_failed(c, message);
+    } else if (is_failed_pull(reason)) {
+        pull_failed(c, reason, message);
     } else {
         c->retry_at = clock_mono_ns(m->clock) + CONFIG_RETRY;
         timer_start(m->clock, &c->retry, CONFIG_RETRY);

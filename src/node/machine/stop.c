@@ -40,6 +40,12 @@ void container_on_stop_timer(Timer *timer)
     }
 }
 
+void container_abandon_start(MachineContainer *c)
+{
+    if (c->stage == CONTAINER_STARTING && c->machine->ops->abandon)
+        MACHINE_OP(c->machine, abandon, c->index);
+}
+
 void container_stop(MachineContainer *c, int64_t grace_ns, const char *message)
 {
     Machine *m = c->machine;
@@ -55,6 +61,8 @@ void container_stop(MachineContainer *c, int64_t grace_ns, const char *message)
             timer_start(m->clock, &c->stop, grace_ns);
         return;
     }
+    if (c->stage == CONTAINER_STARTING)
+        container_abandon_start(c);
     if (c->stage != CONTAINER_RUNNING)
         return;
     probes_stop(c);

@@ -48,7 +48,9 @@ typedef struct AgentContainer {
     Arena image_arena;
     const char *stop_signal;
     LinuxContainerUser *user; /* of the newest instance, in image_arena; NULL if unknown */
-    bool starting;            /* work for its start is in flight on the pool */
+    bool starting; /* its start waits for an image, or work for it is in flight on the pool */
+    struct ImageWant *want; /* the image that its start waits for */
+    char *wanted_image;
     uv_fs_event_t *log_watch; /* see log_watch_start */
     Timer log_timer;
 } AgentContainer;
@@ -115,6 +117,7 @@ struct NodeAgent {
     struct VolumeRoom *room; /* see volume_room.c */
     Timer volume_retry;
     int64_t volume_retry_at; /* mono */
+    int64_t builtin_pull_at; /* mono: until then, no registry is asked for built-in images */
     bool stopping;           /* node_stop was called */
     void (*shutdown_done)(void *data);
     void *shutdown_data;

@@ -19,13 +19,15 @@
 #include "node/pod/container.h"
 #include "node/pod/container_spec.h"
 #include "node/pod/disk_eviction.h"
-#include "node/pod/limits.h"
+#include "node/pod/images.h"
 #include "node/pod/sandbox.h"
 #include "node/runtime/logs.h"
 #include "node/runtime/message.h"
+#include "node/runtime/pod_limits.h"
 #include "node/runtime/runtime.h"
 #include "node/runtime/strays.h"
 #include "node/volume/mounts.h"
+#include "registry/reference.h"
 
 #define TERMINATION_LIMIT 4096
 #define FALLBACK_BYTES 2048
@@ -309,12 +311,22 @@ static void on_exited(void *data, const RuntimeExit *end)
     cleanup->end.message = cleanup->message;
 }
 
+static void apply_pod_limits(const AgentPod *pod)
+{
+    const NodeOptions *options = &pod->agent->options;
+    _free_ char *cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
+
+    if (!pod_limits_apply(cgroup, agent_pod_spec(pod),
+                          options->pids_limit ? options->pids_limit : POD_PIDS_LIMIT))
+        log_warn("node", "pod %s/%s: its limits cannot be set in %s", pod->ns, pod->name, cgroup);
+}
+
 static void on_created(void *data)
 {
     AgentContainer *c = data;
 
     log_debug("node", "pod %s/%s: container %zu is created", c->pod->ns, c->pod->name, c->index);
-    pod_limits_apply(c->pod);
+    apply_pod_limits(c->pod);
     storage_watch(c->pod);
     if (c->pod->machine)
         machine_created(c->pod->machine, c->index, c->id, c->image, c->image_id);
@@ -538,87 +550,116 @@ static void on_init_renewed(void *data, const ProcessResult *result)
     uv_queue_work(p->container->pod->agent->options.loop, &p->work, prepare_work, prepare_done);
 }
 
-static int find_image(AgentContainer *c, const Container *spec, Image *ret, Err *reterr,
-                      WaitingReason *ret_reason)
+/* Reported from the loop, since a result must not arrive before the op returns. */
+static void begin_preparing(AgentContainer *c, ContainerSpec *spec, WaitingReason reason,
+                            const Err *failed)
 {
     AgentPod *pod = c->pod;
-    Err err = ERR_INIT;
+    Preparation *p = mem_new_type(Preparation);
+
+    p->container = c;
+    p->attempt = machine_attempt(pod->machine, c->index);
+    p->spec = spec;
+    p->failed = failed ? -EINVAL : 0;
+    if (failed)
+        p->error = *failed;
+    p->reason = reason;
+    if (failed || !sandbox_renew_init(pod, on_init_renewed, p))
+        uv_queue_work(pod->agent->options.loop, &p->work, prepare_work, prepare_done);
+    runtime_expect(pod->agent->runtime);
+}
+
+/* "quay.io/team/app" of "quay.io/team/app:1"; a name that is an id stays as it is. */
+static const char *repository_of(Arena *arena, const char *name)
+{
+    ImageReference reference;
+
+    return reference_parse(arena, name, &reference, NULL) == 0
+               ? arena_printf(arena, "%s/%s", reference.domain, reference.path)
+               : name;
+}
+
+/* Finds the image, which is on this machine now. */
+static int find_image(AgentContainer *c, const char *name, Image *ret, Err *reterr)
+{
     int r;
 
     c->user = NULL;
     arena_clear(&c->image_arena);
-    if (!image_normalize(&c->image_arena, spec->image)) {
-        *ret_reason = WAITING_INVALID_IMAGE_NAME;
-        return err_set(
-            reterr, 0,
-            "Failed to apply default image tag \"%s\": couldn't parse image name \"%s\": invalid "
-            "reference format",
-            spec->image, spec->image);
-    }
-    r = image_find(pod->agent->options.images, spec->image, &c->image_arena, ret, &err);
-    if (r == 0) {
-        _free_ char *text =
-            mem_printf("Container image \"%s\" already present on machine", spec->image);
+    r = image_find(c->pod->agent->options.images, name, &c->image_arena, ret, reterr);
+    if (r > 0)
+        return err_set(reterr, 0, "the image %s has just been removed from this machine", name);
+    if (r < 0)
+        return ERR_TRACE(r);
+    c->image = ret->name ? ret->name : arena_strdup(&c->image_arena, name);
+    c->image_id = str_empty(ret->digest)
+                      ? ret->id
+                      : arena_printf(&c->image_arena, "%s@%s",
+                                     repository_of(&c->image_arena, c->image), ret->digest);
+    c->stop_signal = ret->stop_signal;
+    return 0;
+}
 
-        c->image = ret->name ? ret->name : spec->image;
-        c->image_id = str_empty(ret->digest)
-                          ? ret->id
-                          : arena_printf(&c->image_arena, "%.*s@%s", (int)strcspn(c->image, "@"),
-                                         c->image, ret->digest);
-        c->stop_signal = ret->stop_signal;
-        agent_pod_event(pod, c->index, "Normal", "Pulled", text);
-        return 0;
-    }
-    if (r > 0 && str_equal(spec->image_pull_policy, "Never")) {
-        _free_ char *text = mem_printf(
-            "Container image \"%s\" is not present with pull policy of Never", spec->image);
+static void on_image_ready(void *data, WaitingReason reason, const char *message)
+{
+    AgentContainer *c = data;
+    AgentPod *pod = c->pod;
+    const Container *spec = machine_container(pod->machine, c->index);
+    _free_ char *wanted = TAKE_PTR(c->wanted_image);
+    ContainerSpec *prepared = NULL;
+    Err err = ERR_INIT;
+    Image image = {0};
 
-        agent_pod_event(pod, c->index, "Warning", "ErrImageNeverPull", text);
-        *ret_reason = WAITING_ERR_IMAGE_NEVER_PULL;
-        return err_set(reterr, 0, "%s", text);
+    c->want = NULL;
+    if (reason != WAITING_NONE) {
+        err_set(&err, 0, "%s", message);
+    } else if (!str_equal(wanted, spec->image)) {
+        reason = WAITING_CONTAINER_CREATING;
+        err_set(&err, 0, "the container has another image by now");
+    } else if (find_image(c, wanted, &image, &err) < 0) {
+        reason = WAITING_ERR_IMAGE_PULL;
+    } else if (container_spec_new(c, spec, machine_attempt(pod->machine, c->index), &image,
+                                  &prepared, &err) < 0) {
+        reason = WAITING_CONFIG_ERROR;
     }
-    *ret_reason = WAITING_ERR_IMAGE_PULL;
-    if (r < 0) {
-        err_set(reterr, 0, "%s", err.message);
-    } else {
-        err_set(reterr, 0,
-                "image \"%s\" is not on this machine: import it with \"stead image import FILE\"",
-                spec->image);
-    }
-    _free_ char *text = mem_printf("Failed to pull image \"%s\": %s", spec->image, reterr->message);
-    agent_pod_event(pod, c->index, "Warning", "Failed", text);
-    return -EINVAL;
+    begin_preparing(c, prepared, reason, reason == WAITING_NONE ? NULL : &err);
 }
 
 void container_begin(AgentPod *pod, size_t index, int attempt)
 {
     AgentContainer *c = container_at(pod, index);
     const Container *spec = machine_container(pod->machine, index);
-    WaitingReason reason = WAITING_CONFIG_ERROR;
-    Err err = ERR_INIT;
-    Image image = {0};
-    ContainerSpec *prepared = NULL;
-    Preparation *p;
     char id[65];
-    int r;
 
     for (int i = 0; i < 4; i++)
         snprintf(id + i * 16, 17, "%016" PRIx64, random_next(pod->agent->options.random));
     container_paths(c, attempt, id);
-    r = find_image(c, spec, &image, &err, &reason);
-    if (r >= 0)
-        r = container_spec_new(c, spec, attempt, &image, &prepared, &err);
-    p = mem_new_type(Preparation);
-    p->container = c;
-    p->attempt = attempt;
-    p->spec = prepared;
-    /* reported from the loop, since a result must not arrive before the op returns */
-    p->failed = r;
-    p->error = err;
-    p->reason = reason;
     c->starting = true;
     agent_pod_ref(pod);
-    if (r < 0 || !sandbox_renew_init(pod, on_init_renewed, p))
-        uv_queue_work(pod->agent->options.loop, &p->work, prepare_work, prepare_done);
-    runtime_expect(pod->agent->runtime);
+    c->wanted_image = mem_strdup(str_or(spec->image, ""));
+    c->want = pod_image_want(pod, index, spec->image, spec->image_pull_policy, on_image_ready, c);
+}
+
+void container_abandon(AgentPod *pod, size_t index)
+{
+    AgentContainer *c = container_at(pod, index);
+    Err err = ERR_INIT;
+
+    if (!c->want)
+        return;
+    c->want = pod_image_forget(c->want);
+    free(TAKE_PTR(c->wanted_image));
+    err_set(&err, 0, "the start was given up while the image was pulled");
+    begin_preparing(c, NULL, WAITING_CONTAINER_CREATING, &err);
+}
+
+void container_forget(AgentContainer *c)
+{
+    c->task = runtime_forget(c->task);
+    if (!c->want)
+        return;
+    c->want = pod_image_forget(c->want);
+    free(TAKE_PTR(c->wanted_image));
+    c->starting = false;
+    agent_pod_unref(c->pod);
 }

@@ -6,6 +6,10 @@
 #include "node/pod/agent.h"
 
 void container_begin(AgentPod *pod, size_t index, int attempt);
+/* If its start waits for an image, it fails soon. */
+void container_abandon(AgentPod *pod, size_t index);
+/* This process gives the container up, which goes on running. */
+void container_forget(AgentContainer *c);
 void container_signal(AgentPod *pod, size_t index, bool kill);
 bool container_adopt(AgentPod *pod, size_t index, int attempt, const char *id);
 AgentContainer *container_at(AgentPod *pod, size_t index);

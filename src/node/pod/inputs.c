@@ -70,7 +70,13 @@ static unsigned uses_config_map(const Pod *pod, const Object *object)
 
 static unsigned uses_secret(const Pod *pod, const Object *object)
 {
-    return uses_content(pod, "Secret", true, object_meta(object)->name);
+    const LocalObjectReferenceArray *pull = &pod->spec.image_pull_secrets;
+    unsigned uses = uses_content(pod, "Secret", true, object_meta(object)->name);
+
+    for (size_t i = 0; i < pull->n; i++)
+        if (named(&pull->v[i], object_meta(object)->name))
+            uses |= POD_USES_START;
+    return uses;
 }
 
 /* Only its tokens depend on the account. */

@@ -187,8 +187,13 @@ static void op_event(void *data, size_t container, const char *type, const char 
     agent_pod_event(data, container, type, reason, message);
 }
 
+static void op_abandon(void *data, size_t container)
+{
+    container_abandon(data, container);
+}
+
 static const MachineOps machine_ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
-                                       op_teardown, op_changed, op_gone,   op_event};
+                                       op_teardown, op_changed, op_gone,   op_event, op_abandon};
 
 /* ---- life ---- */
 
@@ -342,6 +347,6 @@ void agent_pod_forget(AgentPod *pod)
 {
     agent_pod_stop(pod);
     for (size_t i = 0; i < pod->n_containers; i++)
-        pod->containers[i]->task = runtime_forget(pod->containers[i]->task);
+        container_forget(pod->containers[i]);
     pod->machine = machine_free(pod->machine);
 }
