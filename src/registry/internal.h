@@ -62,7 +62,8 @@ typedef struct Call {
 /* 0: the answer is a success, whose body can be read. */
 int endpoint_call(Registry *registry, Endpoint *endpoint, Lane *lane, const Call *call,
                   Transfer **ret, int *ret_status, Err *reterr);
-/* Tries the endpoints in order, beginning with the one that has answered last. */
+/* Tries the endpoints in order, beginning with the one that has answered last, until one succeeds
+ * or a result is negative. Outcome and message are those of the registry itself. */
 typedef int (*EndpointTry)(void *data, Endpoint *endpoint, Err *reterr);
 int registry_try_endpoints(Registry *registry, EndpointTry try, void *data, Err *reterr);
 

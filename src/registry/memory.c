@@ -2,6 +2,8 @@
 #include "registry/digest.h"
 #include "registry/memory.h"
 
+#define DOWN_NS UINT64_C(30000000000)
+
 typedef struct Token {
     uint64_t expires_ns;
     char text[];
@@ -47,6 +49,12 @@ static void put(StrMap *map, const char *key, void *value, void *(*free_value)(v
     free_value(value ? strmap_put(map, key, value) : strmap_remove(map, key));
 }
 
+static void *down_free(void *until)
+{
+    free(until);
+    return NULL;
+}
+
 static void *keep(void *value _unused_)
 {
     return NULL;
@@ -63,6 +71,7 @@ void memory_deinit(RegistryMemory *memory)
 {
     lane_pool_deinit(&memory->lanes);
     clear(&memory->plain, keep);
+    clear(&memory->down, down_free);
     clear(&memory->wanted, wanted_free);
     clear(&memory->tokens, token_free);
     uv_mutex_destroy(&memory->lock);
@@ -82,6 +91,28 @@ void memory_set_plain(RegistryMemory *memory, const char *host, bool is_plain)
 {
     uv_mutex_lock(&memory->lock);
     put(&memory->plain, host, is_plain ? memory : NULL, keep);
+    uv_mutex_unlock(&memory->lock);
+}
+
+bool memory_is_down(RegistryMemory *memory, const char *host)
+{
+    const uint64_t *until;
+    bool is_down;
+
+    uv_mutex_lock(&memory->lock);
+    until = strmap_get(&memory->down, host);
+    is_down = until && uv_hrtime() < *until;
+    uv_mutex_unlock(&memory->lock);
+    return is_down;
+}
+
+void memory_set_down(RegistryMemory *memory, const char *host)
+{
+    uint64_t *until = mem_new_type(uint64_t);
+
+    *until = uv_hrtime() + DOWN_NS;
+    uv_mutex_lock(&memory->lock);
+    put(&memory->down, host, until, down_free);
     uv_mutex_unlock(&memory->lock);
 }
 

@@ -20,6 +20,7 @@ typedef struct RegistryMemory {
     LanePool lanes;
     uv_mutex_t lock; /* guards the maps */
     StrMap plain;    /* host -> any */
+    StrMap down;     /* host of a mirror -> until when it is not asked */
     StrMap wanted;   /* host/repository -> a Challenge with its texts */
     StrMap tokens;   /* memory_token_key() -> a token with its time */
 } RegistryMemory;
@@ -29,6 +30,10 @@ void memory_deinit(RegistryMemory *memory);
 
 bool memory_is_plain(RegistryMemory *memory, const char *host);
 void memory_set_plain(RegistryMemory *memory, const char *host, bool is_plain);
+
+/* A mirror that cannot be reached costs each pull a time-out, so it is left out for half a minute. */
+bool memory_is_down(RegistryMemory *memory, const char *host);
+void memory_set_down(RegistryMemory *memory, const char *host);
 
 /* Texts are copied to the arena. False: unknown. */
 bool memory_challenge(RegistryMemory *memory, const char *repository, Arena *arena, Challenge *ret);

@@ -164,19 +164,43 @@ int64_t registry_retry_after(Registry *registry)
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
 
+static int try_endpoint(Registry *registry, size_t i, EndpointTry try, void *data, Err *reterr)
+{
+    RegistryMemory *memory = registry->config->memory;
+    Endpoint *endpoint = &registry->endpoints[i];
+    bool is_mirror = i + 1 < registry->n;
+    int r;
+
+    if (is_mirror && memory_is_down(memory, endpoint->host))
+        return REGISTRY_E_UNAVAILABLE;
+    r = try(data, endpoint, reterr);
+    if (r == REGISTRY_E_UNAVAILABLE && is_mirror)
+        memory_set_down(memory, endpoint->host);
+    if (r == 0)
+        atomic_store(&registry->current, i);
+    return ERR_TRACE(r);
+}
+
 int registry_try_endpoints(Registry *registry, EndpointTry try, void *data, Err *reterr)
 {
-    size_t first = atomic_load(&registry->current);
-    int r = try(data, &registry->endpoints[first], reterr);
+    size_t first = atomic_load(&registry->current), itself = registry->n - 1;
+    int r = 0, own = 0;
 
-    for (size_t i = 0; i < registry->n && r > 0; i++) {
-        if (i == first)
+    for (size_t step = 0; step <= registry->n; step++) {
+        size_t i = step == 0 ? first : step - 1;
+        Err err = ERR_INIT;
+
+        if (step > 0 && i == first)
             continue;
-        r = try(data, &registry->endpoints[i], reterr);
-        if (r == 0)
-            atomic_store(&registry->current, i);
+        r = try_endpoint(registry, i, try, data, &err);
+        if (reterr && r && (i == itself || r < 0))
+            *reterr = err;
+        if (r <= 0)
+            return ERR_TRACE(r);
+        if (i == itself)
+            own = r;
     }
-    return ERR_TRACE(r);
+    return own;
 }
 
 /* ---- manifests ------------------------------------------------------------------------------ */

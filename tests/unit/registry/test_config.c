@@ -208,40 +208,78 @@ static int get_manifest(Registry *registry, Arena *arena, Err *reterr)
     return registry_manifest(registry, NULL, arena, &found, &bytes, reterr);
 }
 
+/* An image whose registry has a mirror. */
+typedef struct Mirrored {
+    Arena arena;
+    FakeRegistry *mirror, *itself;
+    RegistryConfig *config;
+    ImageReference reference;
+} Mirrored;
+
+static void mirrored_begin(Mirrored *m, const MirrorCase *row)
+{
+    const char *head, *rest, *name;
+    RegistryOptions options = {.certs = (const char *const[]){NULL}, .times = short_times};
+    Err err = ERR_INIT;
+
+    *m = (Mirrored){.mirror = fake_start(row->at_mirror, count(row->at_mirror, 3)),
+                    .itself = fake_start(row->at_registry, count(row->at_registry, 3))};
+    head =
+        with_port(&m->arena, fake_port(m->itself), "[[registry]]\nlocation = 'localhost:@PORT@'\n");
+    rest = with_port(&m->arena, fake_port(m->mirror), row->mirror);
+    name = with_port(&m->arena, fake_port(m->itself), "localhost:@PORT@/app:1");
+    options.conf = put(&m->arena, "mirror.conf", arena_printf(&m->arena, "%s%s", head, rest));
+    assert_int_equal(reference_parse(&m->arena, name, &m->reference, NULL), 0);
+    assert_int_equal(registry_config_load(&options, &m->config, &err), 0);
+}
+
+static int mirrored_get(Mirrored *m)
+{
+    _registry_ Registry *registry = NULL;
+    Err err = ERR_INIT;
+    int r = registry_open(m->config, &m->reference, NULL, &registry, &err);
+
+    if (r == 0)
+        r = get_manifest(registry, &m->arena, &err);
+    if (r)
+        assert_null(strstr(err.message, "/copy")); /* the mirror's reason says nothing to a user */
+    return r;
+}
+
+static void mirrored_end(Mirrored *m)
+{
+    registry_config_free(m->config);
+    arena_clear(&m->arena);
+    assert_int_equal(fake_stop(m->mirror), 0);
+    assert_int_equal(fake_stop(m->itself), 0);
+}
+
 static void mirrors_are_asked_first(void **state)
 {
     EACH_ROW(i, mirrors, mirrors[i].sentence) {
-        _arena_ Arena arena = ARENA_INIT;
-        const MirrorCase *row = &mirrors[i];
-        FakeRegistry *mirror = fake_start(row->at_mirror, count(row->at_mirror, 3));
-        FakeRegistry *itself = fake_start(row->at_registry, count(row->at_registry, 3));
-        const char *head =
-            with_port(&arena, fake_port(itself), "[[registry]]\nlocation = 'localhost:@PORT@'\n");
-        const char *rest = with_port(&arena, fake_port(mirror), row->mirror);
-        const RegistryOptions options = {
-            .conf = put(&arena, "mirror.conf", arena_printf(&arena, "%s%s", head, rest)),
-            .certs = (const char *const[]){NULL},
-            .times = short_times,
-        };
-        _registry_config_ RegistryConfig *config = NULL;
-        ImageReference reference;
-        Registry *registry = NULL;
-        Err err = ERR_INIT;
-        int r;
+        Mirrored m;
 
-        assert_int_equal(
-            reference_parse(&arena, with_port(&arena, fake_port(itself), "localhost:@PORT@/app:1"),
-                            &reference, NULL),
-            0);
-        assert_int_equal(registry_config_load(&options, &config, &err), 0);
-        r = registry_open(config, &reference, NULL, &registry, &err);
-        if (r == 0)
-            r = get_manifest(registry, &arena, &err);
-        registry_close(registry);
-        assert_int_equal(r, row->outcome);
-        assert_int_equal(fake_stop(mirror), 0);
-        assert_int_equal(fake_stop(itself), 0);
+        mirrored_begin(&m, &mirrors[i]);
+        assert_int_equal(mirrored_get(&m), mirrors[i].outcome);
+        mirrored_end(&m);
     }
+}
+
+static void a_mirror_that_does_not_answer_is_left_out_for_a_while(void **state)
+{
+    const MirrorCase row = {.mirror = MIRROR,
+                            .at_mirror = {{GET_MIRRORED, NULL, NULL, FAKE_HANG, -1}},
+                            .at_registry = {{GET_TAG, NULL, MANIFEST_OK, .times = 2}}};
+    size_t asked;
+    Mirrored m;
+
+    mirrored_begin(&m, &row);
+    assert_int_equal(mirrored_get(&m), 0);
+    asked = fake_requests(m.mirror);
+    assert_true(asked > 0);
+    assert_int_equal(mirrored_get(&m), 0);
+    assert_int_equal(fake_requests(m.mirror), asked);
+    mirrored_end(&m);
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -365,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_later_file_replaces_an_entry_and_is_named_when_malformed),
         cmocka_unit_test(certificates_are_those_of_the_host),
         cmocka_unit_test(mirrors_are_asked_first),
+        cmocka_unit_test(a_mirror_that_does_not_answer_is_left_out_for_a_while),
         cmocka_unit_test(a_registry_may_not_refer_to_private_places),
         cmocka_unit_test(a_registry_at_a_private_place_may_refer_to_others),
         cmocka_unit_test(proxies_have_exceptions),
