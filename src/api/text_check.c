@@ -21,6 +21,7 @@
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " \
     "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '" KEY_FMT "')"
 #define AT_MOST(n) "must be no more than " #n " characters"
+#define AT_MOST_BYTES(n) "must be no more than " #n " bytes"
 /* clang-format on */
 
 static void fault(Faults *faults, const char *text)
@@ -142,14 +143,14 @@ Faults check_qualified_name(const char *s)
         if (!prefix)
             fault(&faults, "prefix part must be non-empty");
         if (prefix > 253)
-            fault(&faults, "prefix part " AT_MOST(253));
+            fault(&faults, "prefix part " AT_MOST_BYTES(253));
         if (prefix && !is_subdomain(s, prefix))
             fault(&faults, "prefix part " SUBDOMAIN_TEXT);
     }
     if (!n)
         fault(&faults, "name part must be non-empty");
     else if (n > 63)
-        fault(&faults, "name part " AT_MOST(63));
+        fault(&faults, "name part " AT_MOST_BYTES(63));
     if (!is_key(name, n))
         fault(&faults, "name part " KEY_TEXT);
     return faults;
@@ -161,7 +162,7 @@ Faults check_label_value(const char *s)
     size_t n = s ? strlen(s) : 0;
 
     if (n > 63)
-        fault(&faults, AT_MOST(63));
+        fault(&faults, AT_MOST_BYTES(63));
     if (n && !is_key(s, n))
         fault(&faults, "a valid label must be an empty string or consist of alphanumeric "
                        "characters, '-', '_' or '.', and must start and end with an alphanumeric "

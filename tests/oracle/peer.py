@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -25,10 +26,18 @@ def free_port():
         return s.getsockname()[1]
 
 
+def unquoted(warning):
+    """The text of a header such as: 299 - "text"."""
+    return re.sub(r'^299 - "(.*)"$', r"\1", warning).replace('\\"', '"').replace("\\\\", "\\")
+
+
 class Peer:
-    def __init__(self, bin_folder=DEFAULT_BIN):
+    def __init__(self, bin_folder=DEFAULT_BIN, admission_off="ServiceAccount"):
         self.bin = pathlib.Path(bin_folder)
+        self.admission_off = admission_off
         self.processes = []
+        self.connection = None
+        self.warnings = []  # of the newest reply
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="stead-oracle-"))
@@ -61,7 +70,7 @@ class Peer:
                  f"--cert-dir={self.dir}/certs", f"--service-account-key-file={self.dir}/sa.key",
                  f"--service-account-signing-key-file={self.dir}/sa.key", "--service-account-issuer=https://kubernetes.default.svc",
                  f"--token-auth-file={self.dir}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true",
-                 "--service-cluster-ip-range=10.96.0.0/12", "--disable-admission-plugins=ServiceAccount")
+                 "--service-cluster-ip-range=10.96.0.0/12", f"--disable-admission-plugins={self.admission_off}")
         end = time.monotonic() + READY_SECONDS
         while True:
             try:
@@ -75,18 +84,24 @@ class Peer:
 
     def call(self, method, path, body=None, accept="application/json", content_type="application/json"):
         """The status, and the body as JSON where it is JSON."""
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # the server has made its certificate itself
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
         headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
             body = body if isinstance(body, (str, bytes)) else json.dumps(body)
-        connection.request(method, path, body, headers)
-        reply = connection.getresponse()
-        data = reply.read()
-        connection.close()
+        if self.connection is None:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE  # the server has made its certificate itself
+            self.connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=30)
+        try:
+            self.connection.request(method, path, body, headers)
+            reply = self.connection.getresponse()
+            data = reply.read()
+        except (OSError, http.client.HTTPException):
+            self.connection.close()
+            self.connection = None
+            raise
+        self.warnings = [unquoted(warning) for warning in reply.headers.get_all("Warning", [])]
         try:
             return reply.status, json.loads(data)
         except ValueError:

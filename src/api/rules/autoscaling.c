@@ -278,6 +278,27 @@ static bool can_scale_to_zero(const HorizontalPodAutoscalerSpec *spec)
     return false;
 }
 
+static void check_group(const char *api_version, const Path *path, Causes *causes)
+{
+    const char *slash = strchr(api_version, '/');
+
+    if (slash && strchr(slash + 1, '/'))
+        fail_invalid(
+            causes, path, api_version,
+            arena_printf(causes->arena, "unexpected GroupVersion string: %s", api_version));
+    else if (!slash)
+        fail_invalid(causes, path, api_version, "apiVersion must specify API group");
+}
+
+static void autoscaler_validate_status(const void *value, const void *before _unused_,
+                                       Causes *causes)
+{
+    const HorizontalPodAutoscalerStatus *status = &((const HorizontalPodAutoscaler *)value)->status;
+
+    validate_non_negative(status->current_replicas, "status.currentReplicas", causes);
+    validate_non_negative(status->desired_replicas, "status.desiredReplicas", causes);
+}
+
 static void autoscaler_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const HorizontalPodAutoscalerSpec *spec = &((const HorizontalPodAutoscaler *)value)->spec;
@@ -295,10 +316,8 @@ static void autoscaler_validate(const void *value, const void *before _unused_, 
         fail_invalid_int(causes, most, spec->max_replicas,
                          "must be greater than or equal to `minReplicas`");
     check_reference(&spec->scale_target_ref, PATH(path, "scaleTargetRef"), causes);
-    if (!strchr(str_or(spec->scale_target_ref.api_version, ""), '/'))
-        fail_invalid(causes, PATH(PATH(path, "scaleTargetRef"), "apiVersion"),
-                     str_or(spec->scale_target_ref.api_version, ""),
-                     "apiVersion must specify API group");
+    check_group(str_or(spec->scale_target_ref.api_version, ""),
+                PATH(PATH(path, "scaleTargetRef"), "apiVersion"), causes);
     for (size_t i = 0; i < spec->metrics.n; i++)
         check_metric(&spec->metrics.v[i], PATH_INDEX(metrics, i), causes);
     if (spec->min_replicas && *spec->min_replicas == 0 && !can_scale_to_zero(spec))
@@ -419,6 +438,7 @@ const KindRules rules_horizontal_pod_autoscaler = {
     .complete = autoscaler_complete,
     .prepare = autoscaler_prepare,
     .validate = autoscaler_validate,
+    .validate_status = autoscaler_validate_status,
     .warn = autoscaler_warn,
     .print = autoscaler_print,
 };

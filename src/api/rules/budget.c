@@ -31,6 +31,10 @@ static void budget_validate_status(const void *value, const void *before _unused
     const PodDisruptionBudgetStatus *status = &((const PodDisruptionBudget *)value)->status;
 
     validate_type(&type_PodDisruptionBudgetStatus, status, NULL, "status", causes);
+    for (size_t i = 0; i < status->conditions.n; i++)
+        fail_faults(causes, PATH(PATH_INDEX(PATH(NULL, "status.conditions"), i), "type"),
+                    status->conditions.v[i].type,
+                    check_qualified_name(status->conditions.v[i].type));
     validate_non_negative(status->disruptions_allowed, "status.disruptionsAllowed", causes);
     validate_non_negative(status->current_healthy, "status.currentHealthy", causes);
     validate_non_negative(status->desired_healthy, "status.desiredHealthy", causes);

@@ -82,12 +82,15 @@ static void check_ip_address(int family, const char *address, const Path *list, 
         faults_add(faults, path_text(path, causes), address, causes);
         return;
     }
-    if (inet_pton(family, address, ip) == 1)
-        check_usable_ip(family, ip, path_text(path, causes), address, causes);
-    else
+    if (inet_pton(family, address, ip) != 1) {
         causes_invalid_string(causes, path_text(list, causes), address,
                               family == AF_INET ? "must be an IPv4 address"
                                                 : "must be an IPv6 address");
+        family = family == AF_INET ? AF_INET6 : AF_INET;
+        if (inet_pton(family, address, ip) != 1)
+            return;
+    }
+    check_usable_ip(family, ip, path_text(path, causes), address, causes);
 }
 
 static void check_domain_name(const char *name, const Path *path, Causes *causes)

@@ -192,9 +192,20 @@ static void ingress_prepare(Arena *arena _unused_, void *value, const void *befo
         ((Ingress *)value)->status = (IngressStatus){0};
 }
 
+static void ingress_validate_status(const void *value, const void *before _unused_, Causes *causes)
+{
+    const IngressLoadBalancerIngressArray *points =
+        &((const Ingress *)value)->status.load_balancer.ingress;
+
+    for (size_t i = 0; i < points->n; i++)
+        validate_balancer_address(points->v[i].ip, points->v[i].hostname,
+                                  PATH_INDEX(PATH(NULL, "status.loadBalancer.ingress"), i), causes);
+}
+
 static void ingress_warn(Arena *arena, const void *value, Warnings *warnings)
 {
-    if (string_map_get(&((const Ingress *)value)->metadata.annotations,
+    if (!((const Ingress *)value)->spec.ingress_class_name &&
+        string_map_get(&((const Ingress *)value)->metadata.annotations,
                        "kubernetes.io/ingress.class"))
         rules_warn(arena, warnings,
                    "annotation \"kubernetes.io/ingress.class\" is deprecated, please use "
@@ -249,6 +260,7 @@ static void ingress_print(const void *value, int64_t now_ns, StrBuf *out)
 const KindRules rules_ingress = {
     .prepare = ingress_prepare,
     .validate = ingress_validate,
+    .validate_status = ingress_validate_status,
     .warn = ingress_warn,
     .print = ingress_print,
 };
@@ -293,7 +305,7 @@ static void check_controller(const char *name, const Path *path, Causes *causes)
     const char *slash = strchr(name, '/');
 
     if (strlen(name) > MAX)
-        causes_add(causes, CAUSE_TOO_LONG, path_text(path, causes), "",
+        causes_add(causes, CAUSE_TOO_LONG, path_text(path, causes), NULL,
                    "may not be more than 250 bytes");
     if (!*name) {
         fail_required(causes, path, "");

@@ -47,6 +47,13 @@ static void role_validate(const void *value, const void *before _unused_, Causes
     check_rules(&((const Role *)value)->rules, true, causes);
 }
 
+static void check_cluster_role_selector(const LabelSelector *selector, const char *path,
+                                        Causes *causes)
+{
+    if (!validate_label_selector(selector, path, causes))
+        causes_add(causes, CAUSE_INVALID, path, "null", "invalid label selector.");
+}
+
 static void cluster_role_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const ClusterRole *role = value;
@@ -59,8 +66,8 @@ static void cluster_role_validate(const void *value, const void *before _unused_
         causes_required(causes, path,
                         "at least one clusterRoleSelector required if aggregationRule is non-nil");
     for (size_t i = 0; i < role->aggregation_rule->cluster_role_selectors.n; i++)
-        validate_label_selector(&role->aggregation_rule->cluster_role_selectors.v[i],
-                                path_text(PATH_INDEX(PATH(NULL, path), i), causes), causes);
+        check_cluster_role_selector(&role->aggregation_rule->cluster_role_selectors.v[i],
+                                    path_text(PATH_INDEX(PATH(NULL, path), i), causes), causes);
 }
 
 static void role_print(const void *value, int64_t now_ns _unused_, StrBuf *out)

@@ -10,8 +10,15 @@ void validate_positive(const char *quantity, const Path *path, Causes *causes)
 {
     if (quantity_compare(quantity, "0") <= 0)
         fail_invalid(causes, path, quantity, "must be greater than zero");
-    else if (quantity_milli(quantity) % 1000 && quantity_milli(quantity) != INT64_MAX)
-        fail_invalid(causes, path, quantity, "must be an integer");
+}
+
+/* Without a group there is one kind that a claim can be made from. */
+static void validate_source_kind(const char *group, const char *kind, const Path *path,
+                                 Causes *causes)
+{
+    if (str_empty(group) && !str_equal(kind, "PersistentVolumeClaim"))
+        fail_invalid(causes, path, str_or(kind, ""),
+                     "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
 }
 
 static void validate_data_source(const PersistentVolumeClaimSpec *spec, const Path *path,
@@ -20,18 +27,19 @@ static void validate_data_source(const PersistentVolumeClaimSpec *spec, const Pa
     const TypedLocalObjectReference *source = spec->data_source;
     const TypedObjectReference *ref = spec->data_source_ref;
 
-    if (source && str_empty(source->api_group) &&
-        !str_equal(source->kind, "PersistentVolumeClaim") && !str_empty(source->kind))
-        fail_invalid(causes, PATH(path, "dataSource"), source->kind,
-                     "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
+    if (source)
+        validate_source_kind(source->api_group, source->kind, PATH(path, "dataSource"), causes);
+    if (ref)
+        validate_source_kind(ref->api_group, ref->kind, PATH(path, "dataSourceRef"), causes);
     if (!source || !ref)
         return;
     if (!str_empty(ref->namespace))
-        fail_invalid(causes, path, "dataSource",
-                     "may not be specified when dataSourceRef.namespace is specified");
+        causes_add(causes, CAUSE_INVALID, path_text(path, causes), "{}",
+                   "may not be specified when dataSourceRef.namespace is specified");
     else if (!str_equal(source->kind, ref->kind) || !str_equal(source->name, ref->name) ||
              !str_equal(source->api_group, ref->api_group))
-        fail_invalid(causes, path, "dataSource", "must match dataSourceRef");
+        causes_add(causes, CAUSE_INVALID, path_text(path, causes), "{}",
+                   "must match dataSourceRef");
 }
 
 void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes)

@@ -65,6 +65,14 @@ static bool is_container_resource(const char *name)
     return is_huge_pages(name) || name_is_one_of(name, names);
 }
 
+void validate_whole_resource(const StringEntry *resource, const Path *path, Causes *causes)
+{
+    if (*str_or(resource->value, "0") == '-')
+        fail_invalid(causes, path, resource->value, "must be greater than or equal to 0");
+    if (!is_native(resource->key) && quantity_milli(resource->value) % 1000)
+        fail_invalid(causes, path, resource->value, "must be an integer");
+}
+
 static void validate_resource(const StringEntry *entry, const Path *path, Causes *causes)
 {
     const char *name = entry->key;
@@ -79,10 +87,7 @@ static void validate_resource(const StringEntry *entry, const Path *path, Causes
     } else if (!is_native(name) && str_starts_with(name, "requests.")) {
         fail_invalid(causes, path, name, "doesn't follow extended resource name standard");
     }
-    if (entry->value && *entry->value == '-')
-        fail_invalid(causes, path, entry->value, "must be greater than or equal to 0");
-    if (!is_native(name) && quantity_milli(entry->value) % 1000)
-        fail_invalid(causes, path, entry->value, "must be an integer");
+    validate_whole_resource(entry, path, causes);
 }
 
 static bool has_entry(const StringMap *map, const char *prefix)

@@ -91,6 +91,22 @@ static void must_not_be_empty(const char *s, const Path *path, Causes *causes)
         causes_invalid_string(causes, path_text(path, causes), "", "must not be empty");
 }
 
+/* "v1" or "apps/v1". */
+static bool has_version(const char *api_version)
+{
+    const char *slash = strchr(str_or(api_version, ""), '/');
+
+    return slash ? slash[1] && !strchr(slash + 1, '/') : !str_empty(api_version);
+}
+
+static const char *owner_as_json(const OwnerReference *owner, Causes *causes)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    json_encode(&type_OwnerReference, owner, NULL, &text);
+    return arena_strdup(causes->arena, strbuf_string(&text));
+}
+
 static void validate_owners(const OwnerReferenceArray *owners, const Path *path, Causes *causes)
 {
     const OwnerReference *controller = NULL;
@@ -99,14 +115,14 @@ static void validate_owners(const OwnerReferenceArray *owners, const Path *path,
         const OwnerReference *owner = &owners->v[i];
 
         /* As Kubernetes has it, the index of the owner is not part of the path. */
-        if (str_empty(owner->api_version))
-            causes_invalid_string(causes, path_text(PATH(path, "apiVersion"), causes), "",
-                                  "version must not be empty");
+        if (!has_version(owner->api_version))
+            causes_invalid_string(causes, path_text(PATH(path, "apiVersion"), causes),
+                                  owner->api_version, "version must not be empty");
         must_not_be_empty(owner->kind, PATH(path, "kind"), causes);
         must_not_be_empty(owner->name, PATH(path, "name"), causes);
         must_not_be_empty(owner->uid, PATH(path, "uid"), causes);
         if (str_equal(owner->api_version, "v1") && str_equal(owner->kind, "Event"))
-            causes_add(causes, CAUSE_INVALID, path_text(path, causes), NULL,
+            causes_add(causes, CAUSE_INVALID, path_text(path, causes), owner_as_json(owner, causes),
                        "/v1, Kind=Event is disallowed from being an owner");
         if (!owner->controller || !*owner->controller)
             continue;

@@ -36,6 +36,9 @@ void validate_no_backsteps(const char *s, const Path *path, Causes *causes);
 /* Puts those that can be mounted into ret, name -> Volume. pod_name: NULL in templates. */
 void validate_volumes(const VolumeArray *volumes, const char *pod_name, const Path *path,
                       TextMap *ret, Causes *causes);
+void validate_absolute_path(const char *file, const Path *path, Causes *causes);
+/* The name of a CSI driver that is not empty. */
+void validate_csi_driver(const char *driver, const Path *path, Causes *causes);
 void validate_access_modes(const StringArray *modes, const Path *path, Causes *causes);
 /* metadata.labels['x'] and the like; `known`: sorted, NULL-ended. */
 void validate_field_selector(const ObjectFieldSelector *selector, const char *const *known,
@@ -49,6 +52,9 @@ void validate_resource_selector(const ResourceFieldSelector *selector, bool in_v
 void validate_claim_spec(const PersistentVolumeClaimSpec *spec, const char *path, Causes *causes);
 /* A quantity of more than nothing. */
 void validate_positive(const char *quantity, const Path *path, Causes *causes);
+
+/* A quantity that is not negative, and whole if the resource is an extended one. */
+void validate_whole_resource(const StringEntry *resource, const Path *path, Causes *causes);
 
 /* ---- scheduling (scheduling.c) ---- */
 

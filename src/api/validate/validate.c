@@ -5,10 +5,12 @@
  */
 #include "api/validate/validate.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 
 #include "api/object.h"
 #include "codec/json/json.h"
+#include "codec/quantity.h"
 
 #define IMMUTABLE_TEXT "field is immutable"
 
@@ -408,16 +410,48 @@ static void validate_selector_requirement(const LabelSelectorRequirement *requir
     }
 }
 
-void validate_label_selector(const LabelSelector *selector, const char *path, Causes *causes)
+bool validate_label_selector(const LabelSelector *selector, const char *path, Causes *causes)
 {
     const Path *base = PATH(NULL, path);
+    size_t before = causes->n + causes->left_out;
 
     if (!selector)
-        return;
+        return true;
     if (selector->match_labels.n)
         validate_labels(&selector->match_labels, path_text(PATH(base, "matchLabels"), causes),
                         causes);
     for (size_t i = 0; i < selector->match_expressions.n; i++)
         validate_selector_requirement(&selector->match_expressions.v[i],
                                       PATH_INDEX(PATH(base, "matchExpressions"), i), causes);
+    return causes->n + causes->left_out == before;
+}
+
+void validate_balancer_address(const char *ip, const char *hostname, const Path *path,
+                               Causes *causes)
+{
+    uint8_t address[16];
+
+    if (!str_empty(ip))
+        fail_faults(causes, PATH(path, "ip"), ip, check_ip(ip));
+    if (str_empty(hostname))
+        return;
+    fail_faults(causes, PATH(path, "hostname"), hostname, check_dns_subdomain(hostname));
+    if (inet_pton(AF_INET, hostname, address) == 1 || inet_pton(AF_INET6, hostname, address) == 1)
+        fail_invalid(causes, PATH(path, "hostname"), hostname,
+                     "must be a DNS name, not an IP address");
+}
+
+void validate_basic_quantity(const char *quantity, const Path *path, Causes *causes)
+{
+    if (quantity_value(quantity) < 0)
+        fail_invalid_int(causes, path, quantity_value(quantity),
+                         "must be a valid resource quantity");
+}
+
+void validate_collision_count(const int32_t *now, const int32_t *before, Causes *causes)
+{
+    int32_t count = now ? *now : 0;
+
+    if (before && (!now || count < *before))
+        causes_invalid_int(causes, "status.collisionCount", count, "cannot be decremented");
 }

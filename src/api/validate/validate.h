@@ -68,12 +68,19 @@ void validate_port_number(int64_t port, const Path *path, Causes *causes);
 void validate_port(const IntOrString *port, const Path *path, Causes *causes);
 void validate_labels(const StringMap *labels, const char *path, Causes *causes);
 void validate_annotations(const StringMap *annotations, const char *path, Causes *causes);
-void validate_label_selector(const LabelSelector *selector, const char *path,
-                             Causes *causes); /* NULL is fine */
+/* Returns whether the selector is well-formed, as NULL is. Only then is it compared with labels. */
+bool validate_label_selector(const LabelSelector *selector, const char *path, Causes *causes);
 /* Whatever can be negative and must not be. */
 void validate_non_negative(int64_t v, const char *path, Causes *causes);
 /* maxUnavailable and the like: a count of 0 or more, or a percentage. */
 void validate_int_or_percent(const IntOrString *v, const char *path, Causes *causes);
+/* What a load balancer reports about itself. */
+void validate_balancer_address(const char *ip, const char *hostname, const Path *path,
+                               Causes *causes);
+/* A quantity that may not be negative: "must be a valid resource quantity". */
+void validate_basic_quantity(const char *quantity, const Path *path, Causes *causes);
+/* status.collisionCount never goes down. Either may be NULL. */
+void validate_collision_count(const int32_t *now, const int32_t *before, Causes *causes);
 /* "field is immutable" unless both are equal. */
 void validate_immutable(const Field *field, const void *now, const void *before, const char *path,
                         Causes *causes);

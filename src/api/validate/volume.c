@@ -25,6 +25,24 @@ size_t validate_union(const Type *type, const void *value, const char *text, con
     return found;
 }
 
+void validate_absolute_path(const char *file, const Path *path, Causes *causes)
+{
+    if (str_empty(file) || *file != '/')
+        fail_invalid(causes, path, file, "must be an absolute path");
+}
+
+void validate_csi_driver(const char *driver, const Path *path, Causes *causes)
+{
+    char *lower = arena_strdup(causes->arena, driver);
+
+    if (strlen(driver) > 63)
+        causes_add(causes, CAUSE_TOO_LONG, path_text(path, causes), NULL,
+                   "may not be more than 63 bytes");
+    for (char *c = lower; *c; c++)
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+    fail_faults(causes, path, driver, check_dns_subdomain(lower));
+}
+
 void validate_no_backsteps(const char *s, const Path *path, Causes *causes)
 {
     for (const char *part = s; part; part = strchr(part, '/')) {
@@ -400,9 +418,10 @@ static void validate_source(const Volume *volume, const char *pod_name, const Pa
         validate_mode(source->downward_api->default_mode, PATH(at, "defaultMode"), causes);
         validate_downward_files(&source->downward_api->items, at, causes);
     }
-    if (source->nfs && source->nfs->path && *source->nfs->path && *source->nfs->path != '/')
-        fail_invalid(causes, PATH(PATH(path, "nfs"), "path"), source->nfs->path,
-                     "must be an absolute path");
+    if (source->nfs)
+        validate_absolute_path(source->nfs->path, PATH(PATH(path, "nfs"), "path"), causes);
+    if (source->csi && !str_empty(source->csi->driver))
+        validate_csi_driver(source->csi->driver, PATH(PATH(path, "csi"), "driver"), causes);
     if (source->projected)
         validate_projected(source->projected, PATH(path, "projected"), causes);
     if (source->ephemeral)

@@ -60,7 +60,7 @@ static void validate_config_map(const void *value, const void *before, Causes *c
         total += entry->value.n;
     }
     if (total > DATA_MAX)
-        causes_add(causes, CAUSE_TOO_LONG, "", NULL, TOO_LONG);
+        causes_add(causes, CAUSE_TOO_LONG, "[]", NULL, TOO_LONG);
 }
 
 static void print_config_map(const void *value, int64_t now_ns, StrBuf *row)
@@ -121,21 +121,47 @@ static void require_key(const Secret *secret, const char *key, Causes *causes)
         fail_required(causes, PATH_KEY(PATH(NULL, "data"), key), NULL);
 }
 
+/* Go's word for why the text is no JSON object; NULL if it is one. */
+static const char *json_object_fault(Arena *arena, Bytes text)
+{
+    yyjson_doc *doc = NULL;
+    yyjson_val *root;
+    size_t i = 0;
+
+    if (!json_parse(arena, text, &doc, &(DecodeReport){.error = NULL})) {
+        root = yyjson_doc_get_root(doc);
+        if (yyjson_is_obj(root) || yyjson_is_null(root))
+            return NULL;
+        return arena_printf(
+            arena, "json: cannot unmarshal %s into Go value of type map[string]interface {}",
+            yyjson_is_arr(root)    ? "array"
+            : yyjson_is_str(root)  ? "string"
+            : yyjson_is_bool(root) ? "bool"
+                                   : "number");
+    }
+    while (i < text.n && strchr(" \t\r\n", text.p[i]))
+        i++;
+    if (i == text.n)
+        return "unexpected end of JSON input";
+    if (text.p[i] >= ' ' && text.p[i] < 0x7f && !strchr("{[\"-0123456789tfn", text.p[i]))
+        return arena_printf(arena, "invalid character '%s%c' looking for beginning of value",
+                            strchr("'\\", text.p[i]) ? "\\" : "", text.p[i]);
+    return "invalid character in JSON object";
+}
+
 static void require_json(const Secret *secret, const char *key, Causes *causes)
 {
     const BytesEntry *entry = find_key(secret, key);
     const Path *at = PATH_KEY(PATH(NULL, "data"), key);
-    yyjson_doc *doc = NULL;
+    const char *fault = NULL;
 
-    if (!entry) {
+    if (entry)
+        fault = json_object_fault(causes->arena, entry->value);
+    else
         fail_required(causes, at, NULL);
-        return;
-    }
-    if (json_parse(causes->arena, entry->value, &doc, &(DecodeReport){.error = NULL}) ||
-        !yyjson_is_obj(yyjson_doc_get_root(doc)))
+    if (fault)
         causes_add(causes, CAUSE_INVALID, path_text(at, causes), "\"<secret contents redacted>\"",
-                   entry->value.n ? "invalid character in JSON object"
-                                  : "unexpected end of JSON input");
+                   fault);
 }
 
 static void validate_secret_type(const Secret *secret, Causes *causes)

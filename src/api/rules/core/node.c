@@ -73,17 +73,49 @@ static void validate_node_update(const Node *node, const Node *before, Causes *c
 static void validate_node_resources(const StringMap *resources, const char *field, Causes *causes)
 {
     for (size_t i = 0; i < resources->n; i++)
-        if (*str_or(resources->v[i].value, "0") == '-')
-            fail_invalid(causes, PATH(PATH(NULL, field), resources->v[i].key),
-                         resources->v[i].value, "must be greater than or equal to 0");
+        validate_whole_resource(&resources->v[i], PATH(PATH(NULL, field), resources->v[i].key),
+                                causes);
 }
 
-static void validate_node_status(const void *value, const void *before _unused_, Causes *causes)
+static void validate_addresses(const NodeAddressArray *addresses, Causes *causes)
+{
+    TextMap seen = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; i < addresses->n; i++) {
+        const NodeAddress *address = &addresses->v[i];
+
+        if (!text_map_add_joined(&seen, address->type, address->address, NULL))
+            causes_add(causes, CAUSE_DUPLICATE,
+                       path_text(PATH_INDEX(PATH(NULL, "status.addresses"), i), causes),
+                       arena_printf(causes->arena, "{\"Type\":\"%s\",\"Address\":\"%s\"}",
+                                    str_or(address->type, ""), str_or(address->address, "")),
+                       NULL);
+    }
+}
+
+static void validate_node_status(const void *value, const void *before, Causes *causes)
 {
     const Node *node = value;
 
     validate_node_resources(&node->status.capacity, "status.capacity", causes);
     validate_node_resources(&node->status.allocatable, "status.allocatable", causes);
+    if (before)
+        validate_addresses(&node->status.addresses, causes);
+}
+
+/* One range for each family. */
+static void validate_pod_cidrs(const StringArray *cidrs, Causes *causes)
+{
+    bool mixed = cidrs->n == 2 && !strchr(cidrs->v[0], ':') != !strchr(cidrs->v[1], ':');
+
+    for (size_t i = 0; i < cidrs->n; i++)
+        fail_faults(causes, PATH_INDEX(PATH(NULL, "spec.podCIDRs"), i), cidrs->v[i],
+                    check_cidr(cidrs->v[i]));
+    if (cidrs->n > 1 && !mixed)
+        causes_add(
+            causes, CAUSE_INVALID, "spec.podCIDRs",
+            validate_bad_value(type_find(&type_NodeSpec, "podCIDRs", 8)->field, cidrs, causes),
+            "may specify no more than one CIDR for each IP family");
 }
 
 static void validate_node(const void *value, const void *before, Causes *causes)
@@ -92,9 +124,7 @@ static void validate_node(const void *value, const void *before, Causes *causes)
 
     validate_taints(&node->spec.taints, causes);
     validate_node_status(value, before, causes);
-    for (size_t i = 0; i < node->spec.pod_cidrs.n; i++)
-        fail_faults(causes, PATH_INDEX(PATH(NULL, "spec.podCIDRs"), i), node->spec.pod_cidrs.v[i],
-                    check_cidr(node->spec.pod_cidrs.v[i]));
+    validate_pod_cidrs(&node->spec.pod_cidrs, causes);
     if (before)
         validate_node_update(node, before, causes);
 }

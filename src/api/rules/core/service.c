@@ -8,6 +8,7 @@
 
 #include "api/object.h"
 #include "api/print.h"
+#include "api/rules/rules.h"
 #include "api/schema/core_service_v1.h"
 #include "api/validate/validate.h"
 
@@ -433,6 +434,18 @@ static void validate_reachable_ip(const char *s, const Path *path, Causes *cause
     }
 }
 
+/* Spaces around a range are ignored, as they always were. */
+static void validate_source_range(const char *range, const Path *path, Causes *causes)
+{
+    static const char spaces[] = " \t\r\n";
+    const char *from = range + strspn(range, spaces);
+    size_t n = strlen(from);
+
+    while (n && strchr(spaces, from[n - 1]))
+        n--;
+    fail_faults(causes, path, range, check_cidr(arena_strndup(causes->arena, from, n)));
+}
+
 static void validate_load_balancer(const Service *service, Causes *causes)
 {
     static const char only[] = "may only be used when `type` is 'LoadBalancer'";
@@ -442,9 +455,8 @@ static void validate_load_balancer(const Service *service, Causes *causes)
     if (spec->load_balancer_source_ranges.n && !balancer)
         causes_forbidden(causes, "spec.LoadBalancerSourceRanges", only);
     for (size_t i = 0; i < spec->load_balancer_source_ranges.n; i++)
-        fail_faults(causes, PATH_INDEX(PATH(NULL, "spec.LoadBalancerSourceRanges"), i),
-                    spec->load_balancer_source_ranges.v[i],
-                    check_cidr(spec->load_balancer_source_ranges.v[i]));
+        validate_source_range(spec->load_balancer_source_ranges.v[i],
+                              PATH_INDEX(PATH(NULL, "spec.LoadBalancerSourceRanges"), i), causes);
     if (spec->allocate_load_balancer_node_ports && !balancer)
         causes_forbidden(causes, "spec.allocateLoadBalancerNodePorts", only);
     if (spec->load_balancer_class && !balancer)
@@ -503,8 +515,9 @@ static void validate_service_update(const Service *service, const Service *befor
 
     if (is_type(service, "LoadBalancer") && is_type(before, "LoadBalancer") &&
         !str_equal(service->spec.load_balancer_class, before->spec.load_balancer_class))
-        causes_invalid_string(causes, "spec.loadBalancerClass", service->spec.load_balancer_class,
-                              fixed);
+        causes_add(causes, CAUSE_INVALID, "spec.loadBalancerClass",
+                   rules_bad(&type_ServiceSpec, &service->spec, "loadBalancerClass", causes),
+                   fixed);
     if (needs_health_check(service) && needs_health_check(before) &&
         service->spec.health_check_node_port != before->spec.health_check_node_port)
         causes_forbidden(causes, "spec.healthCheckNodePort", "field is immutable");
@@ -557,18 +570,92 @@ static void validate_service(const void *value, const void *before, Causes *caus
 
 static void validate_service_status(const void *value, const void *before _unused_, Causes *causes)
 {
+    static const char *const modes[] = {"Proxy", "VIP", NULL};
     const Service *service = value;
+    const LoadBalancerIngressArray *points = &service->status.load_balancer.ingress;
 
-    for (size_t i = 0; i < service->status.load_balancer.ingress.n; i++) {
-        const LoadBalancerIngress *ingress = &service->status.load_balancer.ingress.v[i];
+    if (points->n && !is_type(service, "LoadBalancer")) {
+        causes_forbidden(causes, "status.loadBalancer.ingress",
+                         "may only be used when `spec.type` is 'LoadBalancer'");
+        return;
+    }
+    for (size_t i = 0; i < points->n; i++) {
+        const LoadBalancerIngress *point = &points->v[i];
         const Path *at = PATH_INDEX(PATH(NULL, "status.loadBalancer.ingress"), i);
 
-        if (!str_empty(ingress->ip))
-            fail_faults(causes, PATH(at, "ip"), ingress->ip, check_ip(ingress->ip));
-        if (!str_empty(ingress->hostname))
-            fail_faults(causes, PATH(at, "hostname"), ingress->hostname,
-                        check_dns_subdomain(ingress->hostname));
+        if (point->ip_mode && str_empty(point->ip))
+            fail_forbidden(causes, PATH(at, "ipMode"), "may not be specified when `ip` is not set");
+        else if (point->ip_mode && !name_is_one_of(point->ip_mode, modes))
+            fail_not_supported(causes, PATH(at, "ipMode"), point->ip_mode, modes);
+        validate_balancer_address(point->ip, point->hostname, at, causes);
     }
+}
+
+/* ---- warnings ---- */
+
+static void warn_ip(Arena *arena, const char *ip, const char *path, Warnings *warnings)
+{
+    char canonical[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    if (inet_pton(AF_INET6, ip, &address) != 1 ||
+        !inet_ntop(AF_INET6, &address, canonical, sizeof(canonical)))
+        return;
+    if (IN6_IS_ADDR_V4MAPPED(&address))
+        rules_warn(arena, warnings,
+                   arena_printf(arena, "%s: non-standard IP address \"%s\" is invalid: use \"%s\"",
+                                path, ip, canonical + strlen("::ffff:")));
+    else if (!str_equal(ip, canonical))
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "%s: IPv6 address \"%s\" should be in RFC 5952 canonical format "
+                                "(\"%s\")",
+                                path, ip, canonical));
+}
+
+static void warn_ips(Arena *arena, const StringArray *ips, const char *member, Warnings *warnings)
+{
+    for (size_t i = 0; i < ips->n; i++)
+        warn_ip(arena, ips->v[i], arena_printf(arena, "spec.%s[%zu]", member, i), warnings);
+}
+
+static void warn_service(Arena *arena, const void *value, Warnings *warnings)
+{
+    const Service *service = value;
+    const ServiceSpec *spec = &service->spec;
+    bool headless = is_headless(service) && is_type(service, "ClusterIP");
+    bool external_name = is_type(service, "ExternalName");
+
+    if (string_map_get(&service->metadata.annotations,
+                       "service.kubernetes.io/topology-aware-hints"))
+        rules_warn(
+            arena, warnings,
+            "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
+            "service.kubernetes.io/topology-mode instead");
+    warn_ips(arena, &spec->cluster_ips, "clusterIPs", warnings);
+    if (headless && !str_empty(spec->load_balancer_ip))
+        rules_warn(arena, warnings, "spec.loadBalancerIP is ignored for headless services");
+    if (headless && spec->external_ips.n)
+        rules_warn(arena, warnings, "spec.externalIPs is ignored for headless services");
+    if (headless && !str_equal(spec->session_affinity, "None"))
+        rules_warn(arena, warnings, "spec.SessionAffinity is ignored for headless services");
+    warn_ips(arena, &spec->external_ips, "externalIPs", warnings);
+    if (spec->external_ips.n && !headless && !external_name)
+        rules_warn(
+            arena, warnings,
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters");
+    if (!str_empty(spec->load_balancer_ip))
+        warn_ip(arena, spec->load_balancer_ip, "spec.loadBalancerIP", warnings);
+    if (external_name && spec->external_ips.n)
+        rules_warn(arena, warnings,
+                   "spec.externalIPs is ignored when spec.type is \"ExternalName\"");
+    if (!external_name && !str_empty(spec->external_name))
+        rules_warn(arena, warnings,
+                   "spec.externalName is ignored when spec.type is not \"ExternalName\"");
+    if (str_equal(spec->traffic_distribution, "PreferClose"))
+        rules_warn(
+            arena, warnings,
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"");
 }
 
 /* ---- rows ---- */
@@ -651,6 +738,7 @@ const KindRules rules_service = {
     .prepare = prepare_service,
     .validate = validate_service,
     .validate_status = validate_service_status,
+    .warn = warn_service,
     .print = print_service,
 };
 

@@ -3,6 +3,7 @@
  * only grows. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/rules/rules.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_reference_v1.h"
 #include "api/schema/core_volume_v1.h"
@@ -141,12 +142,55 @@ static void validate_claim(const void *value, const void *before, Causes *causes
 
 static void validate_claim_status(const void *value, const void *before _unused_, Causes *causes)
 {
+    static const char *const resizing[] = {
+        "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress",
+        "NodeResizeInfeasible",       "NodeResizePending",          NULL};
     const PersistentVolumeClaimStatus *status = &((const PersistentVolumeClaim *)value)->status;
 
     for (size_t i = 0; i < status->capacity.n; i++)
-        if (*str_or(status->capacity.v[i].value, "0") == '-')
-            fail_invalid(causes, PATH_KEY(PATH(NULL, "status.capacity"), status->capacity.v[i].key),
-                         status->capacity.v[i].value, "must be a valid resource quantity");
+        validate_basic_quantity(status->capacity.v[i].value,
+                                PATH_KEY(PATH(NULL, "status.capacity"), status->capacity.v[i].key),
+                                causes);
+    for (size_t i = 0; i < status->allocated_resources.n; i++)
+        validate_basic_quantity(
+            status->allocated_resources.v[i].value,
+            PATH_KEY(PATH(NULL, "status.allocatedResources"), status->allocated_resources.v[i].key),
+            causes);
+    for (size_t i = 0; i < status->allocated_resource_statuses.n; i++)
+        if (!name_is_one_of(status->allocated_resource_statuses.v[i].value, resizing))
+            causes_not_supported(causes, "status.allocatedResourceStatuses",
+                                 status->allocated_resource_statuses.v[i].key, resizing);
+}
+
+static void warn_fraction(Arena *arena, const char *quantity, const char *member,
+                          Warnings *warnings)
+{
+    if (quantity && quantity_milli(quantity) % 1000 && quantity_milli(quantity) != INT64_MAX)
+        rules_warn(arena, warnings,
+                   arena_printf(arena,
+                                "spec.resources.%s[storage]: fractional byte value \"%s\" is "
+                                "invalid, must be an integer",
+                                member, quantity));
+}
+
+/* Annotations that were fields of their time. */
+static void warn_annotation(Arena *arena, const ObjectMeta *meta, const char *key,
+                            const char *message, Warnings *warnings)
+{
+    if (string_map_get(&meta->annotations, key))
+        rules_warn(arena, warnings,
+                   arena_printf(arena, "metadata.annotations[%s]: %s", key, message));
+}
+
+static void warn_claim(Arena *arena, const void *value, Warnings *warnings)
+{
+    const PersistentVolumeClaim *claim = value;
+    const VolumeResourceRequirements *resources = &claim->spec.resources;
+
+    warn_annotation(arena, &claim->metadata, CLASS_ANNOTATION,
+                    "deprecated since v1.8; use \"storageClassName\" attribute instead", warnings);
+    warn_fraction(arena, string_map_get(&resources->requests, "storage"), "requests", warnings);
+    warn_fraction(arena, string_map_get(&resources->limits, "storage"), "limits", warnings);
 }
 
 static void print_claim(const void *value, int64_t now_ns, StrBuf *row)
@@ -172,6 +216,7 @@ const KindRules rules_persistent_volume_claim = {
     .prepare = prepare_claim,
     .validate = validate_claim,
     .validate_status = validate_claim_status,
+    .warn = warn_claim,
     .print = print_claim,
 };
 
@@ -195,11 +240,14 @@ static void validate_capacity(const StringMap *capacity, Causes *causes)
         causes_required(causes, "spec.capacity", NULL);
     if (!storage || capacity->n > 1)
         causes_add(causes, CAUSE_NOT_SUPPORTED, "spec.capacity",
-                   capacity->n ? validate_bad_value(field, capacity, causes) : "null",
+                   capacity->v ? validate_bad_value(field, capacity, causes) : "null",
                    "supported values: \"storage\"");
-    for (size_t i = 0; i < capacity->n; i++)
-        validate_positive(capacity->v[i].value,
-                          PATH_KEY(PATH(NULL, "spec.capacity"), capacity->v[i].key), causes);
+    for (size_t i = 0; i < capacity->n; i++) {
+        const Path *at = PATH_KEY(PATH(NULL, "spec.capacity"), capacity->v[i].key);
+
+        validate_basic_quantity(capacity->v[i].value, at, causes);
+        validate_positive(capacity->v[i].value, at, causes);
+    }
 }
 
 static void validate_volume_source(const PersistentVolumeSpec *spec, Causes *causes)
@@ -227,11 +275,26 @@ static void validate_volume_source(const PersistentVolumeSpec *spec, Causes *cau
             fail_required(causes, PATH(path, "nodeAffinity"),
                           "Local volume requires node affinity");
     }
-    if (source->nfs && !str_empty(source->nfs->path) && *source->nfs->path != '/')
-        fail_invalid(causes, PATH(path, "nfs.path"), source->nfs->path, "must be an absolute path");
-    if (spec->volume_attributes_class_name && !source->csi)
-        fail_required(causes, PATH(path, "csi"),
-                      "has to be specified when using volumeAttributesClassName");
+    if (source->nfs)
+        validate_absolute_path(source->nfs->path, PATH(path, "nfs.path"), causes);
+    if (source->csi && !str_empty(source->csi->driver))
+        validate_csi_driver(source->csi->driver, PATH(path, "csi.driver"), causes);
+}
+
+static void validate_attributes_class(const PersistentVolumeSpec *spec, Causes *causes)
+{
+    const char *class = spec->volume_attributes_class_name;
+    const Path *path = PATH(NULL, "spec.volumeAttributesClassName");
+
+    if (!class)
+        return;
+    if (!*class)
+        fail_required(causes, path, "an empty string is disallowed");
+    else
+        fail_faults(causes, path, class, check_dns_subdomain(class));
+    if (!spec->persistent_volume_source.csi)
+        causes_required(causes, "spec.csi",
+                        "has to be specified when using volumeAttributesClassName");
 }
 
 static void validate_volume_update(const PersistentVolume *volume, const PersistentVolume *before,
@@ -257,7 +320,9 @@ static void validate_volume_update(const PersistentVolume *volume, const Persist
         (!volume->spec.node_affinity ||
          !type_equal(&type_VolumeNodeAffinity, volume->spec.node_affinity,
                      before->spec.node_affinity)))
-        causes_add(causes, CAUSE_INVALID, "nodeAffinity", NULL, "field is immutable");
+        causes_add(causes, CAUSE_INVALID, "nodeAffinity",
+                   rules_bad(&type_PersistentVolumeSpec, &volume->spec, "nodeAffinity", causes),
+                   "field is immutable, except for updating from beta label to GA");
     if (before->spec.volume_attributes_class_name && !volume->spec.volume_attributes_class_name)
         causes_forbidden(causes, "spec.volumeAttributesClassName",
                          "update from non-nil value to nil is forbidden");
@@ -279,11 +344,26 @@ static void validate_volume(const void *value, const void *before, Causes *cause
         validate_node_selector(spec->node_affinity->required,
                                PATH(NULL, "spec.nodeAffinity.required"), causes);
     validate_volume_source(spec, causes);
+    validate_attributes_class(spec, causes);
     if (!str_empty(spec->storage_class_name))
         faults_add(check_dns_subdomain(spec->storage_class_name), "spec.storageClassName",
                    spec->storage_class_name, causes);
     if (before)
         validate_volume_update(volume, before, causes);
+}
+
+static void warn_volume(Arena *arena, const void *value, Warnings *warnings)
+{
+    const PersistentVolume *volume = value;
+
+    warn_annotation(arena, &volume->metadata, CLASS_ANNOTATION,
+                    "deprecated since v1.8; use \"storageClassName\" attribute instead", warnings);
+    warn_annotation(arena, &volume->metadata, "volume.beta.kubernetes.io/mount-options",
+                    "deprecated since v1.31; use \"mountOptions\" attribute instead", warnings);
+    if (str_equal(volume->spec.persistent_volume_reclaim_policy, "Recycle"))
+        rules_warn(arena, warnings,
+                   "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
+                   "Instead, the recommended approach is to use dynamic provisioning.");
 }
 
 static void print_volume(const void *value, int64_t now_ns, StrBuf *row)
@@ -314,5 +394,6 @@ static void print_volume(const void *value, int64_t now_ns, StrBuf *row)
 const KindRules rules_persistent_volume = {
     .prepare = prepare_volume,
     .validate = validate_volume,
+    .warn = warn_volume,
     .print = print_volume,
 };

@@ -108,8 +108,8 @@ static void check_selector(const DaemonSetSpec *spec, Causes *causes)
 {
     const Selector *selector = selector_from_api(causes->arena, spec->selector);
 
-    validate_label_selector(spec->selector, "spec.selector", causes);
-    if (!selector || selector->n || selector->nothing)
+    if (validate_label_selector(spec->selector, "spec.selector", causes) &&
+        (!selector || selector->n || selector->nothing))
         rules_template_matches(&spec->template, selector, causes);
     if (spec->selector && !spec->selector->match_labels.n && !spec->selector->match_expressions.n)
         causes_add(causes, CAUSE_INVALID, "spec.selector",
@@ -127,10 +127,10 @@ static void daemon_set_validate(const void *value, const void *before _unused_, 
     check_strategy(spec, causes);
 }
 
-static void daemon_set_validate_status(const void *value, const void *before _unused_,
-                                       Causes *causes)
+static void daemon_set_validate_status(const void *value, const void *before_value, Causes *causes)
 {
     const DaemonSetStatus *status = &((const DaemonSet *)value)->status;
+    const DaemonSet *before = before_value;
     const struct {
         const char *path;
         int64_t count;
@@ -147,6 +147,10 @@ static void daemon_set_validate_status(const void *value, const void *before _un
 
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         validate_non_negative(counts[i].count, counts[i].path, causes);
+    if (status->collision_count)
+        validate_non_negative(*status->collision_count, "status.collisionCount", causes);
+    if (before)
+        validate_collision_count(status->collision_count, before->status.collision_count, causes);
 }
 
 /* ---- printing ---- */

@@ -15,16 +15,22 @@
 
 /* ---- what both share ---- */
 
-static void check_selector(const Type *type, const void *spec, const LabelSelector *selector,
+/* Returns false if the selector is malformed; then the template is not checked. */
+static bool check_selector(const Type *type, const void *spec, const LabelSelector *selector,
                            Causes *causes)
 {
+    bool valid = validate_label_selector(selector, "spec.selector", causes);
+
     if (!selector) /* the table says so */
-        return;
-    validate_label_selector(selector, "spec.selector", causes);
+        return true;
     if (!selector->match_labels.n && !selector->match_expressions.n)
         causes_add(causes, CAUSE_INVALID, "spec.selector",
                    rules_bad(type, spec, "selector", causes),
                    "empty selector is invalid for deployment");
+    if (!valid)
+        causes_add(causes, CAUSE_INVALID, "spec.selector",
+                   rules_bad(type, spec, "selector", causes), "invalid label selector");
+    return valid;
 }
 
 /* An empty selector has its own message. */
@@ -92,7 +98,6 @@ static void check_rolling(const RollingUpdateDeployment *rolling, Causes *causes
 
 static void check_strategy(const DeploymentSpec *spec, Causes *causes)
 {
-    static const char *const types[] = {"Recreate", "RollingUpdate", NULL};
     const DeploymentStrategy *strategy = &spec->strategy;
 
     if (str_equal(strategy->type, "Recreate")) {
@@ -102,7 +107,9 @@ static void check_strategy(const DeploymentSpec *spec, Causes *causes)
     } else if (str_equal(strategy->type, "RollingUpdate")) {
         check_rolling(strategy->rolling_update, causes);
     } else {
-        causes_not_supported(causes, "spec.strategy.type", strategy->type, types);
+        causes_add(causes, CAUSE_NOT_SUPPORTED, "spec.strategy",
+                   rules_bad(&type_DeploymentSpec, spec, "strategy", causes),
+                   "supported values: \"Recreate\", \"RollingUpdate\"");
     }
 }
 
@@ -110,8 +117,8 @@ static void deployment_validate(const void *value, const void *before _unused_, 
 {
     const DeploymentSpec *spec = &((const Deployment *)value)->spec;
 
-    check_selector(&type_DeploymentSpec, spec, spec->selector, causes);
-    check_template(&spec->template, spec->selector, causes);
+    if (check_selector(&type_DeploymentSpec, spec, spec->selector, causes))
+        check_template(&spec->template, spec->selector, causes);
     check_strategy(spec, causes);
     if (spec->progress_deadline_seconds &&
         *spec->progress_deadline_seconds <= spec->min_ready_seconds)
@@ -132,12 +139,8 @@ static void deployment_validate_status(const void *value, const void *before_val
     validate_type(&type_DeploymentStatus, status, NULL, "status", causes);
     rules_counts_of_replicas(counts, ARRAY_LEN(counts), status->replicas, causes);
     rules_available(status->available_replicas, status->ready_replicas, causes);
-    if (before && before->status.collision_count) {
-        int32_t now = status->collision_count ? *status->collision_count : 0;
-
-        if (!status->collision_count || now < *before->status.collision_count)
-            causes_invalid_int(causes, "status.collisionCount", now, "cannot be decremented");
-    }
+    if (before)
+        validate_collision_count(status->collision_count, before->status.collision_count, causes);
 }
 
 static void deployment_print(const void *value, int64_t now_ns, StrBuf *out)
@@ -182,8 +185,8 @@ static void replica_set_validate(const void *value, const void *before _unused_,
 {
     const ReplicaSetSpec *spec = &((const ReplicaSet *)value)->spec;
 
-    check_selector(&type_ReplicaSetSpec, spec, spec->selector, causes);
-    check_template(&spec->template, spec->selector, causes);
+    if (check_selector(&type_ReplicaSetSpec, spec, spec->selector, causes))
+        check_template(&spec->template, spec->selector, causes);
 }
 
 static void replica_set_validate_status(const void *value, const void *before _unused_,

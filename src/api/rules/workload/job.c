@@ -10,6 +10,7 @@
 #include "api/rules/workload/job.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "api/selector.h"
 #include "api/validate/pod.h"
 
@@ -58,10 +59,10 @@ static void complete_spec(Arena *arena, JobSpec *spec)
 static void job_complete(Arena *arena, void *value)
 {
     Job *job = value;
-    const StringMap *labels = &job->spec.template.metadata.labels;
 
+    /* A job without labels has those of its pods, also the ones that job_prepare adds. */
     if (!job->metadata.labels.n)
-        string_map_fill(arena, &job->metadata.labels, labels);
+        job->metadata.labels = job->spec.template.metadata.labels;
     complete_spec(arena, &job->spec);
 }
 
@@ -75,9 +76,11 @@ static void job_prepare(Arena *arena, void *value, const void *before)
 {
     Job *job = value;
     StringMap *labels = &job->spec.template.metadata.labels;
+    bool shared;
 
     if (before || (job->spec.manual_selector && *job->spec.manual_selector))
         return;
+    shared = labels->n && job->metadata.labels.v == labels->v;
     put_missing(arena, labels, OLD_NAME_LABEL, job->metadata.name);
     put_missing(arena, labels, NAME_LABEL, job->metadata.name);
     put_missing(arena, labels, OLD_UID_LABEL, job->metadata.uid);
@@ -85,6 +88,8 @@ static void job_prepare(Arena *arena, void *value, const void *before)
     if (!job->spec.selector)
         job->spec.selector = arena_new(arena, LabelSelector);
     put_missing(arena, &job->spec.selector->match_labels, UID_LABEL, job->metadata.uid);
+    if (shared)
+        job->metadata.labels = *labels;
 }
 
 /* ---- selector ---- */
@@ -103,6 +108,11 @@ static void check_label(const Job *job, const char *key, const char *expected, C
         rules_invalid(causes, path, rules_bad(&type_ObjectMeta, meta, "labels", causes), detail);
 }
 
+static bool is_well_formed(const LabelSelector *selector, Arena *arena)
+{
+    return validate_label_selector(selector, "", &(Causes){.arena = arena});
+}
+
 static void check_generated(const Job *job, Causes *causes)
 {
     StringMap expected = {0};
@@ -117,7 +127,8 @@ static void check_generated(const Job *job, Causes *causes)
     string_map_put(causes->arena, &expected, NAME_LABEL, job->metadata.name);
     string_map_put(causes->arena, &expected, OLD_UID_LABEL, job->metadata.uid);
     string_map_put(causes->arena, &expected, OLD_NAME_LABEL, job->metadata.name);
-    if (!selector_matches_labels(selector_from_api(causes->arena, job->spec.selector), &expected))
+    if (is_well_formed(job->spec.selector, causes->arena) &&
+        !selector_matches_labels(selector_from_api(causes->arena, job->spec.selector), &expected))
         causes_add(causes, CAUSE_INVALID, "spec.selector",
                    rules_bad(&type_JobSpec, &job->spec, "selector", causes),
                    "`selector` not auto-generated");
@@ -129,9 +140,8 @@ static void check_selector(const JobSpec *spec, Causes *causes)
 
     if (!spec->selector)
         causes_required(causes, "spec.selector", NULL);
-    else
-        validate_label_selector(spec->selector, "spec.selector", causes);
-    if (!selector_matches_labels(selector_from_api(causes->arena, spec->selector), &meta->labels))
+    if (validate_label_selector(spec->selector, "spec.selector", causes) &&
+        !selector_matches_labels(selector_from_api(causes->arena, spec->selector), &meta->labels))
         causes_add(causes, CAUSE_INVALID, "spec.template.metadata.labels",
                    rules_bad(&type_ObjectMeta, meta, "labels", causes),
                    "`selector` does not match template `labels`");
@@ -483,6 +493,17 @@ static bool template_may_change(const Job *before)
     return suspended && (!before->status.start_time.set || was) && before->status.active == 0;
 }
 
+/* Of the affinity, only that to nodes may change. */
+static Affinity *with_node_affinity(Arena *arena, const Affinity *before, const Affinity *now)
+{
+    Affinity *mixed = arena_new(arena, Affinity);
+
+    if (before)
+        *mixed = *before;
+    mixed->node_affinity = now ? now->node_affinity : NULL;
+    return now || mixed->pod_affinity || mixed->pod_anti_affinity ? mixed : NULL;
+}
+
 static bool same_template(const Job *now, const Job *before, Causes *causes)
 {
     PodTemplateSpec copy = before->spec.template;
@@ -496,7 +517,8 @@ static bool same_template(const Job *now, const Job *before, Causes *causes)
         copy.spec.node_selector = template->spec.node_selector;
         copy.spec.tolerations = template->spec.tolerations;
         copy.spec.scheduling_gates = template->spec.scheduling_gates;
-        copy.spec.affinity = template->spec.affinity;
+        copy.spec.affinity =
+            with_node_affinity(causes->arena, copy.spec.affinity, template->spec.affinity);
         containers->v = ARENA_COPY_N(causes->arena, containers->v, containers->n);
         for (size_t i = 0; i < MIN_OF(containers->n, template->spec.containers.n); i++)
             containers->v[i].resources = template->spec.containers.v[i].resources;
@@ -530,7 +552,9 @@ static void check_changes(const Job *job, const Job *before, Causes *causes)
                            "can only be modified in tandem with spec.parallelism");
     check_unchanged(job, before, "selector", causes);
     if (!same_template(job, before, causes))
-        check_unchanged(job, before, "template", causes);
+        causes_add(causes, CAUSE_INVALID,
+                   template_may_change(before) ? "spec.template.spec" : "spec.template",
+                   rules_bad(&type_JobSpec, now, "template", causes), "field is immutable");
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         check_unchanged(job, before, fixed[i], causes);
 }
@@ -542,7 +566,7 @@ static void check_manager(const char *name, Causes *causes)
     enum { MAX = 63 };
 
     if (strlen(name) > MAX)
-        causes_add(causes, CAUSE_TOO_LONG, path, "", "may not be more than 63 bytes");
+        causes_add(causes, CAUSE_TOO_LONG, path, NULL, "may not be more than 63 bytes");
     if (!*name) {
         causes_required(causes, path, "");
     } else if (!slash || slash == name || !slash[1]) {

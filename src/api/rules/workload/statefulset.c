@@ -83,17 +83,22 @@ static void check_update_strategy(const StatefulSetSpec *spec, Causes *causes)
         check_max_unavailable(strategy->rolling_update, causes);
 }
 
-static void check_selector(const StatefulSetSpec *spec, Causes *causes)
+/* Returns false if the selector is malformed; then the template is not checked. */
+static bool check_selector(const StatefulSetSpec *spec, Causes *causes)
 {
     const LabelSelector *selector = spec->selector;
+    bool valid = validate_label_selector(selector, "spec.selector", causes);
 
     if (!selector) /* the table says so */
-        return;
-    validate_label_selector(selector, "spec.selector", causes);
+        return true;
     if (!selector->match_labels.n && !selector->match_expressions.n)
         causes_add(causes, CAUSE_INVALID, "spec.selector",
                    rules_bad(&type_StatefulSetSpec, spec, "selector", causes),
                    "empty selector is invalid for statefulset");
+    if (!valid)
+        causes_add(causes, CAUSE_INVALID, "spec.selector",
+                   rules_bad(&type_StatefulSetSpec, spec, "selector", causes), NULL);
+    return valid;
 }
 
 static bool is_claim_template(const StatefulSetSpec *spec, const char *name)
@@ -148,11 +153,12 @@ static void check_stateful_set_spec(const StatefulSetSpec *spec, bool create, bo
     if (create && !str_empty(spec->service_name))
         faults_add(check_dns_label(spec->service_name), "spec.serviceName", spec->service_name,
                    causes);
-    check_selector(spec, causes);
-    rules_template_matches(&spec->template, selector_from_api(causes->arena, spec->selector),
-                           causes);
-    if (!skip_template)
-        check_template(spec, causes);
+    if (check_selector(spec, causes)) {
+        rules_template_matches(&spec->template, selector_from_api(causes->arena, spec->selector),
+                               causes);
+        if (!skip_template)
+            check_template(spec, causes);
+    }
     rules_template_runs_on(&spec->template, "StatefulSet", causes);
 }
 
@@ -224,12 +230,8 @@ static void stateful_set_validate_status(const void *value, const void *before_v
     if (status->available_replicas > status->ready_replicas)
         causes_invalid_int(causes, "status.availableReplicas", status->available_replicas,
                            "cannot be greater than status.readyReplicas");
-    if (before && before->status.collision_count) {
-        int32_t now = status->collision_count ? *status->collision_count : 0;
-
-        if (!status->collision_count || now < *before->status.collision_count)
-            causes_invalid_int(causes, "status.collisionCount", now, "cannot be decremented");
-    }
+    if (before)
+        validate_collision_count(status->collision_count, before->status.collision_count, causes);
 }
 
 static void stateful_set_warn(Arena *arena, const void *value, Warnings *warnings)
