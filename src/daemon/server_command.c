@@ -184,6 +184,14 @@ static void reserve_volume(void *data, const char *name, int64_t size, bool rese
         done(done_data, &ok, NULL);
 }
 
+static void on_volume_room(void *data)
+{
+    App *app = data;
+
+    if (app->control)
+        control_volume_room(app->control);
+}
+
 static void start_control(App *app)
 {
     Options *o = app->options;
@@ -258,7 +266,9 @@ static int start_node(App *app, Err *reterr)
                         .disk_reserve = -1,
                         .instance = o->instance,
                         .make_token = make_token,
-                        .make_token_data = app};
+                        .make_token_data = app,
+                        .on_volume_room = on_volume_room,
+                        .on_volume_room_data = app};
     int r;
 
     if (!app->net)

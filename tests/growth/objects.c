@@ -61,7 +61,6 @@ static Rig *rig_new(void)
                                                    .node_name = "n",
                                                    .root_ca_pem = "PEM",
                                                    .load_balancer_cidr = "10.200.0.0/16",
-                                                   .volume_class = "standard",
                                                    .volume_dir = "/data/volumes",
                                                    .api_address = "10.42.0.1",
                                                    .api_port = 6443});
