@@ -225,6 +225,28 @@ static void publish_not_ready_makes_every_pod_ready(void **state)
     assert_false(*slice_of(rig, "web")->endpoints.v[0].conditions.serving);
 }
 
+static void a_surplus_slice_of_ours_goes_and_those_of_others_stay(void **state)
+{
+    static const char *const managers[] = {"endpointslice-controller.k8s.io", "somebody-else"};
+    Rig *rig = *state;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'selector':{'app':'web'},"
+           "'ports':[{'port':80}]}}");
+    add_pod(rig, "web-0", "10.42.0.10", true);
+    for (size_t i = 0; i < ARRAY_LEN(managers); i++)
+        create(rig, &kind_endpoint_slice,
+               arena_printf(&rig->arena,
+                            "{'metadata':{'name':'extra-%zu','namespace':'default','labels':{"
+                            "'kubernetes.io/service-name':'web',"
+                            "'endpointslice.kubernetes.io/managed-by':'%s'}},'addressType':'IPv4',"
+                            "'endpoints':[]}",
+                            i, managers[i]));
+    assert_null(get(rig, &kind_endpoint_slice, "default", "extra-0"));
+    assert_non_null(get(rig, &kind_endpoint_slice, "default", "extra-1"));
+    assert_int_equal(slice_of(rig, "web")->endpoints.n, 1);
+}
+
 /* Of 110 pods that report something now and then, most reports concern no Service. */
 static void only_changes_that_a_slice_shows_cause_work(void **state)
 {
@@ -591,6 +613,7 @@ int main(void)
         TEST(a_terminating_pod_is_serving_but_not_ready),
         TEST(publish_not_ready_makes_every_pod_ready),
         TEST(only_changes_that_a_slice_shows_cause_work),
+        TEST(a_surplus_slice_of_ours_goes_and_those_of_others_stay),
         TEST(a_claim_gets_a_volume_of_its_class),
         TEST(a_deleted_claim_takes_its_volume_along),
         TEST(the_smallest_volume_that_suits_is_taken),
