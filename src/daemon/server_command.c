@@ -231,12 +231,21 @@ static void start_proxy(App *app)
     app->proxy = service_proxy_start(&options);
 }
 
+/* Where a registry may refer the server to: not to pods, Services and this machine. */
+static bool may_connect(void *data, const struct sockaddr *to)
+{
+    App *app = data;
+
+    return !ranges_are_own(app->options, to);
+}
+
 /* Images that are on this machine can be used even if the configuration of registries cannot. */
 static void start_puller(App *app)
 {
+    const RegistryOptions options = {.may_connect = may_connect, .data = app};
     Err err = ERR_INIT;
 
-    if (registry_config_load(NULL, &app->registries, &err) < 0)
+    if (registry_config_load(&options, &app->registries, &err) < 0)
         log_warn("image", "no image is pulled: %s", err.message);
     else
         app->puller = puller_new(&app->loop, app->images, app->registries);
