@@ -33,6 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         name = self.path.rsplit("/", 1)[1]
         hold = f"{folder}/hold-{name}"
         half = len(body) // 2 if os.path.exists(hold) else len(body)
+        self.close_connection = half < len(body)
         self.wfile.write(body[:half])
         self.wfile.flush()
         if half < len(body):
@@ -85,6 +86,14 @@ def busybox_layer():
         return layer({"bin/busybox": file.read(), "bin/sh": "busybox", "bin/sleep": "busybox", "bin/cat": "busybox"})
 
 
+def digest_of_chain(diff_ids):
+    """The hex digits of the chain id, which are the name of the layer's folder."""
+    chain = diff_ids[0]
+    for diff_id in diff_ids[1:]:
+        chain = digest(f"{chain} {diff_id}".encode())
+    return chain.split(":")[1]
+
+
 class Scripted:
     """A registry whose content are files of the test."""
 
@@ -114,6 +123,9 @@ class Scripted:
         for name in (tag, digest(text)):
             (self.dir / "manifests" / name).write_bytes(text)
         return [found["digest"] for found in manifest["layers"]]
+
+    def diff_ids(self, blobs):
+        return [digest(gzip.decompress((self.dir / "blobs" / blob).read_bytes())) for blob in blobs]
 
     def hold(self, blob):
         self.world.run("mkfifo", self.dir / f"hold-{blob}")
