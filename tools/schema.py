@@ -68,6 +68,7 @@ KIND_FLAGS = {
     "graceful-delete": "KIND_GRACEFUL_DELETE",
     "not-stored": "KIND_NOT_STORED",
     "orphans": "KIND_ORPHANS",
+    "versioned-update": "KIND_VERSIONED_UPDATE",
 }
 C_KEYWORDS = set("""auto break case char const continue default do double else enum extern float for goto if inline int
     long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while

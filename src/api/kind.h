@@ -25,6 +25,7 @@ typedef enum KindFlag {
     KIND_NOT_STORED = 1 << 5,       /* reviews and the like: create only, answered at once */
     KIND_ORPHANS = 1 << 6, /* a deletion that does not say what becomes of the dependents leaves
                               them behind */
+    KIND_VERSIONED_UPDATE = 1 << 7, /* an update has to name the version that it replaces */
 } KindFlag;
 
 /* One column of kubectl's tables. `value` is the name of a printer function or a JSON path

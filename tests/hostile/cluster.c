@@ -131,7 +131,6 @@ void cluster_start(Cluster *cluster)
         .load_balancer_cidr = "10.50.0.0/16",
         .node_name = "node-1",
         .root_ca_pem = "none",
-        .volume_class = "standard",
         .volume_dir = "/nowhere/volumes",
         .api_address = "192.0.2.1",
         .api_port = 6443,

@@ -18,20 +18,24 @@
 
 /* ---- images: one that everybody has ---- */
 
-int image_find(ImageStore *store _unused_, const char *name, Arena *arena _unused_, Image *ret,
-               Err *reterr _unused_)
+int __wrap_image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
+const char *__wrap_image_normalize(Arena *arena, const char *name);
+void __wrap_image_bring(ImageStore *store, const char *name);
+
+int __wrap_image_find(ImageStore *store _unused_, const char *name, Arena *arena _unused_,
+                      Image *ret, Err *reterr _unused_)
 {
     *ret = (Image){
         .name = name, .id = "sha256:0123", .user = "", .working_dir = "/", .stop_signal = ""};
     return 0;
 }
 
-const char *image_normalize(Arena *arena, const char *name)
+const char *__wrap_image_normalize(Arena *arena, const char *name)
 {
     return arena_strdup(arena, name);
 }
 
-void image_bring(ImageStore *store _unused_, const char *name _unused_)
+void __wrap_image_bring(ImageStore *store _unused_, const char *name _unused_)
 {
 }
 

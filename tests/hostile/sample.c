@@ -43,6 +43,11 @@ static const struct {
     {"SelfSubjectRulesReviewSpec", "namespace", "\"t\""},
     {"IngressSpec", "defaultBackend", "{\"service\":{\"name\":\"a\",\"port\":{\"number\":80}}}"},
     {"IngressClassSpec", "controller", "\"a.b/c\""},
+    {"VolumeAttributesClass", "parameters", "{\"a\":\"b\"}"},
+    {"VolumeAttachmentSource", "persistentVolumeName", "\"a\""},
+    {"VolumeAttachmentSpec", "attacher", "\"a.b\""},
+    {"VolumeAttachmentSpec", "nodeName", "\"n\""},
+    {"CSIStorageCapacity", "storageClassName", "\"standard\""},
 };
 /* clang-format on */
 

@@ -77,7 +77,9 @@ class Recorder:
     def attempt(self, name, obj, before=None):
         url = self.url(obj)
         if before:
-            status, reply = self.peer.call("PUT", f"{url}/{obj['metadata']['name']}?dryRun=All", obj)
+            version = self.peer.call("GET", f"{url}/{obj['metadata']['name']}")[1]["metadata"]["resourceVersion"]
+            sent = {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}}
+            status, reply = self.peer.call("PUT", f"{url}/{obj['metadata']['name']}?dryRun=All", sent)
         else:
             status, reply = self.peer.call("POST", f"{url}?dryRun=All&fieldValidation=Strict", obj)
         causes = self.causes(status, reply)
@@ -102,7 +104,8 @@ class Recorder:
             assert status == 200, reply
         table = self.peer.call("GET", f"{url}/{name}", accept=TABLE)[1]
         columns = [c["name"] + ("+" if c["priority"] else "") for c in table["columnDefinitions"]]
-        cells = ["0s" if c["name"] == "Age" else cell for c, cell in zip(table["columnDefinitions"], table["rows"][0]["cells"])]
+        times = {"Age": "0s", "Created At": "@-0"}
+        cells = [times.get(c["name"], cell) for c, cell in zip(table["columnDefinitions"], table["rows"][0]["cells"])]
         row = {"row": f"{obj['kind']} {name}", "kind": obj["kind"], "object": obj}
         if "status" in entry:
             row["status"] = entry["status"]

@@ -67,13 +67,19 @@ RESOURCES = [
     ("networking.k8s.io", "v1", "ingressclasses", "IngressClass", False, []),
     ("networking.k8s.io", "v1", "ingresses", "Ingress", True, ["status"]),
     ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, []),
+    ("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", False, []),
     ("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", True, ["status"]),
     ("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", False, []),
     ("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False, []),
     ("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", True, []),
     ("rbac.authorization.k8s.io", "v1", "roles", "Role", True, []),
     ("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False, []),
+    ("storage.k8s.io", "v1", "csidrivers", "CSIDriver", False, []),
+    ("storage.k8s.io", "v1", "csinodes", "CSINode", False, []),
+    ("storage.k8s.io", "v1", "csistoragecapacities", "CSIStorageCapacity", True, []),
     ("storage.k8s.io", "v1", "storageclasses", "StorageClass", False, []),
+    ("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", False, ["status"]),
+    ("storage.k8s.io", "v1", "volumeattributesclasses", "VolumeAttributesClass", False, []),
 ]
 JSON = "application/json"
 MERGE = "application/merge-patch+json"

@@ -37,11 +37,36 @@ static const ApiCase pull_secrets[] = {
     {"an account without has none to give", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201,
      {{"/spec/imagePullSecrets", NULL}}},
 };
+#define POD_OF_CLASS(name, class, more) "{\"metadata\":{\"name\":\"" name "\"},\"spec\":{\"runtimeClassName\":\"" class "\"," more "\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}"
+#define CLASSES "/apis/node.k8s.io/v1/runtimeclasses"
+static const ApiCase runtime_classes[] = {
+    {"a class", "POST", CLASSES, NULL, "{\"metadata\":{\"name\":\"small\"},\"handler\":\"crun\",\"overhead\":{\"podFixed\":{\"cpu\":\"100m\"}},"
+     "\"scheduling\":{\"nodeSelector\":{\"a\":\"b\"},\"tolerations\":[{\"key\":\"x\",\"operator\":\"Exists\"}]}}", 201, {{0}}},
+    {"gives what it says", "POST", NS "/pods", NULL, POD_OF_CLASS("rc1", "small", "\"nodeSelector\":{\"c\":\"d\"},\"tolerations\":[{\"key\":\"x\",\"operator\":\"Exists\"}],"), 201,
+     {{"/spec/overhead", "{\"cpu\":\"100m\"}"}, {"/spec/nodeSelector", "{\"a\":\"b\",\"c\":\"d\"}"}, {"/spec/tolerations/0", "{\"key\":\"x\",\"operator\":\"Exists\"}"}, {"/spec/tolerations/3", NULL}}},
+    {"the same overhead is fine", "POST", NS "/pods", NULL, POD_OF_CLASS("rc2", "small", "\"overhead\":{\"cpu\":\"100m\"},"), 201, {{0}}},
+    {"another one is not", "POST", NS "/pods", NULL, POD_OF_CLASS("rc3", "small", "\"overhead\":{\"cpu\":\"1\"},"), 403,
+     {{"/message", "\"pods \\\"rc3\\\" is forbidden: pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead\""}}},
+    {"nor is a selector that contradicts", "POST", NS "/pods", NULL, POD_OF_CLASS("rc4", "small", "\"nodeSelector\":{\"a\":\"z\"},"), 403,
+     {{"/message", "\"pods \\\"rc4\\\" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[a] = b; pod.spec.nodeSelector[a] = z\""}}},
+    {"a class that does not exist", "POST", NS "/pods", NULL, POD_OF_CLASS("rc5", "none", ""), 403,
+     {{"/message", "\"pods \\\"rc5\\\" is forbidden: pod rejected: RuntimeClass \\\"none\\\" not found\""}}},
+    {"overhead without a class", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"rc6\"},\"spec\":{\"overhead\":{\"cpu\":\"1\"},\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 403,
+     {{"/message", "\"pods \\\"rc6\\\" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead\""}}},
+    {"an update has to name its version", "PUT", CLASSES "/small", NULL, "{\"metadata\":{\"name\":\"small\"},\"handler\":\"crun\"}", 422,
+     {{"/message", "\"RuntimeClass.node.k8s.io \\\"small\\\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update\""}}},
+    {"a patch has it by itself", "PATCH", CLASSES "/small", "application/merge-patch+json", "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}", 200, {{0}}},
+};
 static const ApiCase roles[] = {
     {"what bob may do", "POST", RBAC "/roles", NULL, "{\"metadata\":{\"name\":\"bob\"},\"rules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"rbac.authorization.k8s.io\"],\"resources\":[\"roles\"]},{\"verbs\":[\"get\"],\"apiGroups\":[\"\"],\"resources\":[\"pods\"]}]}", 201, {{0}}},
     {"is what bob may do", "POST", RBAC "/rolebindings", NULL, "{\"metadata\":{\"name\":\"bob\"},\"roleRef\":{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"Role\",\"name\":\"bob\"},\"subjects\":[{\"kind\":\"User\",\"apiGroup\":\"rbac.authorization.k8s.io\",\"name\":\"bob\"}]}", 201, {{0}}},
 };
 /* clang-format on */
+
+static void pods_take_what_their_runtime_class_says(void **state)
+{
+    api_run(*state, runtime_classes, ARRAY_LEN(runtime_classes));
+}
 
 static void pods_take_the_pull_secrets_of_their_account(void **state)
 {
@@ -225,6 +250,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(pods_take_the_pull_secrets_of_their_account),
+        TEST(pods_take_what_their_runtime_class_says),
         TEST(nobody_grants_what_he_does_not_hold),
         TEST(what_is_missing_is_listed),
         TEST(a_range_gives_each_of_its_addresses_once),

@@ -186,17 +186,21 @@ static void check_range(const Field *field, int64_t v, const Path *path, Causes 
     causes_invalid_int(causes, path_text(path, causes), v, detail);
 }
 
+/* An optional text that is empty is not absent, so it has to be one of the values, too. */
+static void check_enum(const Field *field, const char *s, const Path *path, Causes *causes)
+{
+    if (!s || (!*s && field->shape != SHAPE_OPTIONAL))
+        return;
+    if (!name_is_one_of(s, field->enum_values))
+        causes_not_supported(causes, path_text(path, causes), s, field->enum_values);
+}
+
 static void check_string(const Field *field, const char *s, const Path *path, Causes *causes)
 {
-    size_t i = 0;
-
+    if (field->enum_values)
+        check_enum(field, s, path, causes);
     if (str_empty(s))
         return;
-    for (; field->enum_values && field->enum_values[i]; i++)
-        if (strcmp(field->enum_values[i], s) == 0)
-            break;
-    if (field->enum_values && !field->enum_values[i])
-        causes_not_supported(causes, path_text(path, causes), s, field->enum_values);
     if (field->format) {
         Faults faults = check_format(field->format, s);
 

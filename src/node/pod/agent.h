@@ -64,9 +64,7 @@ struct AgentPod {
     AgentContainer **containers;
     size_t n_containers;
     /* preparing */
-    int preparing;                 /* how many steps are in flight */
-    struct ImageWant *volume_want; /* the image of a volume that the preparation waits for */
-    size_t volume_images;          /* how many volumes have their image */
+    int preparing; /* how many steps are in flight */
     Err prepare_error;
     bool prepare_failing; /* the event about prepare_error is being recorded */
     const char *prepare_reason;

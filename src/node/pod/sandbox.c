@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "api/schema/core_pod_v1.h"
+#include "api/schema/node_v1.h"
 #include "api/schema/core_volume_v1.h"
 #include "base/fault.h"
 #include "base/files/file.h"
@@ -22,7 +23,6 @@
 #include "node/pod/agent.h"
 #include "node/pod/claim_volumes.h"
 #include "node/pod/host_ports.h"
-#include "node/pod/images.h"
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
 #include "node/runtime/cgroup.h"
@@ -465,7 +465,33 @@ static void prepare_done(uv_work_t *work, int status _unused_)
     work_free(w);
 }
 
-static void prepare_begin(AgentPod *pod)
+/* The node has one runtime, which programs that choose one call by its own name or by that of the
+ * reference implementation. */
+static int check_runtime_class(const AgentPod *pod, Err *reterr)
+{
+    static const char *const handlers[] = {"crun", "runc"};
+    const char *name = agent_pod_spec(pod)->runtime_class_name;
+    const RuntimeClass *class;
+    Object *object;
+
+    if (str_empty(name))
+        return 0;
+    object = client_get(pod->agent->options.client, &kind_runtime_class, NULL, name);
+    if (!object)
+        return err_set(reterr, 0,
+                       "failed to get runtime handler from RuntimeClass \"%s\": "
+                       "runtimeclass.node.k8s.io \"%s\" not found",
+                       name, name);
+    class = object->value;
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+        if (str_equal(class->handler, handlers[i]))
+            return 0;
+    return err_set(reterr, 0,
+                   "no runtime for \"%s\" is configured; this node has the handlers crun and runc",
+                   class->handler);
+}
+
+void sandbox_prepare(AgentPod *pod)
 {
     NodeAgent *agent = pod->agent;
     const PodSpec *spec = agent_pod_spec(pod);
@@ -474,6 +500,11 @@ static void prepare_begin(AgentPod *pod)
     SandboxWork *w;
     Err err = ERR_INIT;
 
+    if (pod->preparing)
+        return;
+    pod->prepare_reason = NULL;
+    pod->preparing = 1;
+    follow_begin(&pod->files);
     w = work_new(pod);
     list_images(w, spec);
     if (spec->host_users && !*spec->host_users) {
@@ -481,6 +512,8 @@ static void prepare_begin(AgentPod *pod)
                 "can't set `spec.hostUsers: false`, runtime does not support user namespaces");
         note_error(pod, "FailedCreatePodSandBox", &err);
     }
+    if (check_runtime_class(pod, &err) < 0)
+        note_error(pod, "FailedCreatePodSandBox", &err);
     if (pod_kernel_hostname(pod->object, agent->options.domain, &w->arena, &hostname, &err) < 0)
         note_error(pod, "FailedCreatePodSandBox", &err);
     if (plan_volumes(pod, w, &err) < 0)
@@ -494,61 +527,6 @@ static void prepare_begin(AgentPod *pod)
         net_pod_add(agent->options.net, pod->uid, status->pod_ip, on_network, agent_pod_ref(pod));
     }
     uv_queue_work(agent->options.loop, &w->work, prepare_work, prepare_done);
-}
-
-/* ---- images that are volumes ---- */
-
-static void on_volume_image(void *data, WaitingReason reason, const char *message);
-
-/* Waits for the image of each such volume, one after the other, and begins the preparation then. A
- * pod that was here before has them mounted. */
-static void want_volume_images(AgentPod *pod)
-{
-    const VolumeArray *volumes = &agent_pod_spec(pod)->volumes;
-
-    while (!pod->prepare_reason && pod->volume_images < volumes->n && !pod_was_here(pod)) {
-        const ImageVolumeSource *image = volumes->v[pod->volume_images].volume_source.image;
-
-        if (image && !str_empty(image->reference)) {
-            pod->volume_want = pod_image_want(pod, SIZE_MAX, image->reference, image->pull_policy,
-                                              on_volume_image, pod);
-            if (pod->volume_want)
-                return;
-        } else {
-            pod->volume_images++;
-        }
-    }
-    prepare_begin(pod);
-}
-
-static void on_volume_image(void *data, WaitingReason reason, const char *message)
-{
-    AgentPod *pod = data;
-    const Volume *volume = &agent_pod_spec(pod)->volumes.v[pod->volume_images++];
-    bool waited = pod->volume_want != NULL;
-    Err err = ERR_INIT;
-
-    pod->volume_want = NULL;
-    if (reason != WAITING_NONE) {
-        err_set(
-            &err, 0,
-            "MountVolume.SetUp failed for volume \"%s\" : image \"%s\" is not on this machine: %s",
-            volume->name, volume->volume_source.image->reference, message);
-        note_error(pod, "FailedMount", &err);
-    }
-    if (waited)
-        want_volume_images(pod);
-}
-
-void sandbox_prepare(AgentPod *pod)
-{
-    if (pod->preparing)
-        return;
-    pod->prepare_reason = NULL;
-    pod->preparing = 1;
-    pod->volume_images = 0;
-    follow_begin(&pod->files);
-    want_volume_images(pod);
 }
 
 /* ---- files that change while the pod runs ---- */
@@ -735,11 +713,6 @@ void sandbox_teardown(AgentPod *pod)
 {
     SandboxWork *w;
 
-    if (pod->volume_want) { /* nothing else has begun */
-        pod->volume_want = pod_image_forget(pod->volume_want);
-        pod->preparing = 0;
-        follow_end(&pod->files, FOLLOW_NO_RETRY);
-    }
     if (pod->tearing_down || pod->preparing || pod->files.running || pod->deleting)
         return;
     for (size_t i = 0; i < pod->n_containers; i++)

@@ -104,6 +104,7 @@ static const struct {
     {&kind_pod, serviceaccount_admit},
     {&kind_pod, priority_admit},
     {&kind_pod, tolerations_admit},
+    {&kind_pod, runtime_class_admit},
     {&kind_persistent_volume_claim, storage_class_admit},
     {&kind_persistent_volume_claim, volume_protection_admit},
     {&kind_persistent_volume, volume_protection_admit},

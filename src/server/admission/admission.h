@@ -27,6 +27,8 @@ int storage_class_admit(Write *write); /* of a new claim */
 /* Refuses roles and bindings that grant more than their writer holds. Returns 0 or the reason. */
 int rbac_admit(Write *write);
 
+int runtime_class_admit(Write *write); /* for a new pod */
+
 int priority_admit(Write *write); /* for a new pod */
 void priority_keep(Write *write); /* for an update of a pod */
 int priority_class_admit(Write *write);

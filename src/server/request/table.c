@@ -61,14 +61,14 @@ static void add_cell(StrBuf *out, const Column *column, const Object *object, in
 
 /* ---- tables ---- */
 
-/* Every kind has at least a name and an age. */
+/* The columns of kinds that have none of their own. */
 static const Column default_columns[] = {
     {.name = "Name", .type = "string", .format = "name", .path = ".metadata.name", .doc = "Name."},
-    {.name = "Age",
+    {.name = "Created At",
      .type = "date",
      .format = "",
      .path = ".metadata.creationTimestamp",
-     .doc = "Time since it was created."},
+     .doc = "When the object was created."},
 };
 
 static const Column *columns_of(const Kind *kind, size_t *ret_n)

@@ -146,7 +146,7 @@ static void prepare(Write *write)
 static int validate(Write *write)
 {
     const Kind *kind = write->kind;
-    const void *before = write->before && !write->reform ? write->before->value : NULL;
+    const void *before = write->before ? write->before->value : NULL;
     Causes causes = {.arena = &write->arena};
 
     if (str_equal(write->subresource, "status"))
@@ -414,6 +414,14 @@ static int check_name(Write *write)
     return check_namespace(write);
 }
 
+static int refuse_unversioned(Write *write)
+{
+    Causes causes = {.arena = &write->arena};
+
+    causes_invalid_int(&causes, "metadata.resourceVersion", 0, "must be specified for an update");
+    return status_invalid(&write->status, &write->arena, write->kind, write->name, &causes);
+}
+
 static int check_identity(Write *write)
 {
     ObjectMeta *meta = object_meta(write->object);
@@ -434,7 +442,7 @@ static int check_identity(Write *write)
                          object_key(write->kind, write->ns, write->name, &write->arena), meta->uid,
                          before->uid));
     if (str_empty(meta->resource_version) || str_equal(meta->resource_version, "0"))
-        return 0;
+        return write->kind->flags & KIND_VERSIONED_UPDATE ? refuse_unversioned(write) : 0;
     if (str_to_int64(meta->resource_version, 0, INT64_MAX, &revision))
         return status_set(&write->status, &write->arena, STATUS_UNKNOWN,
                           "strconv.ParseUint: parsing \"%s\": invalid syntax",

@@ -3,6 +3,7 @@
  * only grows. */
 #include "api/object.h"
 #include "api/print.h"
+#include "api/rules/core/volume.h"
 #include "api/rules/rules.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_reference_v1.h"
@@ -222,6 +223,17 @@ const KindRules rules_persistent_volume_claim = {
 
 /* ---- volumes ---- */
 
+/* These are defaults of the object and not of its spec, since an inline spec has none. */
+static void complete_volume(Arena *arena _unused_, void *value)
+{
+    PersistentVolumeSpec *spec = &((PersistentVolume *)value)->spec;
+
+    if (str_empty(spec->persistent_volume_reclaim_policy))
+        spec->persistent_volume_reclaim_policy = "Retain";
+    if (!spec->volume_mode)
+        spec->volume_mode = "Filesystem";
+}
+
 static void prepare_volume(Arena *arena _unused_, void *value, const void *before)
 {
     PersistentVolume *volume = value;
@@ -231,30 +243,29 @@ static void prepare_volume(Arena *arena _unused_, void *value, const void *befor
             .phase = "Pending", .last_phase_transition_time = volume->metadata.creation_timestamp};
 }
 
-static void validate_capacity(const StringMap *capacity, Causes *causes)
+static void validate_capacity(const StringMap *capacity, const Path *path, Causes *causes)
 {
     const Field *field = type_find(&type_PersistentVolumeSpec, "capacity", 8)->field;
     const char *storage = string_map_get(capacity, "storage");
 
     if (!capacity->n)
-        causes_required(causes, "spec.capacity", NULL);
+        fail_required(causes, path, NULL);
     if (!storage || capacity->n > 1)
-        causes_add(causes, CAUSE_NOT_SUPPORTED, "spec.capacity",
+        causes_add(causes, CAUSE_NOT_SUPPORTED, path_text(path, causes),
                    capacity->v ? validate_bad_value(field, capacity, causes) : "null",
                    "supported values: \"storage\"");
     for (size_t i = 0; i < capacity->n; i++) {
-        const Path *at = PATH_KEY(PATH(NULL, "spec.capacity"), capacity->v[i].key);
+        const Path *at = PATH_KEY(path, capacity->v[i].key);
 
         validate_basic_quantity(capacity->v[i].value, at, causes);
         validate_positive(capacity->v[i].value, at, causes);
     }
 }
 
-static void validate_volume_source(const PersistentVolumeSpec *spec, Causes *causes)
+static void validate_volume_source(const PersistentVolumeSpec *spec, const Path *path,
+                                   Causes *causes)
 {
     const PersistentVolumeSource *source = &spec->persistent_volume_source;
-    const Path *path = PATH(NULL, "spec");
-
     size_t n = validate_union(&type_PersistentVolumeSource, source,
                               "may not specify more than 1 volume type", path, causes);
 
@@ -281,10 +292,11 @@ static void validate_volume_source(const PersistentVolumeSpec *spec, Causes *cau
         validate_csi_driver(source->csi->driver, PATH(path, "csi.driver"), causes);
 }
 
-static void validate_attributes_class(const PersistentVolumeSpec *spec, Causes *causes)
+static void validate_attributes_class(const PersistentVolumeSpec *spec, const Path *up,
+                                      Causes *causes)
 {
     const char *class = spec->volume_attributes_class_name;
-    const Path *path = PATH(NULL, "spec.volumeAttributesClassName");
+    const Path *path = PATH(up, "volumeAttributesClassName");
 
     if (!class)
         return;
@@ -293,8 +305,8 @@ static void validate_attributes_class(const PersistentVolumeSpec *spec, Causes *
     else
         fail_faults(causes, path, class, check_dns_subdomain(class));
     if (!spec->persistent_volume_source.csi)
-        causes_required(causes, "spec.csi",
-                        "has to be specified when using volumeAttributesClassName");
+        fail_required(causes, PATH(up, "csi"),
+                      "has to be specified when using volumeAttributesClassName");
 }
 
 static void validate_volume_update(const PersistentVolume *volume, const PersistentVolume *before,
@@ -328,26 +340,61 @@ static void validate_volume_update(const PersistentVolume *volume, const Persist
                          "update from non-nil value to nil is forbidden");
 }
 
+/* What only a volume that is an object of its own may have. */
+static void validate_inline(const PersistentVolumeSpec *spec, const Path *path, Causes *causes)
+{
+    const char *const not_inline = "may not be specified in the context of inline volumes";
+
+    if (spec->claim_ref)
+        fail_forbidden(causes, PATH(path, "claimRef"), not_inline);
+    if (spec->capacity.n)
+        fail_forbidden(causes, PATH(path, "capacity"), not_inline);
+    if (spec->node_affinity)
+        fail_forbidden(causes, PATH(path, "nodeAffinity"), not_inline);
+    if (!str_empty(spec->storage_class_name))
+        fail_forbidden(causes, PATH(path, "storageClassName"), not_inline);
+    if (!spec->persistent_volume_source.csi)
+        fail_required(causes, PATH(path, "csi"),
+                      "has to be specified in the context of inline volumes");
+    if (!str_empty(spec->persistent_volume_reclaim_policy) &&
+        !str_equal(spec->persistent_volume_reclaim_policy, "Retain"))
+        fail_forbidden(causes, PATH(path, "persistentVolumeReclaimPolicy"),
+                       "may only be Retain in the context of inline volumes");
+}
+
+static void validate_own(const PersistentVolumeSpec *spec, const Path *path, Causes *causes)
+{
+    validate_capacity(&spec->capacity, PATH(path, "capacity"), causes);
+    if (spec->node_affinity && !spec->node_affinity->required)
+        fail_required(causes, PATH(path, "nodeAffinity.required"),
+                      "must specify required node constraints");
+    else if (spec->node_affinity)
+        validate_node_selector(spec->node_affinity->required, PATH(path, "nodeAffinity.required"),
+                               causes);
+    if (!str_empty(spec->storage_class_name))
+        fail_faults(causes, PATH(path, "storageClassName"), spec->storage_class_name,
+                    check_dns_subdomain(spec->storage_class_name));
+}
+
+void rules_volume_spec(const PersistentVolumeSpec *spec, bool is_inline, const Path *path,
+                       Causes *causes)
+{
+    if (!spec->access_modes.n)
+        fail_required(causes, PATH(path, "accessModes"), NULL);
+    validate_access_modes(&spec->access_modes, PATH(path, "accessModes"), causes);
+    if (is_inline)
+        validate_inline(spec, path, causes);
+    else
+        validate_own(spec, path, causes);
+    validate_volume_source(spec, path, causes);
+    validate_attributes_class(spec, path, causes);
+}
+
 static void validate_volume(const void *value, const void *before, Causes *causes)
 {
     const PersistentVolume *volume = value;
-    const PersistentVolumeSpec *spec = &volume->spec;
 
-    if (!spec->access_modes.n)
-        causes_required(causes, "spec.accessModes", NULL);
-    validate_access_modes(&spec->access_modes, PATH(NULL, "spec.accessModes"), causes);
-    validate_capacity(&spec->capacity, causes);
-    if (spec->node_affinity && !spec->node_affinity->required)
-        causes_required(causes, "spec.nodeAffinity.required",
-                        "must specify required node constraints");
-    else if (spec->node_affinity)
-        validate_node_selector(spec->node_affinity->required,
-                               PATH(NULL, "spec.nodeAffinity.required"), causes);
-    validate_volume_source(spec, causes);
-    validate_attributes_class(spec, causes);
-    if (!str_empty(spec->storage_class_name))
-        faults_add(check_dns_subdomain(spec->storage_class_name), "spec.storageClassName",
-                   spec->storage_class_name, causes);
+    rules_volume_spec(&volume->spec, false, PATH(NULL, "spec"), causes);
     if (before)
         validate_volume_update(volume, before, causes);
 }
@@ -392,6 +439,7 @@ static void print_volume(const void *value, int64_t now_ns, StrBuf *row)
 }
 
 const KindRules rules_persistent_volume = {
+    .complete = complete_volume,
     .prepare = prepare_volume,
     .validate = validate_volume,
     .warn = warn_volume,

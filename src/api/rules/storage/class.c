@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of StorageClasses. Lengths are checked before anything is compared pairwise. */
-#include <ctype.h>
-
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/rules.h"
+#include "api/rules/storage/parameters.h"
 #include "api/schema/storage_v1.h"
 
-enum {
-    PARAMETERS_MAX = 512,
-    PARAMETERS_SIZE_MAX = 256 * 1024,
-    TERMS_MAX = 1000, /* the schema's max= of allowedTopologies */
-};
-
-static void check_parameters(const StringMap *parameters, Causes *causes)
-{
-    size_t size = 0;
-
-    if (parameters->n > PARAMETERS_MAX) {
-        causes_add(causes, CAUSE_TOO_LONG, "parameters", NULL, "may not be more than 512 bytes");
-        return;
-    }
-    for (size_t i = 0; i < parameters->n; i++) {
-        if (str_empty(parameters->v[i].key))
-            causes_invalid_string(causes, "parameters", "", "field can not be empty.");
-        size += strlen(parameters->v[i].key) + strlen(str_or(parameters->v[i].value, ""));
-    }
-    if (size > PARAMETERS_SIZE_MAX)
-        causes_add(causes, CAUSE_TOO_LONG, "parameters", NULL, "may not be more than 262144 bytes");
-}
+#define TERMS_MAX 1000 /* the schema's max= of allowedTopologies */
 
 static void check_topology_term(const TopologySelectorTerm *term, const Path *path, Causes *causes)
 {
@@ -73,13 +51,9 @@ static void check_topologies(const TopologySelectorTermArray *terms, Causes *cau
 static void storage_class_validate(const void *value, const void *before _unused_, Causes *causes)
 {
     const StorageClass *class = value;
-    char *provisioner = arena_strdup(causes->arena, str_or(class->provisioner, ""));
 
-    for (char *c = provisioner; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    if (*provisioner)
-        faults_add(check_qualified_name(provisioner), "provisioner", provisioner, causes);
-    check_parameters(&class->parameters, causes);
+    rules_driver_name(class->provisioner, "provisioner", causes);
+    rules_parameters(&class->parameters, causes);
     check_topologies(&class->allowed_topologies, causes);
 }
 
