@@ -2,8 +2,10 @@
 #include "api/version.h"
 #include "base/fault.h"
 #include "cli/commands/commands.h"
+#include "cli/place.h"
 #include "cli/suggest.h"
 #include "daemon/commands.h"
+#include "daemon/rootless/rootless.h"
 
 /* They describe the table, and are in it. */
 static int command_version(const char *program, Options *options);
@@ -11,9 +13,9 @@ static int command_help(const char *program, Options *options);
 
 /* clang-format off */
 static const Command commands[] = {
-    {"up",      "",             "start the server in the background and add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL | OPTIONS_ACCESS, NULL},
-    {"down",    "",             "stop all pods and the server; the data are kept",                   command_down,    0, 0, OPTIONS_LOCAL, NULL},
-    {"restart", "",             "restart the server while the pods keep running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL},
+    {"up",      "",             "start the server in the background and add the context \"stead\"", command_up,      0, 0, OPTIONS_LOCAL | OPTIONS_ACCESS, NULL, true},
+    {"down",    "",             "stop all pods and the server; the data are kept",                   command_down,    0, 0, OPTIONS_LOCAL, NULL, true},
+    {"restart", "",             "restart the server while the pods keep running",                        command_restart, 0, 0, OPTIONS_LOCAL, NULL, true},
     {"status",  "",             "print whether the server runs, its address, pods and memory",                          command_status,  0, 0, OPTIONS_LOCAL, NULL},
     {"get",     "KIND[,KIND...] [NAME...]", "print objects as a table, or as yaml or json", command_get,      1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT | OPTIONS_GET | OPTIONS_TABLE | OPTIONS_IGNORE, "stead get po,sts,svc,pvc\nstead get pods -w\nstead get sts/web -o yaml"},
     {"apply",   "-f FILE",      "create or update objects from files",                                   command_apply,   0, 0, OPTIONS_API | OPTIONS_FILES | OPTIONS_APPLY, "stead apply -f web.yaml\nstead apply -f folder/ -R\ncat web.yaml | stead apply -f -"},
@@ -24,11 +26,11 @@ static const Command commands[] = {
     {"describe", "KIND [NAME...]", "print the details of objects and their Events",                       command_describe, 1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT, "stead describe pod web-0"},
     {"exec",    "POD -- COMMAND [ARG...]", "run a command in a container",                       command_exec,    1, SIZE_MAX, OPTIONS_API | OPTIONS_EXEC | OPTIONS_CONTAINER, "stead exec web-0 -- cat /data/visits\nstead exec -it web-0 -- sh"},
     {"rollout", "status|undo|restart|history KIND/NAME", "follow, undo, restart or list the rollouts of a workload",         command_rollout, 2, SIZE_MAX, OPTIONS_API | OPTIONS_ROLLOUT | OPTIONS_TIMEOUT, "stead rollout status sts/web\nstead rollout undo sts/web --to-revision=1"},
-    {"demo",    "NAME | list",  "run one of the five example scenarios",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1"},
-    {"image",   "pull NAME... | import FILE... | make NAME FOLDER|PROGRAM [-- COMMAND...] | ls | rm NAME...", "pull, import, make, list and remove the images on this machine", command_image, 0, SIZE_MAX, OPTIONS_PLACE | OPTIONS_IMAGE, "stead image pull nginx:1.27\nstead image import web.tar\nstead image make web:1 ./web --env COLOR=red\nstead image make site:1 site/ --base time-server:latest -- httpd -f -p 8080 -h /www\nstead image ls"},
+    {"demo",    "NAME | list",  "run one of the five example scenarios",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1", true},
+    {"image",   "pull NAME... | import FILE... | make NAME FOLDER|PROGRAM [-- COMMAND...] | ls | rm NAME...", "pull, import, make, list and remove the images on this machine", command_image, 0, SIZE_MAX, OPTIONS_PLACE | OPTIONS_IMAGE, "stead image pull nginx:1.27\nstead image import web.tar\nstead image make web:1 ./web --env COLOR=red\nstead image make site:1 site/ --base time-server:latest -- httpd -f -p 8080 -h /www\nstead image ls", true},
     {"service", "NAME | list",  "print the address of a Service and open it in a browser",      command_service, 1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE | OPTIONS_SERVICE, NULL},
-    {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL},
-    {"server",  "",             "run the server in the foreground",                              command_server,  0, 0, OPTIONS_LOCAL, NULL},
+    {"reset",   "--yes",        "remove all pods, volumes and data",                             command_reset,   0, 0, OPTIONS_LOCAL | OPTIONS_RESET, NULL, true},
+    {"server",  "",             "run the server in the foreground",                              command_server,  0, 0, OPTIONS_LOCAL, NULL, true},
     {"completion", "bash",     "print the completion script for a shell",                          command_completion, 1, 1, 0, "source <(stead completion bash)"},
     {"version", "",             "print the version of stead and of the Kubernetes API",                           command_version, 0, 0, OPTIONS_LOCAL, NULL},
     {"help",    "[COMMAND]",    "print this text, or what a command does and takes",                   command_help,    0, 1, 0, NULL},
@@ -128,6 +130,15 @@ static int command_version(const char *program, Options *options)
     return 0;
 }
 
+static int run_in_place(const Command *command, const char *program, Options *options)
+{
+    bool server = command->run == command_server && options->no_network;
+
+    if (command->inside && options->rootless && !server && !place_is_inside())
+        return rootless_run(program, options);
+    return command->run(program, options);
+}
+
 static int run(const Command *command, char **argv, int argc)
 {
     Options options;
@@ -144,7 +155,7 @@ static int run(const Command *command, char **argv, int argc)
                 command->name, options.words[command->max_words], command->name);
         r = 2;
     } else if (r == 0) {
-        r = command->run(argv[0], &options);
+        r = run_in_place(command, argv[0], &options);
     }
     arena_clear(&options.arena);
     return r;

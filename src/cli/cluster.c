@@ -17,6 +17,12 @@
 
 /* ---- the choice of the cluster ---- */
 
+/* Whether the server belongs to root, and the user of this command does not. */
+static bool must_ask_root(const Options *options)
+{
+    return geteuid() != 0 && !options->rootless;
+}
+
 static int find_config(Cluster *cluster, Err *reterr)
 {
     const Options *o = cluster->options;
@@ -224,10 +230,9 @@ static void start_call(Waiting *waiting, const ClusterCall *call)
 int cluster_unreachable(const Cluster *cluster, int error, const char *text)
 {
     fprintf(stderr, "stead: no answer from %s: %s%s\n", cluster->config.server, text,
-            error == -ECONNREFUSED ? geteuid() == 0
-                                         ? ". Is it running? Start it with: stead up"
-                                         : ". Is it running? Start it with: sudo stead up"
-                                   : "");
+            error != -ECONNREFUSED            ? ""
+            : must_ask_root(cluster->options) ? ". Is it running? Start it with: sudo stead up"
+                                              : ". Is it running? Start it with: stead up");
     return 1;
 }
 

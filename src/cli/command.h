@@ -17,6 +17,7 @@ struct Command {
     size_t min_words, max_words;
     unsigned options;    /* OptionGroup */
     const char *example; /* lines for `stead help COMMAND`; NULL: none */
+    bool inside;         /* runs in the namespaces of an ordinary user's server */
 };
 
 /* Prints the message. Returns 1. */

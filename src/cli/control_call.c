@@ -50,11 +50,9 @@ int control_call(const char *run_dir, const char *method, const char *path, int6
     return answer.status;
 }
 
-bool control_reaches(const char *run_dir)
+bool control_reaches(const Options *options)
 {
-    _free_ char *path = mem_printf("%s/stead.sock", run_dir);
-
-    return geteuid() == 0 || access(path, W_OK) == 0;
+    return geteuid() == 0 || options->rootless;
 }
 
 static int read_socket(const Options *options, const char *page, StrBuf *ret)
@@ -94,7 +92,7 @@ static int read_page(const Options *options, const char *page, StrBuf *ret)
 
 int control_read(const Options *options, const char *page, StrBuf *ret)
 {
-    return (control_reaches(options->run) ? read_socket : read_page)(options, page, ret);
+    return (control_reaches(options) ? read_socket : read_page)(options, page, ret);
 }
 
 bool control_is_alive(const char *run_dir)

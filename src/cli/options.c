@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "cli/command.h"
+#include "cli/place.h"
 #include "cli/suggest.h"
 #include "codec/quantity.h"
 
@@ -25,6 +26,8 @@ typedef struct OptionRow {
 
 /* Names of links have at most 15 characters, and the instance is a part of them. */
 #define INSTANCE_MAX 6
+/* Load balancers of an ordinary user's server have loopback addresses, on which every user may listen. */
+#define ROOTLESS_LOAD_BALANCERS "127.43.0.0/24"
 /* Which address of the range of services is that of DNS, as in most clusters. */
 #define DNS_ADDRESS 10
 
@@ -33,8 +36,8 @@ typedef struct OptionRow {
 
 /* clang-format off */
 static const OptionRow rows[] = {
-    {0,   "--data",         "DIR",       TEXT(data),         OPTIONS_PLACE,  "folder for state, volumes and images (/var/lib/stead)"},
-    {0,   "--run",          "DIR",       TEXT(run),          OPTIONS_PLACE,  "folder for sockets and run-time state (/run/stead)"},
+    {0,   "--data",         "DIR",       TEXT(data),         OPTIONS_PLACE,  "folder for state, volumes and images (/var/lib/stead; of a user ~/.local/share/stead)"},
+    {0,   "--run",          "DIR",       TEXT(run),          OPTIONS_PLACE,  "folder for sockets and run-time state (/run/stead; of a user $XDG_RUNTIME_DIR/stead)"},
     {0,   "--listen",       "ADDR:PORT", TEXT(listen),       OPTIONS_SERVER, "address on which the API is served (127.0.0.1:6443)"},
     {0,   "--kubeconfig",   "FILE",      TEXT(kubeconfig),   OPTIONS_PLACE,  "file that holds the context ($KUBECONFIG, ~/.kube/config)"},
     {0,   "--context",      "NAME",      TEXT(context),      OPTIONS_CONTEXT, "use another context of the kubeconfig (stead, or stead-INSTANCE)"},
@@ -357,13 +360,28 @@ static int set_log(const Options *o)
     return 0;
 }
 
+static void choose_place(Options *o)
+{
+    bool usual = !o->data && !o->run;
+    bool makes = str_equal(o->command, "up") || str_equal(o->command, "server") ||
+                 str_equal(o->command, "demo");
+    Place place = place_choose(&o->arena, o->data, o->run, makes);
+
+    o->data = absolute(&o->arena, place.data);
+    o->run = absolute(&o->arena, place.run);
+    o->rootless = place.rootless;
+    if (o->rootless && usual && !o->instance)
+        o->instance = PLACE_USER_INSTANCE;
+    if (o->rootless && !o->load_balancer_cidr)
+        o->load_balancer_cidr = ROOTLESS_LOAD_BALANCERS;
+}
+
 static int complete(Options *o)
 {
     struct utsname host;
     int r;
 
-    o->data = absolute(&o->arena, o->data ? o->data : "/var/lib/stead");
-    o->run = absolute(&o->arena, o->run ? o->run : "/run/stead");
+    choose_place(o);
     o->listen = o->listen ? o->listen : "127.0.0.1:6443";
     o->kubeconfig_given = o->kubeconfig;
     o->kubeconfig =

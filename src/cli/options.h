@@ -88,6 +88,7 @@ typedef struct Options {
     bool yes;
     bool no_user;    /* --no-user: the user who calls gets no access */
     bool no_network; /* serve the API without a node, for benchmarks and tests */
+    bool rootless;   /* the server of this place is that of an ordinary user, see place.h */
     bool help;
     const char
         *context_name; /* the context of this server in a kubeconfig: "stead" or "stead-INSTANCE" */

@@ -6,9 +6,11 @@
 #include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
 #include "base/strbuf.h"
+#include "cli/place.h"
 #include "daemon/answer.h"
 #include "daemon/daemon.h"
 #include "daemon/image/calls.h"
+#include "daemon/rootless/rootless.h"
 #include "daemon/user_access.h"
 
 void app_find_files(App *app, const char *program)
@@ -71,6 +73,7 @@ static void print_status(void *data, Arena *arena _unused_, StrBuf *text)
 {
     App *app = data;
     int64_t up = (clock_mono_ns(app->clock) - app->started_ns) / NS_PER_SEC, kib = resident_kib();
+    _free_ char *facts = place_is_inside() ? rootless_facts(app->options->run) : NULL;
     PodCount count = {0};
 
     client_list(server_client(app->server, "system:status"), &kind_pod, NULL, count_pod, &count);
@@ -83,6 +86,8 @@ static void print_status(void *data, Arena *arena _unused_, StrBuf *text)
     strbuf_printf(text, "Memory:  %.1f MiB\n", (double)kib / 1024);
     strbuf_printf(text, "Data:    %s\n", app->options->data);
     strbuf_printf(text, "Run:     %s\n", app->options->run);
+    if (facts)
+        strbuf_add_string(text, facts);
 }
 
 static void call_status(void *data, HttpRequest *request)

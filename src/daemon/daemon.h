@@ -41,6 +41,7 @@ typedef struct App {
     DnsServer *dns;
     ServiceProxy *proxy;
     NodeAgent *node;
+    struct Publisher *publisher; /* of an ordinary user's server; NULL otherwise */
     ControlSocket *socket;
     HealthPart health[4];
     int64_t

@@ -319,7 +319,7 @@ int command_status(const char *program, Options *options)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     (void)program;
-    if (control_reaches(options->run) && !control_is_alive(options->run)) {
+    if (control_reaches(options) && !control_is_alive(options->run)) {
         printf("stead is not running. Start it with: stead up\n");
         return 1;
     }

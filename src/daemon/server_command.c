@@ -17,10 +17,13 @@
 #include "base/time/clock.h"
 #include "cli/control_call.h"
 #include "cli/kubeconfig.h"
+#include "cli/place.h"
 #include "image/pull/pull.h"
 #include "daemon/commands.h"
 #include "daemon/daemon.h"
 #include "daemon/ranges.h"
+#include "daemon/rootless/publish.h"
+#include "daemon/rootless/rootless.h"
 #include "image/local/local.h"
 
 #define STORE_WINDOW 10000
@@ -108,6 +111,24 @@ static void limit_connections(HttpLimits *limits)
     limits->unknown_idle_timeout_ns = UNKNOWN_IDLE_NS;
 }
 
+/* In the namespaces of an ordinary user's server, the same address is served both on the machine and inside. */
+static int listen_for_clients(App *app, Err *reterr)
+{
+    const Options *o = app->options;
+    _free_ char *inside = NULL;
+    int fd;
+
+    if (!place_is_inside())
+        return http_server_listen(app->http, o->listen, reterr);
+    fd = rootless_listen(o->run, app->listen_address, app->port);
+    if (fd < 0)
+        return err_set(reterr, -fd, "listen on %s (--listen 127.0.0.1:PORT takes another port)",
+                       o->listen);
+    http_server_listen_fd(app->http, fd);
+    inside = mem_printf("%s:%u", app->listen_address, http_server_port(app->http));
+    return http_server_listen(app->http, inside, reterr);
+}
+
 static int open_api(App *app, Err *reterr)
 {
     Options *o = app->options;
@@ -156,7 +177,7 @@ static int open_api(App *app, Err *reterr)
     app->http = http_server_new(&app->loop, &http);
     http_tls_free(http.tls);
     app_watch_certificate(app);
-    return http_server_listen(app->http, o->listen, reterr);
+    return listen_for_clients(app, reterr);
 }
 
 static int listen_for_pods(App *app, Err *reterr)
@@ -234,6 +255,17 @@ static void start_puller(App *app)
         app->puller = puller_new(&app->loop, app->images, app->registries);
 }
 
+static void start_publisher(App *app)
+{
+    PublisherOptions options = {.loop = &app->loop,
+                                .client = server_client(app->server, "system:publisher"),
+                                .clock = app->clock,
+                                .run_dir = app->options->run,
+                                .node_name = app->options->node_name};
+
+    app->publisher = publisher_start(&options);
+}
+
 static int start_node(App *app, Err *reterr)
 {
     const Options *o = app->options;
@@ -257,6 +289,8 @@ static int start_node(App *app, Err *reterr)
                         .helper_dir = app->helper_dir,
                         .disk_reserve = -1,
                         .instance = o->instance,
+                        .rootless = place_is_inside(),
+                        .no_cgroups = rootless_lacks_cgroups(),
                         .make_token = make_token,
                         .make_token_data = app};
     int r;
@@ -285,6 +319,8 @@ static int start_node(App *app, Err *reterr)
     if (r < 0)
         return r;
     server_set_streams(app->server, node_streams(app->node));
+    if (place_is_inside())
+        start_publisher(app);
     return 0;
 }
 
@@ -410,6 +446,7 @@ void app_stop(App *app)
         server_set_streams(app->server, NULL);
     }
     app->socket = control_socket_close(app->socket);
+    app->publisher = publisher_stop(app->publisher);
     app->node = node_stop(app->node);
     app->proxy = service_proxy_stop(app->proxy);
     app->dns = dns_server_stop(app->dns);

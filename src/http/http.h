@@ -117,6 +117,8 @@ HttpServer *http_server_new(struct uv_loop_s *loop, const HttpServerOptions *opt
 /* "ADDR:PORT", "[::]:PORT", ":PORT" or "unix:/path". Port 0 picks one: http_server_port tells
  * which. */
 int http_server_listen(HttpServer *server, const char *address, Err *reterr);
+/* Accepts from a TCP socket that listens already and does not block; takes the descriptor. */
+void http_server_listen_fd(HttpServer *server, int fd);
 uint16_t http_server_port(const HttpServer *server);
 /* Stops accepting; finishes what is in flight (GOAWAY, Connection: close); calls back when the last
  * connection is gone or after grace_ns. */

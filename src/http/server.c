@@ -363,10 +363,34 @@ static int open_socket(Address *address, socklen_t n, int *ret_fd)
     return 0;
 }
 
+static Listener *listener_add(HttpServer *server, int fd)
+{
+    Listener *listener = mem_new_type(Listener);
+    Address address;
+    socklen_t n = sizeof(address);
+
+    listener->server = server;
+    listener->fd = fd;
+    server->references++;
+    if (getsockname(fd, &address.any, &n) == 0 && address.any.sa_family != AF_UNIX)
+        server->port =
+            ntohs(address.any.sa_family == AF_INET ? address.four.sin_port : address.six.sin6_port);
+    list_append(&server->listeners, &listener->node);
+    uv_poll_init(server->loop, &listener->poll, fd);
+    listener->poll.data = listener;
+    uv_poll_start(&listener->poll, UV_READABLE, on_incoming);
+    return listener;
+}
+
+void http_server_listen_fd(HttpServer *server, int fd)
+{
+    listener_add(server, fd);
+}
+
 int http_server_listen(HttpServer *server, const char *text, Err *reterr)
 {
     Address address;
-    socklen_t n;
+    socklen_t n = 0;
     Listener *listener;
     int fd, r;
 
@@ -386,22 +410,9 @@ int http_server_listen(HttpServer *server, const char *text, Err *reterr)
     }
     if (r < 0)
         return err_set(reterr, -r, "listen on %s", text);
-    listener = mem_new_type(Listener);
-    listener->server = server;
-    listener->fd = fd;
-    server->references++;
-    if (address.any.sa_family == AF_UNIX) {
+    listener = listener_add(server, fd);
+    if (address.any.sa_family == AF_UNIX)
         listener->unlink_path = mem_strdup(address.local.sun_path);
-    } else {
-        n = sizeof(address);
-        getsockname(fd, &address.any, &n);
-        server->port =
-            ntohs(address.any.sa_family == AF_INET ? address.four.sin_port : address.six.sin6_port);
-    }
-    list_append(&server->listeners, &listener->node);
-    uv_poll_init(server->loop, &listener->poll, fd);
-    listener->poll.data = listener;
-    uv_poll_start(&listener->poll, UV_READABLE, on_incoming);
     return 0;
 }
 

@@ -9,13 +9,14 @@
 #include <sys/xattr.h>
 
 #include "base/files/beneath.h"
+#include "base/files/user_namespace.h"
 #include "image/internal.h"
 
 static bool is_opaque(int fd)
 {
     char value;
 
-    return fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
+    return fgetxattr(fd, overlay_opaque_name(), &value, 1) == 1 && value == 'y';
 }
 
 /* LOOK_NONE: no folder is visible at this path, neither from this layer nor from those below. */

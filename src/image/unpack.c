@@ -6,7 +6,8 @@
  * opened through base/files/beneath.h, which confines symbolic links, and the last component is
  * never followed. Whiteouts are converted for overlayfs: ".wh.x" becomes the character device 0/0,
  * and ".wh..wh..opq" the xattr trusted.overlay.opaque of its folder. Of the layer's own xattrs
- * only security.capability and user.* are set: with trusted.overlay.* a layer could redirect
+ * only security.capability and user.* are set: with trusted.overlay.* (in a user namespace
+ * user.overlay.*) a layer could redirect
  * lookups.
  *
  * The data pass three readers: the caller's (an entry of an archive, or a download), whose digest is
@@ -20,6 +21,7 @@
 #include <sys/xattr.h>
 
 #include "base/files/beneath.h"
+#include "base/files/user_namespace.h"
 #include "image/internal.h"
 
 #define PIECE (64u << 10)
@@ -185,7 +187,7 @@ static void forget_parent(Unpacker *u)
 
 static int mark_opaque(Unpacker *u, int fd)
 {
-    if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+    if (fsetxattr(fd, overlay_opaque_name(), "y", 1, 0) < 0)
         return err_set(u->reterr, errno, "mark a layer folder as opaque");
     return 0;
 }
@@ -287,7 +289,8 @@ static int set_xattrs(Unpacker *u, int fd, struct archive_entry *entry)
 
     archive_entry_xattr_reset(entry);
     while (archive_entry_xattr_next(entry, &name, &value, &n) == ARCHIVE_OK) {
-        if (strcmp(name, "security.capability") != 0 && !str_starts_with(name, "user."))
+        if (strcmp(name, "security.capability") != 0 &&
+            (!str_starts_with(name, "user.") || str_starts_with(name, "user.overlay.")))
             continue;
         r = image_limits_bytes(u->limits, n, u->reterr);
         if (r < 0)

@@ -300,6 +300,18 @@ static void start_watches(NodeAgent *agent)
         client_watch(client, kind_find("", "v1", "PersistentVolume"), NULL, on_volume, agent);
 }
 
+static int own_oom_score_adj(void)
+{
+    _free_ char *text = NULL;
+    int64_t own;
+    size_t n;
+
+    if (file_read("/proc/self/oom_score_adj", 32, &text, &n) < 0)
+        return 0;
+    text[strcspn(text, "\n")] = 0;
+    return str_to_int64(text, -1000, 1000, &own) == 0 ? (int)own : 0;
+}
+
 int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
 {
     NodeAgent *agent = mem_new_type(NodeAgent);
@@ -319,7 +331,9 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
         return r;
     }
     (void)write_cgroup(agent);
-    agent->can_lower_oom = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1;
+    agent->can_lower_oom =
+        !options->rootless && prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1;
+    agent->own_oom = own_oom_score_adj();
     if (!agent->can_lower_oom)
         log_info("node",
                  "this machine does not allow to lower oom_score_adj: Guaranteed pods run without");

@@ -40,6 +40,9 @@ typedef struct NodeOptions {
     const char *api_address; /* address of the Service `kubernetes`, for KUBERNETES_SERVICE_HOST */
     uint16_t api_port;       /* 443 */
     const char *root_ca_pem;
+    bool
+        rootless; /* in a user namespace: without loop devices, and root of the machine is not root here */
+    bool no_cgroups;        /* limits of pods are not enforced */
     const char *helper_dir; /* the folder of stead-runtime and stead-pause */
     int64_t pids_limit;     /* how many processes and threads a pod may have; 0: POD_PIDS_LIMIT */
     int64_t

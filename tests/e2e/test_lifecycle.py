@@ -124,9 +124,9 @@ def test_help_and_version_are_answers_not_mistakes():
 
 
 @pytest.mark.parametrize("command", ["up", "down", "reset", "server"])
-def test_without_root_it_says_that_root_is_needed(command, tmp_path):
+def test_what_belongs_to_root_says_that_root_is_needed(command, tmp_path):
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BUILD / "stead", command,
-                           *(["--yes"] if command == "reset" else [])], capture_output=True, text=True, timeout=60,
+                           "--data", "/usr", *(["--yes"] if command == "reset" else [])], capture_output=True, text=True, timeout=60,
                           env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, check=False)
     assert done.returncode != 0
     assert "needs root: " in done.stderr and "Type: sudo stead " + command in done.stderr, done

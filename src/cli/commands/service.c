@@ -4,7 +4,8 @@
  * the page of one in the default browser.
  *
  * The address of a port can be reached from this machine: it is the address of the node with the node port if there is one, else that of
- * the load balancer, else the cluster IP. A user who may not read nodes gets 127.0.0.1, where node ports answer as well.
+ * the load balancer, else the cluster IP. A user who may not read nodes gets 127.0.0.1, where node ports answer as well, and the
+ * user of a rootless server has them only there.
  */
 #include <uv.h>
 
@@ -50,6 +51,8 @@ static int find_node_address(Listing *listing)
     size_t i, n;
 
     listing->node_address = "127.0.0.1";
+    if (listing->cluster->options->rootless)
+        return 0; /* the address of the node is one inside of the server's namespaces */
     if (cluster_send(listing->cluster, &(ClusterCall){.path = "/api/v1/nodes?limit=1"}, &reply))
         return 1;
     yyjson_arr_foreach(yyjson_ptr_get(reply.json, "/items/0/status/addresses"), i, n, address)
@@ -273,7 +276,7 @@ int command_service(const char *program, Options *options)
     int r;
 
     (void)program;
-    if (control_reaches(options->run) && !control_is_alive(options->run)) {
+    if (control_reaches(options) && !control_is_alive(options->run)) {
         fprintf(stderr, "stead: the server is not running. Start it with: stead up\n");
         return 1;
     }

@@ -26,7 +26,7 @@ int image_verb_ls(Options *options, Err *reterr)
     _strbuf_ StrBuf rows = STRBUF_INIT;
     int r = 0;
 
-    if (!control_reaches(options->run) || control_is_alive(options->run)) {
+    if (!control_reaches(options) || control_is_alive(options->run)) {
         if (control_read(options, "/images", &rows))
             return 1;
     } else {

@@ -13,7 +13,8 @@
  * sealed copy in memory to begin with: a third less CPU, no wait for the mount to go, and nothing
  * to be left behind in /tmp.
  *
- * CRUN in the environment names another runtime than the one in PATH.
+ * CRUN in the environment names another runtime than the one in PATH. STEAD_CGROUPS=none makes crun
+ * work without cgroups, for a server of an ordinary user who has got none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -112,12 +113,26 @@ static bool is_crun(const char *runtime)
     return strcmp(slash ? slash + 1 : runtime, "crun") == 0;
 }
 
+/* Inserts the option behind the name of the program. */
+static char **without_cgroups(int argc, char **argv)
+{
+    char **longer = calloc((size_t)argc + 2, sizeof(*longer));
+
+    if (!longer)
+        return argv;
+    longer[0] = argv[0];
+    longer[1] = (char *)(size_t) "--cgroup-manager=disabled";
+    memcpy(longer + 2, argv + 1, (size_t)argc * sizeof(*argv)); /* with the NULL at the end */
+    return longer;
+}
+
 int main(int argc, char **argv)
 {
-    const char *runtime = getenv("CRUN");
+    const char *runtime = getenv("CRUN"), *cgroups = getenv("STEAD_CGROUPS");
     int r;
 
-    (void)argc;
+    if (cgroups && strcmp(cgroups, "none") == 0)
+        argv = without_cgroups(argc, argv);
     r = hide_unified();
     if (r < 0) {
         fprintf(stderr, "cannot hide %s from the runtime: %s\n", UNIFIED, strerror(-r));

@@ -106,7 +106,8 @@ struct NodeAgent {
     StringMap allocatable;
     Arena arena;
     struct ssl_ctx_st *probe_tls;
-    bool can_lower_oom;
+    bool can_lower_oom; /* else scores begin at that of this process, own_oom */
+    int own_oom;
     unsigned busy;     /* how many results in flight refer to the agent itself */
     ListNode attempts; /* probes and hooks in flight */
     struct {

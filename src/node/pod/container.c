@@ -311,11 +311,30 @@ static void on_exited(void *data, const RuntimeExit *end)
     cleanup->end.message = cleanup->message;
 }
 
-static void apply_pod_limits(const AgentPod *pod)
+/* Whether the spec limits what the pod or one of its containers may use. */
+static bool has_limits(const PodSpec *spec)
+{
+    bool found = spec->resources && spec->resources->limits.n;
+
+    for (size_t i = 0; i < spec->containers.n; i++)
+        found = found || spec->containers.v[i].resources.limits.n;
+    for (size_t i = 0; i < spec->init_containers.n; i++)
+        found = found || spec->init_containers.v[i].resources.limits.n;
+    return found;
+}
+
+static void apply_pod_limits(AgentPod *pod)
 {
     const NodeOptions *options = &pod->agent->options;
     _free_ char *cgroup = mem_printf("%s/pod%s", pod->agent->cgroup, pod->uid);
 
+    if (options->no_cgroups) {
+        if (has_limits(agent_pod_spec(pod)))
+            agent_pod_event(pod, SIZE_MAX, "Warning", "LimitsNotEnforced",
+                            "the limits of this pod have no effect: this server belongs to an "
+                            "ordinary user and has no cgroups");
+        return;
+    }
     if (!pod_limits_apply(cgroup, agent_pod_spec(pod),
                           options->pids_limit ? options->pids_limit : POD_PIDS_LIMIT))
         log_warn("node", "pod %s/%s: its limits cannot be set in %s", pod->ns, pod->name, cgroup);

@@ -108,6 +108,8 @@ static void spec_resources(AgentContainer *c, ContainerSpec *s, const Container 
         score = (int)MAX_OF(2, MIN_OF(999, 1000 - 1000 * (memory_of(&r->requests) / 1024) /
                                                       MAX_OF(capacity / 1024, 1)));
     s->oci.has_oom_score_adj = score >= 0 || c->pod->agent->can_lower_oom;
+    if (!c->pod->agent->can_lower_oom)
+        score = MAX_OF(score, c->pod->agent->own_oom);
     s->oci.oom_score_adj = score;
 }
 

@@ -436,9 +436,13 @@ static void tell_of_volumes(AgentPod *pod)
             agent_volume_grown(pod->agent, volume->disk, volume->size);
         if (volume->outcome != DISK_E_UNLIMITED)
             continue;
-        text = mem_printf("volume \"%s\" has no limit: this machine has neither project quota for "
-                          "%s nor loop devices",
-                          volume->name, pod->agent->options.data_dir);
+        text = pod->agent->options.rootless
+                   ? mem_printf("volume \"%s\" has no limit: this server belongs to an ordinary "
+                                "user, who can use neither project quota nor loop devices",
+                                volume->name)
+                   : mem_printf("volume \"%s\" has no limit: this machine has neither project "
+                                "quota for %s nor loop devices",
+                                volume->name, pod->agent->options.data_dir);
         agent_pod_event(pod, SIZE_MAX, "Warning", "VolumeSizeNotEnforced", text);
     }
 }

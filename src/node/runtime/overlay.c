@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "base/strbuf.h"
+#include "base/files/user_namespace.h"
 #include "node/runtime/overlay.h"
 
 #define MOUNT_OPTIONS_MAX 4000 /* one page, minus what the kernel adds */
@@ -25,6 +26,9 @@ static int mount_one_by_one(const StringArray *layers, const char *upper, const 
             return -errno;
     if (upper && (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
                   syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "workdir", work, 0) < 0))
+        return -errno;
+    if (in_user_namespace() &&
+        syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
         return -errno;
     if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return -errno;
@@ -58,6 +62,8 @@ int overlay_mount(const StringArray *layers, const char *upper, const char *work
         strbuf_printf(&options, "%s%s", layers->v[i], i ? ":" : "");
     if (upper)
         strbuf_printf(&options, ",upperdir=%s,workdir=%s", upper, work);
+    if (in_user_namespace())
+        strbuf_add_string(&options, ",userxattr");
     if (options.n > MOUNT_OPTIONS_MAX)
         return mount_one_by_one(layers, upper, work, target);
     return mount("overlay", target, "overlay", upper ? 0 : MS_RDONLY, options.p) < 0 ? -errno : 0;

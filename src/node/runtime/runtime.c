@@ -431,6 +431,7 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
     _free_ char *path =
         mem_printf("PATH=%s", str_or(getenv("PATH"), "/usr/sbin:/usr/bin:/sbin:/bin"));
     _free_ char *crun = mem_printf("CRUN=%s", str_or(getenv("CRUN"), ""));
+    _free_ char *cgroups = mem_printf("STEAD_CGROUPS=%s", str_or(getenv("STEAD_CGROUPS"), ""));
     const char *argv[40] = {
         "conmon",
         "--api-version",
@@ -460,7 +461,7 @@ static int task_spawn(RuntimeTask *task, const RuntimeStart *start, int fd)
         "--log-level",
         "error",
     };
-    char *env[] = {(char *)(size_t) "_OCI_SYNCPIPE=3", path, crun, NULL};
+    char *env[] = {(char *)(size_t) "_OCI_SYNCPIPE=3", path, crun, cgroups, NULL};
     uv_stdio_container_t stdio[4] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/files/user_namespace.h"
 #include "base/fault.h"
 #include "base/files/file.h"
 #include "node/volume/loop.h"
@@ -18,11 +19,12 @@
 #define DETACH_PAUSE_MS 5
 #define ATTEMPTS 100 /* to attach a free device, which another process may take first */
 
+/* In a user namespace, no file system of a block device can be mounted. */
 bool loop_available(void)
 {
     _close_fd_ int fd = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 
-    return fd >= 0;
+    return fd >= 0 && !in_user_namespace();
 }
 
 void loop_close(LoopDevice *device)
