@@ -57,6 +57,9 @@ typedef struct WriteOptions {
     const char *field_manager; /* NULL: none recorded */
     bool dry_run;
     bool force; /* apply: take over conflicting fields */
+    /* An update that brings an object of an earlier version of stead into the present form may change
+     * fields that are immutable. Only for clients in the process. */
+    bool reform;
     /* delete */
     const int64_t *grace_seconds; /* NULL: the object's own */
     const char *propagation;      /* NULL, "Background", "Foreground", "Orphan" */

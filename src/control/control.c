@@ -454,6 +454,13 @@ Control *control_stop(Control *control)
     return NULL;
 }
 
+void control_volume_room(Control *control)
+{
+    for (size_t i = 0; i < control->n_controllers; i++)
+        if (control->controllers[i].ops->on_room)
+            control->controllers[i].ops->on_room(&control->controllers[i]);
+}
+
 const char *control_trouble(Control *control, int64_t patience_ns)
 {
     int64_t now = clock_mono_ns(control->options.clock);

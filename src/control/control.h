@@ -36,6 +36,8 @@ typedef struct ControlOptions {
 Control *control_start(const ControlOptions *options);
 /* No callback is called afterwards, not even for writes that are still in flight. */
 Control *control_stop(Control *control);
+/* The disk has room again for a volume that reserve_volume() has refused. */
+void control_volume_room(Control *control);
 /* For the health check: a message if a reconcile has been running for longer than `patience_ns`,
  * else NULL. */
 const char *control_trouble(Control *control, int64_t patience_ns);

@@ -31,6 +31,7 @@ typedef struct ControllerOps {
     void (*start)(Controller *controller);   /* sets data, registers watches */
     void (*reconcile)(Reconcile *reconcile); /* must lead to one reconcile_end() */
     void (*stop)(Controller *controller);    /* may be NULL; frees data */
+    void (*on_room)(Controller *controller); /* may be NULL; see control_volume_room() */
 } ControllerOps;
 
 struct Controller {

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <netinet/in.h>
+
+#include "base/ip.h"
 #include "daemon/ranges.h"
 #include "net/net.h"
 
@@ -41,4 +44,20 @@ int ranges_check(const Options *options, Err *reterr)
                        "too); choose another range by %s",
                        search.found->name, search.found->text, search.route, search.found->name);
     return 0;
+}
+
+bool ranges_are_own(const Options *options, const struct sockaddr *address)
+{
+    const struct sockaddr_in *four = (const void *)address;
+    OptionRange ranges[OPTIONS_RANGES];
+    uint32_t ip;
+
+    if (address->sa_family != AF_INET)
+        return false; /* pods and Services have IPv4 addresses */
+    ip = ntohl(four->sin_addr.s_addr);
+    options_ranges(options, ranges);
+    for (size_t i = 0; i < OPTIONS_RANGES; i++)
+        if (cidr4_contains(ranges[i].cidr, ip))
+            return true;
+    return ip4_is_local(ip);
 }

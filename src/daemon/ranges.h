@@ -8,11 +8,17 @@
 #ifndef DAEMON_RANGES_H
 #define DAEMON_RANGES_H
 
+#include <sys/socket.h>
+
 #include "cli/options.h"
 
 /* Returns 0, or a negative error with a message that names the option and the route. Without a network there is nothing to
  * check. */
 int ranges_check(const Options *options, Err *reterr);
+
+/* Is this an address of the cluster or of the machine? An outsider who makes the server send
+ * requests must not reach what listens there. */
+bool ranges_are_own(const Options *options, const struct sockaddr *address);
 
 /* A search for the first route that overlaps one of the ranges. */
 typedef struct RangeSearch {

@@ -205,6 +205,14 @@ static void reserve_volume(void *data, const char *name, int64_t size, bool rese
         done(done_data, &ok, NULL);
 }
 
+static void on_volume_room(void *data)
+{
+    App *app = data;
+
+    if (app->control)
+        control_volume_room(app->control);
+}
+
 static void start_control(App *app)
 {
     Options *o = app->options;
@@ -244,12 +252,21 @@ static void start_proxy(App *app)
     app->proxy = service_proxy_start(&options);
 }
 
+/* Where a registry may refer the server to: not to pods, Services and this machine. */
+static bool may_connect(void *data, const struct sockaddr *to)
+{
+    App *app = data;
+
+    return !ranges_are_own(app->options, to);
+}
+
 /* Images that are on this machine can be used even if the configuration of registries cannot. */
 static void start_puller(App *app)
 {
+    const RegistryOptions options = {.may_connect = may_connect, .data = app};
     Err err = ERR_INIT;
 
-    if (registry_config_load(NULL, &app->registries, &err) < 0)
+    if (registry_config_load(&options, &app->registries, &err) < 0)
         log_warn("image", "no image is pulled: %s", err.message);
     else
         app->puller = puller_new(&app->loop, app->images, app->registries);
@@ -292,7 +309,9 @@ static int start_node(App *app, Err *reterr)
                         .rootless = place_is_inside(),
                         .no_cgroups = rootless_lacks_cgroups(),
                         .make_token = make_token,
-                        .make_token_data = app};
+                        .make_token_data = app,
+                        .on_volume_room = on_volume_room,
+                        .on_volume_room_data = app};
     int r;
 
     if (!app->net)

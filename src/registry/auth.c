@@ -51,10 +51,21 @@ static void forget_header(Auth *a)
     a->at = 0;
 }
 
+/* Is the scope one of those in the text, which blanks separate? */
+static bool has_scope(const char *scopes, const char *scope)
+{
+    size_t n = strlen(scope);
+
+    for (const char *at = scopes; (at = strstr(at, scope)); at++)
+        if ((at == scopes || at[-1] == ' ') && (at[n] == 0 || at[n] == ' '))
+            return true;
+    return false;
+}
+
 void auth_add_scope(Auth *a, const char *scope)
 {
     uv_mutex_lock(&a->lock);
-    if (!strstr(a->scopes, scope)) {
+    if (!has_scope(a->scopes, scope)) {
         /* "repository:app:pull,push" takes the place of "repository:app:pull". */
         char *scopes = str_starts_with(scope, a->scopes) ? mem_strdup(scope)
                                                          : mem_printf("%s %s", a->scopes, scope);
@@ -163,12 +174,23 @@ static void add_parameter(StrBuf *to, const char *name, const char *value)
     curl_free(escaped);
 }
 
-/* The scope that the challenge states comes first; ours may be a part of it. */
+/* Ours, and what else the challenge states. The caller frees. */
+static char *all_scopes(const Auth *a)
+{
+    _free_ char *stated = mem_strdup(str_or(a->challenge.scope, ""));
+    _strbuf_ StrBuf all = STRBUF_INIT;
+    char *rest = stated, *scope;
+
+    strbuf_add_string(&all, a->scopes);
+    while ((scope = strsep(&rest, " ")))
+        if (*scope && !has_scope(strbuf_string(&all), scope))
+            strbuf_printf(&all, " %s", scope);
+    return strbuf_take(&all);
+}
+
 static void add_scopes(const Auth *a, StrBuf *to, bool as_one)
 {
-    _free_ char *all = str_empty(a->challenge.scope) || strstr(a->scopes, a->challenge.scope)
-                           ? mem_strdup(a->scopes)
-                           : mem_printf("%s %s", a->challenge.scope, a->scopes);
+    _free_ char *all = all_scopes(a);
     char *rest = all, *scope;
 
     if (as_one) {

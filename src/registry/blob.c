@@ -9,7 +9,7 @@
 #include "registry/internal.h"
 
 #define TRIES_MAX 32                     /* for the whole blob */
-#define FUTILE_MAX 4                     /* in a row */
+#define FUTILE_MAX 6                     /* in a row */
 #define PROGRESS (UINT64_C(8) << 20)     /* bytes that make a try worth it */
 #define UNSTATED_MAX (INT64_C(64) << 30) /* of a blob whose size nothing states */
 
@@ -181,30 +181,48 @@ static bool is_whole(const BlobStream *s, int r)
     return r == 0 && s->skip == 0;
 }
 
-/* *ret_n is 0 at the checked end. */
+/* The next bytes of the transfer; *ret_n is 0 at the checked end. */
+static int receive(BlobStream *s, const uint8_t **ret, size_t *ret_n, Err *reterr)
+{
+    int r;
+
+    do {
+        r = transfer_read(s->transfer, ret, ret_n, reterr);
+        if (r || *ret_n == 0)
+            break;
+        skip(s, ret, ret_n);
+    } while (*ret_n == 0);
+    if (r == 0 && *ret_n > 0)
+        return take(s, *ret, *ret_n, reterr);
+    *ret_n = 0;
+    if (is_whole(s, r))
+        return finish(s, reterr);
+    if (r)
+        return ERR_TRACE(r);
+    bad_data(s, "the registry sends less than its size", reterr);
+    return REGISTRY_E_UNAVAILABLE;
+}
+
+/* A network that is down for a moment, or a registry that starts again, breaks the transfer and
+ * refuses the next request. Only the very first request fails at once. */
+static bool may_go_on(const BlobStream *s, int r)
+{
+    return r == REGISTRY_E_UNAVAILABLE || (r == REGISTRY_E_UNKNOWN_HOST && s->tries > 0);
+}
+
 static int next(BlobStream *s, const uint8_t **ret, size_t *ret_n, Err *reterr)
 {
     for (;;) {
         int r = s->transfer ? 0 : registry_try_endpoints(s->registry, begin, s, reterr);
+        bool has_begun = r == 0 || s->tries > 0;
 
-        if (r)
+        if (r == 0)
+            r = receive(s, ret, ret_n, reterr);
+        if (r == 0)
+            return 0;
+        if (!has_begun || !may_go_on(s, r))
             return ERR_TRACE(r);
-        r = transfer_read(s->transfer, ret, ret_n, reterr);
-        if (r == 0 && *ret_n > 0) {
-            skip(s, ret, ret_n);
-            if (*ret_n == 0)
-                continue;
-            return take(s, *ret, *ret_n, reterr);
-        }
-        *ret_n = 0;
-        if (is_whole(s, r))
-            return finish(s, reterr);
-        if (r == 0) {
-            bad_data(s, "the registry sends less than its size", reterr);
-            r = REGISTRY_E_UNAVAILABLE;
-        }
-        if (r == REGISTRY_E_UNAVAILABLE)
-            r = prepare_again(s, r, reterr);
+        r = prepare_again(s, r, reterr);
         if (r)
             return ERR_TRACE(r);
     }

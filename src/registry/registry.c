@@ -174,7 +174,7 @@ static int try_endpoint(Registry *registry, size_t i, EndpointTry try, void *dat
     if (is_mirror && memory_is_down(memory, endpoint->host))
         return REGISTRY_E_UNAVAILABLE;
     r = try(data, endpoint, reterr);
-    if (r == REGISTRY_E_UNAVAILABLE && is_mirror)
+    if (is_mirror && (r == REGISTRY_E_UNAVAILABLE || r == REGISTRY_E_UNKNOWN_HOST))
         memory_set_down(memory, endpoint->host);
     if (r == 0)
         atomic_store(&registry->current, i);

@@ -293,6 +293,7 @@ static Write *start(Client *client, const Kind *kind, const char *ns, const char
     write->manager = arena_strdup(&write->arena, options->field_manager);
     write->dry_run = options->dry_run;
     write->force = options->force;
+    write->reform = options->reform;
     write->propagation = arena_strdup(&write->arena, options->propagation);
     write->precondition_uid = arena_strdup(&write->arena, options->precondition_uid);
     write->precondition_revision = arena_strdup(&write->arena, options->precondition_revision);

@@ -130,10 +130,11 @@ def test_smallest_claim_is_one_byte_and_quantities_are_kept_as_written(disks):
 
 
 def test_claim_that_the_machine_has_no_room_for_stays_pending_and_says_why(disks):
-    apply(disks, claim("huge", "8Ti"))
+    apply(disks, claim("huge", "8Ti"), pod("p", ["huge"]))
     disks.kubectl("wait", "--for=jsonpath={.status.phase}=Pending", "pvc/huge", "--timeout=60s")
     assert "the machine has no room for" in wait_for_event(disks, "huge", "ProvisioningFailed")
     assert disks.get("pvc", "huge")["status"]["phase"] == "Pending"
+    assert "nodeName" not in disks.get("pod", "p")["spec"]
 
 
 def test_claim_grows_by_patch(disks):
@@ -156,7 +157,7 @@ def test_claim_grows_by_patch(disks):
 
 
 def test_unused_claim_grows_at_once_and_an_impossible_growth_is_refused(disks):
-    apply(disks, claim("a", "20Mi"))
+    apply(disks, claim("a", "20Mi", storageClassName="standard-reserved"))
     disks.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/a", "--timeout=60s")
     disks.kubectl("patch", "pvc", "a", "-p", '{"spec":{"resources":{"requests":{"storage":"60Mi"}}}}')
     disks.kubectl("wait", "--for=jsonpath={.status.capacity.storage}=60Mi", "pvc/a", "--timeout=60s")
@@ -168,6 +169,95 @@ def test_unused_claim_grows_at_once_and_an_impossible_growth_is_refused(disks):
     smaller = disks.kubectl("patch", "pvc", "a", "-p", '{"spec":{"resources":{"requests":{"storage":"1Mi"}}}}',
                             check=False)
     assert smaller.returncode != 0
+
+
+def test_claim_waits_for_its_first_consumer_and_its_volume_names_folder_and_node(world):
+    apply(world, claim("a", "1Mi"))
+    assert wait_for_event(world, "a", "WaitForFirstConsumer").strip() == (
+        "waiting for first consumer to be created before binding")
+    assert world.get("pvc", "a")["status"]["phase"] == "Pending"
+    apply(world, pod("p", ["a"]))
+    ready(world, "p")
+    node = world.out("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+    assert world.get("pvc", "a")["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == node
+    spec = world.get("pv", volume_of(world, "a"))["spec"]
+    assert spec["nodeAffinity"]["required"]["nodeSelectorTerms"] == [
+        {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}]
+    shell(world, "p", "echo 7 > /data/visits")
+    assert world.run("cat", spec["local"]["path"] + "/visits").stdout == "7\n"
+
+
+def test_volumes_of_an_earlier_version_are_carried_over(world):
+    """Such a volume named the folder above its data, and no node."""
+    apply(world, claim("a", "1Mi"), pod("p", ["a"]))
+    ready(world, "p")
+    shell(world, "p", "echo 7 > /data/visits")
+    name = volume_of(world, "a")
+    volume = world.get("pv", name)
+    world.kubectl("patch", "pv", name, "-p", '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}')
+    world.kubectl("delete", "pod/p", "pvc/a")
+    world.kubectl("wait", "--for=jsonpath={.status.phase}=Released", f"pv/{name}", "--timeout=60s")
+    world.kubectl("delete", "pv", name)
+    local = volume["spec"].pop("local")
+    del volume["spec"]["nodeAffinity"], volume["spec"]["claimRef"], volume["status"]
+    volume["spec"] |= {"hostPath": {"path": os.path.dirname(local["path"]), "type": ""},
+                       "persistentVolumeReclaimPolicy": "Retain"}
+    volume["metadata"] = {key: volume["metadata"][key] for key in ("name", "annotations", "finalizers")}
+    world.apply(volume)
+    world.kubectl("wait", f"--for=jsonpath={{.spec.local.path}}={local['path']}", f"pv/{name}", "--timeout=60s")
+    apply(world, claim("b", "1Mi", volumeName=name), pod("q", ["b"]))
+    ready(world, "q")
+    assert shell(world, "q", "cat /data/visits").stdout == "7\n"
+
+
+SMALL_DISK = 512 << 20
+
+
+def test_ten_writers_fill_a_disk_to_the_last_byte_and_harm_nothing(machine):
+    disk, names = machine.dir / "disk", [f"w{i}" for i in range(10)]
+    with open(disk, "wb") as file:
+        file.truncate(SMALL_DISK)
+    machine.run("mkfs.ext4", "-q", "-m", "0", disk)
+    machine.data.mkdir()
+    machine.run("mount", "-o", "loop", disk, machine.data)
+    machine.up()
+    apply(machine, *[claim(name, "200Mi") for name in names], *[pod(name, [name]) for name in names])
+    ready(machine, *names)
+
+    def free():
+        block, _, left = map(int, machine.run("stat", "-f", "-c", "%S %b %a", machine.data).stdout.split())
+        return left * block
+
+    # each file ends with its own sum, so that what was written can be checked later
+    write = "dd if=/dev/urandom of=/data/big bs=64k; sync; md5sum /data/big > /tmp/sum; cat /tmp/sum"
+    start = free()
+    writers = [machine.start(KUBECTLS[NEWEST], "exec", name, "--", "sh", "-c", write, stderr=-2) for name in names]
+    said = [writer.communicate(timeout=120)[0] for writer in writers]
+    assert all("No space left on device" in text for text in said), said
+    assert all("rror" not in text.replace("dd: error writing '/data/big': No space", "") for text in said), said
+    left = free()
+    assert left >= SMALL_DISK // 20 and start - left > 100 << 20, (start, left)
+    for about in ("pvc/w0", "pod/w0"):
+        reasons = machine.out("events", "--for", about)
+        assert "VolumeDiskNearlyFull" in reasons or "VolumeDiskFull" in reasons, reasons
+    # the server writes, no pod was evicted, and a claim that needs more room waits for it
+    apply(machine, claim("more", "250Mi", storageClassName="standard-reserved"))
+    assert "the machine has no room for" in wait_for_event(machine, "more", "ProvisioningFailed")
+    assert {p["status"]["phase"] for p in machine.get("pods")["items"]} == {"Running"}
+    # room that one frees is another's
+    shell(machine, "w1", "rm /data/big && sync")
+    shell(machine, "w0", "until dd if=/dev/zero of=/data/more bs=64k count=32 2>/dev/null; do :; done", timeout=60)
+    # after a restart of everything, each file is what was written
+    machine.kill_server()
+    machine.stead("up")
+    machine.stead("down")
+    machine.stead("up")
+    ready(machine, *names)
+    for name, text in zip(names, said):
+        if name != "w1":
+            assert shell(machine, name, "md5sum /data/big").stdout == text.splitlines()[-1] + "\n"
+    machine.kubectl("delete", *[f"pod/{name}" for name in names[:7]], *[f"pvc/{name}" for name in names[:7]])
+    machine.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/more", "--timeout=60s")
 
 
 def test_second_pod_of_a_read_write_once_pod_claim_stays_pending(world):

@@ -401,9 +401,14 @@ static void check_claims_at_rest(World *world, const SimList *claims, const SimL
         const char *asked = string_map_get(&claim->spec.resources.requests, "storage");
         const char *has = string_map_get(&claim->status.capacity, "storage");
 
-        if (!str_equal(claim->status.phase, "Bound"))
+        /* It is bound when a pod uses it, and stays so. */
+        if (!str_equal(claim->status.phase, "Bound") &&
+            (is_mounted(pods, claim->metadata.name) ||
+             string_map_get(&claim->metadata.annotations, VOLUME_SELECTED_NODE)))
             sim_violation(world, "claim %s is not bound: %s", claim->metadata.name,
                           str_or(claim->status.phase, "?"));
+        else if (!str_equal(claim->status.phase, "Bound"))
+            continue;
         else if (claim->metadata.deletion_timestamp.set && !is_mounted(pods, claim->metadata.name))
             sim_violation(world, "claim %s does not go", claim->metadata.name);
         else if (!has || quantity_compare(has, asked) < 0)

@@ -24,6 +24,7 @@ static void furnish(World *world)
     client_create(world->user, ns, NULL, NULL, NULL);
     object_unref(ns);
     object_meta(node)->name = SIM_NODE;
+    string_map_put(&node->arena, &object_meta(node)->labels, "kubernetes.io/hostname", SIM_NODE);
     client_create(world->user, node, NULL, NULL, NULL);
     object_unref(node);
     sim_turn(world, NS_PER_SEC);

@@ -7,6 +7,7 @@
 #include "api_harness.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "codec/protobuf/protobuf.h"
 #include "server/request/call.h"
 
 #define CM "/api/v1/namespaces/t/configmaps"
@@ -61,6 +62,76 @@ static void replace(Api *api, const char *name)
     string_map_put(&object->arena, &OBJECT_AS(ConfigMap, object)->data, "datum", "new");
     client_update(api->client, object, NULL, NULL, NULL);
     api_settle(api);
+}
+
+/* The metadata of a list in protobuf, which is its first field. */
+static void read_protobuf_metadata(Api *api, ListMeta *ret, Arena *arena)
+{
+    const char *length = strcasestr(api->head, "content-length:"), *why;
+    Bytes body = {(const uint8_t *)api->body, strtoul(length + 15, NULL, 10)};
+    ProtobufEnvelope envelope;
+    size_t n;
+
+    assert_int_equal(protobuf_envelope(arena, body, &envelope, &why), 0);
+    assert_int_equal(envelope.raw.p[0], 0x0a);
+    n = envelope.raw.p[1] & 0x7f;
+    if (envelope.raw.p[1] & 0x80)
+        n |= (size_t)envelope.raw.p[2] << 7;
+    assert_int_equal(protobuf_decode(&type_ListMeta, arena,
+                                     (Bytes){envelope.raw.p + 2 + (envelope.raw.p[1] >> 7), n}, ret,
+                                     &why),
+                     0);
+}
+
+/* Whatever the form: a list that was cut says how to go on and, unless it is a selection, how much is
+ * left; a list that is complete says neither. */
+static void every_form_of_a_list_says_how_to_go_on(void **state)
+{
+    static const char *const forms[] = {
+        "application/json", "application/json;as=Table;v=v1;g=meta.k8s.io",
+        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", "application/yaml",
+        "application/vnd.kubernetes.protobuf"};
+    static const struct {
+        const char *query;
+        bool goes_on;
+        int64_t left; /* -1: it does not say */
+    } rows[] = {{"limit=2", true, 3},
+                {"limit=5", false, -1},
+                {"", false, -1},
+                {"limit=1&labelSelector=k%3D0", true, -1},
+                {"limit=2&labelSelector=k%3D0", false, -1}};
+    Api *api = *state;
+
+    fill(api, 5);
+    EACH_ROW(i, rows, rows[i].query) {
+        EACH_ROW(k, forms, forms[k]) {
+            _arena_ Arena arena = ARENA_INIT;
+            _free_ char *path = mem_printf(CM "?%s", rows[i].query);
+            _free_ char *headers = mem_printf("Accept: %s\r\n", forms[k]);
+            ListMeta meta = {0};
+
+            api_call_on(api, api->admin, "GET", path, headers, NULL, 0);
+            assert_int_equal(api->status, 200);
+            if (strstr(forms[k], "protobuf")) {
+                read_protobuf_metadata(api, &meta, &arena);
+            } else if (strstr(forms[k], "yaml")) {
+                assert_int_equal(strstr(api->body, "continue: ") != NULL, rows[i].goes_on);
+                assert_int_equal(strstr(api->body, "remainingItemCount: ") != NULL,
+                                 rows[i].left >= 0);
+                continue;
+            } else {
+                yyjson_val *metadata = yyjson_obj_get(yyjson_doc_get_root(api->json), "metadata");
+                yyjson_val *left = yyjson_obj_get(metadata, "remainingItemCount");
+
+                meta.continue_ = yyjson_get_str(yyjson_obj_get(metadata, "continue"));
+                if (left)
+                    meta.remaining_item_count = arena_int64(&arena, yyjson_get_sint(left));
+            }
+            assert_int_equal(!str_empty(meta.continue_), rows[i].goes_on);
+            assert_int_equal(meta.remaining_item_count ? *meta.remaining_item_count : -1,
+                             rows[i].left);
+        }
+    }
 }
 
 /* A request whose reader takes no byte. */
@@ -256,6 +327,7 @@ static void a_watch_in_pieces_can_be_stopped_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(every_form_of_a_list_says_how_to_go_on),
         TEST(a_long_list_waits_for_its_reader_and_is_one_state),
         TEST(other_forms_of_long_lists_are_whole),
         TEST(a_reader_that_leaves_takes_its_list_along),

@@ -20,7 +20,7 @@ class Mutant:
     before: str    # the text that is replaced
     after: str
     context: str   # the line, as it was
-    status: str = ""     # killed, survived, equivalent; empty: not tried
+    status: str = ""     # killed, survived, equivalent; gone: the code has changed since; empty: not tried
     by: str = ""         # the test that killed it
     how: str = ""        # its failing case, or the limit that it broke
     reached: int = 0     # number of tests that run the line

@@ -29,14 +29,14 @@ def count(mutants, status):
 
 
 def row(name, mutants):
-    killed, survived, equivalent = (count(mutants, status) for status in ("killed", "survived", "equivalent"))
-    return (name, len(mutants), killed, survived, equivalent, f"{100 * killed / max(1, killed + survived):.0f} %",
+    killed, survived, equivalent, gone = (count(mutants, status) for status in ("killed", "survived", "equivalent", "gone"))
+    return (name, len(mutants), killed, survived, equivalent, gone, f"{100 * killed / max(1, killed + survived):.0f} %",
             f"{sum(mutant.cpu for mutant in mutants) / max(1, len(mutants)):.1f} s")
 
 
 def table(groups):
     """A table of Markdown with a row for each (name, mutants)."""
-    rows = [("folder", "mutants", "killed", "survived", "equivalent", "killed, of those that differ", "processor time each")]
+    rows = [("folder", "mutants", "killed", "survived", "equivalent", "gone", "killed, of those that differ", "processor time each")]
     rows += [row(name, mutants) for name, mutants in groups]
     if len(groups) > 1:
         rows.append(row("all", [mutant for _name, mutants in groups for mutant in mutants]))
@@ -47,6 +47,7 @@ def table(groups):
 def as_text(mutants, tree):
     parts = [table([("all", mutants)]), ""]
     for status, title in (("survived", "Survivors"), ("equivalent", "Equivalent: the compiler makes the same of them"),
+                          ("gone", "Gone: the code is not there any more, or the mutant is refused by the compiler by now"),
                           ("killed", "Killed")):
         chosen = [mutant for mutant in mutants if mutant.status == status]
         if chosen:
@@ -57,6 +58,8 @@ def as_text(mutants, tree):
 
 
 def as_diff(mutant, tree):
+    if mutant.status == "gone":
+        return f"--- {mutant.file} in {mutant.function}()\n-{mutant.context}\n    {mutant.before} -> {mutant.after}\n"
     try:
         diff = mutant.diff((tree / mutant.file).read_text())
     except (OSError, ValueError):

@@ -37,6 +37,7 @@ class Test:
     environment: dict
     program: pathlib.Path
     folder: str  # of src/ that it is about, "" where it is about more than one
+    needs: frozenset = frozenset()  # the programs that it runs besides its own, relative to the build
 
 
 def call(argv, cwd=None):
@@ -113,7 +114,9 @@ class Tree:
                 continue  # a script: it does not run what is mutated
             parts = program.relative_to(self.build).parts
             tests.append(Test(entry["name"], suite, entry["cmd"], entry["env"], program,
-                              parts[2] if parts[:2] == ("tests", "unit") else SUITE_FOLDERS.get(suite, "")))
+                              parts[2] if parts[:2] == ("tests", "unit") else SUITE_FOLDERS.get(suite, ""),
+                              frozenset(os.path.relpath(name, self.build) for target in entry["depends"]
+                                        for name in outputs.get(target, []))))
             targets.update(name for target in entry["depends"] for name in outputs.get(target, []))
         call(["ninja", "-C", self.build, *sorted(os.path.relpath(target, self.build) for target in targets)])
         for test in tests:
@@ -154,6 +157,11 @@ class Tree:
         entries = self._compilations.get(str(self.source / name), [])
         return next((entry for entry in entries if re.search(r"\.so\.p/", entry["output"])), entries[0] if entries else None)
 
+    def program(self, name):
+        """The program that the file belongs to, relative to the build, if it is no part of a library."""
+        output = (self.compilation(name) or {"output": ""})["output"]
+        return None if ".so.p/" in output else re.sub(r"\.p/.*", "", output)
+
     def link_command(self, output):
         """The command that makes the program or library for which an object is compiled."""
         target = re.sub(r"\.p/.*", "", output)
@@ -173,9 +181,12 @@ class Workplace:
         self.file = self.folder / pathlib.Path(name).name
         self.object = self.folder / "mutant.o"
         self.library = self.folder / "mutant.so"
+        # Outside of src/, files name the headers beside them without a folder. In src/ that folder must not be searched: a
+        # header of the name of a system header would hide it from other system headers.
+        self.beside = [] if name.startswith("src/") else \
+            ["-iquote", str(pathlib.Path(self.entry["directory"], self.entry["file"]).parent)]
         # Messages, __FILE__ and line numbers are as in the original.
         self.text = f'# 1 "{self.entry["file"]}"\n{text}'
-        self.origin = pathlib.Path(self.entry["directory"], self.entry["file"]).parent
 
     def __enter__(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -201,7 +212,7 @@ class Workplace:
                 pass
             else:
                 argv.append(word)
-        argv += ["-iquote", str(self.origin), *options, "-c", str(self.file), "-o", str(self.object)]
+        argv += [*self.beside, *options, "-c", str(self.file), "-o", str(self.object)]
         done = subprocess.run(argv, cwd=self.entry["directory"], env=ENVIRONMENT, capture_output=True, text=True)
         return "" if done.returncode == 0 else done.stderr or "the compiler failed"
 

@@ -34,7 +34,11 @@ class Trial:
         is worth to ask whether the compiler makes the same of them."""
         text = (self.tree.source / mutant.file).read_text()
         line = self.reach.line_with_code(mutant.file, *self._lines(mutant))
-        names = [name for name in self.reach.reaching(mutant.file, line) if self._is_worth_it(mutant.file, name)]
+        program = self.tree.program(mutant.file)
+        # What programs of their own execute is not measured; each test that needs the program is shown the mutant.
+        reaching = self.reach.reaching(mutant.file, line) if not program else \
+            [name for name, test in self.tests.items() if program in test.needs and self.reach.tests[name]["ok"]]
+        names = [name for name in reaching if self._is_worth_it(mutant.file, name)]
         names.sort(key=lambda name: self._order(mutant.file, name))
         near = [name for name in names if self._is_near(mutant.file, name) and self.reach.tests[name]["cpu"] <= LONG]
         mutant.status, mutant.by, mutant.how, mutant.reached = "survived", "", "", len(names)

@@ -22,7 +22,7 @@ typedef struct Reasons {
     Arena *arena;
     const char *v[8];
     size_t n;
-    bool soon; /* only claims that are about to be bound are in the way */
+    ScheduleOutcome *outcome;
 } Reasons;
 
 static void add_reason(Reasons *reasons, const char *reason)
@@ -70,6 +70,71 @@ static bool any_placed(const ScheduleInput *in, const char *key, Question questi
     return asked.yes;
 }
 
+/* ---- selectors of nodes ---- */
+
+static bool value_in(const StringArray *values, const char *value)
+{
+    for (size_t i = 0; i < values->n; i++)
+        if (str_equal(values->v[i], value))
+            return true;
+    return false;
+}
+
+static bool compares(const NodeSelectorRequirement *requirement, const char *value, bool greater)
+{
+    int64_t x, y;
+
+    if (!value || requirement->values.n != 1 ||
+        str_to_int64(value, INT64_MIN, INT64_MAX, &x) != 0 ||
+        str_to_int64(requirement->values.v[0], INT64_MIN, INT64_MAX, &y) != 0)
+        return false;
+    return greater ? x > y : x < y;
+}
+
+static bool requirement_holds(const NodeSelectorRequirement *requirement, const char *value)
+{
+    const char *op = requirement->operator;
+
+    if (str_equal(op, "In"))
+        return value && value_in(&requirement->values, value);
+    if (str_equal(op, "NotIn"))
+        return !value || !value_in(&requirement->values, value);
+    if (str_equal(op, "Exists"))
+        return value != NULL;
+    if (str_equal(op, "DoesNotExist"))
+        return value == NULL;
+    if (str_equal(op, "Gt") || str_equal(op, "Lt"))
+        return compares(requirement, value, str_equal(op, "Gt"));
+    return false;
+}
+
+static bool term_holds(const NodeSelectorTerm *term, const Node *node)
+{
+    /* A term without requirements matches no node. */
+    if (term->match_expressions.n + term->match_fields.n == 0)
+        return false;
+    for (size_t i = 0; i < term->match_expressions.n; i++) {
+        const NodeSelectorRequirement *requirement = &term->match_expressions.v[i];
+
+        if (!requirement_holds(requirement,
+                               string_map_get(&node->metadata.labels, requirement->key)))
+            return false;
+    }
+    for (size_t i = 0; i < term->match_fields.n; i++)
+        if (!str_equal(term->match_fields.v[i].key, "metadata.name") ||
+            !requirement_holds(&term->match_fields.v[i], node->metadata.name))
+            return false;
+    return true;
+}
+
+static bool node_selector_holds(const NodeSelector *selector, const Node *node)
+{
+    for (size_t i = 0; i < selector->node_selector_terms.n; i++)
+        if (term_holds(&selector->node_selector_terms.v[i], node))
+            return true;
+    return false;
+}
+
 /* ---- claims ---- */
 
 static const PersistentVolumeClaim *claim_of(const ScheduleInput *in, const Pod *pod, size_t volume,
@@ -114,12 +179,52 @@ static void filter_claims_are_bound(const ScheduleInput *in, Reasons *reasons)
         const char *name;
         const PersistentVolumeClaim *claim = claim_of(in, in->pod, i, &name);
 
-        if (claim && !str_equal(claim->status.phase, "Bound")) {
+        if (claim && !str_equal(claim->status.phase, "Bound") &&
+            (!str_empty(claim->spec.volume_name) ||
+             in->claims->wait(in->claims, claim) == CLAIM_BINDS_ALONE)) {
             add_reason(reasons, "pod has unbound immediate PersistentVolumeClaims");
-            reasons->soon = true;
+            reasons->outcome->soon = true;
             return;
         }
     }
+}
+
+static bool reaches(const PersistentVolume *volume, const Node *node)
+{
+    const VolumeNodeAffinity *affinity = volume->spec.node_affinity;
+
+    return !affinity || !affinity->required || node_selector_holds(affinity->required, node);
+}
+
+/* The volumes of bound claims have to be within reach of the node; claims that wait for a pod need one
+ * that is. */
+static void filter_volumes(const ScheduleInput *in, Reasons *reasons)
+{
+    ScheduleOutcome *outcome = reasons->outcome;
+    bool conflict = false, missing = false;
+
+    outcome->claims =
+        arena_new_n(in->arena, const PersistentVolumeClaim *, in->pod->spec.volumes.n + 1);
+    for (size_t i = 0; i < in->pod->spec.volumes.n; i++) {
+        const char *name;
+        const PersistentVolumeClaim *claim = claim_of(in, in->pod, i, &name);
+        const PersistentVolume *volume;
+
+        if (!claim)
+            continue;
+        if (str_equal(claim->status.phase, "Bound")) {
+            volume = in->claims->volume(in->claims, claim->spec.volume_name);
+            conflict = conflict || (volume && !reaches(volume, in->node));
+        } else if (in->claims->wait(in->claims, claim) == CLAIM_HAS_NO_VOLUME) {
+            missing = true;
+        } else {
+            outcome->claims[outcome->n_claims++] = claim;
+        }
+    }
+    if (conflict)
+        add_reason(reasons, "node(s) didn't match PersistentVolume's node affinity");
+    if (missing)
+        add_reason(reasons, "node(s) didn't find available persistent volumes to bind");
 }
 
 static bool is_single_pod(const PersistentVolumeClaim *claim)
@@ -188,61 +293,6 @@ static void filter_taints(const ScheduleInput *in, Reasons *reasons)
     }
 }
 
-static bool value_in(const StringArray *values, const char *value)
-{
-    for (size_t i = 0; i < values->n; i++)
-        if (str_equal(values->v[i], value))
-            return true;
-    return false;
-}
-
-static bool compares(const NodeSelectorRequirement *requirement, const char *value, bool greater)
-{
-    int64_t x, y;
-
-    if (!value || requirement->values.n != 1 ||
-        str_to_int64(value, INT64_MIN, INT64_MAX, &x) != 0 ||
-        str_to_int64(requirement->values.v[0], INT64_MIN, INT64_MAX, &y) != 0)
-        return false;
-    return greater ? x > y : x < y;
-}
-
-static bool requirement_holds(const NodeSelectorRequirement *requirement, const char *value)
-{
-    const char *op = requirement->operator;
-
-    if (str_equal(op, "In"))
-        return value && value_in(&requirement->values, value);
-    if (str_equal(op, "NotIn"))
-        return !value || !value_in(&requirement->values, value);
-    if (str_equal(op, "Exists"))
-        return value != NULL;
-    if (str_equal(op, "DoesNotExist"))
-        return value == NULL;
-    if (str_equal(op, "Gt") || str_equal(op, "Lt"))
-        return compares(requirement, value, str_equal(op, "Gt"));
-    return false;
-}
-
-static bool term_holds(const NodeSelectorTerm *term, const Node *node)
-{
-    /* A term without requirements matches no node. */
-    if (term->match_expressions.n + term->match_fields.n == 0)
-        return false;
-    for (size_t i = 0; i < term->match_expressions.n; i++) {
-        const NodeSelectorRequirement *requirement = &term->match_expressions.v[i];
-
-        if (!requirement_holds(requirement,
-                               string_map_get(&node->metadata.labels, requirement->key)))
-            return false;
-    }
-    for (size_t i = 0; i < term->match_fields.n; i++)
-        if (!str_equal(term->match_fields.v[i].key, "metadata.name") ||
-            !requirement_holds(&term->match_fields.v[i], node->metadata.name))
-            return false;
-    return true;
-}
-
 static bool affinity_holds(const Pod *pod, const Node *node)
 {
     const Affinity *affinity = pod->spec.affinity;
@@ -251,12 +301,7 @@ static bool affinity_holds(const Pod *pod, const Node *node)
     if (!affinity || !affinity->node_affinity)
         return true;
     required = affinity->node_affinity->required_during_scheduling_ignored_during_execution;
-    if (!required)
-        return true;
-    for (size_t i = 0; i < required->node_selector_terms.n; i++)
-        if (term_holds(&required->node_selector_terms.v[i], node))
-            return true;
-    return false;
+    return !required || node_selector_holds(required, node);
 }
 
 bool schedule_node_is_wanted(const Pod *pod, const Node *node)
@@ -455,6 +500,7 @@ static const Filter FILTERS[] = {
     {filter_ports, false, true},
     {filter_resources, false, true},
     {filter_single_pod_claims, false, true},
+    {filter_volumes, false, false},
     {filter_company, false, true},
 };
 
@@ -477,16 +523,15 @@ static const char *make_message(const ScheduleInput *in, const Filter *filter, R
     return arena_strdup(in->arena, strbuf_string(&out));
 }
 
-const char *schedule_check(const ScheduleInput *input, bool *ret_soon)
+const char *schedule_check(const ScheduleInput *input, ScheduleOutcome *ret)
 {
-    Reasons reasons = {.arena = input->arena};
+    Reasons reasons = {.arena = input->arena, .outcome = ret};
 
-    *ret_soon = false;
+    *ret = (ScheduleOutcome){0};
     if (!input->node)
         return "no nodes available to schedule pods";
     for (size_t i = 0; i < ARRAY_LEN(FILTERS); i++) {
         FILTERS[i].check(input, &reasons);
-        *ret_soon = reasons.soon;
         if (reasons.n > 0)
             return make_message(input, &FILTERS[i], &reasons);
     }

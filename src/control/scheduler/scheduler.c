@@ -14,10 +14,13 @@
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "control/controllers.h"
+#include "control/volume/volume.h"
 #include "view/pod.h"
 
 /* How long a pod may wait for its claims before an Event says so. */
 #define CLAIMS_NS (2 * NS_PER_SEC)
+/* The same for claims that have been waiting for the pod, as under kube-scheduler. */
+#define BIND_NS (600 * NS_PER_SEC)
 
 typedef struct Scheduler {
     StrMap waiting; /* keys of pods without a node */
@@ -29,6 +32,8 @@ typedef struct Scheduler {
 typedef struct Lookup {
     ClaimLookup base;
     Client *client;
+    const ObjectIndex *volumes;
+    Arena *arena;
 } Lookup;
 
 static const PersistentVolumeClaim *find_claim(const ClaimLookup *base, const char *ns,
@@ -38,6 +43,49 @@ static const PersistentVolumeClaim *find_claim(const ClaimLookup *base, const ch
     Object *object = client_get(lookup->client, &kind_persistent_volume_claim, ns, name);
 
     return object ? OBJECT_AS(PersistentVolumeClaim, object) : NULL;
+}
+
+typedef struct Match {
+    const PersistentVolumeClaim *claim;
+    Arena *arena;
+    bool found;
+} Match;
+
+static void look_at_volume(void *data, Object *object)
+{
+    Match *match = data;
+
+    match->found =
+        match->found ||
+        volume_suits_claim(match->arena, OBJECT_AS(PersistentVolume, object), match->claim);
+}
+
+static ClaimWait claim_wait(const ClaimLookup *base, const PersistentVolumeClaim *claim)
+{
+    const Lookup *lookup = CONTAINER_OF(base, const Lookup, base);
+    Object *object = client_get(lookup->client, &kind_storage_class, NULL,
+                                str_or(claim->spec.storage_class_name, ""));
+    const StorageClass *class = object ? OBJECT_AS(StorageClass, object) : NULL;
+    Match match = {.claim = claim, .arena = lookup->arena};
+
+    if (!class || !volume_class_waits(class))
+        return CLAIM_BINDS_ALONE;
+    if (!str_equal(class->provisioner, "kubernetes.io/no-provisioner"))
+        return CLAIM_AWAITS_NODE;
+    object_index_each(lookup->volumes, "a/", look_at_volume, &match);
+    object_index_each(
+        lookup->volumes,
+        arena_printf(lookup->arena, "r/%s/%s", claim->metadata.namespace, claim->metadata.name),
+        look_at_volume, &match);
+    return match.found ? CLAIM_AWAITS_NODE : CLAIM_HAS_NO_VOLUME;
+}
+
+static const PersistentVolume *find_volume(const ClaimLookup *base, const char *name)
+{
+    const Lookup *lookup = CONTAINER_OF(base, const Lookup, base);
+    Object *object = client_get(lookup->client, &kind_persistent_volume, NULL, str_or(name, ""));
+
+    return object ? OBJECT_AS(PersistentVolume, object) : NULL;
 }
 
 static bool wants_us(const Pod *pod)
@@ -104,13 +152,13 @@ static void bind(Reconcile *reconcile, Object *pod)
 
 /* ---- refusing a pod ---- */
 
-static void put_condition(Object *object, const char *message, Time now)
+static void put_condition(Object *object, const char *reason, const char *message, Time now)
 {
     Pod *pod = object->value;
     const PodCondition *old = pod_condition(pod, "PodScheduled");
     PodCondition condition = {.type = "PodScheduled",
                               .status = "False",
-                              .reason = "Unschedulable",
+                              .reason = reason,
                               .observed_generation = pod->metadata.generation};
     PodConditionArray *list = &pod->status.conditions;
 
@@ -124,7 +172,8 @@ static void put_condition(Object *object, const char *message, Time now)
     ARENA_APPEND(&object->arena, list, condition);
 }
 
-static void refuse(Reconcile *reconcile, const Object *object, const char *message)
+static void refuse(Reconcile *reconcile, const Object *object, const char *reason,
+                   const char *message)
 {
     const PodCondition *old = pod_condition(OBJECT_AS(Pod, object), "PodScheduled");
     Object *copy;
@@ -135,8 +184,43 @@ static void refuse(Reconcile *reconcile, const Object *object, const char *messa
     event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
                  message);
     copy = object_copy(object);
-    put_condition(copy, message, reconcile_now(reconcile));
+    put_condition(copy, reason, message, reconcile_now(reconcile));
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+/* Time until the pod has existed for so long. */
+static int64_t time_left(const Reconcile *reconcile, const Object *pod, int64_t age_ns)
+{
+    return ns_from_seconds(object_meta(pod)->creation_timestamp.seconds) + age_ns -
+           reconcile_now_ns(reconcile);
+}
+
+/* Selects the node for the claims, so that they get their volumes. The last one that is bound wakes
+ * the pod. */
+static void bind_claims(Reconcile *reconcile, const Object *pod, const ScheduleOutcome *outcome)
+{
+    const char *node_name = reconcile->controller->options->node_name;
+    int64_t left_ns = time_left(reconcile, pod, BIND_NS);
+
+    for (size_t i = 0; i < outcome->n_claims; i++) {
+        const ObjectMeta *meta = &outcome->claims[i]->metadata;
+        Object *claim, *copy;
+
+        if (str_equal(string_map_get(&meta->annotations, VOLUME_SELECTED_NODE), node_name))
+            continue;
+        claim = client_get(reconcile->client, &kind_persistent_volume_claim, meta->namespace,
+                           meta->name);
+        copy = object_copy(claim);
+        string_map_put(&copy->arena, &object_meta(copy)->annotations, VOLUME_SELECTED_NODE,
+                       arena_strdup(&copy->arena, node_name));
+        reconcile_update(reconcile, copy, NULL, NULL, NULL);
+    }
+    if (left_ns > 0)
+        reconcile->again_after_ns = left_ns;
+    else
+        refuse(reconcile, pod, "SchedulerError",
+               "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline "
+               "exceeded");
 }
 
 static void reconcile_pod(Reconcile *reconcile)
@@ -144,12 +228,15 @@ static void reconcile_pod(Reconcile *reconcile)
     Scheduler *scheduler = reconcile->controller->data;
     Object *object = reconcile_object(reconcile, &kind_pod);
     const char *node_name = reconcile->controller->options->node_name;
-    Lookup lookup = {.base.find = find_claim, .client = reconcile->client};
+    Lookup lookup = {.base = {.find = find_claim, .wait = claim_wait, .volume = find_volume},
+                     .client = reconcile->client,
+                     .volumes = controller_index(reconcile->controller, &kind_persistent_volume),
+                     .arena = &reconcile->arena};
     ScheduleInput in = {.claims = &lookup.base, .arena = &reconcile->arena};
+    ScheduleOutcome outcome;
     Object *node;
     const char *message;
     int64_t left_ns;
-    bool soon;
 
     if (!object || !wants_us(OBJECT_AS(Pod, object))) {
         reconcile_end(reconcile);
@@ -160,13 +247,14 @@ static void reconcile_pod(Reconcile *reconcile)
     in.node = node ? OBJECT_AS(Node, node) : NULL;
     in.placed = scheduler->placed;
     in.pods = controller_index(reconcile->controller, &kind_pod);
-    message = schedule_check(&in, &soon);
-    left_ns = ns_from_seconds(object_meta(object)->creation_timestamp.seconds) + CLAIMS_NS -
-              reconcile_now_ns(reconcile);
-    if (message && soon && left_ns > 0)
+    message = schedule_check(&in, &outcome);
+    left_ns = time_left(reconcile, object, CLAIMS_NS);
+    if (message && outcome.soon && left_ns > 0)
         reconcile->again_after_ns = left_ns;
     else if (message)
-        refuse(reconcile, object, message);
+        refuse(reconcile, object, "Unschedulable", message);
+    else if (outcome.n_claims)
+        bind_claims(reconcile, object, &outcome);
     else
         bind(reconcile, object);
     reconcile_then(reconcile, reconcile_end);
@@ -258,6 +346,18 @@ static void on_node(Controller *controller, const WatchEvent *event _unused_)
     wake_waiting(controller);
 }
 
+/* Pods may wait for a volume that nobody has claimed. Provisioned ones are claimed from the start. */
+static void on_volume(Controller *controller, const WatchEvent *event)
+{
+    if (event->type != WATCH_DELETED && !OBJECT_AS(PersistentVolume, event->object)->spec.claim_ref)
+        wake_waiting(controller);
+}
+
+static void on_class(Controller *controller, const WatchEvent *event _unused_)
+{
+    wake_waiting(controller);
+}
+
 static void start(Controller *controller)
 {
     Scheduler *scheduler = mem_new_type(Scheduler);
@@ -267,9 +367,12 @@ static void start(Controller *controller)
     scheduler->wake.data = controller;
     controller->data = scheduler;
     controller_index(controller, &kind_pod);
+    controller_index(controller, &kind_persistent_volume);
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
     controller_watch(controller, &kind_node, on_node);
+    controller_watch(controller, &kind_persistent_volume, on_volume);
+    controller_watch(controller, &kind_storage_class, on_class);
 }
 
 static void stop(Controller *controller)

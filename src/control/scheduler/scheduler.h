@@ -10,10 +10,20 @@
 #include "base/arena.h"
 #include "control/object_index.h"
 
+typedef enum ClaimWait {
+    CLAIM_BINDS_ALONE,   /* nothing: its class does not wait for a pod */
+    CLAIM_AWAITS_NODE,   /* select the node: a volume is then chosen or provisioned */
+    CLAIM_HAS_NO_VOLUME, /* its class provisions no volumes, and none suits it */
+} ClaimWait;
+
 typedef struct ClaimLookup ClaimLookup;
 struct ClaimLookup {
     const PersistentVolumeClaim *(*find)(const ClaimLookup *lookup, const char *ns,
                                          const char *name);
+    /* What the scheduler has to do for a claim that is not bound. */
+    ClaimWait (*wait)(const ClaimLookup *lookup, const PersistentVolumeClaim *claim);
+    /* The volume, or NULL. */
+    const PersistentVolume *(*volume)(const ClaimLookup *lookup, const char *name);
 };
 
 /* The resources that a pod requests. */
@@ -44,9 +54,17 @@ typedef struct ScheduleInput {
     Arena *arena;
 } ScheduleInput;
 
-/* NULL if the pod may run, otherwise the reason, in the words of kube-scheduler. *ret_soon says that
- * only unbound claims are in the way; binding takes milliseconds, so it is too early for an Event. */
-const char *schedule_check(const ScheduleInput *input, bool *ret_soon);
+typedef struct ScheduleOutcome {
+    bool
+        soon; /* only claims that are about to be bound are in the way, which takes milliseconds, so it
+                  is too early for an Event */
+    const PersistentVolumeClaim **claims; /* those for which the node has to be selected first */
+    size_t n_claims;
+} ScheduleOutcome;
+
+/* NULL if the pod may run once the claims of the outcome are bound, otherwise the reason, in the words
+ * of kube-scheduler. */
+const char *schedule_check(const ScheduleInput *input, ScheduleOutcome *ret);
 
 /* Two parts of it for DaemonSets: whether the pod's nodeSelector and affinity match the node, and
  * whether it tolerates all taints of the node with this effect. */

@@ -12,8 +12,11 @@
  * is missing, so it also completes a binding that a crash has interrupted. A provisioned volume is
  * named pvc-<uid of the claim>, so it is never provisioned twice.
  *
- * The node is responsible for the files. It creates DATA/volumes/pvc-<uid> when a pod first uses the
- * volume. Provisioned volumes have the finalizer stead.dev/volume, which the node removes when it has
+ * A claim of a class with the mode WaitForFirstConsumer is left alone until the scheduler has selected
+ * a node for a pod that uses it, by an annotation of the claim.
+ *
+ * The node is responsible for the files. It creates DATA/volumes/pvc-<uid> when the volume is
+ * provisioned. Provisioned volumes have the finalizer stead.dev/volume, which the node removes when it has
  * deleted the files. The node also expands volumes: it has to when the capacity of a volume exceeds
  * the one in the status of its claim.
  *
@@ -28,15 +31,11 @@
 #include "codec/type.h"
 #include "control/controllers.h"
 #include "control/volume/volume.h"
+#include "view/pod.h"
 
 #define BIND_COMPLETED "pv.kubernetes.io/bind-completed"
 #define BOUND_BY_CONTROLLER "pv.kubernetes.io/bound-by-controller"
-#define PROVISIONED_BY "pv.kubernetes.io/provisioned-by"
 #define DEFAULT_CLASS "storageclass.kubernetes.io/is-default-class"
-
-/* How often a claim that waits for disk space tries again, in case something else has freed some. When
- * a volume is deleted, waiting claims are tried at once. */
-#define ROOM_RETRY_NS (30 * NS_PER_SEC)
 
 /* ---- properties of claims and volumes ---- */
 
@@ -56,7 +55,7 @@ static bool refers_to(const PersistentVolume *volume, const PersistentVolumeClai
 
 static bool is_ours(const PersistentVolume *volume)
 {
-    return str_equal(string_map_get(&volume->metadata.annotations, PROVISIONED_BY),
+    return str_equal(string_map_get(&volume->metadata.annotations, VOLUME_PROVISIONED_BY),
                      VOLUME_PROVISIONER);
 }
 
@@ -111,47 +110,6 @@ Object *volume_choose(Arena *arena, Object **volumes, size_t n, const Persistent
     return best;
 }
 
-static ObjectReference *reference_to(Arena *arena, const PersistentVolumeClaim *claim)
-{
-    ObjectReference *ref = arena_new(arena, ObjectReference);
-
-    *ref = (ObjectReference){.kind = "PersistentVolumeClaim",
-                             .namespace = claim->metadata.namespace,
-                             .name = claim->metadata.name,
-                             .uid = claim->metadata.uid,
-                             .api_version = "v1",
-                             .resource_version = claim->metadata.resource_version};
-    return ref;
-}
-
-PersistentVolume *volume_new(Arena *arena, const PersistentVolumeClaim *claim,
-                             const StorageClass *class, const char *volume_dir)
-{
-    PersistentVolume *volume = arena_new(arena, PersistentVolume);
-    PersistentVolumeSpec *spec = &volume->spec;
-    HostPathVolumeSource *path = arena_new(arena, HostPathVolumeSource);
-    const char **finalizers = arena_new_n(arena, const char *, 2);
-
-    volume->metadata.name = arena_printf(arena, "pvc-%s", claim->metadata.uid);
-    string_map_put(arena, &volume->metadata.annotations, PROVISIONED_BY, VOLUME_PROVISIONER);
-    finalizers[0] = VOLUME_PROTECTION;
-    finalizers[1] = VOLUME_FINALIZER;
-    volume->metadata.finalizers = (StringArray){.v = finalizers, .n = 2};
-    string_map_put(arena, &spec->capacity, "storage", storage_of(&claim->spec.resources.requests));
-    spec->access_modes = claim->spec.access_modes;
-    spec->claim_ref = reference_to(arena, claim);
-    spec->persistent_volume_reclaim_policy = str_or(class->reclaim_policy, "Delete");
-    spec->storage_class_name = class->metadata.name;
-    spec->mount_options = class->mount_options;
-    spec->volume_mode = str_or(claim->spec.volume_mode, "Filesystem");
-    if (str_equal(string_map_get(&class->parameters, VOLUME_ROOM_PARAMETER), "reserved"))
-        string_map_put(arena, &volume->metadata.annotations, VOLUME_ROOM_ANNOTATION, "reserved");
-    path->path = arena_printf(arena, "%s/%s", volume_dir, volume->metadata.name);
-    path->type = "";
-    spec->persistent_volume_source.host_path = path;
-    return volume;
-}
-
 /* ---- claims ---- */
 
 static void set_claim_phase(Reconcile *reconcile, const Object *object, const char *phase)
@@ -196,8 +154,8 @@ static void point_volume(Reconcile *reconcile, const Object *object,
 
     if (!volume->spec.claim_ref)
         string_map_put(&copy->arena, &volume->metadata.annotations, BOUND_BY_CONTROLLER, "yes");
-    volume->spec.claim_ref =
-        type_clone(&type_ObjectReference, &copy->arena, reference_to(&reconcile->arena, claim));
+    volume->spec.claim_ref = type_clone(&type_ObjectReference, &copy->arena,
+                                        volume_reference_to(&reconcile->arena, claim));
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
@@ -234,13 +192,11 @@ static void announce_resize(Reconcile *reconcile, const Object *object)
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
 }
 
-/* Handles a refused reservation: retries later if the space is short, fails otherwise. */
+/* Handles a refused reservation. If only the room is short, the claim waits until a volume is deleted
+ * or the node reports that there is room (control_volume_room). */
 static void not_reserved(Reconcile *reconcile, const ApiStatus *status)
 {
-    if (status->reason == STATUS_NO_SPACE)
-        reconcile->again_after_ns = ROOM_RETRY_NS;
-    else
-        reconcile->failed = true;
+    reconcile->failed = reconcile->failed || status->reason != STATUS_NO_SPACE;
 }
 
 typedef struct Expansion {
@@ -379,8 +335,9 @@ static void on_reserved(Reconcile *reconcile, void *data, const ApiStatus *statu
 static void provision(Reconcile *reconcile, Object *object, const StorageClass *class)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
-    const char *dir = str_or(reconcile->controller->options->volume_dir, "/var/lib/stead/volumes");
-    PersistentVolume *volume = volume_new(&reconcile->arena, claim, class, dir);
+    const ControlOptions *options = reconcile->controller->options;
+    PersistentVolume *volume =
+        volume_new(&reconcile->arena, claim, class, options->volume_dir, options->node_name);
     Provision *step = arena_new(&reconcile->arena, Provision);
 
     if (client_get(reconcile->client, &kind_persistent_volume, NULL, volume->metadata.name))
@@ -423,14 +380,16 @@ static bool assign_default_class(Reconcile *reconcile, const Object *object)
     return true;
 }
 
+/* Whether the claim waits for the scheduler, which selects a node when a pod uses the claim. */
 static bool awaits_consumer(const PersistentVolumeClaim *claim, const StorageClass *class)
 {
-    return str_equal(class->volume_binding_mode, "WaitForFirstConsumer") &&
-           !string_map_get(&claim->metadata.annotations, "volume.kubernetes.io/selected-node");
+    return class && volume_class_waits(class) &&
+           !string_map_get(&claim->metadata.annotations, VOLUME_SELECTED_NODE);
 }
 
-/* The volumes that are reserved for the claim, and those that are not reserved. */
-static ObjectList volumes_for(Reconcile *reconcile, const PersistentVolumeClaim *claim)
+/* The volumes that are reserved for the claim, and those that are not reserved unless the claim waits
+ * for a pod. */
+static ObjectList volumes_for(Reconcile *reconcile, const PersistentVolumeClaim *claim, bool waits)
 {
     const ObjectIndex *index = controller_index(reconcile->controller, &kind_persistent_volume);
     Arena *arena = &reconcile->arena;
@@ -443,15 +402,57 @@ static ObjectList volumes_for(Reconcile *reconcile, const PersistentVolumeClaim 
     all.v = arena_new_n(arena, Object *, all.n + 1);
     memcpy(all.v, reserved.v, reserved.n * sizeof(*all.v));
     memcpy(all.v + reserved.n, available.v, available.n * sizeof(*all.v));
+    if (waits)
+        all.n = reserved.n;
     return all;
+}
+
+typedef struct Consumers {
+    Arena *arena;
+    const char *names; /* separated by commas */
+    size_t n;
+} Consumers;
+
+static void add_consumer(void *data, Object *object)
+{
+    const Pod *pod = OBJECT_AS(Pod, object);
+    Consumers *consumers = data;
+
+    if (pod_has_ended(pod) || !str_empty(pod->spec.node_name))
+        return;
+    consumers->names = consumers->n++ ? arena_printf(consumers->arena, "%s,%s", consumers->names,
+                                                     pod->metadata.name)
+                                      : pod->metadata.name;
+}
+
+static void tell_that_it_waits(Reconcile *reconcile, const Object *object)
+{
+    Arena *arena = &reconcile->arena;
+    Consumers consumers = {.arena = arena};
+
+    object_index_each(controller_index(reconcile->controller, &kind_pod),
+                      arena_printf(arena, "v/%s/%s", reconcile->ns, reconcile->name), add_consumer,
+                      &consumers);
+    if (consumers.n)
+        event_record(reconcile->controller->events, object, "Normal", "WaitForPodScheduled",
+                     "waiting for pod%s %s to be scheduled", consumers.n > 1 ? "s" : "",
+                     consumers.names);
+    else
+        event_record(reconcile->controller->events, object, "Normal", "WaitForFirstConsumer",
+                     "waiting for first consumer to be created before binding");
 }
 
 static void find_volume(Reconcile *reconcile, Object *object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
-    ObjectList volumes = volumes_for(reconcile, claim);
+    Object *found = str_empty(claim->spec.storage_class_name)
+                        ? NULL
+                        : client_get(reconcile->client, &kind_storage_class, NULL,
+                                     claim->spec.storage_class_name);
+    const StorageClass *class = found ? OBJECT_AS(StorageClass, found) : NULL;
+    bool waits = awaits_consumer(claim, class);
+    ObjectList volumes = volumes_for(reconcile, claim, waits);
     Object *volume = volume_choose(&reconcile->arena, volumes.v, volumes.n, claim);
-    Object *class;
 
     if (volume) {
         const PersistentVolume *chosen = OBJECT_AS(PersistentVolume, volume);
@@ -470,17 +471,14 @@ static void find_volume(Reconcile *reconcile, Object *object)
                      "no persistent volumes available for this claim and no storage class is set");
         return;
     }
-    class =
-        client_get(reconcile->client, &kind_storage_class, NULL, claim->spec.storage_class_name);
     if (!class)
         event_record(reconcile->controller->events, object, "Warning", "ProvisioningFailed",
                      "storageclass.storage.k8s.io \"%s\" not found",
                      claim->spec.storage_class_name);
-    else if (awaits_consumer(claim, OBJECT_AS(StorageClass, class)))
-        event_record(reconcile->controller->events, object, "Normal", "WaitForFirstConsumer",
-                     "waiting for first consumer to be created before binding");
-    else if (str_equal(OBJECT_AS(StorageClass, class)->provisioner, VOLUME_PROVISIONER))
-        provision(reconcile, object, OBJECT_AS(StorageClass, class));
+    else if (waits)
+        tell_that_it_waits(reconcile, object);
+    else if (str_equal(class->provisioner, VOLUME_PROVISIONER))
+        provision(reconcile, object, class);
     else
         event_record(reconcile->controller->events, object, "Normal", "ExternalProvisioning",
                      "Waiting for a volume to be created either by the external provisioner '%s' "
@@ -488,7 +486,7 @@ static void find_volume(Reconcile *reconcile, Object *object)
                      "system administrator. If volume creation is delayed, please verify that the "
                      "provisioner is "
                      "running and correctly registered.",
-                     OBJECT_AS(StorageClass, class)->provisioner);
+                     class->provisioner);
 }
 
 static void reconcile_claim(Reconcile *reconcile)
@@ -504,6 +502,26 @@ static void reconcile_claim(Reconcile *reconcile)
 }
 
 /* ---- volumes ---- */
+
+/* An earlier version named the folder above the data, and no node. The node may also have a new name,
+ * or the data folder another path. Returns whether the volume has been written. */
+static bool carry_over(Reconcile *reconcile, const Object *object)
+{
+    const ControlOptions *options = reconcile->controller->options;
+    const ObjectMeta *meta = object_meta(object);
+    Object *copy;
+
+    if (!is_ours(OBJECT_AS(PersistentVolume, object)) || meta->deletion_timestamp.set ||
+        !meta_has_finalizer(meta, VOLUME_FINALIZER))
+        return false;
+    copy = object_copy(object);
+    if (!volume_place(&copy->arena, copy->value, options->volume_dir, options->node_name)) {
+        object_unref(copy);
+        return false;
+    }
+    reconcile_update(reconcile, copy, &(WriteOptions){.reform = true}, NULL, NULL);
+    return true;
+}
 
 static void set_volume_phase(Reconcile *reconcile, const Object *object, const char *phase)
 {
@@ -571,7 +589,7 @@ static void reconcile_volume(Reconcile *reconcile)
     Object *found;
     const PersistentVolumeClaim *claim;
 
-    if (!volume)
+    if (!volume || carry_over(reconcile, object))
         return;
     if (!ref) {
         if (volume->metadata.deletion_timestamp.set)
@@ -622,7 +640,6 @@ static bool on_some_claim(void *data, Object *object)
     return true;
 }
 
-/* A volume is gone, and its files before it, so there is space for claims that wait for some. */
 static bool on_waiting_claim(void *data, Object *object)
 {
     const PersistentVolumeClaim *claim = OBJECT_AS(PersistentVolumeClaim, object);
@@ -632,6 +649,14 @@ static bool on_waiting_claim(void *data, Object *object)
                          storage_of(&claim->status.capacity)) > 0)
         controller_enqueue(data, claim->metadata.namespace, claim->metadata.name);
     return true;
+}
+
+/* The disk has room for claims that wait for some: a volume is gone, and its files before it, or the
+ * node says so. */
+static void on_room(Controller *controller)
+{
+    client_list(controller->client, &kind_persistent_volume_claim, NULL, on_waiting_claim,
+                controller);
 }
 
 typedef struct VolumeFinder {
@@ -676,8 +701,7 @@ static void on_volume(Controller *controller, const WatchEvent *event)
         client_list(controller->client, &kind_persistent_volume_claim, NULL, on_pending_claim,
                     controller);
     if (event->type == WATCH_DELETED)
-        client_list(controller->client, &kind_persistent_volume_claim, NULL, on_waiting_claim,
-                    controller);
+        on_room(controller);
 }
 
 static void on_class(Controller *controller, const WatchEvent *event)
@@ -693,6 +717,7 @@ static void start(Controller *controller)
     controller_watch(controller, &kind_persistent_volume, on_volume);
     controller_watch(controller, &kind_storage_class, on_class);
     controller_index(controller, &kind_persistent_volume);
+    controller_index(controller, &kind_pod);
 }
 
 const ControllerOps volume_controller = {
@@ -700,4 +725,5 @@ const ControllerOps volume_controller = {
     .component = "stead.dev/volume",
     .start = start,
     .reconcile = reconcile_any,
+    .on_room = on_room,
 };

@@ -64,7 +64,9 @@ struct AgentPod {
     AgentContainer **containers;
     size_t n_containers;
     /* preparing */
-    int preparing; /* how many steps are in flight */
+    int preparing;                 /* how many steps are in flight */
+    struct ImageWant *volume_want; /* the image of a volume that the preparation waits for */
+    size_t volume_images;          /* how many volumes have their image */
     Err prepare_error;
     bool prepare_failing; /* the event about prepare_error is being recorded */
     const char *prepare_reason;

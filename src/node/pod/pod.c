@@ -10,6 +10,7 @@
 #include "node/pod/agent.h"
 #include "node/pod/claim_volumes.h"
 #include "node/pod/container.h"
+#include "node/pod/images.h"
 #include "node/pod/probes.h"
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
@@ -348,5 +349,6 @@ void agent_pod_forget(AgentPod *pod)
     agent_pod_stop(pod);
     for (size_t i = 0; i < pod->n_containers; i++)
         container_forget(pod->containers[i]);
+    pod->volume_want = pod_image_forget(pod->volume_want);
     pod->machine = machine_free(pod->machine);
 }

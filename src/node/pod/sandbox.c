@@ -23,6 +23,7 @@
 #include "node/pod/agent.h"
 #include "node/pod/claim_volumes.h"
 #include "node/pod/host_ports.h"
+#include "node/pod/images.h"
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
 #include "node/runtime/cgroup.h"
@@ -495,7 +496,7 @@ static int check_runtime_class(const AgentPod *pod, Err *reterr)
                    class->handler);
 }
 
-void sandbox_prepare(AgentPod *pod)
+static void prepare_begin(AgentPod *pod)
 {
     NodeAgent *agent = pod->agent;
     const PodSpec *spec = agent_pod_spec(pod);
@@ -504,11 +505,6 @@ void sandbox_prepare(AgentPod *pod)
     SandboxWork *w;
     Err err = ERR_INIT;
 
-    if (pod->preparing)
-        return;
-    pod->prepare_reason = NULL;
-    pod->preparing = 1;
-    follow_begin(&pod->files);
     w = work_new(pod);
     list_images(w, spec);
     if (spec->host_users && !*spec->host_users) {
@@ -531,6 +527,61 @@ void sandbox_prepare(AgentPod *pod)
         net_pod_add(agent->options.net, pod->uid, status->pod_ip, on_network, agent_pod_ref(pod));
     }
     uv_queue_work(agent->options.loop, &w->work, prepare_work, prepare_done);
+}
+
+/* ---- images that are volumes ---- */
+
+static void on_volume_image(void *data, WaitingReason reason, const char *message);
+
+/* Waits for the image of each such volume, one after the other, and begins the preparation then. A
+ * pod that was here before has them mounted. */
+static void want_volume_images(AgentPod *pod)
+{
+    const VolumeArray *volumes = &agent_pod_spec(pod)->volumes;
+
+    while (!pod->prepare_reason && pod->volume_images < volumes->n && !pod_was_here(pod)) {
+        const ImageVolumeSource *image = volumes->v[pod->volume_images].volume_source.image;
+
+        if (image && !str_empty(image->reference)) {
+            pod->volume_want = pod_image_want(pod, SIZE_MAX, image->reference, image->pull_policy,
+                                              on_volume_image, pod);
+            if (pod->volume_want)
+                return;
+        } else {
+            pod->volume_images++;
+        }
+    }
+    prepare_begin(pod);
+}
+
+static void on_volume_image(void *data, WaitingReason reason, const char *message)
+{
+    AgentPod *pod = data;
+    const Volume *volume = &agent_pod_spec(pod)->volumes.v[pod->volume_images++];
+    bool waited = pod->volume_want != NULL;
+    Err err = ERR_INIT;
+
+    pod->volume_want = NULL;
+    if (reason != WAITING_NONE) {
+        err_set(
+            &err, 0,
+            "MountVolume.SetUp failed for volume \"%s\" : image \"%s\" is not on this machine: %s",
+            volume->name, volume->volume_source.image->reference, message);
+        note_error(pod, "FailedMount", &err);
+    }
+    if (waited)
+        want_volume_images(pod);
+}
+
+void sandbox_prepare(AgentPod *pod)
+{
+    if (pod->preparing)
+        return;
+    pod->prepare_reason = NULL;
+    pod->preparing = 1;
+    pod->volume_images = 0;
+    follow_begin(&pod->files);
+    want_volume_images(pod);
 }
 
 /* ---- files that change while the pod runs ---- */
@@ -717,6 +768,11 @@ void sandbox_teardown(AgentPod *pod)
 {
     SandboxWork *w;
 
+    if (pod->volume_want) { /* nothing else has begun */
+        pod->volume_want = pod_image_forget(pod->volume_want);
+        pod->preparing = 0;
+        follow_end(&pod->files, FOLLOW_NO_RETRY);
+    }
     if (pod->tearing_down || pod->preparing || pod->files.running || pod->deleting)
         return;
     for (size_t i = 0; i < pod->n_containers; i++)

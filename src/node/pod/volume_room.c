@@ -40,8 +40,8 @@ struct VolumeRoom {
 };
 
 typedef struct Room {
-    int64_t left; /* for volumes; may be negative */
-    int percent;  /* of the disk that is in use, without what is kept free */
+    int64_t all;  /* of the disk, without what is kept free */
+    int64_t left; /* for volumes to grow; may be negative */
 } Room;
 
 /* ---- the disk ---- */
@@ -59,16 +59,23 @@ int64_t volume_room_keep(const NodeAgent *agent)
 
 static bool read_room(const NodeAgent *agent, Room *ret)
 {
-    int64_t used, unit;
+    int64_t unit;
     struct statvfs fs;
 
     if (statvfs(agent->options.data_dir, &fs) < 0)
         return false;
     unit = (int64_t)fs.f_frsize;
     ret->left = (int64_t)fs.f_bavail * unit - 2 * (int64_t)storage_reserve(agent, &fs) - KEEP_LEAST;
-    used = (int64_t)(fs.f_blocks - fs.f_bfree) * unit;
-    ret->percent = ret->left > 0 ? (int)((double)used * 100 / (double)(used + ret->left)) : FULL;
+    ret->all = (int64_t)(fs.f_blocks - fs.f_bfree) * unit + ret->left;
     return true;
+}
+
+/* The part of the disk that is in use or promised. */
+static int percent_of(const Room *room)
+{
+    if (room->left < MAX_OF(room->all / 1000, MIB))
+        return FULL;
+    return (int)(99 - (double)room->left * 99 / (double)room->all);
 }
 
 /* ---- volumes ---- */
@@ -141,16 +148,17 @@ static int level_of(int percent)
 
 static void tell(NodeAgent *agent, const RoomVolume *volume, const Room *room)
 {
+    int percent = percent_of(room);
     Object *claim = agent_volume_claim(agent, volume->name);
     _free_ char *text =
-        room->left > 0
+        percent < FULL
             ? mem_printf("the disk of volume \"%s\" is %d%% full: %" PRId64
                          " MiB are left for all volumes",
-                         volume->name, room->percent, room->left / MIB)
+                         volume->name, percent, room->left / MIB)
             : mem_printf("the disk of volume \"%s\" is full: writes that need more room fail with "
                          "\"No space left on device\"",
                          volume->name);
-    const char *reason = room->left > 0 ? "VolumeDiskNearlyFull" : "VolumeDiskFull";
+    const char *reason = percent < FULL ? "VolumeDiskNearlyFull" : "VolumeDiskFull";
 
     if (claim)
         event_record(agent->events, claim, "Warning", reason, "%s", text);
@@ -168,14 +176,14 @@ static void tell(NodeAgent *agent, const RoomVolume *volume, const Room *room)
  * percent. */
 static void tell_all(NodeAgent *agent, RoomVolume **volumes, size_t n, const Room *room)
 {
-    int level = level_of(room->percent);
+    int percent = percent_of(room), level = level_of(percent);
 
     for (size_t i = 0; i < n; i++) {
         RoomVolume *volume = volumes[i];
 
         if (level > volume->told)
             tell(agent, volume, room);
-        if (level > volume->told || room->percent < volume->told - 2)
+        if (level > volume->told || percent < volume->told - 2)
             volume->told = level;
     }
 }
@@ -285,9 +293,7 @@ void volume_room_look(NodeAgent *agent)
     if (!room || agent->stopping || !read_room(agent, &now))
         return;
     shares = read_shares(agent, &volumes, &n);
-    now.left = MIN_OF(now.left, room_plan(shares, n, now.left));
-    if (now.left <= 0)
-        now.percent = FULL;
+    now.left = room_plan(shares, n, now.left);
     apply_grants(volumes, shares, n);
     room->limited = false;
     for (size_t i = 0; i < n; i++)

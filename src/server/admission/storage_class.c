@@ -19,17 +19,37 @@ static void fill(Object *object, const char *name)
     class->provisioner = VOLUME_PROVISIONER;
     class->reclaim_policy = "Delete";
     class->allow_volume_expansion = arena_bool(arena, true);
-    class->volume_binding_mode = "Immediate";
-    if (str_equal(name, VOLUME_CLASS_RESERVED))
+    if (str_equal(name, VOLUME_CLASS_RESERVED)) {
+        class->volume_binding_mode = "Immediate";
         string_map_put(arena, &class->parameters, VOLUME_ROOM_PARAMETER, "reserved");
-    else
+    } else {
+        class->volume_binding_mode = "WaitForFirstConsumer";
         string_map_put(arena, &class->metadata.annotations, DEFAULT_CLASS, "true");
+    }
+}
+
+/* Earlier versions had one class, which did not wait for a pod. Since a user may have made a class of
+ * this name and form, too, it is changed only once: when the other class does not exist yet. */
+static void carry_over(Server *server, Client *client)
+{
+    Object *old = store_head(server->store, &kind_storage_class, NULL, VOLUME_CLASS);
+    const StorageClass *class = old ? OBJECT_AS(StorageClass, old) : NULL;
+    _object_ Object *copy = NULL;
+
+    if (!class || !str_equal(class->provisioner, VOLUME_PROVISIONER) || class->parameters.n ||
+        !str_equal(class->volume_binding_mode, "Immediate") ||
+        store_head(server->store, &kind_storage_class, NULL, VOLUME_CLASS_RESERVED))
+        return;
+    copy = object_copy(old);
+    OBJECT_AS(StorageClass, copy)->volume_binding_mode = "WaitForFirstConsumer";
+    client_update(client, copy, &(WriteOptions){.reform = true}, NULL, NULL);
 }
 
 void storage_classes_ensure(Server *server, Client *client)
 {
     static const char *const names[] = {VOLUME_CLASS, VOLUME_CLASS_RESERVED};
 
+    carry_over(server, client);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         _object_ Object *object = NULL;
 

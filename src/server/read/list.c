@@ -237,8 +237,11 @@ static void finish_protobuf(ListWalk *walk)
     ListMeta value = {.resource_version =
                           arena_printf(walk->call->arena, "%" PRIu64, walk->revision)};
 
-    if (walk->remaining)
+    if (walk->remaining) {
         value.continue_ = list_make_continue(walk->call->arena, walk->last, walk->revision);
+        if (!walk->labels && !walk->fields)
+            value.remaining_item_count = arena_int64(walk->call->arena, walk->remaining);
+    }
     protobuf_encode(&type_ListMeta, &value, &meta);
     ASSERT(meta.n < 0x4000);
     strbuf_add_char(&raw, 0x0a);

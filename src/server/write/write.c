@@ -146,7 +146,7 @@ static void prepare(Write *write)
 static int validate(Write *write)
 {
     const Kind *kind = write->kind;
-    const void *before = write->before ? write->before->value : NULL;
+    const void *before = write->before && !write->reform ? write->before->value : NULL;
     Causes causes = {.arena = &write->arena};
 
     if (str_equal(write->subresource, "status"))

@@ -21,7 +21,7 @@ struct Write {
     const char *ns, *name;
     const char *subresource;
     const char *manager; /* NULL: record none */
-    bool dry_run, force;
+    bool dry_run, force, reform;
     bool deletes; /* a request to delete; an update that takes the last finalizer is none */
     bool upsert;  /* an update or an apply that found nothing, and creates */
     FieldValidation validation;

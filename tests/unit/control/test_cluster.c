@@ -252,6 +252,8 @@ static void a_role_has_the_rules_of_all_that_it_selects_each_once(void **state)
     "{'metadata':{'name':'" name                                                                \
     "','namespace':'default'},'spec':{'accessModes':['ReadWriteOnce'],'resources':{'requests':" \
     "{'storage':'256M'}}" extra "}}"
+/* A class that does not wait for a pod. */
+#define AT_ONCE ",'storageClassName':'standard-reserved'"
 #define VOLUME(name, extra)                                                                       \
     "{'metadata':{'name':'" name "','labels':{'v':'" name                                         \
     "'}},'spec':{'capacity':{'storage':'1Gi'},'accessModes':['ReadWriteOnce'],'hostPath':{'path'" \
@@ -409,7 +411,7 @@ static void a_claim_in_use_outlives_its_deletion(void **state)
 {
     Rig *rig = *state;
 
-    create(rig, &kind_persistent_volume_claim, CLAIM("c", ""));
+    create(rig, &kind_persistent_volume_claim, CLAIM("c", AT_ONCE));
     assert_true(meta_has_finalizer(&claim_of(rig, "c")->metadata, "kubernetes.io/pvc-protection"));
     create(rig, &kind_pod,
            "{'metadata':{'name':'p','namespace':'default'},'spec':{'containers':[{'name':'a',"

@@ -225,6 +225,28 @@ static void publish_not_ready_makes_every_pod_ready(void **state)
     assert_false(*slice_of(rig, "web")->endpoints.v[0].conditions.serving);
 }
 
+static void a_surplus_slice_of_ours_goes_and_those_of_others_stay(void **state)
+{
+    static const char *const managers[] = {"endpointslice-controller.k8s.io", "somebody-else"};
+    Rig *rig = *state;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'web','namespace':'default'},'spec':{'selector':{'app':'web'},"
+           "'ports':[{'port':80}]}}");
+    add_pod(rig, "web-0", "10.42.0.10", true);
+    for (size_t i = 0; i < ARRAY_LEN(managers); i++)
+        create(rig, &kind_endpoint_slice,
+               arena_printf(&rig->arena,
+                            "{'metadata':{'name':'extra-%zu','namespace':'default','labels':{"
+                            "'kubernetes.io/service-name':'web',"
+                            "'endpointslice.kubernetes.io/managed-by':'%s'}},'addressType':'IPv4',"
+                            "'endpoints':[]}",
+                            i, managers[i]));
+    assert_null(get(rig, &kind_endpoint_slice, "default", "extra-0"));
+    assert_non_null(get(rig, &kind_endpoint_slice, "default", "extra-1"));
+    assert_int_equal(slice_of(rig, "web")->endpoints.n, 1);
+}
+
 /* Of 110 pods that report something now and then, most reports concern no Service. */
 static void only_changes_that_a_slice_shows_cause_work(void **state)
 {
@@ -250,6 +272,8 @@ static void only_changes_that_a_slice_shows_cause_work(void **state)
 #define CLAIM(extra)                                                                          \
     "{'metadata':{'name':'c','namespace':'default'},'spec':{'accessModes':['ReadWriteOnce']," \
     "'resources':{'requests':{'storage':'256M'}}" extra "}}"
+/* A class that does not wait for a pod. */
+#define AT_ONCE ",'storageClassName':'standard-reserved'"
 #define VOLUME(name, size, extra)                                          \
     "{'metadata':{'name':'" name "'},'spec':{'capacity':{'storage':'" size \
     "'},'accessModes':['ReadWriteOnce'],'hostPath':{'path':'/"             \
@@ -261,16 +285,15 @@ static const PersistentVolumeClaim *the_claim(Rig *rig)
                      get(rig, &kind_persistent_volume_claim, "default", "c"));
 }
 
-static void a_claim_gets_a_volume_of_the_default_class(void **state)
+static void a_claim_gets_a_volume_of_its_class(void **state)
 {
     Rig *rig = *state;
     const PersistentVolumeClaim *claim;
     const PersistentVolume *volume;
 
-    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    create(rig, &kind_persistent_volume_claim, CLAIM(AT_ONCE));
     claim = the_claim(rig);
     assert_string_equal(claim->status.phase, "Bound");
-    assert_string_equal(claim->spec.storage_class_name, "standard");
     assert_string_equal(string_map_get(&claim->status.capacity, "storage"), "256M");
     assert_string_equal(claim->spec.volume_name,
                         arena_printf(&rig->arena, "pvc-%s", claim->metadata.uid));
@@ -279,8 +302,9 @@ static void a_claim_gets_a_volume_of_the_default_class(void **state)
     volume = OBJECT_AS(PersistentVolume,
                        get(rig, &kind_persistent_volume, NULL, claim->spec.volume_name));
     assert_string_equal(volume->status.phase, "Bound");
-    assert_string_equal(volume->spec.persistent_volume_source.host_path->path,
-                        arena_printf(&rig->arena, "/data/volumes/%s", claim->spec.volume_name));
+    assert_string_equal(
+        volume->spec.persistent_volume_source.local->path,
+        arena_printf(&rig->arena, "/data/volumes/%s/data", claim->spec.volume_name));
     assert_true(meta_has_finalizer(&volume->metadata, "stead.dev/volume"));
 }
 
@@ -290,7 +314,7 @@ static void a_deleted_claim_takes_its_volume_along(void **state)
     const char *name;
     Object *volume;
 
-    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    create(rig, &kind_persistent_volume_claim, CLAIM(AT_ONCE));
     name = arena_strdup(&rig->arena, the_claim(rig)->spec.volume_name);
     delete (rig, &kind_persistent_volume_claim, "default", "c", NULL);
     assert_null(get(rig, &kind_persistent_volume_claim, "default", "c"));
@@ -346,13 +370,13 @@ static void a_claim_that_waits_for_room_is_woken_when_a_volume_goes(void **state
 
     create(rig, &kind_persistent_volume_claim,
            "{'metadata':{'name':'d','namespace':'default'},'spec':{'accessModes':["
-           "'ReadWriteOnce'],'resources':{'requests':{'storage':'1Mi'}}}}");
+           "'ReadWriteOnce'],'resources':{'requests':{'storage':'1Mi'}}" AT_ONCE "}}");
     volume =
         arena_strdup(&rig->arena, OBJECT_AS(PersistentVolumeClaim,
                                             get(rig, &kind_persistent_volume_claim, "default", "d"))
                                       ->spec.volume_name);
     rig->room = 0;
-    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    create(rig, &kind_persistent_volume_claim, CLAIM(AT_ONCE));
     delete (rig, &kind_persistent_volume_claim, "default", "d", NULL);
     assert_string_equal(the_claim(rig)->status.phase, "Pending");
     rig->room = -1;
@@ -366,7 +390,7 @@ static void a_claim_that_waits_to_grow_is_woken_when_a_volume_goes(void **state)
     Rig *rig = *state;
     const PersistentVolume *volume;
 
-    create(rig, &kind_persistent_volume_claim, CLAIM(""));
+    create(rig, &kind_persistent_volume_claim, CLAIM(AT_ONCE));
     rig->room = 0;
     client_patch(rig->client, &kind_persistent_volume_claim, "default", "c", PATCH_MERGE,
                  bytes_from_string(more), NULL, on_written, rig);
@@ -377,20 +401,6 @@ static void a_claim_that_waits_to_grow_is_woken_when_a_volume_goes(void **state)
     volume = OBJECT_AS(PersistentVolume,
                        get(rig, &kind_persistent_volume, NULL, the_claim(rig)->spec.volume_name));
     assert_string_equal(string_map_get(&volume->spec.capacity, "storage"), "1Gi");
-}
-
-static void a_claim_that_waits_for_room_looks_for_it_from_time_to_time(void **state)
-{
-    Rig *rig = *state;
-
-    rig->room = 0;
-    create(rig, &kind_persistent_volume_claim, CLAIM(""));
-    clock_fake_advance(rig->clock, 3600 * NS_PER_SEC); /* no back-off grows with the time */
-    settle(rig);
-    rig->room = -1;
-    clock_fake_advance(rig->clock, 30 * NS_PER_SEC);
-    settle(rig);
-    assert_string_equal(the_claim(rig)->status.phase, "Bound");
 }
 
 static void a_retained_volume_is_released_and_stays(void **state)
@@ -603,13 +613,13 @@ int main(void)
         TEST(a_terminating_pod_is_serving_but_not_ready),
         TEST(publish_not_ready_makes_every_pod_ready),
         TEST(only_changes_that_a_slice_shows_cause_work),
-        TEST(a_claim_gets_a_volume_of_the_default_class),
+        TEST(a_surplus_slice_of_ours_goes_and_those_of_others_stay),
+        TEST(a_claim_gets_a_volume_of_its_class),
         TEST(a_deleted_claim_takes_its_volume_along),
         TEST(the_smallest_volume_that_suits_is_taken),
         TEST(a_claim_waits_for_a_volume_that_comes_later),
         TEST(a_claim_that_waits_for_room_is_woken_when_a_volume_goes),
         TEST(a_claim_that_waits_to_grow_is_woken_when_a_volume_goes),
-        TEST(a_claim_that_waits_for_room_looks_for_it_from_time_to_time),
         TEST(a_retained_volume_is_released_and_stays),
         TEST(dependents_go_after_their_owner),
         TEST(in_the_foreground_they_go_before_it),

@@ -150,7 +150,8 @@ static inline int setup_with_node(void **state)
     int r = setup(state);
 
     if (r == 0)
-        create(*state, &kind_node, "{'metadata':{'name':'n','labels':{'disk':'ssd'}}}");
+        create(*state, &kind_node,
+               "{'metadata':{'name':'n','labels':{'disk':'ssd','kubernetes.io/hostname':'n'}}}");
     return r;
 }
 

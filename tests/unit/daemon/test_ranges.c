@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "cli/command.h"
 #include "daemon/ranges.h"
 
@@ -104,11 +107,36 @@ static void a_server_without_a_network_has_no_ranges_to_check(void **state)
     arena_clear(&options.arena);
 }
 
+static void addresses_of_the_cluster_and_the_machine_are_own(void **state)
+{
+    static const struct {
+        const char *address;
+        bool is_own;
+    } rows[] = {
+        {"10.42.0.1", true}, {"10.42.0.255", true}, {"10.96.0.1", true},   {"10.43.0.9", true},
+        {"127.0.0.1", true}, {"10.41.0.1", false},  {"10.112.0.0", false}, {"192.0.2.1", false},
+    };
+    static const Command command = {.name = "server", .options = OPTIONS_LOCAL};
+    const struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+    Options options;
+
+    assert_int_equal(options_parse(&command, 0, NULL, &options), 0);
+    EACH_ROW(i, rows, rows[i].address) {
+        struct sockaddr_in four = {.sin_family = AF_INET};
+
+        assert_int_equal(inet_pton(AF_INET, rows[i].address, &four.sin_addr), 1);
+        assert_int_equal(ranges_are_own(&options, (const struct sockaddr *)&four), rows[i].is_own);
+    }
+    assert_false(ranges_are_own(&options, (const struct sockaddr *)&six));
+    arena_clear(&options.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_route_that_overlaps_a_range_is_found),
         cmocka_unit_test(a_server_without_a_network_has_no_ranges_to_check),
+        cmocka_unit_test(addresses_of_the_cluster_and_the_machine_are_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

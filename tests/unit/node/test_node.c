@@ -20,6 +20,7 @@
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_event_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/version.h"
 #include "base/files/file.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"
@@ -127,9 +128,9 @@ static void make_link(const char *name)
 
 static int setup(void **state)
 {
-    static const char *const names[] = {"sh",   "cat",   "echo",  "sleep",    "ls",   "id",
-                                        "env",  "httpd", "touch", "wget",     "stat", "ps",
-                                        "true", "false", "nc",    "hostname", "tty",  "df"};
+    static const char *const names[] = {
+        "sh",   "cat", "echo", "sleep", "ls", "id",       "env", "httpd", "touch", "wget",
+        "stat", "ps",  "true", "false", "nc", "hostname", "tty", "df",    "cut",   "readlink"};
     World *w = mem_new_type(World);
     _free_ char *bin = NULL;
     _free_ char *target = NULL;
@@ -380,6 +381,11 @@ static void a_node_registers_itself(void **state)
     assert_string_equal(status->addresses.v[1].type, "Hostname");
     assert_string_equal(status->addresses.v[1].address, "node");
     assert_non_null(string_map_get(&status->allocatable, "memory"));
+    assert_string_equal(status->node_info.kubelet_version, API_GIT_VERSION);
+    assert_string_equal(status->node_info.operating_system, "linux");
+    assert_non_null(status->node_info.kernel_version);
+    assert_non_null(status->node_info.boot_id);
+    assert_true(str_starts_with(status->node_info.container_runtime_version, "crun://"));
 }
 
 /* The Event of the reason, or NULL. */
@@ -427,6 +433,56 @@ static void a_sandbox_that_cannot_be_made_is_told_and_tried_again(void **state)
     assert_int_equal(METRIC_SERIES(METRIC_POD_WARNINGS, "Started")->value, 0);
     fake_client_delete(w->fake, "Pod", "default", "p", 1);
     RUN_UNTIL(w, !find_pod(w, "p"));
+}
+
+/* Requests for a pod that this node does not run, as the API server may send them after a restart. */
+static void a_pod_that_is_not_here_has_no_streams(void **state)
+{
+    World *w = *state;
+    static const char *const command[] = {"true", NULL};
+    PodStreams *s;
+    Object *pod;
+    ExecSink exec_sink = {on_output, NULL, on_exit_code, NULL};
+    LogSink log_sink = {on_log, on_log_end, NULL};
+    ForwardSink forward_sink = {on_forwarded, on_nothing, on_nothing, on_forward_closed, NULL};
+    ExecOptions exec_options = {.command = command, .standard_out = true};
+    LogOptions log_options = {.tail_lines = -1, .limit_bytes = -1};
+    ApiStatus status = {0};
+    _arena_ Arena arena = ARENA_INIT;
+    ForwardStream *forward;
+    ExecStream *stream;
+    LogStream *log;
+
+    if (!w->fake)
+        skip();
+    s = node_streams(w->node);
+    fake_client_put(w->fake, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":"
+                             "\"elsewhere\",\"namespace\":\"default\",\"uid\":\"u-9\"},\"spec\":{"
+                             "\"nodeName\":\"other\",\"containers\":[{\"name\":\"app\",\"image\":"
+                             "\"busybox\"}]}}");
+    pod = client_get(fake_client(w->fake), &kind_pod, "default", "elsewhere");
+    assert_int_equal(s->ops->forward(s, pod, 80, &forward_sink, &forward, &status, &arena),
+                     STATUS_NOT_FOUND);
+    assert_non_null(strstr(status.message, "pod not found (\"elsewhere_default\")"));
+    assert_int_not_equal(s->ops->exec(s, pod, &exec_options, &exec_sink, &stream, &status, &arena),
+                         STATUS_OK);
+    assert_int_not_equal(s->ops->logs(s, pod, &log_options, &log_sink, &log, &status, &arena),
+                         STATUS_OK);
+}
+
+static void a_container_may_read_from_its_input(void **state)
+{
+    World *w = *state;
+
+    if (!w->fake)
+        skip();
+    fake_client_put(w->fake, POD("reader", "81111111-2222-3333-4444-555555555555",
+                                 "\"containers\":[{\"name\":\"app\",\"image\":\"busybox\","
+                                 "\"stdin\":true,\"command\":[\"cat\"]}]"));
+    RUN_UNTIL(w, is_ready(w, "reader"));
+    expect_exec(w, "reader", "readlink /proc/1/fd/0 | cut -c1-4", "pipe\n");
+    fake_client_delete(w->fake, "Pod", "default", "reader", 1);
+    RUN_UNTIL(w, !find_pod(w, "reader"));
 }
 
 /* Neither the image nor the pod names a program. */
@@ -692,6 +748,8 @@ int main(int argc, char **argv)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_container_without_a_command_does_not_start, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_pod_that_is_not_here_has_no_streams, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_container_may_read_from_its_input, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pod_gets_ready_answers_exec_and_leaves_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_pod_outlives_the_node_and_is_taken_up_again, setup,

@@ -227,6 +227,16 @@ size_t fake_requests(FakeRegistry *fake)
     return n;
 }
 
+size_t fake_connections(FakeRegistry *fake)
+{
+    size_t n;
+
+    uv_mutex_lock(&fake->lock);
+    n = fake->connections.n;
+    uv_mutex_unlock(&fake->lock);
+    return n;
+}
+
 bool fake_has_seen(FakeRegistry *fake, const char *text)
 {
     bool seen;

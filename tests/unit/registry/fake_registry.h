@@ -34,6 +34,7 @@ typedef struct FakeRegistry FakeRegistry;
 FakeRegistry *fake_start(const FakeReply *replies, size_t n);
 int fake_port(const FakeRegistry *fake);
 size_t fake_requests(FakeRegistry *fake);
+size_t fake_connections(FakeRegistry *fake);
 /* Whether any request had this in its head or body. */
 bool fake_has_seen(FakeRegistry *fake, const char *text);
 /* Blocks until so many requests have come. */

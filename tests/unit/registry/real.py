@@ -51,7 +51,7 @@ class Folder:
             self.path / "ca.key", "-out", self.path / "ca.crt", "-addext", "keyUsage=critical,keyCertSign,digitalSignature")
         run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", self.path / "server.key",
             "-out", self.path / "server.csr")
-        (self.path / "server.ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        (self.path / "server.ext").write_text("subjectAltName=DNS:localhost,DNS:other.localhost,IP:127.0.0.1\n")
         run("openssl", "x509", "-req", "-in", self.path / "server.csr", "-CA", self.path / "ca.crt", "-CAkey",
             self.path / "ca.key", "-CAcreateserial", "-days", "2", "-extfile", self.path / "server.ext", "-out",
             self.path / "server.crt")
@@ -103,6 +103,27 @@ class Registry:
         self.process.wait()
 
 
+def serve_tls(folder, answer):
+    """Calls `answer` with each GET and HEAD; gives the port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self)
+
+        def do_HEAD(self):
+            answer(self)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
 class TokenServer:
     """Gives tokens for what is asked to ann, and for pulling to anybody."""
 
@@ -110,21 +131,7 @@ class TokenServer:
         self.asked = []
         self.folder = folder
         self.der = base64.b64encode(ssl.PEM_cert_to_DER_cert((folder / "server.crt").read_text())).decode()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "server.crt", folder / "server.key")
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.realm = f"https://localhost:{self.server.server_address[1]}/token"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.realm = f"https://localhost:{serve_tls(folder, self.answer)}/token"
 
     def answer(self, request):
         query = urllib.parse.parse_qs(urllib.parse.urlparse(request.path).query)
@@ -240,19 +247,35 @@ class RealRegistries(unittest.TestCase):
 
     def test_missing_and_wrong_credentials_give_the_registrys_reason(self):
         basic, token = f"{self.basic.address}/app:1", f"{self.token.address}/app:1"
-        self.assertRegex(self.client("pull", basic, auth="none.json", fails=True), "outcome 1: .*: authentication required")
-        self.assertRegex(self.client("pull", basic, auth="wrong.json", fails=True), "outcome 1: .*: authentication required")
-        self.assertRegex(self.client("pull", token, auth="wrong.json", fails=True), "outcome 1: .*incorrect username or password")
+        self.assertRegex(self.client("pull", basic, auth="none.json", fails=True), "outcome auth: .*: authentication required")
+        self.assertRegex(self.client("pull", basic, auth="wrong.json", fails=True), "outcome auth: .*: authentication required")
+        self.assertRegex(self.client("pull", token, auth="wrong.json", fails=True), "outcome auth: .*incorrect username or password")
 
     def test_what_is_not_there(self):
-        self.assertRegex(self.client("pull", f"{self.basic.address}/app:2", fails=True), "outcome 2: ")
-        self.assertRegex(self.client("pull", f"{self.plain.address}/none:1", fails=True), "outcome 2: ")
-        self.assertRegex(self.client("pull", f"localhost:{free_port()}/app:1", fails=True), "outcome 4: .*[Cc]onnect")
+        self.assertRegex(self.client("pull", f"{self.basic.address}/app:2", fails=True), "outcome missing: ")
+        self.assertRegex(self.client("pull", f"{self.plain.address}/none:1", fails=True), "outcome missing: ")
+        self.assertRegex(self.client("pull", f"localhost:{free_port()}/app:1", fails=True), "outcome unavailable: .*[Cc]onnect")
 
     def test_an_unknown_ca_is_not_trusted(self):
         # This name is loopback for libcurl, but only "localhost" itself need not have a valid certificate.
         out = self.client("pull", f"other.localhost:{self.basic.port}/app:1", fails=True)
-        self.assertRegex(out, "outcome 4: .*certificate")
+        self.assertRegex(out, "outcome unavailable: .*certificate")
+
+    def test_a_registry_with_tls_cannot_refer_to_plain_http(self):
+        asked = []
+
+        def answer(request):
+            asked.append(request.path)
+            request.send_response(307)
+            request.send_header("Location", f"http://{self.plain.address}/v2/app/manifests/1")
+            request.send_header("Content-Length", "0")
+            request.end_headers()
+
+        host = f"other.localhost:{serve_tls(self.dir, answer)}"
+        (self.dir / "certs" / host).mkdir()
+        (self.dir / "certs" / host / "ca.crt").write_text((self.dir / "ca.crt").read_text())
+        self.assertRegex(self.client("pull", f"{host}/app:1", fails=True), "outcome refused: .*from https to http")
+        self.assertEqual(asked, ["/v2/app/manifests/1"])
 
     def test_a_mirror_with_a_credential_of_its_own(self):
         self.expect_image(self.client("pull", "quay.io/mirrored:1"))
@@ -274,11 +297,13 @@ class RealRegistries(unittest.TestCase):
         digest = self.image.layer["digest"]
         self.tokens.asked.clear()
         self.assertIn("mounted", self.client("mount", f"{self.token.address}/mounted:1", digest, "app"))
-        self.assertEqual(self.tokens.asked, [(["repository:mounted:pull,push", "repository:app:pull"], True)])
+        (scopes, known), = self.tokens.asked
+        self.assertTrue(known)
+        self.assertEqual(scopes[:2], ["repository:mounted:pull,push", "repository:app:pull"])
 
     def test_pushing_without_the_right_is_refused(self):
         out = self.client("copy", f"{self.plain.address}/app:1", f"{self.token.address}/denied:1", 0, auth="none.json", fails=True)
-        self.assertRegex(out, "outcome 1: .*(denied|authentication required)")
+        self.assertRegex(out, "outcome auth: .*(denied|authentication required)")
 
 
 if __name__ == "__main__":

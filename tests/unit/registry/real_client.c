@@ -8,7 +8,7 @@
  *   real_client CONF CERTS AUTH mount NAME DIGEST FROM-REPOSITORY
  *
  * CONF and CERTS are a registries.conf and a folder like certs.d, AUTH is an auth.json. A failure is
- * printed as "outcome N: message".
+ * printed as "outcome KIND: message".
  */
 #include <yyjson.h>
 
@@ -16,14 +16,15 @@
 #include "registry/digest.h"
 #include "registry/registry.h"
 
-#define ASK(call)                                                \
-    do {                                                         \
-        int _r = (call);                                         \
-        if (_r) {                                                \
-            printf("outcome %d: %s\n", _r, client->err.message); \
-            return 1;                                            \
-        }                                                        \
-    } while (0)
+static const char *const outcomes[] = {
+    [REGISTRY_E_AUTH] = "auth",
+    [REGISTRY_E_MISSING] = "missing",
+    [REGISTRY_E_THROTTLED] = "throttled",
+    [REGISTRY_E_UNAVAILABLE] = "unavailable",
+    [REGISTRY_E_UNKNOWN_HOST] = "unknown host",
+    [REGISTRY_E_BAD_DATA] = "bad data",
+    [REGISTRY_E_REFUSED] = "refused",
+};
 
 typedef struct Client {
     Arena arena;
@@ -31,6 +32,19 @@ typedef struct Client {
     Keyring *keyring;
     Err err;
 } Client;
+
+static int failed(const Client *client, int r)
+{
+    printf("outcome %s: %s\n", r > 0 ? outcomes[r] : "error", client->err.message);
+    return 1;
+}
+
+#define ASK(call)                      \
+    do {                               \
+        int _r = (call);               \
+        if (_r)                        \
+            return failed(client, _r); \
+    } while (0)
 
 static int open_name(Client *client, const char *name, Registry **ret, ImageReference *ret_name)
 {

@@ -8,6 +8,10 @@
 #define BOB "Basic Ym9iOnNlY3JldDI="
 #define KEYS_ANN \
     "{\"auths\":{\"localhost:@PORT@\":{\"username\":\"ann\",\"password\":\"secret1\"}}}"
+#define KEYS_ANN_OLD \
+    "{\"auths\":{\"localhost:@PORT@\":{\"username\":\"ann\",\"password\":\"old\"}}}"
+#define KEYS_BOB \
+    "{\"auths\":{\"localhost:@PORT@\":{\"username\":\"bob\",\"password\":\"secret2\"}}}"
 #define KEYS_BOTH                                                                           \
     "{\"auths\":{\"localhost:@PORT@/app\":{\"username\":\"ann\",\"password\":\"secret1\"}," \
     "\"localhost:@PORT@\":{\"username\":\"bob\",\"password\":\"secret2\"}}}"
@@ -140,23 +144,36 @@ static void the_next_conversation_needs_one_request(void **state)
     }
 }
 
-static void a_token_is_not_given_to_who_has_no_credential(void **state)
+static void a_token_is_given_only_to_who_has_the_credential(void **state)
 {
-    const FakeReply replies[] = {
-        {GET_TAG, "Authorization: Bearer t1\r\n", MANIFEST_OK},
-        {GET_TAG, NULL, UNAUTHORIZED(BEARER), .times = 2},
-        {GET_TOKEN_ANN, ANN, TOKEN("t1")},
-        {GET_TOKEN, NULL, EMPTY("403 Forbidden")},
+    static const struct {
+        const char *sentence, *keys, *get_token;
+    } rows[] = {
+        {"none", "{}", GET_TOKEN},
+        {"another password", KEYS_ANN_OLD, GET_TOKEN_ANN},
+        {"another user", KEYS_BOB, GET_TOKEN_BOB},
     };
-    Conversation c;
 
-    conversation_begin(&c, replies, ARRAY_LEN(replies), KEYS_ANN);
-    assert_int_equal(get_manifest(&c), 0);
-    keyring_free(c.keyring);
-    c.keyring = keyring_new();
-    conversation_again(&c);
-    assert_int_equal(get_manifest(&c), REGISTRY_E_AUTH);
-    conversation_end(&c);
+    EACH_ROW(i, rows, rows[i].sentence) {
+        const FakeReply replies[] = {
+            {GET_TAG, "Authorization: Bearer t1\r\n", MANIFEST_OK},
+            {GET_TAG, NULL, UNAUTHORIZED(BEARER), .times = 2},
+            {GET_TOKEN_ANN, ANN, TOKEN("t1")},
+            {rows[i].get_token, NULL, EMPTY("403 Forbidden")},
+        };
+        Conversation c;
+        Bytes keys;
+
+        conversation_begin(&c, replies, ARRAY_LEN(replies), KEYS_ANN);
+        assert_int_equal(get_manifest(&c), 0);
+        keyring_free(c.keyring);
+        c.keyring = keyring_new();
+        keys = bytes_from_string(with_port(&c.arena, fake_port(c.fake), rows[i].keys));
+        assert_int_equal(keyring_add_dockerconfigjson(c.keyring, keys, NULL), 0);
+        conversation_again(&c);
+        assert_int_equal(get_manifest(&c), REGISTRY_E_AUTH);
+        conversation_end(&c);
+    }
 }
 
 static void a_token_that_has_become_invalid_is_replaced(void **state)
@@ -181,7 +198,8 @@ static void a_token_that_has_become_invalid_is_replaced(void **state)
 static void what_a_registry_redirects_to_sees_no_credential(void **state)
 {
     const FakeReply elsewhere[] = {{"GET /blob ", NULL, BLOB_OK}};
-    const FakeReply challenge[] = {{"GET /blob ", NULL, UNAUTHORIZED("Basic realm=x")}};
+    const FakeReply challenge[] = {
+        {"GET /blob ", NULL, UNAUTHORIZED("Bearer realm=\"http://localhost:@PORT@/token\"")}};
     const struct {
         const char *sentence;
         const FakeReply *replies;
@@ -201,7 +219,7 @@ static void what_a_registry_redirects_to_sees_no_credential(void **state)
         };
         Conversation c;
 
-        conversation_begin(&c, replies, ARRAY_LEN(replies), KEYS_ANN);
+        conversation_begin(&c, replies, ARRAY_LEN(replies), KEYS_BOTH);
         assert_int_equal(read_blob(&c, 20, NULL), rows[i].outcome);
         assert_int_equal(fake_requests(other), 1);
         assert_false(fake_has_seen(other, "Authorization"));
@@ -215,7 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(credentials_are_shown_to_whom_they_are_for),
         cmocka_unit_test(the_next_conversation_needs_one_request),
-        cmocka_unit_test(a_token_is_not_given_to_who_has_no_credential),
+        cmocka_unit_test(a_token_is_given_only_to_who_has_the_credential),
         cmocka_unit_test(a_token_that_has_become_invalid_is_replaced),
         cmocka_unit_test(what_a_registry_redirects_to_sees_no_credential),
     };

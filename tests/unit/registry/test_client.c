@@ -113,7 +113,12 @@ static const Case cases[] = {
      {{GET_BLOB, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234", FAKE_CLOSE},
       {GET_BLOB, "Range: bytes=5-\r\n", "HTTP/1.1 206 Partial\r\nContent-Range: bytes 4-19/20\r\nContent-Length: 16\r\n\r\n456789abcdefghij"}}, 2},
     {"a blob that breaks each time is given up", READ_BLOB, REGISTRY_E_UNAVAILABLE, "",
-     {{GET_BLOB, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234", FAKE_CLOSE, -1}}, 5},
+     {{GET_BLOB, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234", FAKE_CLOSE, -1}}, 7},
+    {"a registry that starts again in the middle", READ_BLOB, 0, NULL,
+     {{GET_BLOB, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234", FAKE_CLOSE},
+      {GET_BLOB, "Range: bytes=5-\r\n", "", FAKE_CLOSE, 5}, {GET_BLOB, "Range: bytes=5-\r\n", BLOB_OK}}, 7},
+    {"a registry that does not come back", READ_BLOB, REGISTRY_E_UNAVAILABLE, "",
+     {{GET_BLOB, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234", FAKE_CLOSE}, {GET_BLOB, NULL, "", FAKE_CLOSE, -1}}, 0},
     {"a missing blob", READ_BLOB, REGISTRY_E_MISSING, "not found", {{GET_BLOB, NULL, EMPTY("404 Not Found")}}, 1},
 };
 // clang-format on

@@ -342,57 +342,97 @@ static void proxies_have_exceptions(void **state)
     }
 }
 
-/* A proxy looks up the names, so the registry seems to be at a public place. */
-static void a_public_registry_cannot_redirect_to_this_machine(void **state)
+/* A proxy looks up the names, so the registry seems to be at a public place. The proxy is also what
+ * the registry refers to. */
+typedef struct Proxied {
+    Arena arena;
+    FakeRegistry *proxy;
+    RegistryConfig *config;
+} Proxied;
+
+static void proxied_begin(Proxied *p, const FakeReply *replies, size_t n)
+{
+    RegistryOptions options = {.certs = (const char *const[]){NULL}, .times = short_times};
+    const char *url;
+    Err err = ERR_INIT;
+
+    *p = (Proxied){.proxy = fake_start(replies, n)};
+    url = with_port(&p->arena, fake_port(p->proxy), "http://127.0.0.1:@PORT@");
+    options.conf = put(&p->arena, "proxy.conf",
+                       "[[registry]]\nlocation = 'registry.example'\ninsecure = true\n");
+    setenv("http_proxy", url, 1);
+    setenv("https_proxy", url, 1);
+    assert_int_equal(registry_config_load(&options, &p->config, &err), 0);
+    unsetenv("http_proxy");
+    unsetenv("https_proxy");
+}
+
+static int proxied_get(Proxied *p, const char *domain, Err *reterr)
+{
+    const ImageReference reference = {domain, "app", "1", NULL};
+    _registry_ Registry *registry = NULL;
+
+    assert_int_equal(registry_open(p->config, &reference, NULL, &registry, reterr), 0);
+    return get_manifest(registry, &p->arena, reterr);
+}
+
+static void proxied_end(Proxied *p)
+{
+    registry_config_free(p->config);
+    arena_clear(&p->arena);
+    assert_int_equal(fake_stop(p->proxy), 0);
+}
+
+#define NO_TUNNEL                                                                              \
+    {                                                                                          \
+        "CONNECT registry.example:443 ", NULL, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", \
+            FAKE_CLOSE                                                                         \
+    }
+#define GET_PROXIED "GET http://registry.example/v2/app/manifests/1 "
+
+static void a_public_registry_cannot_refer_to_this_machine(void **state)
 {
     static const struct {
-        const char *sentence, *to;
+        const char *sentence, *reply;
     } rows[] = {
-        {"an address", "http://127.0.0.1:@PORT@/x"},
-        {"a name", "http://localhost:@PORT@/x"},
-        {"another form of the address", "http://127.1:@PORT@/x"},
-        {"a number", "http://2130706433:@PORT@/x"},
-        {"IPv6", "http://[::ffff:127.0.0.1]:@PORT@/x"},
-        {"the token server", NULL},
+        {"an address", REDIRECT("http://127.0.0.1:@PORT@/x")},
+        {"a name", REDIRECT("http://localhost:@PORT@/x")},
+        {"another form of the address", REDIRECT("http://127.1:@PORT@/x")},
+        {"a number", REDIRECT("http://2130706433:@PORT@/x")},
+        {"IPv6", REDIRECT("http://[::ffff:127.0.0.1]:@PORT@/x")},
+        {"the token server", UNAUTHORIZED("Bearer realm=\"http://127.0.0.1:@PORT@/token\"")},
     };
 
     EACH_ROW(i, rows, rows[i].sentence) {
-        _arena_ Arena arena = ARENA_INIT;
-        const char *reply = rows[i].to
-                                ? arena_printf(&arena,
-                                               "HTTP/1.1 307 See\r\nLocation: %s\r\n"
-                                               "Content-Length: 0\r\n\r\n",
-                                               rows[i].to)
-                                : UNAUTHORIZED("Bearer realm=\"http://127.0.0.1:@PORT@/token\"");
-        const FakeReply replies[] = {
-            {"CONNECT registry.example:443 ", NULL, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
-             FAKE_CLOSE},
-            {"GET http://registry.example/v2/app/manifests/1 ", NULL, reply},
-        };
-        FakeRegistry *proxy = fake_start(replies, ARRAY_LEN(replies));
-        const RegistryOptions options = {
-            .conf = put(&arena, "proxy.conf",
-                        "[[registry]]\nlocation = 'registry.example'\ninsecure = true\n"),
-            .certs = (const char *const[]){NULL},
-            .times = short_times,
-        };
-        const ImageReference reference = {"registry.example", "app", "1", NULL};
-        _registry_config_ RegistryConfig *config = NULL;
-        _registry_ Registry *registry = NULL;
+        const FakeReply replies[] = {NO_TUNNEL, {GET_PROXIED, NULL, rows[i].reply}};
         Err err = ERR_INIT;
-        const char *url = with_port(&arena, fake_port(proxy), "http://127.0.0.1:@PORT@");
+        Proxied p;
 
-        setenv("http_proxy", url, 1);
-        setenv("https_proxy", url, 1);
-        assert_int_equal(registry_config_load(&options, &config, &err), 0);
-        unsetenv("http_proxy");
-        unsetenv("https_proxy");
-        assert_int_equal(registry_open(config, &reference, NULL, &registry, &err), 0);
-        assert_int_equal(get_manifest(registry, &arena, &err), REGISTRY_E_REFUSED);
+        proxied_begin(&p, replies, ARRAY_LEN(replies));
+        assert_int_equal(proxied_get(&p, "registry.example", &err), REGISTRY_E_REFUSED);
         assert_non_null(strstr(err.message, "refers to an address of this machine"));
-        assert_int_equal(fake_requests(proxy), 2);
-        assert_int_equal(fake_stop(proxy), 0);
+        assert_int_equal(fake_requests(p.proxy), 2);
+        assert_int_equal(fake_connections(p.proxy), 2); /* it is not even connected to */
+        proxied_end(&p);
     }
+}
+
+static void nor_by_a_connection_that_is_open(void **state)
+{
+    const FakeReply replies[] = {
+        {"GET /v2/app/manifests/1 ", NULL, MANIFEST_OK},
+        NO_TUNNEL,
+        {GET_PROXIED, NULL, REDIRECT("http://localhost:@PORT@/x")},
+    };
+    Err err = ERR_INIT;
+    Proxied p;
+
+    proxied_begin(&p, replies, ARRAY_LEN(replies));
+    assert_int_equal(
+        proxied_get(&p, with_port(&p.arena, fake_port(p.proxy), "localhost:@PORT@"), &err), 0);
+    assert_int_equal(proxied_get(&p, "registry.example", &err), REGISTRY_E_REFUSED);
+    assert_int_equal(fake_requests(p.proxy), 3);
+    proxied_end(&p);
 }
 
 int main(void)
@@ -407,7 +447,8 @@ int main(void)
         cmocka_unit_test(a_registry_may_not_refer_to_private_places),
         cmocka_unit_test(a_registry_at_a_private_place_may_refer_to_others),
         cmocka_unit_test(proxies_have_exceptions),
-        cmocka_unit_test(a_public_registry_cannot_redirect_to_this_machine),
+        cmocka_unit_test(a_public_registry_cannot_refer_to_this_machine),
+        cmocka_unit_test(nor_by_a_connection_that_is_open),
     };
 
     return cmocka_run_group_tests_name("config", tests, make_folder, remove_folder);

@@ -4,6 +4,7 @@
  * child process, so that nothing of it (a mount, a lock) is left behind.
  */
 #include "base/time/clock.h"
+#include "store/folder.h"
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -609,6 +610,32 @@ static void a_first_start_that_was_cut_off_is_begun_anew(void **state)
     file_remove_tree(dir);
 }
 
+/* The file of the reserve stays, since a full disk may refuse to make another one. */
+static void the_reserve_is_given_up_and_taken_again(void **state)
+{
+    char dir[32];
+    _free_ char *path = NULL;
+    struct stat st;
+    Reserve reserve = {0};
+
+    make_dir(dir);
+    path = reserve.path = mem_printf("%s/reserve", dir);
+    assert_false(reserve_give(&reserve)); /* there is none */
+    assert_true(reserve_take(&reserve));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, reserve.size);
+    assert_true(reserve_take(&reserve)); /* it is taken already */
+    assert_true(reserve_give(&reserve));
+    assert_false(reserve.taken);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    assert_false(reserve_give(&reserve));
+    assert_true(reserve_take(&reserve));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, reserve.size);
+    file_remove_tree(dir);
+}
+
 /* ---- what is kept ---- */
 
 static void write_megabytes(StoreEngine *engine, uint64_t first)
@@ -774,6 +801,7 @@ int main(void)
         cmocka_unit_test(a_database_of_the_version_before_is_read_and_taken_over),
         cmocka_unit_test(a_database_of_a_newer_version_is_refused_and_left_alone),
         cmocka_unit_test(a_first_start_that_was_cut_off_is_begun_anew),
+        cmocka_unit_test(the_reserve_is_given_up_and_taken_again),
         cmocka_unit_test(there_is_work_for_a_quiet_time_once_after_each_time_of_writing),
         cmocka_unit_test(the_log_and_the_wal_stay_bounded),
         cmocka_unit_test(a_watch_from_before_the_log_is_expired_after_a_restart),

@@ -171,9 +171,21 @@ PROJECT = {
     "meson.build": """project('demo', 'c', default_options: ['c_std=gnu17', 'werror=true', 'warning_level=2'])
 subdir('src/demo')
 test('demo', executable('test_demo', 'test_demo.c', dependencies: demo_dep), suite: 'unit')
+test('helper', executable('test_helper', 'test_helper.c', c_args: '-DHELPER="@0@"'.format(helper.full_path())), depends: helper,
+  suite: 'unit')
 """,
-    "src/demo/meson.build": """demo_lib = static_library('demo', 'demo.c')
+    "src/demo/meson.build": """demo_lib = static_library('demo', 'demo.c', 'deep/limits.c')
+helper = executable('helper', 'helper.c')
 demo_dep = declare_dependency(link_with: demo_lib, include_directories: include_directories('.'))
+""",
+    "src/demo/deep/limits.h": "#error a header of this project is taken for that of the system\n",
+    "src/demo/deep/limits.c": "#include <limits.h>\nint deep(void);\nint deep(void)\n{\n    return 7;\n}\n",
+    "src/demo/helper.c": "int main(void)\n{\n    return 3;\n}\n",
+    "test_helper.c": """#include <stdlib.h>
+int main(void)
+{
+    return system(HELPER) != 3 << 8;
+}
 """,
     "src/demo/demo.h": "int at_most_ten(int n);\nint twice(int n);\nint never_called(int n);\nint slowly(int n);\n",
     "src/demo/demo.c": """#include "demo.h"
@@ -268,6 +280,21 @@ class AProject(unittest.TestCase):
         self.write("test_demo.c", PROJECT["test_demo.c"].replace("twice(0) == 0", "twice(2) == 4"))
         self.mutate("--again", self.folder / "out" / "demo-demo.c.json")
         self.assertEqual({m["status"] for m in self.results() if m["function"] == "twice" and m["before"] == "2"}, {"killed"})
+
+    def test_a_survivor_whose_code_has_changed_is_gone(self):
+        self.addCleanup(self.write, "src/demo/demo.c", PROJECT["src/demo/demo.c"])
+        results = self.folder / "out" / "changed.json"
+        shutil.copy(self.folder / "out" / "demo-demo.c.json", results)
+        self.write("src/demo/demo.c", PROJECT["src/demo/demo.c"].replace("n * 3", "n + n + n"))
+        self.mutate("--again", results)
+        mutants = [m for m in json.loads(results.read_text())["mutants"] if m["function"] == "never_called"]
+        self.assertEqual({m["status"] for m in mutants if m["before"] in ("*", "3")}, {"gone"})
+
+    def test_a_header_named_like_one_of_the_system_is_not_taken_for_it(self):
+        self.assertIn("survived", self.mutate("src/demo/deep/limits.c"))
+
+    def test_a_program_that_a_test_runs_is_tested_by_it(self):
+        self.assertIn("killed", self.mutate("src/demo/helper.c"))
 
     def test_known_changes_have_to_be_noticed(self):
         changes = [{"name": "notices", "file": "src/demo/demo.c", "text": "n > 10 ? 10", "instead": "n > 10 ? 11"}]

@@ -165,6 +165,7 @@ static const Case CASES[] = {
     {"an_update_in_the_middle_of_one_starts_at_once", 3, 'C', 1, 0, "A3/3 B1/0", "create:C"},
     {"the_abandoned_set_makes_room", 3, 'C', 1, 0, "A3/3 B1/0 C0/0", "B=0"},
     {"the_old_template_revives_its_set", 3, 'A', 1, 0, "A0/0 B3/3", "A"},
+    {"empty_sets_do_not_matter_when_the_size_changes", 5, 'B', 2, 0, "A0/0 B3/3", "B=5"},
     {"recreate_empties_the_old_set_first", 3, 'B', -1, 0, "A3/3", "A=0"},
     {"recreate_makes_the_new_set_then", 3, 'B', -1, 0, "A0/0", "create:B=3"},
     {"a_paused_deployment_makes_no_new_set", 3, 'B', 1, 0, "A3/3", "", .paused = true},

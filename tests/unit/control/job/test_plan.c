@@ -200,6 +200,56 @@ static void too_many_failures_end_the_job(void **state)
     arena_clear(&world.arena);
 }
 
+/* As podReplacementPolicy: Failed asks for, an index never has two pods, not even for a moment. */
+static void a_terminating_pod_keeps_its_index_until_it_has_ended(void **state)
+{
+    World world;
+
+    world_init(&world, 3, 3);
+    world.job.spec.completion_mode = "Indexed";
+    world.job.spec.pod_replacement_policy = "Failed";
+    add_pods(&world, "at0 b+1");
+    assert_string_equal(run(&world), "create:2");
+    world.job.spec.pod_replacement_policy = "TerminatingOrFailed";
+    assert_string_equal(run(&world), "create:0 create:2");
+    arena_clear(&world.arena);
+}
+
+/* With the restartPolicy OnFailure it is the containers that fail, not the pods. */
+static void restarts_of_containers_count_as_failures(void **state)
+{
+    static const struct {
+        const char *policy;
+        int limit; /* -1: none is set, which means 6 */
+        int restarts;
+        const char *reason;
+    } rows[] = {
+        {"OnFailure", 2, 1, ""},  {"OnFailure", 2, 2, "BackoffLimitExceeded"},
+        {"OnFailure", 0, 0, ""},  {"OnFailure", 0, 1, "BackoffLimitExceeded"},
+        {"OnFailure", -1, 5, ""}, {"OnFailure", -1, 6, "BackoffLimitExceeded"},
+        {"Never", 2, 9, ""},
+    };
+
+    EACH_ROW(i, rows, rows[i].policy) {
+        ContainerStatus containers[] = {{.name = "a"}, {.name = "b"}};
+        World world;
+        Pod *pod;
+
+        world_init(&world, 1, 1);
+        world.job.spec.template.spec.restart_policy = rows[i].policy;
+        if (rows[i].limit < 0)
+            world.job.spec.backoff_limit = NULL;
+        else
+            *world.job.spec.backoff_limit = rows[i].limit;
+        containers[1].restart_count = rows[i].restarts;
+        pod = add_pod(&world, 'a', '+', -1);
+        pod->status.container_statuses = (ContainerStatusArray){containers, 2};
+        run(&world);
+        assert_string_equal(reason(&world, "FailureTarget"), rows[i].reason);
+        arena_clear(&world.arena);
+    }
+}
+
 static void a_failure_makes_the_job_wait(void **state)
 {
     World world;
@@ -294,6 +344,8 @@ int main(void)
         cmocka_unit_test(the_plan_is_as_the_sentence_says),
         cmocka_unit_test(a_success_is_noted_then_let_go_then_counted),
         cmocka_unit_test(too_many_failures_end_the_job),
+        cmocka_unit_test(a_terminating_pod_keeps_its_index_until_it_has_ended),
+        cmocka_unit_test(restarts_of_containers_count_as_failures),
         cmocka_unit_test(a_failure_makes_the_job_wait),
         cmocka_unit_test(the_deadline_ends_the_job),
         cmocka_unit_test(what_the_job_called_off_did_not_fail),

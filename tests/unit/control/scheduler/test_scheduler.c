@@ -27,6 +27,13 @@
 #define CLAIM(mode, phase)                                                   \
     "{'metadata':{'name':'c','namespace':'d'},'spec':{'accessModes':['" mode \
     "']},'status':{'phase':'" phase "'}}"
+#define CLASS(name)                                                              \
+    "{'metadata':{'name':'c','namespace':'d'},'spec':{'storageClassName':'" name \
+    "'},'status':{'phase':'Pending'}}"
+#define VOLUME_AT(node)                                                                    \
+    "{'metadata':{'name':'pv'},'spec':{'nodeAffinity':{'required':{'nodeSelectorTerms':[{" \
+    "'matchExpressions':[{'key':'kubernetes.io/hostname','operator':'In','values':['" node \
+    "']}]}]}}}}"
 #define USES_CLAIM "'volumes':[{'name':'v','persistentVolumeClaim':{'claimName':'c'}}]"
 #define REQUEST(what) "'containers':[{'name':'a','resources':{'requests':{" what "}}}]"
 #define HOST_PORT "'containers':[{'name':'a','ports':[{'containerPort':80,'hostPort':8080}]}]"
@@ -52,6 +59,7 @@
 
 typedef struct Case {
     const char *name, *pod, *node, *other, *claim, *message;
+    const char *volume; /* of the claim */
 } Case;
 
 /* clang-format off */
@@ -93,6 +101,15 @@ static const Case CASES[] = {
     {"a_single_pod_claim_has_one_user", POD(USES_CLAIM), NODE("", ""), OTHER(USES_CLAIM),
      CLAIM("ReadWriteOncePod", "Bound"),
      NO("1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod", NO_VICTIMS)},
+    {"a_claim_that_waits_for_a_pod_gets_a_node", POD(USES_CLAIM), NODE("", ""), NULL, CLASS("waits"), NULL},
+    {"a_claim_that_waits_with_a_volume_of_its_own_binds_alone", POD(USES_CLAIM), NODE("", ""), NULL,
+     "{'metadata':{'name':'c','namespace':'d'},'spec':{'storageClassName':'waits','volumeName':'pv'},'status':{'phase':'Pending'}}",
+     NO("pod has unbound immediate PersistentVolumeClaims", NO_HELP)},
+    {"a_claim_that_nothing_suits_is_refused", POD(USES_CLAIM), NODE("", ""), NULL, CLASS("none"),
+     NO("1 node(s) didn't find available persistent volumes to bind", NO_HELP)},
+    {"a_volume_within_reach_is_fine", POD(USES_CLAIM), NODE("", ""), NULL, CLAIM("ReadWriteOnce", "Bound"), NULL, VOLUME_AT("n")},
+    {"a_volume_of_another_node_is_out_of_reach", POD(USES_CLAIM), NODE("", ""), NULL, CLAIM("ReadWriteOnce", "Bound"),
+     NO("1 node(s) didn't match PersistentVolume's node affinity", NO_HELP), VOLUME_AT("m")},
     {"pods_that_repel_each_other_stay_apart", POD(APART), NODE("", ""), OTHER("'containers':[]"), NULL,
      NO("1 node(s) didn't match pod anti-affinity rules", NO_VICTIMS)},
     {"a_claim_that_is_being_deleted_is_refused", POD(USES_CLAIM), NODE("", ""), NULL,
@@ -183,7 +200,21 @@ static const Case CASES[] = {
 typedef struct Lookup {
     ClaimLookup base;
     const PersistentVolumeClaim *claim;
+    const PersistentVolume *volume;
 } Lookup;
+
+/* By the name of its class. */
+static ClaimWait wait_of(const ClaimLookup *base _unused_, const PersistentVolumeClaim *claim)
+{
+    return str_equal(claim->spec.storage_class_name, "waits")  ? CLAIM_AWAITS_NODE
+           : str_equal(claim->spec.storage_class_name, "none") ? CLAIM_HAS_NO_VOLUME
+                                                               : CLAIM_BINDS_ALONE;
+}
+
+static const PersistentVolume *volume_of(const ClaimLookup *base, const char *name _unused_)
+{
+    return CONTAINER_OF(base, const Lookup, base)->volume;
+}
 
 static const PersistentVolumeClaim *find(const ClaimLookup *base, const char *ns _unused_,
                                          const char *name)
@@ -217,8 +248,9 @@ static void run_case(void **state)
 {
     const Case *c = *state;
     Arena arena = ARENA_INIT;
-    Lookup lookup = {.base.find = find,
-                     .claim = parse(&arena, &type_PersistentVolumeClaim, c->claim)};
+    Lookup lookup = {.base = {.find = find, .wait = wait_of, .volume = volume_of},
+                     .claim = parse(&arena, &type_PersistentVolumeClaim, c->claim),
+                     .volume = parse(&arena, &type_PersistentVolume, c->volume)};
     Pod *other = parse(&arena, &type_Pod, c->other);
     Object object = {.refs = 1, .kind = &kind_pod, .value = other};
     Placed *placed = placed_new();
@@ -231,8 +263,8 @@ static void run_case(void **state)
         .claims = &lookup.base,
         .arena = &arena,
     };
+    ScheduleOutcome outcome;
     const char *message;
-    bool soon;
 
     if (other) {
         other->metadata.name = "other";
@@ -240,8 +272,10 @@ static void run_case(void **state)
         placed_put(placed, &object);
         object_index_update(pods, &(WatchEvent){.type = WATCH_ADDED, .object = &object});
     }
-    message = schedule_check(&in, &soon);
-    assert_int_equal(soon, message && strstr(message, "unbound immediate") != NULL);
+    message = schedule_check(&in, &outcome);
+    assert_int_equal(outcome.soon, message && strstr(message, "unbound immediate") != NULL);
+    assert_int_equal(outcome.n_claims,
+                     !message && lookup.claim && str_equal(lookup.claim->status.phase, "Pending"));
 
     if (c->message) {
         assert_non_null(message);

@@ -38,6 +38,13 @@ static void a_start_that_fails_before_an_instance_exists_is_retried_and_not_coun
          "0 Normal BackOff: Back-off pulling image \"i\"\n"
          "0 Warning Failed: Error: ImagePullBackOff\n",
          "ImagePullBackOff", 10},
+        {WAITING_REGISTRY_UNAVAILABLE, "RegistryUnavailable",
+         "0 Warning Failed: Error: RegistryUnavailable\n",
+         "0 Normal BackOff: Back-off pulling image \"i\"\n"
+         "0 Warning Failed: Error: ImagePullBackOff\n",
+         "ImagePullBackOff", 10},
+        {WAITING_IMAGE_INSPECT_ERROR, "ImageInspectError",
+         "0 Warning Failed: Error: ImageInspectError\n", "", "ImageInspectError", 2},
         {WAITING_ERR_IMAGE_NEVER_PULL, "ErrImageNeverPull",
          "0 Warning Failed: Error: ErrImageNeverPull\n", "", "ErrImageNeverPull", 2},
         {WAITING_INVALID_IMAGE_NAME, "InvalidImageName",
@@ -96,6 +103,36 @@ static void the_delay_after_a_missing_image_doubles_up_to_five_minutes(void **st
     world_expect(&w, "");
     clock_fake_advance(w.clock, 1);
     world_expect(&w, "start0.1 ");
+    world_end(&w);
+}
+
+static void the_back_off_tells_why_the_registry_could_not_be_asked(void **state)
+{
+    World w = {0};
+
+    begin_prepared(&w, ONE);
+    machine_start_failed(w.machine, 0, WAITING_REGISTRY_UNAVAILABLE, "it is down", false);
+    clock_fake_advance(w.clock, NS_PER_SEC);
+    assert_string_equal(app(&w)->state.waiting->message,
+                        "Back-off pulling image \"i\": RegistryUnavailable: it is down");
+    world_end(&w);
+}
+
+static void a_start_that_is_not_wanted_any_more_is_abandoned_without_an_event(void **state)
+{
+    World w = {0};
+
+    begin_prepared(&w, ONE);
+    world_update(&w, "{\"containers\":[{\"name\":\"app\",\"image\":\"other\"}]}");
+    assert_int_equal(w.abandoned, 1);
+    machine_start_failed(w.machine, 0, WAITING_CONTAINER_CREATING, "abandoned", false);
+    world_expect_events(&w, "");
+    world_expect(&w, "start0.0 "); /* the new image is tried at once */
+    machine_delete(w.machine, 30 * NS_PER_SEC);
+    assert_int_equal(w.abandoned, 2);
+    machine_start_failed(w.machine, 0, WAITING_CONTAINER_CREATING, "abandoned", false);
+    world_expect(&w, "teardown ");
+    world_expect_events(&w, "");
     world_end(&w);
 }
 
@@ -624,6 +661,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_that_fails_before_an_instance_exists_is_retried_and_not_counted),
+        cmocka_unit_test(the_back_off_tells_why_the_registry_could_not_be_asked),
+        cmocka_unit_test(a_start_that_is_not_wanted_any_more_is_abandoned_without_an_event),
         cmocka_unit_test(the_delay_after_a_missing_image_doubles_up_to_five_minutes),
         cmocka_unit_test(a_start_that_fails_with_an_instance_counts_as_an_end),
         cmocka_unit_test(a_start_error_ends_a_pod_that_must_not_restart),

@@ -52,8 +52,12 @@ static void op_event(void *data, size_t container, const char *type, const char 
         strbuf_printf(events, "%zu ", container);
     strbuf_printf(events, "%s %s: %s\n", type, reason, message);
 }
+static void op_abandon(void *data, size_t container _unused_)
+{
+    ((World *)data)->abandoned++;
+}
 const MachineOps world_ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
-                              op_teardown, op_changed, op_gone,   op_event};
+                              op_teardown, op_changed, op_gone,   op_event, op_abandon};
 
 Object *world_pod(const char *spec)
 {

@@ -18,7 +18,7 @@ typedef struct World {
     StrBuf log;    /* actions, space-separated */
     StrBuf events; /* a line each: the container's index or "pod", type, reason, message */
     uint64_t probe_serial[8], hook_serial[8];
-    int probes, gone, changes;
+    int probes, gone, changes, abandoned;
     int64_t hook_limit_ns;
     Arena arena;
 } World;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <uv.h>
+#include <sys/wait.h>
 
 #include "../busybox.h"
 #include "base/files/file.h"
@@ -252,6 +253,42 @@ static void a_running_container_is_adopted_and_its_end_heard(void **state)
     assert_int_equal(c->end.exit_code, 137);
 }
 
+/* A container that could write to the program of the runtime would own the machine, so it only sees a
+ * sealed copy in memory. Other runtimes protect themselves. */
+static void crun_is_executed_from_a_sealed_copy(void **state)
+{
+    static const struct {
+        const char *name;
+        bool sealed;
+    } rows[] = {{"crun", true}, {"runc", false}};
+    Case *c = *state;
+
+    if (!c->runtime)
+        skip();
+    EACH_ROW(i, rows, rows[i].name) {
+        _free_ char *program = mem_printf("%s/programs/%s", c->dir, rows[i].name);
+        _free_ char *out = mem_printf("%s/out", c->dir), *text = NULL;
+        _free_ char *command =
+            mem_printf("cp /usr/bin/readlink %s && CRUN=%s %s /proc/self/exe >%s", program, program,
+                       RUNTIME_SHIM, out);
+        size_t n;
+        int status;
+        pid_t pid;
+
+        assert_int_equal(file_mkdir_for(program, 0755), 0);
+        pid = fork();
+        if (pid == 0) {
+            execl("/bin/sh", "sh", "-c", command, NULL);
+            _exit(1);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(file_read(out, 4096, &text, &n), 0);
+        text[strcspn(text, "\n")] = 0;
+        assert_string_equal(text, rows[i].sealed ? "/memfd:crun (deleted)" : program);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_container_ends_by_signal, setup, teardown),
         cmocka_unit_test_setup_teardown(a_started_container_is_known_as_started, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_program_is_said_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(crun_is_executed_from_a_sealed_copy, setup, teardown),
         cmocka_unit_test_setup_teardown(a_running_container_is_adopted_and_its_end_heard, setup,
                                         teardown),
     };
