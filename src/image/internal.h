@@ -39,6 +39,8 @@ typedef struct ImageLimits {
     uint64_t entries;
     uint64_t allowed; /* the value of `bytes` at the beginning */
     bool by_room;     /* `allowed` is the free room of the disk, which is less than the limit */
+    const char *dir;  /* on that disk; NULL: its room is not looked at */
+    uint64_t charged; /* since the room was last looked at */
 } ImageLimits;
 
 /* An image name in the store. */

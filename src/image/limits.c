@@ -10,6 +10,7 @@
 #define BLOCK 4096u
 /* left to the machine, but at most a twentieth of the disk */
 #define RESERVE_MOST (UINT64_C(1) << 30)
+#define ROOM_CHECK (UINT64_C(32) << 20) /* how much is charged between two looks at the room */
 
 static int too_large(const ImageLimits *limits, Err *reterr)
 {
@@ -26,18 +27,30 @@ static int too_large(const ImageLimits *limits, Err *reterr)
                    allowed);
 }
 
-void image_limits_begin(ImageLimits *limits, const char *dir, uint64_t wanted)
+/* What an image may take of the disk now. */
+static bool find_room(const char *dir, uint64_t *ret)
 {
     struct statvfs fs;
-    uint64_t size, room;
+    uint64_t size;
+
+    if (statvfs(dir, &fs) < 0)
+        return false;
+    size = (uint64_t)fs.f_blocks * fs.f_frsize;
+    *ret = (uint64_t)fs.f_bavail * fs.f_frsize;
+    *ret -= MIN_OF(*ret, MIN_OF(RESERVE_MOST, size / 20));
+    return true;
+}
+
+void image_limits_begin(ImageLimits *limits, const char *dir, uint64_t wanted)
+{
+    uint64_t room;
 
     if (wanted)
         limits->bytes = wanted;
     limits->by_room = false;
-    if (statvfs(dir, &fs) == 0) {
-        size = (uint64_t)fs.f_blocks * fs.f_frsize;
-        room = (uint64_t)fs.f_bavail * fs.f_frsize;
-        room -= MIN_OF(room, MIN_OF(RESERVE_MOST, size / 20));
+    limits->dir = dir;
+    limits->charged = 0;
+    if (find_room(dir, &room)) {
         limits->by_room = room < limits->bytes;
         limits->bytes = MIN_OF(room, limits->bytes);
     }
@@ -64,9 +77,25 @@ static bool take(uint64_t *left, uint64_t n)
     return true;
 }
 
+/* Others write to the disk as well: pods, and other imports and pulls. So the room is looked at
+ * again from time to time. */
+static bool has_room(ImageLimits *limits, uint64_t n)
+{
+    uint64_t room;
+
+    if (!limits->dir || __atomic_add_fetch(&limits->charged, n, __ATOMIC_RELAXED) < ROOM_CHECK)
+        return true;
+    __atomic_store_n(&limits->charged, 0, __ATOMIC_RELAXED);
+    return !find_room(limits->dir, &room) || room > 0;
+}
+
 int image_limits_bytes(ImageLimits *limits, uint64_t n, Err *reterr)
 {
-    return take(&limits->bytes, n) ? 0 : too_large(limits, reterr);
+    if (!take(&limits->bytes, n))
+        return too_large(limits, reterr);
+    return has_room(limits, n)
+               ? 0
+               : err_set(reterr, ENOSPC, "the image does not fit: the disk of the images is full");
 }
 
 int image_limits_file(const ImageLimits *limits, uint64_t size, Err *reterr)

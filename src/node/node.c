@@ -95,6 +95,19 @@ void node_image_added(NodeAgent *agent)
     }
 }
 
+bool node_uses_image(NodeAgent *agent, const char *id)
+{
+    STRMAP_EACH(&agent->pods, slot) {
+        const AgentPod *pod = slot->value;
+
+        for (size_t i = 0; pod->machine && i < pod->n_containers; i++)
+            if ((pod->containers[i]->starting || pod->containers[i]->task) &&
+                str_equal(pod->containers[i]->image_config, id))
+                return true;
+    }
+    return false;
+}
+
 /* ---- volumes ---- */
 
 static void on_volume(void *data, const WatchEvent *event)

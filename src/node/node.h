@@ -76,6 +76,9 @@ void node_reserve_volume(NodeAgent *node, const char *name, int64_t size, bool r
 /* An image has been imported: pods that wait for one retry at once. */
 void node_image_added(NodeAgent *node);
 
+/* Is a container being started, or running, from this image? Its status may not say so yet. */
+bool node_uses_image(NodeAgent *node, const char *id);
+
 /* Logs and exec, for the server (api/streams.h). */
 PodStreams *node_streams(NodeAgent *node);
 

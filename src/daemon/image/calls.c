@@ -150,6 +150,11 @@ void app_call_image_remove(void *data, HttpRequest *request)
         control_answer_error(request, &err);
         return;
     }
+    if (app->node && node_uses_image(app->node, use.image.id)) {
+        err_set(&err, 0, "%s is in use by a container that is being started", name);
+        control_answer_error(request, &err);
+        return;
+    }
     if (image_remove(app->images, name, &err)) {
         control_answer_error(request, &err);
         return;

@@ -45,6 +45,7 @@ typedef struct AgentContainer {
     RuntimeTask *task;
     char *id, *bundle, *log;
     const char *image, *image_id; /* in image_arena */
+    const char *image_config;     /* the id of the image that it is started from, in image_arena */
     Arena image_arena;
     const char *stop_signal;
     LinuxContainerUser *user; /* of the newest instance, in image_arena; NULL if unknown */

@@ -604,6 +604,7 @@ static int find_image(AgentContainer *c, const char *name, Image *ret, Err *rete
     int r;
 
     c->user = NULL;
+    c->image_config = NULL;
     arena_clear(&c->image_arena);
     r = image_find(c->pod->agent->options.images, name, &c->image_arena, ret, reterr);
     if (r > 0)
@@ -615,6 +616,7 @@ static int find_image(AgentContainer *c, const char *name, Image *ret, Err *rete
                       ? ret->id
                       : arena_printf(&c->image_arena, "%s@%s",
                                      repository_of(&c->image_arena, c->image), ret->digest);
+    c->image_config = ret->id;
     c->stop_signal = ret->stop_signal;
     return 0;
 }
