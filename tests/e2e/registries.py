@@ -110,9 +110,9 @@ class Scripted:
         (self.dir / "blobs" / name).write_bytes(content)
         return name
 
-    def add_image(self, tag, layers, command=("/bin/sleep", "1000")):
+    def add_image(self, tag, layers, command=("/bin/sleep", "1000"), level=9):
         """Gives the digests of the blobs of the layers (tars)."""
-        packed = [gzip.compress(tar, mtime=0) for tar in layers]
+        packed = [gzip.compress(tar, level, mtime=0) for tar in layers]
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": list(command)},
                              "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in layers]}}).encode()
         manifest = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",

@@ -173,7 +173,7 @@ def test_lies_and_full_disks_leave_nothing(machine):
     machine.small_disk("64M")
     registry = Scripted(machine)
     try:
-        good = registry.add_image("good", [busybox_layer()])
+        registry.add_image("good", [busybox_layer()])
         registry.add_image("large", [busybox_layer(), layer({"zeros": b"\0" * 80_000_000})])
         lie = registry.add_image("lie", [busybox_layer(), layer({"word": b"true"})])
         registry.add_image("short", [layer({"word": b"short"})])
@@ -186,7 +186,6 @@ def test_lies_and_full_disks_leave_nothing(machine):
             assert machine.run("ls", machine.data / "images" / "tmp").stdout == ""  # in the world's own mounts
         assert "pulled sha256:" in machine.stead("image", "pull", f"{registry.address}/app:good").stdout
         assert "is up to date" in machine.stead("image", "pull", f"{registry.address}/app:good").stdout
-        assert len(registry.requests(good[0])) == 1  # the images that failed have the same first layer
     finally:
         registry.close()
 
