@@ -60,4 +60,18 @@ static inline void assert_row(const Kind *kind, const void *value, int64_t now_s
     assert_string_equal(strbuf_string(&row), expected);
 }
 
+/* An object as JSON, and all that is wrong with it: lines of causes_text. */
+typedef struct RuleCase {
+    const char *json, *causes;
+} RuleCase;
+
+static inline void assert_cases(const Kind *kind, const RuleCase *cases, size_t n)
+{
+    EACH_ROW_OF(i, n, kind->kind, cases[i].json) {
+        _arena_ Arena arena = ARENA_INIT;
+
+        assert_causes(kind, value_from(&arena, kind, cases[i].json), NULL, &arena, cases[i].causes);
+    }
+}
+
 #endif
