@@ -470,19 +470,35 @@ static void a_pod_that_is_not_here_has_no_streams(void **state)
                          STATUS_OK);
 }
 
-static void a_container_may_read_from_its_input(void **state)
+/* With a terminal or without one; the terminal echoes what it gets. */
+static void a_container_reads_what_an_attached_client_sends(void **state)
 {
+    static const char *const pods[] = {
+        POD("reader-0", "81111111-2222-3333-4444-555555555555",
+            "\"containers\":[{\"name\":\"app\",\"image\":\"busybox\",\"stdin\":true,\"command\":["
+            "\"cat\"]}]"),
+        POD("reader-1", "81111111-2222-3333-4444-555555555556",
+            "\"containers\":[{\"name\":\"app\",\"image\":\"busybox\",\"stdin\":true,\"tty\":true,"
+            "\"command\":[\"cat\"]}]"),
+    };
+    static const char *const names[] = {"reader-0", "reader-1"};
     World *w = *state;
 
     if (!w->fake)
         skip();
-    fake_client_put(w->fake, POD("reader", "81111111-2222-3333-4444-555555555555",
-                                 "\"containers\":[{\"name\":\"app\",\"image\":\"busybox\","
-                                 "\"stdin\":true,\"command\":[\"cat\"]}]"));
-    RUN_UNTIL(w, is_ready(w, "reader"));
-    expect_exec(w, "reader", "readlink /proc/1/fd/0 | cut -c1-4", "pipe\n");
-    fake_client_delete(w->fake, "Pod", "default", "reader", 1);
-    RUN_UNTIL(w, !find_pod(w, "reader"));
+    EACH_ROW(i, pods, names[i]) {
+        ExecStream *stream;
+        Output o = {0};
+
+        fake_client_put(w->fake, pods[i]);
+        RUN_UNTIL(w, is_ready(w, names[i]));
+        exec_begin(w, names[i], NULL, "hello\n", i == 1, &o, &stream);
+        RUN_UNTIL(w, strstr(strbuf_string(&o.out), "hello"));
+        node_streams(w->node)->ops->exec_close(stream);
+        strbuf_deinit(&o.out);
+        fake_client_delete(w->fake, "Pod", "default", names[i], 1);
+        RUN_UNTIL(w, !find_pod(w, names[i]));
+    }
 }
 
 /* Neither the image nor the pod names a program. */
@@ -749,7 +765,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_container_without_a_command_does_not_start, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_pod_that_is_not_here_has_no_streams, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_container_may_read_from_its_input, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_container_reads_what_an_attached_client_sends, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_pod_gets_ready_answers_exec_and_leaves_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_pod_outlives_the_node_and_is_taken_up_again, setup,
