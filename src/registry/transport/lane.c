@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <linux/close_range.h>
+
 #include "registry/transport/lane.h"
 
 static uv_once_t curl_once = UV_ONCE_INIT;
@@ -16,6 +18,9 @@ static Lane *lane_new(void)
     lane->multi = curl_multi_init();
     ASSERT(lane->multi);
     curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, 4L);
+    /* libcurl wakes itself by a pair of sockets that programs would inherit, such as conmon, which
+     * outlives us. No descriptor of ours is meant to be inherited, so this changes no other. */
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     return lane;
 }
 

@@ -2,6 +2,7 @@
 /* Whatever a registry does, a call ends soon, with the right outcome and the registry's reason. */
 #include "testing.h"
 
+#include <fcntl.h>
 #include <uv.h>
 
 #include "base/strbuf.h"
@@ -196,6 +197,24 @@ static void a_registry_that_is_not_there_is_unavailable(void **state)
     }
 }
 
+static void no_descriptor_is_inherited_by_programs(void **state)
+{
+    const FakeReply replies[] = {{HEAD_TAG, NULL, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+                                 {GET_TAG, NULL, MANIFEST_OK}};
+    Conversation c;
+
+    conversation_begin(&c, replies, ARRAY_LEN(replies), NULL);
+    assert_int_equal(ask(&c, HEAD), 0);
+    /* The connection stays open. */
+    for (int fd = STDERR_FILENO + 1; fd < 256; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+
+        if (flags >= 0 && !(flags & FD_CLOEXEC))
+            fail_msg("descriptor %d", fd);
+    }
+    conversation_end(&c);
+}
+
 /* ---- canceling ------------------------------------------------------------------------------ */
 
 typedef struct Canceled {
@@ -252,6 +271,7 @@ int main(void)
         cmocka_unit_test(registries_get_the_right_outcome_whatever_they_do),
         cmocka_unit_test(the_time_to_wait_is_passed_on),
         cmocka_unit_test(a_registry_that_is_not_there_is_unavailable),
+        cmocka_unit_test(no_descriptor_is_inherited_by_programs),
         cmocka_unit_test(a_canceled_call_ends_at_once),
     };
 
