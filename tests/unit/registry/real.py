@@ -23,6 +23,7 @@ import unittest
 import urllib.parse
 
 CLIENT = sys.argv.pop()
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 LAYER = os.urandom(3 << 20)
 USER, PASSWORD = "ann", "secret:1"
 HASH = "$2b$04$wQ/l9itU/8MJJ69FWo.RBOvwSfqIMCMaSwsFCiuuEotfSwAfKyGeK"  # bcrypt of the password
@@ -49,12 +50,16 @@ class Folder:
     def make_certificates(self):
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA", "-keyout",
             self.path / "ca.key", "-out", self.path / "ca.crt", "-addext", "keyUsage=critical,keyCertSign,digitalSignature")
-        run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", self.path / "server.key",
-            "-out", self.path / "server.csr")
-        (self.path / "server.ext").write_text("subjectAltName=DNS:localhost,DNS:other.localhost,IP:127.0.0.1\n")
-        run("openssl", "x509", "-req", "-in", self.path / "server.csr", "-CA", self.path / "ca.crt", "-CAkey",
-            self.path / "ca.key", "-CAcreateserial", "-days", "2", "-extfile", self.path / "server.ext", "-out",
-            self.path / "server.crt")
+        self.make_certificate("server", "subjectAltName=DNS:localhost,DNS:other.localhost,IP:127.0.0.1\n")
+        self.make_certificate("client", "extendedKeyUsage=clientAuth\n")
+
+    def make_certificate(self, name, extension):
+        run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", self.path / f"{name}.key",
+            "-out", self.path / f"{name}.csr")
+        (self.path / f"{name}.ext").write_text(extension)
+        run("openssl", "x509", "-req", "-in", self.path / f"{name}.csr", "-CA", self.path / "ca.crt", "-CAkey",
+            self.path / "ca.key", "-CAcreateserial", "-days", "2", "-extfile", self.path / f"{name}.ext", "-out",
+            self.path / f"{name}.crt")
 
     def put(self, data):
         digest = hashlib.sha256(data).hexdigest()
@@ -76,12 +81,14 @@ class Folder:
 
 
 class Registry:
-    def __init__(self, folder, name, extra=None, tls=True):
+    def __init__(self, folder, name, extra=None, tls=True, client_ca=None):
         self.port = free_port()
         self.address = f"localhost:{self.port}"
         http_config = {"addr": f"127.0.0.1:{self.port}", "secret": "x"}
         if tls:
             http_config["tls"] = {"certificate": str(folder / "server.crt"), "key": str(folder / "server.key")}
+        if client_ca:
+            http_config["tls"]["clientcas"] = [str(client_ca)]
         config = {"version": 0.1, "log": {"level": "error", "accesslog": {"disabled": True}}, "http": http_config,
                   "storage": {"filesystem": {"rootdirectory": str(folder / name)}}, **(extra or {})}
         (folder / f"{name}.yml").write_text(json.dumps(config))  # JSON is YAML
@@ -196,8 +203,8 @@ class RealRegistries(unittest.TestCase):
         cls.skopeo_push(f"{cls.basic.address}/mirror:1")
 
     @classmethod
-    def start(cls, name, extra=None, tls=True):
-        registry = Registry(cls.dir, name, extra, tls)
+    def start(cls, name, extra=None, **more):
+        registry = Registry(cls.dir, name, extra, **more)
         cls.addClassCleanup(registry.stop)
         return registry
 
@@ -211,8 +218,8 @@ class RealRegistries(unittest.TestCase):
         run("skopeo", "--insecure-policy", "copy", "--preserve-digests", "--authfile", cls.dir / "auth.json", "--dest-tls-verify=false",
             f"oci:{cls.dir}/oci:1", f"docker://{name}")
 
-    def client(self, *args, auth="auth.json", fails=False):
-        done = subprocess.run([CLIENT, str(self.dir / "conf"), str(self.dir / "certs"), str(self.dir / auth), *map(str, args)],
+    def client(self, *args, auth="auth.json", conf="conf", fails=False):
+        done = subprocess.run([CLIENT, str(self.dir / conf), str(self.dir / "certs"), str(self.dir / auth), *map(str, args)],
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 1 if fails else 0, done.stdout + done.stderr)
         self.assertNotIn(PASSWORD, done.stdout + done.stderr)
@@ -260,6 +267,21 @@ class RealRegistries(unittest.TestCase):
         # This name is loopback for libcurl, but only "localhost" itself need not have a valid certificate.
         out = self.client("pull", f"other.localhost:{self.basic.port}/app:1", fails=True)
         self.assertRegex(out, "outcome unavailable: .*certificate")
+
+    def test_a_registry_that_wants_a_certificate_of_ours(self):
+        registry = self.start("client", client_ca=self.dir / "ca.crt")
+        certs = self.dir / "certs" / registry.address
+        certs.mkdir()
+        self.assertRegex(self.client("pull", f"{registry.address}/app:1", fails=True), "outcome unavailable: .*certificate")
+        for ending in ("cert", "key"):
+            (certs / f"client.{ending}").write_text((self.dir / f"client.{ending.replace('cert', 'crt')}").read_text())
+        self.assertRegex(self.client("pull", f"{registry.address}/app:1", fails=True), "outcome missing: ")
+
+    def test_the_example_of_the_documentation(self):
+        documented = re.search("```toml\n(.*?)```", (ROOT / "docs/images.md").read_text(), re.S)[1]
+        (self.dir / "documented").write_text(documented)
+        out = self.client("pull", "untrusted.example/app:1", conf="documented", fails=True)
+        self.assertIn("outcome refused: registries.conf blocks untrusted.example", out)
 
     def test_a_registry_with_tls_cannot_refer_to_plain_http(self):
         asked = []

@@ -156,7 +156,7 @@ static void a_token_is_given_only_to_who_has_the_credential(void **state)
 
     EACH_ROW(i, rows, rows[i].sentence) {
         const FakeReply replies[] = {
-            {GET_TAG, "Authorization: Bearer t1\r\n", MANIFEST_OK},
+            {GET_TAG, "Authorization: Bearer t1\r\n", MANIFEST_OK, .times = -1},
             {GET_TAG, NULL, UNAUTHORIZED(BEARER), .times = 2},
             {GET_TOKEN_ANN, ANN, TOKEN("t1")},
             {rows[i].get_token, NULL, EMPTY("403 Forbidden")},
