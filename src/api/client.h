@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one way to the state. HTTP handlers, controllers, scheduler, node and commands all use this
- * interface; behind it stands the server itself in the process (a function call, objects shared
- * without copying), or HTTPS.
+ * The only access to the state. HTTP handlers, controllers, scheduler, node and commands all use
+ * this interface. It is implemented by the server in the same process (a function call that shares
+ * objects without copying them) and by HTTPS.
  *
- * Reads answer at once from the newest committed state that this client has seen. Writes answer
- * later, from the loop, when they are durable; a write that is refused may answer before the call
- * returns. Objects that come out are immutable and referenced by their holder for as long as the
- * call or callback lasts: take object_ref to keep one.
+ * Reads return at once, from the newest committed state that this client has seen. The result of a
+ * write comes later, from the loop, when the write is durable; a write that is refused may call
+ * back before the call returns. Objects are immutable, and are referenced for the duration of the
+ * call or callback; use object_ref to keep one longer.
  */
 #ifndef API_CLIENT_H
 #define API_CLIENT_H
@@ -74,11 +74,11 @@ typedef struct ClientOps {
      * each returns false to stop. */
     uint64_t (*list)(Client *client, const Kind *kind, const ListOptions *options,
                      bool (*each)(void *data, Object *object), void *data);
-    /* Every object there is as ADDED, then a BOOKMARK, then changes as they are committed. Events
-     * come from the loop, in order of revision. The initial ones come before the call returns where
-     * they are at hand and few. Many come in pieces, and changes in between: then the BOOKMARK says
-     * that all that was there has come, each object once as ADDED, in the version at the start or,
-     * if it has changed meanwhile, in a newer one. */
+    /* Delivers every existing object as ADDED, then a BOOKMARK, then changes as they are committed.
+     * Events come from the loop, in the order of revisions. If there are few existing objects, they
+     * are delivered before the call returns. Many are delivered in pieces, with changes in between.
+     * At the BOOKMARK, each object that existed has been delivered once as ADDED, in the version of
+     * the start or, if it has changed since, in a newer one. */
     ClientWatch *(*watch)(Client *client, const Kind *kind, const ListOptions *options,
                           ClientOnEvent on_event, void *data);
     void (*watch_stop)(ClientWatch *watch);

@@ -242,7 +242,7 @@ static bool has_bit(uint64_t bits, int n)
     return bits >> n & 1;
 }
 
-/* Where both days are narrowed down, either will do. */
+/* If both kinds of days are restricted, a match of either is enough. */
 static bool day_fits(const CronSchedule *schedule, const Civil *civil)
 {
     bool day = has_bit(schedule->days, civil->day),
@@ -253,7 +253,7 @@ static bool day_fits(const CronSchedule *schedule, const Civil *civil)
     return (schedule->days | schedule->weekdays) & ALL ? day && weekday : day || weekday;
 }
 
-/* The start of the next local day, whatever its length. */
+/* The start of the next local day; a day may have more or less than 24 hours. */
 static int64_t next_day(const Zone *zone, int64_t at, int seconds)
 {
     int64_t next = at + DAY - seconds;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Schedules of cron: when is the next time? Minute, hour, day of the month, month and day of the
- * week, or a word such as @daily, or @every 1h30m. Reads what Kubernetes reads, and refuses in its
- * words.
+ * The schedules of CronJobs: minute, hour, day of the month, month and day of the week, or a word
+ * such as @daily, or @every 1h30m. The parser accepts the same texts as Kubernetes, and its
+ * messages are those of Kubernetes.
  */
 #ifndef API_CRON_H
 #define API_CRON_H
@@ -18,8 +18,9 @@ typedef struct CronSchedule {
 
 /* NULL, or what is wrong with the text. */
 const char *cron_parse(Arena *arena, const char *text, CronSchedule *ret);
-/* The first time after `after` (seconds since 1970); 0 where none comes within five years. An hour
- * that the clock skips has no times, one that it repeats has them twice. */
+/* The first time after `after` (seconds since 1970), or 0 if there is none within five years. Times
+ * in an hour that is skipped by a change of the clock do not occur; those in a repeated hour occur
+ * twice. */
 int64_t cron_next(const CronSchedule *schedule, const Zone *zone, int64_t after);
 
 #endif

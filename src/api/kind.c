@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry of kinds. The built-in rows are the generated table, by id; the two hash tables over
- * it, by kind and by resource, are filled on first use and never change after (open addressing,
- * half full at most, so a search ends).
+ * The registry of kinds. Built-in kinds are the rows of a generated table, by id. Two hash tables,
+ * by kind and by resource, are filled on first use and do not change afterwards (open addressing,
+ * at most half full, so that each search ends).
  */
 #include "api/kind.h"
 
@@ -57,7 +57,7 @@ static void fill(void)
     }
 }
 
-/* Threads of the pool look kinds up as well. */
+/* Threads of the pool look up kinds, too, so this has to be thread-safe. */
 static void fill_indexes(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

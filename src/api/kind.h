@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a kind is: its names, its scope, its type, how it is printed, and the few rules that no
- * table can hold. All kinds are rows of one registry, built-in ones from the schema, custom ones
- * added at run time; everything that deals with "a resource" (routes, discovery, store keys, watch)
- * looks here and knows no kind by name.
+ * A kind: its names, its scope, its type, how it is printed, and the few rules that a table cannot
+ * express. All kinds are rows of one registry, which is generated from the schema. Code that
+ * handles resources in general (routes, discovery, store keys, watches) uses this registry and does
+ * not mention kinds by name.
  */
 #ifndef API_KIND_H
 #define API_KIND_H
@@ -56,7 +56,7 @@ typedef struct KindRules {
     void (*complete)(Arena *arena, void *value);
     /* Resets what a client may not set: status on create, system fields on update. */
     void (*prepare)(Arena *arena, void *value, const void *before);
-    /* Adds causes for what is wrong, all of it. Table checks have run before. */
+    /* Adds a cause for each mistake. The checks of the table have run before. */
     void (*validate)(const void *value, const void *before, Causes *causes);
     void (*validate_status)(const void *value, const void *before, Causes *causes);
     /* Adds warnings about what is accepted but probably a mistake. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making objects, and what many ask of them. Their texts are in object_text.c. */
+/* Making objects, and small queries. Their texts are in object_text.c. */
 #include "api/object.h"
 
-/* Room for what the usual object holds besides its struct: most need no second block. */
+/* Room for the strings and lists of a typical object, so that most objects need no second block. */
 #define CONTENT 512
 
 Object *object_new(const Kind *kind)
@@ -31,7 +31,7 @@ Object *object_copy(const Object *object)
     o->refs = 1;
     o->kind = object->kind;
     o->revision = object->revision;
-    /* What fitted before fits again: one block, unless the caller adds a lot. */
+    /* The copy needs as much as the original: one block, unless the caller adds a lot. */
     o->arena = ARENA_INIT_SIZE(MAX_OF(object->arena.total, (size_t)CONTENT));
     o->value = arena_alloc(&o->arena, object->kind->type->size);
     type_copy(object->kind->type, &o->arena, o->value, object_value(object));

@@ -2,17 +2,17 @@
 /*
  * One version of one API object: a struct of its kind in an arena of its own, reference-counted.
  *
- * An Object that the store or a cache holds is immutable: whoever wants a change takes
- * object_copy(), changes the copy while it has the only reference, and hands it to the client.
- * metadata is always the first member, so object_meta(o) needs no table. JSON of the object is made
- * on first use and shared by all readers.
+ * An Object that the store or a cache holds is immutable. To change it, call object_copy(), change
+ * the copy while you hold the only reference, and pass it to the client. metadata is always the
+ * first member, so object_meta(o) needs no table. The JSON text of an object is made on first use
+ * and shared by all readers.
  *
- * What the store holds is kept packed: its JSON text, compressed, a tenth of what struct and text
- * take. Struct and text are made of that when somebody looks (object_value, object_meta, OBJECT_AS,
- * object_json), count against the store's ObjectPool, and go again, those not used for longest
- * first, while nobody but holders at rest (object_keep) has the object. That happens between two
- * callbacks of the loop only, so what was borrowed stays good as long as it always did: until the
- * loop runs again, or as long as the reference is held.
+ * Objects in the store are packed: their compressed JSON text takes a tenth of the memory of struct
+ * and text. Struct and text are made from it on access (object_value, object_meta, OBJECT_AS,
+ * object_json) and count against the store's ObjectPool. When the pool exceeds its limit, they are
+ * freed again, the least recently used first, unless there are references other than those of
+ * object_keep. This happens only between two callbacks of the loop, so borrowed pointers stay valid
+ * until the loop runs again, or as long as a reference is held.
  */
 #ifndef API_OBJECT_H
 #define API_OBJECT_H
@@ -65,8 +65,8 @@ static inline void object_unrefp(Object **object)
     *object = object_unref(*object);
 }
 #define _object_ _cleanup_(object_unrefp)
-/* References of holders that do not look at the object while they hold it, such as caches and
- * queues: it may go to rest. */
+/* References of holders that do not access the object, such as caches and queues. Its struct and
+ * text may be freed meanwhile. */
 static inline Object *object_keep(Object *object)
 {
     if (object)
@@ -91,29 +91,31 @@ static inline ObjectMeta *object_meta(const Object *object)
 {
     return object_value(object);
 }
-/* The whole object as JSON with kind, apiVersion and resourceVersion; kept while the object is
- * referenced or used. */
+/* The whole object as JSON, with kind, apiVersion and resourceVersion. The text is kept while the
+ * object is referenced or used. */
 Bytes object_json(Object *object);
-/* Appends the same from its byte `skip` on, without keeping it: for those who go through many. */
+/* Appends the same text from byte `skip` on without keeping it, for callers that visit many
+ * objects. */
 void object_add_json(Object *object, size_t skip, StrBuf *out);
-/* The same with the newline that ends an answer; it always stands behind the text. */
+/* The same with a newline behind it, as answers end. */
 Bytes object_json_line(Object *object);
 void object_drop_json(Object *object);
 
 /* ---- at rest ---- */
 
-/* An object that is nothing but its packed text, which it takes. NULL with *reterr: the text is no
- * object of the kind. It is only looked at where it was written under another schema. */
+/* Makes an object that consists of its packed text only, and takes the text. NULL with *reterr:
+ * the text is not an object of the kind; this is checked only if it was written under another
+ * schema. */
 Object *object_from_packed(const Kind *kind, Packed *packed, uint64_t revision, Err *reterr);
 /* Encodes a sealed object and packs it; `scratch` is room to do that in. */
 void object_pack(Object *object, PackDictionary *dictionary, StrBuf *scratch);
 void object_pool_init(ObjectPool *pool, size_t limit, void (*on_full)(ObjectPool *pool));
-/* Objects that are left are on their own. */
+/* Objects that still exist no longer belong to a pool. */
 void object_pool_deinit(ObjectPool *pool);
 void object_pool_add(ObjectPool *pool, Object *object);
-/* Looks at up to `max` of the warm objects and sends those to rest that can go, until no more than
- * `limit` bytes are left. True: there is more to do. Never within a callback that may have borrowed
- * an object. */
+/* Visits up to `max` objects of the pool that have a struct or a text, and frees those that are not
+ * in use, until at most `limit` bytes are left. True: there is more to do. Must not be called in a
+ * callback that may have borrowed an object. */
 bool object_pool_cool(ObjectPool *pool, size_t limit, size_t max);
 
 /* "/registry/pods/default/web-0" */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The texts of an object, and its two states: awake with its struct, at rest with nothing but its
- * packed JSON. See object.h.
+ * The texts of an object, and its two states: with its struct, or with nothing but its packed JSON.
+ * See object.h.
  *
- * resourceVersion is the last thing known about an object, so its text is made after the store has
- * given it, and the packed text has it too.
+ * The resourceVersion of an object is assigned last, so its text is made after the store has
+ * assigned it; the packed text contains it, too.
  */
 #include "api/object.h"
 #include "api/schema/kinds.h"
@@ -31,7 +31,7 @@ static void pool_leave(Object *object)
     object->warm_bytes = 0;
 }
 
-/* What it has beside its packed text is counted anew. */
+/* Counts again what the object has besides its packed text. */
 static void pool_count(Object *object)
 {
     ObjectPool *pool = object->pool;
@@ -70,7 +70,7 @@ static void cool(Object *object)
     object->value = NULL;
 }
 
-/* Twice around without success: all that is left is held. */
+/* Every object was visited twice without success, so all that remain are in use. */
 static bool wants_cooling(const ObjectPool *pool, size_t limit)
 {
     return pool->bytes > limit && pool->in_vain <= 2 * pool->n_warm;
@@ -161,8 +161,8 @@ Bytes object_json(Object *object)
     encode(object, &text);
     strbuf_add_char(&text, '\n');
     if (!object->sealed) {
-        /* It may still change: the text is good for this call only, so it lives with the object's
-         * arena. */
+        /* The object may still change, so the text is valid for this call only and is allocated in
+         * the object's arena. */
         Bytes copy = arena_bytes(&object->arena, strbuf_bytes(&text));
 
         copy.n--;
@@ -182,7 +182,8 @@ Bytes object_json_line(Object *object)
     return json;
 }
 
-/* Unpacks to where the skipped bytes would fall on what is there already, which is put back. */
+/* Unpacks so that the skipped bytes overwrite the end of the buffer, which is saved before and
+ * restored afterwards. */
 static void add_unpacked(const Packed *packed, size_t skip, StrBuf *out)
 {
     size_t n = packed->head.length, at = out->n - skip;
@@ -247,7 +248,8 @@ void object_wake(const Object *of)
     Object *object = (Object *)(uintptr_t)of;
     Err err = ERR_INIT;
 
-    /* Its sum was right when it was loaded, and it was written under this schema. */
+    /* The checksum was verified on loading, and the text was written under this schema, so this
+     * cannot fail. */
     ASSERT(object->packed && decode(object, &err) == 0);
     pool_count(object);
 }

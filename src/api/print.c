@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cells of kubectl's tables. The steps of print_duration() are kubectl's, so that ages read alike
+/* Cells of kubectl's tables. print_duration() rounds as kubectl does, so that ages look the same
  * everywhere. */
 #include "api/print.h"
 
@@ -58,8 +58,8 @@ void print_age(StrBuf *out, Time since, int64_t now_ns)
         strbuf_add_string(out, "<unknown>");
         return;
     }
-    /* Division rounds towards zero, as wanted: half a second in the future is 0s. The year 1 or 9999
-     * is further away than 64 bits of nanoseconds reach; Go stops at what they can hold. */
+    /* Division rounds towards zero, so half a second in the future is 0s. The years 1 and 9999 are
+     * too far away for 64 bits of nanoseconds; Go saturates there, and so does this. */
     ns = (__int128)now_ns - (__int128)since.seconds * 1000000000 - since.nanos;
     ns = MIN_OF(MAX_OF(ns, (__int128)INT64_MIN), (__int128)INT64_MAX);
     print_duration(out, (int64_t)(ns / 1000000000));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of kubectl's tables: cells are appended as JSON values, each with the comma it needs, so
- * that a printer is one call a column. A cell is the row's first where the buffer is empty or ends
- * with "[".
+ * Rows of kubectl's tables. Cells are appended as JSON values, with commas between them, so a
+ * printer makes one call for each column. A cell is the first of its row if the buffer is empty or
+ * ends with "[".
  */
 #ifndef API_PRINT_H
 #define API_PRINT_H
@@ -14,8 +14,7 @@ typedef struct ContainerArray ContainerArray;
 
 /* ---- text ---- */
 
-/* A duration as kubectl shows it, two or three digits of it that matter: 45s, 5m30s, 3h12m, 8d,
- * 2y30d. */
+/* A duration as kubectl shows it, with one or two units: 45s, 5m30s, 3h12m, 8d, 2y30d. */
 void print_duration(StrBuf *out, int64_t seconds);
 /* The duration since then; "<unknown>" for the zero time. */
 void print_age(StrBuf *out, Time since, int64_t now_ns);

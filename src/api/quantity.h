@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Quantities are part of what decoders canonicalize, so they live with the codecs. */
+/* Decoders make quantities canonical, so they are part of codec/. */
 #ifndef API_QUANTITY_H
 #define API_QUANTITY_H
 

@@ -275,7 +275,7 @@ int selector_parse_fields(Arena *arena, const char *text, Selector **ret, const 
     return 0;
 }
 
-/* Positive: no operator that there is. */
+/* A positive result means that there is no such operator. */
 static int op_from_api(const char *op, SelectorOp *ret)
 {
     static const struct {
@@ -473,8 +473,7 @@ const char *selector_unknown_field(const Selector *selector, const Kind *kind)
     return NULL;
 }
 
-/* The text of a dotted path through structs; scalars only. room is for what has no text of its
- * own. */
+/* The scalar at a dotted path through structs, as text. Numbers are written to `room`. */
 static const char *path_value(const Type *type, const void *value, const char *path, char room[24])
 {
     size_t n = strcspn(path, ".");

@@ -53,8 +53,8 @@ bool selector_matches_fields(const Selector *selector, const Object *object);
 /* NULL if every field is known for the kind, else the unknown one: `field label not supported:
  * x`. */
 const char *selector_unknown_field(const Selector *selector, const Kind *kind);
-/* The value that a selector demands for the key by equality, or NULL: for looking up by name
- * instead of walking. */
+/* The value that the selector requires the key to equal, or NULL. With it, an object can be looked
+ * up by name instead of searching all. */
 const char *selector_exact(const Selector *selector, const char *key);
 
 #endif

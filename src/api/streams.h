@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server asks of whoever runs the pods: logs, exec and connections to ports. The node
- * implements it; the server only carries bytes between it and WebSocket or HTTP streams.
+ * The interface through which the server accesses running pods: logs, exec and connections to
+ * ports. The node implements it; the server only transfers bytes between it and WebSocket or HTTP
+ * streams.
  */
 #ifndef API_STREAMS_H
 #define API_STREAMS_H
@@ -81,8 +82,7 @@ typedef struct PodStreamsOps {
     void (*forward_pause)(ForwardStream *stream, bool pause);
     void (*forward_close)(ForwardStream *stream); /* no on_close after this */
 
-    /* What the node says of itself, under kubelet's paths ("/stats/summary"); false: it knows no
-     * such path. */
+    /* Reports of the node under kubelet's paths ("/stats/summary"); false: there is no such path. */
     bool (*node)(PodStreams *streams, const char *path, const char **ret_type, StrBuf *out);
 } PodStreamsOps;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names, labels, keys and addresses: which texts Kubernetes takes, and what it says of the others.
- * Scanners take the place of its regular expressions; the sentences quote those, so they stand here
- * as constants.
+ * Names, labels, keys and addresses: the texts that Kubernetes accepts, and its messages for
+ * others. Scanners replace its regular expressions, which are constants here because the messages
+ * quote them.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -232,7 +232,7 @@ Faults check_config_key(const char *s)
     return faults;
 }
 
-/* What Go's older parser takes: parts of an IPv4 address may begin with zeros. */
+/* Accepts what Go's older parser accepts: parts of an IPv4 address may have leading zeros. */
 static bool is_ipv4_with_zeros(const char *s)
 {
     int parts = 0;

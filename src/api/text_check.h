@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of names, labels, addresses and other texts that have a form of their own. Each says everything that is wrong,
- * in Kubernetes' words.
+ * Checks of names, labels, addresses and other texts with a fixed syntax. Each reports all faults,
+ * in the words of Kubernetes.
  */
 #ifndef API_TEXT_CHECK_H
 #define API_TEXT_CHECK_H
@@ -29,7 +29,7 @@ Faults check_cidr(const char *s);
 Faults check_percent(const char *s); /* "25%" */
 Faults check_http_header(const char *s);
 Faults check_format(FieldFormat format, const char *s);
-/* The same for generateName: a dash at the end stands for what is still to come. */
+/* The same for generateName, which may end with a dash, since a suffix follows. */
 Faults check_name_prefix(Faults (*check)(const char *), const char *s);
 
 /* One "Invalid value" cause for each fault. */

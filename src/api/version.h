@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which Kubernetes this is: said in one place, so that server, node and command say the same. */
+/* The version of Kubernetes that stead implements, in one place, so that server, node and commands
+ * agree. */
 #ifndef API_VERSION_H
 #define API_VERSION_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See arena.h. Blocks double in size up to 64 KiB; what is larger gets a block of its own. */
+/* See arena.h. Blocks double in size up to 64 KiB; a larger piece gets a block of its own. */
 #include "base/arena.h"
 #include "base/format.h"
 
@@ -48,7 +48,7 @@ void *arena_alloc_slow(Arena *arena, size_t size, size_t align)
     arena->total += sizeof(*block) + want;
     at = ((uintptr_t)block->room + align - 1) & ~(uintptr_t)(align - 1);
     if (own) {
-        /* Behind the newest block, whose free room stays in use. */
+        /* The block is linked behind the newest one, whose free room stays in use. */
         block->next = arena->block->next;
         arena->block->next = block;
         return (void *)at;
@@ -133,6 +133,7 @@ void arena_link(Arena *arena, void (*release)(void *), void *thing)
 {
     ArenaLink *link = arena_alloc_raw(arena, sizeof(*link), _Alignof(ArenaLink));
 
+    ASSERT(release);
     *link = (ArenaLink){arena->links, release, thing};
     arena->links = link;
 }

@@ -14,7 +14,8 @@ bool never_happened(const char *expr, const char *file, int line)
 {
     static _Thread_local const char *last_expr;
 
-    /* Once a place in a row is enough to find it, and does not flood the log. */
+    /* A place that reports several times in a row is logged once: enough to find it, without
+     * flooding the log. */
     if (last_expr != expr)
         log_write(LOG_LEVEL_ERROR, "never", "%s:%d: unexpected: %s; carrying on", file, line, expr);
     last_expr = expr;

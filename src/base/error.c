@@ -13,7 +13,7 @@ static _Thread_local char trace[1024];
 static _Thread_local size_t trace_n;
 static _Thread_local int trace_code; /* of the error that the trace is of */
 
-/* Paths as of the source folder, however the compiler was given them. */
+/* The path relative to the source folder, whatever path the compiler was given. */
 static const char *short_path(const char *file)
 {
     while (strncmp(file, "../", 3) == 0)
@@ -76,7 +76,7 @@ void error_trace_forget(void)
     trace_n = 0;
 }
 
-/* Marks a cut message, so that nobody takes half a sentence for the whole. */
+/* Marks a message that was cut, so that half a sentence is not mistaken for the whole. */
 static void mark_cut(Err *err, int n)
 {
     if (n >= (int)sizeof(err->message))

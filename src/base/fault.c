@@ -8,7 +8,7 @@
 #include "base/fault.h"
 
 static FaultPlan own, *plan = &own;
-/* Points are passed on all threads; steps are slow, so one lock does. */
+/* Threads pass points concurrently. Steps are slow, so one lock is enough. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool matches(const char *name)

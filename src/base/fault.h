@@ -21,13 +21,13 @@
 
 #ifdef FAULT_POINTS
 #define FAULT_POINT(name) fault_hit(name)
-/* The same for a step of which there are kinds: the point's name is `name` and the kind. */
+/* The same for a step that has several kinds: the name of the point is `name` and the kind. */
 #define FAULT_POINT_OF(name, argv) fault_hit_program(name, argv)
 #else
 #define FAULT_POINT(name) false
 #define FAULT_POINT_OF(name, argv) false
 #endif
-/* The value of a call that tells its failure by -1 and errno. */
+/* The value of a call that reports failure by -1 and errno. */
 #define FAULT_CALL(name, call) (FAULT_POINT(name) ? (errno = EIO, -1) : (call))
 
 #define FAULT_NAME_MAX 64

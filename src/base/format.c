@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strings and plain characters are put in here; each number is left to snprintf, one conversion at a
- * time. Conversions are those that our texts use; another one is a mistake in the program.
+ * Strings and plain characters are copied here; each number is formatted by snprintf, one
+ * conversion at a time. Only the conversions that this program uses are supported; any other is a
+ * bug.
  */
 #include "base/format.h"
 
@@ -99,7 +100,7 @@ static void read_spec(const char **at, va_list *args, Spec *ret)
         (*at)++;
 }
 
-/* The conversion as text again, its numbers in digits. */
+/* Writes the conversion as text again, with "*" replaced by numbers. */
 static void write_spec(const Spec *spec, const char *length, char ret[static SPEC_MAX])
 {
     int n = snprintf(ret, SPEC_MAX, "%%%s%s", spec->left && !strchr(spec->flags, '-') ? "-" : "",

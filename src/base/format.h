@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * printf for texts that people and clients read. It is vsnprintf but for one thing: a string that
- * is NULL prints as nothing. Fields of API objects are NULL where they are absent, and "(null)" must
- * not reach a message whose author forgot that.
+ * printf for texts that people and clients read. It differs from vsnprintf in one point: a NULL
+ * string prints as nothing. Absent fields of API objects are NULL, and "(null)" must not appear in
+ * a message whose author forgot that.
  */
 #ifndef BASE_FORMAT_H
 #define BASE_FORMAT_H

@@ -44,7 +44,7 @@ static void put_string(Line *line, const char *text)
     put(line, text, strlen(text));
 }
 
-/* What the line ends in: never cut. */
+/* The end of the line, which is never cut. */
 static void put_end(Line *line, const char *text)
 {
     size_t n = strlen(text);
@@ -65,8 +65,8 @@ static size_t character_length(const uint8_t *p)
     return n > 0 && utf8_valid(p, n) ? n : 0;
 }
 
-/* C1 controls, U+2028 and U+2029, and whatever turns the direction of writing: a terminal or an
- * editor acts on them. */
+/* C1 controls, U+2028 and U+2029, and characters that change the direction of writing: terminals
+ * and editors act on all of these. */
 static bool is_treacherous(const uint8_t *p, size_t n)
 {
     if (n == 2)
@@ -122,7 +122,7 @@ static void put_text(Line *line, const char *text, bool quoted)
     }
 }
 
-/* Whether a value stands for itself in the text format. */
+/* Whether a value needs no quotes in the text format. */
 static bool is_plain(const char *text)
 {
     for (const char *p = text; *p; p++)

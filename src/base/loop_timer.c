@@ -3,8 +3,8 @@
 
 void loop_timer_start(uv_timer_t *timer, uv_timer_cb on_fire, int64_t delay_ns)
 {
-    /* The loop's own time is on the same scale, so that the difference names the right moment
-     * however long ago it was read. */
+    /* uv_now() uses the same clock as uv_hrtime(), so the difference is right however long ago the
+     * loop has read its time. */
     int64_t now_ms = (int64_t)uv_now(timer->loop), now_ns = (int64_t)uv_hrtime(), due_ms;
 
     if (delay_ns <= 0) {

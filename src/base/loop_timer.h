@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Timers of libuv that never fire early. uv_timer_start counts from the time at which the current
- * turn of the loop began, in whole milliseconds: after a turn that took a second, a time-out of a
- * second that is started in it is over at once, and any time-out ends up to a millisecond too soon.
- * Whoever starts a timer for a delay uses loop_timer_start; uv_timer_start itself remains for "in
- * the next turn" and for repeated ticks.
+ * Timers of libuv that never fire early. uv_timer_start counts in whole milliseconds from the time
+ * at which the current turn of the loop began. So a time-out of a second that is started in a turn
+ * that has already taken a second expires at once, and any time-out may expire up to a millisecond
+ * early. Use loop_timer_start for delays, and uv_timer_start only for "in the next turn" and for
+ * repeated ticks.
  */
 #ifndef BASE_LOOP_TIMER_H
 #define BASE_LOOP_TIMER_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process is done when it has exited and both its outputs are closed; so nothing that it wrote is
- * lost. A grandchild that keeps an output open (conmon does) would hold that up for ever: 100 ms
- * after the exit the pipes are closed.
+ * A process is done when it has exited and both its outputs are closed, so that no output is lost.
+ * Since a grandchild may keep an output open forever (conmon does), the pipes are closed 100 ms
+ * after the exit.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -190,14 +190,14 @@ void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessD
     Process *p = mem_new_type(Process);
     int r;
 
+    ASSERT(options->argv && options->argv[0] && done);
     p->done = done;
     p->data = data;
     p->limit = options->output_limit ? options->output_limit : OUTPUT_LIMIT_DEFAULT;
     init_handles(p, loop);
     r = spawn(p, loop, options);
     if (r < 0) {
-        /* uv_spawn leaves the process handle initialised also where it fails, but for an injected
-         * fault. */
+        /* uv_spawn initialises the process handle even if it fails; an injected fault does not. */
         if (!p->process.loop)
             p->handles--;
         p->result.error = r;

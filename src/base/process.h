@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a program without a shell and calls back on the loop when it has ended: for nft, crun, mkfs
- * and the like. Output is kept up to a limit (the rest is dropped, and said so by `truncated`). A
- * program past its time is killed.
+ * Runs a program, such as nft, crun or mkfs, without a shell and calls back on the loop when it has
+ * ended. Output is kept up to a limit; the rest is dropped, and `truncated` is set. A program that
+ * exceeds its time limit is killed.
  */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
@@ -33,8 +33,8 @@ typedef struct ProcessOptions {
 typedef struct Process Process;
 typedef void (*ProcessDone)(void *data, const ProcessResult *result);
 
-/* Always calls done exactly once, later, from the loop. ret may be NULL. The caller's program
- * ignores SIGPIPE: a child need not read all its input. */
+/* Always calls done exactly once, later, from the loop. ret may be NULL. The calling program has to
+ * ignore SIGPIPE, since a child need not read all its input. */
 void process_run(struct uv_loop_s *loop, const ProcessOptions *options, ProcessDone done,
                  void *data, Process **ret);
 void process_kill(Process *process, int signal);

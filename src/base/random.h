@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random numbers and names. Like the clock, the source is passed in, so that tests can repeat a run from its seed. */
+/* Random numbers and names. The source is passed in, as the clock is, so that tests can repeat a
+ * run from its seed. */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 

@@ -8,8 +8,7 @@ static uint64_t sip_key[2];
 
 __attribute__((constructor)) static void sip_key_init(void)
 {
-    /* Failing is only possible on a kernel without getrandom; a fixed key is then weaker, not
-     * wrong. */
+    /* This fails only on a kernel without getrandom. The fixed key is then weaker, but not wrong. */
     if (getrandom(sip_key, sizeof(sip_key), GRND_NONBLOCK) != sizeof(sip_key))
         sip_key[0] = (uint64_t)(uintptr_t)&sip_key ^ (uint64_t)getpid();
 }
@@ -58,7 +57,7 @@ void strmap_deinit(StrMap *map)
     *map = STRMAP_INIT;
 }
 
-/* The slot that holds the key, or the free one where it would go. */
+/* The slot that holds the key, or the free slot in which to put it. */
 static StrMapSlot *find_slot(const StrMap *map, const char *key, uint64_t hash)
 {
     size_t mask = map->cap - 1, i = hash & mask;

@@ -9,7 +9,7 @@ static bool is_key(const TextMapSlot *slot, const char *key, size_t length, uint
     return slot->hash == hash && slot->length == length && memcmp(slot->key, key, length) == 0;
 }
 
-/* The slot that holds the key, or the free one where it would go. */
+/* The slot that holds the key, or the free slot in which to put it. */
 static TextMapSlot *find_slot(const TextMap *map, const char *key, size_t length, uint64_t hash)
 {
     size_t mask = map->cap - 1, i = hash & mask;

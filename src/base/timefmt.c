@@ -41,7 +41,7 @@ static Civil civil_from_seconds(int64_t seconds)
     return c;
 }
 
-/* snprintf would be most of the time that it takes to encode an object. */
+/* With snprintf, this would take most of the time of encoding an object. */
 static char *put_number(char *to, int64_t v, int digits)
 {
     for (int i = digits; i-- > 0; v /= 10)
@@ -93,8 +93,8 @@ void timefmt_nanos(int64_t seconds, int32_t nanos, char buf[static TIMEFMT_MAX])
 
 void timefmt_offset(int64_t seconds, int offset_seconds, char buf[static TIMEFMT_MAX])
 {
-    /* Local mean times of old had seconds; RFC 3339 has none, and the text must mean the same
-     * time. */
+    /* Historical local mean times had offsets with seconds, which RFC 3339 cannot express. They are
+     * rounded, and the time is shifted so that the text means the same moment. */
     int offset = offset_seconds / 60 * 60, minutes = abs(offset) / 60;
     int n = print_civil(seconds + offset, buf);
 

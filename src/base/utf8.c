@@ -27,7 +27,7 @@ static size_t length_at(const uint8_t *p, size_t n)
     return code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : more + 1;
 }
 
-/* How many of the first bytes are ASCII, counted in whole words. */
+/* The number of leading ASCII bytes, rounded down to whole words. */
 static size_t ascii_words(const uint8_t *p, size_t n)
 {
     size_t i = 0;

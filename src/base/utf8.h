@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What foreign bytes must be before they are text of ours. */
+/* Untrusted bytes have to pass these functions before they are used as text. */
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 

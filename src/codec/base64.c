@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Base64, table-driven. Decoding runs four characters at a time and goes slow only for line breaks
- * and the end. */
+/* Base64, table-driven. Decoding reads four characters at a time; only line breaks and the end take
+ * a slower path. */
 #include "codec/base64.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -55,7 +55,7 @@ static size_t skip_breaks(const char *s, size_t n, size_t i)
     return i;
 }
 
-/* What follows '=' as character j of a quantum: one more for "x=", then nothing. */
+/* Checks what follows '=' as character j of a quantum: a second '=' if j is 2, and then nothing. */
 static int check_padding(const char *s, size_t n, size_t i, int j, size_t *ret_bad)
 {
     size_t pad = i - 1;

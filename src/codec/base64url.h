@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Base64 with the alphabet for URLs (RFC 4648, section 5), without padding: tokens, keys, and where lists go on. */
+/* Base64 with the alphabet for URLs (RFC 4648, section 5), without padding. It is used for tokens,
+ * keys, and the position at which a list continues. */
 #ifndef CODEC_BASE64URL_H
 #define CODEC_BASE64URL_H
 

@@ -4,7 +4,7 @@
 
 #include <lz4.h>
 
-/* A text of this length is more than any that is stored. */
+/* Longer than any text that is stored. */
 #define LENGTH_MAX (64u * 1024 * 1024)
 
 struct PackDictionary {
@@ -60,7 +60,8 @@ Bytes pack_dictionary_text(const PackDictionary *dictionary)
 
 /* ---- packing ---- */
 
-/* Eight bytes a step; the sum has to find torn pages and flipped bits, not forgeries. */
+/* Processes eight bytes a step. The checksum has to detect torn pages and flipped bits, not
+ * forgeries. */
 static uint64_t sum_of(const uint8_t *p, size_t n)
 {
     uint64_t sum = UINT64_C(0x9e3779b97f4a7c15) ^ n, word = 0;
@@ -86,7 +87,7 @@ static Packed *packed_new(size_t n)
     return packed;
 }
 
-/* Through a stream of our own, a copy of the dictionary's: packing changes it. */
+/* Packing changes the stream, so a copy of the dictionary's stream is used. */
 static int compress(PackDictionary *dictionary, Bytes text, char *to, int room)
 {
     LZ4_stream_t stream;
@@ -111,7 +112,7 @@ Packed *pack(PackDictionary *dictionary, uint32_t schema, Bytes text)
 
     ASSERT(text.n <= LENGTH_MAX);
     if (text.n >= PACK_MIN) {
-        /* Less than an eighth is not worth it. */
+        /* Savings of less than an eighth are not worth the time to unpack. */
         size_t wanted = text.n - text.n / 8;
 
         if (room_n < wanted) {

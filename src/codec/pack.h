@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Texts in little memory and little room on the disk: LZ4, where it pays with a dictionary.
+ * Compresses texts with LZ4, with a dictionary if that helps, to save memory and disk space. The
+ * objects of one kind resemble each other, often in everything but names, addresses and times, so
+ * the text of one of them is a good dictionary for the others: the 3,500 bytes of a pod become
+ * about 400.
  *
- * The objects of one kind resemble each other, often to the letter but for names, addresses and
- * times, so the text of one of them is the best dictionary for the others: of 3,500 bytes of a pod
- * some 400 stay. A dictionary is a text like any other; who packs with one has to keep it for as
- * long as what was packed with it, in memory (that is what the reference is for) and on the disk.
+ * A dictionary is an ordinary text. It has to be kept as long as anything that was packed with it,
+ * both in memory (a Packed holds a reference) and on the disk.
  *
- * A Packed is in memory what it is on the disk: a PackHead in the byte order of this machine, then
- * the bytes. Its sum tells damage apart from what this program wrote; `schema` is whatever the
- * caller wants to find again.
+ * A Packed has the same form in memory and on the disk: a PackHead in the byte order of this
+ * machine, and then the bytes. Its checksum detects damage. `schema` is a value that the caller
+ * stores and reads back.
  */
 #ifndef CODEC_PACK_H
 #define CODEC_PACK_H
@@ -46,7 +47,7 @@ PackDictionary *pack_dictionary_ref(PackDictionary *dictionary);
 PackDictionary *pack_dictionary_unref(PackDictionary *dictionary); /* NULL is fine; returns NULL */
 uint32_t pack_dictionary_id(const PackDictionary *dictionary);
 Bytes pack_dictionary_text(const PackDictionary *dictionary);
-/* Frees what only packing needs, 16 KiB; it is made again if need be. */
+/* Frees the 16 KiB that only packing needs; they are allocated again on the next use. */
 void pack_dictionary_rest(PackDictionary *dictionary);
 
 /* dictionary NULL: without one. */
@@ -56,17 +57,18 @@ static inline Bytes packed_bytes(const Packed *packed)
 {
     return (Bytes){(const uint8_t *)&packed->head, packed->n};
 }
-/* The text where it lies in there as it is, with a newline and a NUL behind it; else BYTES_NULL. */
+/* The text, if it is stored uncompressed, with a newline and a NUL behind it; otherwise
+ * BYTES_NULL. */
 static inline Bytes packed_plain(const Packed *packed)
 {
     return packed->head.form == PACK_PLAIN ? (Bytes){packed->bytes, packed->head.length}
                                            : BYTES_NULL;
 }
-/* Writes the text to `to`, which has room for head.length bytes. False: it cannot be. */
+/* Writes the text to `to`, which has room for head.length bytes. False: the bytes are damaged. */
 bool unpack(const Packed *packed, uint8_t *to);
 
-/* From bytes that packed_bytes gave, which may be damaged: NULL then. find gives the dictionary of
- * an id, borrowed, or NULL. */
+/* Reads the bytes that packed_bytes returned; NULL if they are damaged. find returns the dictionary
+ * with an id, borrowed, or NULL. */
 Packed *packed_read(Bytes bytes, PackDictionary *(*find)(void *data, uint32_t id), void *data);
 
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quantities as exact numbers: a 128-bit mantissa and a power of ten. Digits beyond what the
- * mantissa holds are rounded up, and so is all below 10^-9, because whoever asks for some resource
- * gets some.
+ * Quantities as exact numbers: a 128-bit mantissa and a power of ten. Digits beyond the mantissa,
+ * and those below 10^-9, are rounded up, so that a request for a small amount never becomes zero.
  *
- * Like Kubernetes, text that is canonical enough stays as it was written ("1.500" does), so that
- * what a client reads is what it would read there.
+ * As in Kubernetes, some texts that are nearly canonical, such as "1.500", are kept as they were
+ * written, so that clients read the same text as there.
  */
 #include "codec/quantity.h"
 

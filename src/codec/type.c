@@ -2,9 +2,9 @@
 /*
  * Walks over values by their tables: look up, copy, compare. Defaults are in json/defaults.c.
  *
- * Every walk has the same two levels: a field is one, optional, a list or a map (its shape), and
- * below that stands a thing (its value type). Functions on things get the address of the thing;
- * functions on fields that of the field.
+ * Every walk has two levels: the field, whose shape is one, optional, list or map, and the thing in
+ * it, which has a value type. Functions on things get the address of the thing, functions on fields
+ * that of the field.
  */
 #include "codec/type.h"
 
@@ -223,7 +223,7 @@ bool type_thing_equal(const Field *field, const void *a, const void *b)
         return x == y || str_equal(x, y);
     }
     case VALUE_QUANTITY:
-        /* An absent quantity is zero, and is written as "0" wherever it cannot be left out. */
+        /* An absent quantity is zero; it is written as "0" if the field cannot be omitted. */
         return str_equal(str_or(*(const char *const *)a, "0"),
                          str_or(*(const char *const *)b, "0"));
     case VALUE_BYTES:
@@ -265,7 +265,7 @@ static bool list_equal(const Field *field, const List *a, const List *b)
     return true;
 }
 
-/* Is an optional field that needs no pointer of its own there? */
+/* Whether an optional field that is not held by a pointer is present. */
 static bool optional_present(const Field *field, const void *at)
 {
     switch (field->value) {
@@ -329,7 +329,7 @@ bool type_field_empty(const Field *field, const void *at)
     case VALUE_MICRO_TIME:
         return !((const Time *)at)->set;
     default:
-        return false; /* Go never leaves out a struct: a quantity, an int-or-string are some, too */
+        return false; /* Go never omits a struct, and quantities and int-or-strings are structs, too */
     }
 }
 

@@ -209,14 +209,14 @@ const TypeName *type_find(const Type *type, const char *json, size_t length);
 size_t value_size(const Field *field);      /* of one element, map entry or the thing itself */
 size_t type_field_size(const Field *field); /* of the field in its struct */
 
-/* Makes an element or the value of a map entry, whose memory is zeroed, what it is when it is null
- * or left out: a text is "", a quantity "0", everything else its zero. */
+/* Gives a zeroed element or value of a map entry the value that null has there: "" for a text, "0"
+ * for a quantity, zero for everything else. */
 void type_thing_init(const Field *field, void *at);
 
-/* Does the value keep the rule above: no NULL text in a list, a map or an IntOrString? */
+/* Whether the value follows the rule above: no NULL text in a list, a map or an IntOrString. */
 bool type_sound(const Type *type, const void *value);
 
-/* Where the value stands in a map's entry, after the key. */
+/* The offset of the value in a map's entry, behind the key. */
 #define TYPE_ENTRY_VALUE 8
 
 /* Is the field held as a pointer to the thing? */

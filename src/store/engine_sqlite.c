@@ -163,8 +163,11 @@ static void blob_add_record(SqliteEngine *sqlite, const StoreRecord *record, siz
     blob_add(sqlite, value.p, value.n);
 }
 
-/* Calls each for the changes of one row; returns how many there are, or -errno. */
-static int blob_read(Bytes blob, int (*each)(void *data, const StoreRecord *record), void *data)
+enum { BLOB_E_DAMAGED = 1 };
+
+/* Calls each for the changes of one row and sets how many there are. */
+static int blob_read(Bytes blob, int (*each)(void *data, const StoreRecord *record), void *data,
+                     int *ret_n)
 {
     size_t at = 0;
     int n = 0;
@@ -175,12 +178,12 @@ static int blob_read(Bytes blob, int (*each)(void *data, const StoreRecord *reco
         LogHead head;
 
         if (blob.n - at < sizeof(head))
-            return ERR_ORIGIN(-EBADMSG);
+            return BLOB_E_DAMAGED;
         memcpy(&head, blob.p + at, sizeof(head));
         at += sizeof(head);
         if (blob.n - at < (uint64_t)head.key_length + 1 + head.value_length ||
             blob.p[at + head.key_length] != 0)
-            return ERR_ORIGIN(-EBADMSG);
+            return BLOB_E_DAMAGED;
         record.key = (const char *)blob.p + at;
         at += (size_t)head.key_length + 1;
         value = (Bytes){head.flags & LOG_HAS_VALUE ? blob.p + at : NULL, head.value_length};
@@ -199,7 +202,8 @@ static int blob_read(Bytes blob, int (*each)(void *data, const StoreRecord *reco
         }
         n++;
     }
-    return n;
+    *ret_n = n;
+    return 0;
 }
 
 /* How many of the oldest rows are beyond the window. The newest always stays. */
@@ -302,7 +306,9 @@ static int note_revision(void *data, const StoreRecord *record)
 
 static int on_newest_log_row(SqliteEngine *sqlite _unused_, sqlite3_stmt *stmt, void *data)
 {
-    return blob_read(column_bytes(stmt, 1), note_revision, data);
+    int n;
+
+    return ERR_FOLD(blob_read(column_bytes(stmt, 1), note_revision, data, &n));
 }
 
 static int sqlite_load(StoreEngine *engine, int (*each)(void *data, const StoreRecord *record),
@@ -326,13 +332,13 @@ static int on_log_row(SqliteEngine *sqlite, sqlite3_stmt *stmt, void *data)
     LoadCall *call = data;
     uint64_t first = (uint64_t)sqlite3_column_int64(stmt, 0);
     Bytes blob = column_bytes(stmt, 1);
-    int n = blob_read(blob, call->each, call->data);
+    int n, r = blob_read(blob, call->each, call->data, &n);
 
-    if (n == -EBADMSG)
+    if (r == BLOB_E_DAMAGED)
         return err_set(call->reterr, 0, "%s/state.db: change %" PRIu64 " in the log is damaged",
                        sqlite->dir, first);
-    if (n < 0)
-        return ERR_TRACE(n);
+    if (r < 0)
+        return ERR_TRACE(r);
     rows_push(sqlite, (LogRow){first, (uint32_t)n, (uint32_t)blob.n});
     return 0;
 }
@@ -581,8 +587,11 @@ static void sqlite_closep(SqliteEngine **sqlite)
         sqlite_close(&(*sqlite)->engine);
 }
 
-/* A process that was killed while it began a program may have left a child that still has all its
- * descriptors, until it executes that program. */
+enum { LOCK_E_TAKEN = 1 };
+
+/* Waits a moment for a lock whose owner is dead: a process that was killed while it started a
+ * program may have left a child that still has all its descriptors, until it executes the program.
+ * text: the pid that the owner has written into the file. */
 static int lock_when_free(int fd, char text[static 32])
 {
     int64_t pid;
@@ -595,7 +604,7 @@ static int lock_when_free(int fd, char text[static 32])
         text[strspn(text, "0123456789")] = 0;
         if (i == LOCK_ATTEMPTS || str_to_int64(text, 1, INT32_MAX, &pid) != 0 ||
             kill((pid_t)pid, 0) == 0 || errno != ESRCH)
-            return -EWOULDBLOCK;
+            return LOCK_E_TAKEN;
         (void)poll(NULL, 0, LOCK_PAUSE_MS);
     }
     return r < 0 ? -errno : 0;
@@ -612,7 +621,7 @@ static int take_lock(SqliteEngine *sqlite, Err *reterr)
     if (sqlite->lock_fd < 0)
         return err_set(reterr, errno, "open %s", path);
     r = lock_when_free(sqlite->lock_fd, text);
-    if (r == -EWOULDBLOCK)
+    if (r == LOCK_E_TAKEN)
         return err_set(reterr, 0, "%s is in use by another process (pid %s)", sqlite->dir,
                        *text ? text : "unknown");
     if (r < 0)

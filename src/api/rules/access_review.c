@@ -39,7 +39,7 @@ static void check_raw_or_requirements(const char *raw, size_t n_requirements, co
                          "when %s is specified, requirements or rawSelector is required", text));
 }
 
-/* Operators that are not known may come from a newer client, and are let through. */
+/* Unknown operators may come from a newer client, so they are accepted. */
 static void check_requirement_values(const char *op, size_t n_values, const Path *path,
                                      Causes *causes)
 {

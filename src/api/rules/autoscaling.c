@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of autoscaling/v2: HorizontalPodAutoscaler. It is kept so that charts install; nothing is
- * measured and nothing is scaled, and whoever makes one is told.
+ * Rules of autoscaling/v2: HorizontalPodAutoscaler. The kind exists so that charts can be
+ * installed. There are no metrics and nothing is scaled; a warning says so.
  */
 #include "api/print.h"
 #include "api/quantity.h"
@@ -106,7 +106,7 @@ static void check_target(const MetricTarget *target, const Path *path, Causes *c
                          "must be greater than 0");
 }
 
-/* Of a resource: percent or an amount, not both. */
+/* The target of a resource is a percentage or an amount, not both. */
 static void check_resource_target(const MetricTarget *target, const Path *at, Causes *causes)
 {
     const Path *path = PATH(at, "target");
@@ -268,7 +268,7 @@ static void check_rules(const HPAScalingRules *rules, const Path *path, Causes *
                      "must be greater than or equal to 0");
 }
 
-/* What tells of work also where no pod runs. */
+/* Whether there is a metric that exists even if no pod is running. */
 static bool can_scale_to_zero(const HorizontalPodAutoscalerSpec *spec)
 {
     for (size_t i = 0; i < spec->metrics.n; i++)

@@ -16,7 +16,7 @@ enum {
     TOPOLOGY_MAX = 16,
 };
 
-/* A slice has no spec: all of it counts, and its labels. */
+/* A slice has no spec: the generation counts changes of all its fields and of its labels. */
 static bool slice_changed(const EndpointSlice *now, const EndpointSlice *before)
 {
     const TypeName *labels = type_find(&type_ObjectMeta, "labels", strlen("labels"));
@@ -40,8 +40,8 @@ static void endpoint_slice_prepare(Arena *arena _unused_, void *value, const voi
 
     if (before)
         slice->metadata.generation = before->metadata.generation + slice_changed(slice, before);
-    /* v1 does not take deprecatedTopology; what older servers stored may stay while nobody touches
-     * it. */
+    /* v1 does not accept deprecatedTopology. Values that older servers have stored stay as long as
+     * the endpoints do not change. */
     if (before && type_field_equal(endpoints, &slice->endpoints, &before->endpoints))
         return;
     for (size_t i = 0; i < slice->endpoints.n; i++)
@@ -203,7 +203,7 @@ static void endpoint_slice_validate(const void *value, const void *before_value,
         type_find(&type_EndpointSlice, "endpoints", strlen("endpoints"))->field;
 
     check_slice_ports(&slice->ports, causes);
-    /* What was stored once may stay. */
+    /* Stored endpoints may stay as they are. */
     if (before && type_field_equal(endpoints, &slice->endpoints, &before->endpoints))
         return;
     if (slice->endpoints.n > ENDPOINTS_MAX) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of networking.k8s.io/v1: Ingress, IngressClass, NetworkPolicy. They are kept for others to
- * act on, and whoever makes one is told that stead does not.
+ * Rules of networking.k8s.io/v1: Ingress, IngressClass, NetworkPolicy. stead stores them for other
+ * controllers; a warning says that it does not act on them itself.
  */
 #include <arpa/inet.h>
 

@@ -6,7 +6,7 @@
 #define SYSTEM_PREFIX "system-"
 #define USER_PRIORITY_MAX 1000000000
 
-/* NULL: it is one of the system's. */
+/* Why a name with the reserved prefix is refused; NULL if it is one of the system's own classes. */
 static const char *fault_of_system_class(Arena *arena, const PriorityClass *class)
 {
     static const struct {

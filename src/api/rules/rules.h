@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small things that the rules of several kinds share. */
+/* Helpers that the rules of several kinds share. */
 #ifndef API_RULES_RULES_H
 #define API_RULES_RULES_H
 
@@ -22,7 +22,7 @@ static inline const char *rules_quoted(const char *s, Causes *causes)
     return arena_printf(causes->arena, "\"%s\"", s ? s : "");
 }
 
-/* `bad` as JSON: for what is no text. NULL: not shown. */
+/* `bad` is the value as JSON, for values that are not texts; NULL: it is not shown. */
 static inline void rules_invalid(Causes *causes, const Path *path, const char *bad,
                                  const char *detail)
 {
@@ -50,8 +50,8 @@ static inline void rules_warn(Arena *arena, Warnings *warnings, const char *text
     warnings_add(arena, warnings, text);
 }
 
-/* What kubectl should tell of a pod's spec, or of a template at the path; and of a name that host
- * names are made from. */
+/* Warnings about the spec of a pod, or of a template at the path, and about a name from which host
+ * names are made. */
 void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, Warnings *warnings);
 void rules_warn_name(Arena *arena, const char *name, Warnings *warnings);
 

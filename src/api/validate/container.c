@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Containers of pods: init containers, ordinary ones and ephemeral ones, which share their fields
- * and most of their rules. Ephemeral containers are looked at as the ordinary container that lies
- * in them.
+ * Containers of pods: init containers, regular ones and ephemeral ones, which share their fields
+ * and most of their rules. An ephemeral container is checked as the regular container that it
+ * contains.
  */
 #include <assert.h>
 

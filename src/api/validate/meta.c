@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every object has to keep to: its metadata. And the entry points that put the layers of
- * validation together.
+ * Validation of metadata, which all objects have, and the entry points that combine the layers of
+ * validation.
  */
 #include "api/object.h"
 #include "api/validate/pod.h"
@@ -114,7 +114,7 @@ static void validate_owners(const OwnerReferenceArray *owners, const Path *path,
     for (size_t i = 0; i < owners->n; i++) {
         const OwnerReference *owner = &owners->v[i];
 
-        /* As Kubernetes has it, the index of the owner is not part of the path. */
+        /* As in Kubernetes, the index of the owner is not part of the path. */
         if (!has_version(owner->api_version))
             causes_invalid_string(causes, path_text(PATH(path, "apiVersion"), causes),
                                   owner->api_version, "version must not be empty");
@@ -264,8 +264,8 @@ void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const Object
 
 /* ---- objects ---- */
 
-/* Metadata was looked at before; a status is what controllers and nodes report, not what a user may
- * get wrong. */
+/* Metadata has been checked before. The status is written by controllers and nodes, so it is not
+ * checked here. */
 static void validate_fields(const Kind *kind, const void *value, const void *before, Causes *causes)
 {
     for (size_t i = 1; i < kind->type->n_fields; i++) {

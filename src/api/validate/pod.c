@@ -204,7 +204,7 @@ static void validate_resource_claims(const PodResourceClaimArray *claims, const 
     }
 }
 
-/* A claim that is made for an ephemeral volume has the pod's name and the volume's. */
+/* The name of the claim of an ephemeral volume consists of the names of the pod and the volume. */
 static void validate_shared_claims(const PodSpec *spec, const char *pod_name, const Path *path,
                                    Causes *causes)
 {

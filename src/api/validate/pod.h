@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Validation of pods and of what they are made of: containers, volumes, scheduling. For the rules of Pods and of all that
- * has a template of them.
+ * Validation of pods and their parts (containers, volumes, scheduling), for the rules of Pods and
+ * of kinds with pod templates.
  */
 #ifndef API_VALIDATE_POD_H
 #define API_VALIDATE_POD_H

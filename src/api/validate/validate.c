@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The walk over the tables and the checks that all kinds share. The walk costs a look at each field
- * that has a rule, and nothing is allocated until something is wrong.
+ * The walk over the tables, and checks that all kinds share. Nothing is allocated until a mistake
+ * is found.
  */
 #include "api/validate/validate.h"
 
@@ -100,8 +100,8 @@ void validate_port(const IntOrString *port, const Path *path, Causes *causes)
 
 /* ---- the table walk ---- */
 
-/* Fields that the API calls required, but whose absence Kubernetes puts in its own words: with a
- * detail, or through a check of the kind's rules (detail NULL). */
+/* Required fields for whose absence Kubernetes has a special message: one with a detail, or one
+ * from a check in the kind's rules (detail NULL). */
 static const struct {
     const char *type, *field, *detail;
 } required_words[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Volumes of pods: one source each, names that are unique, paths that stay inside. */
+/* Volumes of pods: each has one source and a unique name, and paths do not lead out of the
+ * volume. */
 #include "api/object.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_reference_v1.h"
@@ -105,7 +106,7 @@ static size_t split_subscript(const char *text, char *key, size_t size)
     return (size_t)(open - text);
 }
 
-/* Paths that can be written at all; others cannot be converted. */
+/* The label and annotation paths that exist; others cannot be converted. */
 static const char *const convertible_paths[] = {"metadata.annotations",
                                                 "metadata.labels",
                                                 "metadata.name",
@@ -230,7 +231,7 @@ typedef struct Files {
     Causes *causes;
 } Files;
 
-/* Two sources must not make the same file. */
+/* Two sources must not provide the same file. */
 static void files_add(Files *files, const char *file, const char *bad)
 {
     if (!str_empty(file) && !text_map_add(&files->seen, file))

@@ -108,8 +108,8 @@ static bool chase_next(Chase *c, char name[static NAME_MAX + 1], bool *ret_last,
     return true;
 }
 
-/* The last component was found: the file that it is now is opened, whatever its name leads to by
- * the time. */
+/* The last component was found. The file behind its descriptor is opened, even if the name now
+ * leads elsewhere. */
 static int chase_finish(int found, const struct stat *st, int flags)
 {
     if ((flags & O_DIRECTORY) && !S_ISDIR(st->st_mode))
@@ -193,7 +193,7 @@ static int chase(int root, const char *path, BeneathLinks links, int flags, mode
 
 static atomic_bool kernel_cannot;
 
-/* -ENOSYS: not with this kernel, in this sandbox or this time. */
+/* -ENOSYS: the kernel or a sandbox does not allow openat2, or it lost a race too often. */
 static int ask_kernel(int root, const char *path, BeneathLinks links, int flags, mode_t mode)
 {
     static const uint64_t resolve[] = {
@@ -240,7 +240,7 @@ int beneath_open(int root, const char *path, BeneathLinks links, int flags, mode
     return fd == -ENOSYS ? chase(root, path, links, flags, mode) : fd;
 }
 
-/* Makes one folder, whose parent is there. Somebody else may be faster: their folder is taken. */
+/* Makes one folder, whose parent exists. If another process makes it first, that folder is used. */
 static int make_folder(int parent, const char *name, mode_t mode)
 {
     _close_fd_ int fd = -1;
@@ -256,7 +256,7 @@ static int make_folder(int parent, const char *name, mode_t mode)
     return r < 0 ? r : TAKE_FD(fd);
 }
 
-/* A prefix of the path at a time, so that links in it are resolved from the root every time. */
+/* One prefix of the path at a time, so that links in it are always resolved from the root. */
 int beneath_make_folders(int root, const char *path, BeneathLinks links, mode_t mode)
 {
     int fd = beneath_open(root, path, links, O_PATH | O_DIRECTORY, 0);

@@ -71,7 +71,7 @@ static int enter(Walk *w, int fd, const struct statx *st)
     return 0;
 }
 
-/* Goes up, from a folder that was read to its end. */
+/* Returns to the parent of a folder that has been read to its end. */
 static int leave(Walk *w)
 {
     DIR *done = w->levels.v[--w->levels.n].dir;

@@ -158,7 +158,7 @@ static int each_file(DIR *folder, int (*each)(int fd))
 
 static int begin_sync(int fd)
 {
-    /* Only to have all of it under way before the first wait; sync_file tells what failed. */
+    /* This only starts all writes before the first wait; sync_file reports failures. */
     (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return 0;
 }
@@ -223,8 +223,8 @@ int file_mkdir_for(const char *path, mode_t mode)
     return ERR_TRACE(file_mkdir_all(folder, mode));
 }
 
-/* Deeper folders are moved up to the top before they are emptied: so neither descriptors nor the
- * stack run out, however deep somebody nests. */
+/* Deeper folders are moved up to the top before they are emptied, so that neither descriptors nor
+ * the stack are exhausted, however deeply folders are nested. */
 #define REMOVE_DEPTH 64
 
 typedef struct Removal {
@@ -269,14 +269,14 @@ static int look_at(int parent, const char *name, bool *ret_folder)
 
     if (statx(parent, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
         return -errno;
-    /* The device alone would not tell: a bind mount has that of its surroundings. */
+    /* Comparing devices is not enough: a bind mount has the device of its surroundings. */
     if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT)
         return ERR_ORIGIN(-EXDEV);
     *ret_folder = S_ISDIR(st.stx_mode);
     return 0;
 }
 
-/* What was opened is looked at again: the name may have come to mean a mount since look_at. */
+/* The opened file is checked again, since the name may have become a mount point after look_at. */
 static int open_folder(int parent, const char *name)
 {
     _close_fd_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -15,12 +15,14 @@ int file_read_fd(int fd, size_t limit, char **ret, size_t *ret_n);
 int file_write_fd(int fd, const void *bytes, size_t n);
 /* path.tmp-XXXX, fsync, rename, fsync of the folder: old or new, never half. */
 int file_write_atomic(const char *path, const void *p, size_t n, mode_t mode);
-/* The same unless the file has this content and mode already: needs no room then. */
+/* The same, but does nothing, and so needs no disk space, if the file already has this content and
+ * mode. */
 int file_write_changed(const char *path, const void *p, size_t n, mode_t mode);
-/* As file_write_atomic without fsync, for run-time state that a reboot voids anyway. */
+/* The same as file_write_atomic without fsync, for run-time state, which does not survive a reboot
+ * anyway. */
 int file_replace(const char *path, const void *p, size_t n, mode_t mode);
-/* Makes durable what lies in the folder, files not folders: many are cheaper at once than each
- * alone. */
+/* Makes the files in the folder durable, but not its subfolders. This is cheaper than one fsync for
+ * each file as it is written. */
 int file_sync_folder(const char *path);
 /* Puts path in place of another, durably. */
 int file_rename(const char *from, const char *to);

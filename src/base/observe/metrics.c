@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of metrics and their series. Names that Kubernetes has are used with its labels and
- * bounds, so that dashboards made for it work; what only stead has begins with "stead_".
+ * The table of metrics and their series. Metrics that Kubernetes has too have its names, labels and
+ * bounds, so that dashboards for Kubernetes work; names of others begin with "stead_".
  *
- * A series is found by its label text in one map for all metrics; those who count keep the pointer.
+ * A series is found by its label text in one map for all metrics; callers keep the pointer.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -249,7 +249,7 @@ static double count_fds(void)
     return n;
 }
 
-/* The wall clock at boot, in seconds, from the two clocks that tell it. */
+/* The wall time of the boot in seconds, computed from two clocks. */
 static double boot_time(void)
 {
     struct timespec wall, boot;

@@ -14,7 +14,7 @@
 #include "base/observe/metrics.h"
 #include "base/observe/turn.h"
 
-/* Work that is shorter than this is never the answer to what took so long. */
+/* Shorter pieces of work are never reported as the cause of a long turn. */
 #define NOTED_NS (TURN_LIMIT_NS / 20)
 
 static struct {
@@ -195,7 +195,8 @@ void turn_watch_start(uv_loop_t *loop)
 {
     pthread_condattr_t attributes;
 
-    /* Without the loop's idle time, or without a thread, the server runs as well, unwatched. */
+    /* If the idle time cannot be measured or the thread cannot be started, the server runs without
+     * a watchdog. */
     if (watch.watching || uv_loop_configure(loop, UV_METRICS_IDLE_TIME) != 0)
         return;
     watch.loop = loop;

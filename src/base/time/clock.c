@@ -142,7 +142,7 @@ static void uv_clock_arm(UvClock *c)
         return;
     uv_clock_disarm(c);
     c->armed_ns = due;
-    /* Round up: waking a fraction of a millisecond early would only mean to wait again. */
+    /* Rounds up: waking a fraction of a millisecond early would only lead to another wait. */
     ms = (due - read_clock(CLOCK_MONOTONIC) + NS_PER_MS - 1) / NS_PER_MS;
     if (ms <= 0) {
         uv_idle_start(&c->idle, on_idle);

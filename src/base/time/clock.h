@@ -44,6 +44,7 @@ static inline int64_t clock_mono_ns(Clock *clock)
 }
 static inline void timer_start(Clock *clock, Timer *timer, int64_t delay_ns)
 {
+    ASSERT(timer->on_fire);
     clock->ops->timer_start(clock, timer, delay_ns);
 }
 static inline void timer_stop(Clock *clock, Timer *timer)
@@ -54,8 +55,8 @@ static inline void timer_stop(Clock *clock, Timer *timer)
 #define NS_PER_SEC INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
 
-/* Seconds that somebody else chose, such as a deadline or a time of an object, as nanoseconds. More
- * than can be counted becomes the most, of which two can still be added or subtracted. */
+/* Converts untrusted seconds, such as a deadline or a time in an object, to nanoseconds. The result
+ * saturates at a value of which two can still be added or subtracted. */
 static inline int64_t ns_from_seconds(int64_t seconds)
 {
     const int64_t most = INT64_MAX / 2 / NS_PER_SEC - 1;
@@ -68,7 +69,8 @@ static inline int64_t ns_from_seconds(int64_t seconds)
 struct uv_loop_s;
 Clock *clock_new_uv(struct uv_loop_s *loop);
 Clock *clock_free_uv(Clock *clock);
-/* A clock that moves only when told: fires what is due, in order of due time, then of start. */
+/* A clock that moves only when it is told to. Timers fire in the order of their due times, then of
+ * their starts. */
 Clock *clock_new_fake(int64_t wall_ns);
 Clock *clock_free_fake(Clock *clock);
 void clock_fake_advance(Clock *clock, int64_t ns);

@@ -12,6 +12,7 @@ static void on_timer(Timer *timer)
 
 void follow_init(Follow *f, Clock *clock, void (*on_due)(void *data), void *data)
 {
+    ASSERT(on_due);
     *f = (Follow){.clock = clock, .on_due = on_due, .data = data};
     f->timer.on_fire = on_timer;
     f->timer.data = f;

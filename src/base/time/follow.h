@@ -38,7 +38,7 @@ typedef struct Follow {
 } Follow;
 
 void follow_init(Follow *follow, Clock *clock, void (*on_due)(void *data), void *data);
-/* No pass begins any more. One that is under way may still end. */
+/* No further pass begins. A pass that is under way may still end. */
 void follow_stop(Follow *follow);
 
 void follow_changed(Follow *follow);

@@ -256,7 +256,7 @@ static bool parse(Zone *zone, const uint8_t *p, size_t n)
     return true;
 }
 
-/* Nothing that leads out of the folder. */
+/* Rejects names that lead out of the folder. */
 static bool name_is_good(const char *name)
 {
     if (!*name || *name == '/' || strlen(name) > 100)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Server-side apply's merge. Structs, maps, keyed lists and sets are merged member by member; all
- * else is replaced by what was applied. Then what the applier gave up goes.
+ * The merge of server-side apply. Structs, maps, keyed lists and sets are merged member by member;
+ * everything else is replaced by the applied value. Afterwards, the fields that the applier has
+ * given up are removed.
  *
- * The order of a merged list: applied items in their order, the others keep their place before the
- * items that they stood before, as far as the orders agree.
+ * In a merged list, applied items are in the applied order. Each other item stays in front of the
+ * item that it preceded before, as far as the two orders agree.
  */
 #include "codec/fieldset/internal.h"
 #include "codec/json/json.h"
@@ -236,7 +237,7 @@ static yyjson_mut_val *merge(Apply *a, MergeKind kind, Schema schema, const Fiel
 {
     if (kind == MERGE_REPLACE)
         return copy(a, applied);
-    /* null says nothing about what others have set */
+    /* null leaves values of other managers unchanged */
     if (yyjson_is_null(applied) && yyjson_is_ctn(live) && yyjson_get_len(live))
         return copy(a, live);
     if (kind == MERGE_OBJECT && yyjson_is_obj(live) && yyjson_is_obj(applied))
@@ -332,7 +333,7 @@ yyjson_mut_val *fieldset_apply(const Type *type, yyjson_mut_doc *doc, yyjson_val
 
 /* ---- what to drop ---- */
 
-/* Fields of structs count as owned by whoever owns something below them. */
+/* A manager that owns a field of a struct also counts as an owner of the struct. */
 static FieldSet *with_named_fields(Arena *arena, Schema schema, const FieldSet *set)
 {
     FieldSet *out = NULL;

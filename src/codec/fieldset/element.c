@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What tells the items of a list apart, in values and in JSON, and what the table says below a
+ * The path elements that identify the items of a list, in values and in JSON, and the types below a
  * path.
  *
- * An item of a keyed list is named by its keys; one that is not given counts with its default, or
- * with "" or 0 where the field is always written, or does not count.
+ * An item of a keyed list is identified by its keys. A key that is absent has its default value;
+ * without a default it is "" or 0 if the field is always written, and otherwise it is not part of
+ * the identity.
  */
 #include "codec/fieldset/internal.h"
 #include "codec/json/json.h"
@@ -35,7 +36,7 @@ static Scalar scalar_of_value(Arena *arena, const Field *field, const void *at)
     }
 }
 
-/* The value of a key that is not given; false where it then does not count. */
+/* The value of an absent key; false if the key is then not part of the identity. */
 static bool key_default(Arena *arena, const Field *field, Scalar *ret)
 {
     DecodeReport report = {0};

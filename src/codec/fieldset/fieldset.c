@@ -82,7 +82,7 @@ static void print_scalar(const Scalar *v, StrBuf *out)
     }
 }
 
-/* As Go's %q, as far as names and keys go. */
+/* Quotes a name or key as Go's %q does. */
 static void print_quoted(const char *s, StrBuf *out)
 {
     strbuf_add_char(out, '"');
@@ -284,7 +284,7 @@ static const char *path_head(Arena *arena, const char *path, Element *ret)
 
 #define WITHOUT_MAX 16
 
-/* What of the paths goes on behind this name; *drop: the name itself is one of them. */
+/* The rest of those paths that begin with this name; *drop is set if one of them ends there. */
 static size_t paths_behind(const char *name, const char *const *paths, size_t n, const char **ret,
                            bool *drop)
 {

@@ -15,9 +15,9 @@
 
 typedef struct FieldSet FieldSet; /* a node; lives in an arena; NULL is the empty set */
 
-/* Every field that is set in the JSON tree (an applied configuration) or in the value, in terms of
- * the type's list kinds: what a manager owns who wrote it. Unknown members are taken as they are.
- */
+/* Every field that is set in the JSON tree (an applied configuration) or in the value, according to
+ * the list kinds of the type. This is what a manager owns that wrote it. Unknown members are
+ * included. */
 FieldSet *fieldset_of_tree(const Type *type, Arena *arena, yyjson_val *json, const char **reterr);
 FieldSet *fieldset_of_value(const Type *type, Arena *arena, const void *value);
 /* Fields whose values differ between the two values, or that only one of them has: what an update
@@ -41,9 +41,9 @@ void fieldset_print(const FieldSet *set, StrBuf *out); /* canonical order */
 void fieldset_each_path(const FieldSet *set, void (*each)(void *data, const char *path),
                         void *data);
 
-/* What an applier gives up: fields of its last set that neither it nor anyone else owns now
- * (`owned`: the union of all sets, with its new one). Structs go as a whole where nobody owns a
- * part of them. */
+/* The fields that an applier gives up: those of its last set that no manager owns now (`owned`: the
+ * union of all sets, including its new one). A struct is given up as a whole if no manager owns a
+ * part of it. */
 FieldSet *fieldset_given_up(const Type *type, Arena *arena, const FieldSet *last,
                             const FieldSet *owned);
 /* Merges the applied tree into the live tree (both JSON of `type`): set values win, fields in

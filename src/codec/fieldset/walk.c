@@ -2,10 +2,10 @@
 /*
  * Field sets of JSON trees and of values.
  *
- * A tree (what a client applies) owns what it mentions: leaves, items of keyed lists and sets, and
- * empty or null structs. Two values differ in leaves, and besides in each struct, map, list and
- * item that only one of them has: that is what an update or a create (against the empty value)
- * owns.
+ * The set of a tree (an applied configuration) contains what the tree mentions: leaves, items of
+ * keyed lists and sets, and empty or null structs. The difference of two values contains the leaves
+ * that differ, and each struct, map, list and item that only one of them has. This is what an
+ * update owns; a create is compared with the empty value.
  */
 #include "codec/fieldset/internal.h"
 #include "codec/json/json.h"
@@ -232,7 +232,7 @@ FieldSet *fieldset_of_tree(const Type *type, Arena *arena, yyjson_val *json, con
 
 /* ---- values ---- */
 
-/* What came of a comparison: of the thing itself, and below it. */
+/* The result of a comparison, for the thing itself and for what is below it. */
 typedef struct Diff {
     bool changed, removed;
     FieldSet *changed_below, *removed_below;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON documents to values.
+ * Decodes JSON documents into values, with the messages of kube-apiserver's decoder. The path from
+ * the root to the current value is a chain of steps on the C stack, which costs nothing until a
+ * message needs it. Type errors name the struct and the fields that lead to the value, without
+ * indices; field errors name the whole path.
  *
- * Messages are those of kube-apiserver's decoder. The way from the root to the value at hand is a
- * chain of steps on the C stack, so that it costs nothing until a message needs it: type errors
- * name the struct and the fields to the value (no indices), field errors the whole path.
- *
- * null is the same as absent, except in lists and maps, where it is an empty element
- * (type_thing_init).
+ * null means absent, except in lists and maps, where it is an empty element (type_thing_init).
  */
 #include "codec/json/json.h"
 
@@ -246,8 +244,7 @@ static int decode_int(Decoder *d, const Step *step, const Field *field, yyjson_v
     return 0;
 }
 
-/* The rest of the text and the piece of the layout where it stops to be a time, for Go's
- * message. */
+/* For Go's message: the rest of the text, and the part of the layout that it does not match. */
 static const char *time_error(Arena *arena, const char *s)
 {
     static const char *const layout[] = {"2006", "-", "01", "-", "02", "T",
@@ -406,7 +403,7 @@ static int compare_entries(const void *a, const void *b)
     return strcmp(entry_key(a), entry_key(b));
 }
 
-/* Sorts by key; of equal keys one stays, the last where the sort is stable (as glibc's is). */
+/* Sorts by key. Of equal keys, the last one stays, since glibc's qsort is stable. */
 void json_sort_entries(void *entries, size_t *n, size_t size)
 {
     char *v = entries, *to;
@@ -540,8 +537,7 @@ static bool is_ignored(Decoder *d, const Step *step, const char *const *ignore, 
     return false;
 }
 
-/* Where the field lies: past inline structs that are pointers there is something to make on the
- * way. */
+/* The address of the field. Inline structs on the way that are held by pointers are allocated. */
 static void *reach(Decoder *d, const Type *type, const TypeName *name, void *value)
 {
     if (name->depth == 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fills in the defaults of a type's table. The schema writes a default as JSON, so those that are no plain text, number
- * or truth value go through the decoder.
+ * Fills in the defaults of a type's table. A default is written as JSON in the schema; those that
+ * are not a plain string, number or boolean are passed to the decoder.
  */
 #include "codec/json/json.h"
 
-/* The text of a default that is a plain string, or NULL where it takes the full decoder. */
+/* The text of a default that is a plain string, or NULL if it needs the decoder. */
 static const char *plain_string(const char *json, size_t *ret_n)
 {
     const char *end = *json == '"' ? strchr(json + 1, '"') : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values to JSON text. All goes straight into the buffer; what stands there last tells whether a
- * comma is due, so that inline structs need no state.
+ * Encodes values as JSON text, directly into the buffer. The last character in the buffer shows
+ * whether a comma is needed, so inline structs need no state.
  */
 #include "codec/json/json.h"
 
@@ -30,8 +30,8 @@ static inline void done(StrBuf *out, char *to)
         done((out), _to + sizeof(s) - 1);       \
     })
 
-/* What cannot stand in a string as it is. 0xe2 begins U+2028 and U+2029, which scripts take for
- * ends of lines. */
+/* Bytes that may have to be escaped in a string. 0xe2 is the first byte of U+2028 and U+2029, which
+ * JavaScript treats as ends of lines. */
 static const bool special[256] = {
     [0 ... 31] = true, ['"'] = true, ['\\'] = true, ['<'] = true,
     ['>'] = true,      ['&'] = true, [0xe2] = true,
@@ -102,7 +102,7 @@ void json_encode_string(StrBuf *out, const char *s, size_t n)
     add_string_rest(out, s + clean, n - clean);
 }
 
-/* One pass over the usual string: NUL is special, too. */
+/* The usual string takes one pass, since NUL counts as special, too. */
 static void encode_text(StrBuf *out, const char *s)
 {
     size_t clean = 0;
@@ -145,7 +145,7 @@ static void encode_int(StrBuf *out, int64_t v)
     done(out, to + n);
 }
 
-/* Digits and a decimal exponent ("d.ddde-05") as Go lays them out without an exponent. */
+/* Writes digits and a decimal exponent ("d.ddde-05") without an exponent, as Go does. */
 static void add_fixed(StrBuf *out, const char *text)
 {
     char digits[32];
@@ -300,8 +300,8 @@ static void encode_thing(const Field *field, const void *at, StrBuf *out)
     }
 }
 
-/* An element or the value of a map entry. Everything that is stored or sent passes here, so this is
- * where a text that somebody forgot is noticed; see type.h. */
+/* Encodes an element or the value of a map entry. Everything that is stored or sent passes through
+ * here, so a text that was left NULL by mistake is noticed here; see type.h. */
 static void encode_element(const Field *field, const char *at, StrBuf *out)
 {
     if (field->value == VALUE_STRING)

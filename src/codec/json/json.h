@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values to JSON and back, by their tables. Decoding reads yyjson documents (immutable); nothing of
- * the document is referenced afterwards: all goes to the arena.
+ * Encodes values as JSON and decodes them, by their tables. Decoding reads immutable yyjson
+ * documents. The value does not refer to the document afterwards; everything is copied to the
+ * arena.
  */
 #ifndef CODEC_JSON_JSON_H
 #define CODEC_JSON_JSON_H
@@ -32,7 +33,7 @@ typedef enum DecodeFlag {
                                      (fieldValidation Strict, Warn) */
 } DecodeFlag;
 
-/* Lets yyjson take its memory from the arena: yyjson_mut_doc_new(&alc), yyjson_read_opts. */
+/* An allocator for yyjson (yyjson_mut_doc_new, yyjson_read_opts) that allocates from the arena. */
 yyjson_alc json_arena_alc(Arena *arena);
 /* Parses text into a document whose memory is the arena's. */
 int json_parse(Arena *arena, Bytes text, yyjson_doc **ret, DecodeReport *report);
@@ -42,7 +43,8 @@ int json_decode(const Type *type, Arena *arena, yyjson_val *json, unsigned flags
                 const char *const *ignore, void *value, DecodeReport *report);
 /* Puts map entries in order of keys; of equal ones the last stays. */
 void json_sort_entries(void *entries, size_t *n, size_t size);
-/* Fills one field from its JSON value; no report, for texts of our own such as defaults. */
+/* Fills one field from its JSON value. There is no report, so this is for trusted texts such as
+ * defaults. */
 int json_decode_field(const Field *field, Arena *arena, yyjson_val *json, void *at);
 
 /* Appends the object, compact. The members of the value come after `prefix` (such as

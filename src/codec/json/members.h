@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The members of a JSON object by name. yyjson keeps an object as a list, where each look-up walks
- * from the start; whoever looks up many members opens the object first, and closes it when the
- * changes are done.
+ * The members of a JSON object by name. yyjson keeps an object as a list, in which each look-up
+ * starts at the beginning. To look up many members, open the object first, and close it after the
+ * changes.
  *
- * Of members with one name the last counts, as in Go.
+ * If several members have the same name, the last one counts, as in Go.
  */
 #ifndef CODEC_JSON_MEMBERS_H
 #define CODEC_JSON_MEMBERS_H
@@ -23,7 +23,7 @@ typedef struct JsonMembers {
     size_t n, cap;
 } JsonMembers;
 
-/* Opens `object`, which must not be changed by other ways until it is closed. */
+/* Opens `object`, which must not be changed in any other way until it is closed. */
 JsonMembers json_members(Arena *arena, yyjson_mut_val *object);
 JsonMember *json_members_find(const JsonMembers *members, const char *name, size_t length);
 /* Replaces, or adds at the end. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text to JSON documents in an arena: yyjson's reader, a limit on depth, and Go's words for what is
- * wrong. */
+/* Parses text into JSON documents in an arena. It uses yyjson's reader, limits the depth, and
+ * reports errors in Go's words. */
 #include "base/strbuf.h"
 #include "codec/json/json.h"
 
-/* Freeing is the arena's; growing copies. */
+/* The arena frees everything at once, so free does nothing and realloc copies. */
 static void *arena_malloc(void *ctx, size_t size)
 {
     return arena_alloc_raw(ctx, size, 16);
@@ -55,7 +55,7 @@ static bool too_deep(Bytes text)
     return false;
 }
 
-/* Most documents have fewer containers than the limit, so there is nothing to look at closer. */
+/* Most documents have fewer containers than the limit, so their depth need not be computed. */
 static bool may_be_deep(yyjson_doc *doc)
 {
     yyjson_val *v = yyjson_doc_get_root(doc);

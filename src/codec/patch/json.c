@@ -2,12 +2,12 @@
 /*
  * JSON patch.
  *
- * The tree that comes out is never deeper than JSON_DEPTH_MAX, so that whoever walks it may
- * recurse: what would make it deeper is refused. Copies are also limited in number, since each can
- * double the document.
+ * Operations that would make the tree deeper than JSON_DEPTH_MAX are refused, so later walks over
+ * the result may recurse. The number of copied values is limited, too, since each copy can double
+ * the document.
  *
- * Where RFC 6902 and Kubernetes' library part, the library is followed: a replace of a missing
- * member adds it, negative indices count from the end.
+ * This code follows Kubernetes' library where it differs from RFC 6902: a replace of a missing
+ * member adds it, and negative indices count from the end.
  */
 #include "codec/json/json.h"
 #include "codec/patch/patch.h"
@@ -138,7 +138,7 @@ static bool find_place(JsonPatch *p, const char *path, Place *ret)
     return false;
 }
 
-/* Would the document be too deep with this in its place? */
+/* Whether the document would become too deep with this value in its place. */
 static bool too_deep(JsonPatch *p, const Place *place, PatchNode *v)
 {
     return place->depth + 1 + patch_node_height(&p->tree, v) > JSON_DEPTH_MAX;
@@ -146,7 +146,7 @@ static bool too_deep(JsonPatch *p, const Place *place, PatchNode *v)
 
 /* ---- members and elements ---- */
 
-/* The containers above learn how deep it goes below them now. */
+/* Tells the containers above how deep the tree below them is now. */
 static void raise_way(JsonPatch *p, const Place *place, PatchNode *v)
 {
     unsigned height = patch_node_height(&p->tree, v);

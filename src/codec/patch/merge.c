@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON merge patch, RFC 7386.
- *
- * Of a patch's members with one name only the last is looked at, as in Go; each would cost a look
- * at all members of the object otherwise.
+ * JSON merge patch, RFC 7386. If several members of a patch have the same name, only the last one
+ * is used, as in Go; otherwise each of them would cost a search through the members of the object.
  */
 #include "codec/json/members.h"
 #include "codec/patch/patch.h"

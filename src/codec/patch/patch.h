@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The patch kinds that work on JSON trees. Each takes the tree of the object as it is and a patch,
- * and leaves the new tree (in doc). Error texts are kube-apiserver's where a client sees them.
+ * The kinds of patches that work on JSON trees. Each function takes the tree of the current object
+ * and a patch, and returns the new tree, which belongs to doc. Error texts that clients see are
+ * those of kube-apiserver.
  */
 #ifndef CODEC_PATCH_PATCH_H
 #define CODEC_PATCH_PATCH_H

@@ -23,8 +23,8 @@
 #define ELEMENT_ORDER "$setElementOrder/"
 #define DELETE_SCALARS "$deleteFromPrimitiveList/"
 
-/* How many elements of a patch may be merged into one that another element of the same patch was
- * merged into or has added. Each such merge looks at the whole element, however little it says. */
+/* Limits how many elements of a patch may be merged into an element that the same patch has already
+ * changed or added. Each such merge takes time in proportion to the whole element. */
 enum { REPEATS_MAX = 100 };
 
 typedef struct Merge {
@@ -34,7 +34,7 @@ typedef struct Merge {
     unsigned repeats;
 } Merge;
 
-/* Elements out of their list, so that each can go into another one. In the arena. */
+/* The elements of a list as an array in the arena, so that they can be put into another list. */
 typedef struct Items {
     yyjson_mut_val **v;
     size_t n;
@@ -198,8 +198,8 @@ static yyjson_mut_val *list_of(Merge *m, Items items)
     return list;
 }
 
-/* What tells items apart: the value of the merge key, or the scalar itself. NULL: there is no such
- * member. */
+/* The identity of an item: the value of its merge key, or the scalar itself. NULL: the item has no
+ * such member. */
 static const char *identity(Merge *m, yyjson_mut_val *item, const char *merge_key)
 {
     yyjson_mut_val *v = merge_key ? yyjson_mut_obj_get(item, merge_key) : item;
@@ -259,8 +259,8 @@ static void sort_items(Merge *m, Items items, const Positions *order, const char
         items.v[i] = placed[i].item;
 }
 
-/* Items that `order` names in its order; the others woven in by their place in the list as it
- * was. */
+/* Sorts the items that `order` names in that order, and inserts the others by their previous
+ * positions. */
 static Items order_items(Merge *m, Items merged, Items order, Items before, const char *merge_key)
 {
     _positions_ Positions wanted = {STRMAP_INIT}, was = {STRMAP_INIT};
@@ -297,8 +297,8 @@ static bool is_directive_name(const char *name)
            str_starts_with(name, DELETE_SCALARS);
 }
 
-/* What is new in the object has nothing to merge with: nulls and directives go. False: it is a
- * directive itself. */
+/* A value that is new in the object has nothing to merge with, so nulls and directives are removed
+ * from it. False: the value itself is a directive. */
 static bool clean(Merge *m, yyjson_mut_val **value)
 {
     yyjson_mut_val *v = *value, *to;
@@ -366,7 +366,7 @@ static const Type *type_below(const Field *field)
     return field && field->value == VALUE_STRUCT && field->shape != SHAPE_MAP ? field->type : NULL;
 }
 
-/* Are all of one sort? Sets *maps if they are maps. */
+/* Whether all items are of one type. Sets *maps if they are maps. */
 static int check_elements(Merge *m, Items a, Items b, bool *maps)
 {
     const char *sort = NULL;
@@ -575,7 +575,7 @@ static Member *member_find(Members *members, const char *name)
     return member && member->name ? member : NULL;
 }
 
-/* One $setElementOrder directive: merges the list it speaks of, and orders it. */
+/* Carries out a $setElementOrder directive: merges the list that it refers to, and sorts it. */
 static int merge_in_order(Merge *m, const Type *type, JsonMembers *original, Members *patch,
                           const char *name, yyjson_mut_val *directive)
 {

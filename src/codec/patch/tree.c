@@ -256,6 +256,7 @@ void patch_node_insert(PatchTree *tree, PatchNode *array, size_t at, PatchNode *
     PatchNode *before, *behind;
 
     open_array(tree, array);
+    ASSERT(at <= size_of(array->root));
     split(array->root, at, &before, &behind);
     array->root = join(tree, join(tree, before, with_children(child, NULL, NULL)), behind);
 }
@@ -265,6 +266,7 @@ void patch_node_take(PatchTree *tree, PatchNode *array, size_t at)
     PatchNode *before, *rest, *taken, *behind;
 
     open_array(tree, array);
+    ASSERT(at < size_of(array->root));
     split(array->root, at, &before, &rest);
     split(rest, 1, &taken, &behind);
     array->root = join(tree, before, behind);

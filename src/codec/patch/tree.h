@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A JSON document that a patch changes in up to 10,000 places. yyjson keeps containers as lists, so
- * that each look-up or insertion walks from the start. Here a container is opened when a path first
- * leads into it: an object gets an index of its members, an array becomes a balanced tree by
- * position. All else stays as it came. patch_tree_close() puts the document together again.
+ * A JSON document that a patch changes in up to 10,000 places. yyjson keeps containers as lists, in
+ * which each look-up or insertion starts at the beginning. Here, a container is opened when a path
+ * first leads into it: an object gets an index of its members, and an array becomes a balanced tree
+ * by position. Other values are not converted. patch_tree_close() makes a yyjson document again.
  *
  * Nothing is freed before the arena is.
  */
@@ -38,12 +38,12 @@ PatchNode *patch_node_at(PatchTree *tree, PatchNode *array, size_t at);
 void patch_node_insert(PatchTree *tree, PatchNode *array, size_t at, PatchNode *child);
 void patch_node_take(PatchTree *tree, PatchNode *array, size_t at);
 
-/* Levels of containers from here on down; 0 for a scalar. Never too low; may be too high once
- * something was taken out. */
+/* The number of levels of containers from here on down; 0 for a scalar. It may be too high after a
+ * removal, but is never too low. */
 unsigned patch_node_height(PatchTree *tree, PatchNode *node);
 /* Tells a container that something of this height, counted from it, was put below it. */
 void patch_node_raise(PatchNode *node, unsigned height);
-/* A copy; counts its values into *count and gives up, with NULL, where that exceeds max. */
+/* Copies a node and adds the number of its values to *count; returns NULL if that exceeds max. */
 PatchNode *patch_node_copy(PatchTree *tree, PatchNode *node, size_t max, size_t *count);
 bool patch_node_equals(PatchTree *tree, PatchNode *node, yyjson_val *json);
 yyjson_mut_val *patch_tree_close(PatchTree *tree, PatchNode *root);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kubernetes' protobuf to values. The reader is a pointer and an end; each length is checked
- * against what is left before anything is done with it. A message that comes twice is merged, as
- * protobuf says; unknown fields are passed over, as newer clients send them.
+ * Decodes Kubernetes' protobuf. The reader consists of a pointer and an end; each length is checked
+ * against the remaining bytes before it is used. A message that occurs twice is merged, as protobuf
+ * requires. Unknown fields are skipped, since newer clients send them.
  */
 #include "base/utf8.h"
 #include "codec/protobuf/protobuf.h"
@@ -72,7 +72,7 @@ static int read_fixed(Reader *r, size_t n, uint64_t *ret)
     return 0;
 }
 
-/* Groups are nested without lengths; nobody sends them, but they may be passed over. */
+/* Skips a group. Groups are nested without lengths; Kubernetes does not use them. */
 static int skip_group(Reader *r)
 {
     unsigned depth = 1;
@@ -344,9 +344,9 @@ static void *list_push(Reader *r, List *list, size_t size)
 }
 
 /*
- * Maps are sorted once, when nothing can be added any more. A message that stands alone may come in
- * any number of pieces, so its maps are sorted by whatever holds it: the element of a list, the
- * value of a map, or the whole object, which come in one piece.
+ * Maps are sorted once, when no entries can follow. A single message may be split into any number
+ * of pieces, so its maps are sorted when the element of a list, the value of a map, or the whole
+ * object that contains it is complete; these come in one piece.
  */
 static void sort_maps(const Type *type, void *value)
 {
@@ -437,7 +437,7 @@ static int decode_field(Reader *r, const Field *field, const WireField *wire, vo
     return decode_thing(r, field, wire, at);
 }
 
-/* Fields come mostly in order, so the search goes on where the last one ended. */
+/* Fields usually come in order, so the search continues behind the previous field. */
 static const Field *find_field(const Type *type, uint32_t number, size_t *at)
 {
     for (size_t i = 0; i < type->n_fields; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values to Kubernetes' protobuf, as its generated Go code writes them: what is no pointer there is
- * always written, even when empty; lists of numbers are not packed. Fields come in the order of the
- * table, which readers don't mind.
+ * Encodes values as Kubernetes' protobuf, as its generated Go code does: fields that are not
+ * pointers there are always written, even if they are empty, and lists of numbers are not packed.
+ * Fields are in the order of the table; readers accept any order.
  *
- * A message's length stands before it, so one byte is left free for it and the message moved on in
- * the rare case that it needs more.
+ * The length of a message precedes it, so one byte is left free for it; the message is moved if the
+ * length needs more.
  */
 #include "codec/protobuf/protobuf.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values to Kubernetes' protobuf and back, by their tables. A whole object travels as "k8s\0" +
- * Unknown{TypeMeta, raw}; limits: nesting 100, and a length that exceeds what is left is an error,
- * so nothing is allocated on a peer's word.
+ * Encodes values as Kubernetes' protobuf and decodes them, by their tables. A whole object is sent
+ * as "k8s\0" + Unknown{TypeMeta, raw}. Nesting is limited to 100, and a length that exceeds the
+ * remaining bytes is an error, so a peer cannot cause large allocations by announcing them.
  */
 #ifndef CODEC_PROTOBUF_PROTOBUF_H
 #define CODEC_PROTOBUF_PROTOBUF_H

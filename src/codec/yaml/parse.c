@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * YAML to JSON trees, event by event, and back.
+ * Converts YAML to JSON trees, event by event.
  *
- * An alias is a copy of what its anchor stood for. What copies may add up to is limited, and so is
- * nesting; anchors are known only once what they stand for is complete, so nothing can contain
+ * An alias becomes a copy of the value of its anchor. The total size of the copies is limited, and
+ * so is the nesting. An anchor is defined only when its value is complete, so no value can contain
  * itself.
  *
- * Merge keys ("<<") fill in what the mapping does not say itself.
+ * Merge keys ("<<") add members that the mapping itself does not have.
  */
 #include "codec/yaml/yaml.h"
 
@@ -250,7 +250,7 @@ static int merge_all(YamlReader *r, yyjson_mut_val *object, yyjson_mut_val *merg
         if (x)
             return x;
     }
-    /* The mapping's own members stay as they are: one that it has twice is for the decoder. */
+    /* The mapping's own members are not checked: the decoder reports duplicates. */
     for (i = before; i < members.n; i++)
         yyjson_mut_obj_add(object, members.v[i].key, members.v[i].value);
     return 0;
@@ -357,7 +357,7 @@ static int find_document(YamlReader *r, size_t index, bool *ret_found)
     return 0;
 }
 
-/* Aliases can nest what is deep enough by itself. */
+/* Aliases can make a document too deep that is within the limit without them. */
 static bool too_deep(yyjson_mut_val *v, unsigned limit)
 {
     size_t i, n;

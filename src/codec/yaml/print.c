@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON trees as YAML, with libyaml's emitter, in the styles that go-yaml v2 picks: text with line
- * breaks as a literal block, strings that would read as something else in double quotes, all else
- * plain as far as the emitter allows.
+ * Prints JSON trees as YAML with libyaml's emitter, in the styles that go-yaml v2 chooses: texts
+ * with line breaks as literal blocks, strings that would be read as another type in double quotes,
+ * and everything else plain if the emitter allows it.
  */
 #include <yaml.h>
 
@@ -53,7 +53,7 @@ static bool is_base60(const char *s)
     return groups && !*s;
 }
 
-/* A date or a time would be read as one: YYYY-MM-DD and what may follow. */
+/* Matches strings that would be read as a date or a time: YYYY-MM-DD and what may follow. */
 static bool is_time(const char *s)
 {
     size_t year = strspn(s, "0123456789");

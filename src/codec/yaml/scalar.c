@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plain scalars: yes and no are booleans, 0644 is octal, 1_000 a thousand. Times stay strings: that
- * is what comes out of go-yaml where a document becomes JSON.
+ * Plain scalars: yes and no are booleans, 0644 is octal, and 1_000 is a thousand. Times stay
+ * strings, as they do when go-yaml converts a document to JSON.
  */
 #include "codec/yaml/scalar.h"
 

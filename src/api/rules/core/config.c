@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of ConfigMaps, Secrets and ServiceAccounts: keys, sizes, and what "immutable" holds. */
+/* Rules of ConfigMaps, Secrets and ServiceAccounts: keys, sizes, and immutable objects. */
 #include "api/object.h"
 #include "api/print.h"
 #include "api/schema/core_config_v1.h"
@@ -79,8 +79,8 @@ const KindRules rules_config_map = {
 
 /* ---- Secret ---- */
 
-/* stringData is a way of writing data; it is never stored. Both maps are sorted: this is a
- * merge. */
+/* stringData is only another way to write data and is never stored. Both maps are sorted, so this
+ * is a merge. */
 static void complete_secret(Arena *arena, void *value)
 {
     Secret *secret = value;

@@ -15,7 +15,7 @@ static bool has_string(const StringArray *strings, const char *s)
     return false;
 }
 
-/* Selectors can pick a namespace by its name. */
+/* The label lets selectors select a namespace by its name. */
 static void complete_namespace(Arena *arena, void *value)
 {
     ObjectMeta *meta = &((Namespace *)value)->metadata;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of Pods and Bindings: defaults that look at other fields, what a new pod starts with, and
- * what may still change. */
+/* Rules of Pods and Bindings: defaults that depend on other fields, the initial status, and the
+ * fields that may change later. */
 #include "api/object.h"
 #include "api/quantity.h"
 #include "api/rules/core/pod.h"
@@ -13,7 +13,8 @@
 
 /* ---- defaults ---- */
 
-/* Always for the tag "latest", said or meant; a digest never changes. */
+/* The default is Always for the tag "latest", explicit or implied. An image with a digest never
+ * changes. */
 static const char *pull_policy(const char *image)
 {
     const char *base = image ? strrchr(image, '/') : NULL;
@@ -242,7 +243,7 @@ static void check_gates(const PodSpec *spec, const PodSpec *old_spec, Causes *ca
                              str_or(now->v[i].name, "")));
 }
 
-/* A pod that is held back by gates may still be told more narrowly where to run. */
+/* The placement of a pod with scheduling gates may still be restricted further. */
 static void check_node_selector(const PodSpec *spec, const PodSpec *before, Causes *causes)
 {
     const TypeName *name = type_find(&type_PodSpec, "nodeSelector", 12);
@@ -317,8 +318,9 @@ static void restore_affinity(PodSpec *spec, const PodSpec *before, Arena *arena 
         spec->affinity = NULL;
 }
 
-/* An update is right if each field changes in its own way, and nothing is left once all of them are
- * put back. The node's tests take from here what may change while a pod runs. */
+/* Each of these fields may change by its own rule. An update is valid if these rules hold and if
+ * the specs are equal once all of these fields are reset. The node's tests use this table, too, to
+ * know what may change while a pod runs. */
 static const struct {
     PodMutableField field;
     void (*check)(const PodSpec *now, const PodSpec *before, Causes *causes);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What others need of the rules of Pods. */
+/* The parts of the rules of Pods that other files use. */
 #ifndef API_RULES_CORE_POD_H
 #define API_RULES_CORE_POD_H
 
@@ -9,7 +9,8 @@
 
 /* Defaults of a pod's spec that depend on other fields; for the complete() of workloads. */
 void complete_pod_spec(Arena *arena, PodSpec *spec);
-/* A pod's update through the subresource ephemeralcontainers, which has put all else back. */
+/* Validates an update through the subresource ephemeralcontainers, which has reset all other
+ * fields. */
 void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
 
 /* A field of a pod's spec that may change after its creation. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The row of a Pod. Its STATUS column is what most people know of a pod: one word made from the
- * phase, the deletion mark and the states of all containers, by kubectl's order of precedence.
+ * The row of a Pod. The STATUS column is one word that is derived from the phase, the deletion
+ * timestamp and the states of all containers, with the precedence that Kubernetes has.
  */
 #include "api/condition.h"
 #include "api/object.h"
@@ -55,7 +55,7 @@ static void tell_end(Summary *s, const char *prefix, const ContainerStateTermina
     s->reason = s->buf;
 }
 
-/* Goes through the init containers up to the first that is not done; true: one is not. */
+/* Visits the init containers up to the first that is not done. Returns true if there is one. */
 static bool look_at_inits(Summary *s, const Pod *pod)
 {
     const ContainerStatusArray *statuses = &pod->status.init_container_statuses;

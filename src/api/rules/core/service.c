@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of Services and Endpoints. Addresses and node ports are given out by whoever allocates;
- * here only the forms agree: clusterIP is the first of clusterIPs, what was given out is kept by an
- * update that leaves it away, and what a change of type makes meaningless goes.
+ * Rules of Services and Endpoints. server/admission/ allocates addresses and node ports. The rules
+ * here keep the fields consistent: clusterIP is the first of clusterIPs, an update that omits an
+ * allocated value keeps it, and a change of type removes the values that the new type does not
+ * have.
  */
 #include <arpa/inet.h>
 
@@ -124,7 +125,7 @@ static StringArray copy_strings(Arena *arena, const StringArray *from)
     return copy;
 }
 
-/* Clients of either age may write clusterIP alone: clusterIPs follows. */
+/* Clients may set clusterIP alone; clusterIPs is then derived from it. */
 static void normalize_cluster_ips(Arena *arena, ServiceSpec *now, const ServiceSpec *before)
 {
     if (!before) {
@@ -141,7 +142,8 @@ static void normalize_cluster_ips(Arena *arena, ServiceSpec *now, const ServiceS
         now->cluster_ips = one_string(arena, now->cluster_ip);
 }
 
-/* A port keeps the number that the port of its name had, unless another asks for it now. */
+/* A port keeps the node port that the port with the same name had, unless another port requests
+ * that number. */
 static void keep_node_ports(Arena *arena, ServicePortArray *now, const ServicePortArray *before)
 {
     TextMap old = TEXT_MAP_INIT(arena), taken = TEXT_MAP_INIT(arena);
@@ -166,7 +168,7 @@ static void keep_node_ports(Arena *arena, ServicePortArray *now, const ServicePo
     }
 }
 
-/* What was given out stays where the update says nothing. */
+/* Allocated values stay if the update does not mention them. */
 static void keep_allocated(Arena *arena, Service *now, const Service *before)
 {
     if (needs_cluster_ip(before) && needs_cluster_ip(now)) {
@@ -181,7 +183,8 @@ static void keep_allocated(Arena *arena, Service *now, const Service *before)
         now->spec.health_check_node_port = before->spec.health_check_node_port;
 }
 
-/* A change of type leaves fields behind that the user did not write for the new type. */
+/* After a change of type, fields that only the old type has are removed unless the user has changed
+ * them. */
 static void drop_meaningless(Service *now, const Service *before)
 {
     ServiceSpec *spec = &now->spec;
@@ -224,8 +227,8 @@ static void drop_meaningless(Service *now, const Service *before)
         now->status.load_balancer = (LoadBalancerStatus){.ingress.v = NULL};
 }
 
-/* The cluster's first family is IPv4. A headless Service without selector is somebody else's: it
- * takes both. */
+/* The cluster's first family is IPv4. The endpoints of a headless Service without selector are
+ * managed elsewhere, so it has both families. */
 static void complete_families(Arena *arena, Service *service)
 {
     ServiceSpec *spec = &service->spec;
@@ -434,7 +437,7 @@ static void validate_reachable_ip(const char *s, const Path *path, Causes *cause
     }
 }
 
-/* Spaces around a range are ignored, as they always were. */
+/* Spaces around a range are ignored, as in Kubernetes. */
 static void validate_source_range(const char *range, const Path *path, Causes *causes)
 {
     static const char spaces[] = " \t\r\n";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of PersistentVolumes and PersistentVolumeClaims: what storage is asked for, and that it
- * only grows. */
+/* Rules of PersistentVolumes and PersistentVolumeClaims: their sources and sizes, and which fields
+ * may change. */
 #include "api/object.h"
 #include "api/print.h"
 #include "api/rules/core/volume.h"
@@ -48,12 +48,12 @@ static bool is_old_source(const TypedLocalObjectReference *source)
            str_equal(source->kind, "VolumeSnapshot");
 }
 
-/* Old clients know dataSource, new ones dataSourceRef: each sees what the other wrote. */
+/* Old clients use dataSource, newer ones dataSourceRef. Each of the two is set from the other. */
 static void complete_claim(Arena *arena, void *value)
 {
     PersistentVolumeClaimSpec *spec = &((PersistentVolumeClaim *)value)->spec;
 
-    /* dataSource never knew other kinds; what else stands there is not heeded. */
+    /* dataSource has always been limited to these kinds; other values are dropped. */
     if (spec->data_source && !spec->data_source_ref && !is_old_source(spec->data_source))
         spec->data_source = NULL;
     if (spec->data_source && !spec->data_source_ref) {
@@ -82,7 +82,8 @@ static void prepare_claim(Arena *arena _unused_, void *value, const void *before
         claim->status = (PersistentVolumeClaimStatus){.phase = "Pending"};
 }
 
-/* Requests of a bound claim with its old size, so that growth alone is no change. */
+/* The requests of a bound claim with its old size, so that growth alone does not count as a
+ * change. */
 static StringMap with_size(const StringMap *requests, const char *size, Arena *arena)
 {
     StringMap copy = {.v = arena_new_n(arena, StringEntry, requests->n + 1), .n = requests->n};
@@ -174,7 +175,7 @@ static void warn_fraction(Arena *arena, const char *quantity, const char *member
                                 member, quantity));
 }
 
-/* Annotations that were fields of their time. */
+/* Annotations that fields have replaced. */
 static void warn_annotation(Arena *arena, const ObjectMeta *meta, const char *key,
                             const char *message, Warnings *warnings)
 {
@@ -317,7 +318,7 @@ static void validate_volume_update(const PersistentVolume *volume, const Persist
     const PersistentVolumeSource *old = &before->spec.persistent_volume_source;
     CSIPersistentVolumeSource csi;
 
-    /* This one secret may come later. */
+    /* This secret may be added later. */
     if (now->csi && old->csi && !old->csi->controller_expand_secret_ref) {
         csi = *now->csi;
         csi.controller_expand_secret_ref = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of batch/v1: CronJob. The template is a job's without a name of its own, so it is held to
- * the rules of Job, with the place of what is wrong put right.
+ * Rules of batch/v1: CronJob. Its template is the spec of a job, so the rules of Job apply to it;
+ * the paths in their causes are adjusted.
  */
 #include <ctype.h>
 
@@ -15,7 +15,8 @@
 
 enum { NAME_MAX_OF_CRON = 52, ZONE_PART_MAX = 14 };
 
-/* The template's pods get their defaults here, the job gets its own when it is made. */
+/* Only the pod template gets its defaults here; those of the job are set when the job is
+ * created. */
 static void cron_job_complete(Arena *arena, void *value)
 {
     complete_pod_spec(arena, &((CronJob *)value)->spec.job_template.spec.template.spec);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of DaemonSet. The template's generation is counted in an annotation, as Kubernetes shows
- * what was once a field of the spec.
+ * Rules of DaemonSet. The generation of the template was once a field of the spec; like Kubernetes,
+ * this keeps it in an annotation.
  */
 #include "api/object.h"
 #include "api/print.h"

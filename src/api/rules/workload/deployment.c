@@ -84,7 +84,7 @@ static void check_rolling(const RollingUpdateDeployment *rolling, Causes *causes
     int64_t percent;
 
     validate_int_or_percent(rolling->max_unavailable, path, causes);
-    /* A surge may be more than all. */
+    /* A surge may exceed 100 %. */
     if (!rolling->max_surge->is_string ||
         str_to_int64(arena_strndup(causes->arena, rolling->max_surge->string,
                                    strcspn(rolling->max_surge->string, "%")),

@@ -60,7 +60,7 @@ static void job_complete(Arena *arena, void *value)
 {
     Job *job = value;
 
-    /* A job without labels has those of its pods, also the ones that job_prepare adds. */
+    /* A job without labels has the same labels as its pods, including those that job_prepare adds. */
     if (!job->metadata.labels.n)
         job->metadata.labels = job->spec.template.metadata.labels;
     complete_spec(arena, &job->spec);
@@ -228,7 +228,7 @@ static const char *valid_values(const char *const *known, Causes *causes)
     return arena_printf(causes->arena, "%s]", text);
 }
 
-/* A text that has to be one of some. */
+/* Checks a text that must be one of a list. */
 static void check_word(const char *value, const char *const *known, const Path *path,
                        Causes *causes)
 {
@@ -484,7 +484,7 @@ static void check_host_names(const Job *job, Causes *causes)
                                            host));
 }
 
-/* While it is suspended and has not run, a job's pods may still be placed elsewhere. */
+/* The placement of a job's pods may change while the job is suspended and has no pods. */
 static bool template_may_change(const Job *before)
 {
     bool suspended = before->spec.suspend && *before->spec.suspend;
@@ -493,7 +493,7 @@ static bool template_may_change(const Job *before)
     return suspended && (!before->status.start_time.set || was) && before->status.active == 0;
 }
 
-/* Of the affinity, only that to nodes may change. */
+/* Of the affinity, only the node affinity may change. */
 static Affinity *with_node_affinity(Arena *arena, const Affinity *before, const Affinity *now)
 {
     Affinity *mixed = arena_new(arena, Affinity);

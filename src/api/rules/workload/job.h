@@ -6,8 +6,8 @@
 #include "api/rules/rules.h"
 #include "api/schema/batch_v1.h"
 
-/* All but what a job's name and selector have to do with it, also before it has its defaults.
- * Places begin with "spec". */
+/* Validates everything except for the name and the selector of a job; defaults may not have been
+ * set yet. Paths begin with "spec". */
 void job_validate_spec(const JobSpec *spec, Causes *causes);
 
 #endif

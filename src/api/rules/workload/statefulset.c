@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules of apps/v1: StatefulSet and ControllerRevision. What one field alone can tell is in the
- * schema; here are the rules between fields, in Kubernetes' words.
+ * Rules of apps/v1: StatefulSet and ControllerRevision. Rules for a single field are in the schema;
+ * those between fields are here. Messages are those of Kubernetes.
  */
 #include "api/object.h"
 #include "api/print.h"
@@ -18,7 +18,7 @@
 
 static void complete_update_strategy(Arena *arena, StatefulSetUpdateStrategy *strategy)
 {
-    /* A rollingUpdate that was left out stays so, unless the type was left out, too. */
+    /* rollingUpdate gets a default only if the type was omitted as well. */
     if (str_empty(strategy->type)) {
         strategy->type = "RollingUpdate";
         if (!strategy->rolling_update) {
@@ -199,7 +199,7 @@ static void stateful_set_validate(const void *value, const void *before_value, C
         before_value ? &((const StatefulSet *)before_value)->spec : NULL;
     Causes old = {.arena = causes->arena};
 
-    /* A set that was stored when rules were softer can still be scaled. */
+    /* A set that was stored under less strict rules can still be scaled. */
     if (before)
         check_stateful_set_spec(before, false, false, &old);
     check_stateful_set_spec(spec, !before, old.n > 0, causes);
