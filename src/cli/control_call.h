@@ -17,7 +17,7 @@ int control_call(const char *run_dir, const char *method, const char *path, int6
 /* Whether this process may open the socket: it belongs to root, or to the user whose server it is. Other users go through the API. */
 bool control_reaches(const Options *options);
 /* Reads what a server says about itself: over the socket if this process may open it, else through the API with the user's own
- * certificate. `page` is "/status" or "/images", see daemon/calls.c. Returns 0, or an exit code after printing a message. */
+ * certificate. `page` is "/status", "/images" or "/volumes", see daemon/calls.c. Returns 0, or an exit code after printing a message. */
 int control_read(const Options *options, const char *page, StrBuf *ret);
 /* Whether a server listens on the socket of the run folder. */
 bool control_is_alive(const char *run_dir);

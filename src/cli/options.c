@@ -78,6 +78,7 @@ static const OptionRow rows[] = {
     {'f', "--filename",     "FILE",      FORM_LIST, offsetof(Options, files), OPTIONS_FILES, "read objects from a file, a folder, or - for standard input; may be repeated"},
     {'R', "--recursive",    NULL,        SWITCH(recursive),  OPTIONS_FILES,  "read the folders inside a folder, too"},
     {'o', "--output",       "FORM",      TEXT(output),       OPTIONS_GET,    "format of the output: wide, yaml, json or name"},
+    {'o', "--output",       "FORM",      TEXT(output),       OPTIONS_JSON,   "format of the output: json (a table)"},
     {'w', "--watch",        NULL,        SWITCH(watch),      OPTIONS_GET | OPTIONS_EVENTS | OPTIONS_ROLLOUT, "keep running and print each change"},
     {0,   "--watch-only",   NULL,        SWITCH(watch_only), OPTIONS_GET,    "like --watch, but do not print the current state first"},
     {0,   "--no-headers",   NULL,        SWITCH(no_headers), OPTIONS_TABLE,  "do not print the line of headers"},

@@ -39,6 +39,7 @@ typedef enum OptionGroup {
     OPTIONS_IGNORE = 1 << 19, /* --ignore-not-found */
     OPTIONS_IMAGE = 1 << 20,  /* of `stead image make` and `import` */
     OPTIONS_ACCESS = 1 << 21, /* --user-group, --no-user */
+    OPTIONS_JSON = 1 << 22,   /* -o json */
     OPTIONS_LOCAL = OPTIONS_PLACE | OPTIONS_SERVER,
     /* The options of every command that uses the API. */
     OPTIONS_API = OPTIONS_PLACE | OPTIONS_NAMESPACE | OPTIONS_CONTEXT,

@@ -19,6 +19,8 @@ static void on_pending_closed(HttpRequest *request)
     PendingCall *pending = request->data;
 
     pending->gone = true;
+    if (pending->on_gone)
+        pending->on_gone(pending->work);
 }
 
 PendingCall *pending_call_new(void *owner, HttpRequest *request)

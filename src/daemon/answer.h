@@ -14,7 +14,9 @@ void control_answer_error(HttpRequest *request, const Err *err);
 typedef struct PendingCall {
     void *owner;
     HttpRequest *request;
-    bool gone; /* the command has disconnected */
+    bool gone;                   /* the command has disconnected */
+    void (*on_gone)(void *work); /* called then; may be NULL */
+    void *work;
 } PendingCall;
 
 PendingCall *pending_call_new(void *owner, HttpRequest *request);

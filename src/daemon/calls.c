@@ -12,6 +12,7 @@
 #include "daemon/image/calls.h"
 #include "daemon/rootless/rootless.h"
 #include "daemon/user_access.h"
+#include "daemon/volume_calls.h"
 
 void app_find_files(App *app, const char *program)
 {
@@ -76,7 +77,7 @@ static void print_status(void *data, Arena *arena _unused_, StrBuf *text)
     _free_ char *facts = place_is_inside() ? rootless_facts(app->options->run) : NULL;
     PodCount count = {0};
 
-    client_list(server_client(app->server, "system:status"), &kind_pod, NULL, count_pod, &count);
+    client_list(app_client(app), &kind_pod, NULL, count_pod, &count);
     strbuf_printf(text,
                   "stead %s is running, pid %d, up %" PRId64 "h%02" PRId64 "m%02" PRId64 "s\n",
                   STEAD_VERSION, (int)getpid(), up / 3600, up / 60 % 60, up % 60);
@@ -179,6 +180,7 @@ static const ControlCall calls[] = {
     {"POST",   "/images/pull", app_call_image_pull},
     {"DELETE", "/images", app_call_image_remove},
     {"POST",   "/users",  call_user_certificate},
+    {"GET",    "/volumes", app_call_volume_list},
 };
 /* clang-format on */
 
@@ -186,6 +188,7 @@ static const ControlCall calls[] = {
 static const ServerPage pages[] = {
     {"/stead/status", print_status},
     {"/stead/images", app_print_images},
+    {"/stead/volumes", app_print_volumes},
 };
 
 int app_open_socket(App *app, Err *reterr)

@@ -15,6 +15,8 @@ int command_status(const char *program, Options *options);
 int command_reset(const char *program, Options *options);
 /* image/command.c */
 int command_image(const char *program, Options *options);
+/* volume_command.c */
+int command_volume(const char *program, Options *options);
 /* demo_command.c */
 int command_demo(const char *program, Options *options);
 

@@ -47,8 +47,17 @@ typedef struct App {
     int64_t
         net_failed_ns; /* the time of the last failed change of the network; 0: none has failed */
     bool stopping;
-    bool failed; /* the start failed, so app_stop also removes what the start has created */
+    bool failed;    /* the start failed, so app_stop also removes what the start has created */
+    Client *client; /* of the calls of the control socket; see app_client() */
 } App;
+
+/* The client with which the calls of commands read. */
+static inline Client *app_client(App *app)
+{
+    if (!app->client)
+        app->client = server_client(app->server, "system:status");
+    return app->client;
+}
 
 /* Stops all parts in the reverse order of their start; the loop ends afterwards. A second call does nothing. */
 void app_stop(App *app);

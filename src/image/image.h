@@ -5,6 +5,8 @@
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/base.h"
 #include "base/error.h"
@@ -52,8 +54,13 @@ int image_import(ImageStore *store, const char *file, uint64_t limit, StringArra
                  Arena *arena, Err *reterr);
 /* The same on the pool; `done` is called from the loop. */
 typedef void (*ImageImportDone)(void *data, const StringArray *names, const Err *err);
-void image_import_async(ImageStore *store, const char *file, uint64_t limit, ImageImportDone done,
-                        void *data);
+typedef struct ImageImport ImageImport;
+ImageImport *image_import_async(ImageStore *store, const char *file, uint64_t limit,
+                                ImageImportDone done, void *data);
+/* Lets the import fail soon, with nothing left of it. Not after `done` was called. */
+void image_import_cancel(ImageImport *import);
+/* The same for blocking imports: they fail soon after *stop has become true. */
+void image_store_stop_on(ImageStore *store, const atomic_bool *stop);
 
 /* Finds an image by name (short names are completed as Docker does), by name@digest or by id;
  * "localhost/x" and "x" are equivalent. It may import a built-in archive, and may also be called

@@ -15,6 +15,7 @@ typedef struct Import {
     StrMap by_key;          /* -> NewLayer */
     VEC(NewLayer *) layers; /* each after the one below it */
     ImageLimits limits;
+    const atomic_bool *stop;
     bool again; /* another pass over the archive is needed */
 } Import;
 
@@ -73,7 +74,15 @@ static NewLayer *next_undone(Import *import, const char *diff_id)
     return layer;
 }
 
+static int check_stop(const Import *import, Err *reterr)
+{
+    return import->stop && atomic_load(import->stop)
+               ? err_set(reterr, ECANCELED, "the import was interrupted")
+               : 0;
+}
+
 typedef struct EntryReader {
+    const Import *import;
     struct archive *archive;
     uint8_t bytes[64 << 10];
 } EntryReader;
@@ -81,9 +90,13 @@ typedef struct EntryReader {
 static ssize_t read_entry(void *data, const void **ret, Err *reterr)
 {
     EntryReader *reader = data;
-    la_ssize_t n = archive_read_data(reader->archive, reader->bytes, sizeof(reader->bytes));
+    int r = check_stop(reader->import, reterr);
+    la_ssize_t n =
+        r < 0 ? 0 : archive_read_data(reader->archive, reader->bytes, sizeof(reader->bytes));
 
     *ret = reader->bytes;
+    if (r < 0)
+        return r;
     if (n < 0)
         return err_set(reterr, 0, "read the layer: %s",
                        str_or(archive_error_string(reader->archive), "it is damaged"));
@@ -101,6 +114,7 @@ static int on_archive_file(void *data, const char *path, struct archive *archive
     if (!layer)
         return 0;
     reader = mem_new_type(EntryReader);
+    reader->import = import;
     reader->archive = archive;
     r = new_layer_fill(import->store, layer, &(LayerReader){.read = read_entry, .data = reader},
                        &import->limits, reterr);
@@ -170,6 +184,8 @@ static int publish(Import *import, const char *stamp, Err *reterr)
 {
     int r = image_sync(import->store, reterr);
 
+    if (r >= 0)
+        r = check_stop(import, reterr);
     for (size_t i = 0; i < import->layers.n && r >= 0; i++)
         r = new_layer_publish(import->store, import->layers.v[i], true, reterr);
     for (size_t i = 0; i < import->plan.n && r >= 0; i++)
@@ -203,9 +219,9 @@ static void import_deinit(Import *import)
 }
 
 int image_import_locked(ImageStore *store, const char *file, uint64_t limit, const char *stamp,
-                        StringArray *ret_names, Arena *arena, Err *reterr)
+                        const atomic_bool *stop, StringArray *ret_names, Arena *arena, Err *reterr)
 {
-    Import import = {.store = store, .file = file, .limits = store->limits};
+    Import import = {.store = store, .file = file, .limits = store->limits, .stop = stop};
     _arena_ Arena scratch = ARENA_INIT;
     locale_t made, before = image_utf8_begin(&made);
     int r;

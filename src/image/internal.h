@@ -19,6 +19,7 @@
 #ifndef IMAGE_INTERNAL_H
 #define IMAGE_INTERNAL_H
 
+#include <stdatomic.h>
 #include <archive.h>
 #include <locale.h>
 #include <uv.h>
@@ -81,6 +82,7 @@ struct ImageStore {
     VEC(Builtin) builtins;
     ImageElsewhere elsewhere; /* set before the store is used by several threads */
     VEC(ImageIntent) intents; /* guarded by write_lock */
+    const atomic_bool *stop;  /* ends imports of a command; NULL: nothing does */
     uv_mutex_t lock;          /* guards records, builtins, next_tmp; held briefly */
     uv_mutex_t write_lock;    /* one import or removal at a time; taken before lock */
 };
@@ -169,9 +171,10 @@ void image_intents_clear(ImageStore *store);
 /* install.c: does the store have the layer of this chain id? */
 bool image_has_layer(ImageStore *store, const char *key, int64_t *ret_size);
 
-/* import.c; with write_lock held. stamp: "" or a built-in archive's. */
+/* import.c; with write_lock held. stamp: "" or a built-in archive's. Fails soon after *stop has become
+ * true; stop may be NULL. */
 int image_import_locked(ImageStore *store, const char *file, uint64_t limit, const char *stamp,
-                        StringArray *ret_names, Arena *arena, Err *reterr);
+                        const atomic_bool *stop, StringArray *ret_names, Arena *arena, Err *reterr);
 /* store.c: sets a UTF-8 locale for this thread, until image_utf8_end(): names of files are UTF-8, and
  * libarchive drops names that it cannot convert. */
 locale_t image_utf8_begin(locale_t *made);

@@ -30,7 +30,14 @@ typedef struct Layer {
     uid_t uid; /* owner of the folder, whose files are given to root */
     gid_t gid;
     int64_t newest; /* modification time of the newest file */
+    const ImageRecipe *recipe;
 } Layer;
+
+static void report(const ImageRecipe *recipe, int64_t done, int64_t all)
+{
+    if (recipe->on_bytes)
+        recipe->on_bytes(recipe->on_bytes_data, done, all);
+}
 
 static la_ssize_t on_layer_bytes(struct archive *tar, void *data, const void *p, size_t n)
 {
@@ -51,6 +58,7 @@ static la_ssize_t on_layer_bytes(struct archive *tar, void *data, const void *p,
     }
     digest_add(&layer->digest, p, n);
     layer->size += (int64_t)n;
+    report(layer->recipe, layer->size, 0);
     return (la_ssize_t)n;
 }
 
@@ -60,9 +68,11 @@ static int tar_failed(struct archive *tar, const char *path, Err *reterr)
 }
 
 /* Copies the content of fd as the data of the entry whose header has been written. */
-static int copy_bytes(struct archive *tar, int fd, int64_t size, const char *path, Err *reterr)
+static int copy_bytes(struct archive *tar, int fd, int64_t size, const char *path,
+                      const ImageRecipe *recipe, Err *reterr)
 {
     _free_ char *buffer = mem_new(128 << 10);
+    int64_t all = size;
 
     while (size > 0) {
         ssize_t n = read(fd, buffer, (size_t)MIN_OF(size, (int64_t)(128 << 10)));
@@ -75,6 +85,8 @@ static int copy_bytes(struct archive *tar, int fd, int64_t size, const char *pat
         if (archive_write_data(tar, buffer, (size_t)n) < 0)
             return tar_failed(tar, path, reterr);
         size -= n;
+        if (recipe)
+            report(recipe, all - size, all);
     }
     return 0;
 }
@@ -107,7 +119,7 @@ static int add_file(Layer *layer, int fd, const struct stat *st, const char *pat
 {
     int r = add_header(layer, make_entry(layer, st, path), path, reterr);
 
-    return r < 0 ? r : copy_bytes(layer->tar, fd, st->st_size, path, reterr);
+    return r < 0 ? r : copy_bytes(layer->tar, fd, st->st_size, path, NULL, reterr);
 }
 
 static int add_link(Layer *layer, int folder, const char *name, const struct stat *st,
@@ -420,7 +432,7 @@ static int add_layer(struct archive *tar, Layer *layer, Err *reterr)
     archive_entry_free(entry);
     if (rc < ARCHIVE_WARN || lseek(layer->fd, 0, SEEK_SET) < 0)
         return tar_failed(tar, path, reterr);
-    return copy_bytes(tar, layer->fd, layer->size, path, reterr);
+    return copy_bytes(tar, layer->fd, layer->size, path, layer->recipe, reterr);
 }
 
 static int write_archive(const ImageRecipe *recipe, Layer *layer, yyjson_mut_doc *config,
@@ -489,6 +501,7 @@ int image_make(const ImageRecipe *recipe, const char *archive, Err *reterr)
     if (fd < 0)
         return err_set(reterr, errno, "make a file in %s", folder);
     layer.fd = fd;
+    layer.recipe = recipe;
     before = image_utf8_begin(&made);
     r = write_layer(&layer, recipe, program, reterr);
     if (r >= 0) {

@@ -19,6 +19,10 @@ typedef struct ImageRecipe {
     StringArray command;     /* the entrypoint; none: the program, or the base's */
     const char *working_dir; /* NULL: the base's */
     const char *user;        /* NULL: the base's */
+    /* Called often while the source is read (all: 0, since its size is not known) and while the
+     * archive is written; may be NULL. */
+    void (*on_bytes)(void *data, int64_t done, int64_t all);
+    void *on_bytes_data;
 } ImageRecipe;
 
 /* Writes the archive. Files that belong to whom the folder belongs to become root's, as in other

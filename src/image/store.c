@@ -210,7 +210,7 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
     }
     uv_mutex_unlock(&store->lock);
     if (path)
-        r = image_import_locked(store, path, 0, stamp, NULL, NULL, reterr);
+        r = image_import_locked(store, path, 0, stamp, NULL, NULL, NULL, reterr);
     uv_mutex_unlock(&store->write_lock);
     return ERR_TRACE(r);
 }
@@ -406,18 +406,29 @@ int image_remove(ImageStore *store, const char *name, Err *reterr)
 
 /* ---- import ---- */
 
-int image_import(ImageStore *store, const char *file, uint64_t limit, StringArray *ret_names,
-                 Arena *arena, Err *reterr)
+static int import_until(ImageStore *store, const char *file, uint64_t limit,
+                        const atomic_bool *stop, StringArray *ret_names, Arena *arena, Err *reterr)
 {
     int r;
 
     uv_mutex_lock(&store->write_lock);
-    r = image_import_locked(store, file, limit, "", ret_names, arena, reterr);
+    r = image_import_locked(store, file, limit, "", stop, ret_names, arena, reterr);
     uv_mutex_unlock(&store->write_lock);
     return ERR_TRACE(r);
 }
 
-typedef struct ImportCall {
+int image_import(ImageStore *store, const char *file, uint64_t limit, StringArray *ret_names,
+                 Arena *arena, Err *reterr)
+{
+    return import_until(store, file, limit, store->stop, ret_names, arena, reterr);
+}
+
+void image_store_stop_on(ImageStore *store, const atomic_bool *stop)
+{
+    store->stop = stop;
+}
+
+struct ImageImport {
     uv_work_t work;
     ImageStore *store;
     char *file;
@@ -428,19 +439,20 @@ typedef struct ImportCall {
     StringArray names;
     Err err;
     int result;
-} ImportCall;
+    atomic_bool stop;
+};
 
 static void run_import(uv_work_t *work)
 {
-    ImportCall *call = work->data;
+    ImageImport *call = work->data;
 
-    call->result =
-        image_import(call->store, call->file, call->limit, &call->names, &call->arena, &call->err);
+    call->result = import_until(call->store, call->file, call->limit, &call->stop, &call->names,
+                                &call->arena, &call->err);
 }
 
 static void on_import_done(uv_work_t *work, int status _unused_)
 {
-    ImportCall *call = work->data;
+    ImageImport *call = work->data;
 
     if (call->done)
         call->done(call->data, call->result < 0 ? NULL : &call->names,
@@ -450,10 +462,10 @@ static void on_import_done(uv_work_t *work, int status _unused_)
     free(call);
 }
 
-void image_import_async(ImageStore *store, const char *file, uint64_t limit, ImageImportDone done,
-                        void *data)
+ImageImport *image_import_async(ImageStore *store, const char *file, uint64_t limit,
+                                ImageImportDone done, void *data)
 {
-    ImportCall *call = mem_new_type(ImportCall);
+    ImageImport *call = mem_new_type(ImageImport);
 
     call->work.data = call;
     call->store = store;
@@ -462,6 +474,12 @@ void image_import_async(ImageStore *store, const char *file, uint64_t limit, Ima
     call->done = done;
     call->data = data;
     uv_queue_work(store->loop, &call->work, run_import, on_import_done);
+    return call;
+}
+
+void image_import_cancel(ImageImport *call)
+{
+    atomic_store(&call->stop, true);
 }
 
 /* ---- open and close ---- */

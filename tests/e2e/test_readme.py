@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README tells a newcomer to type, typed: every block marked `sh`, in order, in one shell, on a machine that has
-only a home of its own."""
+"""What the README and pages in docs/ tell a newcomer to type, typed: every block marked `sh`, in order, in one shell, on a
+machine that has only a home of its own."""
+import json
 import re
 import subprocess
 
@@ -21,8 +22,8 @@ ln -s "$KUBECTL" bin/kubectl
 """
 
 
-def blocks():
-    text = (ROOT / "README.md").read_text()
+def blocks(page="README.md"):
+    text = (ROOT / page).read_text()
     return re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
 
 
@@ -43,6 +44,31 @@ def shell(machine):
     remove_cgroups("stead")
 
 
+def parts_of(output):
+    """What each block printed, by its number."""
+    return dict(re.findall(r"^=== (\d+)\n(.*?)(?=^=== |\Z)", output, re.M | re.S))
+
+
+def test_what_the_page_on_storage_says_works_as_it_is_written(shell):
+    script = f"set -eo pipefail\nPATH=$PATH:{BUILD}\nstead up\n"
+    for number, block in enumerate(blocks("docs/storage.md")):
+        script += f"echo '=== {number}'\n{block}"
+    parts = parts_of(shell(script).stdout)
+    assert re.search(r"^standard \(default\)\s+stead.dev/volume\s+Delete\s+WaitForFirstConsumer\s+true", parts["0"], re.M)
+    assert re.search(r"^standard-reserved\s+stead.dev/volume\s+Delete\s+Immediate\s+true", parts["0"], re.M)
+    assert re.search(r"^pvc-\S+  default/data  standard\s+8\.0 GiB  +\d+\.\d [KM]iB$", parts["1"], re.M), parts["1"]
+    listing = json.loads(re.search(r"^\{.*^\}", parts["2"], re.M | re.S)[0])
+    volume = listing["volumes"][0]
+    assert volume["claim"] == "default/data" and volume["size"] == 8 << 30
+    assert 64 << 20 <= volume["used"] < 80 << 20 and listing["used"] == volume["used"]
+    assert listing["promised"] == 8 << 30 and 0 < listing["diskFree"] < listing["diskSize"]
+    assert re.search(r"^pvc-\S+  default/sure  standard-reserved\s+32\.0 MiB  +3\d\.\d MiB$", parts["3"], re.M), parts["3"]
+    assert re.search(r"^pvc-\S+  default/data  standard +8\.0 GiB  +\d+\.\d [KM]iB$", parts["3"], re.M), parts["3"]
+    # without a server, the claims are not known
+    alone = shell(f"PATH=$PATH:{BUILD}; stead down >&2; stead volume ls -o json").stdout
+    assert all(volume["claim"] is None for volume in json.loads(alone)["volumes"])
+
+
 def test_what_the_readme_says_works_as_it_is_written(shell):
     steps = blocks()
     assert len(steps) >= 4 and "git clone" in steps[0]
@@ -54,7 +80,7 @@ def test_what_the_readme_says_works_as_it_is_written(shell):
         if number == 0:
             script += f"ln -s {BUILD} build\n"
     done = shell(script)
-    parts = dict(re.findall(r"^=== (\d+)\n(.*?)(?=^=== |\Z)", done.stdout, re.M | re.S))
+    parts = parts_of(done.stdout)
     assert "statefulset.apps/time-server   5/5" in parts["0"]
     assert re.search(r"^http://\d+\.\d+\.\d+\.\d+:5000$", parts["1"], re.M)
     assert "stead is up" in parts["1"] and "new pods have been updated" in parts["1"]

@@ -43,9 +43,16 @@ static void on_imported(void *data, const StringArray *names, const Err *err)
     pending_call_answer(pending, &text, err);
 }
 
+/* Whoever has interrupted the command expects that it leaves nothing. */
+static void cancel_import(void *work)
+{
+    image_import_cancel(work);
+}
+
 void app_call_image_import(void *data, HttpRequest *request)
 {
     const char *file = http_query(request, "file"), *text = http_query(request, "limit");
+    PendingCall *pending;
     App *app = data;
     int64_t limit = 0;
 
@@ -53,8 +60,9 @@ void app_call_image_import(void *data, HttpRequest *request)
         http_respond(request, 400, "text/plain", BYTES_LITERAL("no file given\n"));
         return;
     }
-    image_import_async(app->images, file, (uint64_t)limit, on_imported,
-                       pending_call_new(app, request));
+    pending = pending_call_new(app, request);
+    pending->work = image_import_async(app->images, file, (uint64_t)limit, on_imported, pending);
+    pending->on_gone = cancel_import;
 }
 
 /* Answers with the configuration of an image, for an image that is built on it. */
@@ -144,7 +152,7 @@ void app_call_image_remove(void *data, HttpRequest *request)
         control_answer_error(request, &err);
         return;
     }
-    client_list(server_client(app->server, "system:status"), &kind_pod, NULL, look_for_use, &use);
+    client_list(app_client(app), &kind_pod, NULL, look_for_use, &use);
     if (use.pod) {
         err_set(&err, 0, "%s is in use by pod %s", name, use.pod);
         control_answer_error(request, &err);

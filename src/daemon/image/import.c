@@ -4,7 +4,8 @@
 #include "cli/url.h"
 #include "daemon/image/verbs.h"
 
-int image_import_file(Options *options, const char *file, const char *done, Err *reterr)
+int image_import_file(Options *options, const char *file, const char *done, const atomic_bool *stop,
+                      Err *reterr)
 {
     _strbuf_ StrBuf path = STRBUF_INIT, names = STRBUF_INIT;
     char real[PATH_MAX];
@@ -28,14 +29,18 @@ int image_import_file(Options *options, const char *file, const char *done, Err 
         StringArray list = {0};
         int r = image_direct_open(&direct, options, reterr);
 
-        if (r == 0)
+        if (r == 0) {
+            image_store_stop_on(direct.images, stop);
             r = image_import(direct.images, real, (uint64_t)limit, &list, &options->arena, reterr);
+        }
         image_direct_close(&direct);
         if (r < 0)
             return r;
         for (size_t i = 0; i < list.n; i++)
             strbuf_printf(&names, "%s\n", list.v[i]);
     }
+    if (isatty(STDERR_FILENO)) /* remove a line of progress */
+        fprintf(stderr, "\r\033[K");
     for (char *at = names.p, *line; (line = strsep(&at, "\n"));)
         if (*line)
             printf("%s %s\n", image_short_name(line), done);
@@ -47,6 +52,6 @@ int image_verb_import(Options *options, Err *reterr)
     int r = 0;
 
     for (size_t i = 1; r == 0 && i < options->n_words; i++)
-        r = image_import_file(options, options->words[i], "imported", reterr);
+        r = image_import_file(options, options->words[i], "imported", NULL, reterr);
     return r;
 }

@@ -27,8 +27,10 @@ int image_call(const Options *options, const char *method, const char *path, Str
 /* Removes the default registry: "docker.io/library/web:1" becomes "web:1". */
 const char *image_short_name(const char *name);
 
-/* import.c: imports an archive, and prints the names of its images with the word `done`. */
-int image_import_file(Options *options, const char *file, const char *done, Err *reterr);
+/* import.c: imports an archive, and prints the names of its images with the word `done`. Without a server, the import fails soon after
+ * *stop has become true; stop may be NULL. */
+int image_import_file(Options *options, const char *file, const char *done, const atomic_bool *stop,
+                      Err *reterr);
 
 /* The verbs, whose words are in options->words from [1] on. Each returns 0, 1 after printing a message, or a negative error. */
 int image_verb_import(Options *options, Err *reterr);

@@ -362,6 +362,23 @@ int volume_disk_keep(const char *data_dir, const char *name, Err *reterr)
 
 /* ---- all volumes ---- */
 
+void volume_disk_read(const char *data_dir, const char *name, int64_t *ret_size, int64_t *ret_used,
+                      bool *ret_thin)
+{
+    _free_ char *folder = mem_printf("%s/volumes/%s", data_dir, name);
+    _free_ char *image = mem_printf("%s/image", folder), *data = mem_printf("%s/data", folder);
+    struct stat st;
+    struct statfs fs;
+
+    *ret_size = read_size(folder);
+    *ret_used = -1;
+    *ret_thin = volume_image_is_thin(folder) || !volume_image_exists(folder);
+    if (stat(image, &st) == 0)
+        *ret_used = (int64_t)st.st_blocks * 512;
+    else if (volume_quota_is_set(data) && statfs(data, &fs) == 0)
+        *ret_used = (int64_t)(fs.f_blocks - fs.f_bfree) * fs.f_bsize;
+}
+
 void volume_disk_each(const char *data_dir, void (*each)(void *data, const char *name), void *data)
 {
     _free_ char *folder = mem_printf("%s/volumes", data_dir);

@@ -52,6 +52,10 @@ int volume_disk_release(const char *data_dir, const char *name, unsigned uses, E
 int volume_disk_remove(const char *data_dir, const char *name, Err *reterr);
 /* Keeps the data although the PersistentVolume is being deleted. */
 int volume_disk_keep(const char *data_dir, const char *name, Err *reterr);
+/* What is known of a volume without making it ready: the size that was asked for, and what it takes on
+ * the disk; -1 for what is not known. */
+void volume_disk_read(const char *data_dir, const char *name, int64_t *ret_size, int64_t *ret_used,
+                      bool *ret_thin);
 /* Calls `each` with the name of every volume. */
 void volume_disk_each(const char *data_dir, void (*each)(void *data, const char *name), void *data);
 /* Removes unfinished volumes that an earlier server left and no pod has used. `known` tells

@@ -74,6 +74,58 @@ static struct stat stat_in(Fixture *f, const Image *image, size_t layer, const c
     return st;
 }
 
+typedef struct Seen {
+    int64_t read, written, all;
+} Seen;
+
+static void on_bytes(void *data, int64_t done, int64_t all)
+{
+    Seen *seen = data;
+
+    assert_true(done >= (all ? seen->written : seen->read));
+    *(all ? &seen->written : &seen->read) = done;
+    seen->all = all;
+}
+
+static void making_an_image_reports_its_progress(void **state)
+{
+    Fixture *f = *state;
+    Seen seen = {0};
+    ImageRecipe recipe = {
+        .name = "site:1", .source = f->root, .on_bytes = on_bytes, .on_bytes_data = &seen};
+    _free_ char *text = mem_new(1 << 20);
+    Image image;
+
+    memset(text, 'x', (1 << 20) - 1);
+    write_file(f, "big", text, 0644);
+    assert_string_equal(make(f, &recipe, &image), "");
+    assert_true(seen.read > 1 << 20);
+    assert_int_equal(seen.written, seen.all);
+    assert_int_equal(seen.read, seen.all);
+}
+
+static bool is_empty(const Fixture *f, const char *folder)
+{
+    _free_ char *path = mem_printf("%s/images/%s", f->dir, folder);
+
+    return rmdir(path) == 0 && mkdir(path, 0700) == 0;
+}
+
+static void an_interrupted_import_leaves_nothing(void **state)
+{
+    Fixture *f = *state;
+    ImageRecipe recipe = {.name = "site:1", .source = f->root};
+    atomic_bool stop = true;
+    Image image;
+
+    write_file(f, "big", "words", 0644);
+    image_store_stop_on(f->store, &stop);
+    assert_non_null(strstr(make(f, &recipe, &image), "the import was interrupted"));
+    assert_true(is_empty(f, "tmp") && is_empty(f, "layers") && is_empty(f, "names"));
+    stop = false;
+    assert_string_equal(make(f, &recipe, &image), "");
+}
+
 static void a_folder_becomes_an_image(void **state)
 {
     Fixture *f = *state;
@@ -247,6 +299,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_folder_becomes_an_image),
+        TEST(making_an_image_reports_its_progress),
+        TEST(an_interrupted_import_leaves_nothing),
         TEST(the_same_files_make_the_same_image),
         TEST(an_image_stands_on_another),
         TEST(a_base_that_went_away_is_missed),
