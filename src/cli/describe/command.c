@@ -62,7 +62,7 @@ typedef struct Found {
 
 typedef VEC(Found) FoundList;
 
-/* Events are for one object alone: with many it says nothing of them. */
+/* Describes one object. `alone`: it is the only one. */
 static int describe_one(Cluster *cluster, const Found *found, bool first, bool alone)
 {
     const Target *target = &found->target;
