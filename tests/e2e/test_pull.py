@@ -7,7 +7,8 @@ import re
 import pytest
 
 import world as worlds
-from podkit import Pods
+from podkit import ENDLESS, Pods
+from podkit import pod as small_pod
 from registries import DockerRegistry, Scripted, busybox_layer, digest_of_chain, layer
 
 TIME_SERVER = worlds.BUILD / "images" / "time-server.tar"
@@ -147,6 +148,21 @@ def test_a_pod_that_is_deleted_does_not_wait_for_its_image(shared, scripted, pod
     shared.shell("until kubectl get events | grep -q 'Pulling image.*app:slow'; do sleep 0.1; done")
     shared.kubectl("delete", "pod", "slow", "--timeout=20s")
     scripted.release(blobs[1])
+
+
+def test_a_volume_that_is_an_image_is_pulled(shared, scripted, pods):
+    blobs = scripted.add_image("volume", [layer({"word": b"from a registry\n"})])
+    image = f"{scripted.address}/app:volume"
+    more = {"volumes": [{"name": "i", "image": {"reference": image}}], "c_volumeMounts": [{"name": "i", "mountPath": "/image"}]}
+    scripted.hold(blobs[0])
+    pods.start(small_pod("reader", ENDLESS, **more), until=None)
+    shared.shell(f"until kubectl get events | grep -q 'Pulling image.*{image}'; do sleep 0.1; done")
+    shared.kubectl("delete", "pod", "reader", "--timeout=20s")  # before there is a sandbox
+    pods.start(small_pod("reader-2", ENDLESS, **more), until=None)
+    scripted.release(blobs[0])
+    pods.wait("reader-2", "condition=Ready")
+    assert pods.sh("reader-2", "cat /image/word") == "from a registry\n"
+    assert len(scripted.requests(blobs[0])) == 1  # the second pod shares what was begun for the first
 
 
 # ---- faults ----
