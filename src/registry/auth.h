@@ -41,7 +41,8 @@ void auth_add_scope(Auth *auth, const char *scope);
 /* The value of Authorization; NULL: none. The caller frees it by auth_header_free. */
 char *auth_header(Auth *auth, unsigned *ret_generation);
 void auth_header_free(char *header);
-/* The credential behind that header; false: there is none, or the access is anonymous. The texts are the keyring's. */
+/* The credential behind that header; false: there is none, or the access is anonymous. The texts
+ * are the keyring's. */
 bool auth_credential(Auth *auth, Credential *ret);
 /* After the header of this generation has been refused. 0: another one may be accepted.
  * REGISTRY_E_AUTH: there is none; reterr is left alone unless a token server refused. Others: the

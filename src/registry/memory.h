@@ -31,7 +31,8 @@ void memory_deinit(RegistryMemory *memory);
 bool memory_is_plain(RegistryMemory *memory, const char *host);
 void memory_set_plain(RegistryMemory *memory, const char *host, bool is_plain);
 
-/* A mirror that cannot be reached costs each pull a time-out, so it is left out for half a minute. */
+/* A mirror that cannot be reached costs each pull a time-out, so it is left out for half a
+ * minute. */
 bool memory_is_down(RegistryMemory *memory, const char *host);
 void memory_set_down(RegistryMemory *memory, const char *host);
 

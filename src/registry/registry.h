@@ -33,7 +33,8 @@ int registry_open(const RegistryConfig *config, const ImageReference *reference,
 Registry *registry_close(Registry *registry); /* after the streams and calls have ended */
 /* From any thread: all calls, present and future, end soon with -ECANCELED. */
 void registry_cancel(Registry *registry);
-/* The credential that the registry has accepted; false: it wanted none. The texts are the keyring's. */
+/* The credential that the registry has accepted; false: it wanted none. The texts are the
+ * keyring's. */
 bool registry_credential(Registry *registry, Credential *ret);
 /* Seconds that the registry last asked us to wait, 0 if it did not. */
 int64_t registry_retry_after(Registry *registry);

@@ -2,6 +2,8 @@
 /* Who is shown which credential, and what is remembered of it. */
 #include "testing.h"
 
+#include <uv.h>
+
 #include "conversation.h"
 
 #define ANN "Basic YW5uOnNlY3JldDE="
@@ -228,6 +230,31 @@ static void what_a_registry_redirects_to_sees_no_credential(void **state)
     }
 }
 
+static void read_in_thread(void *data)
+{
+    Conversation own = {.registry = ((Conversation *)data)->registry}; /* a message of its own */
+
+    assert_int_equal(read_blob(&own, 20, NULL), 0);
+}
+
+static void threads_that_are_refused_together_share_one_token(void **state)
+{
+    const FakeReply replies[] = {
+        {"GET " BLOB_PATH " ", "Authorization: Bearer t1\r\n", BLOB_OK, .times = -1},
+        {"GET " BLOB_PATH " ", NULL, UNAUTHORIZED(BEARER), .times = -1},
+        {GET_TOKEN, NULL, TOKEN("t1")},
+    };
+    uv_thread_t threads[6];
+    Conversation c;
+
+    conversation_begin(&c, replies, ARRAY_LEN(replies), NULL);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(uv_thread_create(&threads[i], read_in_thread, &c), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        uv_thread_join(&threads[i]);
+    conversation_end(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_token_is_given_only_to_who_has_the_credential),
         cmocka_unit_test(a_token_that_has_become_invalid_is_replaced),
         cmocka_unit_test(what_a_registry_redirects_to_sees_no_credential),
+        cmocka_unit_test(threads_that_are_refused_together_share_one_token),
     };
 
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
