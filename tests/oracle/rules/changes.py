@@ -623,6 +623,7 @@ update_status("Namespace", {"phase": "Active"}, {"phase": "Terminating"}, {"phas
 create("Namespace", "spec.finalizers", ["kubernetes"], ["a"], ["a b/c"], ["a.b/c"], ["orphan"])
 create("Namespace", "metadata.name", LONG[63], LONG[64], "a.b", "A")
 default("Namespace", {"spec.finalizers": ["a.b/c"]})
+default("Namespace", {"status.phase": "Terminating"})
 default("Namespace", {"spec.finalizers": ["kubernetes", "a.b/c"]})
 create("Node", "spec.taints", [{"key": "k", "effect": "x"}], [{"key": "k", "effect": "NoSchedule"}, {"key": "k", "effect": "NoSchedule"}],
        [{"key": "k", "effect": "NoSchedule"}, {"key": "k", "effect": "NoExecute"}], [{"key": "a b", "value": "c d", "effect": "NoSchedule"}], [{"key": "k"}])

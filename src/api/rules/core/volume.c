@@ -253,8 +253,7 @@ static void validate_capacity(const StringMap *capacity, const Path *path, Cause
         fail_required(causes, path, NULL);
     if (!storage || capacity->n > 1)
         causes_add(causes, CAUSE_NOT_SUPPORTED, path_text(path, causes),
-                   capacity->v ? validate_bad_value(field, capacity, causes) : "null",
-                   "supported values: \"storage\"");
+                   validate_bad_value(field, capacity, causes), "supported values: \"storage\"");
     for (size_t i = 0; i < capacity->n; i++) {
         const Path *at = PATH_KEY(path, capacity->v[i].key);
 

@@ -13,6 +13,12 @@ static void leases_last_at_least_a_second(void **state)
          "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0\n"},
         {"{'metadata':{'name':'a','namespace':'b'},'spec':{'preferredHolder':'x'}}",
          "spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined\n"},
+        {"{'metadata':{'name':'a','namespace':'b'},'spec':{'strategy':'OldestEmulationVersion',"
+         "'preferredHolder':'x'}}",
+         ""},
+        {"{'metadata':{'name':'a','namespace':'b'},'spec':{'strategy':'Newest'}}",
+         "spec.strategy.strategy: Unsupported value: \"Newest\": supported values: "
+         "\"OldestEmulationVersion\"\n"},
     };
     _arena_ Arena arena = ARENA_INIT;
 

@@ -4,6 +4,8 @@
 #include "../rules_fixture.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/batch_v1.h"
+#include "api/schema/core_pod_v1.h"
+#include "api/schema/core_service_v1.h"
 #include "api/schema/policy_v1.h"
 #include "api/schema/rbac_v1.h"
 
@@ -113,6 +115,43 @@ static void a_binding_keeps_its_role(void **state)
                   "\",\"kind\":\"Role\",\"name\":\"b\"}: cannot change roleRef\n");
 }
 
+/* kube-apiserver says this only to clusters with two families, so it is not among the recorded cases. */
+static void neither_address_of_a_service_changes(void **state)
+{
+#define TWO_FAMILIES(second)                                                                    \
+    "{'metadata':{'name':'web','namespace':'t'},'spec':{'ports':[{'port':80}],"                 \
+    "'ipFamilyPolicy':'RequireDualStack','ipFamilies':['IPv4','IPv6'],'clusterIP':'10.96.0.5'," \
+    "'clusterIPs':['10.96.0.5','" second "']}}"
+    _arena_ Arena arena = ARENA_INIT;
+    const Kind *kind = &kind_service;
+    const void *before = value_from(&arena, kind, TWO_FAMILIES("fd00::5"));
+
+    assert_causes(kind, value_from(&arena, kind, TWO_FAMILIES("fd00::5")), before, &arena, "");
+    assert_causes(kind, value_from(&arena, kind, TWO_FAMILIES("fd00::6")), before, &arena,
+                  "spec.clusterIPs[1]: Invalid value: [\"10.96.0.5\",\"fd00::6\"]: may not change "
+                  "once set\n");
+}
+
+/* The feature is off in kube-apiserver by default, so it is not among the recorded cases. */
+static void the_certificate_of_a_pod_has_a_type_of_key(void **state)
+{
+#define CERTIFICATE(key_type)                                                                   \
+    "{'metadata':{'name':'a','namespace':'t'},'spec':{'containers':[{'name':'c','image':'i'}]," \
+    "'volumes':[{'name':'v','projected':{'sources':[{'podCertificate':{'signerName':'a.b/c',"   \
+    "'credentialBundlePath':'p'" key_type "}}]}}]}}"
+    _arena_ Arena arena = ARENA_INIT;
+    Causes causes = {.arena = &arena};
+    const Kind *kind = &kind_pod;
+
+    assert_causes(kind, value_from(&arena, kind, CERTIFICATE(",'keyType':'ED25519'")), NULL, &arena,
+                  "");
+    validate_object(kind, value_from(&arena, kind, CERTIFICATE("")), NULL, &causes);
+    assert_int_equal(causes.n, 1);
+    assert_string_equal(causes.v[0].field,
+                        "spec.volumes[0].projected.sources[0].podCertificate.keyType");
+    assert_int_equal(causes.v[0].type, CAUSE_NOT_SUPPORTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +159,8 @@ int main(void)
         cmocka_unit_test(a_job_is_completed_and_finds_its_pods_by_uid),
         cmocka_unit_test(what_is_wrong_is_refused_in_kubernetes_words),
         cmocka_unit_test(a_binding_keeps_its_role),
+        cmocka_unit_test(neither_address_of_a_service_changes),
+        cmocka_unit_test(the_certificate_of_a_pod_has_a_type_of_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
