@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -254,10 +255,19 @@ static bool on_handshaken(void *data)
 
 static const WireUser wire_user = {.feed = feed, .handshaken = on_handshaken};
 
+/* Whether the peer has closed its socket, and not only its sending side. This is visible at once on a
+ * Unix socket, but not over TCP. */
+static bool has_hung_up(const HttpConnection *conn)
+{
+    struct pollfd socket = {.fd = conn->wire.fd};
+
+    return conn->has_poll && poll(&socket, 1, 0) == 1 && (socket.revents & POLLHUP);
+}
+
 static void on_eof(HttpConnection *conn)
 {
     conn->eof = true;
-    if (conn->lingering || !conn->wire.handshaken)
+    if (conn->lingering || !conn->wire.handshaken || has_hung_up(conn))
         conn_close(conn);
     else
         conn->protocol->eof(conn);
