@@ -16,6 +16,7 @@
 #include "api/schema/core_volume_v1.h"
 #include "base/fault.h"
 #include "base/files/file.h"
+#include "base/files/user_namespace.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "node/env/environment.h"
@@ -52,16 +53,37 @@ typedef struct SandboxWork {
     int failed;
 } SandboxWork;
 
+/* When the first process of this process namespace started, in ticks of the machine since its boot. */
+static uint64_t first_process_start(void)
+{
+    _free_ char *text = NULL;
+    const char *at;
+    uint64_t start = 0;
+
+    if (file_read("/proc/1/stat", 4096, &text, NULL) < 0 || !(at = strrchr(text, ')')))
+        return 0;
+    at++;
+    for (int i = 0; i < 19 && at; i++) /* starttime is the 20th field behind the name */
+        at = strchr(at + 1, ' ');
+    return at && sscanf(at, " %" SCNu64, &start) == 1 ? start : 0;
+}
+
+/* In the namespaces of an ordinary user's server, mounts and network namespaces end with the first process there, as they do for root
+ * with the machine. */
 char *node_boot_id(void)
 {
-    char *text = NULL;
+    char *text = NULL, *longer;
     size_t n;
 
     if (file_read("/proc/sys/kernel/random/boot_id", 128, &text, &n) < 0)
         return mem_strdup("unknown");
     while (n > 0 && text[n - 1] == '\n')
         text[--n] = 0;
-    return text;
+    if (!in_user_namespace())
+        return text;
+    longer = mem_printf("%s-%" PRIu64, text, first_process_start());
+    free(text);
+    return longer;
 }
 
 static SandboxWork *work_new(AgentPod *pod)
