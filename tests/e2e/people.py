@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 from helm import HELMS
-from world import BUILD, KUBECTLS, LIMIT, NEWEST, Failed
+from world import BUILD, KUBECTLS, LIMIT, NEWEST, ROOT, Failed
 
 
 class Person:
@@ -47,8 +47,9 @@ class Person:
         for name, path in {"kubectl": KUBECTLS[NEWEST], **HELMS}.items():
             (tools / name).touch()
             self.world.run("mount", "--bind", path, tools / name)
-        (self.home / "build").mkdir()
-        self.world.run("mount", "--bind", BUILD, self.home / "build")
+        for name, path in {"build": BUILD, "repository": ROOT}.items():
+            (self.home / name).mkdir()
+            self.world.run("mount", "--bind", path, self.home / name)
 
     def environment(self):
         return {"HOME": self.home, "USER": self.name, "LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": self.runtime,

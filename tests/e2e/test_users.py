@@ -136,7 +136,7 @@ def test_commands_work_without_root(machine):
     world, alice = machine, Person(machine)
     place = ["--instance", world.instance, "--run", world.run_dir, "--data", world.data]
     before = alice.stead("status", *place, check=False)
-    assert before.returncode == 1 and "to get access to it: sudo stead up" in before.stderr
+    assert before.returncode == 1 and "stead is not running" in before.stdout
     alice.sudo_stead("up")
 
     def stead(*args, **more):
@@ -201,3 +201,49 @@ def test_the_pages_about_the_server_are_for_those_who_may_read_them(machine):
     world.kubectl("create", "service", "nodeport", "web", "--tcp=80:80", "--node-port=30123")
     done = alice.stead("service", "web", "--url", "--run", world.run_dir, "--instance", world.instance, check=False)
     assert done.stdout == "http://127.0.0.1:30123\n" and "no ready endpoint" in done.stderr
+
+
+# ---- docs/users.md ----
+
+def blocks(part):
+    """The commands of a part of the page, block by block, line by line."""
+    text = (ROOT / "docs" / "users.md").read_text().split("\n## ")[part]
+    return [block.strip().splitlines() for block in re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)]
+
+
+def type_all(alice, lines):
+    """Types the lines as alice, whose sudo is a root of this world."""
+    printed = []
+    for line in lines:
+        if line.startswith("sudo "):
+            path = f"{alice.home}/build:{alice.home}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            done = alice.world.run("env", f"SUDO_UID={alice.uid}", f"HOME={alice.world.dir}", "KUBECONFIG=", f"PATH={path}",
+                                   *line.split()[1:])
+        else:
+            done = alice.run("bash", "-c", f"set -o pipefail; {line}")
+        printed.append(done.stdout)
+    return printed
+
+
+def test_the_page_about_users_works_as_it_is_written(machine):
+    alice = Person(machine, subids="300000:65536")
+    machine.run("sh", "-ec", "mount -t tmpfs none /run; cd; mkdir -p over/new over/work lib; mount -t overlay -o "
+                "lowerdir=/var/lib,upperdir=over/new,workdir=over/work none /var/lib; mkdir -p /var/lib/stead; "
+                "mount --bind lib /var/lib/stead")
+    try:
+        own, fewer = blocks(1)
+        printed = type_all(alice, own)
+        assert "alice may do everything in this cluster now" in printed[0] and "Ready" in printed[1]
+        assert "is running" in printed[2] and "time-server" in printed[3] and "kubernetes" in printed[4]
+        printed = type_all(alice, fewer)
+        assert "for alice, in the group developers." in printed[0]
+        denied = alice.kubectl("create", "configmap", "mine", check=False)
+        assert denied.returncode == 1 and "is forbidden" in denied.stderr
+        shown = re.search(r"^\$ stead down\n(stead: .*)$", (ROOT / "docs" / "users.md").read_text(), re.M)[1]
+        assert alice.stead("down", check=False).stderr == shown + "\n"
+    finally:
+        machine.run(alice.home / "build" / "stead", "reset", "--yes", check=False)
+    (without,) = blocks(2)
+    printed = type_all(alice, without)
+    assert 'The context "stead-user"' in printed[0] and "Rootless:" in printed[1]
+    assert "Visits: 1" in printed[5] and "All of stead's state is removed." in printed[7]
