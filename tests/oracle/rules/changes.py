@@ -422,7 +422,7 @@ create("EndpointSlice", "endpoints", [ENDPOINT] * 1000, [ENDPOINT] * 1001, [{"ad
        [{**ENDPOINT, "hints": {"forZones": [{"name": f"z{i}"} for i in range(8)]}}], [{**ENDPOINT, "hints": {"forZones": [{"name": f"z{i}"} for i in range(9)]}}],
        [{**ENDPOINT, "hints": {"forZones": [{"name": "a b"}]}}], [{**ENDPOINT, "hints": {"forNodes": [{"name": "A_"}, {"name": "n"}, {"name": "n"}]}}],
        [{"addresses": ["x"]}], [{"addresses": ["010.1.2.3"]}], [{"addresses": [""]}], [{"addresses": ["169.254.1.1"]}], [{"addresses": ["::1"]}], [])
-for addresses in (["x"], ["::1"], ["fe80::1"], ["ff02::1"], ["::"], ["fd00::1", "fd00::2"], ["::ffff:10.1.2.3"]):
+for addresses in (["x"], ["::1"], ["fe80::1"], ["fe81::1"], ["febf::1"], ["fec0::1"], ["ff02::1"], ["::"], ["fd00::1", "fd00::2"], ["::ffff:10.1.2.3"]):
     create("EndpointSlice", {"addressType": "IPv6", "endpoints": [{"addresses": addresses}]})
 for addresses in (["a.b"], [""], ["a b.c"], ["a.b."], ["a"]):
     create("EndpointSlice", {"addressType": "FQDN", "endpoints": [{"addresses": addresses}]})
@@ -497,6 +497,7 @@ for changes in ({"spec.loadBalancerClass": "a b"}, {"spec.loadBalancerClass": "a
                 {"spec.loadBalancerSourceRanges": [" 1.2.3.0/24"]}):
     create("Service", {**BALANCER, **changes})
 NODE_PORT = {"spec.type": "NodePort"}
+default("Service", {"spec.clusterIP": "None", "spec.selector": ABSENT})
 update("Service", {}, {"spec.clusterIP": "10.96.7.7"}, {"spec.clusterIP": "10.96.7.7", "spec.clusterIPs": ["10.96.7.7"]}, {"spec.clusterIP": ABSENT, "spec.clusterIPs": []},
        {"spec.clusterIP": "", "spec.clusterIPs": []}, {"spec.clusterIP": "None", "spec.clusterIPs": ["None"]},
        {"spec.type": "NodePort"}, {"spec.type": "ExternalName", "spec.externalName": "a.b"}, {"spec.ipFamilies": []}, {"spec.ipFamilyPolicy": ABSENT},
