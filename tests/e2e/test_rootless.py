@@ -75,6 +75,9 @@ class RootlessWorld(worlds.World):
     def kubectl(self, *args, version=None, **more):
         return self.run("kubectl", *args, **more)
 
+    def shell(self, line, **more):
+        return self.run("sh", "-c", line, **more)
+
 
 @pytest.fixture
 def world(request, monkeypatch):
