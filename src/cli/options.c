@@ -52,6 +52,7 @@ static const OptionRow rows[] = {
     {0,   "--pod-pids-limit", "N",       TEXT(pids_limit),   OPTIONS_SERVER, "number of processes and threads that a pod may have (4096)"},
     {0,   "--disk-reserve", "SIZE",      TEXT(disk_reserve), OPTIONS_SERVER, "evict pods when less disk space is available; 0: never (1Gi, or 5% if less)"},
     {0,   "--image-stores", "KINDS",     TEXT(image_stores), OPTIONS_SERVER | OPTIONS_IMAGE, "use images of other programs: docker,podman,containerd, or KIND=DIR; none: only stead's own (all three)"},
+    {0,   "--registry",     "ADDR:PORT", TEXT(registry),     OPTIONS_SERVER, "serve a registry to push images to: localhost:5000 (none)"},
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "file of static tokens, with lines token,user,uid,\"group,...\""},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},
@@ -68,6 +69,7 @@ static const OptionRow rows[] = {
     {0,   "--creds",        "FILE",      TEXT(creds),        OPTIONS_IMAGE,  "pull: file with USER:PASSWORD for the registry, or - to be asked (those of docker login and podman login)"},
     {0,   "--base",         "IMAGE",     TEXT(base),         OPTIONS_IMAGE,  "make: image to build on (none)"},
     {'e', "--env",          "NAME=VALUE", FORM_LIST, offsetof(Options, env), OPTIONS_IMAGE, "make: set an environment variable; may be repeated"},
+    {0,   "--entrypoint",   "ARG",       FORM_LIST, offsetof(Options, entrypoint), OPTIONS_IMAGE, "make: an argument of the entrypoint, which COMMAND then follows as its default arguments; may be repeated"},
     {0,   "--workdir",      "DIR",       TEXT(working_dir),  OPTIONS_IMAGE,  "make: working directory (the one of the base, or /)"},
     {0,   "--user",         "USER",      TEXT(user),         OPTIONS_IMAGE,  "make: user that runs the program (the one of the base, or root)"},
 
@@ -77,7 +79,7 @@ static const OptionRow rows[] = {
     {0,   "--field-selector", "FIELDS",  TEXT(field_selector), OPTIONS_SELECT, "only objects with these fields: status.phase=Running"},
     {'f', "--filename",     "FILE",      FORM_LIST, offsetof(Options, files), OPTIONS_FILES, "read objects from a file, a folder, or - for standard input; may be repeated"},
     {'R', "--recursive",    NULL,        SWITCH(recursive),  OPTIONS_FILES,  "read the folders inside a folder, too"},
-    {'o', "--output",       "FORM",      TEXT(output),       OPTIONS_GET,    "format of the output: wide, yaml, json or name"},
+    {'o', "--output",       "FORM",      TEXT(output),       OPTIONS_GET | OPTIONS_IMAGE, "format of the output: wide, yaml, json or name"},
     {'o', "--output",       "FORM",      TEXT(output),       OPTIONS_JSON,   "format of the output: json (a table)"},
     {'w', "--watch",        NULL,        SWITCH(watch),      OPTIONS_GET | OPTIONS_EVENTS | OPTIONS_ROLLOUT, "keep running and print each change"},
     {0,   "--watch-only",   NULL,        SWITCH(watch_only), OPTIONS_GET,    "like --watch, but do not print the current state first"},
@@ -87,7 +89,7 @@ static const OptionRow rows[] = {
     {0,   "--show-managed-fields", NULL, SWITCH(managed_fields), OPTIONS_GET, "include managedFields in yaml and json"},
     {0,   "--ignore-not-found", NULL,    SWITCH(ignore_not_found), OPTIONS_IGNORE, "do not fail if an object does not exist"},
     {0,   "--dry-run",      NULL,        SWITCH(dry_run),    OPTIONS_APPLY | OPTIONS_DELETE, "let the server check the request without changing anything"},
-    {0,   "--all",          NULL,        SWITCH(all),        OPTIONS_DELETE, "delete all objects of the kind in the namespace"},
+    {0,   "--all",          NULL,        SWITCH(all),        OPTIONS_DELETE | OPTIONS_IMAGE, "all objects of the kind in the namespace; image prune: all images that no pod uses"},
     {0,   "--wait",         NULL,        FORM_OFF, offsetof(Options, no_wait), OPTIONS_DELETE, "wait until the objects are gone; --wait=false returns at once (true)"},
     {0,   "--grace-period", "SECONDS",   TEXT(grace_period), OPTIONS_DELETE, "seconds that a pod gets to end by itself"},
     {0,   "--now",          NULL,        SWITCH(now),        OPTIONS_DELETE, "same as --grace-period=1"},
@@ -412,8 +414,7 @@ typedef struct Parse {
     int argc, at;
     Options *options;
     VEC(const char *) words;
-    VEC(const char *) files;
-    VEC(const char *) env;
+    size_t capacities[OPTIONS_MAX]; /* of the lists, by row */
 } Parse;
 
 /* `value` is NULL if none was given with "=". */
@@ -447,10 +448,10 @@ static int set_option(Parse *parse, const OptionRow *row, const char *value)
     }
     if (!value)
         value = parse->argv[++parse->at];
-    if (row->form == FORM_LIST && row->offset == offsetof(Options, env))
-        VEC_PUSH(&parse->env, value);
-    else if (row->form == FORM_LIST)
-        VEC_PUSH(&parse->files, value);
+    if (row->form == FORM_LIST)
+        ARENA_PUSH_CAP(&parse->options->arena,
+                       (StringArray *)((char *)parse->options + row->offset),
+                       &parse->capacities[row - rows], value);
     else
         *(const char **)((char *)parse->options + row->offset) = value;
     return 0;
@@ -517,13 +518,7 @@ int options_parse(const Command *command, int argc, char **argv, Options *ret)
     }
     ret->n_words = parse.words.n;
     ret->words = keep(&ret->arena, parse.words.v, parse.words.n);
-    ret->files.n = parse.files.n;
-    ret->files.v = keep(&ret->arena, parse.files.v, parse.files.n);
     VEC_DEINIT(&parse.words);
-    ret->env.n = parse.env.n;
-    ret->env.v = keep(&ret->arena, parse.env.v, parse.env.n);
-    VEC_DEINIT(&parse.files);
-    VEC_DEINIT(&parse.env);
     return r ? r : complete(ret);
 }
 

@@ -64,6 +64,7 @@ typedef struct Options {
     const char *node_name;
     const char *pids_limit;   /* --pod-pids-limit */
     const char *disk_reserve; /* --disk-reserve SIZE */
+    const char *registry;     /* --registry localhost:PORT */
     const char *image_stores; /* --image-stores KIND[=DIR],...: whose images are used as well */
     const char *limit;        /* --limit SIZE: of `stead image import` */
     const char *instance;     /* a part of the names of links, tables and cgroups */
@@ -79,6 +80,7 @@ typedef struct Options {
     const char *grace_period, *cascade, *for_object, *types;
     const char *base, *working_dir, *user;
     const char *platform, *creds; /* --platform, --creds: of `stead image pull` */
+    StringArray entrypoint;       /* --entrypoint: may be repeated */
     StringArray files, env;       /* -f, -e: may be repeated */
     bool all_namespaces, watch, watch_only, no_headers, show_labels, show_kind, managed_fields;
     bool recursive, ignore_not_found, all, force, now, no_wait, dry_run;

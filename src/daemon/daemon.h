@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "control/control.h"
 #include "daemon/control_socket.h"
+#include "distribution/distribution.h"
 #include "dns/dns.h"
 #include "image/image.h"
 #include "net/net.h"
@@ -38,6 +39,7 @@ typedef struct App {
     ImageStore *images;
     struct RegistryConfig *registries; /* NULL: the files for it are malformed */
     struct Puller *puller;             /* NULL: the same, or there is no node */
+    Distribution *distribution;        /* --registry; NULL: none */
     DnsServer *dns;
     ServiceProxy *proxy;
     NodeAgent *node;
@@ -71,6 +73,8 @@ void app_watch_certificate(App *app);
 /* health.c: adds the health checks of the parts beside the API server. */
 void app_watch_health(App *app);
 
+/* registry.c: starts the registry of --registry, and tells clients where it is. */
+int app_start_registry(App *app, Err *reterr);
 /* calls.c: opens the control socket. */
 int app_open_socket(App *app, Err *reterr);
 

@@ -335,6 +335,8 @@ static int start_node(App *app, Err *reterr)
         return r;
     start_proxy(app);
     r = node_start(&node, &app->node, reterr);
+    if (r >= 0)
+        r = app_start_registry(app, reterr);
     if (r < 0)
         return r;
     server_set_streams(app->server, node_streams(app->node));
@@ -466,6 +468,7 @@ void app_stop(App *app)
     }
     app->socket = control_socket_close(app->socket);
     app->publisher = publisher_stop(app->publisher);
+    app->distribution = distribution_close(app->distribution);
     app->node = node_stop(app->node);
     app->proxy = service_proxy_stop(app->proxy);
     app->dns = dns_server_stop(app->dns);

@@ -65,7 +65,10 @@ struct HttpRequest {
     void (*on_body)(HttpRequest *request,
                     Bytes body); /* whole body, once (empty if there is none), kept as long as
                                     the request; without it the body is read and dropped */
-    size_t body_limit;           /* default: limits.body; longer: 413 by itself */
+    /* The body as it arrives, for one that is too large to be kept; on_body is called at its end,
+     * empty. http_request_pause holds back what comes next. */
+    void (*on_piece)(HttpRequest *request, Bytes piece);
+    size_t body_limit;                      /* default: limits.body; longer: 413 by itself */
     void (*on_drain)(HttpRequest *request); /* what was written has left; room for more */
     void (*on_close)(HttpRequest *request); /* response complete or peer gone: the last call */
     bool failed; /* in on_close: the peer went away before the response was complete */
@@ -159,6 +162,9 @@ void http_query_each(HttpRequest *request,
 char *http_percent_decode(Arena *arena, const char *text,
                           size_t n); /* NULL if malformed or if it holds %00 */
 
+/* No more on_piece soon: what has been read may still come. The connection reads nothing meanwhile. */
+void http_request_pause(HttpRequest *request, bool pause);
+
 /* ---- a request: answering ---- */
 
 /* Extra response headers: before http_respond or http_stream_begin. */
@@ -172,6 +178,9 @@ void http_respond_shared(HttpRequest *request, int status, const char *content_t
 
 /* An answer without a known end: chunked or DATA frames; each write leaves without delay. */
 void http_stream_begin(HttpRequest *request, int status, const char *content_type);
+/* The same with a known length, which has to be written exactly. */
+void http_stream_begin_sized(HttpRequest *request, int status, const char *content_type,
+                             uint64_t length);
 void http_stream_write(HttpRequest *request, Bytes bytes);
 void http_stream_write_shared(HttpRequest *request, Bytes bytes, void (*release)(void *),
                               void *holder);

@@ -63,6 +63,7 @@ struct Request {
     StrBuf body;
     size_t body_limit;
     size_t body_seen;
+    size_t body_taken; /* by the handler */
     int64_t body_began_ms, body_progress_ms;
 
     int status;

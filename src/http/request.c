@@ -282,16 +282,29 @@ void request_refuse(Request *request, int status, const char *text)
         http_respond(&request->pub, status, type, body);
 }
 
+void http_request_pause(HttpRequest *pub, bool pause)
+{
+    Request *request = (Request *)pub;
+
+    if (!request->finished)
+        conn_pause(request->conn, pause);
+}
+
 void request_body(Request *request, const uint8_t *p, size_t n)
 {
     if (request->finished || request->ended || request->body_drop || !request->pub.on_body)
         return;
-    if (request->body.n + n > request->body_limit) {
+    request->body_taken += n;
+    if (request->body_taken > request->body_limit) {
         char text[80];
 
         request->body_drop = true;
         snprintf(text, sizeof(text), "Request entity too large: limit is %zu", request->body_limit);
         request_refuse(request, 413, text);
+        return;
+    }
+    if (request->pub.on_piece) {
+        request->pub.on_piece(&request->pub, (Bytes){p, n});
         return;
     }
     if (request->body.n == 0 && request->content_length > 0)
@@ -480,6 +493,18 @@ void http_stream_begin(HttpRequest *pub, int status, const char *content_type)
     request->content_type = arena_strdup(&pub->arena, content_type);
     request->conn->protocol->begun(request);
     conn_dirty(request->conn);
+}
+
+void http_stream_begin_sized(HttpRequest *pub, int status, const char *content_type,
+                             uint64_t length)
+{
+    Request *request = (Request *)pub;
+
+    if (is_over(request, false) || request->begun)
+        return;
+    request->answer_length = (int64_t)length;
+    number_text(request->length_text, length);
+    http_stream_begin(pub, status, content_type);
 }
 
 void http_stream_write_shared(HttpRequest *pub, Bytes bytes, void (*release)(void *), void *holder)

@@ -91,6 +91,14 @@ void image_list_elsewhere(ImageStore *store, Arena *arena, ImageElsewhereEach ea
  * imported have no layers, and the size of their archive. */
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
                 void *data);
+/* When a container was last started from it, or when it got its name; seconds. */
+int64_t image_last_used(ImageStore *store, const char *name);
+/* Gives an image another name. Returns 0, IMAGE_E_MISSING or a negative result. */
+int image_tag(ImageStore *store, const char *name, const char *new_name, Arena *arena,
+              const char **ret_normalized, Err *reterr);
+/* Until the release, the layers of images that are removed stay. */
+void image_hold(ImageStore *store);
+void image_release(ImageStore *store);
 /* Removes a name, or by "sha256:..." an image that has lost its name to a newer one, together
  * with layers and blobs that no other image uses. The caller checks that no container uses the
  * image. Returns 0, IMAGE_E_MISSING, IMAGE_E_BUSY while an import is in progress, or a negative

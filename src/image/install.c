@@ -244,9 +244,9 @@ static int keep_nameless(ImageStore *store, ImageRecord *old, Err *reterr)
     return ERR_TRACE(r);
 }
 
-static int publish_name(ImageStore *store, const NewImage *image, const char *name, Err *reterr)
+int image_record_publish(ImageStore *store, ImageRecord *record, Err *reterr)
 {
-    ImageRecord *record = make_record(image, name), *old;
+    ImageRecord *old;
     int r = image_record_save(store, record, reterr);
 
     if (r < 0) {
@@ -275,6 +275,6 @@ int new_image_publish(ImageStore *store, const NewImage *image, const StringArra
     if (r >= 0 && FAULT_POINT("image.name"))
         r = err_set(reterr, EIO, "write a name");
     for (size_t i = 0; i < names->n && r >= 0; i++)
-        r = publish_name(store, image, names->v[i], reterr);
+        r = image_record_publish(store, make_record(image, names->v[i]), reterr);
     return ERR_TRACE(r);
 }

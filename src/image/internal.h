@@ -83,6 +83,7 @@ struct ImageStore {
     ImageElsewhere elsewhere; /* set before the store is used by several threads */
     VEC(ImageIntent) intents; /* guarded by write_lock */
     const atomic_bool *stop;  /* ends imports of a command; NULL: nothing does */
+    unsigned holds;           /* image_hold; guarded by lock */
     uv_mutex_t lock;          /* guards records, builtins, next_tmp; held briefly */
     uv_mutex_t write_lock;    /* one import or removal at a time; taken before lock */
 };
@@ -155,6 +156,11 @@ int layer_settle(int root, const StrMap *implied, const int *below, size_t n, Er
 /* records.c */
 ImageRecord *image_record_free(ImageRecord *record);
 char *image_record_path(const ImageStore *store, const char *name);
+/* The same image under another name; it is neither built in nor from elsewhere. */
+ImageRecord *image_record_copy(const ImageRecord *record, const char *name);
+/* install.c: saves and enters the record, which it takes over. An image that loses its last name is
+ * kept under its id. The caller holds write_lock. */
+int image_record_publish(ImageStore *store, ImageRecord *record, Err *reterr);
 int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr);
 int image_records_load(ImageStore *store, Err *reterr);
 

@@ -327,20 +327,37 @@ static void put_env(yyjson_mut_doc *doc, yyjson_mut_val *list, const char *varia
     yyjson_mut_arr_add_strcpy(doc, list, variable);
 }
 
-static void put_command(yyjson_mut_doc *doc, yyjson_mut_val *config, const ImageRecipe *recipe,
-                        const char *program)
+static void put_words(yyjson_mut_doc *doc, yyjson_mut_val *config, const char *name,
+                      const char *const *words, size_t n)
 {
     yyjson_mut_val *list;
 
-    if (!recipe->command.n && !program)
+    yyjson_mut_obj_remove_key(config, name);
+    if (n == 0)
         return;
-    yyjson_mut_obj_remove_key(config, "Cmd");
-    yyjson_mut_obj_remove_key(config, "Entrypoint");
-    list = yyjson_mut_obj_add_arr(doc, config, "Entrypoint");
-    for (size_t i = 0; i < recipe->command.n; i++)
-        yyjson_mut_arr_add_strcpy(doc, list, recipe->command.v[i]);
-    if (!recipe->command.n)
-        yyjson_mut_arr_add_strcpy(doc, list, program);
+    list = yyjson_mut_obj_add_arr(doc, config, name);
+    for (size_t i = 0; i < n; i++)
+        yyjson_mut_arr_add_strcpy(doc, list, words[i]);
+}
+
+/* As in a Dockerfile, a new ENTRYPOINT removes the CMD of the base. A command without an entrypoint is the entrypoint. */
+static void put_command(yyjson_mut_doc *doc, yyjson_mut_val *config, const ImageRecipe *recipe,
+                        const char *program)
+{
+    const StringArray *entrypoint = &recipe->entrypoint, *command = &recipe->command;
+    const StringArray none = {0};
+
+    if (!entrypoint->n && command->n) {
+        entrypoint = command;
+        command = &none;
+    }
+    if (entrypoint->n)
+        put_words(doc, config, "Entrypoint", entrypoint->v, entrypoint->n);
+    else if (program)
+        put_words(doc, config, "Entrypoint", &program, 1);
+    else
+        return;
+    put_words(doc, config, "Cmd", command->v, command->n);
 }
 
 static void fill_config(yyjson_mut_doc *doc, const ImageRecipe *recipe, const Layer *layer,

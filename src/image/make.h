@@ -13,10 +13,12 @@
 
 typedef struct ImageRecipe {
     const char *name;
-    const char *source;      /* a folder: the root's content; a static program: /usr/bin/ITS-NAME */
-    Bytes base;              /* the config of the image below; none: from scratch */
-    StringArray env;         /* "A=b", added to the base's */
-    StringArray command;     /* the entrypoint; none: the program, or the base's */
+    const char *source;     /* a folder: the root's content; a static program: /usr/bin/ITS-NAME */
+    Bytes base;             /* the config of the image below; none: from scratch */
+    StringArray env;        /* "A=b", added to the base's */
+    StringArray entrypoint; /* none: the program, or the base's */
+    StringArray
+        command; /* default arguments of the entrypoint; none: the base's, if that has the entrypoint, too */
     const char *working_dir; /* NULL: the base's */
     const char *user;        /* NULL: the base's */
     /* Called often while the source is read (all: 0, since its size is not known) and while the

@@ -25,6 +25,24 @@ ImageRecord *image_record_free(ImageRecord *record)
     return NULL;
 }
 
+ImageRecord *image_record_copy(const ImageRecord *record, const char *name)
+{
+    ImageRecord *copy = mem_new_type(ImageRecord);
+
+    copy->name = mem_strdup(name);
+    copy->id = mem_strdup(record->id);
+    copy->digest = mem_strdup(str_or(record->digest, ""));
+    copy->member = mem_strdup(str_or(record->member, ""));
+    copy->stamp = mem_strdup("");
+    copy->source = mem_strdup("");
+    copy->platform = mem_strdup(str_or(record->platform, ""));
+    copy->remote = record->remote;
+    copy->size = record->size;
+    for (size_t i = 0; i < record->layers.n; i++)
+        VEC_PUSH(&copy->layers, mem_strdup(record->layers.v[i]));
+    return copy;
+}
+
 char *image_record_path(const ImageStore *store, const char *name)
 {
     char digest[DIGEST_TEXT];

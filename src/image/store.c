@@ -2,6 +2,7 @@
 /* Opens the image store, finds, lists and removes images, and handles the archives that ship
  * with the program. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/files/file.h"
@@ -106,6 +107,13 @@ static void sweep_folder(ImageStore *store, const char *folder, const char *pref
 /* The caller holds write_lock, so only this thread changes records. */
 static void sweep(ImageStore *store)
 {
+    bool held;
+
+    uv_mutex_lock(&store->lock);
+    held = store->holds > 0;
+    uv_mutex_unlock(&store->lock);
+    if (held) /* the next removal, or the next start, does it */
+        return;
     image_intents_expire(store);
     sweep_folder(store, "blobs", "sha256-", false);
     sweep_folder(store, "grants", "", false);
@@ -235,6 +243,24 @@ static int find_once(ImageStore *store, const char *name, Arena *arena, Image *r
     return r;
 }
 
+/* The access time of the record says when the image was last used. */
+static void note_use(ImageStore *store, const char *name)
+{
+    static const struct timespec times[] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *path = NULL;
+    const ImageRecord *record;
+    Found found;
+
+    uv_mutex_lock(&store->lock);
+    record = find_record(store, name, &arena, &found);
+    path = record ? image_record_path(store, record->name) : NULL;
+    uv_mutex_unlock(&store->lock);
+    if (path && utimensat(AT_FDCWD, path, times, 0) < 0) {
+        /* Then it only looks as if it had not been used for longer. */
+    }
+}
+
 void image_bring(ImageStore *store, const char *name)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -248,6 +274,7 @@ void image_bring(ImageStore *store, const char *name)
     uv_mutex_unlock(&store->lock);
     if (found.builtin)
         (void)bring(store, name, NULL);
+    note_use(store, name);
 }
 
 void image_store_set_elsewhere(ImageStore *store, const ImageElsewhere *elsewhere)
@@ -360,6 +387,56 @@ void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const 
             each(data, &image);
     }
     VEC_DEINIT(&all);
+}
+
+int64_t image_last_used(ImageStore *store, const char *name)
+{
+    _free_ char *path = image_record_path(store, name);
+    struct stat st;
+
+    return stat(path, &st) < 0 ? 0 : MAX_OF((int64_t)st.st_atime, (int64_t)st.st_mtime);
+}
+
+/* ---- tag ---- */
+
+int image_tag(ImageStore *store, const char *name, const char *new_name, Arena *arena,
+              const char **ret_normalized, Err *reterr)
+{
+    const char *normalized = image_normalize(arena, new_name);
+    ImageRecord *record;
+    Found found;
+    int r = IMAGE_E_MISSING;
+
+    if (!normalized || strchr(normalized, '@'))
+        return err_set(reterr, 0, "%s is not a valid name for an image; web:1 would be", new_name);
+    image_bring(store, name);
+    uv_mutex_lock(&store->write_lock);
+    uv_mutex_lock(&store->lock);
+    record = find_record(store, name, arena, &found);
+    record = record ? image_record_copy(record, normalized) : NULL;
+    uv_mutex_unlock(&store->lock);
+    if (record)
+        r = image_record_publish(store, record, reterr);
+    uv_mutex_unlock(&store->write_lock);
+    if (r == IMAGE_E_MISSING)
+        err_set(reterr, 0, "there is no image %s on this machine", name);
+    *ret_normalized = normalized;
+    return r;
+}
+
+void image_hold(ImageStore *store)
+{
+    uv_mutex_lock(&store->lock);
+    store->holds++;
+    uv_mutex_unlock(&store->lock);
+}
+
+void image_release(ImageStore *store)
+{
+    uv_mutex_lock(&store->lock);
+    ASSERT(store->holds > 0);
+    store->holds--;
+    uv_mutex_unlock(&store->lock);
 }
 
 /* ---- remove ---- */

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: those that come with stead, those of other programs on the machine, and what `stead image` does with them."""
+import json
 import shutil
 import subprocess
 
 import pytest
+from world import BUILD as BUILD_DIR
 
 
 def test_busybox_is_there_without_a_registry(shared):
@@ -132,3 +134,91 @@ def test_an_image_in_dockers_store_needs_no_import(builder):
     finally:
         builder.stop(docker)
         builder.stop(containerd)
+
+
+# ---- stead image ----
+
+def listed(world):
+    return {image["name"]: image for image in json.loads(world.stead("image", "ls", "-o", "json").stdout)}
+
+
+def test_images_are_listed_with_where_they_are_and_who_uses_them(builder):
+    names = listed(builder)
+    assert names["localhost/app:latest"]["where"] == "podman" and names["localhost/app:latest"]["containers"] == 0
+    assert names["localhost/stead/busybox:latest"]["where"] == "built-in"
+    builder.kubectl("run", "app", "--image=app", "--", "sleep", "1000")
+    builder.kubectl("wait", "--for=condition=Ready", "pod/app", "--timeout=60s")
+    assert listed(builder)["localhost/app:latest"]["containers"] == 1
+    row = next(row for row in builder.stead("image", "ls").stdout.splitlines() if row.startswith("localhost/app "))
+    assert row.split()[1] == "latest" and row.split()[-2:] == ["podman", "1"]
+    assert "in use by pod default/app" in builder.stead("image", "rm", "app", check=False).stderr
+    builder.stead("image", "tag", "app", "other:1")
+    assert "other:1" in builder.stead("image", "ls", "-o", "name").stdout.split()
+    described = json.loads(builder.stead("image", "inspect", "other:1").stdout)[0]
+    assert described["config"]["config"]["Cmd"] == ["cat", "/word"] and described["id"] == listed(builder)["docker.io/library/other:1"]["id"]
+    assert builder.stead("image", "prune", "--all").stdout == ""  # a pod uses it under any of its names
+    builder.kubectl("delete", "pod", "app", "--now", "--timeout=60s")
+    pruned = builder.stead("image", "prune", "--all").stdout
+    assert "localhost/app:latest removed" in pruned and "other:1 removed" in pruned and "stead/" not in pruned
+
+
+def test_an_exported_image_is_read_by_other_programs(builder):
+    archive = builder.dir / "out.tar"
+    builder.stead("image", "export", "app", "busybox", archive)
+    for name in ("localhost/app:latest", "docker.io/library/busybox:latest"):
+        config = json.loads(builder.run("skopeo", "inspect", "--config", f"docker-archive:{archive}:{name}").stdout)
+        assert config["os"] == "linux"
+    config = json.loads(builder.run("skopeo", "inspect", "--config", f"oci-archive:{archive}:localhost/app:latest").stdout)
+    assert config["config"]["Cmd"] == ["cat", "/word"]
+    buildah(builder, "rmi", "--all", "--force")
+    buildah(builder, "pull", "-q", f"docker-archive:{archive}:localhost/app:latest")
+    assert says(builder, "app") == "first"
+
+
+def test_a_made_image_has_an_entrypoint_and_arguments(shared):
+    shared.run(BUILD_DIR / "stead", "image", "make", "word:1", "/bin/busybox", "--entrypoint", "/usr/bin/busybox", "--entrypoint", "echo",
+               "--data", shared.data, "--run", shared.run_dir, "--", "by", "default")
+    assert says(shared, "word:1") == "by default"
+    assert says(shared, "word:1", "--", "given") == "given"
+
+
+# ---- the registry ----
+
+@pytest.fixture
+def hub(machine):
+    """A world with a registry, and an image to push."""
+    machine.run("sh", "-c", BUILD.format(machine.dir))
+    build(machine, "pushed\n")
+    machine.stead("up", "--registry", "localhost:5000", "--image-stores", "none")
+    return machine
+
+
+def test_what_is_pushed_to_the_registry_needs_no_pull(hub):
+    buildah(hub, "push", "-q", "--tls-verify=false", "app", "docker://localhost:5000/team/app:1")
+    assert says(hub, "localhost:5000/team/app:1") == "pushed"
+    assert "localhost:5000" in hub.out("get", "configmap", "-n", "kube-public", "local-registry-hosting", "-o", "yaml")
+    # both ways, with other programs; the digest stays
+    archive = hub.dir / "back.tar"
+    hub.run("skopeo", "copy", "-q", "--src-tls-verify=false", "docker://localhost:5000/team/app:1", f"oci-archive:{archive}:x")
+    hub.run("skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci-archive:{archive}:x", "docker://localhost:5000/other:2")
+    first, second = (json.loads(hub.run("skopeo", "inspect", "--tls-verify=false", f"docker://localhost:5000/{name}").stdout)
+                     for name in ("team/app:1", "other:2"))
+    assert first["Layers"] == second["Layers"]
+    # a killed server has what was pushed
+    hub.kill_server()
+    hub.stead("up", "--registry", "localhost:5000", "--image-stores", "none")
+    assert hub.curl("http://localhost:5000/v2/team/app/tags/list") == '{"name":"team/app","tags":["1"]}\n'
+    hub.run("skopeo", "copy", "-q", "--src-tls-verify=false", "docker://localhost:5000/other:2", f"oci-archive:{hub.dir}/again.tar:x")
+
+
+def test_the_registry_is_for_its_users_only(hub):
+    status = ("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}")
+    other = ("setpriv", "--reuid", "65534", "--clear-groups")
+    password = (hub.data / "images" / "pushed" / "password").read_text()
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert hub.run(*status, f"http://{host}:5000/v2/").stdout == "200"
+        assert hub.run(*other, *status, f"http://{host}:5000/v2/").stdout == "401"
+        assert hub.run(*other, *status, "-u", f"any:{password}", f"http://{host}:5000/v2/").stdout == "200"
+        assert hub.run(*other, *status, "-u", f"any:{password}x", f"http://{host}:5000/v2/").stdout == "401"
+    refused = hub.stead("down") and hub.stead("up", "--registry", "0.0.0.0:5000", check=False)
+    assert refused.returncode != 0 and "localhost:PORT" in refused.stderr

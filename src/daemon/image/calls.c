@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The calls of the control socket for the verbs of `stead image`. */
-#include "api/schema/core_container_v1.h"
-#include "api/schema/core_pod_v1.h"
-#include "api/schema/core_volume_v1.h"
 #include "daemon/answer.h"
 #include "daemon/image/calls.h"
+#include "daemon/image/use.h"
+#include "daemon/image/work.h"
 #include "image/make.h"
-
-static void list_image(void *data, const Image *image)
-{
-    StrBuf *text = data;
-
-    strbuf_printf(text, "%s\t%s\t%" PRId64 "\n", image->name, image->id, image->size);
-}
 
 void app_print_images(void *data, Arena *arena, StrBuf *out)
 {
     App *app = data;
+    StrMap uses = STRMAP_INIT;
+    ImageWork work = {.images = app->images, .uses = &uses};
 
-    if (app->images)
-        image_list(app->images, arena, list_image, out);
+    if (!app->images)
+        return;
+    image_uses_collect(app, arena, &uses);
+    (void)image_work_find("/images")->run(&work, NULL);
+    strbuf_add(out, strbuf_string(&work.text), work.text.n);
+    strmap_deinit(&uses);
+    image_work_deinit(&work);
 }
 
 void app_call_image_list(void *data, HttpRequest *request)
@@ -81,92 +80,107 @@ void app_call_image_config(void *data, HttpRequest *request)
         http_respond(request, 200, "application/json", config);
 }
 
-typedef struct ImageUse {
-    Arena *arena;
-    ImageStore *images;
-    Image image; /* the one to remove */
-    const char *pod;
-} ImageUse;
+/* ---- work on the store ---- */
 
-/* Whether the image is the one that a pod refers to, or the one that a container was made from. These may differ, since the name may
- * belong to a newer image by now. */
-static bool is_of(const ImageUse *use, const char *reference, const char *made_of)
+typedef struct WorkCall {
+    uv_work_t work;
+    uv_thread_t thread;
+    uv_async_t ended; /* of the thread */
+    PendingCall *pending;
+    App *app;
+    const ImageWorkKind *kind;
+    StrMap uses;
+    ImageWork image_work;
+    Err err;
+    int result;
+} WorkCall;
+
+static void do_work(WorkCall *call)
 {
-    Image image;
-
-    if (!str_empty(made_of) &&
-        (str_equal(made_of, use->image.id) ||
-         (!str_empty(use->image.digest) && str_ends_with(made_of, use->image.digest))))
-        return true;
-    return !str_empty(reference) &&
-           image_find(use->images, reference, use->arena, &image, NULL) == 0 &&
-           str_equal(image.id, use->image.id);
+    call->result = call->kind->run(&call->image_work, &call->err);
 }
 
-static bool uses(const ImageUse *use, const ContainerArray *containers,
-                 const ContainerStatusArray *statuses)
+static void answer_work(WorkCall *call)
 {
-    for (size_t i = 0; i < containers->n; i++)
-        if (is_of(use, containers->v[i].image, NULL))
-            return true;
-    for (size_t i = 0; i < statuses->n; i++)
-        if (is_of(use, NULL, statuses->v[i].image_id))
-            return true;
-    return false;
+    if (call->result == 0 && call->kind->adds && call->app->node)
+        node_image_added(call->app->node);
+    pending_call_answer(call->pending, &call->image_work.text, call->result ? &call->err : NULL);
+    strmap_deinit(&call->uses);
+    image_work_deinit(&call->image_work);
+    free(call);
 }
 
-static bool look_for_use(void *data, Object *object)
+static void on_pool(uv_work_t *work)
 {
-    const Pod *pod = OBJECT_AS(Pod, object);
-    const PodSpec *spec = &pod->spec;
-    const PodStatus *status = &pod->status;
-    ImageUse *use = data;
-    bool found = uses(use, &spec->containers, &status->container_statuses) ||
-                 uses(use, &spec->init_containers, &status->init_container_statuses) ||
-                 uses(use, &(ContainerArray){0}, &status->ephemeral_container_statuses);
+    do_work(CONTAINER_OF(work, WorkCall, work));
+}
 
-    for (size_t i = 0; !found && i < spec->volumes.n; i++) {
-        const ImageVolumeSource *source = spec->volumes.v[i].volume_source.image;
+static void on_pool_done(uv_work_t *work, int status _unused_)
+{
+    answer_work(CONTAINER_OF(work, WorkCall, work));
+}
 
-        found = source && is_of(use, source->reference, NULL);
+static void on_thread(void *data)
+{
+    WorkCall *call = data;
+
+    do_work(call);
+    uv_async_send(&call->ended);
+}
+
+static void on_thread_closed(uv_handle_t *handle)
+{
+    answer_work(CONTAINER_OF((uv_async_t *)handle, WorkCall, ended));
+}
+
+static void on_thread_ended(uv_async_t *async)
+{
+    WorkCall *call = CONTAINER_OF(async, WorkCall, ended);
+
+    uv_thread_join(&call->thread);
+    uv_close((uv_handle_t *)async, on_thread_closed);
+}
+
+/* What waits for a network has a thread of its own, since everything shares the pool. */
+static void start_work(WorkCall *call)
+{
+    if (!call->kind->waits) {
+        uv_queue_work(&call->app->loop, &call->work, on_pool, on_pool_done);
+        return;
     }
-    if (found)
-        use->pod = arena_printf(use->arena, "%s/%s", pod->metadata.namespace, pod->metadata.name);
-    return !found;
+    uv_async_init(&call->app->loop, &call->ended, on_thread_ended);
+    if (uv_thread_create(&call->thread, on_thread, call) == 0)
+        return;
+    call->result = err_set(&call->err, EAGAIN, "start a thread");
+    uv_close((uv_handle_t *)&call->ended, on_thread_closed);
 }
 
-void app_call_image_remove(void *data, HttpRequest *request)
+static const char *query_copy(HttpRequest *request, const char *name, Arena *arena)
 {
-    const char *name = http_query(request, "name");
-    _strbuf_ StrBuf text = STRBUF_INIT;
+    const char *value = http_query(request, name);
+
+    return value ? arena_strdup(arena, value) : "";
+}
+
+void app_call_image_work(void *data, HttpRequest *request)
+{
+    const ImageWorkKind *kind = image_work_find(request->path);
     App *app = data;
-    ImageUse use = {.arena = &request->arena, .images = app->images};
-    Err err = ERR_INIT;
+    WorkCall *call;
 
-    if (!name || !app->images) {
-        http_respond(request, 400, "text/plain", BYTES_LITERAL("no image given\n"));
+    if (!app->images || !kind) {
+        http_respond(request, 400, "text/plain", BYTES_LITERAL("there are no images\n"));
         return;
     }
-    if (image_find(app->images, name, &request->arena, &use.image, &err)) {
-        err_set(&err, 0, "there is no image %s", name);
-        control_answer_error(request, &err);
-        return;
-    }
-    client_list(app_client(app), &kind_pod, NULL, look_for_use, &use);
-    if (use.pod) {
-        err_set(&err, 0, "%s is in use by pod %s", name, use.pod);
-        control_answer_error(request, &err);
-        return;
-    }
-    if (app->node && node_uses_image(app->node, use.image.id)) {
-        err_set(&err, 0, "%s is in use by a container that is being started", name);
-        control_answer_error(request, &err);
-        return;
-    }
-    if (image_remove(app->images, name, &err)) {
-        control_answer_error(request, &err);
-        return;
-    }
-    strbuf_printf(&text, "%s removed\n", use.image.name);
-    control_answer(request, 200, &text);
+    call = mem_new_type(WorkCall);
+    call->app = app;
+    call->kind = kind;
+    call->image_work.images = app->images;
+    call->image_work.name = query_copy(request, "name", &call->image_work.arena);
+    call->image_work.other = query_copy(request, "other", &call->image_work.arena);
+    call->image_work.all = http_query(request, "all") != NULL;
+    image_uses_collect(app, &call->image_work.arena, &call->uses);
+    call->image_work.uses = &call->uses;
+    call->pending = pending_call_new(app, request);
+    start_work(call);
 }

@@ -6,12 +6,13 @@
 #include "base/strbuf.h"
 #include "daemon/daemon.h"
 
-/* Appends a line for each image: name, id and size, with tabs between them. */
+/* Appends the list of images as JSON, see work.c. */
 void app_print_images(void *app, Arena *arena, StrBuf *out);
 void app_call_image_list(void *app, HttpRequest *request);
 void app_call_image_config(void *app, HttpRequest *request);
 void app_call_image_import(void *app, HttpRequest *request);
 void app_call_image_pull(void *app, HttpRequest *request);
-void app_call_image_remove(void *app, HttpRequest *request);
+/* All calls of work.h, by the path. */
+void app_call_image_work(void *app, HttpRequest *request);
 
 #endif

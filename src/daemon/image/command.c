@@ -11,12 +11,16 @@ static const struct {
     const char *usage;
     bool for_all; /* works without root, through the API */
 } verbs[] = {
-    {"import", image_verb_import, 2, SIZE_MAX, "import [--limit SIZE] FILE..."},
-    {"pull",   image_verb_pull,   2, SIZE_MAX, "pull [--platform OS/ARCH] [--creds FILE] NAME..."},
-    {"make",   image_verb_make,   3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
-    {"ls",     image_verb_ls,     1, 1,        "ls", true},
-    {"list",   image_verb_ls,     1, 1,        NULL, true},
-    {"rm",     image_verb_rm,     2, SIZE_MAX, "rm NAME..."},
+    {"import",  image_verb_import,  2, SIZE_MAX, "import [--limit SIZE] FILE..."},
+    {"pull",    image_verb_pull,    2, SIZE_MAX, "pull [--platform OS/ARCH] [--creds FILE] NAME..."},
+    {"make",    image_verb_make,    3, 3,        "make NAME FOLDER|PROGRAM [-- COMMAND [ARG...]]"},
+    {"ls",      image_verb_ls,      1, 1,        "ls [-o yaml|json|name]", true},
+    {"list",    image_verb_ls,      1, 1,        NULL, true},
+    {"inspect", image_verb_inspect, 2, SIZE_MAX, "inspect NAME..."},
+    {"tag",     image_verb_tag,     3, 3,        "tag NAME NEW-NAME"},
+    {"export",  image_verb_export,  3, SIZE_MAX, "export NAME... FILE"},
+    {"rm",      image_verb_rm,      2, SIZE_MAX, "rm NAME..."},
+    {"prune",   image_verb_prune,   1, 1,        "prune [--all]"},
 };
 /* clang-format on */
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the verbs of `stead image` reach the image store: through the server, or directly. */
 #include "cli/control_call.h"
+#include "cli/url.h"
 #include "daemon/daemon.h"
 #include "daemon/image/verbs.h"
+#include "daemon/image/work.h"
 #include "image/local/local.h"
 
 #define IMPORT_TIMEOUT_NS (INT64_C(1800) * 1000000000)
@@ -51,4 +53,43 @@ const char *image_short_name(const char *name)
         if (str_starts_with(name, prefixes[i]))
             return name + strlen(prefixes[i]);
     return name;
+}
+
+static int do_directly(const Options *options, const ImageRequest *request, StrBuf *ret,
+                       Err *reterr)
+{
+    ImageDirect direct = {0};
+    int r = image_direct_open(&direct, options, reterr);
+    ImageWork work = {.images = direct.images,
+                      .name = str_or(request->name, ""),
+                      .other = str_or(request->other, ""),
+                      .all = request->all};
+
+    if (r == 0)
+        r = image_work_find(request->path)->run(&work, reterr);
+    if (r == 0)
+        strbuf_add(ret, strbuf_string(&work.text), work.text.n);
+    image_work_deinit(&work);
+    image_direct_close(&direct);
+    return r > 0 ? -ENOENT : r;
+}
+
+int image_do(const Options *options, const ImageRequest *request, StrBuf *ret, Err *reterr)
+{
+    _strbuf_ StrBuf path = STRBUF_INIT, text = STRBUF_INIT;
+    int r;
+
+    if (!control_is_alive(options->run))
+        return do_directly(options, request, ret, reterr);
+    strbuf_add_string(&path, request->path);
+    if (request->name)
+        url_add_query(&path, "name", request->name);
+    if (request->other)
+        url_add_query(&path, "other", request->other);
+    if (request->all)
+        url_add_query(&path, "all", "true");
+    r = image_call(options, str_or(request->method, "GET"), path.p, &text, reterr);
+    if (r == 0)
+        strbuf_add(ret, strbuf_string(&text), text.n);
+    return r;
 }

@@ -123,6 +123,7 @@ int image_verb_make(Options *options, Err *reterr)
         .name = options->words[1],
         .source = options->words[2],
         .env = options->env,
+        .entrypoint = options->entrypoint,
         .command = {.v = (void *)(uintptr_t)(options->words + 3), .n = options->n_words - 3},
         .working_dir = options->working_dir,
         .user = options->user,

@@ -24,6 +24,14 @@ void image_direct_close(ImageDirect *direct);
 /* Calls the server. Returns 0 with the answer in *ret, or a negative error with the answer as the message. */
 int image_call(const Options *options, const char *method, const char *path, StrBuf *ret,
                Err *reterr);
+/* What work.h has to do, by the server or directly. */
+typedef struct ImageRequest {
+    const char *method; /* NULL: GET */
+    const char *path, *name, *other;
+    bool all;
+} ImageRequest;
+/* Appends the result. Returns 0, or a negative error with a message. */
+int image_do(const Options *options, const ImageRequest *request, StrBuf *ret, Err *reterr);
 /* Removes the default registry: "docker.io/library/web:1" becomes "web:1". */
 const char *image_short_name(const char *name);
 
@@ -37,6 +45,10 @@ int image_verb_import(Options *options, Err *reterr);
 int image_verb_make(Options *options, Err *reterr);
 int image_verb_pull(Options *options, Err *reterr);
 int image_verb_ls(Options *options, Err *reterr);
+int image_verb_inspect(Options *options, Err *reterr);
 int image_verb_rm(Options *options, Err *reterr);
+int image_verb_tag(Options *options, Err *reterr);
+int image_verb_prune(Options *options, Err *reterr);
+int image_verb_export(Options *options, Err *reterr);
 
 #endif
