@@ -180,6 +180,7 @@ static const ControlCall calls[] = {
     {"POST",   "/images/prune", app_call_image_work},
     {"POST",   "/images/tag", app_call_image_work},
     {"POST",   "/images/export", app_call_image_work},
+    {"POST",   "/images/push", app_call_image_work},
     {"GET",    "/images/config", app_call_image_config},
     {"POST",   "/images", app_call_image_import},
     {"POST",   "/images/pull", app_call_image_pull},

@@ -204,6 +204,10 @@ def test_what_is_pushed_to_the_registry_needs_no_pull(hub):
     first, second = (json.loads(hub.run("skopeo", "inspect", "--tls-verify=false", f"docker://localhost:5000/{name}").stdout)
                      for name in ("team/app:1", "other:2"))
     assert first["Layers"] == second["Layers"]
+    # and by stead itself
+    hub.stead("image", "push", "localhost:5000/team/app:1", "localhost:5000/third:3")
+    assert hub.curl("http://localhost:5000/v2/third/tags/list") == '{"name":"third","tags":["3"]}\n'
+    assert says(hub, "localhost:5000/third:3") == "pushed"
     # a killed server has what was pushed
     hub.kill_server()
     hub.stead("up", "--registry", "localhost:5000", "--image-stores", "none")

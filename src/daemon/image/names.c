@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `stead image rm NAME...`, `tag NAME NEW-NAME`, `prune`, and `export NAME... FILE`. */
+/* `stead image rm NAME...`, `tag NAME NEW-NAME`, `prune`, `export NAME... FILE` and `push NAME [TO]`. */
 #include "daemon/image/verbs.h"
 
 /* Prints what was done, a line each. */
@@ -63,5 +63,15 @@ int image_verb_export(Options *options, Err *reterr)
                                   .path = "/images/export",
                                   .name = strbuf_string(&names),
                                   .other = whole},
+                  reterr);
+}
+
+int image_verb_push(Options *options, Err *reterr)
+{
+    return report(options,
+                  &(ImageRequest){.method = "POST",
+                                  .path = "/images/push",
+                                  .name = options->words[1],
+                                  .other = options->words[options->n_words - 1]},
                   reterr);
 }

@@ -50,5 +50,6 @@ int image_verb_rm(Options *options, Err *reterr);
 int image_verb_tag(Options *options, Err *reterr);
 int image_verb_prune(Options *options, Err *reterr);
 int image_verb_export(Options *options, Err *reterr);
+int image_verb_push(Options *options, Err *reterr);
 
 #endif

@@ -211,6 +211,23 @@ static int run_export(ImageWork *work, Err *reterr)
     return r;
 }
 
+static int run_push(ImageWork *work, Err *reterr)
+{
+    _registry_config_ RegistryConfig *config = NULL;
+    _keyring_ Keyring *keyring = keyring_new();
+    const char *digest;
+    int r = registry_config_load(NULL, &config, reterr);
+
+    if (r >= 0)
+        r = keyring_add_user_files(keyring, reterr);
+    if (r >= 0)
+        r = image_push(work->images, work->name, work->other, config, keyring, &work->arena,
+                       &digest, reterr);
+    if (r == 0)
+        strbuf_printf(&work->text, "%s pushed: %s\n", work->other, digest);
+    return r;
+}
+
 /* clang-format off */
 static const ImageWorkKind kinds[] = {
     {"/images",         run_list,    false, false},
@@ -219,6 +236,7 @@ static const ImageWorkKind kinds[] = {
     {"/images/prune",   run_prune,   false, false},
     {"/images/tag",     run_tag,     true,  false},
     {"/images/export",  run_export,  false, false},
+    {"/images/push",    run_push,    false, true},
 };
 /* clang-format on */
 

@@ -4,9 +4,16 @@
 #define IMAGE_TRANSFER_TRANSFER_H
 
 #include "image/image.h"
+#include "registry/config.h"
+#include "registry/keyring.h"
 
 /* Writes an archive with all these images, which is an OCI layout as well as what `docker save` writes. The file is new or replaced
  * as a whole. Returns 0, IMAGE_E_MISSING or a negative result. */
 int image_export(ImageStore *store, const StringArray *names, const char *file, Err *reterr);
+
+/* Pushes the image to the registry that `to` names, as which it is known there. *ret_digest: of its manifest. Returns 0,
+ * IMAGE_E_MISSING, or a negative result with the registry's reason. Not on the pool, since it waits for a network. */
+int image_push(ImageStore *store, const char *name, const char *to, const RegistryConfig *config,
+               const Keyring *keyring, Arena *arena, const char **ret_digest, Err *reterr);
 
 #endif
