@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +15,8 @@
 #include "cli/control_call.h"
 #include "cli/place.h"
 #include "daemon/rootless/internal.h"
+
+#define END_TIMEOUT_MS 10000
 
 /* The same command with its place spelled out, since XDG_RUNTIME_DIR and the id of the user mean something else inside. */
 static const char **argv_inside(Options *options)
@@ -131,6 +135,21 @@ static int run_inside(Options *options, int socket)
     return relay(pid);
 }
 
+/* Ends the holder, and with it everything in the namespaces, and waits until its process is gone. */
+static void end_holder(int socket)
+{
+    struct ucred holder = {0};
+    socklen_t n = sizeof(holder);
+    struct pollfd end = {.fd = -1, .events = POLLIN};
+
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &holder, &n) == 0 && holder.pid > 0)
+        end.fd = (int)syscall(SYS_pidfd_open, holder.pid, 0);
+    (void)rootless_ask(socket, ROOTLESS_ASK_END);
+    if (end.fd >= 0)
+        (void)poll(&end, 1, END_TIMEOUT_MS);
+    close_fdp(&end.fd);
+}
+
 /* After `down` and `reset` nothing runs in the namespaces, and after a start that failed, nothing has begun to. */
 static bool ends_all(const Options *options, bool started, int code)
 {
@@ -162,7 +181,7 @@ int rootless_run(const char *program _unused_, Options *options)
     }
     code = run_inside(options, socket);
     if (ends_all(options, started, code)) {
-        (void)rootless_ask(socket, ROOTLESS_ASK_END);
+        end_holder(socket);
         if (str_equal(options->command, "reset"))
             (void)file_remove_tree(options->run);
     }
