@@ -405,14 +405,6 @@ static bool requirement_holds(const Requirement *r, const char *value)
     return false;
 }
 
-static const char *label_value(const StringMap *labels, const char *key)
-{
-    for (size_t i = 0; i < labels->n; i++)
-        if (strcmp(labels->v[i].key, key) == 0)
-            return str_or(labels->v[i].value, "");
-    return NULL;
-}
-
 bool selector_matches_labels(const Selector *selector, const StringMap *labels)
 {
     if (!selector)
@@ -420,7 +412,7 @@ bool selector_matches_labels(const Selector *selector, const StringMap *labels)
     if (selector->nothing)
         return false;
     for (size_t i = 0; i < selector->n; i++)
-        if (!requirement_holds(&selector->v[i], label_value(labels, selector->v[i].key)))
+        if (!requirement_holds(&selector->v[i], string_map_get(labels, selector->v[i].key)))
             return false;
     return true;
 }

@@ -269,13 +269,15 @@ static void plan_next(NodeAgent *agent, RoomVolume **volumes, const RoomShare *s
     }
 }
 
-/* The claims that wait are tried again when there is more room than when one was refused, and enough
- * for the smallest of them. */
+/* The claims that wait are tried again when there is enough room for the smallest of them: at once
+ * if there is more than when it was refused, and also if there was enough already, since then it was
+ * refused for a reason that has passed. */
 static void wake_claims(NodeAgent *agent, const Room *now)
 {
     struct VolumeRoom *room = agent->room;
 
-    if (!room->refused || now->left <= room->had || now->left < room->refused)
+    if (!room->refused || now->left < room->refused ||
+        (now->left <= room->had && room->had < room->refused))
         return;
     room->refused = 0;
     if (agent->options.on_volume_room)

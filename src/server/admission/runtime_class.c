@@ -32,8 +32,6 @@ static int take_overhead(Write *write, PodSpec *spec, const Overhead *overhead)
 
 static int take_selector(Write *write, PodSpec *spec, const StringMap *selector)
 {
-    Arena *arena = &write->object->arena;
-
     for (size_t i = 0; i < selector->n; i++) {
         const char *key = selector->v[i].key, *value = str_or(selector->v[i].value, "");
         const char *own = string_map_get(&spec->node_selector, key);

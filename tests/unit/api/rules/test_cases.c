@@ -75,7 +75,8 @@ static const char *joined(Arena *arena, const char **v, size_t n)
 {
     const char *text = "";
 
-    qsort(v, n, sizeof(*v), compare);
+    if (n) /* v may be NULL otherwise */
+        qsort(v, n, sizeof(*v), compare);
     for (size_t i = 0; i < n; i++)
         if (!i || !str_equal(v[i], v[i - 1]))
             text = arena_printf(arena, "%s    %s\n", text, v[i]);
