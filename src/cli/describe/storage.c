@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Describes StorageClasses, PersistentVolumes and PersistentVolumeClaims. */
+#include <ctype.h>
+
 #include "cli/commands/events.h"
 #include "cli/describe/line.h"
 
@@ -48,6 +50,47 @@ void describe_access_modes(StrBuf *out, yyjson_val *modes)
         for (size_t j = 0; j < ARRAY_LEN(names); j++)
             if (yyjson_equals_str(mode, names[j][0]))
                 strbuf_printf(out, "%s%s", i ? "," : "", names[j][1]);
+    }
+}
+
+static void node_requirement(StrBuf *out, yyjson_val *requirement)
+{
+    const char *op = json_text(requirement, "/operator");
+    yyjson_val *values = yyjson_obj_get(requirement, "values"), *value;
+    size_t i, n;
+
+    strbuf_printf(out, "%s ", json_text(requirement, "/key"));
+    for (const char *c = op; *c; c++)
+        strbuf_add_char(out, (char)tolower((unsigned char)*c));
+    yyjson_arr_foreach(values, i, n, value)
+        strbuf_printf(out, "%s%s", i ? ", " : " [", str_or(yyjson_get_str(value), ""));
+    strbuf_add_string(out, yyjson_arr_size(values) ? "]\n" : "\n");
+}
+
+static void node_affinity(Description *d)
+{
+    yyjson_val *required = at(d, "/spec/nodeAffinity/required"), *term, *requirement;
+    yyjson_val *terms = yyjson_obj_get(required, "nodeSelectorTerms");
+    size_t i, n, j, m;
+
+    if (!required) {
+        line(d, "Node Affinity", "<none>");
+        return;
+    }
+    line(d, "Node Affinity", "");
+    strbuf_printf(&d->out, "  Required Terms:\t%s\n", yyjson_arr_size(terms) ? "" : "<none>");
+    yyjson_arr_foreach(terms, i, n, term)
+    {
+        yyjson_val *requirements = yyjson_obj_get(term, "matchExpressions");
+
+        strbuf_printf(&d->out, "    Term %zu:\t", i);
+        if (!yyjson_arr_size(requirements))
+            strbuf_add_string(&d->out, "<none>\n");
+        yyjson_arr_foreach(requirements, j, m, requirement)
+        {
+            strbuf_add_string(&d->out, j ? "    \t" : "");
+            node_requirement(&d->out, requirement);
+        }
     }
 }
 
@@ -107,7 +150,7 @@ void describe_volume(Description *d)
     strbuf_add_char(&d->out, '\n');
     line_if(d, "VolumeMode", text(d, "/spec/volumeMode"));
     line(d, "Capacity", text(d, "/spec/capacity/storage"));
-    line(d, "Node Affinity", "<none>");
+    node_affinity(d);
     line(d, "Message", text(d, "/status/message"));
     volume_source(d);
 }

@@ -39,13 +39,11 @@ static int take_selector(Write *write, PodSpec *spec, const StringMap *selector)
         if (own && !str_equal(own, value))
             return refuse(write,
                           arena_printf(&write->arena,
-                                       "conflict: runtimeClass.scheduling.nodeSelector[%s] = "
-                                       "%s; pod.spec.nodeSelector[%s] = %s",
+                                       "conflict: runtimeClass.scheduling.nodeSelector[%s] = %s; "
+                                       "pod.spec.nodeSelector[%s] = %s",
                                        key, value, key, own));
-        if (!own)
-            string_map_put(arena, &spec->node_selector, arena_strdup(arena, key),
-                           arena_strdup(arena, value));
     }
+    string_map_fill(&write->object->arena, &spec->node_selector, selector);
     return 0;
 }
 
