@@ -368,3 +368,12 @@ void faults_add(Faults faults, const char *field, const char *bad, Causes *cause
     for (size_t i = 0; i < faults.n; i++)
         causes_invalid_string(causes, field, bad, faults.v[i]);
 }
+
+const char *text_lower(Arena *arena, const char *s)
+{
+    char *lower = arena_strdup(arena, s);
+
+    for (char *c = lower; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return lower;
+}

@@ -31,6 +31,8 @@ Faults check_http_header(const char *s);
 Faults check_format(FieldFormat format, const char *s);
 /* The same for generateName, which may end with a dash, since a suffix follows. */
 Faults check_name_prefix(Faults (*check)(const char *), const char *s);
+/* The text in lower case, for checks that accept upper case, too. */
+const char *text_lower(Arena *arena, const char *s);
 
 /* One "Invalid value" cause for each fault. */
 void faults_add(Faults faults, const char *field, const char *bad, Causes *causes);

@@ -11,8 +11,6 @@
 #include "distribution/internal.h"
 #include "image/install.h"
 
-#define PIECE (128u << 10)
-
 typedef VEC(NewLayer *) NewLayerVec;
 
 typedef struct Unpack Unpack;
@@ -31,35 +29,18 @@ struct Unpack {
     int result;
 };
 
-typedef struct BlobFile {
-    int fd;
-    uint8_t *piece;
-} BlobFile;
-
-static ssize_t read_blob(void *data, const void **ret, Err *reterr)
-{
-    BlobFile *blob = data;
-    ssize_t n = read(blob->fd, blob->piece, PIECE);
-
-    *ret = blob->piece;
-    return n < 0 ? err_set(reterr, errno, "read the layer") : n;
-}
-
 /* The digest of the blob was verified when it was uploaded. */
 static int fill_layer(Unpack *unpack, NewLayer *layer, const char *digest, ImageLimits *limits)
 {
     _free_ char *path = distribution_path(unpack->d, "blobs", digest_hex(digest));
     _close_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    _free_ uint8_t *piece = mem_new(PIECE);
-    BlobFile blob = {fd, piece};
-    LayerReader reader = {.read = read_blob, .data = &blob, .checked = true};
     int r;
 
     if (layer->done)
         return 0;
     if (fd < 0)
         return err_set(&unpack->err, errno, "open the layer %s", digest);
-    r = new_layer_fill(unpack->d->images, layer, &reader, limits, &unpack->err);
+    r = new_layer_fill_from(unpack->d->images, layer, fd, true, limits, &unpack->err);
     return r < 0 ? r : new_layer_settle(unpack->d->images, layer, &unpack->err);
 }
 

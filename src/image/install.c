@@ -7,6 +7,8 @@
 #include "base/files/file.h"
 #include "image/install.h"
 
+#define PIECE (128u << 10) /* of a blob that is read from a file */
+
 /* ---- layers ---- */
 
 /* A layer that was written in another boot and never synced counts only if an image has it: names are written after the
@@ -111,6 +113,30 @@ int new_layer_fill(ImageStore *store, NewLayer *layer, const LayerReader *from, 
     layer->size = unpacked.size;
     layer->done = true;
     return 0;
+}
+
+typedef struct BlobFile {
+    int fd;
+    uint8_t *piece;
+} BlobFile;
+
+static ssize_t read_blob(void *data, const void **ret, Err *reterr)
+{
+    BlobFile *blob = data;
+    ssize_t n = read(blob->fd, blob->piece, PIECE);
+
+    *ret = blob->piece;
+    return n < 0 ? err_set(reterr, errno, "read the layer") : n;
+}
+
+int new_layer_fill_from(ImageStore *store, NewLayer *layer, int fd, bool checked,
+                        ImageLimits *limits, Err *reterr)
+{
+    _free_ uint8_t *piece = mem_new(PIECE);
+    BlobFile blob = {fd, piece};
+    LayerReader reader = {.read = read_blob, .data = &blob, .checked = checked};
+
+    return ERR_TRACE(new_layer_fill(store, layer, &reader, limits, reterr));
 }
 
 static int open_layer(ImageStore *store, const NewLayer *layer)

@@ -39,6 +39,9 @@ NewLayer *new_layer_free(NewLayer *layer);
 /* Unpacks the layer and verifies both digests. */
 int new_layer_fill(ImageStore *store, NewLayer *layer, const LayerReader *from, ImageLimits *limits,
                    Err *reterr);
+/* The same for a layer whose bytes are in a file. checked: its digest is known to be right. */
+int new_layer_fill_from(ImageStore *store, NewLayer *layer, int fd, bool checked,
+                        ImageLimits *limits, Err *reterr);
 /* The layers below have to be settled. */
 int new_layer_settle(ImageStore *store, NewLayer *layer, Err *reterr);
 /* The caller holds write_lock. Does nothing if the store has the layer by now. */

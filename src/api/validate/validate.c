@@ -6,8 +6,6 @@
 #include "api/validate/validate.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
-
 #include "api/object.h"
 #include "codec/json/json.h"
 #include "codec/quantity.h"
@@ -375,11 +373,9 @@ void validate_annotations(const StringMap *annotations, const char *path, Causes
 
     for (size_t i = 0; i < annotations->n; i++) {
         const StringEntry *entry = &annotations->v[i];
-        char *lower = arena_strdup(causes->arena, entry->key);
 
-        for (char *c = lower; *c; c++)
-            *c = (char)tolower((unsigned char)*c);
-        faults_add(check_qualified_name(lower), path, entry->key, causes);
+        faults_add(check_qualified_name(text_lower(causes->arena, entry->key)), path, entry->key,
+                   causes);
         total += strlen(entry->key) + strlen(entry->value ? entry->value : "");
     }
     if (total > ANNOTATIONS_MAX)

@@ -10,30 +10,11 @@
 #include "base/log.h"
 #include "image/install.h"
 
-#define PIECE (128u << 10)
-
 /* ---- a layer that is not unpacked ---- */
-
-typedef struct BlobFile {
-    int fd;
-    uint8_t *piece;
-} BlobFile;
-
-static ssize_t read_blob(void *data, const void **ret, Err *reterr)
-{
-    BlobFile *blob = data;
-    ssize_t n = read(blob->fd, blob->piece, PIECE);
-
-    *ret = blob->piece;
-    return n < 0 ? err_set(reterr, errno, "read the layer") : n;
-}
 
 static int unpack(ImageStore *images, NewLayer *layer, const char *path, Err *reterr)
 {
     _close_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    _free_ uint8_t *piece = mem_new(PIECE);
-    BlobFile blob = {fd, piece};
-    LayerReader reader = {.read = read_blob, .data = &blob};
     ImageLimits limits = images->limits;
     locale_t made, before;
     int r;
@@ -42,7 +23,7 @@ static int unpack(ImageStore *images, NewLayer *layer, const char *path, Err *re
         return err_set(reterr, errno, "open %s", path);
     image_limits_begin(&limits, images->dir, 0);
     before = image_utf8_begin(&made);
-    r = new_layer_fill(images, layer, &reader, &limits, reterr);
+    r = new_layer_fill_from(images, layer, fd, false, &limits, reterr);
     image_utf8_end(before, made);
     return r >= 0 ? new_layer_settle(images, layer, reterr) : ERR_TRACE(r);
 }

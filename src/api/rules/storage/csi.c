@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of the kinds with which storage drivers describe themselves: CSIDriver, CSINode,
  * CSIStorageCapacity, VolumeAttachment and VolumeAttributesClass. */
-#include <ctype.h>
-
 #include "api/print.h"
 #include "api/quantity.h"
 #include "api/rules/core/volume.h"
@@ -26,14 +24,12 @@ enum {
 /* A name of a driver is a DNS name in upper or lower case. */
 static void check_driver_name(const char *name, const Path *path, Causes *causes)
 {
-    char *lower = arena_strdup(causes->arena, str_or(name, ""));
+    const char *lower = text_lower(causes->arena, str_or(name, ""));
 
     if (!*lower) {
         fail_required(causes, path, "");
         return;
     }
-    for (char *c = lower; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
     if (strlen(lower) > DRIVER_NAME_MAX)
         causes_add(causes, CAUSE_TOO_LONG, path_text(path, causes), NULL,
                    "may not be more than 63 bytes");

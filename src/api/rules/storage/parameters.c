@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/rules/storage/parameters.h"
 
-#include <ctype.h>
-
 #include "api/text_check.h"
 
 enum {
@@ -12,10 +10,8 @@ enum {
 
 void rules_driver_name(const char *name, const char *path, Causes *causes)
 {
-    char *lower = arena_strdup(causes->arena, str_or(name, ""));
+    const char *lower = text_lower(causes->arena, str_or(name, ""));
 
-    for (char *c = lower; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
     if (*lower)
         faults_add(check_qualified_name(lower), path, lower, causes);
 }
