@@ -3,6 +3,7 @@
 #include "testing.h"
 
 #include "codec/base64.h"
+#include "codec/base64url.h"
 #include "codec/json/json.h"
 #include "codec/quantity.h"
 #include "sample_types.h"
@@ -301,6 +302,45 @@ static void bytes_of_every_length_go_through_base64_and_back(void **state)
     }
 }
 
+/* The vectors of RFC 4648, without padding, and the two digits that differ from base64. */
+static void base64url_is_written_without_padding_and_read_back(void **state)
+{
+    static const struct {
+        const char *bytes, *text;
+    } cases[] = {
+        {"", ""},
+        {"f", "Zg"},
+        {"fo", "Zm8"},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"},
+        {"fooba", "Zm9vYmE"},
+        {"foobar", "Zm9vYmFy"},
+        {"\xfb\xef\xbe", "----"},
+        {"\xff\xff\xff", "____"},
+        {"\xff\xff", "__8"},
+        {"\xff", "_w"},
+    };
+    static const char *const refused[] = {
+        "A", "AAAAA", "Zg==", "Zm8=", "Zm+v", "Zm/v", "Zm9 ", "Zm9\n"};
+    _arena_ Arena arena = ARENA_INIT;
+    Bytes bytes;
+
+    EACH_ROW(i, cases, cases[i].text) {
+        size_t n = strlen(cases[i].bytes);
+        _strbuf_ StrBuf text = STRBUF_INIT;
+
+        strbuf_add_char(&text, '.');
+        base64url_add(&text, (const uint8_t *)cases[i].bytes, n);
+        assert_string_equal(text.p + 1, cases[i].text);
+        assert_int_equal(base64url_decode(&arena, cases[i].text, strlen(cases[i].text), &bytes), 0);
+        assert_int_equal(bytes.n, n);
+        assert_memory_equal(bytes.p, cases[i].bytes, n);
+    }
+    EACH_ROW(i, refused, refused[i])
+        assert_int_equal(base64url_decode(&arena, refused[i], strlen(refused[i]), &bytes), 1);
+    assert_int_equal(base64url_decode(&arena, "A\0AA", 4, &bytes), 1);
+}
+
 static void each_suffix_is_a_power_of_a_thousand_or_of_1024(void **state)
 {
     static const char *const decimal[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"},
@@ -332,6 +372,7 @@ int main(void)
         cmocka_unit_test(quantities_are_numbers),
         cmocka_unit_test(base64_is_as_strict_as_go),
         cmocka_unit_test(bytes_of_every_length_go_through_base64_and_back),
+        cmocka_unit_test(base64url_is_written_without_padding_and_read_back),
         cmocka_unit_test(each_suffix_is_a_power_of_a_thousand_or_of_1024),
     };
 

@@ -99,6 +99,41 @@ static void what_is_read_is_written(void **state)
     }
 }
 
+/* U+2028 and U+2029 are the only characters of more than one byte that are escaped. */
+static void line_separators_are_escaped_wherever_they_are(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"\xe2\x80\xa8", "\"\\u2028\""},
+        {"\xe2\x80\xa9", "\"\\u2029\""},
+        {"a\xe2\x80\xa9z", "\"a\\u2029z\""},
+        {"\xe2\x80\xa8\xe2\x80\xa9", "\"\\u2028\\u2029\""},
+        {"<\xe2\x80\xa8>", "\"\\u003c\\u2028\\u003e\""},
+        /* U+2027, U+202A, U+20A8, U+2068 */
+        {"\xe2\x80\xa7", "\"\xe2\x80\xa7\""},
+        {"\xe2\x80\xaa", "\"\xe2\x80\xaa\""},
+        {"\xe2\x82\xa8", "\"\xe2\x82\xa8\""},
+        {"\xe2\x81\xa8", "\"\xe2\x81\xa8\""},
+    };
+    static const char cut[] = "\xe2\x80\xa8";
+
+    EACH_ROW(i, cases, cases[i].out) {
+        _strbuf_ StrBuf out = STRBUF_INIT;
+
+        json_encode_string(&out, cases[i].in, strlen(cases[i].in));
+        assert_string_equal(out.p, cases[i].out);
+    }
+    /* The bytes behind the end of a string do not complete its last character. */
+    for (size_t n = 1; n < strlen(cut); n++) {
+        _strbuf_ StrBuf out = STRBUF_INIT;
+
+        json_encode_string(&out, cut, n);
+        assert_int_equal(out.n, n + 2);
+        assert_memory_equal(out.p + 1, cut, n);
+    }
+}
+
 static void errors_speak_as_kube_apiserver(void **state)
 {
     static const struct {
@@ -296,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_written),
+        cmocka_unit_test(line_separators_are_escaped_wherever_they_are),
         cmocka_unit_test(errors_speak_as_kube_apiserver),
         cmocka_unit_test(unknown_and_duplicate_fields_are_named),
         cmocka_unit_test(depth_is_limited),

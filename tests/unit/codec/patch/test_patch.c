@@ -264,6 +264,57 @@ static void copies_cannot_grow_without_end(void **state)
     run(JSON, cases, 3);
 }
 
+/* n arrays, each the only element of the one around it; the innermost contains the text. */
+static char *nested(Arena *arena, unsigned n, const char *text)
+{
+    size_t length = strlen(text);
+    char *v = arena_alloc(arena, 2 * n + length + 1);
+
+    memset(v, '[', n);
+    memcpy(v + n, text, length);
+    memset(v + n + length, ']', n);
+    return v;
+}
+
+/* Member b is DEPTH arrays around a 1. Each operation places n more arrays beside this 1, or instead
+ * of it, so that the tree has 1 + DEPTH + n containers inside of each other. */
+static void json_patches_make_trees_of_exactly_the_greatest_depth(void **state)
+{
+    enum { DEPTH = 60, FITS = JSON_DEPTH_MAX - 1 - DEPTH };
+    static const struct {
+        const char *op;
+        bool has_value, keeps_a, keeps_1;
+    } cases[] = {
+        {"add", true, true, true},
+        {"replace", true, true, false},
+        {"copy", false, true, true},
+        {"move", false, false, true},
+    };
+
+    EACH_ROW(i, cases, cases[i].op) {
+        for (unsigned n = FITS; n <= FITS + 1; n++) {
+            _arena_ Arena arena = ARENA_INIT;
+            _strbuf_ StrBuf path = STRBUF_INIT;
+            const char *value = nested(&arena, n, ""), *object, *patch, *out;
+
+            for (unsigned level = 0; level < DEPTH; level++)
+                strbuf_add_string(&path, "/0");
+            object = arena_printf(&arena, "{\"a\":%s,\"b\":%s}", value, nested(&arena, DEPTH, "1"));
+            patch = arena_printf(&arena, "[{\"op\":\"%s\",\"path\":\"/b%s\",%s%s}]", cases[i].op,
+                                 path.p, cases[i].has_value ? "\"value\":" : "\"from\":\"/a\"",
+                                 cases[i].has_value ? value : "");
+            out = arena_printf(&arena, "%s%s", value, cases[i].keeps_1 ? ",1" : "");
+            out = arena_printf(&arena, "{%s%s%s\"b\":%s}", cases[i].keeps_a ? "\"a\":" : "",
+                               cases[i].keeps_a ? value : "", cases[i].keeps_a ? "," : "",
+                               nested(&arena, DEPTH, out));
+            if (n <= FITS)
+                run(JSON, &(PatchCase){object, patch, 0, out}, 1);
+            else
+                run(JSON, &(PatchCase){object, patch, PATCH_E_CONFLICT, "exceeded max depth"}, 1);
+        }
+    }
+}
+
 static void merge_patches_do_as_rfc_7386_says(void **state)
 {
     static const PatchCase cases[] = {
@@ -470,6 +521,7 @@ int main(void)
         cmocka_unit_test(json_patches_count_elements_and_say_what_is_missing),
         cmocka_unit_test(an_object_of_which_most_members_are_removed_keeps_the_others),
         cmocka_unit_test(copies_cannot_grow_without_end),
+        cmocka_unit_test(json_patches_make_trees_of_exactly_the_greatest_depth),
         cmocka_unit_test(merge_patches_do_as_rfc_7386_says),
         cmocka_unit_test(strategic_patches_merge_lists_by_their_key),
         cmocka_unit_test(strategic_patches_say_what_they_refuse_and_leave_the_rest_in_place),
