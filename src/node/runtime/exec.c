@@ -62,6 +62,7 @@ struct ExecStream {
     uv_timer_t timer;
     bool has_process, has_console, has_timer;
     int console_fd, listen_fd;
+    bool starting; /* exec_start or exec_attach has not returned: no call of the sink yet */
     bool tty, attach, stdin_once, paused, input_ended, exited, over, timed_out, want_in, want_out,
         want_err;
     int64_t leave_at_ns; /* when an attached client without further input detaches; 0 if it stays */
@@ -177,6 +178,7 @@ static void exec_over(ExecStream *s, int code, const char *message)
     ExecSink sink = s->sink;
     _free_ char *text = message ? mem_strdup(message) : NULL;
 
+    ASSERT(!s->starting);
     if (s->over)
         return;
     exec_release(s);
@@ -241,6 +243,7 @@ static void exec_output(ExecStream *s, ExecPipe *pipe, const char *p, size_t n)
 {
     int channel = pipe->channel;
 
+    ASSERT(!s->starting);
     if (s->attach) {
         if (n < 2)
             return;
@@ -305,10 +308,12 @@ static void pipe_read(ExecPipe *pipe, bool on)
         uv_read_stop((uv_stream_t *)&pipe->pipe);
 }
 
+/* Takes fd, also if it fails. */
 static int pipe_open(ExecStream *s, ExecPipe *pipe, int fd, int channel)
 {
     int r;
 
+    ASSERT(fd >= 0 && !pipe->open);
     pipe->pipe.data = s;
     pipe->channel = channel;
     uv_pipe_init(s->loop, &pipe->pipe, 0);
@@ -350,6 +355,7 @@ static void on_written(uv_write_t *request, int status _unused_)
     ExecWrite *write_request = CONTAINER_OF(request, ExecWrite, request);
     ExecStream *s = write_request->stream;
 
+    ASSERT(s->queued >= write_request->n);
     s->queued -= write_request->n;
     free(write_request);
     if (s->over)
@@ -442,6 +448,7 @@ void exec_stream_close(ExecStream *s)
 
 void exec_stream_on_free(ExecStream *s, void (*on_free)(void *data, ExecStream *stream), void *data)
 {
+    ASSERT(!s->over && !s->on_free);
     s->on_free = on_free;
     s->on_free_data = data;
 }
@@ -569,6 +576,8 @@ static ExecStream *stream_new(const ExecRequest *request, const ExecSink *sink)
 {
     ExecStream *s = mem_new_type(ExecStream);
 
+    ASSERT(sink->on_output && sink->on_exit);
+    s->starting = true;
     s->loop = request->loop;
     s->sink = *sink;
     s->tty = request->tty;
@@ -584,11 +593,17 @@ static ExecStream *stream_new(const ExecRequest *request, const ExecSink *sink)
     return s;
 }
 
+static ExecStream *started(ExecStream *s)
+{
+    s->starting = false;
+    return s;
+}
+
 static ExecStream *fail_later(ExecStream *s, const char *message)
 {
     s->failure = mem_strdup(message);
     uv_timer_start(&s->timer, on_late_failure, 0, 0);
-    return s;
+    return started(s);
 }
 
 static int write_process(ExecStream *s, const ExecRequest *request, Err *reterr)
@@ -689,7 +704,7 @@ ExecStream *exec_start(const ExecRequest *request, const ExecSink *sink)
         loop_timer_start(&s->timer, on_time_limit, request->timeout_ns);
     pipe_read(&s->out, true);
     pipe_read(&s->err, true);
-    return s;
+    return started(s);
 }
 
 ExecStream *exec_attach(const ExecRequest *request, const ExecSink *sink)
@@ -705,5 +720,5 @@ ExecStream *exec_attach(const ExecRequest *request, const ExecSink *sink)
     if (pipe_open(s, &s->out, fd, CHANNEL_OUT) < 0)
         return fail_later(s, "the container cannot be attached to");
     pipe_read(&s->out, true);
-    return s;
+    return started(s);
 }

@@ -29,6 +29,8 @@ enum {
     EXEC_E_TIMED_OUT = -2, /* it ran longer than timeout_ns and was killed */
 };
 
+/* Both always return a stream; the first call of the sink comes later, from the loop. After on_exit,
+ * or after exec_stream_close, the stream must not be used any more. */
 ExecStream *exec_start(const ExecRequest *request, const ExecSink *sink);
 ExecStream *exec_attach(const ExecRequest *request, const ExecSink *sink);
 size_t exec_stream_input(ExecStream *stream, Bytes bytes);
@@ -36,6 +38,7 @@ void exec_stream_input_end(ExecStream *stream);
 void exec_stream_pause(ExecStream *stream, bool pause);
 void exec_stream_resize(ExecStream *stream, uint16_t columns, uint16_t rows);
 void exec_stream_close(ExecStream *stream);
+/* on_free is called once before the stream is freed, so that its owner can forget it. */
 void exec_stream_on_free(ExecStream *stream, void (*on_free)(void *data, ExecStream *stream),
                          void *data);
 

@@ -28,6 +28,7 @@ struct ForwardStream {
     uv_work_t work;
     uv_tcp_t tcp;
     uv_connect_t connect;
+    bool starting; /* forward_start has not returned: no call of the sink yet */
     bool working, open, connected, paused, over;
     bool input_ended, shut, eof;
     StrBuf waiting; /* queued until there is a connection */
@@ -92,6 +93,7 @@ static void finish(ForwardStream *s, const char *message)
 {
     ForwardSink sink = s->sink;
 
+    ASSERT(!s->starting);
     if (s->over)
         return;
     release(s);
@@ -165,6 +167,7 @@ static void on_written(uv_write_t *request, int status)
     ForwardWrite *w = CONTAINER_OF(request, ForwardWrite, request);
     ForwardStream *s = w->stream;
 
+    ASSERT(s->queued >= w->n);
     s->queued -= w->n;
     free(w);
     if (s->over)
@@ -212,6 +215,7 @@ static void fail(ForwardStream *s)
 
 static void attempt_failed(ForwardStream *s, int error)
 {
+    ASSERT(s->attempt < ATTEMPTS);
     s->errors[s->attempt] = error;
     s->attempt++;
     if (s->open)
@@ -250,6 +254,7 @@ static int connect_to(ForwardStream *s, const char *address)
     } to = {0};
     int r;
 
+    ASSERT(s->fd >= 0 && !s->open);
     uv_tcp_init(s->loop, &s->tcp);
     s->tcp.data = s->connect.data = s;
     s->handles++;
@@ -362,6 +367,7 @@ void forward_stream_close(ForwardStream *s)
 void forward_stream_on_free(ForwardStream *s, void (*on_free)(void *data, ForwardStream *stream),
                             void *data)
 {
+    ASSERT(!s->over && !s->on_free);
     s->on_free = on_free;
     s->on_free_data = data;
 }
@@ -370,6 +376,8 @@ ForwardStream *forward_start(const ForwardRequest *request, const ForwardSink *s
 {
     ForwardStream *s = mem_new_type(ForwardStream);
 
+    ASSERT(sink->on_data && sink->on_end && sink->on_drain && sink->on_close);
+    s->starting = true;
     s->loop = request->loop;
     s->sink = *sink;
     s->netns = mem_strdup(request->netns);
@@ -377,5 +385,6 @@ ForwardStream *forward_start(const ForwardRequest *request, const ForwardSink *s
     s->port = request->port;
     s->fd = -1;
     attempt_next(s);
+    s->starting = false;
     return s;
 }

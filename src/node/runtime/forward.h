@@ -15,6 +15,8 @@ typedef struct ForwardRequest {
     uint16_t port;
 } ForwardRequest;
 
+/* Always returns a stream; the first call of the sink comes later, from the loop. After on_close, or
+ * after forward_stream_close, the stream must not be used any more. */
 ForwardStream *forward_start(const ForwardRequest *request, const ForwardSink *sink);
 size_t forward_stream_send(ForwardStream *stream, Bytes bytes);
 void forward_stream_end(ForwardStream *stream);

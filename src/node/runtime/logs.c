@@ -152,7 +152,8 @@ struct LogStream {
     int64_t tail;
     LogSink sink;
     StrBuf pending; /* an incomplete line */
-    bool paused, done, reading;
+    bool paused, done;
+    bool starting; /* log_stream_new has not returned: no call of the sink yet */
     uv_fs_event_t watch;
     uv_timer_t turn; /* reading always starts from the loop, never inside a call of the reader */
     bool watching;
@@ -190,6 +191,7 @@ static void stream_end(LogStream *s)
 {
     LogSink sink = s->sink;
 
+    ASSERT(!s->starting);
     if (s->done)
         return;
     stream_close(s);
@@ -275,6 +277,7 @@ static void stream_read(LogStream *s)
 {
     _strbuf_ StrBuf out = STRBUF_INIT;
 
+    ASSERT(!s->starting);
     while (!s->done && !s->paused) {
         ssize_t n = 0;
 
@@ -328,6 +331,8 @@ LogStream *log_stream_new(struct uv_loop_s *loop, const char *path, bool ended,
     LogStream *s = mem_new_type(LogStream);
     const char *slash = strrchr(path, '/');
 
+    ASSERT(sink->on_data && sink->on_end);
+    s->starting = true;
     s->loop = loop;
     s->path = mem_strdup(path);
     s->fd = -1;
@@ -350,6 +355,7 @@ LogStream *log_stream_new(struct uv_loop_s *loop, const char *path, bool ended,
         uv_fs_event_start(&s->watch, on_log_change, folder, 0);
     }
     stream_schedule(s);
+    s->starting = false;
     return s;
 }
 
@@ -378,6 +384,7 @@ void log_stream_finish(LogStream *s)
 
 void log_stream_on_free(LogStream *s, void (*on_free)(void *data, LogStream *stream), void *data)
 {
+    ASSERT(!s->done && !s->on_free);
     s->on_free = on_free;
     s->on_free_data = data;
 }

@@ -22,7 +22,9 @@ bool cri_line_parse(const uint8_t *p, size_t n, CriLine *ret);
  * max_lines lines. The caller frees it. */
 char *log_tail_text(const char *path, size_t max_bytes, size_t max_lines);
 
-/* ended: the container does not write any more. The file need not exist yet. */
+/* ended: the container does not write any more. The file need not exist yet. The first call of the
+ * sink comes later, from the loop. After on_end, or after log_stream_stop, the stream must not be
+ * used any more. */
 LogStream *log_stream_new(struct uv_loop_s *loop, const char *path, bool ended,
                           const LogOptions *options, const LogSink *sink);
 void log_stream_resume(LogStream *stream);

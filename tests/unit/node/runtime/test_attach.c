@@ -16,6 +16,7 @@ typedef struct World {
     int listener, conmon;
     ExecStream *stream;
     StrBuf out;
+    char *message;
     int ends;
 } World;
 
@@ -24,9 +25,12 @@ static void on_output(void *data, int channel _unused_, Bytes bytes)
     strbuf_add(&((World *)data)->out, bytes.p, bytes.n);
 }
 
-static void on_exit_code(void *data, int code _unused_, const char *message _unused_)
+static void on_exit_code(void *data, int code _unused_, const char *message)
 {
-    ((World *)data)->ends++;
+    World *w = data;
+
+    w->ends++;
+    w->message = mem_strdup(message);
 }
 
 static void begin(World *w, bool stdin_once)
@@ -149,6 +153,36 @@ static void a_container_that_never_is_silent_keeps_no_client(void **state)
     end(&w);
 }
 
+static void an_exec_that_cannot_be_started_says_so_after_its_start(void **state)
+{
+    static const char *const command[] = {"true", NULL};
+    World w = {.dir = "/tmp/stead-no-such-bundle"};
+    ExecSink sink = {on_output, NULL, on_exit_code, &w};
+    ExecRequest request = {.loop = &w.loop,
+                           .id = "x",
+                           .bundle = w.dir,
+                           .dir = w.dir,
+                           .command = command,
+                           .standard_out = true};
+
+    assert_int_equal(uv_loop_init(&w.loop), 0);
+    for (int attach = 0; attach < 2; attach++) {
+        w.ends = 0;
+        w.stream = attach ? exec_attach(&request, &sink) : exec_start(&request, &sink);
+        assert_int_equal(w.ends, 0);
+        run_until_end(&w);
+        assert_string_equal(
+            w.message,
+            attach
+                ? "the container cannot be attached to"
+                : "cannot read /tmp/stead-no-such-bundle/config.json: No such file or directory");
+        free(TAKE_PTR(w.message));
+    }
+    uv_run(&w.loop, UV_RUN_DEFAULT);
+    assert_int_equal(w.ends, 1);
+    assert_int_equal(uv_loop_close(&w.loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +190,7 @@ int main(void)
         cmocka_unit_test(an_end_of_input_ends_the_containers_own_where_it_is_to),
         cmocka_unit_test(else_the_client_leaves_with_the_answer),
         cmocka_unit_test(a_container_that_never_is_silent_keeps_no_client),
+        cmocka_unit_test(an_exec_that_cannot_be_started_says_so_after_its_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
