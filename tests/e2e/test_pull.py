@@ -219,18 +219,3 @@ def test_stead_image_pull_uses_the_server_and_credentials(shared, private):
     (shared.dir / ".docker" / "config.json").write_text(json.dumps({"auths": {private.address: {"auth": auth}}}))
     assert image in shared.stead("image", "pull", image).stdout
     assert "right" not in shared.log()
-
-
-def test_what_the_page_about_images_says_works_as_it_is_written(shared, registry, private):
-    registry.push(TIME_SERVER, "app:1")
-    (shared.dir / ".docker").mkdir(exist_ok=True)
-    auth = base64.b64encode(b"team:right").decode()
-    (shared.dir / ".docker" / "config.json").write_text(json.dumps({"auths": {"localhost:5002": {"auth": auth}}}))
-    options = f"--data {shared.data} --run {shared.run_dir} --kubeconfig {shared.kubeconfig} --instance {shared.instance}"
-    blocks = re.findall(r"^```sh\n(.*?)^```$", (worlds.ROOT / "docs" / "images.md").read_text(), re.M | re.S)
-    said = ""
-    for block in blocks:
-        block = re.sub(r"^stead image (\w+)", rf"{worlds.BUILD}/stead image \1 {options}", block, flags=re.M)
-        said += shared.shell("set -e\n" + block).stdout
-    assert len(blocks) == 3 and "Successfully pulled image" in said and "is up to date" in said, said
-    shared.kubectl("delete", "deployment/app", "pod/private", "secret/team", "--grace-period=0", "--force")
