@@ -7,7 +7,7 @@
 #include "daemon/commands.h"
 #include "daemon/rootless/rootless.h"
 
-/* They describe the table, and are in it. */
+/* These two commands are rows of the table and print it, so they are declared before it. */
 static int command_version(const char *program, Options *options);
 static int command_help(const char *program, Options *options);
 

@@ -31,7 +31,8 @@ static void pool_leave(Object *object)
     object->warm_bytes = 0;
 }
 
-/* Counts again what the object has besides its packed text. */
+/* Updates the bytes that the object is counted with: everything that it has besides its packed
+ * text. */
 static void pool_count(Object *object)
 {
     ObjectPool *pool = object->pool;
@@ -131,7 +132,7 @@ static void encode(const Object *object, StrBuf *text)
     meta->resource_version = before;
 }
 
-/* With room for the newline of object_json_line. */
+/* Unpacks the text into a new buffer that also has room for the newline of object_json_line. */
 static Bytes unpack_json(const Packed *packed)
 {
     size_t n = packed->head.length;

@@ -14,7 +14,7 @@ struct uv_loop_s;
 typedef struct ProcessResult {
     int error;       /* 0, or -errno: it could not be started */
     int exit_status; /* valid if error == 0 and signal == 0 */
-    int signal;      /* it ended by this signal; SIGKILL with timed_out if past its time */
+    int signal;      /* that ended it; after the time limit: SIGKILL, and timed_out is set */
     bool timed_out;
     bool truncated;
     Bytes out, err; /* valid during the callback */

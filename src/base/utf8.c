@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
-/* Bytes of the character that begins here; 0: none does. */
+/* The length of the character that begins here, or 0 if the bytes are not a valid character. */
 static size_t length_at(const uint8_t *p, size_t n)
 {
     uint32_t code, min;

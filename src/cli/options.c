@@ -28,7 +28,7 @@ typedef struct OptionRow {
 #define INSTANCE_MAX 6
 /* Load balancers of an ordinary user's server have loopback addresses, on which every user may listen. */
 #define ROOTLESS_LOAD_BALANCERS "127.43.0.0/24"
-/* Which address of the range of services is that of DNS, as in most clusters. */
+/* The place of the DNS server's address in the range of Services, as in most clusters. */
 #define DNS_ADDRESS 10
 
 #define TEXT(field) FORM_TEXT, offsetof(Options, field)
@@ -610,7 +610,7 @@ int fail(const Err *err)
     return 1;
 }
 
-/* Appends a word as a shell has to be given it. */
+/* Appends a word, quoted so that a shell reads it as one word. */
 static void add_shell_word(StrBuf *out, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -108,7 +108,7 @@ static Int128 divide_up(Int128 v, Int128 by)
     return v / by + (v % by != 0);
 }
 
-/* Digits into the mantissa; those that don't fit only round it up. */
+/* Reads digits into the mantissa. Digits that do not fit only round it up. */
 static void read_digits(Amount *amount, const char *s, size_t n, bool fraction, bool *sticky)
 {
     for (size_t i = 0; i < n; i++) {
@@ -135,7 +135,7 @@ static void multiply_binary(Amount *amount, int exponent)
     }
 }
 
-/* The mantissa at another scale, rounded up; saturates. */
+/* Returns the mantissa at another scale, rounded up. It saturates instead of overflowing. */
 static Int128 at_scale(const Amount *amount, int scale)
 {
     Int128 v = amount->mantissa, limit = (Int128)1 << 126;

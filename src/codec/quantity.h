@@ -17,7 +17,8 @@ enum {
 int quantity_canonical(Arena *arena, const char *text, size_t n, const char **ret);
 /* kube-apiserver's sentence for an outcome of quantity_canonical. */
 const char *quantity_error(int outcome);
-/* The value rounded up; saturates at INT64_MAX. Text is canonical or not; 0 where it is none. */
+/* The value rounded up; saturates at INT64_MAX. The text need not be canonical; the value of a
+ * malformed text is 0. */
 int64_t quantity_value(const char *text);
 int64_t quantity_milli(const char *text);
 int quantity_compare(const char *a, const char *b);

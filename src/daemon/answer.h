@@ -7,7 +7,7 @@
 #include "http/http.h"
 
 void control_answer(HttpRequest *request, int status, const StrBuf *text);
-/* Status 500 with the message. */
+/* Answers with status 500 and the message. */
 void control_answer_error(HttpRequest *request, const Err *err);
 
 /* A call that is answered later, unless the command has disconnected by then. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PUT of a manifest. It is entered when everything that it names is here; if it is that of an image for this machine and has a tag,
- * the image is unpacked before the push is answered.
+ * PUT parts that a manifest may refer to. A manifest is accepted when everything that it refers to
+ * has been pushed. If it describes an image for this machine and has a tag, the image is unpacked
+ * before the push is answered.
  */
 #include <yyjson.h>
 
@@ -42,7 +43,7 @@ static const char *digest_of_descriptor(yyjson_val *descriptor)
     return digest && digest_is_valid(digest) ? digest : NULL;
 }
 
-/* The first one that is not here; NULL: all are. */
+/* Returns the digest of the first part that has not been pushed, or NULL if all have been. */
 static const char *missing_of(const Distribution *d, yyjson_val *descriptors)
 {
     yyjson_arr_iter iter = yyjson_arr_iter_with(descriptors);
@@ -51,7 +52,7 @@ static const char *missing_of(const Distribution *d, yyjson_val *descriptors)
     while ((item = yyjson_arr_iter_next(&iter))) {
         const char *digest = digest_of_descriptor(item);
 
-        /* Layers of other registries have addresses, and need not be pushed. */
+        /* Layers with addresses are in other registries, and need not be pushed. */
         if (!digest || (!blob_exists(d, digest, NULL) && !yyjson_obj_get(item, "urls")))
             return digest ? digest : "a descriptor without a digest";
     }
@@ -97,7 +98,8 @@ static bool is_image(yyjson_val *root)
     return false;
 }
 
-/* The digest of the member of an index that fits this machine best; NULL: there is none. */
+/* Returns the digest of the member of an index that fits this machine best, or NULL if there is
+ * none. */
 static const char *find_member(yyjson_val *index)
 {
     yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_obj_get(index, "manifests"));
@@ -121,7 +123,8 @@ static const char *find_member(yyjson_val *index)
     return best;
 }
 
-/* The manifest of an image for this machine: the bytes themselves, or those of a member of an index. False: there is none. */
+/* Finds the manifest of an image for this machine: the bytes themselves, or those of a member of
+ * an index. Returns false if there is none. */
 static bool find_image(const Put *put, yyjson_val *root, Bytes *bytes)
 {
     const char *digest = find_member(root);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes an image of a manifest whose blobs are all here. It has a thread of its own, since a large image takes many seconds and
- * everything shares the pool. Layers that the image store has are not unpacked again.
+ * Makes an image of a manifest whose blobs have all been pushed. This runs in a thread of its own,
+ * since a large image takes many seconds and all other parts share the pool. Layers that are in the
+ * image store already are not unpacked again.
  */
 #include <fcntl.h>
 #include <yyjson.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Uploads: POST makes one, PATCH adds to it, PUT adds the rest and names the digest. POST with ?digest= is all of it at once.
+ * Uploads of blobs: POST begins one, PATCH appends to it, and PUT appends the rest and gives the
+ * digest. POST with ?digest= does all of this at once.
  *
- * The bytes of a request are collected and, once there are enough of them, written and hashed on the pool, one piece at a time. The
- * connection is not read while more than ROOM bytes wait. A request whose peer goes away leaves the upload as it is; a later one may
- * go on where it ended.
+ * The bytes of a request are collected and, once there are enough of them, written and hashed on
+ * the pool, one piece at a time. The connection is not read while more than ROOM bytes wait. If the
+ * client disconnects during a request, the upload keeps what has arrived, and a later request may
+ * continue there.
  */
 #include <fcntl.h>
 #include <openssl/rand.h>
@@ -15,9 +17,9 @@
 #include "base/log.h"
 #include "distribution/internal.h"
 
-#define PIECE (256u << 10) /* is worth a write */
+#define PIECE (256u << 10) /* is written as soon as it is complete */
 #define ROOM (1u << 20)
-/* left to the machine, but at most a twentieth of the disk */
+/* free space that is left for the machine, but at most a twentieth of the disk */
 #define RESERVE_MOST (UINT64_C(1) << 30)
 
 typedef struct Upload {
@@ -26,7 +28,7 @@ typedef struct Upload {
     int fd;
     uint64_t size; /* written */
     Digest digest;
-    StrBuf pending; /* from the request */
+    StrBuf pending; /* received from the request and not written yet */
     uint64_t used_ms;
 
     uv_work_t work;
@@ -34,8 +36,8 @@ typedef struct Upload {
     StrBuf writing;
     int failure; /* errno */
 
-    HttpRequest *request; /* that adds to it; NULL: none */
-    bool ended;           /* its body is there */
+    HttpRequest *request; /* the request that appends to it; NULL if there is none */
+    bool ended;           /* its body has arrived completely */
     const char *expected; /* PUT: the digest, in the request's arena */
     char found[DIGEST_TEXT];
     bool finishing, removed;
@@ -60,7 +62,7 @@ static void upload_free(Upload *upload)
     free(upload);
 }
 
-/* Later, if the pool is at work on it. */
+/* Removes the upload, or marks it for removal if the pool is working on it. */
 static void upload_remove(Upload *upload)
 {
     if (!upload->removed)
@@ -106,7 +108,7 @@ static void answer_created(HttpRequest *request, const char *repository, const c
     http_respond(request, 201, "text/plain", BYTES_NULL);
 }
 
-/* The request has ended; its upload may go on by another. */
+/* Detaches the request, which has ended, from the upload. Another request may continue it. */
 static HttpRequest *take_request(Upload *upload)
 {
     HttpRequest *request = upload->request;
@@ -157,7 +159,7 @@ static int write_piece(Upload *upload)
     return 0;
 }
 
-/* The bytes are durable before the blob has its name. */
+/* Completes the upload. The bytes are synced to the disk before the blob gets its name. */
 static int finish(Upload *upload)
 {
     _free_ char *path = upload_path(upload), *blob = NULL;
@@ -194,7 +196,7 @@ static void write_pending(Upload *upload, bool finishing)
     uv_queue_work(upload->d->loop, &upload->work, on_write, on_written);
 }
 
-/* What is next: write more, finish, or answer. */
+/* Takes the next step: writes more, completes the upload, or answers the request. */
 static void advance(Upload *upload)
 {
     HttpRequest *request = upload->request;
@@ -276,7 +278,7 @@ static void on_body(HttpRequest *request, Bytes body _unused_)
     advance(upload);
 }
 
-/* The peer has gone away. What it sent is kept. */
+/* The client has disconnected. What it has sent is kept. */
 static void on_gone(HttpRequest *request)
 {
     Upload *upload = request->data;
@@ -371,7 +373,7 @@ void uploads_begin(Distribution *d, HttpRequest *request, const Target *target)
     }
 }
 
-/* A chunk has to begin where the upload ends. */
+/* Whether the chunk begins where the upload ends, as it has to. */
 static bool continues(const HttpRequest *request, const Upload *upload)
 {
     const char *range = http_header(request, "content-range");

@@ -20,7 +20,7 @@ typedef struct Forwarder Forwarder;
 /* Reads the servers from the file `resolv_conf`, again whenever it has changed. The address `own` is
  * never asked, since it is that of the name server itself. */
 Forwarder *forwarder_new(struct uv_loop_s *loop, const char *resolv_conf, const char *own);
-/* Questions in flight get no answer any more. */
+/* Frees the forwarder. Questions in flight are not answered. */
 Forwarder *forwarder_free(Forwarder *forwarder);
 /* Called exactly once per question, possibly before forwarder_ask() returns, unless the forwarder is
  * freed first. `answer` is valid during the call; it is empty if the question was malformed. */

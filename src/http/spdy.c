@@ -2,16 +2,16 @@
 /*
  * SPDY/3.1 (see spdy.h for what is counted and what is not).
  *
- * A frame is a head of eight bytes and a payload. Data is handed on as it comes; a control frame is
- * gathered first, so it is limited to CONTROL_MAX. Header blocks of one direction are one zlib
- * stream: each must be inflated, also for a stream that is refused, and what it grows to is limited
- * to HEADERS_MAX.
+ * A frame is a head of eight bytes and a payload. Data is passed on as it arrives. A control frame
+ * is collected first, so its length is limited to CONTROL_MAX. The header blocks of one direction
+ * form one zlib stream. Each of them has to be inflated, even for a stream that is refused, and the
+ * inflated size is limited to HEADERS_MAX.
  *
  *   control  1|version(15) type(16) | flags(8) length(24) | payload
  *   data     0|stream(31)           | flags(8) length(24) | payload
  *
- * Callbacks may reset or finish any stream and may free the Spdy: streams that go while frames are
- * read are freed at once, so no pointer to one is kept over a callback.
+ * A callback may reset or finish any stream, and may free the Spdy. Streams that end while frames
+ * are being read are freed at once, so no pointer to a stream is kept across a callback.
  */
 #include <zlib.h>
 
@@ -46,7 +46,7 @@ struct Spdy {
     SpdyHandler handler;
     void *data;
     z_stream inflate, deflate;
-    VEC(SpdyStream *) streams; /* by id */
+    VEC(SpdyStream *) streams; /* sorted by id */
     uint32_t last_id;
 
     StrBuf control; /* of the frame being read: its head, then its payload */
@@ -54,9 +54,9 @@ struct Spdy {
     uint32_t data_id;
     size_t data_left;
 
-    StrBuf frame; /* being made */
+    StrBuf frame; /* the frame that is being written */
     bool peer_counts;
-    int64_t window; /* the peer's, for the whole connection */
+    int64_t window; /* the peer's window for the whole connection */
     int64_t initial_window;
     uint32_t unsaid;
     bool feeding, freed, broken, away;
@@ -165,7 +165,7 @@ void spdy_goaway(Spdy *spdy)
 
 /* ---- streams ---- */
 
-/* Where the stream of this id is, or would be. */
+/* The position of the stream with this id, or the position at which it would be inserted. */
 static size_t stream_place(const Spdy *spdy, uint32_t id)
 {
     size_t low = 0, high = spdy->streams.n;
@@ -208,7 +208,7 @@ static void stream_gone(Spdy *spdy, SpdyStream *stream)
     stream_free(stream);
 }
 
-/* Sends what the windows let through; true: the stream is no more. */
+/* Sends as much as the windows allow. Returns true if the stream has ended and was freed. */
 static bool stream_flush(Spdy *spdy, SpdyStream *stream)
 {
     size_t at = 0;
@@ -242,7 +242,7 @@ static bool stream_flush(Spdy *spdy, SpdyStream *stream)
     return true;
 }
 
-/* A stream that goes may take others with it: the next is looked up by its id. */
+/* The end of one stream may end others, so the next stream is looked up by its id each time. */
 static void flush_all(Spdy *spdy)
 {
     size_t at;
@@ -318,7 +318,7 @@ void spdy_reset(Spdy *spdy, SpdyStream *stream, uint32_t reason)
 
 /* ---- header blocks ---- */
 
-/* Inflates a block to the end; positive: it is damaged or too large. */
+/* Inflates a whole block. A positive result means that it is damaged or too large. */
 static int block_inflate(Spdy *spdy, const uint8_t *p, size_t n, StrBuf *out)
 {
     z_stream *z = &spdy->inflate;
@@ -350,7 +350,8 @@ static int block_inflate(Spdy *spdy, const uint8_t *p, size_t n, StrBuf *out)
     return z->avail_in > 0 ? SPDY_E_BROKEN : 0;
 }
 
-/* The text of one length-prefixed string, ended by its first NUL: of several values the first. */
+/* Reads a length-prefixed string up to its first NUL, which separates several values; only the
+ * first one is used. */
 static bool block_string(Arena *arena, Bytes *block, const char **ret)
 {
     size_t n;
@@ -487,7 +488,7 @@ static int on_ping(Spdy *spdy, uint8_t flags _unused_, Bytes payload)
 {
     if (payload.n != 4)
         return SPDY_E_BROKEN;
-    if (read32(payload.p) % 2 == 0) /* an answer, and we ask for none */
+    if (read32(payload.p) % 2 == 0) /* a reply to a ping of this side, which sends none */
         return 0;
     frame_begin(spdy, PING, 0, 4);
     strbuf_add(&spdy->frame, payload.p, 4);
@@ -539,7 +540,7 @@ static int on_nothing(Spdy *spdy _unused_, uint8_t flags _unused_, Bytes payload
 
 static int on_syn_reply(Spdy *spdy _unused_, uint8_t flags _unused_, Bytes payload _unused_)
 {
-    return SPDY_E_BROKEN; /* we open no streams */
+    return SPDY_E_BROKEN; /* only the server answers a stream, and this side is the server */
 }
 
 static int (*const on_control[])(Spdy *spdy, uint8_t flags, Bytes payload) = {
@@ -593,11 +594,12 @@ static int control_whole(Spdy *spdy)
     if ((word >> 16 & 0x7fff) != VERSION)
         return SPDY_E_BROKEN;
     if (type >= ARRAY_LEN(on_control) || !on_control[type])
-        return 0; /* a later draft's: to be ignored */
+        return 0; /* a frame of a later draft, which has to be ignored */
     return on_control[type](spdy, head[4], payload);
 }
 
-/* Takes a head that is whole: data begins, or a control frame's payload is to be gathered. */
+/* Handles a complete head: either data begins, or the payload of a control frame has to be
+ * collected. */
 static int head_whole(Spdy *spdy)
 {
     const uint8_t *head = (const uint8_t *)spdy->control.p;
@@ -617,7 +619,7 @@ static int head_whole(Spdy *spdy)
     return 0;
 }
 
-/* One step: some bytes of a head, of a control frame or of data. */
+/* Consumes the next bytes, which belong to a head, to a control frame, or to data. */
 static int step(Spdy *spdy, Bytes *bytes)
 {
     size_t want, n;
@@ -669,7 +671,7 @@ int spdy_feed(Spdy *spdy, Bytes bytes)
 
     ASSERT(!spdy->feeding);
     spdy->feeding = true;
-    /* A frame of data without data has a step of its own. */
+    /* A data frame without data still needs a step. */
     while (r == 0 && !spdy->freed && (bytes.n > 0 || (spdy->in_data && spdy->data_left == 0)))
         r = step(spdy, &bytes);
     spdy->feeding = false;

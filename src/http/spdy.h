@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SPDY/3.1, the server's side: many streams over one way to send bytes. Bytes in, callbacks out,
- * bytes out; no sockets, no clock.
+ * The server's side of SPDY/3.1: many streams over one connection. It turns received bytes into
+ * callbacks, and calls into bytes to send; it uses neither sockets nor a clock.
  *
- * Kubernetes' older clients speak it behind an upgrade (exec, attach, cp, port-forward), the newer
- * ones inside a WebSocket (port-forward). The library they are made of counts no windows: it sends
- * without looking and never says that it has read. So windows hold only for a peer that shows it
- * knows them, by SETTINGS with a window or by a first WINDOW_UPDATE; what is sent to others is
- * bounded by whoever carries the bytes. Ours is the same in the other direction: what was handed to
- * on_data counts as read, and who wants to hold a peer back stops feeding.
+ * Older clients of Kubernetes use it after an upgrade (exec, attach, cp, port-forward), newer ones
+ * inside a WebSocket (port-forward). Their library implements no flow control: it sends without
+ * regard to windows, and never announces what it has read. Windows are therefore only applied to a
+ * peer that shows that it supports them, by SETTINGS with a window or by a first WINDOW_UPDATE. For
+ * other peers, the layer that transports the bytes has to limit what is sent. In the other
+ * direction, bytes that were passed to on_data count as read; a caller that wants to slow the peer
+ * down stops calling spdy_feed.
  *
- * Life of a stream: on_stream; then data until on_end (the peer has ended its half) and, when both
- * halves have ended or one side has reset it, on_gone exactly once, after which it is freed.
- * on_gone also comes from within spdy_finish and spdy_reset.
+ * The life of a stream: on_stream is called first, then on_data until on_end, which says that the
+ * peer has ended its half. When both halves have ended, or one side has reset the stream, on_gone
+ * is called exactly once, and then the stream is freed. spdy_finish and spdy_reset may call on_gone
+ * before they return.
  */
 #ifndef HTTP_SPDY_H
 #define HTTP_SPDY_H
@@ -25,30 +27,31 @@ typedef struct Spdy Spdy;
 
 typedef struct SpdyStream {
     uint32_t id;
-    const HttpHeader *headers; /* names as sent: lower case */
+    const HttpHeader *headers; /* names in lower case, as they were sent */
     size_t n_headers;
-    void *user; /* the handler's own */
+    void *user; /* for the handler */
 
-    /* The rest is spdy.c's. */
+    /* The remaining members are private to spdy.c. */
     Arena arena;
-    StrBuf out; /* waits for the peer's window */
+    StrBuf out; /* bytes that wait for the peer's window */
     int64_t window;
-    uint32_t unsaid; /* bytes taken that no WINDOW_UPDATE has told of */
+    uint32_t unsaid; /* bytes that were read and not yet announced by a WINDOW_UPDATE */
     bool replied, peer_ended, finished, end_sent, gone;
 } SpdyStream;
 
 typedef struct SpdyHandler {
-    /* A new stream; to be answered by spdy_reply (or spdy_reset) before anything is sent. */
+    /* The peer has opened a stream. The handler has to answer it with spdy_reply or spdy_reset
+     * before it sends anything. */
     void (*on_stream)(void *data, SpdyStream *stream);
     void (*on_data)(void *data, SpdyStream *stream, Bytes bytes);
     void (*on_end)(void *data, SpdyStream *stream);
     void (*on_gone)(void *data, SpdyStream *stream);
-    void (*on_goaway)(void *data); /* the peer opens no more streams, and wants to leave */
-    /* Whole frames; copied or sent before it returns. */
+    void (*on_goaway)(void *data); /* the peer opens no more streams and is about to disconnect */
+    /* Sends whole frames. The bytes must be copied or sent before it returns. */
     void (*send)(void *data, Bytes bytes);
 } SpdyHandler;
 
-/* Reasons of RST_STREAM. */
+/* The reasons of an RST_STREAM frame. */
 enum {
     SPDY_PROTOCOL_ERROR = 1,
     SPDY_INVALID_STREAM = 2,
@@ -59,21 +62,23 @@ enum {
     SPDY_STREAM_IN_USE = 8,
 };
 
-/* Outcome of spdy_feed: no use to go on; a GOAWAY that says so was sent. */
+/* Outcome of spdy_feed: the connection cannot be used any more. A GOAWAY frame with the reason has
+ * been sent. */
 #define SPDY_E_BROKEN 1
 
 Spdy *spdy_new(const SpdyHandler *handler, void *data);
-/* No callback comes from it; may be called from within one. */
+/* Frees the connection without calling any callback. It may be called from within a callback. */
 Spdy *spdy_free(Spdy *spdy);
 int spdy_feed(Spdy *spdy, Bytes bytes);
 
-/* NULL if there is none of this name. */
+/* Returns the value of the header with this name, or NULL. */
 const char *spdy_header(const SpdyStream *stream, const char *name);
 void spdy_reply(Spdy *spdy, SpdyStream *stream);
 void spdy_send(Spdy *spdy, SpdyStream *stream, Bytes bytes);
-/* Bytes that wait for the peer's windows. */
+/* The number of bytes that wait for the peer's windows. */
 size_t spdy_pending(const SpdyStream *stream);
-void spdy_finish(Spdy *spdy, SpdyStream *stream); /* our half ends, behind what was sent */
+/* Ends this side's half of the stream, after what has been sent. */
+void spdy_finish(Spdy *spdy, SpdyStream *stream);
 void spdy_reset(Spdy *spdy, SpdyStream *stream, uint32_t reason);
 void spdy_goaway(Spdy *spdy);
 

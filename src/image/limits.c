@@ -8,9 +8,10 @@
 #include "image/internal.h"
 
 #define BLOCK 4096u
-/* left to the machine, but at most a twentieth of the disk */
+/* free space that is left for the machine, but at most a twentieth of the disk */
 #define RESERVE_MOST (UINT64_C(1) << 30)
-#define ROOM_CHECK (UINT64_C(32) << 20) /* how much is charged between two looks at the room */
+/* bytes that are charged between two checks of the free space */
+#define ROOM_CHECK (UINT64_C(32) << 20)
 
 static int too_large(const ImageLimits *limits, Err *reterr)
 {
@@ -27,7 +28,7 @@ static int too_large(const ImageLimits *limits, Err *reterr)
                    allowed);
 }
 
-/* What an image may take of the disk now. */
+/* Determines how much of the disk an image may use now. */
 static bool find_room(const char *dir, uint64_t *ret)
 {
     struct statvfs fs;
@@ -64,7 +65,7 @@ uint64_t image_limits_read(const ImageLimits *limits)
     return most * 4 + (UINT64_C(1) << 30);
 }
 
-/* Several threads may unpack layers of one image. */
+/* Takes n from a limit, atomically, since several threads may unpack layers of one image. */
 static bool take(uint64_t *left, uint64_t n)
 {
     uint64_t before = __atomic_load_n(left, __ATOMIC_RELAXED);
@@ -77,8 +78,8 @@ static bool take(uint64_t *left, uint64_t n)
     return true;
 }
 
-/* Others write to the disk as well: pods, and other imports and pulls. So the room is looked at
- * again from time to time. */
+/* Pods and other imports and pulls write to the same disk, so the free space is checked again from
+ * time to time. */
 static bool has_room(ImageLimits *limits, uint64_t n)
 {
     uint64_t room;

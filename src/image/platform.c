@@ -4,7 +4,7 @@
 
 #include "image/platform.h"
 
-#define OTHER_ARCHITECTURE 10 /* is worse than any variant of the wanted one */
+#define OTHER_ARCHITECTURE 10 /* ranks below every variant of the wanted architecture */
 
 /* Other names for architectures, and the variant that they imply. */
 static const struct {
@@ -80,7 +80,7 @@ bool platform_parse(const char *text, Platform *ret)
     return true;
 }
 
-/* Is this the variant that is meant where none is given? */
+/* Whether this is the variant that applies if none is given. */
 static bool is_plain(const Platform *p)
 {
     return (str_equal(p->architecture, "amd64") && str_equal(p->variant, "v1")) ||

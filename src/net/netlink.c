@@ -70,7 +70,7 @@ static int acknowledge(struct nlmsghdr *nlh)
     return exchange(nlh, NULL, NULL);
 }
 
-/* What is to be added may exist already. */
+/* Waits for the answer to an addition, which succeeds even if the object exists already. */
 static int acknowledge_add(struct nlmsghdr *nlh)
 {
     int r = acknowledge(nlh);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WWW-Authenticate (RFC 9110, section 11.6.1): what a registry wants in place of a 401. */
+/* WWW-Authenticate (RFC 9110, section 11.6.1): the authentication that a registry requires when it
+ * answers 401. */
 #ifndef REGISTRY_CHALLENGE_H
 #define REGISTRY_CHALLENGE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a registry or a token server refuses. */
+/* The reason that a registry or a token server gives for a refusal. */
 #ifndef REGISTRY_REFUSAL_H
 #define REGISTRY_REFUSAL_H
 
@@ -7,7 +7,7 @@
 
 #define REFUSAL_BODY_MAX (64u << 10)
 
-/* Its own words in the body where there are any, then the status. */
+/* Writes the messages in the body, if there are any, and then the status. */
 void refusal_reason(Bytes body, int status, char *to, size_t size);
 
 #endif

@@ -30,7 +30,8 @@ static bool is_on_this_machine(const char *host)
     return address.ss_family == AF_INET ? str_starts_with(name, "127.") : str_equal(name, "[::1]");
 }
 
-/* name: "quay.io/team/app", what is asked for there. The texts are the registry's. */
+/* name: the repository at this endpoint, such as "quay.io/team/app". The texts are allocated by
+ * the registry. */
 static int endpoint_init(Endpoint *endpoint, Registry *registry, const char *name, bool insecure,
                          Err *reterr)
 {
@@ -49,7 +50,7 @@ static int endpoint_init(Endpoint *endpoint, Registry *registry, const char *nam
                             reterr);
     if (r)
         return ERR_TRACE(r);
-    /* Docker Hub's registry is not where its name says. */
+    /* The registry of Docker Hub has another host name than its images. */
     if (str_equal(endpoint->host, "docker.io"))
         endpoint->host = "registry-1.docker.io";
     endpoint->guard.may_connect = config->may_connect;
@@ -86,7 +87,7 @@ static int add_source(Registry *registry, const RegistrySource *source, const ch
     return r;
 }
 
-/* The mirrors that may have what the reference names, then the registry itself. */
+/* Adds the mirrors that may have the image, and then the registry itself. */
 static int add_endpoints(Registry *registry, Err *reterr)
 {
     static const RegistrySource itself = {.location = ""};
@@ -208,7 +209,7 @@ int registry_try_endpoints(Registry *registry, EndpointTry try, void *data, Err 
 typedef struct ManifestCall {
     Registry *registry;
     const char *reference; /* a tag or a digest */
-    const char *digest;    /* that the result must have; NULL: any */
+    const char *digest;    /* the digest that the result must have; NULL: any */
     Arena *arena;
     Descriptor *ret;
     Bytes *ret_bytes;
@@ -322,8 +323,8 @@ int registry_manifest(Registry *registry, const char *digest, Arena *arena, Desc
     return registry_try_endpoints(registry, get_manifest, &call, reterr);
 }
 
-/* The digest of HEAD is what the registry says. Nothing but a manifest of this digest can follow
- * from it. */
+/* The digest in the response to HEAD need not be verified here, since the manifest that is fetched
+ * by it later is verified against it. */
 static int head_manifest(void *data, Endpoint *endpoint, Err *reterr)
 {
     ManifestCall *call = data;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The in-process client: it reads from the store and changes by Writes. Objects are shared, not
- * copied; an object passed to create or update is completed in place unless it is sealed.
+ * The in-process client: it reads from the store and makes changes by Writes. Objects are shared,
+ * not copied; an object passed to create or update is completed in place unless it is sealed.
  */
 #include "api/object.h"
 #include "api/schema/core_pod_v1.h"
@@ -35,9 +35,9 @@ struct ClientWatch {
     /* Initial events that are delivered in pieces, one in each turn of the loop: */
     bool pieces;
     const Kind *kind;
-    uint64_t began; /* the revision of the start */
+    uint64_t began; /* the revision of the store when the watch started */
     StrBuf passed;  /* the key of the last object that was looked at */
-    size_t left;    /* of this piece */
+    size_t left;    /* how many objects of this piece may still be delivered */
     Timer timer;
 };
 

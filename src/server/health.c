@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /livez, /readyz and /healthz with their parts, in the words and forms of kube-apiserver: "ok", or
- * with ?verbose (and always where a part fails) a line for each part; ?exclude=NAME leaves one out;
- * /readyz/NAME asks one alone. Why a part fails is only told to those who may read its own path,
- * and in the log. Every method is answered, HEAD without the body as everywhere.
+ * /livez, /readyz and /healthz with their parts, as kube-apiserver answers them. The answer is
+ * "ok", or, with ?verbose and whenever a part fails, a line for each part. ?exclude=NAME leaves a
+ * part out, and /readyz/NAME asks for a single one. The reason of a failure is in the log, and is
+ * shown only to users who may read the path of that part. All methods are answered.
  */
 #include "base/list.h"
 #include "base/log.h"
@@ -67,7 +67,7 @@ void server_remove_health(HealthPart *part)
 
 typedef struct HealthRoot {
     const char *name;
-    bool all; /* also parts that say nothing of whether it lives */
+    bool all; /* includes the parts that do not matter for /livez */
 } HealthRoot;
 
 static const HealthRoot roots[] = {{"healthz", false}, {"livez", false}, {"readyz", true}};

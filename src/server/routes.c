@@ -4,8 +4,8 @@
  * with the subresources that their schema names, what each subresource does, and the paths that do not
  * belong to a resource. Discovery and OpenAPI are printed from the same tables.
  *
- * request/target.c reads what the request is about, authorization is asked exactly that, and only then is
- * the same target looked up here.
+ * request/target.c determines the target of the request. Authorization decides about this target,
+ * and only then is the same target looked up here.
  */
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_service_v1.h"
@@ -120,8 +120,9 @@ static void answer_issuer(Call *call)
                                    "\"id_token_signing_alg_values_supported\":[\"ES256\"]}"));
 }
 
-/* Nobody can make one here, so there are none. Helm asks before it says that it does not know a kind,
- * and gives up with another message where there is no answer. */
+/* Answers with an empty list of CustomResourceDefinitions, which cannot be created here. Helm asks
+ * for them before it reports an unknown kind, and would fail with another message if there were no
+ * answer. */
 static void answer_definitions(Call *call)
 {
     respond_json(call, 200,
@@ -135,7 +136,7 @@ static void answer_root(Call *call);
 static const struct {
     const char *path;
     void (*handle)(Call *call);
-    bool every_method; /* as in kube-apiserver; else only GET */
+    bool every_method; /* all methods are answered, as by kube-apiserver; otherwise only GET */
 } path_routes[] = {
     {"/", answer_root},
     {"/.well-known/openid-configuration", answer_issuer},
@@ -179,7 +180,7 @@ static const Kind *find_kind(Server *server, const char *group, const char *vers
     return strmap_get(&server->resources, key);
 }
 
-/* The kind of the target, and where in it; false: there is no such thing. */
+/* Finds the kind and subresource of the target. Returns false if there is none. */
 static bool route_resource(Server *server, const Target *target, Route *ret)
 {
     const Attributes *of = &target->attributes;
@@ -194,7 +195,7 @@ static bool route_resource(Server *server, const Target *target, Route *ret)
     ret->subresource = of->subresource;
     ret->rest = target->rest;
     if (ret->kind == &kind_namespace)
-        return true; /* A namespace is in itself. */
+        return true; /* A Namespace object counts as being in its own namespace. */
     ret->ns = of->ns;
     if (!(ret->kind->flags & KIND_NAMESPACED))
         return !ret->ns;
@@ -203,10 +204,11 @@ static bool route_resource(Server *server, const Target *target, Route *ret)
 
 typedef struct Action {
     void (*handle)(Call *call);
-    bool body; /* reads one */
+    bool body; /* the action reads a body */
 } Action;
 
-/* What the method means here; handle NULL: not allowed. */
+/* Returns what the method does with the subresource. If `handle` is NULL, the method is not
+ * allowed. */
 static Action action_of_subresource(const Call *call)
 {
     const Subresource *sub = call->sub;
@@ -294,7 +296,7 @@ static void answer_page_not_found(Call *call)
     answer_text(call, 404, "404 page not found\n");
 }
 
-/* false: answered with 403. */
+/* Returns false if the request was refused and answered with 403. */
 static bool may(Call *call, const Attributes *attributes)
 {
     ApiStatus status;
@@ -320,7 +322,7 @@ static void answer_not_allowed(Call *call)
                                       .kind = ""});
 }
 
-/* Is there any method for the path? */
+/* Whether the path has any method. */
 static bool path_exists(const Call *call)
 {
     const Route *route = &call->route;
@@ -329,8 +331,8 @@ static bool path_exists(const Call *call)
     return call->sub || (placed && !route->name) || !(route->kind->flags & KIND_NOT_STORED);
 }
 
-/* What the answer can be. Objects that are not kept, and those of subresources that act on a pod, are
- * no rows of a table. */
+/* Returns the forms that the answer may have. Objects that are not stored, and those of
+ * subresources that act on a pod, cannot be rows of a table. */
 static unsigned forms_of(const Call *call, const Action *action)
 {
     const Subresource *sub = call->sub;
@@ -340,7 +342,8 @@ static unsigned forms_of(const Call *call, const Action *action)
            (action->handle == watch_start ? ACCEPT_STREAM : 0);
 }
 
-/* Metadata of one object, or of many: what is asked for has to be what there is. false: answered. */
+/* Checks that a client that wants only metadata asks for a single object where there is one, and
+ * for a list where there are many. Returns false if the request was answered with an error. */
 static bool one_or_many_fits(Call *call, const Action *action)
 {
     const Kind *kind = call->route.kind;
@@ -389,7 +392,8 @@ static void run_action(Call *call, const Action *action)
     }
 }
 
-/* Sets call->sub. false: the kind has no such subresource, or the path is longer than it allows. */
+/* Sets call->sub. Returns false if the kind has no such subresource, or the path is longer than
+ * the subresource allows. */
 static bool find_subresource(Call *call)
 {
     const Route *route = &call->route;
@@ -409,7 +413,8 @@ static void dispatch_resource(Call *call)
         return;
     }
     action = route->subresource ? action_of_subresource(call) : action_of(call);
-    /* A WebSocket begins with a GET, but to run something takes more than the right to read. */
+    /* A WebSocket begins with a GET, but running a command requires more than the right to read,
+     * so it also has to be allowed to create. */
     if (action.handle && is_stream(call) && call->sub->create) {
         attributes.verb = "create";
         if (!may(call, &attributes))
@@ -422,7 +427,7 @@ static void dispatch_resource(Call *call)
     run_action(call, &action);
 }
 
-/* The segments of a path, for those that are not resources: "" where there are less. */
+/* The segments of a path that is not one of a resource; missing ones are "". */
 typedef struct PathParts {
     const char *v[5];
     size_t n;
@@ -441,7 +446,7 @@ static PathParts path_parts(Arena *arena, const char *path)
     return parts;
 }
 
-/* Discovery and the like, under paths that depend on which groups there are. */
+/* Answers discovery and similar documents, whose paths depend on the groups. */
 static bool answer_group_path(Call *call, const PathParts *parts)
 {
     const char *const *v = parts->v;
@@ -469,7 +474,7 @@ static bool answer_group_path(Call *call, const PathParts *parts)
     return true;
 }
 
-/* The pages of the program that this server is a part of. */
+/* Answers pages that are added by the program in which this server runs, such as its metrics. */
 static bool answer_page(Call *call, const char *path)
 {
     const Server *server = call->server;
@@ -517,8 +522,8 @@ static void dispatch_path(Call *call)
         answer_page_not_found(call);
 }
 
-/* Authorization comes before anybody learns what there is; what there is, is looked up before that,
- * since the log and metrics tell refused requests apart by it. */
+/* Nothing is revealed to the client before the authorization. The kind is looked up before that
+ * nevertheless, since the log and the metrics of refused requests name it. */
 static void dispatch(Call *call)
 {
     const Target *target = &call->target;

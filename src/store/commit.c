@@ -61,7 +61,7 @@ static int64_t monotonic_ns(void)
     return (int64_t)uv_hrtime();
 }
 
-/* Runs on the store thread: touches nothing of the batch but keys and values. */
+/* Runs on the store's thread, so it uses only the keys and values of the batch. */
 static void commit_batch(StoreEngine *engine, Batch *batch)
 {
     StoreRecord few[16], *records = few;
@@ -97,7 +97,7 @@ static Batch *batch_new(WriteList *writes)
 
 /* ---- the thread ---- */
 
-/* With the mutex held. False: time to end. */
+/* Waits with the mutex held. Returns false if the thread has to end. */
 static bool wait_for_work(Store *store)
 {
     StoreEngine *engine = store->engine;
@@ -252,7 +252,7 @@ static void refuse_all(Store *store, Batch *failed)
     watch_leave(store);
 }
 
-/* False: of a long batch there is more to deliver. */
+/* Delivers up to max writes of the batch. Returns false if there are more. */
 static bool settle(Store *store, Batch *batch, size_t max)
 {
     if (batch->outcome != 0) {

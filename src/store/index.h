@@ -3,10 +3,11 @@
  * The objects of one kind by key ("ns/name", "name" for cluster-wide kinds): a hash table to find
  * one, a sorted array of sorted chunks to walk in order.
  *
- * A new entry waits in `fresh` until somebody asks for the order: a search through keys that lie
- * all over memory costs more than all else of an insert, and those that come in a burst are sorted
- * together. In the order, an insert moves at most one chunk's pointers, and now and then one of the
- * chunk array, which stays cheap up to millions of objects. A walk reads memory in a row.
+ * A new entry is kept in `fresh` until the order is needed. Searching the sorted keys, which are
+ * scattered in memory, would cost more than the rest of the insertion, and entries that arrive in a
+ * burst can be sorted together. An insertion into the order moves at most the pointers of one
+ * chunk, and sometimes those of the array of chunks, which is cheap up to millions of objects. A
+ * walk reads memory sequentially.
  */
 #ifndef STORE_INDEX_H
 #define STORE_INDEX_H
@@ -15,12 +16,12 @@
 #include "base/vec.h"
 
 typedef struct StoreEntry {
-    Object *committed;       /* kept; NULL: not there */
+    Object *committed;       /* the committed version, kept; NULL if there is none */
     Object *head;            /* borrowed from the newest queued write, or the same as committed */
-    struct StoreEntry *next; /* of the same bucket */
+    struct StoreEntry *next; /* the next entry of the same bucket */
     uint32_t queued;         /* writes of this key that are not committed yet */
     uint32_t hash;
-    size_t fresh; /* its place in the index's fresh ones, from 1; 0: it is in the order */
+    size_t fresh; /* one more than its position in `fresh` of the index; 0 if it is in the order */
     char key[];
 } StoreEntry;
 
@@ -37,7 +38,7 @@ typedef struct Index {
     IndexChunk **chunks;         /* none is empty */
     size_t n, cap;
     VEC(StoreEntry *) fresh;
-    uint64_t changes; /* counts inserts and removals: a cursor from before is void */
+    uint64_t changes; /* counts insertions and removals, which make existing cursors invalid */
 } Index;
 
 typedef struct IndexCursor {
@@ -45,28 +46,29 @@ typedef struct IndexCursor {
     uint64_t changes;
 } IndexCursor;
 
-/* Calls each once an entry, in any order. */
+/* Calls `each` once for every entry, in any order. */
 void index_each(Index *index, void (*each)(StoreEntry *entry));
 void index_deinit(Index *index); /* frees entries; their objects must be gone */
 StoreEntry *index_find(const Index *index, const char *key);
-StoreEntry *index_put(Index *index, const char *key); /* finds or makes it */
+StoreEntry *index_put(Index *index, const char *key); /* finds the entry, or creates it */
 void index_remove(Index *index, StoreEntry *entry);   /* frees it */
 
-/* To the first entry whose key is not less (after == false), or greater (after == true) than
- * key. */
+/* Returns a cursor at the first entry whose key is greater than key, or, if `after` is false, also
+ * one that equals it. */
 IndexCursor index_seek(Index *index, const char *key, bool after);
 static inline StoreEntry *index_at(const Index *index, const IndexCursor *cursor)
 {
     return cursor->chunk < index->n ? index->chunks[cursor->chunk]->entries[cursor->at] : NULL;
 }
-/* For who is about to read the packed texts in order: asks for the next ones. */
+/* Prefetches the next packed texts for a caller that reads them in order. */
 static inline void index_prefetch(const Index *index, const IndexCursor *cursor)
 {
     const IndexChunk *chunk = index->chunks[cursor->chunk];
     StoreEntry *const *at = chunk->entries + cursor->at;
     size_t left = chunk->n - cursor->at;
 
-    /* Each step asks for what the next one will read: entry, object, text. */
+    /* Each step prefetches what the next one reads: first the entry, then its object, then the
+     * text. */
     if (left > 12)
         __builtin_prefetch(at[12]);
     if (left > 8)
@@ -77,8 +79,8 @@ static inline void index_prefetch(const Index *index, const IndexCursor *cursor)
         __builtin_prefetch((const char *)at[4]->committed->packed + 128);
     }
 }
-/* Behind `entry`, which was the cursor's, even if others came or went since. `entry` itself must
- * still be there. */
+/* Moves the cursor behind `entry`, at which it was, even if other entries have been added or
+ * removed since. `entry` itself must still exist. */
 void index_next(Index *index, IndexCursor *cursor, const StoreEntry *entry);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of the store share. Everything here belongs to the loop but the part of Store
- * marked "shared", which its mutex guards.
+ * What the files of the store share. Everything here is used by the loop only, except for the part
+ * of Store that is marked "shared", which its mutex guards.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -16,22 +16,23 @@
 typedef struct StoreKind {
     const Kind *kind;
     Index index;
-    size_t committed; /* objects that are there */
+    size_t committed; /* the number of objects that exist */
     ListNode watches; /* of StoreWatch.node */
     ListNode snapshots;
     /* texts.c */
     PackDictionary *dictionary; /* the newest of the kind, of store->dictionaries; NULL: none */
     bool dictionary_saved;
-    uint32_t unlike, patience; /* texts that it does not resemble; how many before a new one */
+    /* the texts that did not resemble the dictionary, and how many of them lead to a new one */
+    uint32_t unlike, patience;
 } StoreKind;
 
-/* A change that is committed, as watchers hear of it. */
+/* A committed change, as watchers receive it. */
 typedef struct Change {
     WatchEventType type;
     uint64_t revision;
     Object *object; /* kept */
     Object *before; /* kept; NULL: none, or unknown */
-    size_t bytes;   /* what it is counted as in the window */
+    size_t bytes;   /* the bytes that it is counted with in the window */
 } Change;
 
 /* The newest changes, in a ring that grows up to its limits: `max` changes, WINDOW_BYTES_MAX
@@ -46,12 +47,12 @@ typedef struct Window {
 struct StoreWatch {
     ListNode node;
     Store *store;
-    uint64_t seen;          /* heard of all changes up to this revision */
-    ClientOnEvent on_event; /* NULL: stopped, to be freed */
+    uint64_t seen;          /* the watcher has received all changes up to this revision */
+    ClientOnEvent on_event; /* NULL if the watch was stopped and has to be freed */
     void *data;
 };
 
-/* A queued write. The key lies behind it. */
+/* A queued write. Its key follows it in memory. */
 typedef struct Write {
     struct Write *next;
     StoreDone done;
@@ -71,7 +72,7 @@ typedef struct WriteList {
     size_t n;
 } WriteList;
 
-/* What the store thread took as one transaction. */
+/* The writes that the store's thread commits in one transaction. */
 typedef struct Batch {
     struct Batch *next;
     WriteList writes;
@@ -82,7 +83,8 @@ typedef struct Batch {
     Err err;
 } Batch;
 
-/* libuv frees handles late: they live on their own. */
+/* The handles of libuv, which are allocated separately because libuv releases them later than the
+ * store is closed. */
 typedef struct StoreHandles {
     uv_async_t async;
     uv_idle_t idle;
@@ -94,14 +96,14 @@ typedef struct StoreHandles {
 struct Store {
     StoreEngine *engine;
     StoreHandles *handles;  /* NULL: no loop; only store_flush_now drives it */
-    VEC(StoreKind *) kinds; /* by Kind.id; NULL where nothing is known of a kind yet */
-    uint64_t revision;      /* newest committed */
-    uint64_t next_revision; /* of the next write; never goes back */
+    VEC(StoreKind *) kinds; /* by Kind.id; NULL if the kind has not been used yet */
+    uint64_t revision;      /* the newest committed revision */
+    uint64_t next_revision; /* the revision of the next write, which never decreases */
     Window window;
-    WriteList fresh;           /* queued in this turn of the loop */
-    size_t waiting;            /* writes not answered yet */
-    Batch *arrived;            /* committed or failed, and not delivered yet, in order */
-    int depth;                 /* callbacks run: no delivery within a delivery */
+    WriteList fresh; /* queued in this turn of the loop */
+    size_t waiting;  /* the number of writes that have not been answered yet */
+    Batch *arrived;  /* committed or failed, and not delivered yet, in order */
+    int depth;       /* callbacks are running, so that nothing is delivered inside of a delivery */
     VEC(StoreWatch *) stopped; /* to be freed when depth is 0 */
     StrBuf key, text;          /* scratch */
     ObjectPool pool;
@@ -121,17 +123,20 @@ struct Store {
     int64_t committing_ns; /* since when the thread has been busy with a batch; 0: it is not */
     Batch *done, **done_last;
     bool busy, stop;
-    bool broken; /* a commit failed: nothing more until the loop has refused what depends on it */
+    /* A commit failed. The thread commits nothing until the loop has refused the writes that depend
+     * on it. */
+    bool broken;
 };
 
 /* store.c */
 StoreKind *store_kind(Store *store, const Kind *kind);
 /* "ns/name" in store->key; valid until the next call. */
 const char *store_format_key(Store *store, const char *ns, const char *name);
-/* Delivers up to `max` writes of the batch. True: that were all, and the batch is freed. */
+/* Delivers up to `max` writes of the batch. Returns true if these were all; the batch has been
+ * freed then. */
 bool store_deliver(Store *store, Batch *batch, size_t max);
-/* A failed batch: first all heads go back, then, when new writes can be queued again, the writers
- * hear of it. */
+/* Undoes a failed batch: first all heads are reset, and then, when new writes can be queued again,
+ * its writers are answered. */
 void store_roll_back(Store *store, Batch *batch);
 void store_answer_refused(Batch *batch); /* frees the batch */
 
@@ -140,7 +145,7 @@ void write_list_push(WriteList *list, Write *write);
 void write_list_move(WriteList *to, WriteList *from);
 Write *write_free(Write *write);
 int commit_start(Store *store, struct uv_loop_s *loop);
-void commit_stop(Store *store);     /* answers all that is queued first */
+void commit_stop(Store *store);     /* answers all queued writes first */
 void commit_schedule(Store *store); /* something was queued */
 void commit_cool(Store *store);     /* the pool is full */
 
@@ -149,7 +154,8 @@ void window_init(Window *window, size_t max, uint64_t oldest);
 void window_deinit(Window *window);
 void window_push(Window *window, Change change); /* takes its references */
 void watch_tell(StoreKind *of, const Change *change);
-void watch_leave(Store *store); /* --depth; frees what was stopped meanwhile */
+/* Decrements depth, and frees the watches that were stopped meanwhile. */
+void watch_leave(Store *store);
 
 /* snapshot.c */
 /* `before` is about to be replaced or removed. */

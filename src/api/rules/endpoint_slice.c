@@ -124,7 +124,7 @@ static void check_addresses(const StringArray *addresses, const char *type, cons
     }
 }
 
-/* Names of zones or nodes: each once, each well-formed. */
+/* Checks the names of zones or nodes in a hint: each must be well-formed and occur only once. */
 static void check_hint_names(const StringArray *names, Faults (*check)(const char *),
                              const Path *path, Causes *causes)
 {
@@ -221,7 +221,7 @@ static void endpoint_slice_warn(Arena *arena, const void *value, Warnings *warni
         rules_warn(arena, warnings, "spec.addressType: FQDN endpoints are deprecated");
 }
 
-/* The first three, and how many more. */
+/* Prints the first three items, and how many more there are. */
 static void cell_some(StrBuf *out, const StringArray *items)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;

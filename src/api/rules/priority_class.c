@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules of PriorityClasses: which names and values are reserved for the system's. */
+/* Rules of PriorityClasses: which names and values are reserved for the classes of the system. */
 #include "api/rules/rules.h"
 #include "api/schema/scheduling_v1.h"
 

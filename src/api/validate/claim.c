@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The spec of a claim, also of a template of one. */
+/* Validates the spec of a claim, or of a template from which claims are made. */
 #include "api/object.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_reference_v1.h"
@@ -12,7 +12,7 @@ void validate_positive(const char *quantity, const Path *path, Causes *causes)
         fail_invalid(causes, path, quantity, "must be greater than zero");
 }
 
-/* Without a group there is one kind that a claim can be made from. */
+/* If no group is given, PersistentVolumeClaim is the only kind that a claim can be made from. */
 static void validate_source_kind(const char *group, const char *kind, const Path *path,
                                  Causes *causes)
 {

@@ -626,7 +626,7 @@ static void validate_init_container(const PodCheck *check, size_t index, const P
         fail_forbidden(causes, PATH(path, "startupProbe"), text);
 }
 
-/* names: of those before it */
+/* names: of the containers before this one */
 static void validate_ephemeral_container(const PodCheck *check, size_t index, TextMap *names,
                                          const Path *path)
 {

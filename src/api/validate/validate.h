@@ -49,7 +49,7 @@ void fail_not_found(Causes *causes, const Path *path, const char *bad);
 void fail_not_supported(Causes *causes, const Path *path, const char *bad,
                         const char *const *supported);
 
-/* One cause for each fault. */
+/* Adds one cause for each fault. */
 void fail_faults(Causes *causes, const Path *path, const char *bad, Faults faults);
 
 /* `names`: NULL-ended. */
@@ -70,7 +70,7 @@ void validate_labels(const StringMap *labels, const char *path, Causes *causes);
 void validate_annotations(const StringMap *annotations, const char *path, Causes *causes);
 /* Returns whether the selector is well-formed, as NULL is. Only then is it compared with labels. */
 bool validate_label_selector(const LabelSelector *selector, const char *path, Causes *causes);
-/* Whatever can be negative and must not be. */
+/* Reports a number that is negative. */
 void validate_non_negative(int64_t v, const char *path, Causes *causes);
 /* maxUnavailable and the like: a count of 0 or more, or a percentage. */
 void validate_int_or_percent(const IntOrString *v, const char *path, Causes *causes);
@@ -96,7 +96,7 @@ void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const Object
 /* The table walk. `before` may be NULL; path NULL: the object itself. */
 void validate_type(const Type *type, const void *value, const void *before, const char *path,
                    Causes *causes);
-/* All of it, for a create (before == NULL) or an update of the main resource. */
+/* Runs all three layers, for a create (before == NULL) or an update of the main resource. */
 void validate_object(const Kind *kind, const void *value, const void *before, Causes *causes);
 /* The same for an update through the status subresource. */
 void validate_object_status(const Kind *kind, const void *value, const void *before,

@@ -139,7 +139,7 @@ int file_replace(const char *path, const void *p, size_t n, mode_t mode)
     return write_aside(path, p, n, mode, false);
 }
 
-/* Calls each once a regular file, open. */
+/* Opens each regular file of the folder and passes it to `each`. */
 static int each_file(DIR *folder, int (*each)(int fd))
 {
     int r = 0;
@@ -228,7 +228,7 @@ int file_mkdir_for(const char *path, mode_t mode)
 #define REMOVE_DEPTH 64
 
 typedef struct Removal {
-    int top;        /* the folder that goes */
+    int top;        /* the folder that is being removed */
     unsigned moved; /* to the top, to be emptied in another round */
 } Removal;
 
@@ -262,7 +262,8 @@ static int empty_folder(Removal *removal, int fd, int depth)
     return r;
 }
 
-/* What is there: -ENOENT is for the caller; a mount point is refused. */
+/* Finds out whether the name is a folder. Returns -ENOENT if there is nothing of this name, and
+ * refuses a mount point. */
 static int look_at(int parent, const char *name, bool *ret_folder)
 {
     struct statx st;

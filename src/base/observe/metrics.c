@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of metrics and their series. Metrics that Kubernetes has too have its names, labels and
- * bounds, so that dashboards for Kubernetes work; names of others begin with "stead_".
+ * The table of metrics and their series. Metrics that Kubernetes also has use its names, labels and
+ * bounds, so that dashboards for Kubernetes work; the names of all other metrics begin with
+ * "stead_".
  *
  * A series is found by its label text in one map for all metrics; callers keep the pointer.
  */
@@ -110,7 +111,7 @@ const MetricInfo metric_table[METRIC_COUNT] = {
 /* clang-format on */
 
 typedef struct MetricState {
-    ListNode series; /* in the order in which they were made */
+    ListNode series; /* in the order of their creation */
     size_t n;
     MetricSeries *single;
 } MetricState;
@@ -144,7 +145,7 @@ static void add_escaped(StrBuf *out, const char *value)
     }
 }
 
-/* NULL for all: "other". */
+/* Appends the labels. If values is NULL, every label gets the value "other". */
 static void add_labels(StrBuf *out, Metric metric, const char *const *values)
 {
     const char *at = metric_table[metric].labels;
@@ -273,7 +274,7 @@ static void collect_process(void)
 
     if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
         text[0] = 0;
-    /* The name of the program is in parentheses and may hold anything. */
+    /* The name of the program is in parentheses and may contain any character. */
     at = strrchr(text, ')');
     if (at && sscanf(at + 1,
                      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d "

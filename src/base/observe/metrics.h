@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an operator counts, for Prometheus. Every metric is a row of the table in metrics.c: name,
+ * The metrics of the server, for Prometheus. Every metric is a row of the table in metrics.c: name,
  * type, labels, help. A row has a series for each combination of label values that has occurred.
  *
- * Whoever counts looks its series up once (metric_series) and keeps the pointer: from then on an
- * update is an addition, without allocation and without a search. A series lives until
+ * A caller looks its series up once (metric_series) and keeps the pointer. From then on, an update
+ * is a single addition, without allocation and without a search. A series lives until
  * metric_remove, or the end of the process. A metric without labels has one series, METRIC(name).
  *
  * The number of series of a metric is limited: past METRIC_SERIES_MAX, all further combinations
@@ -83,21 +83,24 @@ typedef struct MetricInfo {
 extern const MetricInfo metric_table[METRIC_COUNT];
 
 typedef struct MetricSeries {
-    ListNode node; /* in its metric */
+    ListNode node; /* in the list of its metric */
     Metric metric;
-    bool is_other; /* shared by all that found no room */
+    bool is_other; /* shared by all combinations of labels beyond the limit */
     char *labels;  /* "verb=\"GET\",code=\"200\"" */
     double value;  /* of a histogram: the sum */
     uint64_t count;
-    uint64_t buckets[]; /* of a histogram: observations up to each bound, above the one before it */
+    /* of a histogram: the number of observations between the previous bound and this one */
+    uint64_t buckets[];
 } MetricSeries;
 
-/* Finds the series or makes it: as many values as the metric has labels, NULL counts as "". */
+/* Finds the series, or creates it. There must be as many values as the metric has labels; NULL
+ * counts as "". */
 MetricSeries *metric_series(Metric metric, const char *const *values);
 #define METRIC_SERIES(metric, ...) metric_series((metric), (const char *const[]){__VA_ARGS__})
-/* Of a metric without labels. */
+/* The series of a metric without labels. */
 MetricSeries *metric_single(Metric metric);
-/* NULL is accepted, and nobody may use the series afterwards. For labels that name objects. */
+/* Removes a series whose labels name an object that is gone. The pointer must not be used
+ * afterwards. NULL is accepted. */
 void metric_remove(MetricSeries *series);
 
 static inline void metric_add(MetricSeries *series, double v)
@@ -128,8 +131,8 @@ static inline void metric_observe_ns(MetricSeries *series, int64_t ns)
     metric_observe(series, (double)ns / 1e9);
 }
 
-/* Gauges that are read off something else when they are asked for. Embedded in its owner, which
- * removes it before it goes. */
+/* Computes gauges at the moment when the metrics are read. It is embedded in its owner, which has
+ * to remove it before it is freed. */
 typedef struct MetricCollector {
     ListNode node;
     void (*collect)(void *data);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See turn.h. The mutex guards the chain of work and what the thread reads: a piece of work lies on
+ * See turn.h. The mutex guards the chain of work and what the thread reads: a record of work is on
  * the stack of its caller and is only valid while it is in the chain.
  *
- * The thread is armed by the first bracket after it has gone to sleep, then looks once a second,
- * and goes back to sleep when it finds the loop idle: a quiet server has no wake-ups because of it.
+ * The first piece of work that begins while the thread sleeps wakes it. It then looks once a
+ * second, and goes back to sleep when it finds the loop idle, so a quiet server has no wake-ups
+ * because of it.
  */
 #include <pthread.h>
 #include <time.h>
@@ -55,7 +56,7 @@ static double seconds(int64_t ns)
     return (double)ns / 1e9;
 }
 
-/* How long this turn has been busy. */
+/* Returns how long this turn of the loop has been busy. */
 static int64_t busy_ns(uint64_t now)
 {
     uint64_t idle = uv_metrics_idle_time(watch.loop) - watch.idle_ns, all = now - watch.began_ns;
@@ -65,7 +66,7 @@ static int64_t busy_ns(uint64_t now)
 
 /* ---- on the thread ---- */
 
-/* With the mutex held; false: the loop is idle. */
+/* Looks at the current turn, with the mutex held. Returns false if the loop is idle. */
 static bool look(uint64_t *turn, int64_t *next_ns)
 {
     char what[256], text[400];

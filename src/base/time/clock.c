@@ -288,7 +288,7 @@ Clock *clock_new_fake(int64_t wall_ns)
 
     c->clock.ops = &fake_clock_ops;
     c->wall_ns = wall_ns;
-    c->mono_ns = NS_PER_SEC; /* not 0: "never" and "at the start" stay apart */
+    c->mono_ns = NS_PER_SEC; /* not 0, which stands for "never" in many fields */
     return &c->clock;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time zones by name, from the machine's files (/usr/share/zoneinfo): how far local time is ahead
- * of UTC at a moment. The C library knows one zone for the whole process; here there can be one for
- * each question.
+ * of UTC at a moment. The C library supports one zone for the whole process; these functions
+ * support any number at the same time.
  */
 #ifndef BASE_TIME_ZONE_H
 #define BASE_TIME_ZONE_H
@@ -11,10 +11,11 @@
 
 typedef struct Zone Zone;
 
-/* "Europe/Berlin". NULL: there is no such zone. "UTC" is always there. */
+/* Loads a zone such as "Europe/Berlin". Returns NULL if it does not exist; "UTC" always does. */
 Zone *zone_load(const char *name);
 Zone *zone_free(Zone *zone);
-/* Seconds east of UTC at a moment (seconds since 1970). zone NULL: UTC. */
+/* The offset of the zone from UTC in seconds, positive to the east, at a moment (in seconds since
+ * 1970). If zone is NULL, it is UTC. */
 int32_t zone_offset(const Zone *zone, int64_t at);
 
 #endif

@@ -35,7 +35,7 @@ static const Field *field_of(Schema schema, yyjson_val *key)
     return name ? name->field : NULL;
 }
 
-/* How the thing under a key or index is merged. */
+/* How the value under a key or index is merged. */
 typedef enum MergeKind { MERGE_REPLACE, MERGE_OBJECT, MERGE_ITEMS } MergeKind;
 
 static MergeKind kind_of_field(const Field *field, Schema *ret)
@@ -53,7 +53,7 @@ static MergeKind kind_of_field(const Field *field, Schema *ret)
                                                                       : MERGE_REPLACE;
 }
 
-/* What a map's values are. */
+/* Determines how the value of a map's key is merged. */
 static MergeKind kind_of_value(Schema schema, yyjson_val *key, Schema *ret)
 {
     if (schema.container) {
@@ -98,7 +98,7 @@ static yyjson_mut_val *merge_objects(Apply *a, Schema schema, yyjson_val *live, 
     return out;
 }
 
-/* A list's items with their elements. */
+/* The items of a list together with their path elements. */
 typedef struct Indexed {
     Element *elements;
     yyjson_val **items;
@@ -216,7 +216,7 @@ static yyjson_mut_val *merge_items(Apply *a, const Field *field, yyjson_val *liv
             }
             if (m.shared < m.applied.n &&
                 element_compare(element, &m.applied.elements[m.shared]) != 0) {
-                i++; /* comes later, or came already */
+                i++; /* it comes later, or has been placed already */
                 continue;
             }
         }
@@ -304,7 +304,7 @@ static yyjson_mut_val *drop_items(Apply *a, const Field *field, yyjson_val *list
     return yyjson_mut_arr_size(out) ? out : NULL;
 }
 
-/* What is left; NULL if nothing is. */
+/* Returns what is left of the value, or NULL if nothing is. */
 static yyjson_mut_val *drop_thing(Apply *a, MergeKind kind, Schema schema, const Field *list,
                                   yyjson_val *json, const FieldSet *drop)
 {

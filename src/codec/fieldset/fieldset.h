@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sets of fields, as managedFields holds them (FieldsV1): a trie whose steps are f:name, k:{keys},
- * v:value, i:index, with "." for the node itself. Built from values by their tables; the arithmetic
- * of server-side apply.
+ * v:value, i:index, with "." for the node itself. Sets are built from values with the tables of
+ * their types. The functions here are the set operations of server-side apply.
  */
 #ifndef CODEC_FIELDSET_FIELDSET_H
 #define CODEC_FIELDSET_FIELDSET_H
@@ -46,8 +46,9 @@ void fieldset_each_path(const FieldSet *set, void (*each)(void *data, const char
  * part of it. */
 FieldSet *fieldset_given_up(const Type *type, Arena *arena, const FieldSet *last,
                             const FieldSet *owned);
-/* Merges the applied tree into the live tree (both JSON of `type`): set values win, fields in
- * `drop` (owned before by this applier, no longer applied, owned by nobody else) go. */
+/* Merges the applied tree into the live tree (both JSON of `type`): values that are set replace
+ * those of the live tree. The fields in `drop` are removed; these are the ones that this applier
+ * owned, applies no longer, and shares with no other manager. */
 yyjson_mut_val *fieldset_apply(const Type *type, yyjson_mut_doc *doc, yyjson_val *live,
                                yyjson_val *applied, const FieldSet *drop, Arena *arena);
 

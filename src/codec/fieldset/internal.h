@@ -55,18 +55,20 @@ static inline Element element_field(const char *name)
     return (Element){.kind = ELEMENT_FIELD, .name = name};
 }
 
-/* Appends, making the set where there is none yet. Sort before use. */
+/* Appends a node, and creates the set if there is none yet. The set has to be sorted before it is
+ * used. */
 FieldNode *fieldset_push(Arena *arena, FieldSet **set, Element element);
 void fieldset_sort(Arena *arena, FieldSet *set);
 const FieldNode *fieldset_find(const FieldSet *set, const Element *element);
 
 Scalar scalar_of_json(Arena *arena, yyjson_val *json);
-/* The element that an item of a set or keyed list has; NULL, or why there is none. */
+/* Finds the path element of an item of a set or keyed list. Returns NULL, or the reason why it has
+ * none. */
 const char *element_of_json(Arena *arena, const Field *list, yyjson_val *item, Element *ret);
 void element_of_value(Arena *arena, const Field *list, const void *item, Element *ret);
 
-/* Where in the type a walk stands: in a struct, in a list or map, or beyond what the table
- * knows. */
+/* The position of a walk in the type: in a struct, in a list or map, or in a part that the table
+ * does not describe. */
 typedef struct Schema {
     const Type *type;
     const Field *container;

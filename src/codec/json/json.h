@@ -21,8 +21,8 @@ enum {
 
 #define JSON_DEPTH_MAX 100
 
-/* What decoding has to say; messages in the words of kube-apiserver:
- *   unknown field "spec.foo"    duplicate field "spec.replicas" */
+/* The messages of a decoder, in the words of kube-apiserver: unknown field "spec.foo"    duplicate
+ * field "spec.replicas" */
 typedef struct DecodeReport {
     const char *error;        /* of SYNTAX and TYPE */
     StringArray field_errors; /* unknown and duplicate fields, in order, without repetition */

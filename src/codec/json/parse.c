@@ -66,7 +66,7 @@ static bool may_be_deep(yyjson_doc *doc)
     return containers > JSON_DEPTH_MAX;
 }
 
-/* What a position in a text is behind. */
+/* What comes before a position in a text. */
 typedef struct Place {
     char container; /* the innermost open bracket, 0: none */
     char before;    /* the last character that is no white space, '"' of a string; 0: none */
@@ -129,7 +129,8 @@ static const char *syntax_error(Arena *arena, Bytes text, const yyjson_read_err 
     char name[8] = {0};
     Place place;
 
-    /* The reader points at a comma that nothing follows, Go at what it finds instead. */
+    /* yyjson reports the position of a trailing comma; Go reports that of the character behind it.
+     */
     if (at < text.n && strstr(err->msg, "trailing comma"))
         for (at++; at < text.n && memchr(" \t\r\n", text.p[at], 4);)
             at++;

@@ -8,9 +8,9 @@
  *   $setElementOrder/LIST: [...]       the order wanted of the merged list
  *   $deleteFromPrimitiveList/LIST      values to take out of a list of scalars
  *
- * The order of a merged list: what the patch names stands in the patch's order, all else keeps its
- * place relative to it as far as that goes. Elements are looked up by the text of their merge key
- * in a hash map, so that a long list costs its length and not its square.
+ * The order of a merged list: elements that the patch names are in the order of the patch, and all
+ * others keep their places relative to these as far as possible. Elements are looked up by the text
+ * of their merge key in a hash map, so that a long list costs its length and not its square.
  */
 #include "base/strmap.h"
 #include "base/vec.h"
@@ -82,7 +82,7 @@ static int compare_members(const void *a, const void *b)
     return strcmp(((const Member *)a)->name, ((const Member *)b)->name);
 }
 
-/* Of members with one name the last counts. */
+/* If several members have the same name, the last one counts. */
 static Members members_of(Merge *m, yyjson_mut_val *object)
 {
     Members members = {.v = arena_new_n(m->arena, Member, yyjson_mut_obj_size(object) + 1),
@@ -224,7 +224,7 @@ static void positions_init(Merge *m, Positions *positions, Items items, const ch
         position_put(m, positions, items.v[i], merge_key, i);
 }
 
-/* -1: not there */
+/* Returns -1 if the item is not there. */
 static ssize_t position_of(Merge *m, const Positions *positions, yyjson_mut_val *item,
                            const char *merge_key)
 {

@@ -12,14 +12,14 @@ typedef enum NodeState { NODE_CLOSED, NODE_OBJECT, NODE_ARRAY } NodeState;
 
 typedef struct Member {
     const char *key;
-    PatchNode *child; /* NULL: taken out */
+    PatchNode *child; /* NULL if the member has been removed */
 } Member;
 
 typedef struct Members {
-    TextMap index; /* value: 1 + position in v; NULL once it was taken out */
+    TextMap index; /* value: 1 + position in v; NULL after the member was removed */
     Member *v;
     size_t n, cap;
-    size_t present; /* those that were not taken out */
+    size_t present; /* the number of members that have not been removed */
 } Members;
 
 #define HEIGHT_UNKNOWN UINT32_MAX
@@ -104,7 +104,7 @@ static PatchNode *join(PatchTree *tree, PatchNode *a, PatchNode *b)
     return with_children(b, join(tree, a, b->left), b->right);
 }
 
-/* The first `at` elements, and the others. */
+/* Splits a tree into its first `at` elements and the others. */
 static void split(PatchNode *node, size_t at, PatchNode **ret_before, PatchNode **ret_behind)
 {
     if (!node) {
@@ -339,7 +339,7 @@ void patch_node_raise(PatchNode *node, unsigned height)
         node->height = height;
 }
 
-/* Every value counts; false: more than max. */
+/* Counts every value of the tree. Returns false if there are more than max. */
 static bool count_values(yyjson_mut_val *value, size_t max, size_t *count)
 {
     yyjson_mut_val *key, *child;

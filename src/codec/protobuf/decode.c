@@ -22,7 +22,7 @@ typedef struct Reader {
     Arena *arena;
     const char **reterr;
     int depth;
-    bool *maps; /* set where the thing being decoded has got entries of maps; see sort_maps */
+    bool *maps; /* set if the value that is being decoded has entries of maps; see sort_maps */
 } Reader;
 
 /* One field on the wire: its number, and a number or a span. */
@@ -154,7 +154,7 @@ static int wrong_wire(Reader *r, const Field *field, const WireField *wire)
                                      wire->wire, field->json));
 }
 
-/* A reader of what is inside. */
+/* Makes a reader of an inner message. */
 static int descend(Reader *r, Bytes bytes, Reader *ret)
 {
     if (r->depth >= DEPTH_MAX)
@@ -328,7 +328,8 @@ static int decode_thing(Reader *r, const Field *field, const WireField *wire, vo
     }
 }
 
-/* Room for one more, zeroed. Capacity is never written down: 4, then each power of two. */
+/* Returns room for one more element, zeroed. The capacity is not stored, since it follows from the
+ * length: 4, then each power of two. */
 static void *list_push(Reader *r, List *list, size_t size)
 {
     size_t n = list->n;

@@ -65,7 +65,7 @@ static bool skip_newline(Parser *p)
     return true;
 }
 
-/* Blanks, comments and line ends, where they mean nothing. */
+/* Skips blanks, comments and line ends where they have no meaning. */
 static void skip_lines(Parser *p)
 {
     do
@@ -119,7 +119,7 @@ static int read_code_point(Parser *p, size_t digits, StrBuf *out)
     return 0;
 }
 
-/* Behind a backslash. */
+/* Reads the characters behind a backslash. */
 static int read_escape(Parser *p, bool is_multi, StrBuf *out)
 {
     static const char from[] = "btnfr\"\\", to[] = "\b\t\n\f\r\"\\";
@@ -135,7 +135,7 @@ static int read_escape(Parser *p, bool is_multi, StrBuf *out)
         p->at++;
         return read_code_point(p, *start == 'u' ? 4 : 8, out);
     }
-    /* At the end of a line it leaves out all blanks up to the next character. */
+    /* A backslash at the end of a line removes all white space up to the next character. */
     skip_blanks(p);
     if (!is_multi || !skip_newline(p))
         return wrong(p, "an unknown escape");
@@ -266,7 +266,8 @@ static TomlValue *add(Parser *p, TomlValue *to, TomlKind kind, const char *key)
     return value;
 }
 
-/* The table `key` in `from`, made if it is missing; of an array of tables the last one. */
+/* Returns the table `key` of `from`, and creates it if it is missing. For an array of tables, it
+ * is the last element. */
 static TomlValue *enter(Parser *p, TomlValue *from, const char *key, bool by_keys)
 {
     TomlValue *found = find(from, key);

@@ -22,8 +22,8 @@ typedef struct TomlValue {
     bool boolean;
     struct TomlValue *first, *last; /* members or elements */
     struct TomlValue *next;
-    bool is_closed;  /* by its own header or braces: must not be extended */
-    bool is_by_keys; /* came into being by a dotted key */
+    bool is_closed;  /* it was defined by its own header or braces, and must not be extended */
+    bool is_by_keys; /* it was created by a dotted key */
 } TomlValue;
 
 #define TOML_DEPTH_MAX 32

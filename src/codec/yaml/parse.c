@@ -236,7 +236,7 @@ static int merge_into(YamlReader *r, JsonMembers *to, yyjson_mut_val *merge)
     return 0;
 }
 
-/* Adds what the merges bring; `object` is read completely. */
+/* Adds the members of the merge keys, after `object` has been read completely. */
 static int merge_all(YamlReader *r, yyjson_mut_val *object, yyjson_mut_val *merges)
 {
     JsonMembers members = json_members(r->arena, object);
@@ -398,7 +398,7 @@ static int read_document(YamlReader *r, size_t index, yyjson_doc **ret)
         return x;
     x = read_node(r, &event, &root);
     yaml_event_delete(&event);
-    if (x == 0) { /* what stands behind it may still be wrong */
+    if (x == 0) { /* the rest of the text may still be malformed */
         x = next_event(r, &event);
         if (x == 0)
             yaml_event_delete(&event);

@@ -34,7 +34,8 @@ void rollout_create_current(Rollout *rollout);
 /* Updates its annotations; returns false if they are up to date. */
 bool rollout_update_current(Rollout *rollout);
 void rollout_clean_up(Rollout *rollout);
-/* With `force` also if only the annotations change. Returns false if there is nothing to do. */
+/* Sets the size of the set. With `force`, the set is also written if only its annotations change.
+ * Returns false if there is nothing to do. */
 bool rollout_resize(Rollout *rollout, const ReplicaSet *set, int32_t replicas, bool force);
 int32_t rollout_new_size(const Rollout *rollout, int32_t of_current);
 

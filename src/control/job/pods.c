@@ -87,7 +87,7 @@ static void wait_at_most(JobPlan *plan, int64_t ns)
         plan->again_after_ns = ns;
 }
 
-/* The lowest indexes first. */
+/* Creates pods for the missing indexes, the lowest first. */
 static void create_indexed(JobSync *sync, int64_t n)
 {
     int32_t completions = sync->spec->completions ? *sync->spec->completions : 0;

@@ -61,7 +61,7 @@ static void print_layer(StrBuf *out, const PullLayerProgress *layer)
     strbuf_add_char(out, '\n');
 }
 
-#define LINES_MAX 40 /* of layers; more are summed up */
+#define LINES_MAX 40 /* layers that are shown; the others are shown as a sum */
 
 static void print_progress(StrBuf *out, const PullProgress *progress)
 {
@@ -81,7 +81,7 @@ static void print_progress(StrBuf *out, const PullProgress *progress)
                                                                      : "\n");
 }
 
-/* The last line: "NAME: pulled ..." */
+/* Prints the last line: "NAME: pulled ..." */
 static void print_result(StrBuf *out, const PullResult *result)
 {
     strbuf_printf(out, "%s: ", image_short_name(result->name));
@@ -94,7 +94,7 @@ static void print_result(StrBuf *out, const PullResult *result)
     strbuf_printf(out, ", in %.1f s\n", (double)result->duration_ns / 1e9);
 }
 
-/* Shows a frame in place of the one before; on something else than a terminal nothing. */
+/* Shows a frame in place of the previous one. If the output is not a terminal, nothing is shown. */
 static void show_frame(const char *text, size_t n, size_t *lines)
 {
     struct winsize size;
@@ -177,7 +177,7 @@ static void on_server_pulled(void *data, const PullResult *result)
     http_stream_end(call->request);
 }
 
-/* The body has documents of credentials, one a line. */
+/* Reads the body, which has one document of credentials on each line. */
 static int read_credentials(Bytes body, Keyring *keyring, Err *reterr)
 {
     const uint8_t *at = body.p, *end = body.p + body.n;
@@ -254,7 +254,7 @@ typedef struct Waiting {
     Err *err;
 } Waiting;
 
-/* Shows whole frames, and keeps the rest. */
+/* Shows the frames that are complete, and keeps the rest. */
 static void on_piece(void *data, int status, Bytes piece)
 {
     Waiting *w = data;
@@ -319,7 +319,7 @@ static int pull_by_server(Options *options, const char *name, const StrBuf *cred
     return w.failed ? -EINVAL : 0;
 }
 
-/* Without a server. */
+/* A pull by the command itself, if no server is running. */
 typedef struct DirectPull {
     Pull *pull;
     size_t lines;
@@ -410,7 +410,8 @@ static void add_member(StrBuf *out, const char *name, const char *value)
     json_encode_string(out, value, strlen(value));
 }
 
-/* As a document of its own, since one document has only one credential for a place. */
+/* Adds the credential as a document of its own, since a document has only one credential for a
+ * registry or repository. */
 static void add_credential(StrBuf *out, const char *repository, const Credential *credential)
 {
     strbuf_add_string(out, "{\"auths\":{");
@@ -423,7 +424,7 @@ static void add_credential(StrBuf *out, const char *repository, const Credential
     strbuf_add_string(out, "}}}\n");
 }
 
-/* Reads a line of the terminal; without an echo if it is secret. */
+/* Reads a line from the terminal, without echo if it is secret. */
 static int prompt(const char *what, bool secret, char *ret, size_t n, Err *reterr)
 {
     _close_fd_ int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -448,7 +449,7 @@ static int prompt(const char *what, bool secret, char *ret, size_t n, Err *reter
     return 0;
 }
 
-/* --creds FILE, with the line USER:PASSWORD; "-" asks on the terminal. */
+/* Reads --creds FILE, a file with the line USER:PASSWORD. "-" asks on the terminal. */
 static int read_given(const char *creds, const char *repository, StrBuf *out, Err *reterr)
 {
     char user[256], password[4096];
@@ -480,7 +481,7 @@ static int read_given(const char *creds, const char *repository, StrBuf *out, Er
     return ERR_TRACE(r);
 }
 
-/* The credentials of the user for the image, as documents. */
+/* Finds the user's credentials for the image, as documents. */
 static int find_credentials(const Options *options, const char *name, StrBuf *out, Err *reterr)
 {
     _keyring_ Keyring *keyring = keyring_new();

@@ -33,7 +33,8 @@ static void add_time(StrBuf *out, const char *name, int64_t seconds)
     add_member(out, name, text);
 }
 
-/* "where" says whose the image is, "containers" how many were made from it. */
+/* Adds a row. "where" names the store that has the image, and "containers" is the number of
+ * containers that were created from it. */
 static void add_image(ImageWork *work, const char *name, const char *id, const char *where)
 {
     const ImageUse *use = work->uses ? strmap_get(work->uses, id) : NULL;
@@ -67,7 +68,8 @@ static void list_image(void *data, const Image *image)
     strmap_put(&list->listed, image->name, list);
 }
 
-/* What has been used here is in the store, with its size. */
+/* Lists the images of other stores. Those that pods have used are in stead's own store already,
+ * with their sizes. */
 static void list_elsewhere(void *data, const char *source, const char *name, const char *id,
                            int64_t assigned)
 {
@@ -154,7 +156,8 @@ typedef struct Prune {
     VEC(Victim) victims;
 } Prune;
 
-/* Without --all, only images that have lost their name to a newer one. */
+/* Decides whether an image is pruned. Without --all, only images that have lost their name to a
+ * newer one are. */
 static void consider(void *data, const Image *image)
 {
     Prune *prune = data;

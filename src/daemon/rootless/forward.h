@@ -18,7 +18,8 @@ typedef struct ForwardPort ForwardPort;
 Forwards *forwards_new(uv_loop_t *loop);
 /* Closes all connections, after all ports have been closed. Returns NULL. */
 Forwards *forwards_free(Forwards *forwards);
-/* Accepts from the socket, which it takes. Returns NULL if the socket cannot be used. */
+/* Accepts connections from the socket, which it takes ownership of. Returns NULL if the socket
+ * cannot be used. */
 ForwardPort *forward_open(Forwards *forwards, int fd, const char *address, uint16_t port);
 /* Stops accepting; existing connections go on. Returns NULL. */
 ForwardPort *forward_close(ForwardPort *port);

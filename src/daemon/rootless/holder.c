@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The holder: a process of the user outside of the namespaces, which has the namespaces made, and opens sockets of the machine for the
- * server inside. It trusts whoever can open RUN/host.sock (mode 0600 in a folder of mode 0700), which is the user alone.
+ * The holder: a process of the user outside of the namespaces, which creates the namespaces by way
+ * of the init, and opens sockets of the machine for the server inside. It trusts whoever can open
+ * RUN/host.sock (mode 0600 in a folder of mode 0700), which is the user alone.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small HTTP/1.1 client: one connection a call, closed after it. See http.h.
+ * A small HTTP/1.1 client with one connection for each call. See http.h.
  *
- * A call ends in one place, finish(): it tells done() once and closes the handles; the memory goes
- * when the last handle (or the thread that makes a socket in another network namespace) has
- * returned.
+ * Every call ends in finish(), which calls done() once and closes the handles. The memory is freed
+ * when the last handle has been closed and the thread that may be creating a socket in another
+ * network namespace has returned.
  */
 
 #include <arpa/inet.h>
@@ -25,7 +25,7 @@
 #include "http/client/client.h"
 #include "http/wire.h"
 
-/* Of an answer's head. */
+/* The greatest length of the head of a response. */
 #define HEAD_MAX (256u * 1024)
 
 typedef union Address {
@@ -37,13 +37,13 @@ typedef union Address {
 
 struct HttpCall {
     uv_loop_t *loop;
-    uv_timer_t timer; /* the time limit; or, where there was no start, the report of that */
+    uv_timer_t timer; /* the time limit, or the report of a call that could not be started */
     uv_poll_t poll;
     uv_work_t work;
-    unsigned handles; /* still to be closed */
+    unsigned handles; /* handles that have not been closed yet */
     bool has_poll, working, connected, over;
     int poll_events;
-    int fd; /* until the wire has it */
+    int fd; /* the socket, until the wire takes it over */
     int error;
     Wire wire;
     bool has_wire;
@@ -53,8 +53,8 @@ struct HttpCall {
     SSL_CTX *tls;
     StrBuf out;
     bool is_head, upgrade;
-    bool upgraded; /* 101 came: bytes as they are from here on */
-    bool reading;  /* inside wire_read: what is sent waits until it has returned */
+    bool upgraded; /* the response was 101, and what follows is passed on as it is */
+    bool reading;  /* wire_read is running; bytes to send wait until it has returned */
     size_t body_limit;
     void (*on_data)(void *data, int status, Bytes piece);
     void (*on_drain)(void *data);
@@ -118,7 +118,7 @@ static void finish(HttpCall *call, int error, const char *text)
         return;
     if (error < 0 && !text) {
         snprintf(message, sizeof(message), "%s", strerror(-error));
-        /* As Go and most others write it. */
+        /* Messages begin in lower case, as Go and most programs write them. */
         if (message[0] >= 'A' && message[0] <= 'Z')
             message[0] = (char)(message[0] | 0x20);
         response.error_text = message;
@@ -197,7 +197,7 @@ static int on_headers_complete(llhttp_t *parser)
     HttpCall *call = parser->data;
 
     flush_header(call);
-    /* 100 Continue and the like come before the answer. */
+    /* Interim responses such as 100 Continue precede the response. */
     call->has_head = parser->status_code >= 200 || (call->upgrade && parser->status_code == 101);
     if (!call->has_head)
         call->headers.n = 0;
@@ -346,7 +346,7 @@ static void on_readable(HttpCall *call)
     } else if (r == 1 && call->upgraded) {
         finish(call, 0, NULL);
     } else if (r == 1) {
-        /* An answer without a length ends with its connection. */
+        /* A response without a length ends when the connection ends. */
         if (call->has_head && llhttp_finish(&call->parser) == HPE_OK)
             finish(call, 0, NULL);
         else if (!call->over && call->complete)
@@ -398,7 +398,8 @@ static void set_server_name(HttpCall *call)
     }
 }
 
-/* Has the descriptor; calls nobody back: what fails is reported from the loop. */
+/* Connects the socket, which exists by now. It does not call back; a failure is reported later,
+ * from the loop. */
 static void start_connect(HttpCall *call)
 {
     int on = 1;
@@ -427,8 +428,8 @@ static int open_socket(const HttpCall *call)
     return fd < 0 ? -errno : fd;
 }
 
-/* On a thread of the pool: a socket belongs to the namespace that its thread is in when it is
- * made. */
+/* Runs on a thread of the pool. A socket belongs to the network namespace in which its thread was
+ * when it created the socket. */
 static void open_in_namespace(uv_work_t *work)
 {
     HttpCall *call = work->data;
@@ -442,7 +443,7 @@ static void open_in_namespace(uv_work_t *work)
     call->fd = open_socket(call);
     if (call->fd < 0)
         call->error = call->fd;
-    /* A thread that stayed there would make everybody's sockets there. */
+    /* A thread that stayed in the namespace would create sockets of later tasks there. */
     ASSERT(setns(home, CLONE_NEWNET) == 0);
 }
 

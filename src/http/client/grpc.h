@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One unary gRPC call to a peer over plain HTTP/2, for health checks. A GrpcExchange is the talk
- * itself, bytes in and bytes out, without a socket; a GrpcCall carries one over TCP.
+ * One unary gRPC call to a peer over plain HTTP/2, for health checks. A GrpcExchange is the
+ * protocol alone, which turns received bytes into bytes to send and uses no socket; a GrpcCall
+ * transports an exchange over TCP.
  *
- * The answer has a status of its own (GrpcStatus): either the peer's, or one that follows from how
- * the talk ended, as every gRPC library has it.
+ * The reply has a status (GrpcStatus), which is either that of the peer or derived from the way in
+ * which the exchange ended, as in all gRPC libraries.
  */
 #ifndef HTTP_CLIENT_GRPC_H
 #define HTTP_CLIENT_GRPC_H
@@ -48,7 +49,7 @@ typedef struct GrpcRequest {
 
 typedef struct GrpcReply {
     bool connected; /* the peer speaks HTTP/2 */
-    int error;      /* -errno where there was no connection; -ETIMEDOUT past the time */
+    int error;      /* -errno if there was no connection; -ETIMEDOUT after the time limit */
     GrpcStatus status;
     const char *text; /* of the status or the error; never NULL */
     Bytes message;    /* with GRPC_OK */
@@ -60,13 +61,13 @@ typedef struct GrpcExchange GrpcExchange;
 
 GrpcExchange *grpc_exchange_new(const GrpcRequest *request);
 GrpcExchange *grpc_exchange_free(GrpcExchange *exchange);
-/* What is to be sent now; valid until the next call. */
+/* The bytes that have to be sent now. They are valid until the next call. */
 Bytes grpc_exchange_output(GrpcExchange *exchange);
-/* True once the reply is there. */
+/* Takes received bytes. Returns true when the reply is complete. */
 bool grpc_exchange_input(GrpcExchange *exchange, Bytes bytes);
 /* The peer has ended its side. */
 void grpc_exchange_eof(GrpcExchange *exchange);
-/* Valid as long as the exchange. */
+/* Fills in the reply, which is valid as long as the exchange. */
 void grpc_exchange_reply(GrpcExchange *exchange, GrpcReply *ret);
 
 /* ---- over TCP ---- */

@@ -63,8 +63,8 @@ static bool read_meta(const uint8_t *p, size_t n, size_t at, Bolt *ret, uint64_t
            (ret->page_size & (ret->page_size - 1)) == 0;
 }
 
-/* The newer one of both meta pages that is whole. The second one lies a page behind the first one, which may be damaged, so its
- * place is tried for each page size. */
+/* Finds the newer one of the valid meta pages. The second one lies a page behind the first one,
+ * which may be damaged, so its place is tried for each page size. */
 static bool find_meta(const uint8_t *p, size_t n, Bolt *ret, uint64_t *ret_transaction)
 {
     Bolt second;
@@ -157,7 +157,7 @@ static bool find_page(const BoltBucket *in, uint64_t id, Page *ret)
     return take_page((Bytes){p, (size + 1) * bolt->page_size}, ret);
 }
 
-/* `at` bytes behind the element, n of them. */
+/* Checks that the n bytes at the offset `at` from the element are within the page. */
 static bool element_bytes(const Page *page, size_t element, uint64_t at, uint64_t n, Bytes *ret)
 {
     uint64_t start = PAGE_HEADER + (uint64_t)element * ELEMENT + at;
@@ -193,7 +193,8 @@ static bool get_element(const Page *page, size_t i, Element *ret)
 
 typedef bool (*ElementEach)(void *data, const Element *element);
 
-/* False ends the walk: `each` wants no more, or the tree is damaged. *left: how many pages may be visited. */
+/* Returns false if the walk has to end, because `each` returned false or the tree is damaged.
+ * *left is the number of pages that may still be visited. */
 static bool walk(const BoltBucket *in, uint64_t id, int depth, uint64_t *left, ElementEach each,
                  void *data)
 {
@@ -237,7 +238,7 @@ static bool compare(void *data, const Element *element)
     return !search->found;
 }
 
-/* Databases of images have some hundred keys in a bucket, so all are compared. */
+/* Buckets of image databases have a few hundred keys, so a linear search is fast enough. */
 static bool find(const BoltBucket *in, const char *key, Element *ret)
 {
     Search search = {.key = bytes_from_string(key)};

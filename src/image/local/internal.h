@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the readers of other stores have in common. */
+/* What the readers of the image stores of other programs share. */
 #ifndef IMAGE_LOCAL_INTERNAL_H
 #define IMAGE_LOCAL_INTERNAL_H
 
@@ -13,15 +13,15 @@
 /* A name in another store. */
 typedef struct LocalEntry {
     const char *name;   /* normalized */
-    const char *id;     /* "sha256:..." of the config; NULL: only reading the image tells */
+    const char *id;     /* "sha256:..." of the config; NULL if only reading the image shows it */
     const char *digest; /* of the manifest; NULL: unknown */
     int64_t assigned;   /* when the name was given to the image, seconds; 0: unknown */
-    const char *where;  /* what the reader needs to find the image */
+    const char *where;  /* where the image is, in a form that only its reader interprets */
 } LocalEntry;
 
 typedef struct LocalLayer {
-    const char *folder; /* unpacked, for overlayfs; or NULL */
-    const char *blob;   /* the file of its tar, compressed or not, where it is not unpacked */
+    const char *folder; /* the unpacked layer, as overlayfs needs it; or NULL */
+    const char *blob;   /* its tar, compressed or not, if it is not unpacked */
     const char *digest; /* of the blob */
 } LocalLayer;
 
@@ -29,7 +29,7 @@ typedef struct LocalImage {
     const char *id;
     Bytes config;
     LocalLayer *layers; /* lowest first, one for each diff id of the config */
-    bool whole;         /* each folder has the files of all layers below as well */
+    bool whole;         /* each folder also contains the files of all layers below it */
 } LocalImage;
 
 typedef struct LocalStore LocalStore;
@@ -37,7 +37,7 @@ typedef struct LocalStore LocalStore;
 /* A kind of store. */
 typedef struct LocalKind {
     const char *name;
-    /* Where it is on this machine. */
+    /* Finds the store on this machine. */
     const char *(*find_root)(Arena *arena);
     /* The files that change with the list of images, relative to the root. */
     const char *const *index_files;
@@ -50,21 +50,21 @@ typedef struct LocalKind {
 struct LocalStore {
     const LocalKind *kind;
     char *root;
-    char *stamp; /* of the files when the index was made */
+    char *stamp; /* identifies the index files as they were when the index was made */
     Arena arena; /* of the index */
     VEC(LocalEntry) entries;
-    char *failure; /* what was last logged about it */
+    char *failure; /* the last failure that was logged, so that it is logged once */
 };
 
 extern const LocalKind local_docker, local_podman, local_containerd;
 
-/* Copies the entry, unless its name is none. The name need not be normalized. */
+/* Adds a copy of the entry, unless its name is malformed. The name need not be normalized. */
 void local_entry_add(LocalStore *store, const LocalEntry *entry);
-/* Reads a file below the root of the store; with a digest it has to fit. */
+/* Reads a file below the root of the store. If a digest is given, the contents have to match it. */
 int local_read(const LocalStore *store, const char *path, size_t limit, const char *digest,
                Arena *arena, Bytes *ret, Err *reterr);
 int64_t local_mtime(const LocalStore *store, const char *path);
-/* "2026-11-30T18:16:27.10Z"; 0 if it is none. */
+/* Reads a time such as "2026-11-30T18:16:27.10Z"; returns 0 if the text is malformed. */
 int64_t local_time(const char *text);
 /* Sets the id and the config, and returns the diff ids of the layers. */
 int local_config(LocalImage *image, Bytes config, Arena *arena, StringArray *ret_diff_ids,

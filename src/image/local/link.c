@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A folder of hard links to the files of a layer in another store. Folders are made anew, with the owner, mode, times and
- * attributes of the original; everything else (files, symbolic links, whiteouts) is another name of the same inode.
+ * A folder of hard links to the files of a layer in another store. Folders are made anew, with the
+ * owner, mode, times and attributes of the original; everything else (files, symbolic links,
+ * whiteouts) becomes another name of the same inode.
  *
  * Of the attributes of overlayfs, only "opaque" has a meaning outside of the mount that it was written by. A layer that a mount has
  * written to with redirected folders, or with files that have only metadata, cannot be used on its own and is refused.
@@ -56,7 +57,7 @@ static int copy_xattrs(int from, int to, Err *reterr)
     return r;
 }
 
-/* The times come last, when the folder is complete. */
+/* The times are set last, when the folder is complete. */
 static int copy_attributes(int from, int to, Err *reterr)
 {
     struct timespec times[2];

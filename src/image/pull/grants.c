@@ -64,7 +64,7 @@ static void decode_grant(const char *repository, yyjson_val *json, Arena *arena,
     }
 }
 
-/* An unreadable file grants nothing. */
+/* Reads the grants of an image. A file that cannot be read grants nothing. */
 static void read_grants(const ImageStore *store, const char *id, Arena *arena, Grants *ret)
 {
     _free_ char *path = grants_path(store, id), *text = NULL;
@@ -139,7 +139,8 @@ static int write_grants(const ImageStore *store, const char *id, const Grants *g
     return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
 }
 
-/* Returns false if it is there already. The oldest one gives way to a new one. */
+/* Returns false if the Secret has been noted already. If there are too many, the oldest one is
+ * dropped. */
 static bool add_secret(Grant *grant, const PullSecret *secret)
 {
     for (size_t i = 0; i < grant->n; i++) {

@@ -28,7 +28,7 @@ void credential_hash(const Credential *credential, char ret[static DIGEST_TEXT])
  * store's write_lock. */
 int image_grant(ImageStore *store, const char *id, const char *repository, const PullSecret *secret,
                 Err *reterr);
-/* May a pod with these Secrets use the image, which came from a registry? */
+/* Whether a pod with these Secrets may use the image, which came from a registry. */
 bool image_is_granted(ImageStore *store, const char *id, const char *repository,
                       const PullSecret *secrets, size_t n);
 

@@ -20,7 +20,8 @@ static bool has_same_layers(const StringArray *diff_ids, const Packed *layers, s
     return same;
 }
 
-/* The config, with the layers as they are. Without as many layers as before, its history would be wrong. */
+/* Makes the config with the diff ids of the packed layers. Their number has to stay the same,
+ * since the history of the config refers to them. */
 static int make_config(Bytes old, const Packed *layers, size_t n, Arena *arena, Bytes *ret,
                        Err *reterr)
 {

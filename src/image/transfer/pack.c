@@ -94,7 +94,8 @@ static int add_header(Packer *packer, struct archive_entry *entry, const char *p
                : 0;
 }
 
-/* An empty file whose name says something about another file. */
+/* Adds a whiteout: an empty file whose name says that another file was deleted or that a folder is
+ * opaque. */
 static int add_mark(Packer *packer, const char *folder, const char *name)
 {
     _free_ char *path = *folder ? mem_printf("%s/%s", folder, name) : mem_strdup(name);
@@ -142,7 +143,7 @@ static int copy_data(Packer *packer, int fd, int64_t size, const char *path)
     return 0;
 }
 
-/* The first path of a file that has several; NULL if this is the first. */
+/* Returns the first path of a file that has several, or NULL if this is the first one. */
 static const char *first_path(Packer *packer, const struct stat *st, const char *path)
 {
     _free_ char *key = NULL;

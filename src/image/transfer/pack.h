@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the tar of a layer again from its folder, for those who want the image: an archive or a registry.
+ * Makes the tar of a layer again from its folder, when an image is exported to an archive or pushed
+ * to a registry.
  *
  * The tar has the same files, but not the same bytes as the one that the layer was unpacked from. A bundle therefore has a config
  * that names the layers by what they are now, unless they came out the same.
@@ -21,9 +22,10 @@ typedef struct PackedLayer {
 int layer_pack(const char *folder, const char *work, bool compress, PackedLayer *ret, Err *reterr);
 void packed_layer_deinit(PackedLayer *layer);
 
-/* An image as OCI has it. `blob` is called for each layer, with the file, before the bundle is there. */
+/* An image in the form of OCI. `blob` is called for each layer, with its file, before the bundle
+ * is complete. */
 typedef struct ImageBundle {
-    const char *name; /* what it is called here */
+    const char *name; /* its name in the image store */
     char id[DIGEST_TEXT], digest[DIGEST_TEXT];
     Bytes config, manifest;
     StringArray blobs; /* of the layers */

@@ -10,7 +10,8 @@ static int malformed(Err *reterr, size_t line, const char *why)
     return err_set(reterr, 0, "invalid environment variable format at line %zu: %s", line, why);
 }
 
-/* May this follow the closing quote up to the end of the line? Only blanks and a comment may. */
+/* Whether only blanks and a comment follow the closing quote up to the end of the line, as
+ * required. */
 static bool rest_is_empty(const char *at)
 {
     at += strspn(at, " \t\r");

@@ -2,9 +2,9 @@
 /*
  * stead-pause PIN ID: init of a PID namespace that a pod's containers share. It makes the
  * namespace, holds it by a bind mount at PIN, writes its pid to PIN.init, and stays to reap
- * orphans. ID only shows in process lists. Made a second time, it leaves what is there if that
- * lives. The init ends by itself if it is not let stay: so none is left over when this program is
- * killed in the middle.
+ * orphans. ID is only there for process lists. If the namespace exists already and its init is
+ * alive, the program changes nothing. The init ends by itself unless the program has completed all
+ * steps, so no init is left over if the program is killed half-way.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ static int fail(const char *what)
     return 1;
 }
 
-/* Is a namespace pinned there, and is the init alive that makes it usable? */
+/* Whether a namespace is pinned there and its init, without which it cannot be used, is alive. */
 static int is_held(const char *pin, int init_file)
 {
     struct stat pinned, alive;
@@ -46,7 +46,7 @@ static void stay(int may_stay, int init_file)
     int null = open("/dev/null", O_RDWR);
     char yes;
 
-    close(init_file); /* and with it the lock */
+    close(init_file); /* this also releases the lock */
     if (read(may_stay, &yes, 1) != 1)
         _exit(1);
     close(may_stay);
@@ -78,11 +78,13 @@ int main(int argc, char **argv)
         return 2;
     snprintf(file, sizeof(file), "%s.init", argv[1]);
     init_file = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (init_file < 0 || flock(init_file, LOCK_EX) < 0) /* one at a time */
+    /* Only one process at a time may make the namespace. */
+    if (init_file < 0 || flock(init_file, LOCK_EX) < 0)
         return fail(file);
     if (is_held(argv[1], init_file))
         return 0;
-    while (umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) == 0) /* one that is dead */
+    /* Removes a namespace whose init has ended. */
+    while (umount2(argv[1], MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
         ;
     if (pipe(may_stay) < 0)
         return fail("cannot make a pipe");

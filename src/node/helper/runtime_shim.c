@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stead-runtime: crun, as conmon and the node call it.
+ * stead-runtime: runs crun. conmon and the node call this program in place of crun.
  *
  * crun refuses "hybrid" cgroup hosts, where v1 controllers are mounted and an empty v2 hierarchy
- * lies at /sys/fs/cgroup/unified. So where that one is mounted, crun runs in a mount namespace of
- * its own without it; on pure v1 and pure v2 hosts this program only executes crun. The new
- * namespace gets mounts from outside (slave), so that crun sees the root folders that the node
- * mounts, but nothing it does goes back.
+ * lies at /sys/fs/cgroup/unified. On such a host, this program runs crun in a mount namespace of
+ * its own, in which the v2 hierarchy is unmounted. On pure v1 and pure v2 hosts, it only executes
+ * crun. Mounts propagate into the new namespace (slave), so that crun sees the root folders that
+ * the node mounts, but mounts do not propagate out of it.
  *
- * crun runs only from a file that nobody can write to, since a container could reach it (that was
- * CVE-2019-5736), and to get one it mounts itself read-only and starts anew. So it is given a
- * sealed copy in memory to begin with: a third less CPU, no wait for the mount to go, and nothing
- * to be left behind in /tmp.
+ * crun only runs from a file that cannot be written to, since a container could otherwise overwrite
+ * it (CVE-2019-5736). To get such a file, crun mounts itself read-only and executes itself again.
+ * This program therefore executes a sealed copy in memory from the start, which saves a third of
+ * the CPU time and the wait for the unmount, and leaves nothing behind in /tmp.
  *
  * CRUN in the environment names another runtime than the one in PATH. STEAD_CGROUPS=none makes crun
  * work without cgroups, for a server of an ordinary user who has got none.
@@ -33,7 +33,7 @@
 
 #define UNIFIED "/sys/fs/cgroup/unified"
 #ifndef MFD_EXEC
-#define MFD_EXEC 0x10U /* Linux 6.3: older ones let everything be executed */
+#define MFD_EXEC 0x10U /* since Linux 6.3; older kernels have no such restriction */
 #endif
 
 static int hide_unified(void)
@@ -88,7 +88,7 @@ static bool copy_program(int from, int to)
     return fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
 }
 
-/* Comes back only if that cannot be done here. */
+/* Returns only if this is not possible on this machine. */
 static void execute_sealed(const char *name, char **argv)
 {
     int from = open_program(name), to = -1;
@@ -105,7 +105,7 @@ static void execute_sealed(const char *name, char **argv)
         close(to);
 }
 
-/* Others have their own ways. */
+/* Other runtimes have their own protection. */
 static bool is_crun(const char *runtime)
 {
     const char *slash = strrchr(runtime, '/');
@@ -122,7 +122,7 @@ static char **without_cgroups(int argc, char **argv)
         return argv;
     longer[0] = argv[0];
     longer[1] = (char *)(size_t) "--cgroup-manager=disabled";
-    memcpy(longer + 2, argv + 1, (size_t)argc * sizeof(*argv)); /* with the NULL at the end */
+    memcpy(longer + 2, argv + 1, (size_t)argc * sizeof(*argv)); /* including the NULL at the end */
     return longer;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a machine, which its transitions (advance.c, start.c, stop.c, probe.c) share with status.c.
+ * The state of a machine, which its transitions (advance.c, start.c, stop.c, probe.c) share with
+ * status.c.
  *
- * Who forgets a state that a test did not reach would corrupt a pod silently, so what callers owe is asserted: indices of
- * containers, and that no result arrives while the op that asked for it has not returned (`in_op`).
+ * A caller that breaks a precondition in a state that no test reaches would silently corrupt a pod.
+ * The preconditions are therefore asserted: indices of containers, and that no result arrives while
+ * the op that asked for it has not returned (`in_op`).
  */
 #ifndef NODE_MACHINE_INTERNAL_H
 #define NODE_MACHINE_INTERNAL_H
@@ -15,8 +17,8 @@
 #define BACKOFF_FIRST (10 * NS_PER_SEC)
 #define BACKOFF_MAX (300 * NS_PER_SEC)
 #define BACKOFF_RESET (600 * NS_PER_SEC)
-#define STOP_MINIMUM \
-    (2 * NS_PER_SEC) /* a container has this long after SIGTERM, whatever a hook used up */
+/* the time that a container always has after SIGTERM, however long its hook took */
+#define STOP_MINIMUM (2 * NS_PER_SEC)
 
 /* An instance of a container that has ended. */
 typedef struct Instance {
@@ -158,7 +160,7 @@ void container_start(MachineContainer *c);
 void container_restart(MachineContainer *c);
 /* Increases the delay before the next restart. since: when the container ended (wall). */
 void container_backoff_next(MachineContainer *c, int64_t since, int64_t now);
-/* Does the container wait for something outside the pod that machine_kick may be about? */
+/* Whether the container waits for something outside the pod whose arrival machine_kick reports. */
 bool container_waits_for_input(const MachineContainer *c);
 void container_on_retry(Timer *timer);
 

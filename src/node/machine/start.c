@@ -229,13 +229,13 @@ static void start_missed(MachineContainer *c, WaitingReason reason, const char *
     c->stage = CONTAINER_WAITING;
     if (c->ever)
         c->attempt--;
-    if (reason != WAITING_CONTAINER_CREATING) /* it was not abandoned */
+    if (reason != WAITING_CONTAINER_CREATING) /* the start was not abandoned */
         machine_event(c, "Warning", "Failed", "Error: %s",
                       concerns_image(reason) ? waiting_reason_text(reason) : message);
     container_waits(c, reason, message);
     if (m->stage != MACHINE_ACTIVE)
         return;
-    if (c->start_inputs != m->inputs) { /* it may have looked before the change */
+    if (c->start_inputs != m->inputs) { /* the start may have read an older version */
         c->retry_at = clock_mono_ns(m->clock);
         timer_start(m->clock, &c->retry, 0);
     } else if (is_failed_pull(reason)) {

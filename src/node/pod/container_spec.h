@@ -28,9 +28,9 @@ typedef struct ContainerSpec {
     size_t n_sub_paths;
     const char *termination_path, *termination_file; /* in the container; on the machine */
     bool standard_in, stdin_once;
-    /* whom it runs as */
+    /* the user that it runs as */
     const char *image_user;
-    int64_t run_as_user, run_as_group; /* -1: not said */
+    int64_t run_as_user, run_as_group; /* -1 if not specified */
     bool non_root;
     const uint32_t *extra_groups;
     size_t n_extra_groups;

@@ -27,7 +27,7 @@ void agent_report(AgentPod *pod)
         follow_changed(&pod->report);
 }
 
-/* Is the pod of this name in the API still the same object? */
+/* Whether the pod of this name in the API is still the same object. */
 static bool object_is_there(AgentPod *pod)
 {
     Object *newest = client_get(pod->agent->options.client, pod->object->kind, pod->ns, pod->name);
@@ -76,7 +76,8 @@ static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *st
     status->conditions.n = n;
 }
 
-/* Whom the containers run as: known since they were started, or told before. */
+/* Adds the users that the containers run as. They are known if this process has started the
+ * containers; otherwise the previous status has them. */
 static void add_users(AgentPod *pod, Arena *arena, const ContainerStatusArray *before,
                       ContainerStatusArray *after)
 {
@@ -104,9 +105,10 @@ static void on_reported(void *data, const ApiStatus *status, Object *object _unu
     int64_t retry = 0;
 
     if (status->reason == STATUS_NOT_FOUND) {
-        retry = FOLLOW_NO_RETRY; /* the watch says so, too */
+        retry = FOLLOW_NO_RETRY; /* the watch reports this as well */
     } else if (status->reason == STATUS_CONFLICT) {
-        /* Not at once: the write that was in the way has to come through the loop first. */
+        /* The retry is delayed, since the result of the conflicting write has to arrive through
+         * the loop first. */
         retry = CONFLICT_RETRY;
     } else if (status->reason != STATUS_OK) {
         log_warn("node", "status of pod %s/%s: %s", pod->ns, pod->name,
@@ -115,11 +117,11 @@ static void on_reported(void *data, const ApiStatus *status, Object *object _unu
     }
     follow_end(&pod->report, retry);
     if (retry == 0 && pod->final)
-        agent_report(pod); /* now the object may go */
+        agent_report(pod); /* the status has been written, so the object may be deleted */
     agent_pod_unref(pod);
 }
 
-/* Is the pod one of those that a client makes, attaches to, and waits for the end of? */
+/* Whether the pod looks like one that a client creates, attaches to, and waits for. */
 static bool is_session(const PodSpec *spec)
 {
     const Container *c = spec->containers.v;
@@ -128,8 +130,8 @@ static bool is_session(const PodSpec *spec)
            !c->startup_probe && !c->readiness_probe && !c->liveness_probe;
 }
 
-/* Is the report that the pod runs to be delayed? It is asked again at the next change, and when
- * the delay is over. */
+/* Whether the report that the pod runs has to be delayed. The question is asked again at the next
+ * change and when the delay is over. */
 static bool is_held_back(AgentPod *pod, const Pod *before, const PodStatus *now)
 {
     Clock *clock = pod->agent->options.clock;

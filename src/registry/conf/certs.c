@@ -5,7 +5,7 @@
 #include "base/strbuf.h"
 #include "registry/conf/certs.h"
 
-#define CA_MAX (1u << 20) /* bytes of all together */
+#define CA_MAX (1u << 20) /* bytes of all certificates together */
 
 static int is_visible(const struct dirent *entry)
 {
@@ -30,7 +30,7 @@ static int add_client(RegistryCerts *certs, const char *path, Arena *arena, Err 
     const char *key = arena_printf(arena, "%.*s.key", (int)(strlen(path) - strlen(".cert")), path);
 
     if (certs->client_cert)
-        return 0; /* the first one is shown */
+        return 0; /* only the first client certificate is used */
     if (!file_exists(key))
         return err_set(reterr, 0, "%s has no key: %s is missing", path, key);
     certs->client_cert = path;

@@ -11,9 +11,9 @@ typedef struct RegistryCerts {
     const char *client_cert, *client_key; /* paths; NULL: none */
 } RegistryCerts;
 
-/* Reads the first of the folders DIRS[i]/HOST that is there: *.crt are the CAs that a certificate
- * may be of besides those of the system, *.cert and the *.key of the same name are shown to the
- * registry. */
+/* Reads the first of the folders DIRS[i]/HOST that exists. Its files *.crt are CAs that are
+ * trusted besides those of the system, and *.cert with the *.key of the same name is the client
+ * certificate that the registry gets. */
 int registry_certs_read(const char *const *dirs, const char *host, Arena *arena, RegistryCerts *ret,
                         Err *reterr);
 

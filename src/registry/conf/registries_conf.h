@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* containers-registries.conf(5), version 2: where images are really read from. */
+/* containers-registries.conf(5), version 2: the places from which images are read. */
 #ifndef REGISTRY_CONF_REGISTRIES_CONF_H
 #define REGISTRY_CONF_REGISTRIES_CONF_H
 
@@ -9,9 +9,9 @@
 
 typedef enum MirrorUse { MIRROR_ALL, MIRROR_DIGEST_ONLY, MIRROR_TAG_ONLY } MirrorUse;
 
-/* Where something is: HOST[:PORT][/PATH]. */
+/* A place that has images: HOST[:PORT][/PATH]. */
 typedef struct RegistrySource {
-    const char *location; /* "": as the image's name says */
+    const char *location; /* "": the place that the image's name gives */
     bool insecure;        /* certificates are not checked, and plain HTTP is tried */
     MirrorUse use;
 } RegistrySource;
@@ -32,8 +32,8 @@ typedef struct RegistriesConf {
 void registries_conf_deinit(RegistriesConf *conf);
 /* Adds the entries of a document; one with the same prefix as an older one replaces it. */
 int registries_conf_add(RegistriesConf *conf, const char *text, size_t n, Err *reterr);
-/* The same of a file, and of the files *.conf in a folder in the order of their names. What is
- * missing is fine. */
+/* Adds the entries of a file, or of the files *.conf in a folder in the order of their names. A
+ * missing file or folder has no entries. */
 int registries_conf_add_file(RegistriesConf *conf, const char *path, Err *reterr);
 int registries_conf_add_folder(RegistriesConf *conf, const char *path, Err *reterr);
 /* The entry with the longest prefix of the name, "quay.io/team/app"; NULL if there is none.

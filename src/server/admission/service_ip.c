@@ -71,7 +71,8 @@ static char **port_slot(ServiceAddresses *addresses, int32_t port)
     return port >= PORT_MIN && port <= PORT_MAX ? &addresses->by_port[port - PORT_MIN] : NULL;
 }
 
-/* Returns true if the owner has the address now, or had it already. */
+/* Gives the address to the owner. Returns true if the owner has it now, which includes that it had
+ * it before. */
 static bool take_address(ServiceAddresses *addresses, const char *address, const char *owner)
 {
     const char *holder = strmap_get(&addresses->by_address, address);

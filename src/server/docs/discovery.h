@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which groups, versions and kinds there are. */
+/* Discovery: the documents that list the groups, versions and kinds. */
 #ifndef SERVER_DOCS_DISCOVERY_H
 #define SERVER_DOCS_DISCOVERY_H
 

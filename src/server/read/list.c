@@ -3,10 +3,10 @@
  * list: the JSON of the objects, concatenated as the store keeps it.
  *
  * A list goes through a snapshot of the store piece by piece, so that other requests have their
- * turn in between, however many objects there are. Where its beginning is known before its end
- * (JSON and tables without a limit), each piece is sent when the reader has taken the one before:
- * such a list needs the memory of one piece. The others are gathered and answered whole; a limit
- * bounds them.
+ * turn in between, however many objects there are. If everything before the items is known at the
+ * start (JSON and tables without a limit), each piece is sent when the client has taken the
+ * previous one, so the list needs only the memory of one piece. All other lists are collected and
+ * answered as a whole; their limit bounds them.
  */
 #include "api/object.h"
 #include "api/selector.h"
@@ -32,18 +32,18 @@ typedef struct ListWalk {
     uint64_t revision;
     const Selector *labels, *fields;
     int64_t limit;        /* 0: none */
-    int64_t n, remaining; /* sent; left behind the limit */
+    int64_t n, remaining; /* the items that were sent, and those beyond the limit */
     const char *last;     /* with a limit: the key of the last one sent */
     size_t skip;          /* of each object's JSON: "{" and its type, which lists leave out */
     int64_t now_ns;
-    bool wakes;     /* has to look into objects, not only at their JSON */
-    bool full;      /* nothing more is wanted */
-    bool begun;     /* out has what stands before the items, or had it */
-    bool streams;   /* may be sent in pieces */
+    bool wakes;     /* the structs of the objects are needed, not only their JSON */
+    bool full;      /* the limit is reached */
+    bool begun;     /* what comes before the items has been written to out */
+    bool streams;   /* the list may be sent in pieces */
     bool streaming; /* is */
     Timer timer;
     StrBuf out;
-    size_t out_before; /* of it, when this piece was begun */
+    size_t out_before; /* the length of out when this piece was begun */
 } ListWalk;
 
 static void add_protobuf_item(StrBuf *out, Object *object)
@@ -316,7 +316,7 @@ static void on_request_closed(void *data)
     walk_free(data);
 }
 
-/* False: that was the last piece. */
+/* Adds the next piece. Returns false if it was the last one. */
 static bool walk_piece(ListWalk *walk)
 {
     size_t steps = walk->wakes ? PIECE_WAKES : PIECE_STEPS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Request bodies, in whatever form they come, to values; errors in the words of kube-apiserver. */
+/* Decodes request bodies in all their formats, with the error messages of kube-apiserver. */
 #include "api/object.h"
 #include "base/utf8.h"
 #include "codec/json/json.h"
@@ -42,7 +42,7 @@ static int unsupported(ApiStatus *reterr, Arena *arena)
                       "application/vnd.kubernetes.protobuf");
 }
 
-/* The body as an error shows it. */
+/* Returns the body as an error message shows it. */
 static const char *shown(Arena *arena, Bytes body)
 {
     if (body.n == 0)
@@ -86,7 +86,7 @@ static int cannot_be(Arena *arena, const char *kind, const char *api_version, co
                       slash ? slash + 1 : api_version, as, why);
 }
 
-/* apiVersion and kind of the body have to be the route's; missing ones count as right. */
+/* Checks that apiVersion and kind of the body, if present, are those of the route. */
 static int check_type(Arena *arena, const Kind *kind, const char *api_version, const char *name,
                       ApiStatus *reterr)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers: objects and Status in the form that was asked for. */
+/* Responses: objects and Status in the format that the client accepts. */
 #ifndef SERVER_REQUEST_RESPOND_H
 #define SERVER_REQUEST_RESPOND_H
 
@@ -7,17 +7,19 @@
 
 void respond_status(Call *call, const ApiStatus *status);
 
-/* The object in the asked-for form. */
+/* Responds with the object in the format that the client accepts. */
 void respond_object(Call *call, int code, Object *object);
 
-/* An answer made as JSON text (owned by the caller), re-encoded as YAML where asked. */
+/* Responds with a JSON text, which the caller owns, or with the same as YAML if the client asks
+ * for that. */
 void respond_json(Call *call, int code, Bytes json);
 
-/* JSON for people: indented. */
+/* Whether the client is one that people use directly, which gets indented JSON. */
 bool respond_wants_lines(const Call *call);
 
 void respond_json_taken(Call *call, int code, StrBuf *text); /* the same, without a copy */
-void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text); /* takes it */
+/* Takes ownership of the text. */
+void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text);
 void respond_not_acceptable(Call *call);
 void respond_warnings(HttpRequest *request, const Warnings *warnings);
 

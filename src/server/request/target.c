@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a request is about: the attributes that authorization is asked with, read off method, path
- * and query alone.
+ * Derives the target of a request, and the attributes for its authorization, from the method, the
+ * path and the query alone.
  *
- * Every request is parsed here, once, and whoever routes it afterwards reads the same Target. A
- * request that is authorized for one object therefore cannot be carried out on another. The rules
- * are those of kube-apiserver's RequestInfo, since roles are written for them:
+ * Every request is parsed here, once, and the routing reads the same Target afterwards. A request
+ * that is authorized for one object therefore cannot be carried out on another. The rules are those
+ * of kube-apiserver's RequestInfo, since roles are written for them:
  *
  *   /api/VERSION/...  /apis/GROUP/VERSION/...       with at least one segment behind: a resource
  *   [watch|proxy/] [namespaces/NS/] RESOURCE [/NAME [/SUBRESOURCE [/REST]]]
@@ -22,9 +22,9 @@
 
 typedef struct Segments {
     const char *v[SEGMENTS_MAX];
-    const char *behind[SEGMENTS_MAX]; /* what follows the segment and its slash */
+    const char *behind[SEGMENTS_MAX]; /* the rest of the path behind the segment and its slash */
     size_t n;
-    bool hole; /* one of them is empty */
+    bool hole; /* one of the segments is empty */
 } Segments;
 
 static void cut(Arena *arena, const char *path, Segments *ret)
@@ -75,8 +75,8 @@ static const char *lower(Arena *arena, const char *text)
     return copy;
 }
 
-/* A list or a watch that its field selector limits to one name is about that object: roles may
- * name it. */
+/* A list or watch that its field selector restricts to one name counts as a request for this
+ * object, since roles may name it. */
 static const char *selected_name(Call *call)
 {
     Selector *selector = NULL;
@@ -91,7 +91,7 @@ static const char *selected_name(Call *call)
     return name;
 }
 
-/* A request without a name is about all objects of its kind. */
+/* Turns a request without a name into one for all objects of its kind. */
 static void widen(Call *call, Attributes *attributes)
 {
     if (str_equal(attributes->verb, "get")) {

@@ -34,7 +34,8 @@ bool channels_negotiate(Call *call, const char *const *ours, const char **ret)
 
 /* ---- from the client ---- */
 
-/* The bytes behind the channel in a base64 message, to be freed by the caller. False: malformed. */
+/* Decodes the bytes behind the channel number of a base64 message, which the caller frees. Returns
+ * false if they are malformed. */
 static bool decode_base64(Bytes text, Bytes *ret, uint8_t **ret_owned)
 {
     size_t padding = 0;

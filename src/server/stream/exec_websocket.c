@@ -97,7 +97,7 @@ bool exec_websocket(Call *call, Exec *exec, const struct ExecProtocol *protocol)
     if (!exec->ws)
         return false;
     exec->transport = &transport;
-    /* Old clients wait for a first message. */
+    /* Older clients wait for a first message before they send anything. */
     ws_send(exec,
             exec->options.standard_out   ? CHANNEL_STDOUT
             : exec->options.standard_err ? CHANNEL_STDERR

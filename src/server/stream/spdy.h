@@ -16,18 +16,19 @@ typedef struct SpdyLinkHandler {
     void (*on_data)(void *data, SpdyStream *stream, Bytes bytes);
     void (*on_end)(void *data, SpdyStream *stream);
     void (*on_gone)(void *data, SpdyStream *stream);
-    void (*on_drain)(void *data); /* everything that was sent has left */
-    void (*on_close)(void *data); /* the last call; streams go without on_gone */
+    void (*on_drain)(void *data); /* everything has been sent */
+    void (*on_close)(void *data); /* the last call; the streams end without on_gone */
 } SpdyLinkHandler;
 
-/* Does the request ask to leave HTTP/1.1 for SPDY? */
+/* Whether the request asks for an upgrade from HTTP/1.1 to SPDY. */
 bool spdy_wanted(const HttpRequest *request);
 /* The first of the client's X-Stream-Protocol-Version that is one of `ours` (NULL-ended); "" if it
- * names none at all. NULL: nothing fits, answered with 403. */
+ * names none at all. Returns NULL if none of them is supported; the request has been answered with
+ * 403 then. */
 const char *spdy_negotiate(Call *call, const char *const *ours);
 
-/* protocol: of a WebSocket; NULL: the upgrade to SPDY itself. NULL: there was nothing to
- * upgrade. */
+/* protocol: the subprotocol of the WebSocket, or NULL for an upgrade to SPDY itself. Returns NULL
+ * if the connection could not be upgraded. */
 SpdyLink *spdy_link_new(Call *call, const char *protocol, const SpdyLinkHandler *handler,
                         void *data);
 Spdy *spdy_link_spdy(SpdyLink *link);

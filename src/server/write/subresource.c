@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the subresources have in common that change an object by way of another type: binding, eviction, scale. */
+/* What binding, eviction and scale have in common: these subresources change an object through a
+ * body of another type. */
 #include "api/object.h"
 #include "base/utf8.h"
 #include "server/request/decode.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every change, from HTTP or from a Client in the process, is a Write. It outlives the request: a
- * client that hangs up does not undo what is queued.
+ * Every change, from HTTP or from a Client in the process, is a Write. It outlives the request: if
+ * the client disconnects, a queued write is still carried out.
  */
 #ifndef SERVER_WRITE_WRITE_H
 #define SERVER_WRITE_WRITE_H
@@ -14,34 +14,34 @@ typedef enum WriteVerb { WRITE_CREATE, WRITE_UPDATE, WRITE_DELETE } WriteVerb;
 
 struct Write {
     ListNode node;  /* of server->writes */
-    Server *server; /* NULL: it has gone first */
-    Arena arena;    /* of everything in here */
+    Server *server; /* NULL after the server has been freed */
+    Arena arena;    /* owns everything that belongs to the write */
     User *user;
     const Kind *kind;
     const char *ns, *name;
     const char *subresource;
-    const char *manager; /* NULL: record none */
+    const char *manager; /* NULL if no manager is recorded */
     bool dry_run, force, reform;
-    bool deletes; /* a request to delete; an update that takes the last finalizer is none */
-    bool upsert;  /* an update or an apply that found nothing, and creates */
+    bool deletes; /* a request to delete, and not an update that removes the last finalizer */
+    bool upsert;  /* an update or apply of an object that does not exist, which creates it */
     FieldValidation validation;
     const int64_t *grace_seconds;
     const char *propagation, *precondition_uid, *precondition_revision;
 
     Object *object;     /* in: the new version; out: what is stored */
     Object *before;     /* the version it was based on */
-    bool created, gone; /* outcomes: made anew; removed for good */
-    bool applied;       /* apply has kept managedFields itself */
+    bool created, gone; /* outcomes: the object was created, or was removed for good */
+    bool applied;       /* apply has computed managedFields itself */
     bool claimed;       /* holds addresses or ports until the store has answered */
     ApiStatus status;
     Warnings warnings; /* grows by write_warn */
 
-    void (*done)(Write *write); /* the last call; then the write goes */
+    void (*done)(Write *write); /* called last, before the write is freed */
     void *data;                 /* of done */
-    Call *call;                 /* NULL: in the process, or the peer hung up */
-    Decoded *decoded;           /* the body, decoded on the pool; NULL: still to be decoded */
-    bool completed;             /* object has its defaults */
-    const ApiStatus *foreseen;  /* the refusal that the object will meet; NULL: none is certain */
+    Call *call;       /* NULL for a client in the process, or after the peer has disconnected */
+    Decoded *decoded; /* the body, decoded on the pool; NULL: still to be decoded */
+    bool completed;   /* the object has got its defaults */
+    const ApiStatus *foreseen; /* the refusal that the object will meet; NULL: none is certain */
 };
 
 Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, const char *name);
@@ -53,16 +53,16 @@ void write_complete(Object *object);
 enum { GENERATED_SUFFIX = 5 }; /* characters behind generateName */
 
 /*
- * What can be said of a complete object that comes in a long body without looking at the state, on a
- * thread of the pool: no state of the cluster makes right what fills a list of causes, or small what
- * is too large. Returns a reason, with *ret filled in the arena, or 0. The object stays as it is.
+ * Decides on a thread of the pool whether a complete object from a long body will be refused in any
+ * state of the cluster, because it has more causes than an answer lists or is too large. Returns
+ * the reason, with *ret filled in the arena, or 0. The object is not changed.
  */
 typedef struct Foresight {
     const Kind *kind;
     const char *ns;
-    bool creates;                      /* not an update, which may keep what is wrong already */
-    bool stores;                       /* not a dry run */
-    char suffix[GENERATED_SUFFIX + 1]; /* of the name, where one is generated */
+    bool creates; /* not an update, which may keep errors that the object already has */
+    bool stores;  /* not a dry run */
+    char suffix[GENERATED_SUFFIX + 1]; /* of the name, if one is generated */
 } Foresight;
 
 int write_foresee(const Foresight *of, Object *object, Arena *arena, ApiStatus *ret);
@@ -81,19 +81,20 @@ void write_delete(Write *write);
 int patch_object(Write *write, const char *content_type, const Object *object, Bytes body,
                  Object **ret);
 
-/* For subresources that change an object by way of another type. A write that ends in `done`; the body as an object of the
- * kind, which names the one in the path and no other (0 or a reason); and a done that answers with success or refusal. */
+/* For subresources that change an object through a body of another type: a write that ends in
+ * `done`; a function that decodes the body as an object of the kind and checks that it names the
+ * object of the path (0 or a reason); and a `done` that answers with success or a refusal. */
 Write *subresource_start(Call *call, void (*done)(Write *write));
 
 int subresource_decode(Call *call, const Kind *kind, Object **ret, Write *write);
 void subresource_answer(Write *write);
 
-/* Of a Pod: object is a Binding, or an Eviction. */
+/* These concern a Pod; `object` is a Binding or an Eviction. */
 void write_binding(Write *write, const Object *binding);
 
 void write_eviction(Write *write, const Object *eviction);
 
-/* The second half of update and patch: before and object are set. */
+/* The second half of an update or patch, after `before` and `object` have been set. */
 void write_update_from(Write *write);
 
 #endif

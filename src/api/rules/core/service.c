@@ -310,7 +310,7 @@ static void validate_service_type(const Service *service, Causes *causes)
     }
 }
 
-/* What a port must not have in common with one before it. */
+/* The values of the ports that have been checked, none of which a later port may repeat. */
 typedef struct PortsSeen {
     TextMap names, ports, node_ports;
 } PortsSeen;
@@ -675,7 +675,7 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted, each once. */
+/* Adds the addresses of the load balancer, sorted and without duplicates. */
 static void add_balancer(StrBuf *text, const LoadBalancerIngressArray *ingress)
 {
     const char **names = mem_new((ingress->n + 1) * sizeof(*names));
@@ -793,7 +793,7 @@ static void validate_endpoints(const void *value, const void *before _unused_, C
         validate_subset(&endpoints->subsets.v[i], PATH_INDEX(PATH(NULL, "subsets"), i), causes);
 }
 
-/* The first three addresses with their ports. */
+/* Prints the first three addresses with their ports. */
 static void cell_endpoints(StrBuf *row, const EndpointSubsetArray *subsets)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;

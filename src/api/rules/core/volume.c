@@ -13,7 +13,7 @@
 
 #define CLASS_ANNOTATION "volume.beta.kubernetes.io/storage-class"
 
-/* "RWO,ROX", in one order, each once. */
+/* Prints the access modes as "RWO,ROX": in a fixed order and without duplicates. */
 static void cell_modes(StrBuf *row, const StringArray *modes)
 {
     static const char *const names[][2] = {{"ReadWriteOnce", "RWO"},
@@ -175,7 +175,7 @@ static void warn_fraction(Arena *arena, const char *quantity, const char *member
                                 member, quantity));
 }
 
-/* Annotations that fields have replaced. */
+/* Warns about annotations that fields have replaced. */
 static void warn_annotation(Arena *arena, const ObjectMeta *meta, const char *key,
                             const char *message, Warnings *warnings)
 {
@@ -340,7 +340,8 @@ static void validate_volume_update(const PersistentVolume *volume, const Persist
                          "update from non-nil value to nil is forbidden");
 }
 
-/* What only a volume that is an object of its own may have. */
+/* Reports the fields that only a PersistentVolume may have, and not a spec that is inline in
+ * another object. */
 static void validate_inline(const PersistentVolumeSpec *spec, const Path *path, Causes *causes)
 {
     const char *const not_inline = "may not be specified in the context of inline volumes";

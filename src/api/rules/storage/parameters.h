@@ -5,9 +5,9 @@
 
 #include "api/validate/validate.h"
 
-/* An empty name is left to the table. */
+/* Checks the name of a driver. An empty name is reported by the table. */
 void rules_driver_name(const char *name, const char *path, Causes *causes);
-/* At "parameters". */
+/* Checks the field "parameters". */
 void rules_parameters(const StringMap *parameters, Causes *causes);
 
 #endif

@@ -89,7 +89,7 @@ static bool check_selector(const StatefulSetSpec *spec, Causes *causes)
     const LabelSelector *selector = spec->selector;
     bool valid = validate_label_selector(selector, "spec.selector", causes);
 
-    if (!selector) /* the table says so */
+    if (!selector) /* the table reports a missing selector */
         return true;
     if (!selector->match_labels.n && !selector->match_expressions.n)
         causes_add(causes, CAUSE_INVALID, "spec.selector",
