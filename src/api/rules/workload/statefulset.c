@@ -7,6 +7,7 @@
 #include "api/print.h"
 #include "api/rules/core/pod.h"
 #include "api/rules/workload/replicas.h"
+#include "api/rules/workload/statefulset.h"
 #include "api/rules/rules.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -42,9 +43,11 @@ static void stateful_set_complete(Arena *arena, void *value)
     }
 }
 
-static void stateful_set_prepare(Arena *arena _unused_, void *value, const void *before)
+static void stateful_set_prepare(Arena *arena, void *value, const void *before)
 {
-    if (!before)
+    if (before)
+        keep_original_claim_templates(arena, value, before);
+    else
         ((StatefulSet *)value)->status = (StatefulSetStatus){0};
 }
 
@@ -69,13 +72,14 @@ static void check_update_strategy(const StatefulSetSpec *spec, Causes *causes)
 {
     const StatefulSetUpdateStrategy *strategy = &spec->update_strategy;
 
-    if (!str_equal(strategy->type, "OnDelete") && !str_equal(strategy->type, "RollingUpdate"))
+    if (!str_equal(strategy->type, "OnDelete") && !str_equal(strategy->type, "RollingUpdate") &&
+        !str_equal(strategy->type, "Recreate"))
         causes_add(causes, CAUSE_INVALID, "spec.updateStrategy",
                    rules_bad(&type_StatefulSetSpec, spec, "updateStrategy", causes),
                    "must be 'RollingUpdate' or 'OnDelete'");
     else if (!strategy->rolling_update)
         return;
-    else if (str_equal(strategy->type, "OnDelete"))
+    else if (!str_equal(strategy->type, "RollingUpdate"))
         causes_add(causes, CAUSE_INVALID, "spec.updateStrategy.rollingUpdate",
                    rules_bad(&type_StatefulSetUpdateStrategy, strategy, "rollingUpdate", causes),
                    "only allowed for updateStrategy 'RollingUpdate'");
@@ -162,9 +166,25 @@ static void check_stateful_set_spec(const StatefulSetSpec *spec, bool create, bo
     rules_template_runs_on(&spec->template, "StatefulSet", causes);
 }
 
-static void check_stateful_set_changes(const StatefulSetSpec *now, const StatefulSetSpec *before,
+/* Whether both sets have claim templates of the same names in the same order. */
+static bool same_claim_templates(const StatefulSetSpec *now, const StatefulSetSpec *before)
+{
+    size_t n = now->volume_claim_templates.n;
+
+    if (n != before->volume_claim_templates.n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!str_equal(now->volume_claim_templates.v[i].metadata.name,
+                       before->volume_claim_templates.v[i].metadata.name))
+            return false;
+    return true;
+}
+
+static void check_stateful_set_changes(const StatefulSet *set, const StatefulSet *set_before,
                                        Causes *causes)
 {
+    const StatefulSetSpec *now = &set->spec, *before = &set_before->spec;
+    bool same_templates = same_claim_templates(now, before);
     static const char *const changeable[] = {
         "replicas",
         "ordinals",
@@ -181,6 +201,8 @@ static void check_stateful_set_changes(const StatefulSetSpec *now, const Statefu
 
         for (size_t k = 0; k < ARRAY_LEN(changeable); k++)
             may = may || str_equal(field->json, changeable[k]);
+        if (same_templates && str_equal(field->json, "volumeClaimTemplates"))
+            continue; /* see check_claim_template_changes */
         if (may || type_field_equal(field, field_at(now, field), field_at(before, field)))
             continue;
         causes_forbidden(
@@ -190,6 +212,8 @@ static void check_stateful_set_changes(const StatefulSetSpec *now, const Statefu
             "'minReadySeconds' are forbidden");
         return;
     }
+    if (same_templates)
+        check_claim_template_changes(set, set_before, causes);
 }
 
 static void stateful_set_validate(const void *value, const void *before_value, Causes *causes)
@@ -203,8 +227,9 @@ static void stateful_set_validate(const void *value, const void *before_value, C
     if (before)
         check_stateful_set_spec(before, false, false, &old);
     check_stateful_set_spec(spec, !before, old.n > 0, causes);
+    check_set_annotations(value, before_value, causes);
     if (before)
-        check_stateful_set_changes(spec, before, causes);
+        check_stateful_set_changes(value, before_value, causes);
 }
 
 static void stateful_set_validate_status(const void *value, const void *before_value,
