@@ -104,6 +104,7 @@ void sim_user_calm(
 
 /* sim_check.c */
 void sim_check_create(World *world, const Object *object);
+void sim_check_update(World *world, const Object *object);
 void sim_check_delete(World *world, const Kind *kind, const char *ns, const char *name);
 void sim_check_state(World *world);
 void sim_check_rest(World *world);

@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#include "api/condition.h"
 #include "api/object.h"
 #include "api/quantity.h"
 #include "api/schema/apps_v1.h"
@@ -13,6 +14,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_reference_v1.h"
 #include "api/schema/core_volume_v1.h"
+#include "api/stateful_set.h"
 #include "control/volume/volume.h"
 #include "view/pod.h"
 
@@ -43,9 +45,48 @@ static int64_t first_ordinal(const StatefulSet *set)
     return set->spec.ordinals ? set->spec.ordinals->start : 0;
 }
 
+/* Users list single ordinals only. */
+static bool is_listed(const StatefulSet *set, const char *key, int64_t ordinal)
+{
+    const char *text = string_map_get(&set->metadata.annotations, key);
+    _free_ char *padded = mem_printf(",%s,", str_or(text, ""));
+    _free_ char *item = mem_printf(",%" PRId64 ",", ordinal);
+
+    return strstr(padded, item) != NULL;
+}
+
+static bool is_reserved(const StatefulSet *set, int64_t ordinal)
+{
+    return is_listed(set, SET_RESERVED_ORDINALS, ordinal);
+}
+
+static bool is_paused(const StatefulSet *set, int64_t ordinal)
+{
+    return is_listed(set, SET_PAUSED_ORDINALS, ordinal);
+}
+
 static int64_t last_ordinal(const StatefulSet *set)
 {
-    return first_ordinal(set) + *set->spec.replicas - 1;
+    int64_t last = first_ordinal(set) - 1;
+
+    for (int32_t n = 0; n < *set->spec.replicas; n++)
+        do
+            last++;
+        while (is_reserved(set, last));
+    return last;
+}
+
+/* Neither out of range nor reserved. */
+static bool is_wanted(const StatefulSet *set, int64_t ordinal)
+{
+    return ordinal >= first_ordinal(set) && ordinal <= last_ordinal(set) &&
+           !is_reserved(set, ordinal);
+}
+
+static bool recreates(const StatefulSet *set)
+{
+    return str_equal(set->spec.update_strategy.type, "Recreate") ||
+           string_map_get(&set->metadata.annotations, SET_UPDATE_STRATEGY);
 }
 
 static bool is_well(World *world, const StatefulSet *set, const Pod *pod)
@@ -59,6 +100,33 @@ static bool is_ordered(const StatefulSet *set)
     return !str_equal(set->spec.pod_management_policy, "Parallel");
 }
 
+static int64_t ordinal_of(const Pod *pod)
+{
+    int64_t ordinal = -1;
+
+    (void)str_to_int64(strrchr(pod->metadata.name, '-') + 1, 0, INT32_MAX, &ordinal);
+    return ordinal;
+}
+
+static bool is_old(const StatefulSet *set, const Pod *pod)
+{
+    return !str_equal(pod->spec.containers.v[0].image,
+                      set->spec.template.spec.containers.v[0].image);
+}
+
+/* The first pod of the set whose template is an older one, among those that are paused or not. */
+static const Pod *old_pod(World *world, const StatefulSet *set, const SimList *pods, bool paused)
+{
+    for (size_t i = 0; i < pods->n; i++) {
+        const Pod *pod = OBJECT_AS(Pod, pods->v[i]);
+
+        if (set_of(world, &pod->metadata) == set && is_old(set, pod) &&
+            is_paused(set, ordinal_of(pod)) == paused)
+            return pod;
+    }
+    return NULL;
+}
+
 void sim_claim_may_go(World *world, const char *name)
 {
     ClaimFate *fate = strmap_get(&world->claims, name);
@@ -68,6 +136,22 @@ void sim_claim_may_go(World *world, const char *name)
 }
 
 /* ---- writes of controllers ---- */
+
+/* Old and new pods never run together, unless a user has paused an old one. Then none of the others is
+ * replaced. */
+static void check_recreate(World *world, const StatefulSet *set, const Pod *pod)
+{
+    Arena arena = ARENA_INIT;
+    SimList pods = sim_list(world, &arena, &kind_pod);
+    bool held = old_pod(world, set, &pods, true) != NULL;
+
+    if (!held && is_old(set, pod))
+        sim_violation(world, "pod %s is created from an old template", pod->metadata.name);
+    if (!held && old_pod(world, set, &pods, false))
+        sim_violation(world, "pod %s is created while old pod %s is there", pod->metadata.name,
+                      old_pod(world, set, &pods, false)->metadata.name);
+    arena_clear(&arena);
+}
 
 static void check_pod_create(World *world, const Pod *pod)
 {
@@ -80,12 +164,16 @@ static void check_pod_create(World *world, const Pod *pod)
         return;
     }
     sim_log(world, "create %s, %s", pod->metadata.name, pod->spec.containers.v[0].image);
-    if (ordinal < first_ordinal(set) || ordinal > last_ordinal(set))
+    if (!is_wanted(set, ordinal))
         sim_violation(world, "pod %s is created out of range", pod->metadata.name);
+    if (is_paused(set, ordinal))
+        sim_violation(world, "pod %s is created though it is paused", pod->metadata.name);
+    if (recreates(set))
+        check_recreate(world, set, pod);
     if (pod_at(world, set, ordinal))
         sim_violation(world, "pod %s is created while it is there", pod->metadata.name);
     for (int64_t i = first_ordinal(set); is_ordered(set) && i < ordinal; i++)
-        if (!is_well(world, set, pod_at(world, set, i)))
+        if (is_wanted(set, i) && !is_paused(set, i) && !is_well(world, set, pod_at(world, set, i)))
             sim_violation(world, "pod %s is created before pod %" PRId64 " is available",
                           pod->metadata.name, i);
     for (size_t i = 0; i < pod->spec.volumes.n; i++) {
@@ -105,30 +193,38 @@ void sim_check_create(World *world, const Object *object)
         check_pod_create(world, OBJECT_AS(Pod, object));
 }
 
-static int64_t ordinal_of(const Pod *pod)
+/* Under Recreate, the old pods go together, and only if all of them may. */
+static void check_recreate_delete(World *world, const StatefulSet *set, const Pod *pod,
+                                  const SimList *pods)
 {
-    int64_t ordinal = -1;
-
-    (void)str_to_int64(strrchr(pod->metadata.name, '-') + 1, 0, INT32_MAX, &ordinal);
-    return ordinal;
+    if (!is_old(set, pod))
+        sim_violation(world, "pod %s is deleted for Recreate though it is new", pod->metadata.name);
+    if (old_pod(world, set, pods, true))
+        sim_violation(world, "pod %s is deleted for Recreate while pod %s is paused",
+                      pod->metadata.name, old_pod(world, set, pods, true)->metadata.name);
 }
 
-/* A pod that is well goes for two reasons only: it is out of range, or its turn in a rollout has
- * come. */
-static void check_well_pod_delete(World *world, const StatefulSet *set, const Pod *pod)
+/* A pod that is well goes for three reasons only: it is out of range, its ordinal is reserved, or its
+ * turn in a rollout has come. */
+static void check_well_pod_delete(World *world, const StatefulSet *set, const Pod *pod,
+                                  const SimList *pods)
 {
     const RollingUpdateStatefulSetStrategy *rolling = set->spec.update_strategy.rolling_update;
     int64_t partition = rolling && rolling->partition ? *rolling->partition : 0,
             ordinal = ordinal_of(pod);
 
-    if (ordinal < first_ordinal(set) || ordinal > last_ordinal(set))
+    if (!is_wanted(set, ordinal))
         return;
+    if (recreates(set)) {
+        check_recreate_delete(world, set, pod, pods);
+        return;
+    }
     if (str_equal(set->spec.update_strategy.type, "OnDelete"))
         sim_violation(world, "pod %s is deleted under OnDelete", pod->metadata.name);
     if (ordinal < first_ordinal(set) + partition)
         sim_violation(world, "pod %s is deleted below the partition", pod->metadata.name);
     for (int64_t i = first_ordinal(set); is_ordered(set) && i <= last_ordinal(set); i++)
-        if (!is_well(world, set, pod_at(world, set, i)))
+        if (is_wanted(set, i) && !is_well(world, set, pod_at(world, set, i)))
             sim_violation(world, "pod %s is deleted while pod %" PRId64 " is not available",
                           pod->metadata.name, i);
 }
@@ -139,7 +235,7 @@ static void check_condemned_delete(World *world, const StatefulSet *set, const P
     int64_t ordinal = ordinal_of(pod);
 
     for (int64_t i = first_ordinal(set); i <= last_ordinal(set); i++)
-        if (!is_well(world, set, pod_at(world, set, i)))
+        if (is_wanted(set, i) && !is_well(world, set, pod_at(world, set, i)))
             sim_violation(world, "pod %s is scaled down while pod %" PRId64 " is not available",
                           pod->metadata.name, i);
     for (size_t i = 0; i < pods->n; i++) {
@@ -149,7 +245,7 @@ static void check_condemned_delete(World *world, const StatefulSet *set, const P
         if (set_of(world, &other->metadata) != set)
             continue;
         k = ordinal_of(other);
-        if (k > ordinal && (k < first_ordinal(set) || k > last_ordinal(set)))
+        if (k > ordinal && !is_wanted(set, k) && !is_paused(set, k))
             sim_violation(world, "pod %s is scaled down before pod %" PRId64, pod->metadata.name,
                           k);
     }
@@ -163,12 +259,14 @@ static void check_pod_delete(World *world, const Pod *pod)
     int64_t ordinal = ordinal_of(pod);
 
     if (set && !set->metadata.deletion_timestamp.set) {
-        bool condemned = ordinal < first_ordinal(set) || ordinal > last_ordinal(set);
+        bool condemned = !is_wanted(set, ordinal) && !is_reserved(set, ordinal);
 
         sim_log(world, "delete %s", pod->metadata.name);
+        if (is_paused(set, ordinal))
+            sim_violation(world, "pod %s is deleted though it is paused", pod->metadata.name);
         if (is_well(world, set, pod))
-            check_well_pod_delete(world, set, pod);
-        if (condemned && is_ordered(set))
+            check_well_pod_delete(world, set, pod, &pods);
+        if (condemned && is_ordered(set) && !(recreates(set) && is_old(set, pod)))
             check_condemned_delete(world, set, pod, &pods);
     }
     arena_clear(&arena);
@@ -180,6 +278,25 @@ static void check_claim_delete(World *world, const char *name)
 
     if (!fate || !fate->may_go)
         sim_violation(world, "claim %s is deleted though it is to be retained", name);
+}
+
+static const char *asked_size(const PersistentVolumeClaim *claim)
+{
+    return str_or(string_map_get(&claim->spec.resources.requests, "storage"), "0");
+}
+
+void sim_check_update(World *world, const Object *object)
+{
+    const ObjectMeta *meta = object_meta(object);
+    Object *there = client_get(world->user, object->kind, meta->namespace, meta->name);
+
+    if (object->kind != &kind_persistent_volume_claim || !there)
+        return;
+    /* A conflict will refuse what was decided on an older version. */
+    if (str_equal(meta->resource_version, object_meta(there)->resource_version) &&
+        quantity_compare(asked_size(OBJECT_AS(PersistentVolumeClaim, object)),
+                         asked_size(OBJECT_AS(PersistentVolumeClaim, there))) < 0)
+        sim_violation(world, "claim %s is made smaller", meta->name);
 }
 
 void sim_check_delete(World *world, const Kind *kind, const char *ns, const char *name)
@@ -324,6 +441,60 @@ void sim_check_state(World *world)
 
 /* ---- rest ---- */
 
+/* The size that the claims of a template have to have at least. */
+static const char *wanted_size(Arena *arena, const StatefulSet *set,
+                               const VolumeClaimTemplate *template)
+{
+    const char *own = string_map_get(&template->spec.resources.requests, "storage");
+    const char *text = string_map_get(&set->metadata.annotations, SET_CLAIM_TEMPLATES);
+    const char *given = text ? strstr(text, "\"storage\":\"") : NULL;
+    _free_ char *name = mem_printf("\"%s\"", template->metadata.name);
+
+    if (!given || !strstr(text, name))
+        return own;
+    given += strlen("\"storage\":\"");
+    given = arena_printf(arena, "%.*s", (int)strcspn(given, "\""), given);
+    return quantity_compare(given, own) > 0 ? given : own;
+}
+
+/* The bound claims of the set have followed its templates. */
+static void check_templates_at_rest(World *world, const StatefulSet *set, int64_t ordinal)
+{
+    Arena arena = ARENA_INIT;
+    bool changed = string_map_get(&set->metadata.annotations, SET_CLAIM_TEMPLATES) ||
+                   string_map_get(&set->metadata.annotations, SET_ORIGINAL_CLAIM_TEMPLATES);
+
+    for (size_t i = 0; changed && i < set->spec.volume_claim_templates.n; i++) {
+        const VolumeClaimTemplate *template = &set->spec.volume_claim_templates.v[i];
+        const char *name = arena_printf(&arena, "%s-%s-%" PRId64, template->metadata.name,
+                                        set->metadata.name, ordinal);
+        const char *tier = string_map_get(&template->metadata.labels, "tier");
+        Object *object = client_get(world->user, &kind_persistent_volume_claim, SIM_NS, name);
+        const PersistentVolumeClaim *claim =
+            object ? OBJECT_AS(PersistentVolumeClaim, object) : NULL;
+
+        if (!claim || !str_equal(claim->status.phase, "Bound"))
+            continue;
+        if (quantity_compare(asked_size(claim), wanted_size(&arena, set, template)) < 0)
+            sim_violation(world, "claim %s has not followed to %s", name,
+                          wanted_size(&arena, set, template));
+        if (tier && !str_equal(string_map_get(&claim->metadata.labels, "tier"), tier))
+            sim_violation(world, "claim %s has not got the label %s", name, tier);
+    }
+    arena_clear(&arena);
+}
+
+static void check_condition(World *world, const StatefulSet *set, const char *type,
+                            const char *status)
+{
+    const StatefulSetCondition *condition = CONDITION_FIND(&set->status.conditions, type);
+
+    if (!condition || !str_equal(condition->status, status))
+        sim_violation(world, "set %s is at rest, but its condition %s is %s: %s",
+                      set->metadata.name, type, condition ? condition->status : "missing",
+                      condition ? condition->message : "");
+}
+
 static void check_set_at_rest(World *world, const StatefulSet *set, const SimList *pods)
 {
     const StatefulSetStatus *status = &set->status;
@@ -333,6 +504,8 @@ static void check_set_at_rest(World *world, const StatefulSet *set, const SimLis
     for (int64_t i = first_ordinal(set); i <= last_ordinal(set); i++) {
         const Pod *pod = pod_at(world, set, i);
 
+        if (is_reserved(set, i))
+            continue;
         if (!is_well(world, set, pod)) {
             sim_violation(world, "set %s does not come to rest: pod %" PRId64 " is %s", name, i,
                           !pod                      ? "missing"
@@ -344,7 +517,10 @@ static void check_set_at_rest(World *world, const StatefulSet *set, const SimLis
                        set->spec.template.spec.containers.v[0].image))
             sim_violation(world, "set %s does not come to rest: pod %" PRId64 " is not updated",
                           name, i);
+        check_templates_at_rest(world, set, i);
     }
+    check_condition(world, set, "Progressing", "False");
+    check_condition(world, set, "Available", "True");
     for (size_t i = 0; i < pods->n; i++)
         found += set_of(world, object_meta(pods->v[i])) == set;
     if (found != replicas)

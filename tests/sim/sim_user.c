@@ -7,6 +7,7 @@
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/stateful_set.h"
 #include "view/pod.h"
 
 static const char *set_name(World *world)
@@ -96,13 +97,25 @@ static void create_set(World *world, const char *name)
 
 /* ---- changing one ---- */
 
+/* An annotation of the set; an empty text takes it away. */
+static void annotate(Arena *arena, StatefulSet *set, const char *key, const char *text)
+{
+    if (*text)
+        string_map_put(arena, &set->metadata.annotations, key, text);
+    else
+        string_map_remove(&set->metadata.annotations, key);
+}
+
 static void change_strategy(World *world, StatefulSet *set, Arena *arena)
 {
+    static const char *const types[] = {"OnDelete",      "Recreate",      "RollingUpdate",
+                                        "RollingUpdate", "RollingUpdate", "RollingUpdate"};
     StatefulSetUpdateStrategy *strategy = &set->spec.update_strategy;
 
-    strategy->type = one_in(world, 5) ? "OnDelete" : "RollingUpdate";
+    strategy->type = types[random_below(&world->random, ARRAY_LEN(types))];
     strategy->rolling_update = NULL;
-    if (str_equal(strategy->type, "OnDelete"))
+    annotate(arena, set, SET_UPDATE_STRATEGY, one_in(world, 8) ? "Recreate" : "");
+    if (!str_equal(strategy->type, "RollingUpdate"))
         return;
     strategy->rolling_update = arena_new(arena, RollingUpdateStatefulSetStrategy);
     strategy->rolling_update->partition =
@@ -115,6 +128,41 @@ static void change_strategy(World *world, StatefulSet *set, Arena *arena)
     }
 }
 
+/* One or two ordinals are reserved or paused, or all are free again. */
+static void change_ordinals(World *world, StatefulSet *set, Arena *arena)
+{
+    bool reserve = one_in(world, 2);
+    int32_t one = below(world, 6), two = below(world, 6);
+    const char *text = one_in(world, 3)                 ? ""
+                       : one == two || one_in(world, 2) ? arena_printf(arena, "%d", one)
+                                                        : arena_printf(arena, "%d,%d", one, two);
+
+    /* The other list goes, so that no ordinal is in both. */
+    annotate(arena, set, SET_RESERVED_ORDINALS, reserve ? text : "");
+    annotate(arena, set, SET_PAUSED_ORDINALS, reserve ? "" : text);
+}
+
+/* The claims are to grow, or get another label. */
+static void change_claims(World *world, StatefulSet *set, Arena *arena)
+{
+    VolumeClaimTemplateArray *templates = &set->spec.volume_claim_templates;
+    const char *size = one_in(world, 2) ? "128Mi" : "256Mi";
+
+    if (templates->n == 0)
+        return;
+    if (one_in(world, 3))
+        annotate(arena, set, SET_CLAIM_TEMPLATES,
+                 arena_printf(arena,
+                              "[{\"metadata\":{\"name\":\"%s\"},\"spec\":{\"resources\":{"
+                              "\"requests\":{\"storage\":\"%s\"}}}}]",
+                              templates->v[0].metadata.name, size));
+    else if (one_in(world, 2))
+        string_map_put(arena, &templates->v[0].spec.resources.requests, "storage", size);
+    else
+        string_map_put(arena, &templates->v[0].metadata.labels, "tier",
+                       arena_printf(arena, "t%d", below(world, 3)));
+}
+
 static void change_set(World *world, Object *object)
 {
     Object *copy = object_copy(object);
@@ -123,7 +171,7 @@ static void change_set(World *world, Object *object)
     StatefulSetPersistentVolumeClaimRetentionPolicy *policy =
         set->spec.persistent_volume_claim_retention_policy;
 
-    switch (random_below(&world->random, 8)) {
+    switch (random_below(&world->random, 11)) {
     case 0:
     case 1:
     case 2:
@@ -146,9 +194,19 @@ static void change_set(World *world, Object *object)
         set->spec.ordinals = arena_new(arena, StatefulSetOrdinals);
         set->spec.ordinals->start = one_in(world, 2) ? below(world, 3) : 0;
         break;
+    case 8:
+    case 9:
+        change_ordinals(world, set, arena);
+        break;
+    case 10:
+        change_claims(world, set, arena);
+        break;
     }
-    sim_log(world, "user changes set %s: %d replicas, %s", set->metadata.name, *set->spec.replicas,
-            set->spec.template.spec.containers.v[0].image);
+    sim_log(world, "user changes set %s: %d replicas, %s, %s, reserved %s, paused %s",
+            set->metadata.name, *set->spec.replicas, set->spec.template.spec.containers.v[0].image,
+            set->spec.update_strategy.type,
+            str_or(string_map_get(&set->metadata.annotations, SET_RESERVED_ORDINALS), "-"),
+            str_or(string_map_get(&set->metadata.annotations, SET_PAUSED_ORDINALS), "-"));
     client_update(world->user, copy, NULL, NULL, NULL);
     object_unref(copy);
 }
@@ -239,7 +297,7 @@ void sim_user_step(World *world)
         change_set(world, set);
 }
 
-/* Templates are repaired, rollouts let loose; stray pods that stand in the way are deleted. What
+/* Templates are repaired, rollouts let loose, nothing is paused; stray pods that stand in the way are deleted. What
  * the controllers are meant to mend by themselves is left alone. */
 void sim_user_calm(World *world)
 {
@@ -257,7 +315,9 @@ void sim_user_calm(World *world)
         set = copy->value;
         set->spec.template.spec.containers.v[0].image =
             arena_printf(&copy->arena, "good-%d", below(world, 4));
-        set->spec.update_strategy = (StatefulSetUpdateStrategy){.type = "RollingUpdate"};
+        if (!str_equal(set->spec.update_strategy.type, "Recreate"))
+            set->spec.update_strategy = (StatefulSetUpdateStrategy){.type = "RollingUpdate"};
+        annotate(&copy->arena, set, SET_PAUSED_ORDINALS, "");
         set->metadata.resource_version = NULL; /* whatever is being written: this one stands */
         client_update(world->user, copy, NULL, NULL, NULL);
         object_unref(copy);

@@ -212,6 +212,8 @@ static void fault_update(Client *client, Object *object, const WriteOptions *opt
 {
     sim_log(fault_of(client)->world, "update %s %s %s", object->kind->kind,
             object_meta(object)->name, options ? str_or(options->subresource, "") : "");
+    if (!fault_of(client)->world->crashed)
+        sim_check_update(fault_of(client)->world, object);
     if (admit(fault_of(client)->world, &done, &data))
         client_update(fault_of(client)->inner, object, options, done, data);
 }

@@ -33,14 +33,15 @@ bool statefulset_is_ordered(const StatefulSet *set)
 
 bool statefulset_is_on_delete(const StatefulSet *set)
 {
-    return str_equal(set->spec.update_strategy.type, "OnDelete");
+    return str_equal(set->spec.update_strategy.type, "OnDelete") && !stateful_set_recreates(set);
 }
 
-int64_t statefulset_partition(const StatefulSet *set)
+int64_t statefulset_first_updated(const StatefulSet *set)
 {
     const RollingUpdateStatefulSetStrategy *rolling = set->spec.update_strategy.rolling_update;
+    bool partitioned = rolling && rolling->partition && !stateful_set_recreates(set);
 
-    return rolling && rolling->partition ? *rolling->partition : 0;
+    return statefulset_start(set) + (partitioned ? *rolling->partition : 0);
 }
 
 int64_t statefulset_max_unavailable(const StatefulSet *set)
@@ -105,10 +106,11 @@ Pod *statefulset_new_pod(Arena *arena, const StatefulSet *set, const PodTemplate
     return pod;
 }
 
-PersistentVolumeClaim *statefulset_new_claim(Arena *arena, const StatefulSet *set, size_t template,
+PersistentVolumeClaim *statefulset_new_claim(Arena *arena, const StatefulSet *set,
+                                             const ClaimTemplates *templates, size_t template,
                                              int64_t ordinal)
 {
-    const VolumeClaimTemplate *from = &set->spec.volume_claim_templates.v[template];
+    const VolumeClaimTemplate *from = &templates->now.v[template];
     PersistentVolumeClaim *claim = arena_new(arena, PersistentVolumeClaim);
     const StringMap *labels = set->spec.selector ? &set->spec.selector->match_labels : NULL;
 
@@ -120,6 +122,9 @@ PersistentVolumeClaim *statefulset_new_claim(Arena *arena, const StatefulSet *se
     claim->metadata.namespace = set->metadata.namespace;
     for (size_t i = 0; labels && i < labels->n; i++)
         string_map_put(arena, &claim->metadata.labels, labels->v[i].key, labels->v[i].value);
+    if (templates->changed)
+        string_map_put(arena, &claim->metadata.annotations, CLAIM_FOLLOWED_TEMPLATE,
+                       claim_template_text(arena, from));
     if (statefulset_claim_owner(set, false) == CLAIM_OWNER_SET)
         meta_add_owner(arena, &claim->metadata,
                        meta_controller_reference(arena, &kind_stateful_set, &set->metadata));

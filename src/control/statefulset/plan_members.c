@@ -43,6 +43,19 @@ static int compare_ordinals_down(const void *a, const void *b)
     return compare_ordinals(b, a);
 }
 
+static void add_member(PlanView *view, int64_t ordinal, const Pod *pod)
+{
+    const SetOrdinals *ordinals = &view->ordinals;
+    Member member = {ordinal, pod, ordinal_set_has(&ordinals->paused, ordinal)};
+    Members *members = &view->condemned;
+
+    if (set_ordinals_want(ordinals, ordinal))
+        members = &view->replicas;
+    else if (!member.paused && ordinal_set_has(&ordinals->reserved, ordinal))
+        members = &view->reserved;
+    members->v[members->n++] = member;
+}
+
 void plan_members(PlanView *view)
 {
     const PlanInput *in = view->in;
@@ -50,8 +63,9 @@ void plan_members(PlanView *view)
     Selector *selector = selector_from_api(view->arena, set->spec.selector);
     bool going = set->metadata.deletion_timestamp.set;
 
-    view->replicas = arena_new_n(view->arena, Member, in->n_pods + 1);
-    view->condemned = arena_new_n(view->arena, Member, in->n_pods + 1);
+    view->replicas.v = arena_new_n(view->arena, Member, in->n_pods + 1);
+    view->condemned.v = arena_new_n(view->arena, Member, in->n_pods + 1);
+    view->reserved.v = arena_new_n(view->arena, Member, in->n_pods + 1);
     for (size_t i = 0; i < in->n_pods; i++) {
         const Pod *pod = in->pods[i];
         int64_t ordinal = statefulset_ordinal(set->metadata.name, pod->metadata.name);
@@ -68,11 +82,8 @@ void plan_members(PlanView *view)
                 continue;
             change_owner(view, pod, ordinal, true);
         }
-        if (statefulset_in_range(set, ordinal))
-            view->replicas[view->n_replicas++] = (Member){ordinal, pod};
-        else
-            view->condemned[view->n_condemned++] = (Member){ordinal, pod};
+        add_member(view, ordinal, pod);
     }
-    qsort(view->replicas, view->n_replicas, sizeof(Member), compare_ordinals);
-    qsort(view->condemned, view->n_condemned, sizeof(Member), compare_ordinals_down);
+    qsort(view->replicas.v, view->replicas.n, sizeof(Member), compare_ordinals);
+    qsort(view->condemned.v, view->condemned.n, sizeof(Member), compare_ordinals_down);
 }

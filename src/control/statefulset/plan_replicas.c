@@ -9,6 +9,13 @@
 #include "control/statefulset/plan_view.h"
 #include "view/pod.h"
 
+/* The pod of a paused ordinal is neither created, changed nor deleted, and those above do not wait for
+ * it. The user may be looking for the reason why it does not work. */
+static Verdict rule_paused_pod_is_left_alone(PlanView *view _unused_, const Member *member)
+{
+    return member->paused ? VERDICT_NEXT : VERDICT_GO_ON;
+}
+
 /* A pod that has ended, successfully or not, is deleted. It is created again when it is gone. */
 static Verdict rule_ended_pod_is_replaced(PlanView *view, const Member *member)
 {
@@ -16,15 +23,18 @@ static Verdict rule_ended_pod_is_replaced(PlanView *view, const Member *member)
         return VERDICT_GO_ON;
     if (!pod_is_terminating(member->pod))
         plan_act(view, PLAN_DELETE_POD, member->ordinal, member->pod->metadata.name, member->pod);
-    return plan_wait_for(view, member, "to be replaced, since it has ended");
+    return plan_wait_for(view, member, WAIT_POD_ENDED, "to be replaced, since it has ended");
 }
 
-/* A new pod below the partition has the current revision, all others have the update revision. */
+/* A new pod below the partition has the current revision, and so has one that is created while Recreate
+ * is held up. All others have the update revision. */
 static bool created_as_updated(const PlanView *view, int64_t ordinal)
 {
-    return statefulset_is_on_delete(view->set) ||
-           ordinal >= statefulset_start(view->set) + statefulset_partition(view->set) ||
-           view->current == view->update;
+    if (view->current == view->update)
+        return true;
+    if (view->recreate_held)
+        return false;
+    return statefulset_is_on_delete(view->set) || ordinal >= statefulset_first_updated(view->set);
 }
 
 static Verdict rule_missing_pod_is_created(PlanView *view, const Member *member)
@@ -45,26 +55,28 @@ static Verdict rule_missing_pod_is_created(PlanView *view, const Member *member)
         }
     }
     name = arena_printf(view->arena, "%s-%" PRId64, view->set->metadata.name, member->ordinal);
-    if (!plan_claims(view, member, name, false))
-        return plan_wait_for(view, member, "whose old volume claim has yet to go");
+    if (!plan_claims(view, member, name, CLAIMS_OF_REPLICA))
+        return plan_wait_for(view, member, WAIT_CLAIM_TERMINATING,
+                             "whose old volume claim has yet to go");
     pod = statefulset_new_pod(view->arena, view->set, template, revision->metadata.name,
                               member->ordinal);
     plan_act(view, PLAN_CREATE_POD, member->ordinal, pod->metadata.name, pod);
     view->creations++;
-    return plan_wait_for(view, member, "to start");
+    return plan_wait_for(view, member, WAIT_POD_STARTING, "to start");
 }
 
 static Verdict rule_pending_pod_gets_its_claims(PlanView *view, const Member *member)
 {
     if (str_equal(member->pod->status.phase, "Pending"))
-        plan_claims(view, member, member->pod->metadata.name, false);
+        plan_claims(view, member, member->pod->metadata.name, CLAIMS_OF_REPLICA);
     return VERDICT_GO_ON;
 }
 
 static Verdict rule_terminating_pod_is_waited_for(PlanView *view, const Member *member)
 {
-    return pod_is_terminating(member->pod) ? plan_wait_for(view, member, "to terminate")
-                                           : VERDICT_GO_ON;
+    if (!pod_is_terminating(member->pod))
+        return VERDICT_GO_ON;
+    return plan_wait_for(view, member, WAIT_POD_TERMINATING, "to terminate");
 }
 
 bool plan_pod_is_stuck(const Pod *pod)
@@ -98,26 +110,27 @@ static Verdict rule_stuck_old_pod_is_replaced(PlanView *view, const Member *memb
 {
     const Pod *pod = member->pod;
 
-    if (!view->ordered || statefulset_is_on_delete(view->set) || plan_pod_is_updated(view, pod) ||
-        member->ordinal < statefulset_start(view->set) + statefulset_partition(view->set) ||
+    if (!view->ordered || statefulset_is_on_delete(view->set) || view->recreate_held ||
+        plan_pod_is_updated(view, pod) || member->ordinal < statefulset_first_updated(view->set) ||
         !plan_pod_is_stuck(pod))
         return VERDICT_GO_ON;
     plan_act(view, PLAN_DELETE_POD, member->ordinal, pod->metadata.name, pod);
-    return plan_wait_for(view, member,
+    return plan_wait_for(view, member, WAIT_POD_STUCK,
                          "to be replaced, since its revision is old and it does not start");
 }
 
 static Verdict rule_pod_must_be_ready(PlanView *view, const Member *member)
 {
-    return pod_is_running_and_ready(member->pod) ? VERDICT_GO_ON
-                                                 : plan_wait_for(view, member, "to be ready");
+    if (pod_is_running_and_ready(member->pod))
+        return VERDICT_GO_ON;
+    return plan_wait_for(view, member, WAIT_POD_NOT_READY, "to be ready");
 }
 
 static Verdict rule_pod_must_be_available(PlanView *view, const Member *member)
 {
-    return plan_pod_is_available(view, member->pod)
-               ? VERDICT_GO_ON
-               : plan_wait_for(view, member, "to be available (minReadySeconds)");
+    if (plan_pod_is_available(view, member->pod))
+        return VERDICT_GO_ON;
+    return plan_wait_for(view, member, WAIT_POD_NOT_AVAILABLE, "to be available (minReadySeconds)");
 }
 
 /* Restores the labels that identify the pod, and applies the retention policy to its claims. */
@@ -135,16 +148,21 @@ static Verdict rule_identity_is_kept(PlanView *view, const Member *member)
         plan_act(view, PLAN_UPDATE_POD, member->ordinal, name, copy);
     }
     if (!str_equal(pod->status.phase, "Pending"))
-        plan_claims(view, member, name, false);
+        plan_claims(view, member, name, CLAIMS_OF_REPLICA);
     return VERDICT_NEXT;
 }
 
 /* The rules are applied in this order until one returns something other than VERDICT_GO_ON. */
 static Verdict (*const REPLICA_RULES[])(PlanView *, const Member *) = {
-    rule_ended_pod_is_replaced,       rule_missing_pod_is_created,
-    rule_pending_pod_gets_its_claims, rule_terminating_pod_is_waited_for,
-    rule_stuck_old_pod_is_replaced,   rule_pod_must_be_ready,
-    rule_pod_must_be_available,       rule_identity_is_kept,
+    rule_paused_pod_is_left_alone,
+    rule_ended_pod_is_replaced,
+    rule_missing_pod_is_created,
+    rule_pending_pod_gets_its_claims,
+    rule_terminating_pod_is_waited_for,
+    rule_stuck_old_pod_is_replaced,
+    rule_pod_must_be_ready,
+    rule_pod_must_be_available,
+    rule_identity_is_kept,
 };
 
 /* In a parallel set, the identity of a pod is restored even if the pod is not ready. */
@@ -158,8 +176,10 @@ static bool may_skip_wait(const PlanView *view, size_t rule)
 static bool tend_replica(PlanView *view, const Member *member)
 {
     for (size_t i = 0; i < ARRAY_LEN(REPLICA_RULES); i++) {
-        Verdict verdict = may_skip_wait(view, i) ? VERDICT_GO_ON : REPLICA_RULES[i](view, member);
+        Verdict verdict = REPLICA_RULES[i](view, member);
 
+        if (verdict == VERDICT_WAIT && may_skip_wait(view, i))
+            continue;
         if (verdict == VERDICT_WAIT && view->ordered)
             return true;
         if (verdict != VERDICT_GO_ON)
@@ -170,20 +190,24 @@ static bool tend_replica(PlanView *view, const Member *member)
 
 bool plan_replicas(PlanView *view)
 {
-    int64_t end = statefulset_start(view->set) + statefulset_replicas(view->set);
+    const SetOrdinals *ordinals = &view->ordinals;
+    const Members *pods = &view->replicas;
     size_t next = 0;
 
-    for (int64_t ordinal = statefulset_start(view->set); ordinal < end; ordinal++) {
+    for (int64_t ordinal = set_ordinals_from(ordinals, ordinals->start); ordinal < ordinals->end;
+         ordinal = set_ordinals_from(ordinals, ordinal + 1)) {
         Member member = {.ordinal = ordinal};
 
         if (view->creations >= PLAN_CREATIONS_MAX) {
             /* Leave the other missing pods to the next plan; continue with the existing ones. */
-            if (next == view->n_replicas)
+            if (next == pods->n)
                 break;
-            ordinal = view->replicas[next].ordinal;
+            ordinal = pods->v[next].ordinal;
         }
-        if (next < view->n_replicas && view->replicas[next].ordinal == ordinal)
-            member = view->replicas[next++];
+        if (next < pods->n && pods->v[next].ordinal == ordinal)
+            member = pods->v[next++];
+        else
+            member.paused = ordinal_set_has(&ordinals->paused, ordinal);
         if (tend_replica(view, &member))
             return true;
     }

@@ -92,6 +92,14 @@ const ControllerRevision *plan_update_revision(PlanView *view)
     return made;
 }
 
+static bool some_pod_has(const Members *members, const char *revision)
+{
+    for (size_t i = 0; i < members->n; i++)
+        if (str_equal(revision, plan_pod_revision(members->v[i].pod)))
+            return true;
+    return false;
+}
+
 static bool revision_is_live(const PlanView *view, const char *name)
 {
     const StatefulSetStatus *old = &view->set->status, *new = &view->plan->status;
@@ -99,13 +107,8 @@ static bool revision_is_live(const PlanView *view, const char *name)
     if (str_equal(name, new->current_revision) || str_equal(name, new->update_revision) ||
         str_equal(name, old->current_revision) || str_equal(name, old->update_revision))
         return true;
-    for (size_t i = 0; i < view->n_replicas; i++)
-        if (str_equal(name, plan_pod_revision(view->replicas[i].pod)))
-            return true;
-    for (size_t i = 0; i < view->n_condemned; i++)
-        if (str_equal(name, plan_pod_revision(view->condemned[i].pod)))
-            return true;
-    return false;
+    return some_pod_has(&view->replicas, name) || some_pod_has(&view->condemned, name) ||
+           some_pod_has(&view->reserved, name);
 }
 
 void plan_truncate_history(PlanView *view)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status of a StatefulSet, and which of its pods are unavailable: see plan_view.h. */
+#include "codec/type.h"
 #include "control/statefulset/plan_view.h"
 #include "view/pod.h"
 
@@ -19,6 +20,12 @@ static void count_pod(const PlanView *view, const Pod *pod, StatefulSetStatus *s
         status->updated_replicas++;
 }
 
+static void count_pods(const PlanView *view, const Members *members, StatefulSetStatus *status)
+{
+    for (size_t i = 0; i < members->n; i++)
+        count_pod(view, members->v[i].pod, status);
+}
+
 void plan_count_pods(PlanView *view)
 {
     const StatefulSet *set = view->set;
@@ -31,10 +38,18 @@ void plan_count_pods(PlanView *view)
         status->collision_count = arena_int32(view->arena, 0);
     status->replicas = status->ready_replicas = status->available_replicas = 0;
     status->current_replicas = status->updated_replicas = 0;
-    for (size_t i = 0; i < view->n_replicas; i++)
-        count_pod(view, view->replicas[i].pod, status);
-    for (size_t i = 0; i < view->n_condemned; i++)
-        count_pod(view, view->condemned[i].pod, status);
+    count_pods(view, &view->replicas, status);
+    count_pods(view, &view->condemned, status);
+    count_pods(view, &view->reserved, status);
+}
+
+int64_t plan_count_available(const PlanView *view)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < view->replicas.n; i++)
+        n += plan_pod_is_available(view, view->replicas.v[i].pod);
+    return n;
 }
 
 void plan_complete_rollout(PlanView *view)
@@ -51,28 +66,31 @@ void plan_complete_rollout(PlanView *view)
 
 void plan_find_unavailable(PlanView *view)
 {
-    int64_t start = statefulset_start(view->set), expected = start;
+    const SetOrdinals *ordinals = &view->ordinals;
+    int64_t expected = set_ordinals_from(ordinals, ordinals->start);
 
     view->first_unavailable = -1;
-    for (size_t i = 0; i < view->n_replicas; i++) {
-        const Member *member = &view->replicas[i];
+    for (size_t i = 0; i < view->replicas.n; i++) {
+        const Member *member = &view->replicas.v[i];
         bool gap = member->ordinal != expected;
 
         if (gap && view->first_unavailable < 0)
             view->first_unavailable = expected;
-        expected = member->ordinal + 1;
+        expected = set_ordinals_from(ordinals, member->ordinal + 1);
         if (plan_pod_is_available(view, member->pod))
             continue;
         if (view->first_unavailable < 0)
             view->first_unavailable = member->ordinal;
     }
-    if (view->first_unavailable < 0 && expected < start + statefulset_replicas(view->set))
+    if (view->first_unavailable < 0 && expected < ordinals->end)
         view->first_unavailable = expected;
-    for (size_t i = view->n_condemned; i-- > 0;) {
-        if (plan_pod_is_available(view, view->condemned[i].pod))
+    for (size_t i = view->condemned.n; i-- > 0;) {
+        const Member *member = &view->condemned.v[i];
+
+        if (member->paused || plan_pod_is_available(view, member->pod))
             continue;
         if (view->first_unavailable < 0)
-            view->first_unavailable = view->condemned[i].ordinal;
+            view->first_unavailable = member->ordinal;
     }
 }
 
@@ -80,9 +98,9 @@ void plan_find_next_availability(PlanView *view)
 {
     int64_t next = -1;
 
-    for (size_t i = 0; i < view->n_replicas + view->n_condemned; i++) {
-        const Pod *pod = i < view->n_replicas ? view->replicas[i].pod
-                                              : view->condemned[i - view->n_replicas].pod;
+    for (size_t i = 0; i < view->replicas.n + view->condemned.n; i++) {
+        const Pod *pod = i < view->replicas.n ? view->replicas.v[i].pod
+                                              : view->condemned.v[i - view->replicas.n].pod;
         const PodCondition *ready = pod_condition(pod, "Ready");
         int64_t due;
 
@@ -101,7 +119,17 @@ static bool int32_equal(const int32_t *a, const int32_t *b)
     return (a ? *a : 0) == (b ? *b : 0) && !a == !b;
 }
 
-bool plan_status_differs(const StatefulSetStatus *a, const StatefulSetStatus *b)
+static bool conditions_equal(const StatefulSetConditionArray *a, const StatefulSetConditionArray *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (!type_equal(&type_StatefulSetCondition, &a->v[i], &b->v[i]))
+            return false;
+    return true;
+}
+
+bool statefulset_status_differs(const StatefulSetStatus *a, const StatefulSetStatus *b)
 {
     return a->observed_generation != b->observed_generation || a->replicas != b->replicas ||
            a->ready_replicas != b->ready_replicas ||
@@ -110,5 +138,6 @@ bool plan_status_differs(const StatefulSetStatus *a, const StatefulSetStatus *b)
            a->updated_replicas != b->updated_replicas ||
            !str_equal(a->current_revision, b->current_revision) ||
            !str_equal(a->update_revision, b->update_revision) ||
-           !int32_equal(a->collision_count, b->collision_count);
+           !int32_equal(a->collision_count, b->collision_count) ||
+           !conditions_equal(&a->conditions, &b->conditions);
 }

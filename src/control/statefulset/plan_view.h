@@ -11,7 +11,13 @@
 typedef struct Member {
     int64_t ordinal;
     const Pod *pod; /* NULL if it has to be created */
+    bool paused;
 } Member;
+
+typedef struct Members {
+    Member *v;
+    size_t n;
+} Members;
 
 typedef struct PlanView {
     const PlanInput *in;
@@ -20,14 +26,18 @@ typedef struct PlanView {
     Plan *plan;
     bool ordered;
     int32_t min_ready_seconds;
+    SetOrdinals ordinals;
+    ClaimTemplates templates;
     const PersistentVolumeClaim **claims; /* by name */
     /* Live revisions; `update` may be one that this plan creates. */
     const ControllerRevision **revisions;
     size_t n_revisions;
     const ControllerRevision *current, *update;
     const PodTemplateSpec *current_template; /* decoded when first needed */
-    Member *replicas, *condemned; /* existing pods: in range, ascending; out of range, descending */
-    size_t n_replicas, n_condemned;
+    Members replicas;          /* existing pods of ordinals that the set wants, ascending */
+    Members condemned;         /* those out of range, descending */
+    Members reserved;          /* those of reserved ordinals */
+    bool recreate_held;        /* a paused pod of an older revision holds up Recreate */
     int64_t first_unavailable; /* the lowest such ordinal; -1 if all pods are available */
     size_t creations;
 } PlanView;
@@ -42,8 +52,11 @@ typedef enum Verdict {
 
 void plan_act(PlanView *view, PlanActionType type, int64_t ordinal, const char *pod_name,
               const void *value);
-/* Returns VERDICT_WAIT, and notes for the user what an ordered set is waiting for. */
-Verdict plan_wait_for(PlanView *view, const Member *member, const char *what);
+/* Notes what the set is waiting for, unless it waits for something else already. */
+void plan_wait(PlanView *view, PlanWaitReason reason, const char *message);
+/* The same for "waiting for pod NAME ...". Returns VERDICT_WAIT. */
+Verdict plan_wait_for(PlanView *view, const Member *member, PlanWaitReason reason,
+                      const char *what);
 bool plan_pod_is_available(const PlanView *view, const Pod *pod);
 /* The name of the revision that the pod was created from, or "". */
 const char *plan_pod_revision(const Pod *pod);
@@ -71,20 +84,34 @@ void plan_truncate_history(PlanView *view);
 /* ---- plan_status.c ---- */
 
 void plan_count_pods(PlanView *view);
+/* The number of replicas that are available and not terminating. */
+int64_t plan_count_available(const PlanView *view);
 /* When every replica is updated and ready, the rollout is complete and the update revision becomes the
  * current one. */
 void plan_complete_rollout(PlanView *view);
 void plan_find_unavailable(PlanView *view);
 /* Sets the time at which the next pod will have been ready for minReadySeconds. */
 void plan_find_next_availability(PlanView *view);
-bool plan_status_differs(const StatefulSetStatus *a, const StatefulSetStatus *b);
+
+/* ---- plan_conditions.c ---- */
+
+/* Sets the conditions Progressing and Available; others in the status stay. */
+void plan_conditions(PlanView *view);
 
 /* ---- plan_claims.c ---- */
 
 void plan_sort_claims(PlanView *view);
+typedef enum ClaimsOf {
+    CLAIMS_OF_REPLICA,
+    CLAIMS_OF_CONDEMNED, /* missing ones are not created; the retention policy applies */
+    CLAIMS_OF_RESERVED,  /* missing ones are not created; the others stay */
+} ClaimsOf;
+
 /* Creates the missing claims of the ordinal and corrects the owners of the existing ones. Returns
  * false if the pod has to wait because a claim of its predecessor is still to be deleted. */
-bool plan_claims(PlanView *view, const Member *member, const char *pod_name, bool condemned);
+bool plan_claims(PlanView *view, const Member *member, const char *pod_name, ClaimsOf of);
+/* Lets the claims of all replicas follow the templates. */
+void plan_follow_templates(PlanView *view);
 
 /* ---- plan_replicas.c ---- */
 

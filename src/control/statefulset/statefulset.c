@@ -32,7 +32,8 @@ typedef struct Sync {
     Plan plan;
     VEC(Tried *) tried;
     bool set_failed;
-    bool collided; /* the new revision's name is taken by another template */
+    const char *failure, *failure_reason; /* of the first action that was refused; NULL: none was */
+    bool collided;                        /* the new revision's name is taken by another template */
 } Sync;
 
 typedef struct Step {
@@ -57,6 +58,7 @@ static const ActionWords ACTIONS[] = {
     [PLAN_RELEASE_POD] = {&kind_pod, NULL, false},
     [PLAN_CREATE_CLAIM] = {&kind_persistent_volume_claim, "Create", true},
     [PLAN_UPDATE_CLAIM] = {&kind_persistent_volume_claim, NULL, true},
+    [PLAN_FOLLOW_TEMPLATE] = {&kind_persistent_volume_claim, "Update", true},
     [PLAN_CREATE_POD] = {&kind_pod, "Create", false},
     [PLAN_UPDATE_POD] = {&kind_pod, "Update", false},
     [PLAN_DELETE_POD] = {&kind_pod, "Delete", false},
@@ -102,6 +104,21 @@ static void tell_taken(Reconcile *reconcile, const Step *step, const ApiStatus *
                  step->action->pod_name, meta->name, status->message);
 }
 
+/* Keeps the first failure for the conditions of the set. */
+static void note_failure(Reconcile *reconcile, const Step *step, const char *reason,
+                         const ApiStatus *status)
+{
+    const ObjectMeta *meta = step->action->value;
+    Sync *sync = step->sync;
+
+    if (sync->failure)
+        return;
+    sync->failure_reason = arena_strdup(&reconcile->arena, reason);
+    sync->failure = arena_printf(&reconcile->arena, "%s %s: %s",
+                                 ACTIONS[step->action->type].of_claim ? "claim" : "pod", meta->name,
+                                 status->message);
+}
+
 static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus *status)
 {
     const ActionWords *words = &ACTIONS[step->action->type];
@@ -116,6 +133,7 @@ static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus
         status->reason == STATUS_ALREADY_EXISTS)
         return;
     snprintf(reason, sizeof(reason), "Failed%s", words->verb);
+    note_failure(reconcile, step, reason, status);
     if (words->of_claim)
         event_record(reconcile->controller->events, set, "Warning", reason,
                      "%s Claim %s for Pod %s in StatefulSet %s failed error: %s", words->verb,
@@ -175,7 +193,8 @@ static bool is_held_back(const Sync *sync, const PlanAction *action)
     for (size_t i = 0; i < sync->tried.n; i++) {
         const Tried *tried = sync->tried.v[i];
 
-        if (tried->failed && tried->ordinal != PLAN_WHOLE_SET && tried->ordinal == action->ordinal)
+        if (tried->failed && tried->type != PLAN_FOLLOW_TEMPLATE &&
+            tried->ordinal != PLAN_WHOLE_SET && tried->ordinal == action->ordinal)
             return true;
         if (tried->type == action->type && str_equal(tried->name, action_name(action)))
             return true;
@@ -210,9 +229,13 @@ static void issue(Reconcile *reconcile, Sync *sync, const PlanAction *action)
 static void write_status(Reconcile *reconcile)
 {
     Sync *sync = reconcile->data;
+    StatefulSetStatus *status = &sync->plan.status;
     Object *copy;
-    StatefulSet *set;
+    StatefulSet *set = sync->object->value;
 
+    if (sync->failure)
+        statefulset_note_failure(&reconcile->arena, status, sync->failure_reason, sync->failure,
+                                 reconcile_now_ns(reconcile));
     if (sync->collided) {
         /* The next plan hashes with the new count, and so finds another name. */
         copy = object_copy(sync->object);
@@ -220,9 +243,8 @@ static void write_status(Reconcile *reconcile)
         set->status.collision_count = arena_int32(
             &copy->arena, (set->status.collision_count ? *set->status.collision_count : 0) + 1);
         reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
-    } else if (!sync->set_failed && sync->plan.status_changed) {
-        RECONCILE_WRITE_STATUS(reconcile, StatefulSet, sync->object, &sync->plan.status, NULL,
-                               NULL);
+    } else if (!sync->set_failed && statefulset_status_differs(status, &set->status)) {
+        RECONCILE_WRITE_STATUS(reconcile, StatefulSet, sync->object, status, NULL, NULL);
     }
     reconcile_then(reconcile, reconcile_end);
 }
@@ -248,16 +270,17 @@ static void gather_claims_of(Reconcile *reconcile, const StatefulSet *set, int64
 static void gather_claims(Reconcile *reconcile, PlanInput *input)
 {
     const StatefulSet *set = input->set;
-    int64_t start = statefulset_start(set), replicas = statefulset_replicas(set);
-    int64_t span = MIN_OF(replicas, (int64_t)input->n_pods + PLAN_CREATIONS_MAX);
+    SetOrdinals ordinals = stateful_set_ordinals(&reconcile->arena, set);
+    int64_t next = set_ordinals_from(&ordinals, ordinals.start);
+    size_t left = input->n_pods + PLAN_CREATIONS_MAX;
     Claims claims = VEC_INIT;
 
-    for (int64_t i = 0; i < span; i++)
-        gather_claims_of(reconcile, set, start + i, &claims);
+    for (; next < ordinals.end && left > 0; next = set_ordinals_from(&ordinals, next + 1), left--)
+        gather_claims_of(reconcile, set, next, &claims);
     for (size_t i = 0; i < input->n_pods; i++) {
         int64_t ordinal = statefulset_ordinal(set->metadata.name, input->pods[i]->metadata.name);
 
-        if (ordinal >= 0 && (ordinal < start || ordinal >= start + span))
+        if (ordinal >= 0 && (ordinal >= next || !set_ordinals_want(&ordinals, ordinal)))
             gather_claims_of(reconcile, set, ordinal, &claims);
     }
     input->claims = claims.v;

@@ -176,7 +176,9 @@ static inline void world_add_template(World *world, const char *name)
 static inline PersistentVolumeClaim *world_add_claim(World *world, int64_t ordinal)
 {
     Arena *arena = &world->arena;
-    PersistentVolumeClaim *claim = statefulset_new_claim(arena, &world->set, 0, ordinal);
+    ClaimTemplates templates = stateful_set_claim_templates(arena, &world->set);
+    PersistentVolumeClaim *claim =
+        statefulset_new_claim(arena, &world->set, &templates, 0, ordinal);
     const PersistentVolumeClaim **claims =
         arena_new_n(arena, const PersistentVolumeClaim *, world->input.n_claims + 1);
 
@@ -209,6 +211,7 @@ static inline const char *world_plan(World *world)
         [PLAN_RELEASE_POD] = "release",
         [PLAN_CREATE_CLAIM] = "claim",
         [PLAN_UPDATE_CLAIM] = "own",
+        [PLAN_FOLLOW_TEMPLATE] = "follow",
         [PLAN_CREATE_POD] = "create",
         [PLAN_UPDATE_POD] = "fix",
         [PLAN_DELETE_POD] = "delete",

@@ -84,7 +84,13 @@ static const Case CASES[] = {
     {"an_updated_pod_that_is_not_ready_uses_the_budget", 3, "0A+ 1A+ 2B!", "", .letter = 'B',
      .parallel = true},
     {"a_terminating_pod_uses_the_budget", 3, "0A+ 1A+ 2At", "", .letter = 'B', .parallel = true},
-    {"broken_old_pods_do_not_use_up_the_budget", 3, "0A- 1A- 2A-", "delete:web-2", .letter = 'B',
+    {"broken_old_pods_do_not_use_up_the_budget", 3, "0A- 1A- 2A-",
+     "delete:web-0 delete:web-1 delete:web-2", .letter = 'B', .parallel = true},
+    {"but_those_that_replace_them_do", 3, "0A- 1B! 2A+", "delete:web-0", .letter = 'B',
+     .parallel = true, .max_unavailable = 2},
+    {"what_the_broken_ones_leave_of_the_budget_is_used", 4, "0A- 1A+ 2A+ 3A+",
+     "delete:web-0 delete:web-3", .letter = 'B', .parallel = true, .max_unavailable = 2},
+    {"a_missing_pod_uses_the_budget", 3, "0A+ 2A+", "create:web-1@B", .letter = 'B',
      .parallel = true},
     {"broken_old_pods_are_updated_before_healthy_ones", 3, "0A! 1A+ 2A+", "delete:web-0",
      .letter = 'B', .parallel = true},
@@ -206,7 +212,7 @@ static void a_pod_waits_while_its_claim_is_being_deleted(void **state)
     world_add_template(&world, "data");
     world_add_claim(&world, 0)->metadata.deletion_timestamp.set = true;
     assert_string_equal(world_plan(&world), "");
-    assert_string_equal(world.plan.waits_for,
+    assert_string_equal(world.plan.wait.message,
                         "waiting for pod web-0 whose old volume claim has yet to go");
     world_deinit(&world);
 }
