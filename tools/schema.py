@@ -150,6 +150,7 @@ class Kind:
     flags: list = datafield(default_factory=list)
     columns: list = datafield(default_factory=list)
     store: str = ""
+    form: str = ""              # the kind that its objects are stored as
     rules: bool = False
 
     @property
@@ -333,6 +334,8 @@ def parse_kind_line(kind, words, doc, place):
         kind.flags = rest
     elif word == "store" and len(rest) == 1:
         kind.store = rest[0]
+    elif word == "form" and len(rest) == 1:
+        kind.form = rest[0]
     elif word == "rules" and rest == ["yes"]:
         kind.rules = True
     else:
@@ -718,6 +721,7 @@ def print_type(schema, type_):
 def kind_flags(kind):
     flags = ["KIND_NAMESPACED"] if kind.scope == "namespaced" else []
     flags += ["KIND_HAS_STATUS"] if "status" in kind.subresources else []
+    flags += ["KIND_SECOND_FORM"] if kind.form else []
     return " | ".join(flags + [KIND_FLAGS[flag] for flag in kind.flags]) or "0"
 
 
@@ -732,6 +736,8 @@ def print_kind(kind):
         out.append("};")
     if kind.rules:
         out.append(f"extern const KindRules rules_{c_name};")
+    if kind.form:
+        out.append(f"extern const KindForm form_{c_name};")
     rows = [("group", c_string(group.name)), ("version", c_string(group.version)), ("kind", c_string(name)),
             ("list_kind", c_string(name + "List")), ("plural", c_string(kind.names[0])),
             ("singular", c_string(kind.names[1])), ("api_version", c_string(api_version)),
@@ -747,6 +753,8 @@ def print_kind(kind):
             rows.append((field.json, f"&fields_{kind.type.name}[{index}]"))
     if kind.rules:
         rows.append(("rules", f"&rules_{c_name}"))
+    if kind.form:
+        rows.append(("form", f"&form_{c_name}"))
     out.append(f"const Kind kind_{c_name} = {{\n    {initializer(rows, f',{chr(10)}    ')},\n}};\n")
     return out
 

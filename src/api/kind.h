@@ -26,7 +26,20 @@ typedef enum KindFlag {
     KIND_ORPHANS = 1 << 6, /* a deletion that does not say what becomes of the dependents leaves
                               them behind */
     KIND_VERSIONED_UPDATE = 1 << 7, /* an update has to name the version that it replaces */
+    KIND_SECOND_FORM = 1 << 8,      /* its objects are stored as those of another kind: KindForm */
 } KindFlag;
+
+/*
+ * A kind that is a second form of another one, as events.k8s.io/v1 Event is of the core group's. The
+ * store keeps one object, in the other kind, and converts it at its border, so everything else
+ * handles the second form like any kind. A conversion loses nothing. It fills in a zeroed value,
+ * which may refer to parts of the other one.
+ */
+typedef struct KindForm {
+    const Kind *stored;
+    void (*to_stored)(Arena *arena, const void *value, void *ret);
+    void (*from_stored)(Arena *arena, const void *stored, void *ret);
+} KindForm;
 
 /* One column of kubectl's tables. `value` is the name of a printer function or a JSON path
  * (".spec.type"). */
@@ -85,7 +98,14 @@ struct Kind {
     size_t n_columns;
     const Field *spec, *status; /* NULL where the kind has none */
     const KindRules *rules;     /* may be NULL */
+    const KindForm *form;       /* NULL: its objects are stored as they are */
 };
+
+/* Whether the store keeps objects of exactly this kind. */
+static inline bool kind_is_stored(const Kind *kind)
+{
+    return !(kind->flags & (KIND_NOT_STORED | KIND_SECOND_FORM));
+}
 
 /* An answer has room for 4 KiB of warnings, so those past a number that could never fit are left
  * out. The text has to live as long as the list. */

@@ -38,6 +38,58 @@ Object *object_copy(const Object *object)
     return o;
 }
 
+/* ---- forms ---- */
+
+typedef void (*Convert)(Arena *arena, const void *value, void *ret);
+
+static Object *convert(Object *object, const Kind *kind, Convert by)
+{
+    _arena_ Arena scratch = ARENA_INIT;
+    void *shallow = arena_alloc(&scratch, kind->type->size);
+
+    by(&scratch, object_value(object), shallow);
+    return object_of(kind, shallow);
+}
+
+Object *object_as_form(Object *object, const Kind *kind)
+{
+    if (!object || object->kind == kind)
+        return object;
+    ASSERT(kind->form && kind->form->stored == object->kind);
+    (void)object_value(object);
+    if (!object->form) {
+        object->form = convert(object, kind, kind->form->from_stored);
+        object->form->revision = object->revision;
+        object->form->created = object->created;
+        object->form->sealed = true;
+    }
+    ASSERT(object->form->kind == kind);
+    return object->form;
+}
+
+Object *object_as_stored(Object *object)
+{
+    const KindForm *form = object->kind->form;
+
+    return form ? convert(object, form->stored, form->to_stored) : object_ref(object);
+}
+
+bool kind_same_store(const Kind *a, const Kind *b)
+{
+    return (a->form ? a->form->stored : a) == (b->form ? b->form->stored : b);
+}
+
+Object *object_converted(Object *object, const Kind *kind)
+{
+    _object_ Object *stored = NULL;
+
+    ASSERT(kind_same_store(object->kind, kind));
+    if (object->kind == kind)
+        return object_ref(object);
+    stored = object_as_stored(object);
+    return kind->form ? convert(stored, kind, kind->form->from_stored) : object_ref(stored);
+}
+
 Object *object_ref(Object *object)
 {
     if (object)

@@ -40,6 +40,7 @@ struct Object {
     /* That was one line of the processor's cache, and all that a list reads. */
     uint64_t created; /* the revision of its first version; the store's own */
     Arena arena;
+    Object *form;     /* the same in the second form of its kind, made on first use */
     ObjectPool *pool; /* NULL: not in one */
     ListNode node;    /* of pool->warm while it has value or json, else of pool->cold */
     size_t warm_bytes;
@@ -57,6 +58,15 @@ struct ObjectPool {
 Object *object_new(const Kind *kind);      /* zeroed value, one reference */
 Object *object_copy(const Object *object); /* deep, not sealed, revision kept, one reference */
 Object *object_ref(Object *object);
+/* The object in another form (KindForm): as the kind, which is its own or a second form of its own.
+ * Borrowed for as long as the object's value is. NULL stays NULL. */
+Object *object_as_form(Object *object, const Kind *kind);
+/* The object as it is stored. A new reference. */
+Object *object_as_stored(Object *object);
+/* Whether objects of both are stored as the same kind, and such an object as the other one: a new
+ * reference. */
+bool kind_same_store(const Kind *a, const Kind *b);
+Object *object_converted(Object *object, const Kind *kind);
 /* An object of the kind whose value is a deep copy. */
 Object *object_of(const Kind *kind, const void *value);
 Object *object_unref(Object *object); /* NULL is fine; returns NULL */

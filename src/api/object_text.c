@@ -67,6 +67,7 @@ static void cool(Object *object)
     if (object->pool)
         list_append(&object->pool->cold, &object->node);
     object_drop_json(object);
+    object->form = object_unref(object->form);
     arena_clear(&object->arena);
     object->value = NULL;
 }
@@ -299,6 +300,7 @@ Object *object_unref(Object *object)
     pool_leave(object);
     object_drop_json(object);
     packed_free(object->packed);
+    object_unref(object->form);
     arena_clear(&object->arena);
     free(object);
     return NULL;

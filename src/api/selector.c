@@ -5,6 +5,7 @@
  */
 #include "api/selector.h"
 #include "api/object.h"
+#include "api/schema/core_event_v1.h"
 #include "api/text_check.h"
 #include "base/vec.h"
 
@@ -432,12 +433,15 @@ const char *selector_exact(const Selector *selector, const char *key)
 static const struct {
     const char *kind;
     const char *fields[12];
+    const char *group; /* NULL: of any group */
 } served_fields[] = {
     {"Pod", {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
              "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"}},
     {"Event", {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
                "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath",
-               "reason", "reportingComponent", "source", "type"}},
+               "reason", "reportingComponent", "source", "type"}, ""},
+    {"Event", {"regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion",
+               "regarding.resourceVersion", "regarding.fieldPath", "reason", "reportingController", "type"}, "events.k8s.io"},
     {"Secret", {"type"}},
     {"Namespace", {"status.phase"}},
     {"Node", {"spec.unschedulable"}},
@@ -448,6 +452,14 @@ static const struct {
 };
 /* clang-format on */
 
+static bool serves(size_t row, const Kind *kind)
+{
+    const char *group = served_fields[row].group;
+
+    return str_equal(served_fields[row].kind, kind->kind) &&
+           (!group || str_equal(group, kind->group));
+}
+
 const char *selector_unknown_field(const Selector *selector, const Kind *kind)
 {
     for (size_t i = 0; selector && i < selector->n; i++) {
@@ -455,7 +467,7 @@ const char *selector_unknown_field(const Selector *selector, const Kind *kind)
         bool known = str_equal(key, "metadata.name") || str_equal(key, "metadata.namespace");
 
         for (size_t k = 0; !known && k < ARRAY_LEN(served_fields); k++)
-            for (size_t f = 0; str_equal(served_fields[k].kind, kind->kind) && !known &&
+            for (size_t f = 0; serves(k, kind) && !known &&
                                f < ARRAY_LEN(served_fields[k].fields) && served_fields[k].fields[f];
                  f++)
                 known = str_equal(served_fields[k].fields[f], key);
@@ -495,13 +507,22 @@ static const char *path_value(const Type *type, const void *value, const char *p
     return "";
 }
 
+static const char *field_value(const Object *object, const char *path, char room[24])
+{
+    const char *value = path_value(object->kind->type, object_value(object), path, room);
+
+    /* The source of an Event of the newer API is its reporting controller. */
+    if (!*value && object->kind == &kind_event && str_equal(path, "source"))
+        return str_or(OBJECT_AS(Event, object)->reporting_component, "");
+    return value;
+}
+
 bool selector_matches_fields(const Selector *selector, const Object *object)
 {
     char room[24];
 
     for (size_t i = 0; selector && i < selector->n; i++)
-        if (!requirement_holds(&selector->v[i], path_value(object->kind->type, object_value(object),
-                                                           selector->v[i].key, room)))
+        if (!requirement_holds(&selector->v[i], field_value(object, selector->v[i].key, room)))
             return false;
     return !selector || !selector->nothing;
 }

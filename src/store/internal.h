@@ -47,6 +47,7 @@ typedef struct Window {
 struct StoreWatch {
     ListNode node;
     Store *store;
+    const Kind *kind;       /* the one that was asked for, maybe a second form */
     uint64_t seen;          /* the watcher has received all changes up to this revision */
     ClientOnEvent on_event; /* NULL if the watch was stopped and has to be freed */
     void *data;

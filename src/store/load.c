@@ -25,7 +25,7 @@ static const char *match_kind(const Kind *kind, const char *key)
 {
     const char *rest;
 
-    if ((kind->flags & KIND_NOT_STORED) || !str_starts_with(key, kind->store_prefix))
+    if (!kind_is_stored(kind) || !str_starts_with(key, kind->store_prefix))
         return NULL;
     rest = key + strlen(kind->store_prefix);
     return !!strchr(rest, '/') == !!(kind->flags & KIND_NAMESPACED) ? rest : NULL;

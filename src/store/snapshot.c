@@ -13,6 +13,7 @@
 struct StoreSnapshot {
     ListNode node; /* of StoreKind.snapshots */
     StoreKind *of;
+    const Kind *kind; /* the one that was asked for, maybe a second form */
     uint64_t revision;
     char *prefix; /* "default/", "" */
     size_t prefix_n;
@@ -28,6 +29,7 @@ StoreSnapshot *store_snapshot(Store *store, const Kind *kind, const char *ns, co
     bool one_namespace = !str_empty(ns) && (kind->flags & KIND_NAMESPACED);
 
     snapshot->of = store_kind(store, kind);
+    snapshot->kind = kind;
     snapshot->revision = store->revision;
     snapshot->prefix = one_namespace ? mem_printf("%s/", ns) : mem_strdup("");
     snapshot->prefix_n = strlen(snapshot->prefix);
@@ -125,5 +127,5 @@ Object *store_snapshot_next(StoreSnapshot *snapshot)
         index_prefetch(&snapshot->of->index, &snapshot->cursor);
         index_next(&snapshot->of->index, &snapshot->cursor, current);
     }
-    return next->committed;
+    return object_as_form(next->committed, snapshot->kind);
 }

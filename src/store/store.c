@@ -18,7 +18,9 @@ StoreKind *store_kind(Store *store, const Kind *kind)
 {
     StoreKind *of;
 
-    ASSERT(!(kind->flags & KIND_NOT_STORED));
+    if (kind->form)
+        kind = kind->form->stored;
+    ASSERT(kind_is_stored(kind));
     while (store->kinds.n <= kind->id)
         VEC_PUSH(&store->kinds, NULL);
     of = store->kinds.v[kind->id];
@@ -55,7 +57,8 @@ static const char *format_key_of(Store *store, const Object *object)
 
 static StoreEntry *find_entry(Store *store, const Kind *kind, const char *ns, const char *name)
 {
-    StoreKind *of = kind->id < store->kinds.n ? store->kinds.v[kind->id] : NULL;
+    size_t id = kind->form ? kind->form->stored->id : kind->id;
+    StoreKind *of = id < store->kinds.n ? store->kinds.v[id] : NULL;
 
     if (!of)
         return NULL;
@@ -77,21 +80,21 @@ Object *store_get(Store *store, const Kind *kind, const char *ns, const char *na
 {
     StoreEntry *entry = find_entry(store, kind, ns, name);
 
-    return entry ? awake(entry->committed) : NULL;
+    return entry ? object_as_form(awake(entry->committed), kind) : NULL;
 }
 
 Object *store_peek(Store *store, const Kind *kind, const char *ns, const char *name)
 {
     StoreEntry *entry = find_entry(store, kind, ns, name);
 
-    return entry ? entry->committed : NULL;
+    return entry ? object_as_form(entry->committed, kind) : NULL;
 }
 
 Object *store_head(Store *store, const Kind *kind, const char *ns, const char *name)
 {
     StoreEntry *entry = find_entry(store, kind, ns, name);
 
-    return entry ? awake(entry->head) : NULL;
+    return entry ? object_as_form(awake(entry->head), kind) : NULL;
 }
 
 static IndexCursor seek_list(StoreKind *of, const char *prefix, const char *after)
@@ -114,7 +117,7 @@ void store_walk(Store *store, const Kind *kind, const char *ns, const char *afte
     while ((entry = index_at(&of->index, &cursor))) {
         if (prefix_length > 0 && strncmp(entry->key, prefix, prefix_length) != 0)
             break;
-        if (entry->committed && !each(data, entry->committed))
+        if (entry->committed && !each(data, object_as_form(entry->committed, kind)))
             break;
         index_next(&of->index, &cursor, entry);
     }
@@ -187,11 +190,14 @@ static Write *write_new(Store *store, StoreKind *of, StoreEntry *entry, Object *
     return write;
 }
 
-static int queue_write(Store *store, StoreKind *of, StoreEntry *entry, Object *object,
-                       bool deletion, StoreDone done, void *data)
+static int queue_write(Store *store, StoreKind *of, StoreEntry *entry, Object *given, bool deletion,
+                       StoreDone done, void *data)
 {
+    _object_ Object *object = object_as_stored(given);
     Write *write = write_new(store, of, entry, object);
 
+    if (object != given)
+        seal(given, object->revision);
     write->done = done;
     write->data = data;
     write->deletion = deletion;

@@ -96,7 +96,7 @@ static StoreKind *find_kind(Store *store, const char *prefix, const char **ret_r
     for (size_t i = 0; i < kind_count(); i++) {
         const Kind *kind = kind_at(i);
 
-        if ((kind->flags & KIND_NOT_STORED) || !str_starts_with(prefix, kind->store_prefix))
+        if (!kind_is_stored(kind) || !str_starts_with(prefix, kind->store_prefix))
             continue;
         *ret_rest = prefix + strlen(kind->store_prefix);
         if (!strchr(*ret_rest, '/'))

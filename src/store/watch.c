@@ -81,14 +81,14 @@ static void tell_one(StoreWatch *watch, const Change *change)
 {
     WatchEvent event = {
         .type = change->type,
-        .object = change->object,
-        .before = change->before,
+        .object = object_as_form(change->object, watch->kind),
+        .before = object_as_form(change->before, watch->kind),
         .revision = change->revision,
     };
 
-    (void)object_value(change->object);
-    if (change->before)
-        (void)object_value(change->before);
+    (void)object_value(event.object);
+    if (event.before)
+        (void)object_value(event.before);
     watch->seen = change->revision;
     watch->on_event(watch->data, &event);
 }
@@ -132,6 +132,7 @@ int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_
         return STORE_E_EXPIRED;
     watch = mem_new_type(StoreWatch);
     watch->store = store;
+    watch->kind = kind;
     watch->on_event = on_event;
     watch->data = data;
     watch->seen = store->revision;
@@ -143,7 +144,7 @@ int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_
     for (size_t i = window_seek(window, from); i < window->n && watch->on_event; i++) {
         const Change *change = &window->changes[(window->at + i) & (window->cap - 1)];
 
-        if (change->object->kind == kind)
+        if (change->object->kind == of->kind)
             tell_one(watch, change);
     }
     watch_leave(store);

@@ -8,15 +8,17 @@
 #include "api/schema/core_event_v1.h"
 #include "api/schema/core_reference_v1.h"
 #include "api/time.h"
+#include "base/fnv.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/observe/metrics.h"
-#include "base/strbuf.h"
 #include "base/strmap.h"
-#include "base/timefmt.h"
 #include "view/events.h"
 
 #define REMEMBERED_MAX 4096
+#define SIMILAR_MAX 10
+#define SIMILAR_NS (600 * NS_PER_SEC)
+#define COMBINED "(combined from similar events): "
 #define BUDGET 25
 #define BUDGET_REFILL_NS (300 * NS_PER_SEC)
 
@@ -26,6 +28,13 @@ typedef struct Said {
     char *key, *ns, *name;
     int32_t count;
 } Said;
+
+/* Events of one type and reason about one object, with different messages. */
+typedef struct Similar {
+    uint64_t messages[SIMILAR_MAX]; /* their hashes */
+    size_t n;
+    int64_t at_ns; /* of the newest one */
+} Similar;
 
 /* A token bucket. */
 typedef struct Budget {
@@ -39,6 +48,7 @@ struct EventRecorder {
     char *component, *host;
     StrMap said;    /* uid, field, type, reason and message -> Said */
     StrMap budgets; /* uid -> Budget */
+    StrMap similar; /* uid, type and reason -> Similar */
     ListNode order; /* of Said, the one recorded longest ago first */
     uint64_t last_suffix;
 };
@@ -65,12 +75,12 @@ EventRecorder *event_recorder_new(Client *client, Clock *clock, const char *comp
     return recorder;
 }
 
-static void forget_budgets(EventRecorder *recorder)
+static void forget(StrMap *map)
 {
-    STRMAP_EACH(&recorder->budgets, slot)
+    STRMAP_EACH(map, slot)
         free(slot->value);
-    strmap_deinit(&recorder->budgets);
-    recorder->budgets = STRMAP_INIT;
+    strmap_deinit(map);
+    *map = STRMAP_INIT;
 }
 
 EventRecorder *event_recorder_free(EventRecorder *recorder)
@@ -80,7 +90,8 @@ EventRecorder *event_recorder_free(EventRecorder *recorder)
     LIST_EACH_SAFE(&recorder->order, node)
         said_free(CONTAINER_OF(node, Said, node));
     strmap_deinit(&recorder->said);
-    forget_budgets(recorder);
+    forget(&recorder->budgets);
+    forget(&recorder->similar);
     free(recorder->component);
     free(recorder->host);
     free(recorder);
@@ -94,7 +105,7 @@ static bool may_say(EventRecorder *recorder, const char *uid)
 
     if (!budget) {
         if (recorder->budgets.n >= REMEMBERED_MAX)
-            forget_budgets(recorder);
+            forget(&recorder->budgets);
         budget = mem_new_type(Budget);
         *budget = (Budget){.tokens = BUDGET, .at_ns = now};
         strmap_put(&recorder->budgets, uid, budget);
@@ -105,6 +116,36 @@ static bool may_say(EventRecorder *recorder, const char *uid)
     if (budget->tokens < 1)
         return false;
     budget->tokens -= 1;
+    return true;
+}
+
+/*
+ * Whether the Event is one of so many similar ones, in a short time, that they are combined to a
+ * single Event, which is counted up and has the newest message.
+ */
+static bool is_combined(EventRecorder *recorder, const char *key, const char *message)
+{
+    int64_t now = clock_mono_ns(recorder->clock);
+    Similar *similar = strmap_get(&recorder->similar, key);
+    uint64_t hash = fnv1a(FNV_START, message);
+    size_t i = 0;
+
+    if (!similar) {
+        if (recorder->similar.n >= REMEMBERED_MAX)
+            forget(&recorder->similar);
+        similar = mem_new_type(Similar);
+        strmap_put(&recorder->similar, key, similar);
+    }
+    if (now - similar->at_ns > SIMILAR_NS)
+        similar->n = 0;
+    similar->at_ns = now;
+    while (i < similar->n && similar->messages[i] != hash)
+        i++;
+    if (i == similar->n) /* the last place is that of the newest message */
+        similar->messages[similar->n++] = hash;
+    if (similar->n < SIMILAR_MAX)
+        return false;
+    similar->n = SIMILAR_MAX - 1;
     return true;
 }
 
@@ -119,15 +160,19 @@ static void on_recorded(void *data _unused_, const ApiStatus *status, Object *ob
                 str_or(status->message, "refused"));
 }
 
-static void count_up(EventRecorder *recorder, Said *said, Time now)
+/* message NULL: it stays. */
+static void count_up(EventRecorder *recorder, Said *said, const Object *was, const char *message,
+                     Time now)
 {
-    char text[TIMEFMT_MAX];
-    _strbuf_ StrBuf patch = STRBUF_INIT;
+    _object_ Object *object = object_copy(was);
+    Event *event = OBJECT_AS(Event, object);
 
-    timefmt_seconds(now.seconds, text);
-    strbuf_printf(&patch, "{\"count\":%d,\"lastTimestamp\":\"%s\"}", ++said->count, text);
-    client_patch(recorder->client, &kind_event, said->ns, said->name, PATCH_MERGE,
-                 strbuf_bytes(&patch), NULL, on_recorded, NULL);
+    event->metadata.resource_version = NULL; /* whichever version is there */
+    event->count = ++said->count;
+    event->last_timestamp = now;
+    if (message)
+        event->message = arena_strdup(&object->arena, message);
+    client_update(recorder->client, object, NULL, on_recorded, NULL);
     list_remove(&said->node);
     list_append(&recorder->order, &said->node);
 }
@@ -190,10 +235,20 @@ static void record(EventRecorder *recorder, const Object *about, const char *fie
 {
     const ObjectMeta *meta = object_meta(about);
     Time now = time_seconds_from_ns(clock_wall_ns(recorder->clock));
-    _free_ char *key =
-        mem_printf("%s\n%s\n%s\n%s\n%s", meta->uid, str_or(field_path, ""), type, reason, message);
-    Said *said = strmap_get(&recorder->said, key);
+    _free_ char *key = mem_printf("%s\n%s\n%s", meta->uid, type, reason), *text = NULL;
+    bool combined = is_combined(recorder, key, message);
     _object_ Object *object = NULL;
+    Object *was;
+    Said *said;
+
+    if (combined) {
+        message = text = mem_printf(COMBINED "%s", message);
+    } else {
+        free(key);
+        key = mem_printf("%s\n%s\n%s\n%s\n%s", meta->uid, str_or(field_path, ""), type, reason,
+                         message);
+    }
+    said = strmap_get(&recorder->said, key);
 
     if (!may_say(recorder, str_or(meta->uid, meta->name))) {
         metric_inc(metric_single(METRIC_EVENTS_DROPPED));
@@ -201,8 +256,9 @@ static void record(EventRecorder *recorder, const Object *about, const char *fie
                     about->kind->kind, str_or(meta->namespace, ""), meta->name, reason, message);
         return;
     }
-    if (said && client_get(recorder->client, &kind_event, said->ns, said->name)) {
-        count_up(recorder, said, now);
+    was = said ? client_get(recorder->client, &kind_event, said->ns, said->name) : NULL;
+    if (was) {
+        count_up(recorder, said, was, combined ? message : NULL, now);
         return;
     }
     if (said) {

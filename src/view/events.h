@@ -4,7 +4,8 @@
  * the node agent.
  *
  * Recording the same type, reason and message about the same object again increments the count of
- * the Event that exists. Events about one object are rate-limited: 25 at once, and one more every
+ * the Event that exists. If nothing but the messages differ, from the tenth one within ten minutes on
+ * they are combined to one Event with the newest message. Events about one object are rate-limited: 25 at once, and one more every
  * five minutes. An Event above this limit is written to the log instead.
  */
 #ifndef VIEW_EVENTS_H

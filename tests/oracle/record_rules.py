@@ -16,8 +16,10 @@ serves. All requests are dry runs but for the stored objects.
 """
 
 import copy
+import datetime
 import json
 import pathlib
+import re
 import sys
 
 from peer import DEFAULT_BIN, Peer
@@ -46,6 +48,20 @@ def with_value(obj, path, value):
     else:
         at[last] = value
     return changed
+
+
+def relative(value):
+    """A copy in which times are written as seconds before now, as test_cases.c reads them."""
+    if isinstance(value, dict):
+        return {k: relative(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [relative(v) for v in value]
+    match = isinstance(value, str) and re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", value)
+    if not match:
+        return value
+    then = datetime.datetime.fromisoformat(match.group(1) + "+00:00")
+    seconds = int((datetime.datetime.now(datetime.timezone.utc) - then).total_seconds())
+    return f"@{'u' if match.group(2) else ''}-{seconds}"
 
 
 def described(value):
@@ -106,9 +122,9 @@ class Recorder:
         columns = [c["name"] + ("+" if c["priority"] else "") for c in table["columnDefinitions"]]
         times = {"Age": "0s", "Created At": "@-0"}
         cells = [times.get(c["name"], cell) for c, cell in zip(table["columnDefinitions"], table["rows"][0]["cells"])]
-        row = {"row": f"{obj['kind']} {name}", "kind": obj["kind"], "object": obj}
+        row = {"row": f"{obj['kind']} {name}", "kind": obj["kind"], "object": relative(obj)}
         if "status" in entry:
-            row["status"] = entry["status"]
+            row["status"] = relative(entry["status"])
         self.rows.append({**row, "cells": cells, "columns": columns})
 
     def entry(self, entry):

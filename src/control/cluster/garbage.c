@@ -355,7 +355,7 @@ static void start(Controller *controller)
     garbage->by_owner = object_index_new(keys_of_dependent);
     controller->data = garbage;
     for (size_t id = 0; id < kind_count(); id++)
-        if (!(kind_at(id)->flags & KIND_NOT_STORED) && kind_at(id) != &kind_event)
+        if (kind_is_stored(kind_at(id)) && kind_at(id) != &kind_event)
             controller_watch(controller, kind_at(id), on_object);
 }
 

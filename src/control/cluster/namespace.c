@@ -29,7 +29,7 @@ static void finalize(Reconcile *reconcile, const Object *object)
 
 static bool has_content(const Kind *kind)
 {
-    return (kind->flags & KIND_NAMESPACED) && !(kind->flags & KIND_NOT_STORED);
+    return (kind->flags & KIND_NAMESPACED) && kind_is_stored(kind);
 }
 
 /* ---- emptying ---- */

@@ -392,8 +392,8 @@ static void walk_start(ListWalk *walk, const char *after)
     Call *call = walk->call;
 
     walk->snapshot = store_snapshot(call->server->store, call->route.kind, call->route.ns, after);
-    walk->wakes = walk->labels || walk->fields || call->accept.as != AS_OBJECT ||
-                  call->accept.type == TYPE_PROTOBUF;
+    walk->wakes = call->route.kind->form || walk->labels || walk->fields ||
+                  call->accept.as != AS_OBJECT || call->accept.type == TYPE_PROTOBUF;
     /* Other forms need the whole text, or begin with something that is only known at the end. A
      * client that merely looks interactive (by its User-Agent) gets indented JSON only if the list
      * fits one piece. */

@@ -16,7 +16,7 @@
 /* The kinds for which kube-apiserver words the refusal of an unknown field selector differently. */
 static bool has_own_fields(const Kind *kind)
 {
-    return kind == &kind_pod || kind == &kind_node || kind == &kind_event ||
+    return kind == &kind_pod || kind == &kind_node || kind_same_store(kind, &kind_event) ||
            kind == &kind_namespace || kind == &kind_secret || kind == &kind_service;
 }
 

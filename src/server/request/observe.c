@@ -373,7 +373,7 @@ static void collect(void *data)
         double n;
         char name[256];
 
-        if (str_empty(kind->plural) || (kind->flags & KIND_NOT_STORED))
+        if (str_empty(kind->plural) || !kind_is_stored(kind))
             continue;
         n = (double)store_size(observer->server->store, kind);
         snprintf(name, sizeof(name), "%s%s%s", kind->plural, *kind->group ? "." : "", kind->group);

@@ -65,7 +65,7 @@ static void set_propagation(const Write *write, Object *object)
     const char *policy = write->propagation;
     const ObjectMeta *meta = object_meta(object);
 
-    if (object->kind == &kind_event)
+    if (kind_same_store(object->kind, &kind_event))
         return;
     if (str_empty(policy)) {
         if (!(object->kind->flags & KIND_ORPHANS) || meta_has_finalizer(meta, FOREGROUND))

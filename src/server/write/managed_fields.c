@@ -141,6 +141,47 @@ static FieldSet *without_foreign(Arena *arena, const Kind *kind, FieldSet *set,
     return set;
 }
 
+/* What a write changes, as fields of one form of the kind. */
+typedef struct Difference {
+    const Kind *kind;
+    FieldSet *changed, *removed;
+} Difference;
+
+static Difference difference_of(Arena *arena, const Object *before, const Object *object,
+                                const char *subresource)
+{
+    Difference d = {.kind = object->kind};
+
+    d.changed = fieldset_changed(d.kind->type, arena, before->value, object->value, &d.removed);
+    d.changed = without_foreign(arena, d.kind, d.changed, subresource);
+    d.removed = without_foreign(arena, d.kind, d.removed, subresource);
+    return d;
+}
+
+/*
+ * The difference between two versions of an object in the form that an entry of managedFields speaks
+ * of. `own` is the difference in the form of the objects, and `other` keeps the one in another form.
+ */
+static const Difference *difference_for(Arena *arena, const ManagedFieldsEntry *entry,
+                                        const Difference *own, Difference *other,
+                                        const Object *before, Object *object,
+                                        const char *subresource)
+{
+    const Kind *kind = str_equal(entry->api_version, own->kind->api_version)
+                           ? own->kind
+                           : kind_find_api_version(str_or(entry->api_version, ""), own->kind->kind);
+    _object_ Object *was = NULL, *is = NULL;
+
+    if (kind == own->kind || !before || !kind || !kind_same_store(kind, own->kind))
+        return own;
+    if (other->kind == kind)
+        return other;
+    was = object_converted((Object *)(uintptr_t)before, kind);
+    is = object_converted(object, kind);
+    *other = difference_of(arena, was, is, subresource);
+    return other;
+}
+
 static void set_of(Manager *manager, FieldSet *set)
 {
     if (fieldset_equal(manager->set, set))
@@ -170,7 +211,7 @@ void managed_update(Server *server, Object *object, const Object *before, const 
     char room[6144];
     _arena_ Arena arena = ARENA_INIT_ROOM(room);
     const Kind *kind = object->kind;
-    FieldSet *changed, *removed = NULL;
+    Difference here = {.kind = kind}, other = {0};
     Managers managers = VEC_INIT;
     Manager *own;
     size_t at;
@@ -178,23 +219,24 @@ void managed_update(Server *server, Object *object, const Object *before, const 
     if (str_empty(manager))
         return;
     if (before) {
-        changed = fieldset_changed(kind->type, &arena, before->value, object->value, &removed);
-        removed = without_foreign(&arena, kind, removed, subresource);
+        here = difference_of(&arena, before, object, subresource);
         managers_read(&arena, object_meta(object), &managers);
     } else {
-        changed = fieldset_of_value(kind->type, &arena, object->value);
+        here.changed = without_foreign(
+            &arena, kind, fieldset_of_value(kind->type, &arena, object->value), subresource);
     }
-    changed = without_foreign(&arena, kind, changed, subresource);
     own = managers_find(&managers, manager, "Update", kind->api_version, subresource);
     at = (size_t)(own - managers.v);
     for (size_t i = 0; i < managers.n; i++) {
-        FieldSet *set = fieldset_minus(&arena, managers.v[i].set, removed);
+        const Difference *d = difference_for(&arena, &managers.v[i].entry, &here, &other, before,
+                                             object, subresource);
+        FieldSet *set = fieldset_minus(&arena, managers.v[i].set, d->removed);
 
-        set_of(&managers.v[i], i == at ? fieldset_union(&arena, set, changed)
-                                       : fieldset_minus(&arena, set, changed));
+        set_of(&managers.v[i], i == at ? fieldset_union(&arena, set, d->changed)
+                                       : fieldset_minus(&arena, set, d->changed));
     }
     /* What a scale wrote has no time in kube-apiserver either. */
-    managers.v[at].acted = !fieldset_empty(changed) && !str_equal(subresource, "scale");
+    managers.v[at].acted = !fieldset_empty(here.changed) && !str_equal(subresource, "scale");
     managers_write(&managers, object, server_time(server));
     VEC_DEINIT(&managers);
 }
@@ -292,28 +334,39 @@ static int refuse_conflicts(Write *write, const Conflicts *conflicts)
 
 /* Takes from all others what the merge changes, or refuses because they own it. What is `ours`
  * already, by whatever name, is no conflict. */
-static int take_over(Write *write, Managers *managers, size_t own, const FieldSet *changed,
-                     const FieldSet *removed, const FieldSet *ours)
+static int take_over(Write *write, Managers *managers, size_t own, const Difference *here,
+                     const Object *live, Object *object, const FieldSet *ours)
 {
     Arena *arena = &write->arena;
+    Difference other = {0};
     Conflicts conflicts = {.arena = arena, .v = VEC_INIT};
     int r = 0;
 
     for (size_t i = 0; i < managers->n && !write->force; i++) {
+        const Difference *d;
+
         if (i == own)
             continue;
+        d = difference_for(arena, &managers->v[i].entry, here, &other, live, object,
+                           write->subresource);
         conflicts.manager = print_manager(arena, &managers->v[i].entry);
         fieldset_each_path(
-            fieldset_minus(arena, fieldset_intersect(arena, managers->v[i].set, changed), ours),
+            fieldset_minus(arena, fieldset_intersect(arena, managers->v[i].set, d->changed), ours),
             add_conflict, &conflicts);
     }
     if (conflicts.v.n)
         r = refuse_conflicts(write, &conflicts);
-    for (size_t i = 0; i < managers->n && r == 0; i++)
-        if (i != own)
-            set_of(
-                &managers->v[i],
-                fieldset_minus(arena, fieldset_minus(arena, managers->v[i].set, changed), removed));
+    for (size_t i = 0; i < managers->n && r == 0; i++) {
+        const Difference *d;
+
+        if (i == own)
+            continue;
+        d = difference_for(arena, &managers->v[i].entry, here, &other, live, object,
+                           write->subresource);
+        set_of(&managers->v[i],
+               fieldset_minus(arena, fieldset_minus(arena, managers->v[i].set, d->changed),
+                              d->removed));
+    }
     VEC_DEINIT(&conflicts.v);
     return r;
 }
@@ -434,7 +487,8 @@ static int apply_to(Write *write, const Object *live, yyjson_val *applied, Manag
 {
     Arena *arena = &write->arena;
     const Kind *kind = write->kind;
-    FieldSet *set, *changed, *removed = NULL;
+    FieldSet *set;
+    Difference here;
     const char *why = NULL;
     _object_ Object *object = NULL;
     Manager *own;
@@ -454,11 +508,9 @@ static int apply_to(Write *write, const Object *live, yyjson_val *applied, Manag
     if (r)
         return r;
     if (live) {
-        changed = fieldset_changed(kind->type, arena, live->value, object->value, &removed);
-        changed = fieldset_intersect(
-            arena, without_foreign(arena, kind, changed, write->subresource), set);
-        removed = without_foreign(arena, kind, removed, write->subresource);
-        r = take_over(write, managers, at, changed, removed, last_applied_owns(write, live));
+        here = difference_of(arena, live, object, write->subresource);
+        here.changed = fieldset_intersect(arena, here.changed, set);
+        r = take_over(write, managers, at, &here, live, object, last_applied_owns(write, live));
         if (r)
             return r;
     }

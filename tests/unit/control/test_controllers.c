@@ -572,8 +572,43 @@ static void an_old_event_is_forgotten(void **state)
 
 static bool on_counted(void *data, Object *object)
 {
-    *(size_t *)data += str_equal(OBJECT_AS(Event, object)->reason, "Testing");
+    *(size_t *)data += str_starts_with(OBJECT_AS(Event, object)->reason, "Testing");
     return true;
+}
+
+/* From the tenth message on, Events that differ in nothing else are counted in one. */
+static void similar_events_are_combined(void **state)
+{
+    Rig *rig = *state;
+    EventFinder finder = {"Testing", &rig->arena, NULL, 0};
+    EventRecorder *recorder = event_recorder_new(rig->client, rig->clock, "tester", "n");
+    size_t n = 0;
+
+    for (int i = 0; i < 20; i++) {
+        event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
+                     "number \"%d\"", i);
+        settle(rig);
+    }
+    client_list(rig->client, &kind_event, NULL, on_counted, &n);
+    assert_int_equal(n, 10);
+    client_list(rig->client, &kind_event, NULL, on_event_found, &finder);
+    assert_string_equal(finder.message, "(combined from similar events): number \"19\"");
+    assert_int_equal(finder.count, 11);
+    clock_fake_advance(rig->clock, 601 * NS_PER_SEC);
+    event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing", "late");
+    settle(rig);
+    n = 0;
+    client_list(rig->client, &kind_event, NULL, on_counted, &n);
+    assert_int_equal(n, 11);
+    event_recorder_free(recorder);
+}
+
+static void record_numbered(Rig *rig, EventRecorder *recorder, int i)
+{
+    char reason[24];
+
+    snprintf(reason, sizeof(reason), "Testing%d", i);
+    event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", reason, "m");
 }
 
 /* An object may cause 25 different Events at once, and one more every five minutes. */
@@ -584,15 +619,13 @@ static void an_object_with_too_many_events_is_cut_off(void **state)
     size_t n = 0;
 
     for (int i = 0; i < 30; i++)
-        event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
-                     "number %d", i);
+        record_numbered(rig, recorder, i);
     settle(rig);
     client_list(rig->client, &kind_event, NULL, on_counted, &n);
     assert_int_equal(n, 25);
     clock_fake_advance(rig->clock, 600 * NS_PER_SEC);
     for (int i = 30; i < 40; i++)
-        event_record(recorder, get(rig, &kind_namespace, NULL, "default"), "Normal", "Testing",
-                     "number %d", i);
+        record_numbered(rig, recorder, i);
     settle(rig);
     n = 0;
     client_list(rig->client, &kind_event, NULL, on_counted, &n);
@@ -627,6 +660,7 @@ int main(void)
         TEST(an_owner_of_an_unknown_kind_counts_as_there),
         TEST(a_set_tells_what_it_does),
         TEST(the_same_event_counts_up),
+        TEST(similar_events_are_combined),
         TEST(an_old_event_is_forgotten),
         TEST(an_object_with_too_many_events_is_cut_off),
     };
