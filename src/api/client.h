@@ -92,6 +92,8 @@ typedef struct ClientOps {
                   void *data);
     void (*delete)(Client *client, const Kind *kind, const char *ns, const char *name,
                    const WriteOptions *options, ClientDone done, void *data);
+    /* How many objects of the kind the namespace has. NULL: found out by list. */
+    size_t (*count)(Client *client, const Kind *kind, const char *ns);
 } ClientOps;
 
 struct Client {
@@ -108,6 +110,7 @@ static inline uint64_t client_list(Client *c, const Kind *kind, const ListOption
 {
     return c->ops->list(c, kind, options, each, data);
 }
+size_t client_count(Client *client, const Kind *kind, const char *ns);
 static inline ClientWatch *client_watch(Client *c, const Kind *kind, const ListOptions *options,
                                         ClientOnEvent on_event, void *data)
 {

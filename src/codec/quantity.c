@@ -336,6 +336,40 @@ int quantity_compare(const char *a, const char *b)
     return (u > v) - (u < v);
 }
 
+static Int128 signed_at(const Amount *amount, int scale)
+{
+    Int128 v = MIN_OF(at_scale(amount, scale), (Int128)1 << 125);
+
+    return amount->negative ? -v : v;
+}
+
+static const char *sum(Arena *arena, const char *a, const char *b, int sign)
+{
+    Amount x = {0}, y = {0}, all;
+    Int128 v;
+
+    if (!str_empty(a) && quantity_parse(a, strlen(a), &x))
+        x = (Amount){0};
+    if (!str_empty(b) && quantity_parse(b, strlen(b), &y))
+        y = (Amount){0};
+    all.format = x.mantissa ? x.format : y.format;
+    all.scale = !x.mantissa ? y.scale : !y.mantissa ? x.scale : MIN_OF(x.scale, y.scale);
+    v = signed_at(&x, all.scale) + sign * signed_at(&y, all.scale);
+    all.negative = v < 0;
+    all.mantissa = v < 0 ? -v : v;
+    return print_amount(arena, &all);
+}
+
+const char *quantity_add(Arena *arena, const char *a, const char *b)
+{
+    return sum(arena, a, b, 1);
+}
+
+const char *quantity_subtract(Arena *arena, const char *a, const char *b)
+{
+    return sum(arena, a, b, -1);
+}
+
 const char *quantity_from(Arena *arena, int64_t value, bool binary)
 {
     Amount amount = {.format = binary ? FORMAT_BINARY : FORMAT_DECIMAL, .negative = value < 0};

@@ -53,7 +53,7 @@ static const ControllerOps *const CONTROLLERS[] = {
     &daemonset_controller,     &job_controller,          &cronjob_controller,
     &budget_controller,        &cluster_role_controller, &volume_controller,
     &claim_protect_controller, &scheduler_controller,    &endpoints_controller,
-    &load_balancer_controller, &event_expiry_controller,
+    &load_balancer_controller, &event_expiry_controller, &quota_controller,
 };
 
 /* ---- watches ---- */

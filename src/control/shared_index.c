@@ -5,6 +5,7 @@
 #include "api/schema/batch_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/schema/core_quota_v1.h"
 #include "api/schema/core_reference_v1.h"
 #include "api/schema/core_replication_v1.h"
 #include "api/schema/core_scheduling_v1.h"
@@ -128,6 +129,12 @@ static void keys_of_slice(const Object *object, IndexKeys *keys)
     index_labels(object_meta(object), keys);
 }
 
+static void keys_of_quota(const Object *object, IndexKeys *keys)
+{
+    index_key(keys, "l/");
+    index_key(keys, "l/%s/", str_or(object_meta(object)->namespace, ""));
+}
+
 static void keys_of_volume(const Object *object, IndexKeys *keys)
 {
     const ObjectReference *claim = OBJECT_AS(PersistentVolume, object)->spec.claim_ref;
@@ -155,6 +162,7 @@ KeysOf shared_index_keys(const Kind *kind)
         {&kind_pod_disruption_budget, keys_of_budget},
         {&kind_service, keys_of_service},
         {&kind_endpoint_slice, keys_of_slice},
+        {&kind_resource_quota, keys_of_quota},
         {&kind_persistent_volume, keys_of_volume},
     };
 

@@ -83,6 +83,20 @@ static uint64_t local_list(Client *client, const Kind *kind, const ListOptions *
     return store_revision(store);
 }
 
+static bool count_one(void *data, Object *object _unused_)
+{
+    ++*(size_t *)data;
+    return true;
+}
+
+static size_t local_count(Client *client, const Kind *kind, const char *ns)
+{
+    size_t n = 0;
+
+    store_walk(local_of(client)->server->store, kind, ns, NULL, count_one, &n);
+    return n;
+}
+
 /* ---- watching ---- */
 
 static Selector *selector_copy(Arena *arena, const Selector *from)
@@ -359,6 +373,7 @@ static const ClientOps local_ops = {
     .update = local_update,
     .patch = local_patch,
     .delete = local_delete,
+    .count = local_count,
 };
 
 Client *server_client(Server *server, const char *user)

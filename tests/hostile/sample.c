@@ -54,6 +54,9 @@ static const struct {
     {"VolumeAttachmentSpec", "attacher", "\"a.b\""},
     {"VolumeAttachmentSpec", "nodeName", "\"n\""},
     {"CSIStorageCapacity", "storageClassName", "\"standard\""},
+    {"LimitRangeItem", "type", "\"Container\""},
+    {"ScopedResourceSelectorRequirement", "scopeName", "\"PriorityClass\""},
+    {"ScopedResourceSelectorRequirement", "operator", "\"Exists\""},
 };
 /* clang-format on */
 

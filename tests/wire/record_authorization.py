@@ -7,8 +7,9 @@ may do nothing. The webhook refuses the first question, and the case is sent aga
 granted, until nothing more is refused. What is kept of a case are the questions in their order, the
 refusals in the server's words, and the status in the end.
 
-Only whoever renews the file needs this: record_authorization.py [PEERS_BIN], where kube-apiserver and
-etcd of the version that stead serves lie in PEERS_BIN.
+Only whoever renews the file needs this: record_authorization.py [--new] [PEERS_BIN], where kube-apiserver and
+etcd of the version that stead serves lie in PEERS_BIN. With --new only the cases are sent that the file does not
+have yet, which takes seconds where all of them take minutes.
 """
 import http.client
 import http.server
@@ -26,7 +27,9 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-BIN = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "~/.cache/stead-peers/bin").expanduser()
+ARGUMENTS = [a for a in sys.argv[1:] if a != "--new"]
+ONLY_NEW = "--new" in sys.argv
+BIN = pathlib.Path(ARGUMENTS[0] if ARGUMENTS else "~/.cache/stead-peers/bin").expanduser()
 USERS = 100     # tester-0 is for all but impersonation, of which the server remembers what it has allowed whom
 
 # ---- the cases ----
@@ -38,6 +41,7 @@ RESOURCES = [
     ("", "v1", "configmaps", "ConfigMap", True, []),
     ("", "v1", "endpoints", "Endpoints", True, []),
     ("", "v1", "events", "Event", True, []),
+    ("", "v1", "limitranges", "LimitRange", True, []),
     ("", "v1", "namespaces", "Namespace", False, ["status", "finalize"]),
     ("", "v1", "nodes", "Node", False, ["status", "proxy"]),
     ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ["status"]),
@@ -45,6 +49,7 @@ RESOURCES = [
     ("", "v1", "pods", "Pod", True, ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "status"]),
     ("", "v1", "podtemplates", "PodTemplate", True, []),
     ("", "v1", "replicationcontrollers", "ReplicationController", True, ["scale", "status"]),
+    ("", "v1", "resourcequotas", "ResourceQuota", True, ["status"]),
     ("", "v1", "secrets", "Secret", True, []),
     ("", "v1", "serviceaccounts", "ServiceAccount", True, ["token"]),
     ("", "v1", "services", "Service", True, ["status"]),
@@ -449,6 +454,11 @@ def record(port, row):
     return row
 
 
+def key_of(case):
+    """What is sent, by which a recorded case is found again."""
+    return json.dumps([case.get(k) for k in ("name", "method", "path", "type", "body", "headers", "granted", "as")])
+
+
 def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="authorization-"))
     webhook = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
@@ -488,8 +498,9 @@ def main():
             status, text = send(port, "admin", {"method": "POST", "path": path, "type": JSON, "body": json.dumps(body)})
             if status not in (201, 409):
                 sys.exit(f"{path}: {status} {text}")
-        rows = [record(port, row) for row in all_cases()]
         out = HERE / "golden" / "authorization.json"
+        known = {key_of(row): row for row in json.loads(out.read_text())["cases"]} if ONLY_NEW else {}
+        rows = [known.get(key_of(row)) or record(port, row) for row in all_cases()]
         before = ",\n".join(json.dumps([path, json.dumps(body)]) for path, body in fixtures())
         cases = ",\n".join(json.dumps(row) for row in rows)
         out.write_text(f'{{"fixtures": [\n{before}\n], "cases": [\n{cases}\n]}}\n')

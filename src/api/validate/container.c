@@ -12,6 +12,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_volume_v1.h"
 #include "api/validate/pod.h"
+#include "api/validate/resource_name.h"
 #include "codec/quantity.h"
 
 static_assert(sizeof(EphemeralContainerCommon) == sizeof(Container) &&
@@ -21,72 +22,17 @@ static_assert(sizeof(EphemeralContainerCommon) == sizeof(Container) &&
 
 /* ---- resources ---- */
 
-static bool is_huge_pages(const char *name)
-{
-    return str_starts_with(name, "hugepages-");
-}
-
-static bool is_native(const char *name)
-{
-    return !strchr(name, '/') || strstr(name, "kubernetes.io/");
-}
-
-static bool is_standard_resource(const char *name)
-{
-    static const char *const names[] = {"cpu",
-                                        "memory",
-                                        "ephemeral-storage",
-                                        "requests.cpu",
-                                        "requests.memory",
-                                        "requests.ephemeral-storage",
-                                        "limits.cpu",
-                                        "limits.memory",
-                                        "limits.ephemeral-storage",
-                                        "pods",
-                                        "resourcequotas",
-                                        "services",
-                                        "replicationcontrollers",
-                                        "secrets",
-                                        "configmaps",
-                                        "persistentvolumeclaims",
-                                        "storage",
-                                        "requests.storage",
-                                        "services.nodeports",
-                                        "services.loadbalancers",
-                                        NULL};
-
-    return is_huge_pages(name) || name_is_one_of(name, names);
-}
-
-static bool is_container_resource(const char *name)
-{
-    static const char *const names[] = {"cpu", "ephemeral-storage", "memory", NULL};
-
-    return is_huge_pages(name) || name_is_one_of(name, names);
-}
-
 void validate_whole_resource(const StringEntry *resource, const Path *path, Causes *causes)
 {
     if (*str_or(resource->value, "0") == '-')
         fail_invalid(causes, path, resource->value, "must be greater than or equal to 0");
-    if (!is_native(resource->key) && quantity_milli(resource->value) % 1000)
+    if (resource_is_whole(resource->key) && quantity_milli(resource->value) % 1000)
         fail_invalid(causes, path, resource->value, "must be an integer");
 }
 
 static void validate_resource(const StringEntry *entry, const Path *path, Causes *causes)
 {
-    const char *name = entry->key;
-    Faults faults = check_qualified_name(name);
-
-    fail_faults(causes, path, name, faults);
-    if (!strchr(name, '/')) {
-        if (!faults.n && !is_standard_resource(name))
-            fail_invalid(causes, path, name, "must be a standard resource type or fully qualified");
-        if (!is_container_resource(name))
-            fail_invalid(causes, path, name, "must be a standard resource for containers");
-    } else if (!is_native(name) && str_starts_with(name, "requests.")) {
-        fail_invalid(causes, path, name, "doesn't follow extended resource name standard");
-    }
+    validate_container_resource_name(entry->key, path, causes);
     validate_whole_resource(entry, path, causes);
 }
 
@@ -102,7 +48,7 @@ static void validate_request(const StringEntry *request, const StringMap *limits
                              Causes *causes)
 {
     const char *limit = string_map_get(limits, request->key);
-    bool overcommit = is_native(request->key) && !is_huge_pages(request->key);
+    bool overcommit = resource_may_overcommit(request->key);
     int order = limit ? quantity_compare(request->value, limit) : 0;
 
     if (!limit && !overcommit)

@@ -101,6 +101,7 @@ static const struct {
     int (*admit)(Write *write);
 } create_rows[] = {
     {NULL, namespace_admit},
+    {&kind_pod, limit_range_complete},
     {&kind_pod, serviceaccount_admit},
     {&kind_pod, priority_admit},
     {&kind_pod, tolerations_admit},
@@ -124,6 +125,31 @@ int admission_create(Write *write)
         if (!create_rows[i].kind || create_rows[i].kind == write->kind)
             r = create_rows[i].admit(write);
     return r;
+}
+
+/* In the order of the plugins of kube-apiserver. */
+static const struct {
+    const Kind *kind; /* NULL: all kinds */
+    int (*check)(Write *write);
+} check_rows[] = {
+    {&kind_pod, limit_range_check},
+    {&kind_persistent_volume_claim, limit_range_check},
+    {NULL, quota_admit}, /* last, since only what is stored may be charged */
+};
+
+int admission_validate(Write *write)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(check_rows) && r == 0; i++)
+        if (!check_rows[i].kind || check_rows[i].kind == write->kind)
+            r = check_rows[i].check(write);
+    return r;
+}
+
+void admission_stored(Write *write)
+{
+    quota_charge(write);
 }
 
 void admission_named(Write *write)

@@ -18,6 +18,11 @@ int admission_update(Write *write);
 /* The part that needs the final name of the object. */
 void admission_named(Write *write);
 
+/* Checks a valid object that is to be stored, after all that completes it. Returns 0 or the reason. */
+int admission_validate(Write *write);
+/* The object has been queued. */
+void admission_stored(Write *write);
+
 int admission_delete(Write *write);
 int serviceaccount_admit(Write *write);
 void priority_ensure_classes(Server *server, Client *client);
@@ -26,6 +31,14 @@ int storage_class_admit(Write *write); /* of a new claim */
 
 /* Refuses roles and bindings that grant more than their writer holds. Returns 0 or the reason. */
 int rbac_admit(Write *write);
+
+/* Checks the write against the quotas of its namespace, and charges them once it is queued. */
+int quota_admit(Write *write);
+void quota_charge(Write *write);
+
+/* Gives a new pod the defaults of the LimitRanges of its namespace; checks a pod or a claim. */
+int limit_range_complete(Write *write);
+int limit_range_check(Write *write);
 
 int runtime_class_admit(Write *write); /* for a new pod */
 

@@ -3,9 +3,10 @@
  * Creates and updates, for HTTP requests and in-process clients alike. All changes of state go
  * through here or through delete.c.
  *
- *   create   defaults -> managedFields -> admission -> system fields -> validation -> store
+ *   create   defaults -> managedFields -> admission -> system fields -> validation -> admission's
+ *            checks -> store
  *   update   checks against the head -> defaults -> what may not change is put back ->
- *            managedFields -> validation -> store, unless nothing has changed; or removal, if this
+ *            managedFields -> validation -> admission's checks -> store, unless nothing has changed; or removal, if this
  *            took the last finalizer from a deleted object
  *
  * All steps run in one turn of the loop and against the newest head, so no other write can come
@@ -367,10 +368,14 @@ static int create_steps(Write *write)
         return r;
     fill_system_fields(write);
     prepare(write);
+    if (str_empty(write->name)) /* the rules of the kind may have given it one */
+        write->name = arena_strdup(&write->arena, meta->name);
     admission_named(write);
     r = validate(write);
     if (r == 0 && write->upsert)
         r = check_may_create(write);
+    if (r == 0)
+        r = admission_validate(write);
     if (r)
         return r;
     if (write->dry_run)
@@ -385,6 +390,8 @@ static int create_steps(Write *write)
         generate_name(write);
         r = store_create(server->store, write->object, write_on_stored, write);
     }
+    if (r == 0)
+        admission_stored(write);
     return refused(write, r);
 }
 
@@ -632,6 +639,8 @@ static int update_steps(Write *write)
     if (r)
         return r;
     r = validate(write);
+    if (r == 0)
+        r = admission_validate(write);
     if (r || write->dry_run)
         return r;
     if (may_go(write->object)) {
@@ -645,10 +654,12 @@ static int update_steps(Write *write)
         return -1;
     }
     r = check_size(write);
-    if (r)
-        return r;
-    return refused(write, store_update(server->store, write->object, write->before->revision,
-                                       write_on_stored, write));
+    if (r == 0)
+        r = refused(write, store_update(server->store, write->object, write->before->revision,
+                                        write_on_stored, write));
+    if (r == 0)
+        admission_stored(write);
+    return r;
 }
 
 void write_update_from(Write *write)

@@ -12,6 +12,8 @@
 
 typedef enum WriteVerb { WRITE_CREATE, WRITE_UPDATE, WRITE_DELETE } WriteVerb;
 
+typedef struct QuotaCharge QuotaCharge;
+
 struct Write {
     ListNode node;  /* of server->writes */
     Server *server; /* NULL after the server has been freed */
@@ -28,11 +30,12 @@ struct Write {
     const int64_t *grace_seconds;
     const char *propagation, *precondition_uid, *precondition_revision;
 
-    Object *object;     /* in: the new version; out: what is stored */
-    Object *before;     /* the version it was based on */
-    bool created, gone; /* outcomes: the object was created, or was removed for good */
-    bool applied;       /* apply has computed managedFields itself */
-    bool claimed;       /* holds addresses or ports until the store has answered */
+    Object *object;       /* in: the new version; out: what is stored */
+    Object *before;       /* the version it was based on */
+    bool created, gone;   /* outcomes: the object was created, or was removed for good */
+    bool applied;         /* apply has computed managedFields itself */
+    bool claimed;         /* holds addresses or ports until the store has answered */
+    QuotaCharge *charges; /* what the write adds to quotas */
     ApiStatus status;
     Warnings warnings; /* grows by write_warn */
 

@@ -252,6 +252,33 @@ static void quantities_are_numbers(void **state)
     assert_string_equal(quantity_from(&arena, INT64_MIN, false), "-9223372036854775808");
 }
 
+/* As in Go, a sum has the format of its first number, unless that is zero. */
+static void sums_keep_the_format_of_the_first_number(void **state)
+{
+    static const struct {
+        const char *a, *b, *sum, *difference;
+    } cases[] = {
+        {"1", "500m", "1500m", "500m"},
+        {"1Gi", "1Gi", "2Gi", "0"},
+        {"0", "1Gi", "1Gi", "-1Gi"},
+        {NULL, "2", "2", "-2"},
+        {"1Gi", NULL, "1Gi", "1Gi"},
+        {"1G", "1Gi", "2073741824", "-73741824"},
+        {"1Gi", "1G", "2073741824", "73741824"},
+        {"100m", "900m", "1", "-800m"},
+        {"1500Mi", "36Mi", "1536Mi", "1464Mi"},
+        {"1", "1n", "1000000001n", "999999999n"},
+        {"-1", "2", "1", "-3"},
+        {"1e3", "1", "1001", "999"},
+    };
+    _arena_ Arena arena = ARENA_INIT;
+
+    EACH_ROW_OF(i, ARRAY_LEN(cases), "sums", cases[i].sum) {
+        assert_string_equal(quantity_add(&arena, cases[i].a, cases[i].b), cases[i].sum);
+        assert_string_equal(quantity_subtract(&arena, cases[i].a, cases[i].b), cases[i].difference);
+    }
+}
+
 static void base64_is_as_strict_as_go(void **state)
 {
     static const struct {
@@ -369,6 +396,7 @@ int main(void)
         cmocka_unit_test(defaults_fill_what_is_absent),
         cmocka_unit_test(quantities_become_canonical),
         cmocka_unit_test(an_absent_quantity_equals_zero),
+        cmocka_unit_test(sums_keep_the_format_of_the_first_number),
         cmocka_unit_test(quantities_are_numbers),
         cmocka_unit_test(base64_is_as_strict_as_go),
         cmocka_unit_test(bytes_of_every_length_go_through_base64_and_back),

@@ -3,6 +3,7 @@
  * fields that may change later. */
 #include "api/object.h"
 #include "api/quantity.h"
+#include "api/resource_list.h"
 #include "api/rules/core/pod.h"
 #include "api/rules/rules.h"
 #include "api/schema/core_container_v1.h"
@@ -105,51 +106,13 @@ static void complete_pod(Arena *arena, void *value)
 
 /* ---- what a new pod starts with ---- */
 
-static bool is_positive(const StringMap *resources, const char *name)
-{
-    const char *quantity = string_map_get(resources, name);
-
-    return quantity && quantity_compare(quantity, "0") > 0;
-}
-
-static void look_at_quality(const ResourceRequirements *resources, bool *any, bool *guaranteed)
-{
-    static const char *const names[] = {"cpu", "memory"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *limit = string_map_get(&resources->limits, names[i]);
-        const char *request = string_map_get(&resources->requests, names[i]);
-
-        *any |= is_positive(&resources->limits, names[i]) ||
-                is_positive(&resources->requests, names[i]);
-        if (!is_positive(&resources->limits, names[i]) ||
-            (request && quantity_compare(request, limit) != 0))
-            *guaranteed = false;
-    }
-}
-
-static const char *quality_of(const PodSpec *spec)
-{
-    bool any = false, guaranteed = true;
-
-    if (spec->resources && (spec->resources->limits.n || spec->resources->requests.n)) {
-        look_at_quality(spec->resources, &any, &guaranteed);
-    } else {
-        for (size_t i = 0; i < spec->containers.n; i++)
-            look_at_quality(&spec->containers.v[i].resources, &any, &guaranteed);
-        for (size_t i = 0; i < spec->init_containers.n; i++)
-            look_at_quality(&spec->init_containers.v[i].resources, &any, &guaranteed);
-    }
-    return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
-}
-
 static void prepare_pod(Arena *arena, void *value, const void *before)
 {
     Pod *pod = value;
 
     if (before)
         return;
-    pod->status = (PodStatus){.phase = "Pending", .qos_class = quality_of(&pod->spec)};
+    pod->status = (PodStatus){.phase = "Pending", .qos_class = pod_quality(&pod->spec)};
     if (pod->spec.scheduling_gates.n) {
         PodCondition *condition = arena_new(arena, PodCondition);
 
