@@ -184,7 +184,7 @@ static int on_headers_complete(llhttp_t *parser)
     }
     if (conn->closed)
         return -1;
-    conn_deadline(conn, conn->server->limits.body_timeout_ns);
+    conn_deadline(conn, request->pub.body_slow ? 0 : conn->server->limits.body_timeout_ns);
     request->body_began_ms = request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
     if (request->wants_continue && !request->begun && request->pub.on_body && !request->no_body) {
         request->wants_continue = false;
@@ -528,6 +528,11 @@ static void go_on(Request *request)
     conn_dirty(request->conn);
 }
 
+static void pause_request(Request *request, bool pause)
+{
+    conn_pause(request->conn, pause);
+}
+
 /* An incomplete head is not a request yet, so the connection is closed without waiting for its rest. */
 static void drain(HttpConnection *conn)
 {
@@ -550,6 +555,7 @@ const Protocol protocol_h1 = {
     .more = more,
     .abort = abort_connection,
     .go_on = go_on,
+    .pause = pause_request,
     .drain = drain,
     .deinit = deinit,
 };

@@ -21,8 +21,8 @@
 #define DROP_MAX (8 * 1024 * 1024)
 /* Time for the peer to receive the GOAWAY frame. */
 #define LEAVE_NS (2 * INT64_C(1000000000))
-/* More than any response of this program has. */
-#define ANSWER_HEADERS_MAX 32
+/* More than most responses have. */
+#define FEW_HEADERS 8
 
 static nghttp2_session_callbacks *callbacks;
 static nghttp2_option *options;
@@ -208,6 +208,12 @@ static int on_data(nghttp2_session *session, uint8_t flags _unused_, int32_t str
     HttpConnection *conn = data;
     Request *request = request_of(session, stream_id);
 
+    /* The other streams go on while this one is paused. */
+    nghttp2_session_consume_connection(session, n);
+    if (!request || !request->body_paused)
+        nghttp2_session_consume_stream(session, stream_id, n);
+    else
+        request->unconsumed += n;
     if (!request)
         return 0;
     request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
@@ -271,6 +277,16 @@ static int on_send_data(nghttp2_session *session _unused_, nghttp2_frame *frame 
     return 0;
 }
 
+static void pause_stream(Request *request, bool pause)
+{
+    request->body_paused = pause;
+    if (pause || request->unconsumed == 0)
+        return;
+    nghttp2_session_consume_stream(request->conn->h2, request->stream_id, request->unconsumed);
+    request->unconsumed = 0;
+    conn_dirty(request->conn);
+}
+
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *data _unused_)
 {
     Request *request;
@@ -282,6 +298,8 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *d
     if (!request)
         return 0;
     request_out_done(request);
+    /* Nobody reads the rest of its body any more, so nobody lets it go on. */
+    pause_stream(request, false);
     /* The request was answered before its body was complete. A short rest is read and dropped, because
      * some clients lose a response that is followed by a reset. A long one is refused with a reset
      * (RFC 9113, 8.1). */
@@ -295,13 +313,15 @@ static void begun(Request *request)
     static const char *const usual[] = {"200", "201", "204", "304", "400",
                                         "401", "403", "404", "409"};
     const uint8_t flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-    nghttp2_nv nv[3 + ANSWER_HEADERS_MAX];
+    nghttp2_nv few[3 + FEW_HEADERS], *nv = few;
     nghttp2_data_provider provider = {.source.ptr = request, .read_callback = on_read_data};
     const char *status = NULL;
     size_t n = 0;
     bool has_body = !request->is_head && !(request->ended && request->pending == 0) &&
                     request->status != 204 && request->status != 304;
 
+    if (request->extra.n > FEW_HEADERS)
+        nv = arena_new_n(&request->pub.arena, nghttp2_nv, 3 + request->extra.n);
     for (size_t i = 0; i < ARRAY_LEN(usual) && !status; i++)
         if ((usual[i][0] - '0') * 100 + (usual[i][1] - '0') * 10 + usual[i][2] - '0' ==
             request->status)
@@ -315,7 +335,7 @@ static void begun(Request *request)
     if (request->answer_length >= 0 && request->status != 204 && request->status != 304)
         nv[n++] = (nghttp2_nv){(uint8_t *)"content-length", (uint8_t *)request->length_text, 14,
                                strlen(request->length_text), flags};
-    for (size_t i = 0; i < request->extra.n && i < ANSWER_HEADERS_MAX; i++)
+    for (size_t i = 0; i < request->extra.n; i++)
         nv[n++] = (nghttp2_nv){
             (uint8_t *)request->extra.v[i].name, (uint8_t *)request->extra.v[i].value,
             strlen(request->extra.v[i].name), strlen(request->extra.v[i].value), flags};
@@ -415,6 +435,7 @@ const Protocol protocol_h2 = {
     .more = more,
     .abort = abort_stream,
     .go_on = go_on,
+    .pause = pause_stream,
     .drain = drain,
     .deinit = deinit,
 };
@@ -432,6 +453,7 @@ static void make_callbacks(void)
     nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
     nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_max_outbound_ack(options, OUTBOUND_ACK_MAX);
 }
 

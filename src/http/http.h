@@ -68,6 +68,8 @@ struct HttpRequest {
     /* The body as it arrives, for one that is too large to be kept; on_body is called at its end,
      * empty. http_request_pause holds back what comes next. */
     void (*on_piece)(HttpRequest *request, Bytes piece);
+    /* The body may take as long as its sender needs: of a known peer, whose handler limits it. */
+    bool body_slow;
     size_t body_limit;                      /* default: limits.body; longer: 413 by itself */
     void (*on_drain)(HttpRequest *request); /* what was written has left; room for more */
     void (*on_close)(HttpRequest *request); /* response complete or peer gone: the last call */
@@ -159,10 +161,13 @@ const char *http_query(HttpRequest *request, const char *name);
 /* Calls each once a parameter, decoded. */
 void http_query_each(HttpRequest *request,
                      void (*each)(void *data, const char *name, const char *value), void *data);
+/* Of the body, as the head announces it: 0: there is none; -1: it has no known length. */
+int64_t http_body_length(const HttpRequest *request);
 char *http_percent_decode(Arena *arena, const char *text,
                           size_t n); /* NULL if malformed or if it holds %00 */
 
-/* No more on_piece soon: what has been read may still come. The connection reads nothing meanwhile. */
+/* No more on_piece soon: what has been read may still come. Over HTTP/1 the connection reads nothing
+ * meanwhile; over HTTP/2 the other streams go on, and this one may send as much as its window allows. */
 void http_request_pause(HttpRequest *request, bool pause);
 
 /* ---- a request: answering ---- */
@@ -225,6 +230,9 @@ typedef struct WebSocketHandler {
     void (*on_drain)(WebSocket *ws, void *data);
     void (*on_close)(WebSocket *ws, void *data); /* the last call */
 } WebSocketHandler;
+
+/* The protocol that the client wants to change to, and can (HTTP/1.1, without a body); NULL: none. */
+const char *http_wants_upgrade(const HttpRequest *request);
 
 bool http_wants_websocket(const HttpRequest *request);
 /* The first of `ours` (NULL-ended, in our order of preference) that the client offers; NULL if

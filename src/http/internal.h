@@ -64,6 +64,7 @@ struct Request {
     size_t body_limit;
     size_t body_seen;
     size_t body_taken; /* by the handler */
+    size_t unconsumed; /* HTTP/2: received while paused, so its window has not been given back */
     int64_t body_began_ms, body_progress_ms;
 
     int status;
@@ -85,6 +86,7 @@ struct Request {
     bool body_done : 1;
     bool body_refused : 1;
     bool body_drop : 1;
+    bool body_paused : 1;    /* HTTP/2 */
     bool wants_continue : 1; /* Expect: 100-continue, not yet answered */
     bool go_on : 1;          /* HTTP/1: 100 Continue is to be sent */
     bool no_body : 1;        /* HTTP/1: none was announced */
@@ -121,6 +123,7 @@ typedef struct Protocol {
     void (*more)(Request *request);
     void (*abort)(Request *request);
     void (*go_on)(Request *request); /* 100 Continue */
+    void (*pause)(Request *request, bool pause);
     void (*drain)(HttpConnection *conn);
     void (*deinit)(HttpConnection *conn);
 } Protocol;

@@ -49,6 +49,16 @@ static void on_close(HttpRequest *pub)
         raw->request_on_close(pub);
 }
 
+const char *http_wants_upgrade(const HttpRequest *pub)
+{
+    const Request *request = (const Request *)pub;
+
+    if (request->finished || request->begun || !request->upgrade ||
+        request->conn->protocol != &protocol_h1)
+        return NULL;
+    return http_header(pub, "upgrade");
+}
+
 HttpRaw *http_upgrade_raw(HttpRequest *pub, const char *protocol, const HttpRawHandler *handler,
                           void *data)
 {
@@ -56,7 +66,7 @@ HttpRaw *http_upgrade_raw(HttpRequest *pub, const char *protocol, const HttpRawH
     HttpConnection *conn = request->conn;
     HttpRaw *raw;
 
-    if (request->finished || request->begun || !request->upgrade || conn->protocol != &protocol_h1)
+    if (!http_wants_upgrade(pub))
         return NULL;
     raw = arena_new(&pub->arena, HttpRaw);
     *raw = (HttpRaw){
@@ -147,6 +157,11 @@ static void nothing(HttpConnection *conn _unused_)
 {
 }
 
+static void pause_request(Request *request, bool pause)
+{
+    protocol_h1.pause(request, pause);
+}
+
 static void more(Request *request _unused_)
 {
 }
@@ -165,6 +180,7 @@ const Protocol protocol_raw = {
     .more = more,
     .abort = abort_connection,
     .go_on = more,
+    .pause = pause_request,
     .drain = nothing,
     .deinit = deinit,
 };

@@ -282,12 +282,21 @@ void request_refuse(Request *request, int status, const char *text)
         http_respond(&request->pub, status, type, body);
 }
 
+int64_t http_body_length(const HttpRequest *pub)
+{
+    const Request *request = (const Request *)pub;
+    bool none =
+        request->finished || (pub->http_major == 2 ? !request->waits_body : request->no_body);
+
+    return none ? 0 : request->content_length >= 0 ? request->content_length : -1;
+}
+
 void http_request_pause(HttpRequest *pub, bool pause)
 {
     Request *request = (Request *)pub;
 
     if (!request->finished)
-        conn_pause(request->conn, pause);
+        request->conn->protocol->pause(request, pause);
 }
 
 void request_body(Request *request, const uint8_t *p, size_t n)
@@ -316,6 +325,8 @@ int64_t request_body_deadline(const Request *request)
 {
     int64_t patience = request->server->limits.body_timeout_ns / 1000000;
 
+    if (request->pub.body_slow)
+        return INT64_MAX;
     return MIN_OF(request->body_progress_ms,
                   request->body_began_ms + (int64_t)(request->body_seen / BODY_BYTES_PER_MS)) +
            patience;

@@ -17,6 +17,7 @@
 #include "server/docs/discovery.h"
 #include "server/docs/openapi.h"
 #include "server/health.h"
+#include "server/proxy/proxy.h"
 #include "server/read/read.h"
 #include "server/request/observe.h"
 #include "server/request/respond.h"
@@ -29,6 +30,7 @@
 static const char *const verbs_get[] = {"get", NULL};
 static const char *const verbs_create[] = {"create", NULL};
 static const char *const verbs_create_get[] = {"create", "get", NULL};
+static const char *const verbs_connect[] = {"create", "delete", "get", "patch", "update", NULL};
 static const char *const verbs_update[] = {"update", NULL};
 static const char *const verbs_get_patch_update[] = {"get", "patch", "update", NULL};
 static const char *const verbs_all[] = {
@@ -49,8 +51,12 @@ static const Subresource subresources[] = {
     {"log", .verbs = verbs_get, .get = subresource_log, .is_stream = true},
     {"portforward", "", "v1", "PodPortForwardOptions", verbs_create_get,
      .get = subresource_portforward, .create = subresource_portforward, .is_stream = true},
-    {"proxy", "", "v1", "NodeProxyOptions", verbs_get,
-     .get = subresource_node_proxy, .is_stream = true, .takes_rest = true},
+    {"proxy", "", "v1", "NodeProxyOptions", verbs_connect, .owner = "Node",
+     .connect = subresource_proxy, .is_stream = true, .takes_rest = true},
+    {"proxy", "", "v1", "PodProxyOptions", verbs_connect, .owner = "Pod",
+     .connect = subresource_proxy, .is_stream = true, .takes_rest = true},
+    {"proxy", "", "v1", "ServiceProxyOptions", verbs_connect, .owner = "Service",
+     .connect = subresource_proxy, .is_stream = true, .takes_rest = true},
     {"scale", "autoscaling", "v1", "Scale", verbs_get_patch_update, .get = subresource_scale_get,
      .update = subresource_scale_update, .patch = subresource_scale_patch, .is_table = true},
     {"status", .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch, .is_table = true},
@@ -64,7 +70,8 @@ const Subresource *subresource_find(const Kind *kind, const char *name)
         if (!str_equal(*own, name))
             continue;
         for (size_t i = 0; i < ARRAY_LEN(subresources); i++)
-            if (str_equal(subresources[i].name, name))
+            if (str_equal(subresources[i].name, name) &&
+                (!subresources[i].owner || str_equal(subresources[i].owner, kind->kind)))
                 return &subresources[i];
     }
     return NULL;
@@ -214,6 +221,8 @@ static Action action_of_subresource(const Call *call)
     const Subresource *sub = call->sub;
     const char *verb = call->target.attributes.verb;
 
+    if (sub->connect)
+        return (Action){sub->connect, false};
     if (str_equal(call->request->method, "GET"))
         return (Action){sub->get, false};
     if (str_equal(verb, "create"))

@@ -186,6 +186,7 @@ Server *server_free(Server *server)
     token_key_free(server->token_key);
     token_auth_free(server->token_auth);
     service_addresses_free(server->addresses);
+    http_tls_free(server->proxy_tls);
     user_unref(server->anonymous_user);
     strmap_deinit(&server->resources);
     free(server->external_address);

@@ -40,7 +40,10 @@ struct Server {
     size_t decoding;                          /* on the pool now */
     uint64_t decoded_on_pool;                 /* since the start */
     Timer bookmark_timer;
-    size_t watch_bytes;            /* in the queues of all watches */
+    struct ssl_ctx_st
+        *proxy_tls;     /* for pods and Services that are asked by https; NULL: none yet */
+    size_t proxied;     /* requests that are passed on to other servers now */
+    size_t watch_bytes; /* in the queues of all watches */
     struct WatchLine *newest_line; /* of the newest watch event, shared by its watchers */
 };
 

@@ -90,6 +90,16 @@ static void on_raw_close(HttpRaw *raw _unused_, void *data)
 
 static const HttpRawHandler raw_handler = {.on_data = on_raw_data, .on_close = on_raw_close};
 
+static void on_held_piece(HttpRequest *request, Bytes piece)
+{
+    ((Testing *)request->data)->body_n += piece.n;
+}
+
+static void on_held_body(HttpRequest *request, Bytes body _unused_)
+{
+    http_respond(request, 200, "text/plain", BYTES_LITERAL("all\n"));
+}
+
 static void on_request(void *data, HttpRequest *request)
 {
     Testing *t = data;
@@ -117,6 +127,13 @@ static void on_request(void *data, HttpRequest *request)
         t->later = request;
     } else if (str_equal(request->path, "/later-body")) {
         request->on_body = on_later_body;
+    } else if (str_equal(request->path, "/held")) {
+        t->later = request;
+        request->on_body = on_held_body;
+        request->on_piece = on_held_piece;
+        request->body_limit = SIZE_MAX;
+        request->body_slow = true;
+        http_request_pause(request, true);
     } else if (str_equal(request->path, "/ws")) {
         accept_websocket(t, request);
     } else if (str_equal(request->path, "/raw")) {

@@ -5,6 +5,7 @@
  *   /hello  "hello\n"                    /echo    the body
  *   /head   method, path, query, headers /stream  "one", "two" and the end, in three writes
  *   /later  kept in `later` until the test answers; /later-body the same with a body
+ *   /held   a body in pieces, which is paused until the test lets it go on
  *   /ws     a WebSocket that sends back; with subprotocols "a" and "b"
  *   /known  "known\n", to a peer that is known from then on
  *   /raw    an upgrade to "bytes" that sends back

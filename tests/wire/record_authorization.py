@@ -46,13 +46,13 @@ RESOURCES = [
     ("", "v1", "nodes", "Node", False, ["status", "proxy"]),
     ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ["status"]),
     ("", "v1", "persistentvolumes", "PersistentVolume", False, ["status"]),
-    ("", "v1", "pods", "Pod", True, ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "status"]),
+    ("", "v1", "pods", "Pod", True, ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status"]),
     ("", "v1", "podtemplates", "PodTemplate", True, []),
     ("", "v1", "replicationcontrollers", "ReplicationController", True, ["scale", "status"]),
     ("", "v1", "resourcequotas", "ResourceQuota", True, ["status"]),
     ("", "v1", "secrets", "Secret", True, []),
     ("", "v1", "serviceaccounts", "ServiceAccount", True, ["token"]),
-    ("", "v1", "services", "Service", True, ["status"]),
+    ("", "v1", "services", "Service", True, ["proxy", "status"]),
     ("apps", "v1", "controllerrevisions", "ControllerRevision", True, []),
     ("apps", "v1", "daemonsets", "DaemonSet", True, ["status"]),
     ("apps", "v1", "deployments", "Deployment", True, ["scale", "status"]),
@@ -102,7 +102,7 @@ APPLY = "application/apply-patch+yaml"
 PATCHES = [("application/json-patch+json", "[]"), (MERGE, "{}"), ("application/strategic-merge-patch+json", "{}")]
 CONNECTS = ("attach", "exec", "portforward")
 # Subresources of which the apiserver has further verbs than stead: only what both have is walked.
-VERBS = {"binding": ["POST"], "eviction": ["POST"], "token": ["POST"], "log": ["GET"], "proxy": ["GET"], "finalize": ["PUT"]}
+VERBS = {"binding": ["POST"], "eviction": ["POST"], "token": ["POST"], "log": ["GET"], "proxy": ["GET", "POST", "PUT", "PATCH"], "finalize": ["PUT"]}
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "v5.channel.k8s.io"}
 
@@ -171,7 +171,7 @@ def walk(group, version, resource, kind, namespaced, subresources):
         if sub in CONNECTS:
             yield case(f"get {resource}/x/{sub} to upgrade", "GET", f"{at}?command=a&stdout=1", headers=UPGRADE)
             yield case(f"get {resource}/p/{sub} to upgrade", "GET", f"{place}/p/{sub}?command=a&stdout=1", headers=UPGRADE)
-        yield case(f"delete {resource}/x/{sub}", "DELETE", at, loose=sub == "proxy")
+        yield case(f"delete {resource}/x/{sub}", "DELETE", at)
 
 
 RULES = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]

@@ -236,6 +236,29 @@ static void a_large_body_goes_there_and_back(void **state)
     assert_memory_equal(seen_of(c, id)->body.p, big, n);
 }
 
+/* A paused request takes no more than its window, and the others on the connection go on. */
+static void a_paused_body_holds_nobody_else_back(void **state)
+{
+    Client *c = *state;
+    const size_t n = 5 * 1024 * 1024;
+    _free_ uint8_t *big = mem_new(n);
+    int32_t held, other;
+
+    c->upload = (Bytes){big, n};
+    held = request(c, "POST", "/held", NULL, NULL);
+    talk(c);
+    assert_int_equal(c->t.body_n, 1024 * 1024);
+    c->upload.p = NULL;
+    other = request(c, "GET", "/hello", NULL, NULL);
+    talk(c);
+    assert_string_equal(strbuf_string(&seen_of(c, other)->body), "hello\n");
+    c->upload.p = big;
+    http_request_pause(c->t.later, false);
+    talk(c);
+    assert_int_equal(c->t.body_n, n);
+    assert_string_equal(strbuf_string(&seen_of(c, held)->body), "all\n");
+}
+
 static void a_body_beyond_the_limit_gets_413(void **state)
 {
     Client *c = *state;
@@ -490,6 +513,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_request_has_the_same_form_as_over_http1, begin, end),
         cmocka_unit_test_setup_teardown(many_streams_are_answered_at_once, begin, end),
         cmocka_unit_test_setup_teardown(a_large_body_goes_there_and_back, begin, end),
+        cmocka_unit_test_setup_teardown(a_paused_body_holds_nobody_else_back, begin, end),
         cmocka_unit_test_setup_teardown(a_body_beyond_the_limit_gets_413, begin, end),
         cmocka_unit_test_setup_teardown(a_head_beyond_the_limit_gets_431, begin, end),
         cmocka_unit_test_setup_teardown(a_stream_sends_each_write_at_once, begin, end),

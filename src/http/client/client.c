@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <llhttp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/x509v3.h>
@@ -23,10 +22,8 @@
 #include "base/loop_timer.h"
 #include "base/vec.h"
 #include "http/client/client.h"
+#include "http/client/response.h"
 #include "http/wire.h"
-
-/* The greatest length of the head of a response. */
-#define HEAD_MAX (256u * 1024)
 
 typedef union Address {
     struct sockaddr any;
@@ -38,6 +35,8 @@ typedef union Address {
 struct HttpCall {
     uv_loop_t *loop;
     uv_timer_t timer; /* the time limit, or the report of a call that could not be started */
+    int64_t timeout_ns;
+    bool connect_limit; /* the timer is that of the connection; timeout_ns begins after it */
     uv_poll_t poll;
     uv_work_t work;
     unsigned handles; /* handles that have not been closed yet */
@@ -51,22 +50,24 @@ struct HttpCall {
     socklen_t address_n;
     char *netns, *server_name;
     SSL_CTX *tls;
-    StrBuf out;
-    bool is_head, upgrade;
-    bool upgraded; /* the response was 101, and what follows is passed on as it is */
-    bool reading;  /* wire_read is running; bytes to send wait until it has returned */
+    StrBuf out;     /* to be sent from the loop */
+    bool upgraded;  /* the response was 101, and what follows is passed on as it is */
+    bool streams;   /* the body comes by http_call_send */
+    bool chunked;   /* and has no known length */
+    bool out_ended; /* all of it has been given */
+    bool reading;   /* wire_read is running; bytes to send wait until it has returned */
+    bool paused;
+    bool body_full;   /* the limit of the body is reached */
+    bool send_broken; /* the peer reads no more; its answer may still come */
     size_t body_limit;
+    void (*on_head)(void *data, const HttpClientResponse *head);
     void (*on_data)(void *data, int status, Bytes piece);
     void (*on_drain)(void *data);
     HttpClientDone done;
     void *data;
 
-    llhttp_t parser;
-    Arena arena;
-    StrBuf name, value, body;
-    size_t head_n;
-    VEC(HttpHeader) headers;
-    bool in_value, has_head, complete;
+    HttpResponseParser parser;
+    StrBuf body;
 };
 
 /* ---- the end ---- */
@@ -82,11 +83,8 @@ static void call_free(HttpCall *call)
     free(call->server_name);
     SSL_CTX_free(call->tls);
     strbuf_deinit(&call->out);
-    strbuf_deinit(&call->name);
-    strbuf_deinit(&call->value);
     strbuf_deinit(&call->body);
-    VEC_DEINIT(&call->headers);
-    arena_clear(&call->arena);
+    response_deinit(&call->parser);
     free(call);
 }
 
@@ -109,9 +107,18 @@ static void close_call(HttpCall *call)
     uv_close((uv_handle_t *)&call->timer, on_handle_closed);
 }
 
+static void fill_head(const HttpCall *call, HttpClientResponse *response)
+{
+    response->status = response_status(&call->parser);
+    if (!response->status)
+        return;
+    response->headers = call->parser.headers.v;
+    response->n_headers = call->parser.headers.n;
+}
+
 static void finish(HttpCall *call, int error, const char *text)
 {
-    HttpClientResponse response = {.error = error, .error_text = text};
+    HttpClientResponse response = {.error = error, .error_text = text, .length = -1};
     char message[128];
 
     if (call->over)
@@ -123,12 +130,8 @@ static void finish(HttpCall *call, int error, const char *text)
             message[0] = (char)(message[0] | 0x20);
         response.error_text = message;
     }
-    if (call->has_head) {
-        response.status = call->parser.status_code;
-        response.headers = call->headers.v;
-        response.n_headers = call->headers.n;
-        response.body = strbuf_bytes(&call->body);
-    }
+    fill_head(call, &response);
+    response.body = strbuf_bytes(&call->body);
     close_call(call);
     call->done(call->data, &response);
 }
@@ -141,130 +144,64 @@ void http_call_cancel(HttpCall *call)
 
 /* ---- the answer ---- */
 
-static int add_text(HttpCall *call, StrBuf *buf, const char *p, size_t n)
+static void on_head(void *data)
 {
-    call->head_n += n;
-    if (call->head_n > HEAD_MAX)
-        return -1;
-    strbuf_add(buf, p, n);
-    return 0;
-}
+    HttpCall *call = data;
+    HttpClientResponse head = {.length = response_length(&call->parser)};
 
-static void flush_header(HttpCall *call)
-{
-    HttpHeader header;
-
-    if (!call->in_value)
+    if (!call->on_head)
         return;
-    for (char *c = call->name.p; c && *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c | 0x20);
-    header.name = arena_strdup(&call->arena, strbuf_string(&call->name));
-    header.value = arena_strdup(&call->arena, strbuf_string(&call->value));
-    VEC_PUSH(&call->headers, header);
-    strbuf_truncate(&call->name, 0);
-    strbuf_truncate(&call->value, 0);
-    call->in_value = false;
+    fill_head(call, &head);
+    call->on_head(call->data, &head);
+    call->parser.stopped = call->over;
 }
 
-static int on_field(llhttp_t *parser, const char *p, size_t n)
+static bool on_body(void *data, Bytes piece)
 {
-    HttpCall *call = parser->data;
-
-    if (call->has_head)
-        return 0;
-    flush_header(call);
-    return add_text(call, &call->name, p, n);
-}
-
-static int on_value(llhttp_t *parser, const char *p, size_t n)
-{
-    HttpCall *call = parser->data;
-
-    return call->has_head ? 0 : add_text(call, &call->value, p, n);
-}
-
-static int on_value_complete(llhttp_t *parser)
-{
-    HttpCall *call = parser->data;
-
-    call->in_value = !call->has_head;
-    return 0;
-}
-
-static int on_headers_complete(llhttp_t *parser)
-{
-    HttpCall *call = parser->data;
-
-    flush_header(call);
-    /* Interim responses such as 100 Continue precede the response. */
-    call->has_head = parser->status_code >= 200 || (call->upgrade && parser->status_code == 101);
-    if (!call->has_head)
-        call->headers.n = 0;
-    return call->is_head && call->has_head ? 1 : 0;
-}
-
-static int on_body(llhttp_t *parser, const char *p, size_t n)
-{
-    HttpCall *call = parser->data;
+    HttpCall *call = data;
     size_t room;
 
     if (call->on_data) {
-        call->on_data(call->data, parser->status_code, (Bytes){(const uint8_t *)p, n});
-        return call->over ? -1 : 0;
+        call->on_data(call->data, response_status(&call->parser), piece);
+        return !call->over;
     }
     room = call->body_limit - call->body.n;
-    strbuf_add(&call->body, p, MIN_OF(n, room));
-    if (n <= room)
-        return 0;
-    call->complete = true;
-    return HPE_PAUSED;
+    strbuf_add(&call->body, piece.p, MIN_OF(piece.n, room));
+    call->body_full = piece.n > room;
+    return !call->body_full;
 }
-
-static int on_message_complete(llhttp_t *parser)
-{
-    HttpCall *call = parser->data;
-
-    call->complete = call->has_head && parser->status_code != 101;
-    return call->complete ? HPE_PAUSED : 0;
-}
-
-static const llhttp_settings_t settings = {
-    .on_header_field = on_field,
-    .on_header_value = on_value,
-    .on_header_value_complete = on_value_complete,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
-};
 
 /* Bytes of the protocol that the connection has changed to. */
-static bool feed_upgraded(HttpCall *call, const uint8_t *p, size_t n)
+static bool feed_upgraded(HttpCall *call, Bytes bytes)
 {
-    call->on_data(call->data, 101, (Bytes){p, n});
+    call->on_data(call->data, 101, bytes);
     return !call->over;
 }
 
 static bool feed(void *data, const uint8_t *p, size_t n)
 {
     HttpCall *call = data;
-    llhttp_errno_t error;
+    size_t taken;
 
     if (call->upgraded)
-        return feed_upgraded(call, p, n);
-    error = llhttp_execute(&call->parser, (const char *)p, n);
-    if (call->over)
-        return false;
-    if (error == HPE_PAUSED_UPGRADE && call->upgrade && call->on_data) {
-        const uint8_t *rest = (const uint8_t *)llhttp_get_error_pos(&call->parser);
-
-        call->upgraded = true;
-        return feed_upgraded(call, rest, (size_t)(p + n - rest));
-    }
-    if (call->complete)
+        return feed_upgraded(call, (Bytes){p, n});
+    switch (response_feed(&call->parser, (Bytes){p, n}, &taken)) {
+    case RESPONSE_MORE:
+        break;
+    case RESPONSE_COMPLETE:
         finish(call, 0, NULL);
-    else if (error != HPE_OK)
+        break;
+    case RESPONSE_UPGRADED:
+        call->upgraded = true;
+        return feed_upgraded(call, (Bytes){p + taken, n - taken});
+    case RESPONSE_STOPPED:
+        if (call->body_full)
+            finish(call, 0, NULL);
+        break;
+    case RESPONSE_MALFORMED:
         finish(call, -EPROTO, "malformed HTTP response");
+        break;
+    }
     return !call->over;
 }
 
@@ -280,23 +217,56 @@ static void want(HttpCall *call, int events)
     uv_poll_start(&call->poll, events, on_poll);
 }
 
-static bool send_request(HttpCall *call)
+/* A peer may refuse a body, and close its side before it has read it. false: the call is over. */
+static bool stop_sending(HttpCall *call, int error)
 {
-    int r = wire_write(&call->wire, (const uint8_t *)strbuf_string(&call->out), call->out.n);
-
-    strbuf_deinit(&call->out);
-    call->out = STRBUF_INIT;
-    if (r < 0)
-        finish(call, r, NULL);
-    return r >= 0;
+    if (!call->streams || call->upgraded) {
+        finish(call, error, NULL);
+        return false;
+    }
+    call->send_broken = true;
+    strbuf_truncate(&call->wire.unsent, 0);
+    call->wire.unsent_at = 0;
+    return true;
 }
 
-static bool on_handshaken(void *data)
+/* Sends what waits, in pieces, since TLS encrypts only what the socket has accepted so far. */
+static bool send_out(HttpCall *call)
 {
-    return send_request(data);
+    size_t at = 0;
+    int r = 0;
+
+    while (r >= 0 && !call->send_broken && at < call->out.n && wire_unsent(&call->wire) == 0) {
+        size_t n = MIN_OF(call->out.n - at, (size_t)WIRE_STAGE_SIZE);
+
+        r = wire_write(&call->wire, (const uint8_t *)strbuf_string(&call->out) + at, n);
+        at += n;
+    }
+    if (r < 0 && !stop_sending(call, r))
+        return false;
+    if (at == call->out.n || call->send_broken) {
+        strbuf_deinit(&call->out);
+        call->out = STRBUF_INIT;
+    } else {
+        memmove(call->out.p, call->out.p + at, call->out.n - at);
+        strbuf_truncate(&call->out, call->out.n - at);
+    }
+    return true;
 }
 
-static const WireUser wire_user = {.feed = feed, .handshaken = on_handshaken};
+static void set_timer(HttpCall *call, int64_t timeout_ns);
+
+/* The connection is ready for the request. */
+static bool on_ready(void *data)
+{
+    HttpCall *call = data;
+
+    if (call->connect_limit)
+        set_timer(call, call->timeout_ns);
+    return send_out(call);
+}
+
+static const WireUser wire_user = {.feed = feed, .handshaken = on_ready};
 
 static void on_broken(HttpCall *call, int error)
 {
@@ -329,7 +299,7 @@ static void on_connected(HttpCall *call)
     if (r < 0)
         on_broken(call, r);
     else if (!call->wire.ssl)
-        send_request(call);
+        on_ready(call);
 }
 
 static void on_readable(HttpCall *call)
@@ -345,15 +315,20 @@ static void on_readable(HttpCall *call)
         on_broken(call, r);
     } else if (r == 1 && call->upgraded) {
         finish(call, 0, NULL);
+    } else if (r == 1 && response_eof(&call->parser) == RESPONSE_COMPLETE) {
+        finish(call, 0, NULL);
     } else if (r == 1) {
-        /* A response without a length ends when the connection ends. */
-        if (call->has_head && llhttp_finish(&call->parser) == HPE_OK)
-            finish(call, 0, NULL);
-        else if (!call->over && call->complete)
-            finish(call, 0, NULL);
-        else
-            finish(call, -ECONNRESET, call->has_head ? "unexpected EOF" : "EOF");
+        finish(call, -ECONNRESET, response_status(&call->parser) ? "unexpected EOF" : "EOF");
     }
+}
+
+static void want_more(HttpCall *call)
+{
+    size_t unsent = wire_unsent(&call->wire) + (call->wire.handshaken ? call->out.n : 0);
+
+    if (!call->connected)
+        return;
+    want(call, (call->paused ? 0 : UV_READABLE) | (unsent > 0 ? UV_WRITABLE : 0));
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -365,21 +340,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         on_connected(call);
     } else {
         r = wire_flush(&call->wire);
-        if (r < 0) {
-            finish(call, r, NULL);
+        if (r < 0 && !stop_sending(call, r))
             return;
-        }
-        if ((events & UV_READABLE) || status < 0)
+        if (((events & UV_READABLE) || status < 0) && !call->paused)
             on_readable(call);
-        if (!call->over && call->upgraded && call->out.n > 0)
-            send_request(call);
+        if (!call->over && call->wire.handshaken)
+            send_out(call);
         if (status < 0 && !call->over)
             finish(call, -ECONNRESET, NULL);
-        if (!call->over && call->on_drain && wire_unsent(&call->wire) == 0)
+        if (!call->over && call->on_drain && http_call_unsent(call) == 0)
             call->on_drain(call->data);
     }
     if (!call->over)
-        want(call, UV_READABLE | (wire_unsent(&call->wire) > 0 ? UV_WRITABLE : 0));
+        want_more(call);
 }
 
 static void set_server_name(HttpCall *call)
@@ -475,6 +448,14 @@ static void on_timer(uv_timer_t *timer)
                call->connected ? "timed out waiting for the answer" : "timed out connecting");
 }
 
+static void set_timer(HttpCall *call, int64_t timeout_ns)
+{
+    if (timeout_ns > 0)
+        loop_timer_start(&call->timer, on_timer, timeout_ns);
+    else
+        uv_timer_stop(&call->timer);
+}
+
 /* ---- the request ---- */
 
 static int set_address(HttpCall *call, const char *text, uint16_t port)
@@ -533,7 +514,11 @@ static int write_request(HttpCall *call, const HttpClientRequest *request)
             return -EINVAL;
         strbuf_printf(out, "%s: %s\r\n", request->headers[i].name, request->headers[i].value);
     }
-    if (request->body.p)
+    if (request->streams && request->length < 0)
+        strbuf_add_string(out, "Transfer-Encoding: chunked\r\n");
+    else if (request->streams)
+        strbuf_printf(out, "Content-Length: %" PRIi64 "\r\n", request->length);
+    else if (request->body.p)
         strbuf_printf(out, "Content-Length: %zu\r\n", request->body.n);
     if (request->upgrade)
         strbuf_printf(out, "Upgrade: %s\r\nConnection: Upgrade\r\n\r\n", request->upgrade);
@@ -541,7 +526,7 @@ static int write_request(HttpCall *call, const HttpClientRequest *request)
         strbuf_add_string(out, "Connection: close\r\n\r\n");
     if (request->body.n > 0)
         strbuf_add(out, request->body.p, request->body.n);
-    call->is_head = str_equal(method, "HEAD");
+    call->parser.is_head = str_equal(method, "HEAD");
     return 0;
 }
 
@@ -555,7 +540,11 @@ HttpCall *http_call(uv_loop_t *loop, const HttpClientRequest *request,
     call->fd = -1;
     call->on_data = on_data;
     call->on_drain = request->on_drain;
-    call->upgrade = request->upgrade != NULL;
+    call->on_head = request->on_head;
+    call->streams = request->streams;
+    call->chunked = request->streams && request->length < 0;
+    call->timeout_ns = request->timeout_ns;
+    call->connect_limit = request->connect_timeout_ns > 0;
     call->done = done;
     call->data = data;
     call->body_limit = request->body_limit ? request->body_limit : SIZE_MAX;
@@ -563,7 +552,10 @@ HttpCall *http_call(uv_loop_t *loop, const HttpClientRequest *request,
     call->tls = request->tls;
     if (call->tls)
         SSL_CTX_up_ref(call->tls);
-    llhttp_init(&call->parser, HTTP_RESPONSE, &settings);
+    response_init(&call->parser);
+    call->parser.upgrade = request->upgrade && on_data;
+    call->parser.on_head = on_head;
+    call->parser.on_body = on_body;
     call->parser.data = call;
     uv_timer_init(loop, &call->timer);
     call->timer.data = call;
@@ -584,22 +576,48 @@ HttpCall *http_call(uv_loop_t *loop, const HttpClientRequest *request,
     }
     if (call->error < 0)
         uv_timer_start(&call->timer, on_timer, 0, 0);
-    else if (request->timeout_ns > 0)
-        loop_timer_start(&call->timer, on_timer, request->timeout_ns);
+    else
+        set_timer(call, call->connect_limit ? request->connect_timeout_ns : request->timeout_ns);
     return call;
 }
 
-/* ---- after an upgrade ---- */
+/* ---- a body in pieces, and bytes after an upgrade ---- */
 
+/* Nothing is written here: the caller may be within the read of another connection, which shares the
+ * buffers of the thread (wire.h). */
 void http_call_send(HttpCall *call, Bytes bytes)
 {
-    if (call->over || !call->upgraded)
+    bool body = call->streams && !call->out_ended;
+
+    if (call->over || bytes.n == 0 || !(call->upgraded || body) || call->send_broken)
         return;
+    if (call->chunked && !call->upgraded)
+        strbuf_printf(&call->out, "%zx\r\n", bytes.n);
     strbuf_add(&call->out, bytes.p, bytes.n);
-    if (call->reading)
+    if (call->chunked && !call->upgraded)
+        strbuf_add_string(&call->out, "\r\n");
+    if (!call->reading)
+        want_more(call);
+}
+
+void http_call_send_end(HttpCall *call)
+{
+    if (call->over || call->out_ended || !call->streams)
         return;
-    if (send_request(call))
-        want(call, UV_READABLE | (wire_unsent(&call->wire) > 0 ? UV_WRITABLE : 0));
+    call->out_ended = true;
+    if (call->chunked)
+        strbuf_add_string(&call->out, "0\r\n\r\n");
+    if (!call->reading)
+        want_more(call);
+}
+
+void http_call_pause(HttpCall *call, bool pause)
+{
+    if (call->over || call->paused == pause)
+        return;
+    call->paused = pause;
+    if (!call->reading)
+        want_more(call);
 }
 
 size_t http_call_unsent(const HttpCall *call)
@@ -609,8 +627,8 @@ size_t http_call_unsent(const HttpCall *call)
 
 const char *http_call_header(const HttpCall *call, const char *name)
 {
-    for (size_t i = 0; i < call->headers.n; i++)
-        if (str_equal(call->headers.v[i].name, name))
-            return call->headers.v[i].value;
+    for (size_t i = 0; i < call->parser.headers.n; i++)
+        if (str_equal(call->parser.headers.v[i].name, name))
+            return call->parser.headers.v[i].value;
     return NULL;
 }

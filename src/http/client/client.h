@@ -5,6 +5,8 @@
 
 #include "http/http.h"
 
+struct HttpClientResponse;
+
 typedef struct HttpClientRequest {
     const char *address; /* "10.42.0.7" or "unix:/path" */
     uint16_t port;
@@ -21,10 +23,19 @@ typedef struct HttpClientRequest {
     /* The protocol to change to; NULL: none. After a 101, on_data gets its bytes, beginning with
      * the first ones, or none, that came with the head. */
     const char *upgrade;
-    void (*on_drain)(void *data); /* of an upgraded call: all that was sent has left */
+    /* The body comes by http_call_send, piece by piece, and ends with http_call_send_end. */
+    bool streams;
+    int64_t length; /* of such a body; -1: unknown */
+    /* For the connection and its handshake; timeout_ns then begins behind it. 0: timeout_ns is for
+     * everything. */
+    int64_t connect_timeout_ns;
+    /* The head of the answer is there, before the first on_data. Optional. */
+    void (*on_head)(void *data, const struct HttpClientResponse *head);
+    void (*on_drain)(void *data); /* all that was sent has left */
 } HttpClientRequest;
 
 typedef struct HttpClientResponse {
+    int64_t length;         /* in on_head: what the head announces; -1: unknown */
     int error;              /* 0, or -errno; -ETIMEDOUT past the time */
     const char *error_text; /* for people: "connection refused" */
     int status;
@@ -42,8 +53,12 @@ HttpCall *http_call(struct uv_loop_s *loop, const HttpClientRequest *request,
                     void (*on_data)(void *data, int status, Bytes piece), HttpClientDone done,
                     void *data);
 void http_call_cancel(HttpCall *call); /* done is not called */
-/* Of an upgraded call. */
+/* A piece of the body, or of an upgraded call. It is copied and leaves soon; the caller waits for
+ * on_drain before http_call_unsent is too much. */
 void http_call_send(HttpCall *call, Bytes bytes);
+void http_call_send_end(HttpCall *call);
+/* Reads no more from the peer; what has been read may still come. */
+void http_call_pause(HttpCall *call, bool pause);
 size_t http_call_unsent(const HttpCall *call);
 const char *http_call_header(const HttpCall *call, const char *name); /* lower case; NULL */
 

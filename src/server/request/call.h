@@ -94,7 +94,9 @@ struct Subresource {
     const char *name;
     /* The kind of the request and response objects; kind NULL: that of the resource itself. */
     const char *kind_group, *kind_version, *kind;
-    const char *const *verbs; /* NULL-terminated */
+    const char *const *verbs;    /* NULL-terminated */
+    const char *owner;           /* only of this kind; NULL: of all that name it */
+    void (*connect)(Call *call); /* whatever the method is, without a body of ours */
     void (*get)(Call *call);
     void (*create)(Call *call);
     void (*update)(Call *call);

@@ -24,7 +24,7 @@ typedef struct Segments {
     const char *v[SEGMENTS_MAX];
     const char *behind[SEGMENTS_MAX]; /* the rest of the path behind the segment and its slash */
     size_t n;
-    bool hole; /* one of the segments is empty */
+    size_t hole; /* the index of the first empty segment; SEGMENTS_MAX if none is empty */
 } Segments;
 
 static void cut(Arena *arena, const char *path, Segments *ret)
@@ -40,12 +40,13 @@ static void cut(Arena *arena, const char *path, Segments *ret)
     whole = arena_strndup(arena, path + at, n);
     pieces = arena_strndup(arena, path + at, n);
     ret->n = 0;
-    ret->hole = false;
+    ret->hole = SEGMENTS_MAX;
     for (at = 0; at < n && ret->n < SEGMENTS_MAX; at = end + 1) {
         end = (size_t)(strchrnul(whole + at, '/') - whole);
         pieces[end] = 0;
         ret->v[ret->n] = pieces + at;
-        ret->hole |= end == at;
+        if (end == at && ret->hole == SEGMENTS_MAX)
+            ret->hole = ret->n;
         ret->behind[ret->n++] = whole + MIN_OF(end + 1, n);
     }
 }
@@ -125,6 +126,8 @@ static void parse_resource(Call *call, const Segments *segments, size_t at, Targ
     attributes->name = n > at + 1 ? v[at + 1] : NULL;
     if (n > at + 2 && !str_equal(attributes->verb, "proxy")) {
         attributes->subresource = v[at + 2];
+        /* What is behind a proxy belongs to the other server. */
+        ret->malformed = ret->malformed && segments->hole <= at + 2;
         ret->rest = *segments->behind[at + 2] ? segments->behind[at + 2] : NULL;
     }
     ret->named = !str_empty(attributes->name);
@@ -142,7 +145,7 @@ void target_read(Call *call, Target *ret)
 
     *ret = (Target){.path = path};
     cut(call->arena, path, &segments);
-    ret->malformed = !decoded || segments.hole;
+    ret->malformed = segments.hole < SEGMENTS_MAX;
     if (segments.n >= 3 && str_equal(segments.v[0], "api"))
         at = 1;
     else if (segments.n >= 4 && str_equal(segments.v[0], "apis"))
@@ -150,9 +153,11 @@ void target_read(Call *call, Target *ret)
     if (!at) {
         ret->attributes.verb = lower(call->arena, request->method);
         ret->attributes.path = path;
+        ret->malformed |= !decoded;
         return;
     }
     ret->attributes.group = at == 2 ? segments.v[1] : "";
     ret->version = segments.v[at];
     parse_resource(call, &segments, at + 1, ret);
+    ret->malformed |= !decoded;
 }

@@ -11,9 +11,8 @@ Object *stream_pod(Call *call, const char **container, ApiStatus *reterr);
 /* The same without a container, for a pod that is assigned to a node. */
 Object *stream_pod_placed(Call *call, ApiStatus *reterr);
 
-/* The subresources of pods and nodes that stream. */
+/* The subresources of pods that stream. */
 void subresource_log(Call *call);
-void subresource_node_proxy(Call *call);
 void subresource_exec(Call *call);
 void subresource_portforward(Call *call);
 void subresource_attach(Call *call);

@@ -25,6 +25,8 @@ static void each_subresource_of_a_kind_does_what_discovery_says(void **state)
 
             if (!sub)
                 fail_msg("%s/%s: the server has no row for it", kind_at(i)->plural, *name);
+            if (sub->connect)
+                continue; /* takes every method */
             if (lists(sub->verbs, "get") != (sub->get != NULL) ||
                 lists(sub->verbs, "create") != (sub->create != NULL) ||
                 lists(sub->verbs, "update") != (sub->update != NULL) ||
@@ -45,7 +47,8 @@ static void a_kind_has_only_the_subresources_of_its_schema(void **state)
         {&kind_pod, "scale", false},
         {&kind_pod, "nothing", false},
         {&kind_node, "proxy", true},
-        {&kind_pod, "proxy", false},
+        {&kind_pod, "proxy", true},
+        {&kind_config_map, "proxy", false},
         {&kind_namespace, "finalize", true},
         {&kind_pod, "finalize", false},
         {&kind_service_account, "token", true},
