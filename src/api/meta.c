@@ -50,15 +50,19 @@ void meta_remove_finalizer(ObjectMeta *meta, const char *name)
     string_array_remove(&meta->finalizers, name);
 }
 
-bool meta_labels_equal(const ObjectMeta *a, const ObjectMeta *b)
+bool string_map_equal(const StringMap *a, const StringMap *b)
 {
-    if (a->labels.n != b->labels.n)
+    if (a->n != b->n)
         return false;
-    for (size_t i = 0; i < a->labels.n; i++) /* both are sorted by key */
-        if (!str_equal(a->labels.v[i].key, b->labels.v[i].key) ||
-            !str_equal(a->labels.v[i].value, b->labels.v[i].value))
+    for (size_t i = 0; i < a->n; i++) /* both are sorted by key */
+        if (!str_equal(a->v[i].key, b->v[i].key) || !str_equal(a->v[i].value, b->v[i].value))
             return false;
     return true;
+}
+
+bool meta_labels_equal(const ObjectMeta *a, const ObjectMeta *b)
+{
+    return string_map_equal(&a->labels, &b->labels);
 }
 
 static void release_object(void *object)

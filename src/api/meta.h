@@ -19,6 +19,8 @@ void meta_add_finalizer(Arena *arena, ObjectMeta *meta, const char *name);
 void meta_remove_finalizer(ObjectMeta *meta, const char *name);
 
 /* Whether both have the same labels with the same values. */
+bool string_map_equal(const StringMap *a,
+                      const StringMap *b); /* sorted ones, as objects have them */
 bool meta_labels_equal(const ObjectMeta *a, const ObjectMeta *b);
 
 /* Removes every occurrence of the text. */

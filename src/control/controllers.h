@@ -18,9 +18,10 @@ extern const ControllerOps budget_controller;       /* status of PodDisruptionBu
 extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */
 extern const ControllerOps claim_protect_controller; /* keeps claims while they are in use */
 extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpoints of Services */
-extern const ControllerOps namespace_controller;    /* fills new namespaces, empties deleted ones */
-extern const ControllerOps garbage_controller;      /* follows owner references */
-extern const ControllerOps event_expiry_controller; /* deletes old Events */
+extern const ControllerOps mirror_controller;    /* EndpointSlices of Endpoints that users write */
+extern const ControllerOps namespace_controller; /* fills new namespaces, empties deleted ones */
+extern const ControllerOps garbage_controller;   /* follows owner references */
+extern const ControllerOps event_expiry_controller;  /* deletes old Events */
 extern const ControllerOps load_balancer_controller; /* addresses for LoadBalancer Services */
 extern const ControllerOps scheduler_controller;     /* binds pods to the node */
 

@@ -61,7 +61,8 @@ static void on_written(uv_write_t *write, int status _unused_)
     Out *out = CONTAINER_OF(write, Out, write);
 
     free(out);
-    backend.unsent = backend.peer.open ? uv_stream_get_write_queue_size((uv_stream_t *)&backend.peer.tcp) : 0;
+    backend.unsent =
+        backend.peer.open ? uv_stream_get_write_queue_size((uv_stream_t *)&backend.peer.tcp) : 0;
     if (backend.peer.answered && !backend.keep && backend.unsent == 0)
         close_peer();
 }
@@ -148,12 +149,39 @@ static bool own_network(void)
     return good;
 }
 
-#define POD(name, ip, ports)                                                                     \
-    {"pod " name, "POST", PODS, NULL, "{\"metadata\":{\"name\":\"" name "\"},\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":\"c\",\"image\":\"b\"" ports "}]}}", 201, {{0}}}, \
-    {"its address", "PATCH", PODS "/" name "/status", "application/merge-patch+json", "{\"status\":{\"podIP\":\"" ip "\",\"podIPs\":[{\"ip\":\"" ip "\"}]}}", 200, {{0}}}
+#define POD(name, ip, ports)                                                                  \
+    {"pod " name,                                                                             \
+     "POST",                                                                                  \
+     PODS,                                                                                    \
+     NULL,                                                                                    \
+     "{\"metadata\":{\"name\":\"" name                                                        \
+     "\"},\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":\"c\",\"image\":\"b\"" ports \
+     "}]}}",                                                                                  \
+     201,                                                                                     \
+     {{0}}},                                                                                  \
+    {                                                                                         \
+        "its address", "PATCH", PODS "/" name "/status", "application/merge-patch+json",      \
+            "{\"status\":{\"podIP\":\"" ip "\",\"podIPs\":[{\"ip\":\"" ip "\"}]}}", 200,      \
+        {                                                                                     \
+            {                                                                                 \
+                0                                                                             \
+            }                                                                                 \
+        }                                                                                     \
+    }
 
-#define ENDPOINTS(name, ip, pod)                                                                 \
-    {"endpoints " name, "POST", NS "/endpoints", NULL, "{\"metadata\":{\"name\":\"" name "\"},\"subsets\":[{\"addresses\":[{\"ip\":\"" ip "\",\"targetRef\":{\"kind\":\"Pod\",\"namespace\":\"t\",\"name\":\"" pod "\"}}],\"ports\":[{\"name\":\"web\",\"port\":8080}]}]}", 201, {{0}}}
+#define ENDPOINTS(name, ip, pod)                                                               \
+    {                                                                                          \
+        "endpoints " name, "POST", NS "/endpoints", NULL,                                      \
+            "{\"metadata\":{\"name\":\"" name "\"},\"subsets\":[{\"addresses\":[{\"ip\":\"" ip \
+            "\",\"targetRef\":{\"kind\":\"Pod\",\"namespace\":\"t\",\"name\":\"" pod           \
+            "\"}}],\"ports\":[{\"name\":\"web\",\"port\":8080}]}]}",                           \
+            201,                                                                               \
+        {                                                                                      \
+            {                                                                                  \
+                0                                                                              \
+            }                                                                                  \
+        }                                                                                      \
+    }
 
 /* clang-format off */
 static const ApiCase world_cases[] = {
@@ -194,7 +222,8 @@ static const ApiCase refused_cases[] = {
 
 static int setup(void **state)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = inet_addr(IP)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = inet_addr(IP)};
     Api *api = mem_new_type(Api);
 
     api_start(api, NULL);
@@ -219,14 +248,15 @@ static int teardown(void **state)
 }
 
 /* Until something has happened; the test's time limit ends a wait for what never does. */
-#define AWAIT(api, what)                       \
-    while (!(what)) {                          \
-        uv_run(&(api)->loop, UV_RUN_ONCE);     \
-        api_settle(api);                       \
+#define AWAIT(api, what)                   \
+    while (!(what)) {                      \
+        uv_run(&(api)->loop, UV_RUN_ONCE); \
+        api_settle(api);                   \
     }
 
 /* Sends, and waits until the answer has its end. */
-static void call(Api *api, const char *method, const char *path, const char *headers, const char *body)
+static void call(Api *api, const char *method, const char *path, const char *headers,
+                 const char *body)
 {
     api_call_on(api, api->admin, method, path, headers, body, body ? strlen(body) : 0);
 }
@@ -258,10 +288,10 @@ static void refusals_come_in_kubernetes_words(void **state)
 
 static void every_method_arrives(void **state)
 {
-    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"};
+    static const char *const methods[] = {"GET",    "POST", "PUT",    "PATCH",
+                                          "DELETE", "HEAD", "OPTIONS"};
 
-    EACH_ROW(i, methods, methods[i])
-    {
+    EACH_ROW(i, methods, methods[i]) {
         _free_ char *line = mem_printf("%s /a%%20b/?q=1&q=%%2f HTTP/1.1\r\n", methods[i]);
 
         expect("HTTP/1.1 207 Whatever\r\nContent-Length: 2\r\nX-Own: yes\r\n\r\n");
@@ -293,8 +323,7 @@ static const struct {
 
 static void a_name_leads_to_its_address(void **state)
 {
-    EACH_ROW(i, places, places[i].path)
-    {
+    EACH_ROW(i, places, places[i].path) {
         expect("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         call(*state, "GET", places[i].path, NULL, NULL);
         assert_int_equal(((Api *)*state)->status, 200);
@@ -318,10 +347,13 @@ static void a_proxy_without_a_slash_gets_one(void **state)
 static void credentials_and_hop_headers_stay_here(void **state)
 {
     expect("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\n"
-           "Keep-Alive: 5\r\nAccess-Control-Allow-Origin: *\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n");
+           "Keep-Alive: 5\r\nAccess-Control-Allow-Origin: *\r\nSet-Cookie: a\r\nSet-Cookie: "
+           "b\r\n\r\n");
     call(*state, "GET", PODS "/p/proxy/x/",
-         "Authorization: Bearer t\r\nImpersonate-User: kubernetes-admin\r\nImpersonate-Group: system:masters\r\n"
-         "X-Remote-User: root\r\nConnection: X-Mine\r\nX-Mine: 1\r\nProxy-Authorization: p\r\nTE: trailers, x\r\n"
+         "Authorization: Bearer t\r\nImpersonate-User: kubernetes-admin\r\nImpersonate-Group: "
+         "system:masters\r\n"
+         "X-Remote-User: root\r\nConnection: X-Mine\r\nX-Mine: 1\r\nProxy-Authorization: p\r\nTE: "
+         "trailers, x\r\n"
          "X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Uri: /lie\r\nX-Other: o\r\n"
          "Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.dG9r, v1\r\n",
          NULL);
@@ -354,8 +386,10 @@ static void a_body_arrives_with_and_without_a_length(void **state)
     expect_seen("\r\n\r\nhello");
     expect("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     backend.until = 10;
-    http_loopback_send(api->admin, bytes_from_string(
-        "PUT " PODS "/p/proxy/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    http_loopback_send(
+        api->admin,
+        bytes_from_string("PUT " PODS "/p/proxy/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                                      "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
     api_finish(api, api->admin);
     expect_seen("Transfer-Encoding: chunked\r\n");
     expect_seen("\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
@@ -367,10 +401,12 @@ static void links_lead_through_the_proxy(void **state)
     call(*state, "GET", PODS "/p/proxy/old", NULL, NULL);
     assert_int_equal(((Api *)*state)->status, 302);
     expect_head(*state, "\r\nlocation: " PODS "/p/proxy/new?x\r\n");
-    expect("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 19\r\n\r\n<a href=\"/x\">y</a>\n");
+    expect("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: "
+           "19\r\n\r\n<a href=\"/x\">y</a>\n");
     call(*state, "GET", PODS "/p/proxy/a/", NULL, NULL);
     assert_string_equal(((Api *)*state)->body, "<a href=\"" PODS "/p/proxy/x\">y</a>\n");
-    expect("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n\r\n<a href=\"/x\">y</a>\n");
+    expect("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n\r\n<a "
+           "href=\"/x\">y</a>\n");
     call(*state, "GET", PODS "/p/proxy/a/", NULL, NULL);
     assert_string_equal(((Api *)*state)->body, "<a href=\"/x\">y</a>\n");
 }
@@ -386,11 +422,13 @@ static const struct {
     {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", 503, "malformed HTTP response"},
     {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 503, "malformed"},
     {"HTTP/1.1 200 OK\r\nX: a\r\n", 503, "EOF"},
-    {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 503, "malformed"},
+    {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 503,
+     "malformed"},
     {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"},
     {"HTTP/1.1 200 OK\r\n\r\nuntil the end", 200, "until the end"},
     {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more", 200, "ok"},
-    {"HTTP/1.1 302 Found\r\nLocation: /%zz\r\nContent-Length: 0\r\n\r\n", 500, "parse Location header"},
+    {"HTTP/1.1 302 Found\r\nLocation: /%zz\r\nContent-Length: 0\r\n\r\n", 500,
+     "parse Location header"},
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", 0, ""},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 0, ""},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n", 0, ""},
@@ -400,8 +438,7 @@ static void a_hostile_backend_harms_nobody(void **state)
 {
     Api *api = *state;
 
-    EACH_ROW(i, hostile, hostile[i].answer)
-    {
+    EACH_ROW(i, hostile, hostile[i].answer) {
         HttpLoopback *stream = api_stream(api, PODS "/p/proxy/x", NULL);
 
         expect(hostile[i].answer);
@@ -434,12 +471,14 @@ static void a_head_without_an_end_is_given_up(void **state)
 static void an_upgrade_passes_bytes_both_ways(void **state)
 {
     Api *api = *state;
-    HttpLoopback *stream = api_stream(api, NS "/services/s:web/proxy/ws?x=1",
-                                      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n"
-                                      "Authorization: Bearer t\r\n");
+    HttpLoopback *stream =
+        api_stream(api, NS "/services/s:web/proxy/ws?x=1",
+                   "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n"
+                   "Authorization: Bearer t\r\n");
     Bytes bytes;
 
-    expect("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: a\r\n\r\nfirst");
+    expect("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+           "Upgrade\r\nSec-WebSocket-Accept: a\r\n\r\nfirst");
     backend.keep = true;
     AWAIT(api, backend.peer.answered && backend.unsent == 0);
     api_settle(api);
@@ -471,10 +510,10 @@ static void a_refused_upgrade_is_answered(void **state)
         {"", 500},
     };
 
-    EACH_ROW(i, rows, rows[i].answer)
-    {
+    EACH_ROW(i, rows, rows[i].answer) {
         expect(rows[i].answer);
-        call(*state, "GET", PODS "/p/proxy/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\n", NULL);
+        call(*state, "GET", PODS "/p/proxy/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+             NULL);
         assert_int_equal(((Api *)*state)->status, rows[i].status);
         AWAIT((Api *)*state, !backend.peer.open);
     }
@@ -526,7 +565,8 @@ static void a_backend_that_does_not_read_holds_the_client_back(void **state)
     Api *api = *state;
     HttpLoopback *stream = api_stream(api, "/healthz", NULL);
     _free_ char *piece = mem_resize(NULL, 65536);
-    _free_ char *head = mem_printf("POST " PODS "/p/proxy/x HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", MANY * 2);
+    _free_ char *head = mem_printf(
+        "POST " PODS "/p/proxy/x HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", MANY * 2);
     size_t sent = 0;
 
     api_finish(api, stream);
@@ -577,9 +617,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_head_without_an_end_is_given_up, setup, teardown),
         cmocka_unit_test_setup_teardown(an_upgrade_passes_bytes_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_upgrade_is_answered, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_client_that_does_not_read_holds_the_backend_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_that_does_not_read_holds_the_backend_back, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_client_that_never_reads_is_given_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_backend_that_does_not_read_holds_the_client_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_backend_that_does_not_read_holds_the_client_back, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_end_of_the_client_ends_the_backend, setup, teardown),
     };
 

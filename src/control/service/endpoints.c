@@ -18,17 +18,14 @@
 #include "api/schema/core_service_v1.h"
 #include "api/schema/discovery_v1.h"
 #include "api/selector.h"
-#include "base/fnv.h"
-#include "base/text_map.h"
 #include "base/vec.h"
 #include "codec/type.h"
 #include "control/controllers.h"
+#include "control/service/slices.h"
 #include "view/pod.h"
 
 #define SLICE_MAX 100
 #define ENDPOINTS_MAX 1000
-#define SERVICE_LABEL "kubernetes.io/service-name"
-#define MANAGER_LABEL "endpointslice.kubernetes.io/managed-by"
 #define MANAGER "endpointslice-controller.k8s.io"
 #define HEADLESS_LABEL "service.kubernetes.io/headless"
 
@@ -123,8 +120,6 @@ static bool is_headless(const Service *service)
 
 /* ---- slices ---- */
 
-typedef VEC(EndpointSlice *) Slices;
-
 static DiscoveryEndpointPortArray slice_ports(Arena *arena, const Service *service,
                                               const Backend *backend)
 {
@@ -147,22 +142,17 @@ static DiscoveryEndpointPortArray slice_ports(Arena *arena, const Service *servi
 static EndpointSlice *new_slice(Arena *arena, const Service *service, const Backend *backend,
                                 size_t number)
 {
-    static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     EndpointSlice *slice = arena_new(arena, EndpointSlice);
     StringMap *labels = &slice->metadata.labels;
-    uint64_t hash = fnv1a(FNV_START, str_or(service->metadata.uid, ""));
-    char suffix[6] = {0};
 
-    hash = fnv1a(hash, arena_printf(arena, "/%zu", number));
-    for (int i = 0; i < 5; i++, hash /= 27)
-        suffix[i] = alphabet[hash % 27];
-    slice->metadata.name = arena_printf(arena, "%.200s-%s", service->metadata.name, suffix);
+    slice->metadata.name =
+        slice_name(arena, &service->metadata, arena_printf(arena, "%zu", number));
     slice->metadata.namespace = service->metadata.namespace;
     for (size_t i = 0; i < service->metadata.labels.n; i++)
         string_map_put(arena, labels, service->metadata.labels.v[i].key,
                        service->metadata.labels.v[i].value);
-    string_map_put(arena, labels, SERVICE_LABEL, service->metadata.name);
-    string_map_put(arena, labels, MANAGER_LABEL, MANAGER);
+    string_map_put(arena, labels, SLICE_SERVICE_LABEL, service->metadata.name);
+    string_map_put(arena, labels, SLICE_MANAGER_LABEL, MANAGER);
     if (is_headless(service))
         string_map_put(arena, labels, HEADLESS_LABEL, "");
     meta_add_owner(arena, &slice->metadata,
@@ -298,39 +288,12 @@ static void on_created(Reconcile *reconcile, void *data _unused_, const ApiStatu
         reconcile->failed = true;
 }
 
-static bool slice_equal(const EndpointSlice *a, const EndpointSlice *b)
-{
-    EndpointSlice x = *a, y = *b;
-
-    x.metadata = y.metadata = (ObjectMeta){0};
-    return meta_labels_equal(&a->metadata, &b->metadata) && type_equal(&type_EndpointSlice, &x, &y);
-}
-
 static bool endpoints_equal(const Endpoints *a, const Endpoints *b)
 {
     Endpoints x = *a, y = *b;
 
     x.metadata = y.metadata = (ObjectMeta){0};
     return meta_labels_equal(&a->metadata, &b->metadata) && type_equal(&type_Endpoints, &x, &y);
-}
-
-static void put_slice(Reconcile *reconcile, EndpointSlice *slice)
-{
-    Object *there =
-        client_get(reconcile->client, &kind_endpoint_slice, reconcile->ns, slice->metadata.name);
-    Object *copy;
-
-    if (!there) {
-        reconcile_create(reconcile, object_of(&kind_endpoint_slice, slice), NULL, on_created, NULL);
-        return;
-    }
-    if (slice_equal(OBJECT_AS(EndpointSlice, there), slice))
-        return;
-    copy = object_of(&kind_endpoint_slice, slice);
-    object_meta(copy)->resource_version =
-        arena_strdup(&copy->arena, object_meta(there)->resource_version);
-    object_meta(copy)->uid = arena_strdup(&copy->arena, object_meta(there)->uid);
-    reconcile_update(reconcile, copy, NULL, NULL, NULL);
 }
 
 static void put_endpoints(Reconcile *reconcile, Endpoints *endpoints)
@@ -350,26 +313,6 @@ static void put_endpoints(Reconcile *reconcile, Endpoints *endpoints)
         arena_strdup(&copy->arena, object_meta(there)->resource_version);
     object_meta(copy)->uid = arena_strdup(&copy->arena, object_meta(there)->uid);
     reconcile_update(reconcile, copy, NULL, NULL, NULL);
-}
-
-/* Deletes the slices that this controller manages for the Service and that are not wanted. */
-static void drop_slices(Reconcile *reconcile, const Slices *wanted)
-{
-    Arena *arena = &reconcile->arena;
-    ObjectList list = object_index_list(
-        controller_index(reconcile->controller, &kind_endpoint_slice), arena,
-        arena_printf(arena, "l/%s/%s=%s", reconcile->ns, SERVICE_LABEL, reconcile->name));
-    TextMap keep = TEXT_MAP_INIT(arena);
-
-    for (size_t i = 0; wanted && i < wanted->n; i++)
-        text_map_add(&keep, wanted->v[i]->metadata.name);
-    for (size_t i = 0; i < list.n; i++) {
-        const ObjectMeta *meta = object_meta(list.v[i]);
-
-        if (str_equal(string_map_get(&meta->labels, MANAGER_LABEL), MANAGER) &&
-            !text_map_has(&keep, meta->name))
-            reconcile_delete(reconcile, list.v[i], NULL, NULL, NULL);
-    }
 }
 
 static void drop_endpoints(Reconcile *reconcile)
@@ -397,7 +340,7 @@ static void put_api_server(Reconcile *reconcile)
         return;
     slice->metadata.name = endpoints->metadata.name = "kubernetes";
     slice->metadata.namespace = endpoints->metadata.namespace = "default";
-    string_map_put(arena, &slice->metadata.labels, SERVICE_LABEL, "kubernetes");
+    string_map_put(arena, &slice->metadata.labels, SLICE_SERVICE_LABEL, "kubernetes");
     string_map_put(arena, &endpoints->metadata.labels, "endpointslice.kubernetes.io/skip-mirror",
                    "true");
     slice->address_type = "IPv4";
@@ -420,7 +363,7 @@ static void put_api_server(Reconcile *reconcile)
     subset->ports.n = 1;
     endpoints->subsets.v = subset;
     endpoints->subsets.n = 1;
-    put_slice(reconcile, slice);
+    slice_put(reconcile, slice);
     put_endpoints(reconcile, endpoints);
 }
 
@@ -439,15 +382,15 @@ static void reconcile_service(Reconcile *reconcile)
         put_api_server(reconcile);
     } else if (!service || service->metadata.deletion_timestamp.set ||
                str_equal(service->spec.type, "ExternalName")) {
-        drop_slices(reconcile, NULL);
+        slices_drop(reconcile, MANAGER, NULL);
         drop_endpoints(reconcile);
     } else if (service->spec.selector.n > 0) {
         Backends backends = find_backends(reconcile, service);
 
         make_slices(&reconcile->arena, service, &backends, &slices);
         for (size_t i = 0; i < slices.n; i++)
-            put_slice(reconcile, slices.v[i]);
-        drop_slices(reconcile, &slices);
+            slice_put(reconcile, slices.v[i]);
+        slices_drop(reconcile, MANAGER, &slices);
         put_endpoints(reconcile, make_endpoints(&reconcile->arena, service, &backends));
     }
     VEC_DEINIT(&slices);
@@ -512,8 +455,8 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 static void on_slice(Controller *controller, const WatchEvent *event)
 {
     const ObjectMeta *meta = object_meta(event->object);
-    const char *service = string_map_get(&meta->labels, SERVICE_LABEL);
-    bool ours = str_equal(string_map_get(&meta->labels, MANAGER_LABEL), MANAGER);
+    const char *service = string_map_get(&meta->labels, SLICE_SERVICE_LABEL);
+    bool ours = str_equal(string_map_get(&meta->labels, SLICE_MANAGER_LABEL), MANAGER);
 
     if (service && (ours || is_api_server(meta->namespace, service)))
         controller_enqueue(controller, meta->namespace, service);

@@ -66,7 +66,8 @@ static int on_headers_complete(llhttp_t *llhttp)
     HttpResponseParser *parser = llhttp->data;
 
     flush_header(parser);
-    parser->has_head = llhttp->status_code >= 200 || (parser->upgrade && llhttp->status_code == 101);
+    parser->has_head =
+        llhttp->status_code >= 200 || (parser->upgrade && llhttp->status_code == 101);
     if (!parser->has_head) {
         parser->headers.n = 0; /* an interim response */
         /* A new protocol that was not asked for. */
@@ -137,16 +138,14 @@ ResponseState response_feed(HttpResponseParser *parser, Bytes bytes, size_t *ret
         return RESPONSE_MORE;
     if (error != HPE_PAUSED_UPGRADE || !parser->upgrade || !parser->has_head)
         return RESPONSE_MALFORMED;
-    *ret_taken =
-        (size_t)((const uint8_t *)llhttp_get_error_pos(&parser->llhttp) - bytes.p);
+    *ret_taken = (size_t)((const uint8_t *)llhttp_get_error_pos(&parser->llhttp) - bytes.p);
     return RESPONSE_UPGRADED;
 }
 
 /* A response without a length ends with its connection. */
 ResponseState response_eof(HttpResponseParser *parser)
 {
-    bool good = parser->has_head &&
-                (llhttp_finish(&parser->llhttp) == HPE_OK || parser->complete);
+    bool good = parser->has_head && (llhttp_finish(&parser->llhttp) == HPE_OK || parser->complete);
 
     return good ? RESPONSE_COMPLETE : RESPONSE_MALFORMED;
 }

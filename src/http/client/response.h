@@ -18,10 +18,10 @@
 #define RESPONSE_HEAD_MAX (256u * 1024)
 
 typedef enum ResponseState {
-    RESPONSE_MORE,      /* all input was taken */
-    RESPONSE_COMPLETE,  /* the response has ended */
-    RESPONSE_UPGRADED,  /* 101 came: the rest of the input is of the new protocol */
-    RESPONSE_STOPPED,   /* on_body has returned false */
+    RESPONSE_MORE,     /* all input was taken */
+    RESPONSE_COMPLETE, /* the response has ended */
+    RESPONSE_UPGRADED, /* 101 came: the rest of the input is of the new protocol */
+    RESPONSE_STOPPED,  /* on_body has returned false */
     RESPONSE_MALFORMED,
 } ResponseState;
 
@@ -29,10 +29,10 @@ typedef struct HttpResponseParser {
     llhttp_t llhttp;
     Arena arena;
     StrBuf name, value;
-    size_t head_n; /* bytes of all headers and trailers */
+    size_t head_n;           /* bytes of all headers and trailers */
     VEC(HttpHeader) headers; /* lower-case names; memory of the arena */
-    bool is_head; /* the request was a HEAD, so the response has no body */
-    bool upgrade; /* a 101 was asked for */
+    bool is_head;            /* the request was a HEAD, so the response has no body */
+    bool upgrade;            /* a 101 was asked for */
     bool in_value, has_head, has_length, complete, stopped;
     void (*on_head)(void *data); /* optional; the status and the headers are valid from here on */
     bool (*on_body)(void *data, Bytes piece);

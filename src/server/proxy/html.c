@@ -85,8 +85,8 @@ static const struct {
     {"video", {"poster", "src"}},
 };
 
-static const char *const raw_elements[] = {"iframe", "noembed", "noframes", "plaintext", "script",
-                                           "style",  "textarea", "title",   "xmp"};
+static const char *const raw_elements[] = {"iframe", "noembed",  "noframes", "plaintext", "script",
+                                           "style",  "textarea", "title",    "xmp"};
 
 static bool is_name(const char *at, size_t n, const char *name)
 {
@@ -113,7 +113,7 @@ static bool is_link(const char *const *attributes, const char *name, size_t n)
 static const struct {
     const char *reference;
     char c;
-} references[] = {{"&amp;", '&'}, {"&lt;", '<'},  {"&gt;", '>'},
+} references[] = {{"&amp;", '&'}, {"&lt;", '<'},   {"&gt;", '>'},
                   {"&#34;", '"'}, {"&#39;", '\''}, {"&quot;", '"'}};
 
 static char *unescape(Arena *arena, const char *text, size_t n)

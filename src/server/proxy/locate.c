@@ -41,8 +41,8 @@ static bool parse_place(Arena *arena, const char *id, Place *ret)
         *ret = (Place){parts[0], parts[1], parts[2]};
     else
         *ret = (Place){"", parts[0], n == 2 ? parts[1] : ""};
-    return *ret->name && (!*ret->scheme || str_equal(ret->scheme, "http") ||
-                          str_equal(ret->scheme, "https"));
+    return *ret->name &&
+           (!*ret->scheme || str_equal(ret->scheme, "http") || str_equal(ret->scheme, "https"));
 }
 
 /* What Go calls a global unicast address. */

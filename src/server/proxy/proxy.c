@@ -161,17 +161,16 @@ static void collect_headers(const Proxy *proxy, const ProxyTarget *target, Heade
 
     for (size_t i = 0; i < request->n_headers; i++) {
         HttpHeader header = request->headers[i];
-        bool is_own = is_hop(header.name) || is_credential(header.name) ||
-                      is_replaced(target, header.name) ||
-                      (target->prefix && !proxy->upgrade &&
-                       str_equal(header.name, "x-forwarded-uri")) ||
-                      is_named_by_connection(request->headers, request->n_headers, header.name);
+        bool is_own =
+            is_hop(header.name) || is_credential(header.name) || is_replaced(target, header.name) ||
+            (target->prefix && !proxy->upgrade && str_equal(header.name, "x-forwarded-uri")) ||
+            is_named_by_connection(request->headers, request->n_headers, header.name);
 
         for (size_t k = 0; k < ARRAY_LEN(own); k++)
             is_own |= str_equal(header.name, own[k]);
         if (str_equal(header.name, "x-forwarded-for"))
-            forwarded = forwarded ? arena_printf(arena, "%s, %s", forwarded, header.value)
-                                  : header.value;
+            forwarded =
+                forwarded ? arena_printf(arena, "%s, %s", forwarded, header.value) : header.value;
         if (is_own)
             continue;
         if (str_equal(header.name, "sec-websocket-protocol"))
@@ -182,9 +181,8 @@ static void collect_headers(const Proxy *proxy, const ProxyTarget *target, Heade
     if (lists(http_header(request, "te"), "trailers"))
         VEC_PUSH(ret, ((HttpHeader){"te", "trailers"}));
     if (!str_empty(request->peer->address))
-        forwarded = forwarded
-                        ? arena_printf(arena, "%s, %s", forwarded, request->peer->address)
-                        : request->peer->address;
+        forwarded = forwarded ? arena_printf(arena, "%s, %s", forwarded, request->peer->address)
+                              : request->peer->address;
     if (forwarded)
         VEC_PUSH(ret, ((HttpHeader){"x-forwarded-for", forwarded}));
     if (target->prefix && !proxy->upgrade)
@@ -504,9 +502,8 @@ void proxy_start(Call *call, const ProxyTarget *target)
         .address = target->address,
         .port = target->port,
         .method = request->method,
-        .path = *request->query
-                    ? arena_printf(call->arena, "%s?%s", target->path, request->query)
-                    : target->path,
+        .path = *request->query ? arena_printf(call->arena, "%s?%s", target->path, request->query)
+                                : target->path,
         .tls = target->tls,
         .server_name = target->server_name,
         .connect_timeout_ns = CONNECT_NS,

@@ -21,7 +21,7 @@ typedef struct ProxyTarget {
     const char *server_name; /* expected in the certificate; NULL: any */
     const char *host;        /* the Host header; NULL: that of the client */
     const char *path;        /* with its encoding, without the query */
-    const char *prefix;      /* of links that lead through the proxy; NULL: links stay as they are */
+    const char *prefix; /* of links that lead through the proxy; NULL: links stay as they are */
     const HttpHeader *headers; /* extra ones, which replace those of the client */
     size_t n_headers;
     bool extension; /* of an extension server: its errors are texts, and redirects are refused */

@@ -132,8 +132,8 @@ const char *rewrite_url(const Rewrite *rewrite, Arena *arena, const char *url)
                : rewrite_join(arena, rewrite->prefix, parsed.path);
     /* The host of the backend means nothing to the client, but the one that it has asked stays. */
     if (parsed.has_host && str_equal(parsed.host, rewrite->host))
-        return arena_printf(arena, "%.*s%s%s", (int)(strstr(url, parsed.host) - url +
-                                                      (ptrdiff_t)strlen(parsed.host)),
+        return arena_printf(arena, "%.*s%s%s",
+                            (int)(strstr(url, parsed.host) - url + (ptrdiff_t)strlen(parsed.host)),
                             url, path, parsed.rest);
     return arena_printf(arena, "%s%s", path, parsed.rest);
 }

@@ -9,15 +9,20 @@ static const Rewrite rewrite = {"/api/p/proxy", "10.1.1.1:80", "localhost:8001"}
 static const struct {
     const char *prefix, *path, *is;
 } joins[] = {
-    {"/p", "/a/b", "/p/a/b"}, {"/p", "/a//b/", "/p/a/b/"},   {"/p", "/a/../b", "/p/b"},
-    {"", "/../../etc", "/etc"}, {"", "/", "/"},               {"/p", "", "/p"},
-    {"/p", "/./a/.", "/p/a"},   {"", "/a/..", "/"},           {"/p/", "/", "/p/"},
+    {"/p", "/a/b", "/p/a/b"},
+    {"/p", "/a//b/", "/p/a/b/"},
+    {"/p", "/a/../b", "/p/b"},
+    {"", "/../../etc", "/etc"},
+    {"", "/", "/"},
+    {"/p", "", "/p"},
+    {"/p", "/./a/.", "/p/a"},
+    {"", "/a/..", "/"},
+    {"/p/", "/", "/p/"},
 };
 
 static void paths_are_joined_as_in_go(void **state)
 {
-    EACH_ROW(i, joins, joins[i].path)
-    {
+    EACH_ROW(i, joins, joins[i].path) {
         _arena_ Arena arena = ARENA_INIT;
 
         assert_string_equal(rewrite_join(&arena, joins[i].prefix, joins[i].path), joins[i].is);
@@ -63,8 +68,7 @@ static const struct {
 
 static void links_of_the_backend_lead_through_the_proxy(void **state)
 {
-    EACH_ROW(i, urls, urls[i].url)
-    {
+    EACH_ROW(i, urls, urls[i].url) {
         _arena_ Arena arena = ARENA_INIT;
         const char *is = rewrite_url(&rewrite, &arena, urls[i].url);
 
@@ -89,10 +93,12 @@ static const struct {
     {"<a href=\"x\" title=\"/x\">", "<a href=\"x\" title=\"/x\">"},
     {"<a href=\"http://other/x\">", "<a href=\"http://other/x\">"},
     {"<div src=\"/x\">", "<div src=\"/x\">"},
-    {"<!-- <a href=\"/x\"> --><a href=\"/y\">", "<!-- <a href=\"/x\"> --><a href=\"/api/p/proxy/y\">"},
+    {"<!-- <a href=\"/x\"> --><a href=\"/y\">",
+     "<!-- <a href=\"/x\"> --><a href=\"/api/p/proxy/y\">"},
     {"<!DOCTYPE html><form action=\"/f\">", "<!DOCTYPE html><form action=\"/api/p/proxy/f\">"},
     {"<script src=\"/s.js\">if (a<b) \"<a href='/x'>\"</script><a href=\"/y\">",
-     "<script src=\"/api/p/proxy/s.js\">if (a<b) \"<a href='/x'>\"</script><a href=\"/api/p/proxy/y\">"},
+     "<script src=\"/api/p/proxy/s.js\">if (a<b) \"<a href='/x'>\"</script><a "
+     "href=\"/api/p/proxy/y\">"},
     {"<style><a href=\"/x\"></styles></style ><a href=\"/y\">",
      "<style><a href=\"/x\"></styles></style ><a href=\"/api/p/proxy/y\">"},
     {"a < b <a href=\"/x", "a < b <a href=\"/x"},
@@ -106,18 +112,16 @@ static const struct {
 /* However the page is cut into pieces, the result is the same. */
 static void links_of_a_page_lead_through_the_proxy(void **state)
 {
-    EACH_ROW(i, pages, pages[i].page)
-    {
+    EACH_ROW(i, pages, pages[i].page) {
         for (size_t piece = 1; piece < 20; piece++) {
             HtmlRewriter *html = html_rewriter_new(&rewrite);
             size_t n = strlen(pages[i].page);
             _strbuf_ StrBuf out = STRBUF_INIT;
 
             for (size_t at = 0; at < n; at += piece)
-                html_rewriter_feed(html,
-                                   (Bytes){(const uint8_t *)pages[i].page + at,
-                                           MIN_OF(piece, n - at)},
-                                   &out);
+                html_rewriter_feed(
+                    html, (Bytes){(const uint8_t *)pages[i].page + at, MIN_OF(piece, n - at)},
+                    &out);
             html_rewriter_end(html, &out);
             html_rewriter_free(html);
             assert_string_equal(strbuf_string(&out), pages[i].is);
