@@ -503,7 +503,7 @@ def main():
         rows = [known.get(key_of(row)) or record(port, row) for row in all_cases()]
         before = ",\n".join(json.dumps([path, json.dumps(body)]) for path, body in fixtures())
         cases = ",\n".join(json.dumps(row) for row in rows)
-        out.write_text(f'{{"fixtures": [\n{before}\n], "cases": [\n{cases}\n]}}\n')
+        OUT.write_text(f'{{"fixtures": [\n{before}\n], "cases": [\n{cases}\n]}}\n')
         print(f"{len(rows)} cases, {sum(len(r['asked']) for r in rows)} questions")
     finally:
         for child in reversed(children):

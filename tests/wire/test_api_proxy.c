@@ -386,10 +386,10 @@ static void a_body_arrives_with_and_without_a_length(void **state)
     expect_seen("\r\n\r\nhello");
     expect("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     backend.until = 10;
-    http_loopback_send(
-        api->admin,
-        bytes_from_string("PUT " PODS "/p/proxy/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
-                                      "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
+    http_loopback_send(api->admin,
+                       bytes_from_string("PUT " PODS
+                                         "/p/proxy/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                                         "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"));
     api_finish(api, api->admin);
     expect_seen("Transfer-Encoding: chunked\r\n");
     expect_seen("\r\n\r\n5\r\nhello\r\n0\r\n\r\n");

@@ -32,8 +32,7 @@ static bool on_slice(void *data, Object *object)
 {
     const EndpointSlice *slice = OBJECT_AS(EndpointSlice, object);
 
-    if (str_equal(string_map_get(&slice->metadata.labels,
-                                 "endpointslice.kubernetes.io/managed-by"),
+    if (str_equal(string_map_get(&slice->metadata.labels, "endpointslice.kubernetes.io/managed-by"),
                   "endpointslicemirroring-controller.k8s.io"))
         print_slice(data, slice);
     return true;
@@ -123,8 +122,7 @@ static void subsets_become_slices(void **state)
 
     create(rig, &kind_service, SERVICE);
     create(rig, &kind_endpoints, ENDPOINTS("", ""));
-    EACH_ROW(i, cases, cases[i].subsets)
-    {
+    EACH_ROW(i, cases, cases[i].subsets) {
         merge(rig, &kind_endpoints, "db",
               arena_printf(&rig->arena, "{'subsets':[%s]}", cases[i].subsets));
         assert_string_equal(mirrored(rig), cases[i].slices);
