@@ -5,7 +5,7 @@ all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
 	@scripts/test
-unit:           ## unit, wire and sim tests without sanitizers, in build-unit/ (90 s from scratch)
+unit:           ## unit and wire tests and a short simulation, without sanitizers, in build-unit/
 	@scripts/test --unit-only
 asan:           ## unit, wire, sim, corpus and fault tests under ASan and UBSan, in build-asan/
 	@scripts/test --sanitize-only

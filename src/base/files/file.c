@@ -186,30 +186,42 @@ int file_rename(const char *from, const char *to)
     return r < 0 ? ERR_TRACE(r) : ERR_TRACE(sync_folder_of(to));
 }
 
-int file_mkdir_all(const char *path, mode_t mode)
+static int mkdir_parents(const char *path, mode_t mode)
 {
     _free_ char *part = mem_strdup(path);
+
+    for (char *at = part + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = 0;
+        if (mkdir(part, mode) < 0 && errno != EEXIST)
+            return ERR_ORIGIN(-errno);
+        *at = '/';
+    }
+    return 0;
+}
+
+int file_mkdir_all(const char *path, mode_t mode)
+{
     struct stat st;
+    int r;
 
     if (str_empty(path))
         return ERR_ORIGIN(-ENOENT);
     if (FAULT_POINT("file.mkdir"))
         return ERR_ORIGIN(-EIO);
-    for (char *at = part + 1;; at++) {
-        bool last = !*at;
-
-        if (*at != '/' && !last)
-            continue;
-        *at = 0;
-        if (mkdir(part, mode) < 0 && errno != EEXIST)
-            return ERR_ORIGIN(-errno);
-        if (!last)
-            *at = '/';
-        else if (stat(part, &st) < 0)
-            return ERR_ORIGIN(-errno);
-        else
-            return S_ISDIR(st.st_mode) ? 0 : ERR_ORIGIN(-ENOTDIR);
+    r = mkdir(path, mode);
+    if (r < 0 && errno == ENOENT) { /* usually the parents exist, so they are not tried first */
+        r = mkdir_parents(path, mode);
+        if (r < 0)
+            return ERR_TRACE(r);
+        r = mkdir(path, mode);
     }
+    if (r < 0 && errno != EEXIST)
+        return ERR_ORIGIN(-errno);
+    if (stat(path, &st) < 0)
+        return ERR_ORIGIN(-errno);
+    return S_ISDIR(st.st_mode) ? 0 : ERR_ORIGIN(-ENOTDIR);
 }
 
 int file_mkdir_for(const char *path, mode_t mode)

@@ -11,6 +11,7 @@
 #include "node/pod/container_spec.h"
 #include "node/pod/probes.h"
 #include "node/runtime/runtime.h"
+#include "node/runtime/strays.h"
 #include "node/volume/disk.h"
 
 /* ---- the pool ---- */
@@ -390,6 +391,13 @@ void hook_run(AgentPod *pod, size_t container, MachineHook hook, int64_t limit_n
 }
 
 void attempts_cancel(NodeAgent *agent _unused_)
+{
+}
+
+/* ---- processes ---- */
+
+/* No containers run here. The real function reads the command lines of all processes of the machine. */
+void strays_end(const char *root _unused_, StrayDecide decide _unused_, void *data _unused_)
 {
 }
 
