@@ -224,3 +224,11 @@ int format_text(char *buf, size_t size, const char *format, va_list args)
     ASSERT(out.n <= INT_MAX);
     return (int)out.n;
 }
+
+const char *format_error(int error, char to[static ERROR_TEXT_MAX])
+{
+    snprintf(to, ERROR_TEXT_MAX, "%s", strerror(error < 0 ? -error : error));
+    if (to[0] >= 'A' && to[0] <= 'Z' && !(to[1] >= 'A' && to[1] <= 'Z'))
+        to[0] = (char)(to[0] | 0x20);
+    return to;
+}

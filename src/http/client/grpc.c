@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/arena.h"
+#include "base/format.h"
 #include "base/strbuf.h"
 #include "base/time/clock.h"
 #include "base/loop_timer.h"
@@ -426,6 +427,13 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         flush(call);
 }
 
+static void fail(GrpcCall *call, int error)
+{
+    char words[ERROR_TEXT_MAX];
+
+    finish(call, error, format_error(error, words));
+}
+
 static void on_connect(uv_connect_t *connect, int status)
 {
     GrpcCall *call = connect->data;
@@ -433,7 +441,7 @@ static void on_connect(uv_connect_t *connect, int status)
     if (call->over)
         return;
     if (status < 0 || uv_read_start((uv_stream_t *)&call->tcp, on_alloc, on_read) < 0)
-        finish(call, status < 0 ? status : -EIO, uv_strerror(status < 0 ? status : UV_EIO));
+        fail(call, status < 0 ? status : -EIO);
     else
         flush(call);
 }
@@ -443,7 +451,7 @@ static void on_timer(uv_timer_t *timer)
     GrpcCall *call = timer->data;
 
     if (call->failed)
-        finish(call, call->failed, uv_strerror(call->failed));
+        fail(call, call->failed);
     else
         finish(call, -ETIMEDOUT, "context deadline exceeded");
 }

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 
 #include "api/schema/core_container_v1.h"
+#include "base/format.h"
 #include "base/log.h"
 #include "base/loop_timer.h"
 #include "http/client/client.h"
@@ -33,7 +34,8 @@ typedef struct Attempt {
     uint64_t serial;
     int64_t timeout_ns;
     bool over;
-    char *target;        /* for messages: URL or address */
+    int failed;   /* the connection failed at once with this error, which the timer reports */
+    char *target; /* for messages: URL or address */
     const char *address; /* of a URL, with the port */
     StrBuf output;
     Arena arena;
@@ -304,19 +306,25 @@ static void handles_close(Attempt *a)
         uv_close((uv_handle_t *)&a->tcp, on_attempt_closed);
 }
 
+static void connection_failed(Attempt *a, int error)
+{
+    char words[ERROR_TEXT_MAX];
+    _free_ char *text =
+        mem_printf("dial tcp %s: connect: %s", a->target, format_error(error, words));
+
+    attempt_done(a, false, text);
+}
+
 static void on_connected(uv_connect_t *connect, int status)
 {
     Attempt *a = connect->data;
 
     if (status == UV_ECANCELED)
         return;
-    if (status < 0) {
-        _free_ char *text = mem_printf("dial tcp %s: connect: %s", a->target, uv_strerror(status));
-
-        attempt_done(a, false, text);
-    } else {
+    if (status < 0)
+        connection_failed(a, status);
+    else
         attempt_done(a, true, "");
-    }
     handles_close(a);
 }
 
@@ -324,7 +332,9 @@ static void on_attempt_timer(uv_timer_t *timer)
 {
     Attempt *a = timer->data;
 
-    if (a->handles > 1) {
+    if (a->failed) {
+        connection_failed(a, a->failed);
+    } else if (a->handles > 1) {
         _free_ char *text = mem_printf("dial tcp %s: i/o timeout", a->target);
 
         attempt_done(a, false, text);
@@ -354,7 +364,7 @@ static void attempt_tcp(Attempt *a, const char *host, int port)
     struct sockaddr_storage address;
     const char *ip = str_or(host, str_or(a->pod->ip, "127.0.0.1"));
 
-    a->target = mem_printf("%s:%d", ip, port);
+    a->target = mem_printf(strchr(ip, ':') ? "[%s]:%d" : "%s:%d", ip, port);
     if (port < 1 || (uv_ip4_addr(ip, port, (struct sockaddr_in *)&address) < 0 &&
                      uv_ip6_addr(ip, port, (struct sockaddr_in6 *)&address) < 0)) {
         fail_later(a, "invalid address or port");
@@ -365,7 +375,8 @@ static void attempt_tcp(Attempt *a, const char *host, int port)
     uv_tcp_init(a->pod->agent->options.loop, &a->tcp);
     a->handles++;
     a->connect.data = a;
-    if (uv_tcp_connect(&a->connect, &a->tcp, (struct sockaddr *)&address, on_connected) < 0)
+    a->failed = uv_tcp_connect(&a->connect, &a->tcp, (struct sockaddr *)&address, on_connected);
+    if (a->failed)
         uv_timer_start(&a->timer, on_attempt_timer, 0, 0);
 }
 

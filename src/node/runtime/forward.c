@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "base/format.h"
 #include "base/strbuf.h"
 #include "node/runtime/forward.h"
 
@@ -203,12 +204,13 @@ static const char *attempt_address(const ForwardStream *s, int attempt)
 static void fail(ForwardStream *s)
 {
     const char *where = str_or(s->netns, "host");
+    char four[ERROR_TEXT_MAX], six[ERROR_TEXT_MAX];
     _free_ char *text = mem_printf(
         "failed to execute portforward in network namespace \"%s\": failed to connect to "
         "localhost:%u inside namespace \"%s\", IPv4: dial tcp4 127.0.0.1:%u: connect: %s "
         "IPv6 dial tcp6 [::1]:%u: connect: %s",
-        where, s->port, where, s->port, uv_strerror(s->errors[0]), s->port,
-        uv_strerror(s->errors[1]));
+        where, s->port, where, s->port, format_error(s->errors[0], four), s->port,
+        format_error(s->errors[1], six));
 
     finish(s, text);
 }

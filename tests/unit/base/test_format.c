@@ -78,11 +78,37 @@ static void what_is_not_there_prints_as_nothing(void **state)
     assert_string_equal(err.message, "<>");
 }
 
+static void errors_are_worded_as_by_go(void **state)
+{
+    static const struct {
+        int error;
+        const char *text;
+    } rows[] = {
+        {ECONNREFUSED, "connection refused"},
+        {-ECONNREFUSED, "connection refused"},
+        {-EHOSTUNREACH, "no route to host"},
+        {-ENETUNREACH, "network is unreachable"},
+        {-ECONNRESET, "connection reset by peer"},
+        {-ETIMEDOUT, "connection timed out"},
+        {-EPIPE, "broken pipe"},
+        {-EXDEV, "invalid cross-device link"},
+        {-ELIBACC, "can not access a needed shared library"},
+        {-ENOCSI, "no CSI structure available"},
+    };
+
+    EACH_ROW(i, rows, rows[i].text) {
+        char text[ERROR_TEXT_MAX];
+
+        assert_string_equal(format_error(rows[i].error, text), rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_those_of_libc),
         cmocka_unit_test(what_is_not_there_prints_as_nothing),
+        cmocka_unit_test(errors_are_worded_as_by_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -530,6 +530,17 @@ static void a_tcp_probe_connects(void **state)
     expect_told(w, false, refused);
 }
 
+/* The kernel refuses a connection to a broadcast address at once, without sending anything. */
+static void a_tcp_probe_that_fails_at_once_says_why(void **state)
+{
+    World *w = *state;
+    TCPSocketAction action = {.port = {.number = 80}, .host = "255.255.255.255"};
+
+    w->probe.probe_handler.tcp_socket = &action;
+    run_probe(w);
+    expect_told(w, false, "dial tcp 255.255.255.255:80: connect: network is unreachable");
+}
+
 static void a_tcp_probe_needs_an_address_and_a_port(void **state)
 {
     static const TCPSocketAction rows[] = {
@@ -642,6 +653,7 @@ int main(void)
         TEST(an_exec_probe_is_a_command_in_the_container),
         TEST(output_is_kept_up_to_a_limit),
         TEST(a_tcp_probe_connects),
+        TEST(a_tcp_probe_that_fails_at_once_says_why),
         TEST(a_tcp_probe_needs_an_address_and_a_port),
         TEST(a_probe_of_no_kind_fails),
         TEST(hooks_say_who_they_are_and_take_the_time_that_is_left),
