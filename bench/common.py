@@ -116,7 +116,8 @@ class Results:
 
     def add(self, name, unit, target, contestant, value):
         row = self.rows.setdefault(name, {"unit": unit, "target": target, "Stead": [], "Peer": []})
-        row[type(contestant).__name__ if not isinstance(contestant, str) else contestant].append(value)
+        column = contestant if isinstance(contestant, str) else getattr(contestant, "column", type(contestant).__name__)
+        row[column].append(value)
 
     def print(self):
         print(f"\n| measured | stead | {self.peer} | ratio | target |\n| --- | ---: | ---: | ---: | --- |")
