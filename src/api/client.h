@@ -70,8 +70,8 @@ typedef struct WriteOptions {
 typedef struct ClientOps {
     /* *ret is borrowed: valid until the loop runs again. NULL if not there. */
     Object *(*get)(Client *client, const Kind *kind, const char *ns, const char *name);
-    /* Calls each once an object, sorted by namespace and name; returns the revision of the list.
-     * each returns false to stop. */
+    /* Calls `each` once for every object, sorted by namespace and name, until it returns false.
+     * Returns the revision of the list. */
     uint64_t (*list)(Client *client, const Kind *kind, const ListOptions *options,
                      bool (*each)(void *data, Object *object), void *data);
     /* Delivers every existing object as ADDED, then a BOOKMARK, then changes as they are committed.

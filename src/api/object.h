@@ -29,15 +29,17 @@ typedef struct ObjectPool ObjectPool;
 
 struct Object {
     uint32_t refs;  /* loop thread only */
-    uint32_t still; /* of these, of holders at rest */
+    uint32_t still; /* how many of these belong to holders that do not access the object */
     bool sealed;    /* in the store: no more changes */
-    bool used;      /* since the pool last came by */
+    bool used;      /* used since the pool last visited it */
     const Kind *kind;
     uint64_t revision; /* store revision of this version; 0 before it is written */
-    void *value;    /* NULL: at rest. Never so in what one has made oneself, or got of a Client */
-    Bytes json;     /* lazily made, malloc'ed; see object_json */
-    Packed *packed; /* of what is in the store: its JSON */
-    /* That was one line of the processor's cache, and all that a list reads. */
+    /* NULL if the object is only packed, which objects that the caller has created or received from
+     * a Client never are. */
+    void *value;
+    Bytes json;     /* created on first use, malloc'ed; see object_json */
+    Packed *packed; /* the packed JSON of an object that is in the store */
+    /* The members above fill one line of the processor's cache, and a list reads no others. */
     uint64_t created; /* the revision of its first version; the store's own */
     Arena arena;
     Object *form;     /* the same in the second form of its kind, made on first use */
@@ -46,13 +48,14 @@ struct Object {
     size_t warm_bytes;
 };
 
-/* A store's objects, and what they take beside their packed texts. */
+/* The objects of a store, and the memory that they use besides their packed texts. */
 struct ObjectPool {
     ListNode warm; /* oldest first */
     ListNode cold;
     size_t n_warm, bytes, limit;
-    size_t in_vain;                    /* looked at since the last that could go to rest */
-    void (*on_full)(ObjectPool *pool); /* bytes exceed limit: object_pool_cool is due, later */
+    size_t in_vain; /* the number of objects visited since the last one that could be freed */
+    /* Called when bytes exceed the limit; object_pool_cool has to be called later. */
+    void (*on_full)(ObjectPool *pool);
 };
 
 Object *object_new(const Kind *kind);      /* zeroed value, one reference */

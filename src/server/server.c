@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server's life, and the objects that every cluster has from its first second. */
+/* Starts and stops the server, and creates the objects that every cluster has from the start. */
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_service_v1.h"
@@ -174,7 +174,8 @@ Server *server_free(Server *server)
         return NULL;
     timer_stop(server->clock, &server->bookmark_timer);
     bodies_forget(server);
-    /* What the store still has to answer goes on without us: it is acknowledged to nobody. */
+    /* Writes that the store has not answered yet are still carried out, but no client receives
+     * their result. */
     LIST_EACH_SAFE(&server->writes, node) {
         CONTAINER_OF(node, Write, node)->server = NULL;
         list_remove(node);

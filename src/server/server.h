@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The API server: what a request means. Authentication, authorization, admission, the verbs,
- * discovery, Tables, watch and exec streams; over a Store, behind the Client interface and an
- * HttpHandler. One path serves both: a controller's client_create and a POST run the same code from
- * `write_*` on.
+ * The API server. Authentication, authorization, admission, the verbs, discovery, Tables, watch and
+ * exec streams; over a Store, behind the Client interface and an HttpHandler. One path serves both:
+ * a controller's client_create and a POST run the same code from `write_*` on.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
@@ -19,7 +18,7 @@
 
 typedef struct Server Server;
 
-/* Certificates and keys under DATA/pki, made at first start (ECDSA P-256), mode 0600. */
+/* Certificates and keys (ECDSA P-256) below DATA/pki, created at the first start with mode 0600. */
 typedef struct Pki {
     char *ca_pem, *ca_key_pem; /* signs everything below */
     char *server_pem,
@@ -27,18 +26,19 @@ typedef struct Pki {
                             addresses */
     char *admin_pem, *admin_key_pem; /* CN kubernetes-admin, O system:masters */
     char *token_key_pem;             /* ES256: ServiceAccount tokens */
-    int64_t server_lifetime;         /* seconds that a new server certificate is good for */
+    int64_t server_lifetime;         /* the seconds for which a new server certificate is valid */
 } Pki;
 
-/* Reads the folder, or makes it at the first start. addresses is a NULL-terminated list of the IP
- * addresses and names that the server's certificate has to contain; a certificate that lacks one, or that
- * expires soon, is replaced. server_lifetime is in seconds; 0 means a year. */
+/* Reads the folder, or creates it at the first start. addresses is a NULL-terminated list of the
+ * IP addresses and names that the server's certificate has to contain; a certificate that lacks
+ * one, or that expires soon, is replaced. server_lifetime is in seconds; 0 means a year. */
 int pki_open(const char *dir, const char *const *addresses, int64_t server_lifetime, Clock *clock,
              Pki **ret, Err *reterr);
 /* Wall time, in seconds, from which pki_renew has something to do: a quarter of the server
  * certificate's life is left. */
 int64_t pki_renew_at(const Pki *pki);
-/* 1: there is a new server certificate, in the folder and in server_pem. */
+/* Renews the server certificate if it is time. Returns 1 if there is a new one, in the folder and
+ * in server_pem. */
 int pki_renew(Pki *pki, const char *dir, const char *const *addresses, Clock *clock, Err *reterr);
 /* Makes a key and a client certificate for a user in these groups (ends with NULL), good for one
  * year. The caller frees both. */
@@ -72,9 +72,10 @@ void server_set_streams(Server *server, PodStreams *streams);
 /* The in-process client, acting as this user ("system:kube-controller-manager"); lives as long as
  * the server. */
 Client *server_client(Server *server, const char *user);
-/* /readyz says ok from here on, as far as its parts do. */
+/* From this call on, /readyz answers ok if all of its parts are healthy. */
 void server_set_ready(Server *server, bool ready);
-/* For tests: how many long bodies the pool decodes now, and how many it has begun with. */
+/* For tests: how many long bodies the pool decodes now, and how many it has started to decode in
+ * all. */
 size_t server_decoding(const Server *server);
 uint64_t server_decoded_on_pool(const Server *server);
 
@@ -83,7 +84,8 @@ uint64_t server_decoded_on_pool(const Server *server);
 typedef struct HealthPart {
     const char *name;
     bool live;
-    const char *(*check)(void *data); /* NULL: it is well; else a sentence for the log */
+    /* Returns NULL if the part is healthy, otherwise a sentence for the log. */
+    const char *(*check)(void *data);
     void *data;
     ListNode node;
 } HealthPart;

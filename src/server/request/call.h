@@ -17,7 +17,7 @@ typedef struct Subresource Subresource;
 typedef enum AcceptAs { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST, AS_DISCOVERY } AcceptAs;
 typedef enum AcceptType { TYPE_JSON, TYPE_YAML, TYPE_PROTOBUF } AcceptType;
 
-/* What an answer can be, besides an object in JSON. */
+/* The forms that a response can have besides an object in JSON. */
 enum {
     ACCEPT_STREAM = 1 << 0,  /* of objects; YAML and protobuf are not */
     ACCEPT_TABLE = 1 << 1,   /* of rows */
@@ -38,15 +38,15 @@ typedef struct Route {
     const char *rest;        /* what comes behind the subresource; NULL: nothing */
 } Route;
 
-/* What a request is about: target.c. */
+/* The target of a request; see target.c. */
 typedef struct Target {
     Attributes attributes;
     const char *path;    /* decoded */
     const char *version; /* of the group; NULL: a path, no resource */
     const char *rest;    /* what comes behind the subresource; NULL: nothing */
     bool named;          /* the path has a name; attributes may have one of a field selector */
-    bool old_form;       /* the verb stands in the path ("/api/v1/watch/pods"): not served */
-    bool malformed;      /* ill-encoded, or with an empty segment: leads nowhere */
+    bool old_form;       /* the verb is in the path ("/api/v1/watch/pods"), which is not served */
+    bool malformed;      /* the path is badly encoded or has an empty segment: 404 */
 } Target;
 
 typedef struct Query {
@@ -59,11 +59,11 @@ typedef struct Query {
 
 /* When each step of a request was over (monotonic, in nanoseconds); 0: there was none. */
 typedef struct CallTimes {
-    int64_t began;   /* its head is there */
-    int64_t body;    /* its body is there */
+    int64_t began;   /* its head has arrived */
+    int64_t body;    /* its body has arrived */
     int64_t handled; /* decoded, checked; answered, or queued for the store */
     int64_t committing, committed;
-    int64_t stored; /* the loop has heard of the commit */
+    int64_t stored; /* the loop has received the result of the commit */
 } CallTimes;
 
 struct Call {
@@ -79,17 +79,17 @@ struct Call {
     Bytes body; /* for the duration of handle */
     void (*handle)(Call *call);
     Write *write;     /* under way for this request */
-    Decoded *decoded; /* of a long body, on its way to the Write; NULL: a short one */
+    Decoded *decoded; /* the decoded long body, until the Write takes it; NULL for a short one */
     CallTimes times;
-    const char *path_label;            /* of a path of ours that is no resource */
-    struct MetricSeries *events;       /* of a watch: counts what was sent */
-    struct MetricSeries *long_running; /* counts it while it is under way; NULL: it is not meant to
-                                          last */
-    void *stream;                      /* watch, log */
+    const char *path_label;      /* a label for metrics, if the path is not one of a resource */
+    struct MetricSeries *events; /* of a watch: counts the events that were sent */
+    /* Counts the request while it is in progress; NULL if it is not long-running. */
+    struct MetricSeries *long_running;
+    void *stream; /* watch, log */
     void (*stream_close)(void *stream);
 };
 
-/* What a subresource does. Which kinds have it is said by their schema. */
+/* What a subresource does. The schema of a kind says which subresources it has. */
 struct Subresource {
     const char *name;
     /* The kind of the request and response objects; kind NULL: that of the resource itself. */
@@ -112,7 +112,8 @@ const char *const *kind_verbs(const Kind *kind);
 void query_parse(Call *call);
 void target_read(Call *call, Target *ret);
 
-/* Picks from the Accept header what the answer can be; false: nothing there can be served. */
+/* Selects from the Accept header a form that the response can have. Returns false if none of them
+ * can be served. */
 bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret);
 
 bool query_true(const char *value); /* anything but 0 and false, also "" for a bare name */

@@ -29,12 +29,12 @@ int decode_document(Arena *arena, bool yaml, Bytes body, yyjson_doc **ret, const
 
 bool decode_validation(const char *value, FieldValidation *ret); /* false: not one of them */
 
-/* An object has the namespace of the request, which fills it in where there is none; in the cluster
- * it has none. 0 or a reason. */
+/* Checks that the object has the namespace of the request, and sets it if the object has none. A
+ * cluster-wide object must have none. Returns 0 or a reason. */
 int object_match_namespace(Object *object, const char *ns, bool namespaced, ApiStatus *reterr,
                            Arena *arena);
 
-/* The patch that a Content-Type names; positive: none. */
+/* Finds the type of patch for a Content-Type. The result is positive if there is none. */
 int patch_type_of(const char *content_type, PatchType *ret);
 
 #endif

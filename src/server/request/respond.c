@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How answers look: which form the client asked for, and objects and errors in that form. */
+/* The form of responses: which one the client accepts, and objects and errors in this form. */
 #include "api/object.h"
 #include "base/text_map.h"
 #include "base/time/clock.h"
@@ -134,7 +134,8 @@ bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret)
         }
         only_protobuf |= accept.as == AS_OBJECT && !(forms & ACCEPT_STREAM);
     }
-    /* JSON is what we keep ready: protobuf goes to those who take nothing else. */
+    /* The JSON of an object is kept ready, so protobuf is only sent to clients that accept nothing
+     * else. */
     if (only_protobuf)
         ret->type = TYPE_PROTOBUF;
     return only_protobuf;
@@ -151,7 +152,7 @@ void respond_not_acceptable(Call *call)
 
 /* ---- JSON ---- */
 
-/* A text that is given away, as an answer. */
+/* Answers with a text and takes ownership of it. */
 void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text)
 {
     size_t n = text->n;
@@ -160,7 +161,8 @@ void respond_text(HttpRequest *request, int code, const char *type, StrBuf *text
     http_respond_shared(request, code, type, (Bytes){(const uint8_t *)owned, n}, free, owned);
 }
 
-/* People read what curl and browsers show, so those get lines unless they say otherwise. */
+/* The output of curl and browsers is read by people, so these clients get indented JSON unless
+ * they ask for the other form. */
 bool respond_wants_lines(const Call *call)
 {
     static const char *const readers[] = {"curl", "Wget", "Mozilla/5.0"};
@@ -235,7 +237,7 @@ static const char *end_of_runes(const char *text, size_t most, size_t *ret_runes
     size_t n = 0;
 
     for (; *text; text++) {
-        if (((unsigned char)*text & 0xc0) == 0x80) /* goes on with a character */
+        if (((unsigned char)*text & 0xc0) == 0x80) /* the byte continues a character */
             continue;
         if (n == most)
             break;
@@ -260,8 +262,8 @@ static void add_warning(HttpRequest *request, const char *from, const char *end)
     http_add_header(request, "warning", arena_strdup(&request->arena, text.p));
 }
 
-/* As in kube-apiserver: each text once; where all of them are too long together, each is cut, and
- * those come that have room. */
+/* As in kube-apiserver, each text occurs once. If all of them together are too long, each is
+ * truncated, and as many are sent as there is room for. */
 void respond_warnings(HttpRequest *request, const Warnings *warnings)
 {
     enum { ALL_RUNES = 4096, ONE_RUNES = 256 };

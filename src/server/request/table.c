@@ -11,7 +11,8 @@
 
 /* ---- cells by path ---- */
 
-/* The field at ".spec.type" of a value; NULL where something on the way is not there. */
+/* Returns the field at a path such as ".spec.type" of a value, or NULL if a part of the path is
+ * absent. */
 static const Field *find_field(const Type *type, const void *value, const char *path,
                                const void **ret)
 {

@@ -14,7 +14,7 @@ typedef struct Channels Channels;
 typedef struct ChannelsHandler {
     /* Bytes for one channel, valid until the call returns. */
     void (*on_bytes)(void *data, unsigned channel, Bytes bytes);
-    void (*on_drain)(void *data); /* everything that was sent has left */
+    void (*on_drain)(void *data); /* everything has been sent */
     void (*on_close)(void *data); /* the last call; the Channels must not be used any more */
 } ChannelsHandler;
 
@@ -27,7 +27,7 @@ bool channels_negotiate(Call *call, const char *const *ours, const char **ret);
 Channels *channels_accept(Call *call, const char *protocol, bool base64,
                           const ChannelsHandler *handler, void *data);
 void channels_send(Channels *channels, unsigned channel, Bytes bytes);
-/* Bytes that have not left yet. */
+/* The number of bytes that have not been sent yet. */
 size_t channels_pending(const Channels *channels);
 /* Stops reading: back-pressure towards the client. */
 void channels_pause(Channels *channels, bool pause);

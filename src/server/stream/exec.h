@@ -58,7 +58,7 @@ void exec_ready(Exec *exec); /* output can be sent from now on */
 void exec_input(Exec *exec, Bytes bytes);
 void exec_input_end(Exec *exec);
 void exec_resize(Exec *exec, Bytes json);
-void exec_drained(Exec *exec); /* everything that was sent has left */
+void exec_drained(Exec *exec); /* everything has been sent */
 void exec_gone(Exec *exec);    /* the client has disconnected; frees exec */
 
 /* A version of the channels over WebSocket. */

@@ -2,7 +2,7 @@
 /*
  * exec and attach over SPDY: the client opens a stream for each channel and says by its header
  * `streamtype` which; error always, stdin, stdout and stderr as asked for in the query, resize for
- * a terminal (from v3 on). The process goes on when all of them are there.
+ * a terminal (from v3 on). The output of the process is sent when all of these have been opened.
  */
 #include "base/time/clock.h"
 #include "server/stream/exec.h"
@@ -59,7 +59,7 @@ static bool all_there(const Exec *exec)
         [CHANNEL_ERROR] = true,
     };
 
-    /* A client that resizes opens that stream; to wait for it would be of no use. */
+    /* The stream for resizing is optional, so it is not waited for. */
     for (int i = 0; i < CHANNELS; i++)
         if (wanted[i] && !exec->channels[i])
             return false;
@@ -88,7 +88,7 @@ static void on_stream(void *data, SpdyStream *stream)
     }
 }
 
-/* Sizes come as a row of JSON objects without nesting, however they are cut. */
+/* Sizes arrive as a sequence of JSON objects without nesting, which may be split at any byte. */
 static void take_sizes(Exec *exec, Bytes bytes)
 {
     const char *end;

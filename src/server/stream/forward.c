@@ -28,7 +28,7 @@
 #define INPUT_MAX ((size_t)128 * 1024)
 #define PENDING_MAX ((size_t)128 * 1024)
 #define LINK_PENDING_MAX ((size_t)512 * 1024)
-/* With the two limits above, the bound of what one client's connections can hold. */
+/* Together with the two limits above, this bounds the memory of the connections of one client. */
 #define PAIRS_MAX 256
 #define PORTS_MAX 64
 #define TUNNEL_PROTOCOL "SPDY/3.1+portforward.k8s.io"
@@ -39,7 +39,7 @@ static const char *const websocket_protocols[] = {TUNNEL_PROTOCOL, "v4.channel.k
 
 typedef struct Forward Forward;
 
-/* One connection. Lives until the pod's side and the client's streams are gone. */
+/* One connection, which exists until the pod's side and the client's streams have ended. */
 typedef struct Pair {
     Forward *forward;
     uint16_t port;
@@ -48,7 +48,7 @@ typedef struct Pair {
     unsigned index; /* of a WebSocket's port */
     SpdyStream *data, *error;
     ForwardStream *stream;
-    bool client_ended; /* sends no more */
+    bool client_ended; /* the client sends no more */
     bool output_paused, input_full;
 } Pair;
 
@@ -58,7 +58,7 @@ struct Forward {
     SpdyLink *link;
     Channels *ws;
     VEC(Pair *) pairs;
-    unsigned full; /* pairs whose pod does not read */
+    unsigned full; /* the number of pairs whose pod does not read */
     bool closed;
 };
 
@@ -266,8 +266,9 @@ static void closed(Forward *forward)
 
 /* ---- SPDY ---- */
 
-/* The pair that the stream belongs to; NULL: there are too many. Clients without request ids open
- * the error stream and then the data stream, so the ids of these are two apart. */
+/* Returns the pair that the stream belongs to, or NULL if there are too many. Clients without
+ * request ids open the error stream and then the data stream, so the ids of these are two apart.
+ */
 static Pair *spdy_pair(Forward *forward, const SpdyStream *stream, bool data, uint16_t port)
 {
     const char *id = spdy_header(stream, "requestid");
@@ -433,7 +434,7 @@ static bool start_channels(Call *call, Forward *forward, const char *protocol, c
     }
     for (size_t i = 0; i < pairs.n; i++)
         pair_open(pairs.v[i]);
-    for (size_t i = 0; i < pairs.n; i++) /* those that were refused at once */
+    for (size_t i = 0; i < pairs.n; i++) /* frees those that were refused at once */
         pair_check(pairs.v[i]);
     VEC_DEINIT(&pairs);
     return true;

@@ -145,7 +145,7 @@ static int parse_options(Call *call, LogOptions *ret, ApiStatus *reterr)
     if (timefmt_parse(since, &seconds, &nanos))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "sinceTime: \"%s\" is no RFC 3339 time", since);
-    seconds = MIN_OF(MAX_OF(seconds, 0), TIME_MAX); /* of what nanoseconds can count */
+    seconds = MIN_OF(MAX_OF(seconds, 0), TIME_MAX); /* that nanoseconds can represent */
     ret->since_ns = seconds * NS_PER_SEC + nanos;
     return 0;
 }
@@ -158,7 +158,7 @@ typedef struct Log {
     Server *server;
     HttpRequest *request; /* NULL: gone */
     LogStream *stream;    /* NULL: ended */
-    bool waiting;         /* told the log to wait */
+    bool waiting;         /* the log was told to wait */
 } Log;
 
 static bool on_log_data(void *data, Bytes bytes)

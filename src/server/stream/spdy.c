@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Carries SPDY's frames over an upgraded connection or a WebSocket. */
+/* Transports the frames of SPDY over an upgraded connection or a WebSocket. */
 #include "base/time/clock.h"
 #include "server/stream/spdy.h"
 

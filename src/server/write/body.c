@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Large bodies are decoded on libuv's pool. To parse 3 MB, to make structs of it and to fill in the
- * defaults takes a tenth of a second, for which the loop would answer nobody else.
+ * Large bodies are decoded on libuv's pool. Parsing 3 MB, creating the structs and setting the
+ * defaults takes a tenth of a second, during which the loop would answer no other request.
  *
  *   loop   the request is authorized, its body is there: body_decode holds the request and queues
  *   pool   decode_run reads the body and the tables, and writes into what the Decoded owns

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deletion. An object goes at once, unless somebody has to act before: finalizers keep it with a
- * deletionTimestamp until the last one is taken off (an update does the removal then), and Pods
- * that run get their grace period first.
+ * Deletion. An object is removed at once, unless something has to happen before: finalizers keep it
+ * with a deletionTimestamp until the last one is taken off (an update does the removal then), and
+ * Pods that run get their grace period first.
  */
 #include "api/meta.h"
 #include "api/object.h"
@@ -18,7 +18,7 @@
 static int refuse_precondition(Write *write, const char *what, const char *asked, const char *is,
                                const char *meaning)
 {
-    /* This one text names the kind where all others name the resource. */
+    /* This is the only text that names the kind; all others name the resource. */
     write->status = (ApiStatus){
         .reason = STATUS_CONFLICT,
         .name = write->name,
@@ -76,7 +76,8 @@ static void set_propagation(const Write *write, Object *object)
     set_finalizer(object, ORPHAN, str_equal(policy, "Orphan"));
 }
 
-/* How long the object may take; only Pods that are somewhere and still run get any time. */
+/* Returns the grace period of the object. Only Pods that are bound to a node and still run have
+ * one. */
 static int64_t grace_of(const Write *write, const Object *object)
 {
     int64_t grace = 0;

@@ -188,7 +188,7 @@ static int ask_budgets(Write *write, const Pod *pod)
     return r;
 }
 
-/* Adds the condition that tells why the pod terminates. */
+/* Adds the condition that says why the pod terminates. */
 static void mark(Write *write, Object *head)
 {
     _object_ Object *copy = object_copy(head);

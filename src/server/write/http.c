@@ -257,11 +257,11 @@ void http_delete(Call *call)
 
 typedef struct Collection {
     Server *server;
-    Call *call; /* NULL: the peer hung up */
+    Call *call; /* NULL after the peer has disconnected */
     VEC(Object *) objects;
     int64_t limit, remaining; /* of the page; left behind it, where there is one */
-    bool counted;             /* remaining is all of them, not just more than none */
-    size_t open;              /* Writes that have not answered */
+    bool counted;             /* remaining is the exact number, and not only known to be positive */
+    size_t open;              /* the number of Writes that have not been answered yet */
     ApiStatus status;         /* the first failure */
     Arena arena;
 } Collection;
@@ -377,7 +377,8 @@ static bool collect(void *data, Object *object)
 
 static void delete_each(Collection *collection, const Write *like)
 {
-    /* One more than there are objects, so that writes that end at once do not answer too early. */
+    /* The count begins at one more than the number of objects, so that the request is not answered
+     * too early if writes end at once. */
     collection->open = collection->objects.n + 1;
     for (size_t i = 0; i < collection->objects.n; i++) {
         const ObjectMeta *meta = object_meta(collection->objects.v[i]);

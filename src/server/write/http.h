@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs and subresources that change something, as requests. */
+/* Requests with verbs and subresources that change something. */
 #ifndef SERVER_WRITE_HTTP_H
 #define SERVER_WRITE_HTTP_H
 

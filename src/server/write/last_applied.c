@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From `kubectl apply` to `kubectl apply --server-side` and back. The client's own way keeps what
- * it applied in an annotation, and owns its fields by Update. When the same user goes over to the
- * server's way,
+ * From `kubectl apply` to `kubectl apply --server-side` and back. Client-side apply keeps the
+ * applied document in an annotation and owns its fields by Update. When the same user changes to
+ * server-side apply,
  *
  *   - fields that the annotation holds just as they are now are his already: no conflict, and
  *   - the annotation follows what he applies, so that the client's way can go on from there.
  *
- * Both only for the manager "kubectl": whoever wants none of this takes another name.
+ * Both apply to the manager "kubectl" only; a client that does not want this uses another name.
  */
 #include "api/object.h"
 #include "base/vec.h"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * managedFields: who set which field. Server-side apply decides by them, everything else keeps them
- * true.
+ * managedFields: who set which field. Server-side apply is decided by them, and all other writes
+ * keep them up to date.
  *
  * An entry belongs to a manager, an operation (Apply, or Update for all else), a version and a
- * subresource. A change gives the changed fields to the one who made it and takes them from all
- * others; fields that are gone leave every entry. An apply owns just what it applied: what it owned
- * before and no longer applies goes, unless somebody else owns it too.
+ * subresource. A change transfers the changed fields to the manager that made it and removes them
+ * from all others; fields that were removed are removed from every entry. An apply owns exactly the
+ * fields that it applied: a field that it owned before and does not apply any more is removed from
+ * the object, unless another manager owns it, too.
  */
 #include "api/object.h"
 #include "base/vec.h"
@@ -16,7 +17,7 @@
 
 #define MANAGER_MAX 128
 
-/* What belongs to nobody. */
+/* Fields that no manager owns. */
 static const char *const system_fields[] = {
     "apiVersion",
     "kind",
@@ -39,8 +40,8 @@ static const char *const spec_fields[] = {"spec", NULL};
 typedef struct Manager {
     ManagedFieldsEntry entry;
     FieldSet *set;
-    bool changed; /* set is another than what the entry says */
-    bool acted;   /* its time is now */
+    bool changed; /* the set differs from the one that is encoded in the entry */
+    bool acted;   /* its time has to be set to the present */
 } Manager;
 
 typedef VEC(Manager) Managers;
@@ -129,7 +130,7 @@ static void managers_write(Managers *managers, Object *object, Time now)
     meta->managed_fields.n = n;
 }
 
-/* What a write through this subresource cannot touch. */
+/* The fields that a write through this subresource cannot change. */
 static FieldSet *without_foreign(Arena *arena, const Kind *kind, FieldSet *set,
                                  const char *subresource)
 {
@@ -235,13 +236,13 @@ void managed_update(Server *server, Object *object, const Object *before, const 
         set_of(&managers.v[i], i == at ? fieldset_union(&arena, set, d->changed)
                                        : fieldset_minus(&arena, set, d->changed));
     }
-    /* What a scale wrote has no time in kube-apiserver either. */
+    /* An entry of the subresource scale has no time, as in kube-apiserver. */
     managers.v[at].acted = !fieldset_empty(here.changed) && !str_equal(subresource, "scale");
     managers_write(&managers, object, server_time(server));
     VEC_DEINIT(&managers);
 }
 
-/* Equal in everything that is not a mark of the write itself. */
+/* Whether the objects are equal except for fields that every write changes. */
 bool managed_same(const Object *a, const Object *b)
 {
     ObjectMeta *x = object_meta(a), *y = object_meta(b);
@@ -332,8 +333,8 @@ static int refuse_conflicts(Write *write, const Conflicts *conflicts)
     return STATUS_CONFLICT;
 }
 
-/* Takes from all others what the merge changes, or refuses because they own it. What is `ours`
- * already, by whatever name, is no conflict. */
+/* Removes the fields that the merge changes from all other managers, or refuses the apply because
+ * these own them. Fields in `ours` are no conflict, whichever manager owns them. */
 static int take_over(Write *write, Managers *managers, size_t own, const Difference *here,
                      const Object *live, Object *object, const FieldSet *ours)
 {
@@ -371,7 +372,7 @@ static int take_over(Write *write, Managers *managers, size_t own, const Differe
     return r;
 }
 
-/* What this manager owned, does not apply any more, and nobody else owns. */
+/* The fields that this manager owned, does not apply any more, and that no other manager owns. */
 static FieldSet *fields_to_drop(const Type *type, Arena *arena, const Managers *managers,
                                 size_t own, const FieldSet *applied)
 {
@@ -451,7 +452,7 @@ static yyjson_mut_val *merge(Write *write, const Object *live, yyjson_val *appli
     return merged;
 }
 
-/* The applied document's type: what a typo in it reads like. */
+/* Decodes the applied document, and reports its errors in the words of kube-apiserver. */
 static int check_applied(Write *write, yyjson_val *applied)
 {
     const char *kind = yyjson_get_str(yyjson_obj_get(applied, "kind"));

@@ -6,8 +6,9 @@
 #include "codec/fieldset/fieldset.h"
 #include "server/write/write.h"
 
-/* Notes in object's metadata who changed what against before (NULL: a create). */
-/* Could a client mean this list? */
+/* Records in the metadata of the object which manager has changed which fields since `before`
+ * (NULL: a create). */
+/* Whether a client may set this list. */
 bool managed_readable(const ManagedFieldsEntryArray *fields);
 
 void managed_update(Server *server, Object *object, const Object *before, const char *manager,
@@ -21,6 +22,7 @@ int managed_apply(Write *write, const Object *live, yyjson_val *applied, Object 
 FieldSet *last_applied_owns(Write *write, const Object *live);
 
 void last_applied_refresh(Write *write, Object *object, yyjson_val *applied);
-bool managed_same(const Object *a, const Object *b); /* equal but for times in managedFields */
+/* Whether the objects are equal except for the times in managedFields. */
+bool managed_same(const Object *a, const Object *b);
 
 #endif

@@ -7,8 +7,8 @@
 #include "server/write/http.h"
 #include "server/write/write.h"
 
-/* spec.replicas and its like: found by name, since any kind may have them. NULL: the kind has
- * none. */
+/* Finds fields such as spec.replicas by their names, since any kind may have them. Returns NULL if
+ * the kind has none. */
 static void *member_at(const Object *object, const Field *of, const char *name, const Field **ret)
 {
     const TypeName *found = of ? type_find(of->type, name, strlen(name)) : NULL;
@@ -106,7 +106,7 @@ void subresource_scale_get(Call *call)
     respond_object(call, 200, scale);
 }
 
-/* The head, for a change of its scale; NULL: refused. */
+/* Returns the head, for a change of its scale, or NULL if the change was refused. */
 static Object *scale_head(Write *write)
 {
     Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
