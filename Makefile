@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: what a maintainer types. Meson does the work.
-.PHONY: all check unit asan growth hostile flakes fuzz mutants format bench clean help
+.PHONY: all check unit asan growth hostile flakes fuzz mutants format conformance bench clean help
 all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
@@ -22,6 +22,8 @@ mutants:        ## breaks the code in 300 random places and lists what no test n
 	@nice -n 19 tools/mutate --known tests/sim/broken_rules.json --suites sim
 	@nice -n 19 tools/mutate --seed 2026 --count 50 --out build-mutate/results \
 		src/control src/store src/codec src/server src/api src/node
+conformance:    ## Kubernetes' own Conformance cases, compared with docs/conformance.md (an hour and a half; ARGS="--only DNS")
+	@tools/get_clients kubectl agnhost e2e.test && scripts/build build -Dtests=false && tests/conformance/run $(ARGS)
 format:         ## format all C files
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
 bench:          ## the benchmarks, side by side where the peer is there
