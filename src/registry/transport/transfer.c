@@ -10,6 +10,8 @@
  * Callbacks of libcurl cannot return a message, so they note the reason in `why` with the outcome
  * in `refusal`, and make libcurl fail.
  */
+#include <openssl/ssl.h>
+
 #include "base/strbuf.h"
 #include "registry/transport/text.h"
 #include "registry/transport/transfer.h"
@@ -56,6 +58,7 @@ struct Transfer {
     size_t sent;      /* of request.body */
     int64_t sent_all; /* of what is sent */
     bool connected;
+    bool lacks_certificate; /* the server has asked for a client's certificate, and there is none */
     uint64_t window_ns, window_bytes; /* waited and received since the window began */
 
     int refusal; /* 0 or an outcome or -errno */
@@ -105,6 +108,30 @@ static int on_connected(void *data, char *remote, char *local, int remote_port, 
     refuse(t, REGISTRY_E_REFUSED,
            "the registry refers to an address of this machine or of its network");
     return CURL_PREREQFUNC_ABORT;
+}
+
+/* OpenSSL asks for a client's certificate because the server has. */
+static int on_certificate_wanted(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+    Transfer *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    (void)certificate;
+    (void)key;
+    t->lacks_certificate = true;
+    return 0;
+}
+
+/* A server that gets no certificate may close the connection before libcurl has read the alert that
+ * says so, and then libcurl's message is about the connection. So the request for one is noted. The
+ * connection may outlive the transfer; without renegotiation the server asks only once, while the
+ * connection is being made. */
+static CURLcode on_tls(CURL *easy, void *context, void *user)
+{
+    (void)easy;
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_app_data(context, user);
+    SSL_CTX_set_client_cert_cb(context, on_certificate_wanted);
+    return CURLE_OK;
 }
 
 static bool is_redirect(int status)
@@ -289,6 +316,9 @@ static void set_trust(Transfer *t)
     if (h->client_cert && t->is_first_origin) {
         curl_easy_setopt(t->easy, CURLOPT_SSLCERT, h->client_cert);
         curl_easy_setopt(t->easy, CURLOPT_SSLKEY, str_or(h->client_key, h->client_cert));
+    } else {
+        curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+        curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
     }
 }
 
@@ -384,6 +414,7 @@ static void end(Transfer *t)
     t->n = t->head_n = t->sent = 0;
     t->sent_all = 0;
     t->window_ns = t->window_bytes = 0;
+    t->lacks_certificate = false;
 }
 
 /* ---- waiting -------------------------------------------------------------------------------- */
@@ -410,6 +441,9 @@ static int result(Transfer *t, Err *reterr)
         return failed(t, REGISTRY_E_UNKNOWN_HOST, t->error, reterr);
     if (t->result == CURLE_OPERATION_TIMEDOUT && !t->connected)
         return failed(t, REGISTRY_E_UNAVAILABLE, "it could not be connected to in time", reterr);
+    if (t->lacks_certificate && !t->head_done)
+        return failed(t, REGISTRY_E_UNAVAILABLE,
+                      "it wants a client's certificate, and certs.d has none for it", reterr);
     return failed(t, REGISTRY_E_UNAVAILABLE, t->error[0] ? t->error : curl_easy_strerror(t->result),
                   reterr);
 }
