@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images for Kubernetes' end-to-end suite, under the names that it asks for.
 
-The suite's own images are in registries that a test machine need not reach. What their containers run is either part of
+The suite's own images are in a registry that a test machine need not reach. What their containers run is either part of
 Kubernetes' module (agnhost, the no-new-privileges probe) or of Debian (nginx, dig, nc and so on), so each image is put
 together from these. The packages are unpacked into a cache folder; nothing is installed."""
 import hashlib
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tarfile
 
-REGISTRY = "registry.k8s.io/e2e-test-images/"
+REPOSITORY = "e2e-test-images/"  # of registry.k8s.io
 PATH = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 PACKAGES = ["nginx", "bind9-dnsutils", "bind9-host", "netcat-openbsd", "iproute2", "util-linux"]
@@ -179,10 +179,11 @@ def write_archive(path: pathlib.Path, name: str, config: dict, layer: bytes):
 
 
 def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) -> list:
-    """Archives of all images, made once below `folder`; `kubernetes` is the folder of Kubernetes' module."""
+    """[(name without the registry, archive), ...] of all images, made once below `folder`; `kubernetes` is the folder of
+    Kubernetes' module."""
     done = folder / "made"
     if done.exists():
-        return sorted(folder.glob("*.tar"))
+        return json.loads(done.read_text())
     folder.mkdir(parents=True, exist_ok=True)
     debian = unpack_packages(folder)
     source = kubernetes / "test" / "images"
@@ -228,6 +229,7 @@ def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) ->
         layer.add("usr/local/bin/nnp", (build / "nnp").read_bytes(), 0o6755)
 
     agnhost_config = {**PATH, "Entrypoint": ["/agnhost"], "Cmd": ["pause"]}
+    made = []
     page_config = {**agnhost_config, "Cmd": ["test-webserver"]}
     nginx_config = {**PATH, "Cmd": ["nginx", "-g", "daemon off;"], "ExposedPorts": {"80/tcp": {}}, "StopSignal": "SIGQUIT"}
     for names, config, fill in (
@@ -241,8 +243,10 @@ def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) ->
             (["nonewprivs:1.4"], {**PATH, "Cmd": ["nnp"]}, with_probe)):
         layer = layer_of(fill)
         for name in names:
-            write_archive(folder / (name.replace(":", "-") + ".tar"), REGISTRY + name, config, layer)
+            made.append((REPOSITORY + name, str(folder / (name.replace(":", "-") + ".tar"))))
+            write_archive(pathlib.Path(made[-1][1]), "registry.k8s.io/" + made[-1][0], config, layer)
+    made.append(("pause:3.10.2", str(folder / "pause.tar")))
     write_archive(folder / "pause.tar", "registry.k8s.io/pause:3.10.2", {"Entrypoint": ["/pause"], "User": "65535:65535"},
                   layer_of(with_pause))
-    done.touch()
-    return sorted(folder.glob("*.tar"))
+    done.write_text(json.dumps(made))
+    return made

@@ -144,9 +144,9 @@ class Scripted:
 
 
 class DockerRegistry:
-    """Debian's docker-registry; users: {name: bcrypt} where it wants credentials."""
+    """Debian's docker-registry; users: {name: bcrypt} where it wants credentials; storage: a folder that outlives the world."""
 
-    def __init__(self, world, port=5000, users=None):
+    def __init__(self, world, port=5000, users=None, storage=None):
         self.world, self.address = world, f"127.0.0.1:{port}"
         folder = world.dir / f"docker-registry-{port}"
         folder.mkdir()
@@ -154,7 +154,7 @@ class DockerRegistry:
         if users:
             (folder / "htpasswd").write_text("".join(f"{name}:{word}\n" for name, word in users.items()))
             auth = f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}"
-        (folder / "config.yml").write_text(DOCKER_REGISTRY.format(dir=folder / "data", address=self.address, auth=auth))
+        (folder / "config.yml").write_text(DOCKER_REGISTRY.format(dir=storage or folder / "data", address=self.address, auth=auth))
         self.log = folder / "log"
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = world.start("docker-registry", "serve", folder / "config.yml", stdout=log, stderr=log)
