@@ -38,6 +38,7 @@ SCALARS = {
     "bytes": Scalar("VALUE_BYTES", "Bytes ", "Bytes", True, json=(str,)),
     "time": Scalar("VALUE_TIME", "Time ", "Time", True, json=(str,)),
     "microtime": Scalar("VALUE_MICRO_TIME", "Time ", "Time", True, json=(str,)),
+    "duration": Scalar("VALUE_DURATION", "int64_t ", "Duration", json=(str,)),
     "quantity": Scalar("VALUE_QUANTITY", "const char *", "String", True, json=(str,)),
     "intorstring": Scalar("VALUE_INT_OR_STRING", "IntOrString ", "IntOrString", json=(int, str)),
     "raw": Scalar("VALUE_RAW", "Bytes ", "Bytes", True, json=(object,)),
@@ -67,6 +68,7 @@ KIND_FLAGS = {
     "create-on-update": "KIND_CREATE_ON_UPDATE",
     "graceful-delete": "KIND_GRACEFUL_DELETE",
     "not-stored": "KIND_NOT_STORED",
+    "computed": "KIND_COMPUTED",
     "orphans": "KIND_ORPHANS",
     "versioned-update": "KIND_VERSIONED_UPDATE",
 }
@@ -321,7 +323,8 @@ def parse_kind_line(kind, words, doc, place):
     if word == "column":
         kind.columns.append(parse_column(words, doc, place))
     elif word == "names" and (len(rest) >= 2 or rest == ["-"]) and not kind.names:
-        kind.names = rest if len(rest) >= 2 else ["", ""]  # "-": no resource of its own, only a subresource's kind
+        # "-" alone: no resource of its own, only a subresource's kind; as the singular: none
+        kind.names = [rest[0], "" if rest[1] == "-" else rest[1], *rest[2:]] if len(rest) >= 2 else ["", ""]
     elif word == "scope" and rest in (["namespaced"], ["cluster"]) and not kind.scope:
         kind.scope = rest[0]
     elif word == "categories":

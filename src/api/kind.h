@@ -27,6 +27,7 @@ typedef enum KindFlag {
                               them behind */
     KIND_VERSIONED_UPDATE = 1 << 7, /* an update has to name the version that it replaces */
     KIND_SECOND_FORM = 1 << 8,      /* its objects are stored as those of another kind: KindForm */
+    KIND_COMPUTED = 1 << 9, /* not stored; get and list make its objects when they are asked for */
 } KindFlag;
 
 /*

@@ -16,6 +16,11 @@ typedef struct LogStream LogStream;
 typedef struct ExecStream ExecStream;
 typedef struct ForwardStream ForwardStream;
 
+typedef struct NodePage NodePage;
+
+/* type NULL: the node has no such page. */
+typedef void (*NodePageDone)(void *data, const char *type, const StrBuf *text);
+
 typedef struct LogOptions {
     const char *container; /* NULL: the only one */
     bool follow, previous, timestamps;
@@ -82,8 +87,10 @@ typedef struct PodStreamsOps {
     void (*forward_pause)(ForwardStream *stream, bool pause);
     void (*forward_close)(ForwardStream *stream); /* no on_close after this */
 
-    /* Reports of the node under kubelet's paths ("/stats/summary"); false: there is no such path. */
-    bool (*node)(PodStreams *streams, const char *path, const char **ret_type, StrBuf *out);
+    /* Reports of the node under kubelet's paths ("/stats/summary"). NULL: `done` has been called
+     * already. */
+    NodePage *(*node)(PodStreams *streams, const char *path, NodePageDone done, void *data);
+    void (*node_cancel)(NodePage *page); /* `done` is not called after this */
 } PodStreamsOps;
 
 struct PodStreams {

@@ -181,3 +181,103 @@ int timefmt_parse(const char *s, int64_t *ret_seconds, int32_t *ret_nanos)
     *ret_nanos = nanos;
     return 0;
 }
+
+/* ---- durations ---- */
+
+/* The digits of v / scale, with as many decimals as it has. */
+static int print_fraction(char *to, uint64_t v, uint64_t scale)
+{
+    int n = snprintf(to, TIMEFMT_MAX, "%" PRIu64, v / scale);
+    uint64_t rest = v % scale;
+
+    if (rest)
+        to[n++] = '.';
+    while (rest) {
+        scale /= 10;
+        to[n++] = (char)('0' + rest / scale);
+        rest %= scale;
+    }
+    return n;
+}
+
+void timefmt_duration(int64_t ns, char buf[static TIMEFMT_MAX])
+{
+    static const uint64_t second = 1000000000;
+    uint64_t v = ns < 0 ? -(uint64_t)ns : (uint64_t)ns, seconds = v / second;
+    char *to = buf;
+
+    if (ns < 0)
+        *to++ = '-';
+    if (v == 0) {
+        snprintf(buf, TIMEFMT_MAX, "0s");
+    } else if (v < second) {
+        uint64_t scale = v < 1000 ? 1 : v < 1000000 ? 1000 : 1000000;
+
+        to += print_fraction(to, v, scale);
+        snprintf(to, 8, "%s", scale == 1 ? "ns" : scale == 1000 ? "µs" : "ms");
+    } else {
+        if (seconds >= 3600)
+            to += snprintf(to, 16, "%" PRIu64 "h", seconds / 3600);
+        if (seconds >= 60)
+            to += snprintf(to, 8, "%" PRIu64 "m", seconds / 60 % 60);
+        to += print_fraction(to, v % (60 * second), second);
+        snprintf(to, 2, "s");
+    }
+}
+
+static int64_t unit_ns(const char *s, size_t n)
+{
+    static const struct {
+        const char *name;
+        int64_t ns;
+    } units[] = {
+        {"ns", 1},
+        {"us", 1000},
+        {"µs", 1000},
+        {"μs", 1000},
+        {"ms", 1000000},
+        {"s", 1000000000},
+        {"m", INT64_C(60000000000)},
+        {"h", INT64_C(3600000000000)},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (strlen(units[i].name) == n && memcmp(units[i].name, s, n) == 0)
+            return units[i].ns;
+    return 0;
+}
+
+bool timefmt_parse_duration(const char *s, int64_t *ret_ns)
+{
+    bool negative = *s == '-';
+    long double total = 0;
+
+    s += *s == '-' || *s == '+';
+    if (!*s)
+        return false;
+    *ret_ns = 0;
+    if (str_equal(s, "0"))
+        return true;
+    while (*s) {
+        long double value = 0, place = 1;
+        const char *begin = s;
+        size_t letters;
+        int64_t unit;
+
+        for (; *s >= '0' && *s <= '9'; s++)
+            value = value * 10 + (*s - '0');
+        if (*s == '.')
+            for (s++; *s >= '0' && *s <= '9'; s++)
+                value += (*s - '0') * (place /= 10);
+        letters = strcspn(s, ".0123456789");
+        unit = unit_ns(s, letters);
+        if (!unit || s - begin - (*begin == '.') <= 0)
+            return false;
+        total += value * (long double)unit;
+        s += letters;
+        if (total >= 9.2e18L)
+            return false;
+    }
+    *ret_ns = negative ? -(int64_t)(total + 0.5L) : (int64_t)(total + 0.5L);
+    return true;
+}

@@ -18,4 +18,9 @@ void timefmt_offset(int64_t seconds, int offset_seconds, char buf[static TIMEFMT
 /* Any RFC 3339 time; 0, or positive where it is none. */
 int timefmt_parse(const char *s, int64_t *ret_seconds, int32_t *ret_nanos);
 
+/* A duration as Go prints it: "1h2m3.5s", "150ms", "0s". */
+void timefmt_duration(int64_t ns, char buf[static TIMEFMT_MAX]);
+/* What Go parses as a duration; false where it is none, or longer than 290 years. */
+bool timefmt_parse_duration(const char *s, int64_t *ret_ns);
+
 #endif

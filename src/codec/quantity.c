@@ -322,6 +322,11 @@ int64_t quantity_milli(const char *text)
     return value_at(text, -3);
 }
 
+int64_t quantity_nano(const char *text)
+{
+    return value_at(text, -9);
+}
+
 int quantity_compare(const char *a, const char *b)
 {
     Amount x = {0}, y = {0};
@@ -375,5 +380,13 @@ const char *quantity_from(Arena *arena, int64_t value, bool binary)
     Amount amount = {.format = binary ? FORMAT_BINARY : FORMAT_DECIMAL, .negative = value < 0};
 
     amount.mantissa = value < 0 ? -(Int128)value : value;
+    return print_amount(arena, &amount);
+}
+
+const char *quantity_from_nano(Arena *arena, int64_t nano)
+{
+    Amount amount = {.format = FORMAT_DECIMAL, .negative = nano < 0, .scale = -9};
+
+    amount.mantissa = nano < 0 ? -(Int128)nano : nano;
     return print_amount(arena, &amount);
 }

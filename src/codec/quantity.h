@@ -21,11 +21,14 @@ const char *quantity_error(int outcome);
  * malformed text is 0. */
 int64_t quantity_value(const char *text);
 int64_t quantity_milli(const char *text);
+int64_t quantity_nano(const char *text);
 int quantity_compare(const char *a, const char *b);
 /* The canonical sum or difference, in the format of a, or that of b if a is zero. NULL counts as
  * zero. */
 const char *quantity_add(Arena *arena, const char *a, const char *b);
 const char *quantity_subtract(Arena *arena, const char *a, const char *b);
+/* Canonical text of billionths. */
+const char *quantity_from_nano(Arena *arena, int64_t nano);
 /* Canonical text of a plain number; binary: prefer Ki, Mi... */
 const char *quantity_from(Arena *arena, int64_t value, bool binary);
 

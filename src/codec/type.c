@@ -11,12 +11,19 @@
 #include <assert.h>
 
 static const uint8_t thing_sizes[] = {
-    [VALUE_BOOL] = sizeof(bool),       [VALUE_INT32] = sizeof(int32_t),
-    [VALUE_INT64] = sizeof(int64_t),   [VALUE_DOUBLE] = sizeof(double),
-    [VALUE_STRING] = sizeof(char *),   [VALUE_BYTES] = sizeof(Bytes),
-    [VALUE_TIME] = sizeof(Time),       [VALUE_MICRO_TIME] = sizeof(Time),
-    [VALUE_QUANTITY] = sizeof(char *), [VALUE_INT_OR_STRING] = sizeof(IntOrString),
-    [VALUE_RAW] = sizeof(Bytes),       [VALUE_STRUCT] = 0, /* its type says */
+    [VALUE_BOOL] = sizeof(bool),
+    [VALUE_INT32] = sizeof(int32_t),
+    [VALUE_INT64] = sizeof(int64_t),
+    [VALUE_DOUBLE] = sizeof(double),
+    [VALUE_STRING] = sizeof(char *),
+    [VALUE_BYTES] = sizeof(Bytes),
+    [VALUE_TIME] = sizeof(Time),
+    [VALUE_MICRO_TIME] = sizeof(Time),
+    [VALUE_QUANTITY] = sizeof(char *),
+    [VALUE_INT_OR_STRING] = sizeof(IntOrString),
+    [VALUE_RAW] = sizeof(Bytes),
+    [VALUE_DURATION] = sizeof(int64_t),
+    [VALUE_STRUCT] = 0, /* its type says */
 };
 static_assert(ARRAY_LEN(thing_sizes) == _VALUE_MAX, "a size for each value type");
 static_assert(offsetof(StringEntry, value) == TYPE_ENTRY_VALUE, "map entries begin with their key");
@@ -215,6 +222,7 @@ bool type_thing_equal(const Field *field, const void *a, const void *b)
     case VALUE_INT32:
         return *(const int32_t *)a == *(const int32_t *)b;
     case VALUE_INT64:
+    case VALUE_DURATION:
         return *(const int64_t *)a == *(const int64_t *)b;
     case VALUE_DOUBLE:
         return *(const double *)a == *(const double *)b;

@@ -108,6 +108,7 @@ typedef enum ValueType {
     VALUE_QUANTITY,
     VALUE_INT_OR_STRING,
     VALUE_RAW,
+    VALUE_DURATION, /* int64_t, in nanoseconds */
     VALUE_STRUCT,
     _VALUE_MAX,
 } ValueType;

@@ -340,6 +340,7 @@ static int start_node(App *app, Err *reterr)
     if (r < 0)
         return r;
     server_set_streams(app->server, node_streams(app->node));
+    server_set_usage(app->server, node_usage(app->node));
     if (place_is_inside())
         start_publisher(app);
     return 0;
@@ -465,6 +466,7 @@ void app_stop(App *app)
     if (app->server) {
         server_set_ready(app->server, false);
         server_set_streams(app->server, NULL);
+        server_set_usage(app->server, NULL);
     }
     app->socket = control_socket_close(app->socket);
     app->publisher = publisher_stop(app->publisher);

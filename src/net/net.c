@@ -303,6 +303,11 @@ typedef struct PodJob {
     int r;
 } PodJob;
 
+char *net_pod_link(const Net *net, Arena *arena, const char *key)
+{
+    return arena_printf(arena, "%sv%08x", net->instance, fnv_fold(fnv1a(FNV_START, key)));
+}
+
 static PodJob *pod_job_new(Net *net, const char *key, void *data)
 {
     PodJob *job = mem_new_type(PodJob);

@@ -10,6 +10,7 @@
 #ifndef NET_NET_H
 #define NET_NET_H
 
+#include "base/arena.h"
 #include "base/base.h"
 #include "base/error.h"
 #include "base/ip.h"
@@ -64,6 +65,9 @@ typedef struct NetEndpoint {
     const char *address;
     uint16_t port;
 } NetEndpoint;
+
+/* The name of the host's end of the link of the pod. */
+char *net_pod_link(const Net *net, Arena *arena, const char *key);
 
 /* The complete desired state of one service port. */
 typedef struct NetServicePort {

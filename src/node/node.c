@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "http/http.h"
 #include "node/machine/machine.h"
+#include "node/metrics/collect.h"
 #include "node/node_object.h"
 #include "node/pod/agent.h"
 #include "node/pod/claim_volumes.h"
@@ -352,6 +353,7 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
                  "this machine does not allow to lower oom_score_adj: Guaranteed pods run without");
     agent->runtime = runtime_new(&runtime);
     agent->streams.ops = &node_streams_ops;
+    usage_start(agent);
     agent->events =
         event_recorder_new(options->client, options->clock, "kubelet", agent->options.name);
     node_object_register(agent);
@@ -458,4 +460,9 @@ void node_shutdown(NodeAgent *agent, void (*done)(void *data), void *data)
 PodStreams *node_streams(NodeAgent *agent)
 {
     return &agent->streams;
+}
+
+UsageSource *node_usage(NodeAgent *agent)
+{
+    return &agent->usage;
 }

@@ -12,6 +12,7 @@
 
 #include "api/client.h"
 #include "api/streams.h"
+#include "api/usage.h"
 #include "base/error.h"
 #include "base/time/clock.h"
 #include "image/image.h"
@@ -81,5 +82,7 @@ bool node_uses_image(NodeAgent *node, const char *id);
 
 /* Logs and exec, for the server (api/streams.h). */
 PodStreams *node_streams(NodeAgent *node);
+/* The use of CPU and memory, for the server and the controllers (api/usage.h). */
+UsageSource *node_usage(NodeAgent *node);
 
 #endif

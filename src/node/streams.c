@@ -9,7 +9,7 @@
 #include "node/runtime/exec.h"
 #include "node/runtime/forward.h"
 #include "node/runtime/logs.h"
-#include "node/stats.h"
+#include "node/metrics/pages.h"
 #include "node/streams.h"
 
 static NodeAgent *agent_of(PodStreams *streams)
@@ -180,9 +180,9 @@ static int streams_forward(PodStreams *streams, const Object *object, uint16_t p
     return STATUS_OK;
 }
 
-static bool streams_node(PodStreams *streams, const char *path, const char **ret_type, StrBuf *out)
+static NodePage *streams_node(PodStreams *streams, const char *path, NodePageDone done, void *data)
 {
-    return agent_answer(agent_of(streams), path, ret_type, out);
+    return node_page_start(agent_of(streams), path, done, data);
 }
 
 const PodStreamsOps node_streams_ops = {
@@ -201,4 +201,5 @@ const PodStreamsOps node_streams_ops = {
     .forward_pause = forward_stream_pause,
     .forward_close = forward_stream_close,
     .node = streams_node,
+    .node_cancel = node_page_cancel,
 };

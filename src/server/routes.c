@@ -28,6 +28,7 @@
 /* ---- tables ---- */
 
 static const char *const verbs_get[] = {"get", NULL};
+static const char *const verbs_get_list[] = {"get", "list", NULL};
 static const char *const verbs_create[] = {"create", NULL};
 static const char *const verbs_create_get[] = {"create", "get", NULL};
 static const char *const verbs_connect[] = {"create", "delete", "get", "patch", "update", NULL};
@@ -79,6 +80,8 @@ const Subresource *subresource_find(const Kind *kind, const char *name)
 
 const char *const *kind_verbs(const Kind *kind)
 {
+    if (kind->flags & KIND_COMPUTED)
+        return verbs_get_list;
     if (kind->flags & KIND_NOT_STORED)
         return verbs_create;
     return kind == &kind_namespace ? verbs_namespace : verbs_all;
@@ -242,6 +245,9 @@ static Action action_of(const Call *call)
     bool stored = !(kind->flags & KIND_NOT_STORED);
     bool placed = call->route.ns || !(kind->flags & KIND_NAMESPACED);
 
+    if (kind->flags & KIND_COMPUTED)
+        return (Action){str_equal(verb, "get") || str_equal(verb, "list") ? read_computed : NULL,
+                        false};
     if (str_equal(verb, "create"))
         return (Action){named || !placed ? NULL : http_create, true};
     if (!stored || str_equal(call->request->method, "HEAD"))
@@ -337,7 +343,8 @@ static bool path_exists(const Call *call)
     const Route *route = &call->route;
     bool placed = route->ns || !(route->kind->flags & KIND_NAMESPACED);
 
-    return call->sub || (placed && !route->name) || !(route->kind->flags & KIND_NOT_STORED);
+    return call->sub || (placed && !route->name) || !(route->kind->flags & KIND_NOT_STORED) ||
+           route->kind->flags & KIND_COMPUTED;
 }
 
 /* Returns the forms that the answer may have. Objects that are not stored, and those of
@@ -345,7 +352,8 @@ static bool path_exists(const Call *call)
 static unsigned forms_of(const Call *call, const Action *action)
 {
     const Subresource *sub = call->sub;
-    bool row = sub ? sub->is_table : !(call->route.kind->flags & KIND_NOT_STORED);
+    unsigned flags = call->route.kind->flags;
+    bool row = sub ? sub->is_table : !(flags & KIND_NOT_STORED) || flags & KIND_COMPUTED;
 
     return ACCEPT_PARTIAL | (row ? ACCEPT_TABLE : 0) |
            (action->handle == watch_start ? ACCEPT_STREAM : 0);
@@ -357,7 +365,9 @@ static bool one_or_many_fits(Call *call, const Action *action)
 {
     const Kind *kind = call->route.kind;
     const char *group = *kind->group ? kind->group : "core";
-    bool many = action->handle == read_list || action->handle == http_delete_collection;
+    bool many = action->handle == read_list ||
+                (action->handle == read_computed && !call->route.name) ||
+                action->handle == http_delete_collection;
     bool good = many ? call->accept.as != AS_PARTIAL : call->accept.as != AS_PARTIAL_LIST;
     ApiStatus status;
 

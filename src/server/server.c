@@ -201,6 +201,11 @@ void server_set_streams(Server *server, PodStreams *streams)
     server->streams = streams;
 }
 
+void server_set_usage(Server *server, UsageSource *usage)
+{
+    server->usage = usage;
+}
+
 void server_set_pages(Server *server, const ServerPage *pages, size_t n, void *data)
 {
     server->pages = pages;

@@ -9,6 +9,7 @@
 
 #include "api/client.h"
 #include "api/streams.h"
+#include "api/usage.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/strbuf.h"
@@ -69,6 +70,7 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr);
 Server *server_free(Server *server);
 HttpHandler server_http_handler(Server *server);
 void server_set_streams(Server *server, PodStreams *streams);
+void server_set_usage(Server *server, UsageSource *usage);
 /* The in-process client, acting as this user ("system:kube-controller-manager"); lives as long as
  * the server. */
 Client *server_client(Server *server, const char *user);

@@ -21,6 +21,7 @@ struct Server {
     Clock *clock;
     Random *random;
     PodStreams *streams;
+    UsageSource *usage; /* NULL: nothing is measured */
     TokenKey *token_key;
     TokenAuth *token_auth;
     ServiceAddresses *addresses;

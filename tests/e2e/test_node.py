@@ -56,3 +56,43 @@ def test_it_is_described_with_what_it_can_do(shared):
     text = shared.out("describe", "node")
     for part in ("HolderIdentity:", "KubeletReady", "InternalIP:", "Container Runtime Version:", "Allocated resources:"):
         assert part in text
+
+
+def test_kubectl_top_shows_what_pods_and_the_node_use(shared, pods):
+    busy = "while :; do :; done"
+    two = pod("spinning", busy, c_resources={"limits": {"cpu": "200m"}})
+    two["spec"]["containers"].append({**two["spec"]["containers"][0], "name": "idle", "command": ["sh", "-c", ENDLESS]})
+    pods.start(two)
+    pods.run("resting")
+    # A container that has just started has no rate yet; the API says so until the first second is over.
+    for name in ("spinning", "resting"):
+        assert any(shared.kubectl("top", "pod", name, check=False).returncode == 0 for _ in range(100))
+    rows = [line.split() for line in shared.out("top", "pods", "--containers", "--no-headers").splitlines()]
+    cpu = {(row[0], row[1]): int(row[2].removesuffix("m")) for row in rows}
+    assert 100 <= cpu["spinning", "main"] <= 260 and cpu["spinning", "idle"] < 60 and cpu["resting", "main"] < 60
+    rows = shared.out("top", "pods", "--sort-by=cpu", "--sum").splitlines()
+    assert rows[0].split() == ["NAME", "CPU(cores)", "MEMORY(bytes)"] and rows[1].startswith("spinning")
+    assert [line.split()[0] for line in shared.out("top", "pods", "-l", "app=resting", "--no-headers").splitlines()] == ["resting"]
+    node = shared.out("top", "nodes", "--no-headers").split()
+    assert int(node[1].removesuffix("m")) > 0 and int(node[3].removesuffix("Mi")) > 0
+    one = json.loads(shared.out("get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/spinning"))
+    assert one["kind"] == "PodMetrics" and one["metadata"]["labels"] == {"app": "spinning"}
+    assert "NAME" in shared.out("get", "podmetrics") and "spinning" in shared.out("get", "podmetrics")
+    gone = shared.kubectl("top", "pod", "absent", check=False)
+    assert 'pods "absent" not found' in gone.stderr
+    shared.kubectl("create", "serviceaccount", "viewer")
+    shared.kubectl("create", "rolebinding", "viewer", "--clusterrole=view", "--serviceaccount=default:viewer")
+    assert "spinning" in shared.out("top", "pods", "--as=system:serviceaccount:default:viewer")
+
+
+def test_the_node_has_the_pages_that_prometheus_reads(shared, pods):
+    pods.run("scraped", c_resources={"limits": {"memory": "64Mi"}})
+    text = ask(shared, "/metrics/cadvisor").stdout
+    assert 'container_spec_memory_limit_bytes{container="main",' in text
+    line = next(l for l in text.splitlines() if l.startswith("container_memory_working_set_bytes") and 'pod="scraped"' in l
+                and 'container="main"' in l)
+    assert 'namespace="default"' in line and 'image="time-server:latest"' in line and float(line.split()[-2]) > 0
+    assert any(l.startswith("container_network_receive_bytes_total") and 'pod="scraped"' in l for l in text.splitlines())
+    text = ask(shared, "/metrics/resource").stdout
+    assert 'container_cpu_usage_seconds_total{container="main",namespace="default",pod="scraped"} ' in text
+    assert "node_cpu_usage_seconds_total " in text and "\nscrape_error 0\n" in text

@@ -52,7 +52,7 @@ size_t targets_all(HostileTarget **ret)
         const Kind *kind = kind_at(i);
         const char *const *verbs;
 
-        if (!*kind->plural)
+        if (!*kind->plural || kind->flags & KIND_COMPUTED)
             continue;
         verbs = kind_verbs(kind);
         VEC_PUSH(&targets, ((HostileTarget){.host = kind,

@@ -343,7 +343,8 @@ static void each_kind_and_subresource_is_among_the_cases(void **state)
     for (size_t i = 0; i < kind_count(); i++) {
         const Kind *kind = kind_at(i);
 
-        if (str_empty(kind->plural))
+        /* Metrics are served by an extension of kube-apiserver, which does not know them itself. */
+        if (str_empty(kind->plural) || kind->flags & KIND_COMPUTED)
             continue;
         if (!was_asked(&golden, kind, ""))
             fail_msg("record_authorization.py knows no %s", kind->plural);

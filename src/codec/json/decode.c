@@ -58,6 +58,7 @@ static void add_thing_name(const Field *field, StrBuf *out)
         [VALUE_QUANTITY] = "resource.Quantity",
         [VALUE_INT_OR_STRING] = "int32",
         [VALUE_RAW] = "runtime.RawExtension",
+        [VALUE_DURATION] = "string",
     };
 
     if (field->value == VALUE_STRUCT)
@@ -307,6 +308,18 @@ static int decode_quantity(Decoder *d, yyjson_val *json, const char **ret)
     return r ? text_error(d, quantity_error(r)) : 0;
 }
 
+static int decode_duration(Decoder *d, const Step *step, const Field *field, yyjson_val *json,
+                           int64_t *ret)
+{
+    const char *text = yyjson_get_str(json);
+
+    if (!text)
+        return thing_error(d, step, field, json);
+    if (!timefmt_parse_duration(text, ret))
+        return text_error(d, arena_printf(d->arena, "time: invalid duration \"%s\"", text));
+    return 0;
+}
+
 static int decode_struct(Decoder *d, const Step *step, const Type *type, yyjson_val *json,
                          const char *const *ignore, void *value);
 
@@ -358,6 +371,8 @@ static int decode_thing(Decoder *d, const Step *step, const Field *field, yyjson
         json_encode_tree(json, &d->scratch);
         *(Bytes *)at = arena_bytes(d->arena, strbuf_bytes(&d->scratch));
         return 0;
+    case VALUE_DURATION:
+        return decode_duration(d, step, field, json, at);
     default:
         return NEVER(true) ? JSON_E_TYPE : 0;
     }

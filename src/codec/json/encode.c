@@ -294,6 +294,13 @@ static void encode_thing(const Field *field, const void *at, StrBuf *out)
             ADD_LITERAL(out, "null");
         break;
     }
+    case VALUE_DURATION: {
+        char text[TIMEFMT_MAX];
+
+        timefmt_duration(*(const int64_t *)at, text);
+        encode_text(out, text);
+        break;
+    }
     case VALUE_STRUCT:
         encode_struct(field->type, at, out);
         break;

@@ -233,6 +233,21 @@ static int decode_quantity(Reader *r, Bytes bytes, const char **ret)
     return x ? malformed(r, quantity_error(x)) : 0;
 }
 
+static int decode_duration(Reader *up, Bytes bytes, int64_t *ret)
+{
+    Reader r;
+    WireField wire;
+    int x = descend(up, bytes, &r);
+
+    *ret = 0;
+    while (x == 0 && r.p < r.end) {
+        x = read_field(&r, &wire);
+        if (x == 0 && wire.number == 1 && wire.wire == WIRE_VARINT)
+            *ret = (int64_t)wire.v;
+    }
+    return x;
+}
+
 static int decode_raw(Reader *r, Bytes bytes, Bytes *ret)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
@@ -320,6 +335,8 @@ static int decode_thing(Reader *r, const Field *field, const WireField *wire, vo
         return decode_quantity(r, wire->bytes, at);
     case VALUE_INT_OR_STRING:
         return decode_int_or_string(r, wire->bytes, at);
+    case VALUE_DURATION:
+        return decode_duration(r, wire->bytes, at);
     case VALUE_RAW:
         return decode_raw(r, wire->bytes, at);
     default:

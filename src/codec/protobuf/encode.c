@@ -137,6 +137,11 @@ static void encode_thing(const Field *field, unsigned number, const void *at, St
         add_string(out, 1, str_or(*(const char *const *)at, "0"));
         message_end(out, begin);
         break;
+    case VALUE_DURATION:
+        begin = message_begin(out, number);
+        add_number(out, 1, (uint64_t) * (const int64_t *)at);
+        message_end(out, begin);
+        break;
     case VALUE_INT_OR_STRING:
         encode_int_or_string(out, number, at);
         break;

@@ -25,6 +25,7 @@
 #include "base/strmap.h"
 #include "base/time/follow.h"
 #include "base/vec.h"
+#include "node/metrics/usage.h"
 #include "node/node.h"
 #include "node/pod/inputs.h"
 
@@ -52,6 +53,7 @@ typedef struct AgentContainer {
     bool starting; /* its start waits for an image, or work for it is in flight on the pool */
     struct ImageWant *want; /* the image that its start waits for */
     char *wanted_image;
+    UsageSamples samples;     /* of its use of CPU; see metrics/usage.h */
     uv_fs_event_t *log_watch; /* see log_watch_start */
     Timer log_timer;
 } AgentContainer;
@@ -99,6 +101,8 @@ struct NodeAgent {
     StrMap host_ports; /* name of the port -> uid of the pod that has it */
     ClientWatch *pod_watch, *volume_watch, *input_watches[POD_INPUTS];
     PodStreams streams;
+    UsageSource usage;
+    UsageSamples samples; /* of the use of CPU by the whole machine */
     VEC(LogStream *) logs;
     VEC(ExecStream *) execs;
     VEC(ForwardStream *) forwards;

@@ -15,6 +15,8 @@
 #define AGGREGATE RBAC_GROUP "/aggregate-to-"
 /* What stead has beyond Kubernetes: pages about the server, and the users that `stead up` makes certificates for. */
 #define PAGES "stead:pages"
+/* As metrics-server brings it. */
+#define METRICS_READER "system:aggregated-metrics-reader"
 #define HEALTH "/livez,/readyz,/healthz"
 
 typedef struct RuleRow {
@@ -76,6 +78,7 @@ static const RuleRow RULES[] = {
     {"system:aggregate-to-view", READ, "batch", "cronjobs,cronjobs/status,jobs,jobs/status", NULL},
     {"system:aggregate-to-view", READ, "policy", "poddisruptionbudgets,poddisruptionbudgets/status", NULL},
     {"system:aggregate-to-view", READ, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies", NULL},
+    {METRICS_READER, READ, "metrics.k8s.io", "nodes,pods", NULL},
 };
 
 /* The roles in order of creation; a label says which roles aggregate them. */
@@ -94,6 +97,7 @@ static const struct {
     {"system:aggregate-to-admin", "admin", NULL},
     {"system:aggregate-to-edit", "edit", NULL},
     {"system:aggregate-to-view", "view", NULL},
+    {METRICS_READER, "admin,edit,view", NULL},
     {"admin", NULL, "admin"},
     {"edit", "admin", "edit"},
     {"view", "edit", "view"},
@@ -135,12 +139,13 @@ static StringArray split(Arena *arena, const char *text)
 static bool has_rules_of(const char *role, const char *of)
 {
     static const struct {
-        const char *role, *of[4];
+        const char *role, *of[5];
     } rows[] = {
         {"admin",
-         {"system:aggregate-to-admin", "system:aggregate-to-edit", "system:aggregate-to-view"}},
-        {"edit", {"system:aggregate-to-edit", "system:aggregate-to-view"}},
-        {"view", {"system:aggregate-to-view"}},
+         {"system:aggregate-to-admin", "system:aggregate-to-edit", "system:aggregate-to-view",
+          METRICS_READER}},
+        {"edit", {"system:aggregate-to-edit", "system:aggregate-to-view", METRICS_READER}},
+        {"view", {"system:aggregate-to-view", METRICS_READER}},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -164,12 +169,14 @@ static Object *make_role(size_t row)
     Object *object = object_new(&kind_cluster_role);
     ClusterRole *role = object->value;
     Arena *arena = &object->arena;
+    StringArray parts;
 
     role->metadata.name = arena_strdup(arena, ROLES[row].name);
     mark(object);
-    if (ROLES[row].part_of)
+    parts = split(arena, ROLES[row].part_of);
+    for (size_t i = 0; i < parts.n; i++)
         string_map_put(arena, &role->metadata.labels,
-                       arena_printf(arena, AGGREGATE "%s", ROLES[row].part_of), "true");
+                       arena_printf(arena, AGGREGATE "%s", parts.v[i]), "true");
     if (ROLES[row].takes) {
         LabelSelector *selector = arena_new(arena, LabelSelector);
 

@@ -54,6 +54,8 @@ static const struct {
     [VALUE_MICRO_TIME] = {"io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
                           "\"type\":\"string\",\"format\":\"date-time\"",
                           "\"type\":\"string\",\"format\":\"date-time\""},
+    [VALUE_DURATION] = {"io.k8s.apimachinery.pkg.apis.meta.v1.Duration", "\"type\":\"string\"",
+                        "\"type\":\"string\""},
     [VALUE_QUANTITY] = {"io.k8s.apimachinery.pkg.api.resource.Quantity",
                         "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"number\"}]",
                         "\"type\":\"string\""},
@@ -305,7 +307,7 @@ static void add_types(Printer *p, const char *group, const char *version)
         add(p, first ? "" : ",");
         first = false;
         add_type(p, kind->type, kind);
-        if (!(kind->flags & KIND_NOT_STORED))
+        if (!(kind->flags & KIND_NOT_STORED) || kind->flags & KIND_COMPUTED)
             add_list_type(p, kind);
     }
     want(p, &type_Status);

@@ -15,6 +15,7 @@
 #include "api/schema/core_reference_v1.h"
 #include "api/schema/core_service_v1.h"
 #include "base/random.h"
+#include "server/proxy/node_page.h"
 #include "server/proxy/proxy.h"
 #include "server/proxy/rewrite.h"
 #include "server/request/respond.h"
@@ -225,26 +226,6 @@ static int locate_node(Call *call, const Place *place, ProxyTarget *ret, ApiStat
     return set_port(call, place, place->port, ret, reterr);
 }
 
-/* What the node agent itself serves. */
-static void answer_node(Call *call, const char *path)
-{
-    PodStreams *streams = call->server->streams;
-    bool get = str_equal(call->request->method, "GET") || str_equal(call->request->method, "HEAD");
-    _strbuf_ StrBuf text = STRBUF_INIT;
-    ApiStatus status;
-    const char *type;
-
-    if (!streams) {
-        status_set(&status, call->arena, STATUS_UNAVAILABLE, "the node agent is not running");
-        respond_status(call, &status);
-    } else if (get && streams->ops->node && streams->ops->node(streams, path, &type, &text)) {
-        http_respond(call->request, 200, type, strbuf_bytes(&text));
-    } else {
-        http_respond(call->request, 404, "text/plain; charset=utf-8",
-                     BYTES_LITERAL("404 page not found\n"));
-    }
-}
-
 /* ---- all of them ---- */
 
 static const struct {
@@ -333,7 +314,7 @@ void subresource_proxy(Call *call)
     if (find_target(call, path, &target, &status))
         respond_status(call, &status);
     else if (!target.address)
-        answer_node(call, *path ? path : "/");
+        node_page_answer(call, *path ? path : "/");
     else if (!add_slash(call, path))
         proxy_start(call, &target);
 }

@@ -220,6 +220,8 @@ static const char *list_metadata(const ListWalk *walk)
     Arena *arena = walk->call->arena;
     const char *remaining = "";
 
+    if (!walk->revision)
+        return "{}"; /* of a list that is not stored */
     if (!walk->remaining)
         return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", walk->revision);
     if (!walk->labels && !walk->fields)
@@ -234,8 +236,10 @@ static void finish_protobuf(ListWalk *walk)
     _strbuf_ StrBuf meta = STRBUF_INIT, raw = STRBUF_INIT;
     const Kind *kind = walk->call->route.kind;
     StrBuf text = STRBUF_INIT;
-    ListMeta value = {.resource_version =
-                          arena_printf(walk->call->arena, "%" PRIu64, walk->revision)};
+    ListMeta value = {0};
+
+    if (walk->revision)
+        value.resource_version = arena_printf(walk->call->arena, "%" PRIu64, walk->revision);
 
     if (walk->remaining) {
         value.continue_ = list_make_continue(walk->call->arena, walk->last, walk->revision);
@@ -299,6 +303,18 @@ static void answer_whole(ListWalk *walk)
     }
     end_list(walk, &text);
     respond_json_taken(call, 200, &text);
+}
+
+void list_answer(Call *call, Object *const *objects, size_t n)
+{
+    ListWalk walk = {.call = call,
+                     .skip = strlen(call->route.kind->json_prefix) + 2,
+                     .now_ns = clock_wall_ns(call->server->clock)};
+
+    for (size_t i = 0; i < n; i++, walk.n++)
+        add_item(&walk, objects[i]);
+    answer_whole(&walk);
+    strbuf_deinit(&walk.out);
 }
 
 /* ---- piece by piece ---- */

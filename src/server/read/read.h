@@ -7,6 +7,8 @@
 
 void read_get(Call *call);
 void read_list(Call *call);
+/* Both for kinds whose objects are made when they are asked for: computed.c. */
+void read_computed(Call *call);
 void watch_start(Call *call);
 void watch_note_write(Server *server);
 void watch_forget_line(Server *server);
@@ -22,6 +24,8 @@ int read_revision(Call *call, const char *text, uint64_t *ret, ApiStatus *reterr
 int list_read_limit(Call *call, int64_t *ret, ApiStatus *reterr);
 
 int list_read_continue(Call *call, const char **ret, ApiStatus *reterr);
+/* A list of objects that are not stored, in the form that is asked for. */
+void list_answer(Call *call, Object *const *objects, size_t n);
 const char *list_key_of(Arena *arena, const Object *object);
 const char *list_make_continue(Arena *arena, const char *last, uint64_t revision);
 bool read_matches(const Object *object, const char *ns, const Selector *labels,

@@ -67,6 +67,9 @@ static void fill_thing(Filler *f, const Field *field, void *at, int depth)
                 ((Time *)at)->nanos = (int32_t)random_below(&f->random, 1000000) * 1000;
         }
         break;
+    case VALUE_DURATION:
+        *(int64_t *)at = (int64_t)random_below(&f->random, INT64_C(1) << 52);
+        break;
     case VALUE_QUANTITY:
         *(const char **)at = quantities[random_below(&f->random, ARRAY_LEN(quantities))];
         break;

@@ -28,6 +28,41 @@ static void known_times_are_printed(void **state)
     assert_string_equal(buf, "2024-02-29T00:00:00Z");
 }
 
+static void durations_are_printed_and_read_as_in_go(void **state)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } cases[] = {
+        {0, "0s"},
+        {1, "1ns"},
+        {1500, "1.5µs"},
+        {150000000, "150ms"},
+        {1000000000, "1s"},
+        {15500000000, "15.5s"},
+        {60000000000, "1m0s"},
+        {3723000000001, "1h2m3.000000001s"},
+        {-90000000000, "-1m30s"},
+        {INT64_C(8760) * 3600 * 1000000000, "8760h0m0s"},
+    };
+    static const char *const bad[] = {"", "1", "s", "1x", "-", "1h2", "9999999h", ".s", "1 s"};
+    int64_t ns;
+
+    EACH_ROW(i, cases, cases[i].text) {
+        char buf[TIMEFMT_MAX];
+
+        timefmt_duration(cases[i].ns, buf);
+        assert_string_equal(buf, cases[i].text);
+        assert_true(timefmt_parse_duration(cases[i].text, &ns));
+        assert_int_equal(ns, cases[i].ns);
+    }
+    assert_true(timefmt_parse_duration("1.5h", &ns));
+    assert_int_equal(ns, INT64_C(5400) * 1000000000);
+    assert_true(timefmt_parse_duration("0", &ns));
+    EACH_ROW(i, bad, bad[i])
+        assert_false(timefmt_parse_duration(bad[i], &ns));
+}
+
 /* The local mean time of Moscow was +02:30:17: a text cannot say that, and must still mean the same
  * time. */
 static void an_offset_with_seconds_keeps_the_time(void **state)
@@ -168,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_times_are_printed),
+        cmocka_unit_test(durations_are_printed_and_read_as_in_go),
         cmocka_unit_test(an_offset_with_seconds_keeps_the_time),
         cmocka_unit_test(the_calendar_is_that_of_the_c_library),
         cmocka_unit_test(what_is_printed_reads_back),

@@ -248,6 +248,12 @@ static void quantities_are_numbers(void **state)
     assert_string_equal(quantity_from(&arena, 1 << 30, true), "1Gi");
     assert_string_equal(quantity_from(&arena, 1000, false), "1k");
     assert_string_equal(quantity_from(&arena, 1000, true), "1k");
+    assert_string_equal(quantity_from_nano(&arena, 1250000000), "1250m");
+    assert_string_equal(quantity_from_nano(&arena, 1), "1n");
+    assert_string_equal(quantity_from_nano(&arena, 0), "0");
+    assert_string_equal(quantity_add(&arena, "0", "1Ki"), "1Ki");
+    assert_string_equal(quantity_add(&arena, "1500m", "500m"), "2");
+    assert_string_equal(quantity_add(&arena, "-1", "0.5"), "-500m");
     assert_string_equal(quantity_from(&arena, 0, true), "0");
     assert_string_equal(quantity_from(&arena, INT64_MIN, false), "-9223372036854775808");
 }
