@@ -127,8 +127,8 @@ static void answers_are_those_of_kube_apiserver(void **state _unused_)
     api_stop(api);
     free(api);
     yyjson_doc_free(golden);
-    if (wrong)
-        fail_msg("%zu steps differ\n%s", wrong, strbuf_string(&report));
+    fputs(strbuf_string(&report), stderr); /* cmocka would cut it off */
+    assert_int_equal(wrong, 0);
     assert_true(n > 0);
 }
 

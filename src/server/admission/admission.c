@@ -134,6 +134,7 @@ static const struct {
 } check_rows[] = {
     {&kind_pod, limit_range_check},
     {&kind_persistent_volume_claim, limit_range_check},
+    {NULL, pod_security_check},
     {NULL, quota_admit}, /* last, since only what is stored may be charged */
 };
 

@@ -36,6 +36,9 @@ int rbac_admit(Write *write);
 int quota_admit(Write *write);
 void quota_charge(Write *write);
 
+/* Refuses pods, and warns about them and templates, by the labels of their namespace. */
+int pod_security_check(Write *write);
+
 /* Gives a new pod the defaults of the LimitRanges of its namespace; checks a pod or a claim. */
 int limit_range_complete(Write *write);
 int limit_range_check(Write *write);
