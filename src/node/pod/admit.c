@@ -3,10 +3,8 @@
 #include "api/pod_containers.h"
 #include "api/schema/core_container_v1.h"
 #include "base/base.h"
-#include "base/files/file.h"
 #include "node/pod/admit.h"
-
-#define APPARMOR_ENABLED "/sys/module/apparmor/parameters/enabled"
+#include "node/runtime/apparmor.h"
 
 /* ---- sysctls ---- */
 
@@ -78,16 +76,17 @@ static bool any_wants_armor(const ContainerArray *containers)
     return false;
 }
 
-/* The node neither loads nor applies AppArmor profiles. As kubelet does, it refuses a pod that asks
- * for one if the kernel has no AppArmor. */
+/* As kubelet does, refuses a pod that asks for a profile on a machine that has none to give. */
 static int check_armor(const PodSpec *spec, Err *reterr)
 {
     bool wanted =
         (spec->security_context && wants_armor(spec->security_context->app_armor_profile)) ||
         any_wants_armor(&spec->containers) || any_wants_armor(&spec->init_containers);
 
-    if (wanted && !file_exists(APPARMOR_ENABLED))
-        return err_set(reterr, 0, "Cannot enforce AppArmor: AppArmor is not enabled on the host");
+    const char *why;
+
+    if (wanted && !apparmor_usable(&why))
+        return err_set(reterr, 0, "Cannot enforce AppArmor: %s", why);
     return 0;
 }
 

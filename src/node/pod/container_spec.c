@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See container_spec.h. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -10,10 +11,12 @@
 #include "base/fault.h"
 #include "base/files/beneath.h"
 #include "base/files/file.h"
+#include "base/log.h"
 #include "node/env/environment.h"
 #include "node/machine/machine.h"
 #include "node/pod/container.h"
 #include "node/pod/container_spec.h"
+#include "node/runtime/apparmor.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/overlay.h"
 #include "node/runtime/seccomp.h"
@@ -130,6 +133,24 @@ static void spec_seccomp(ContainerSpec *s, const AgentPod *pod, const PodSecurit
                                        str_or(profile->localhost_profile, ""));
 }
 
+/* A container that does not name a profile gets the default one where that is possible, as with other runtimes. */
+static void spec_armor(ContainerSpec *s, const PodSecurityContext *all, const SecurityContext *own)
+{
+    const AppArmorProfile *profile = own && own->app_armor_profile ? own->app_armor_profile
+                                     : all                         ? all->app_armor_profile
+                                                                   : NULL;
+    const char *type = profile ? profile->type : NULL;
+
+    if (str_equal(type, "Unconfined") || !apparmor_usable(NULL))
+        return;
+    if (str_equal(type, "Localhost")) {
+        s->oci.apparmor = arena_strdup(&s->arena, str_or(profile->localhost_profile, ""));
+    } else if (!s->oci.privileged) {
+        s->oci.apparmor = APPARMOR_DEFAULT;
+        s->armor_optional = !profile;
+    }
+}
+
 static void spec_security(ContainerSpec *s, const AgentPod *agent_pod, const PodSpec *pod,
                           const Container *container, const Image *image)
 {
@@ -164,19 +185,19 @@ static void spec_security(ContainerSpec *s, const AgentPod *agent_pod, const Pod
             map->v[map->n++] = (StringEntry){all->sysctls.v[i].name, all->sysctls.v[i].value};
         s->oci.sysctls = map;
     }
-    if (!own) {
-        spec_seccomp(s, agent_pod, all, own);
-        return;
-    }
-    s->oci.privileged = own->privileged && *own->privileged;
-    s->oci.read_only_root = own->read_only_root_filesystem && *own->read_only_root_filesystem;
-    s->oci.no_new_privileges = own->allow_privilege_escalation && !*own->allow_privilege_escalation;
-    s->oci.unmask_proc = str_equal(own->proc_mount, "Unmasked");
-    if (own->capabilities) {
-        s->oci.cap_add = own->capabilities->add;
-        s->oci.cap_drop = own->capabilities->drop;
+    if (own) {
+        s->oci.privileged = own->privileged && *own->privileged;
+        s->oci.read_only_root = own->read_only_root_filesystem && *own->read_only_root_filesystem;
+        s->oci.no_new_privileges =
+            own->allow_privilege_escalation && !*own->allow_privilege_escalation;
+        s->oci.unmask_proc = str_equal(own->proc_mount, "Unmasked");
+        if (own->capabilities) {
+            s->oci.cap_add = own->capabilities->add;
+            s->oci.cap_drop = own->capabilities->drop;
+        }
     }
     spec_seccomp(s, agent_pod, all, own);
+    spec_armor(s, all, own);
 }
 
 static void add_mount(ContainerSpec *s, const char *destination, const char *source,
@@ -512,6 +533,25 @@ static int read_seccomp(ContainerSpec *s, Err *reterr)
     return 0;
 }
 
+static int prepare_armor(ContainerSpec *s, Err *reterr)
+{
+    static atomic_bool said;
+    Err err = ERR_INIT;
+    int r = 0;
+
+    if (!s->oci.apparmor)
+        return 0;
+    if (!str_equal(s->oci.apparmor, APPARMOR_DEFAULT))
+        return apparmor_find(s->oci.apparmor, reterr);
+    r = apparmor_load_default(s->armor_optional ? &err : reterr);
+    if (r == 0 || !s->armor_optional)
+        return r;
+    s->oci.apparmor = NULL;
+    if (!atomic_exchange(&said, true))
+        log_warn("node", "containers start without an AppArmor profile: %s", err.message);
+    return 0;
+}
+
 int container_spec_prepare(ContainerSpec *s, Err *reterr)
 {
     _strbuf_ StrBuf json = STRBUF_INIT;
@@ -528,6 +568,8 @@ int container_spec_prepare(ContainerSpec *s, Err *reterr)
     r = prepare_user(s, reterr);
     if (r >= 0)
         r = read_seccomp(s, reterr);
+    if (r >= 0)
+        r = prepare_armor(s, reterr);
     for (size_t i = 0; i < s->n_sub_paths && r >= 0; i++) {
         r = volume_sub_path(s->sub_paths[i].volume_path, s->sub_paths[i].sub_path,
                             s->sub_paths[i].pin, reterr);

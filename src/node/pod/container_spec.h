@@ -37,6 +37,7 @@ typedef struct ContainerSpec {
     bool strict_groups;
     const char *pod_text;
     const char *seccomp_file; /* NULL: none is to be read */
+    bool armor_optional;      /* without oci.apparmor, the container starts as well */
     EnvList env;
     bool config_error; /* container_spec_prepare failed because of what the pod asks for */
 } ContainerSpec;

@@ -192,6 +192,8 @@ static void add_process(Builder *b, yyjson_mut_val *root)
     add_strings(b, process, "env", spec->env.v, spec->env.n);
     yyjson_mut_obj_add_strcpy(b->doc, process, "cwd", str_or(spec->cwd, "/"));
     yyjson_mut_obj_add_bool(b->doc, process, "noNewPrivileges", spec->no_new_privileges);
+    if (spec->apparmor)
+        yyjson_mut_obj_add_strcpy(b->doc, process, "apparmorProfile", spec->apparmor);
     if (spec->has_oom_score_adj)
         yyjson_mut_obj_add_int(b->doc, process, "oomScoreAdj", spec->oom_score_adj);
     add_capabilities(b, process);

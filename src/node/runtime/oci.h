@@ -51,6 +51,7 @@ typedef struct OciSpec {
     /* NULL: no filter; "": the default profile; else one as JSON, which seccomp_parse has checked
      */
     const char *seccomp;
+    const char *apparmor; /* the profile; NULL: none */
 } OciSpec;
 
 /* The capabilities of a container whose spec names none, as a bit mask. */

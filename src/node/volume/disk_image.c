@@ -6,17 +6,16 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 
 #include "base/fault.h"
 #include "base/files/file.h"
 #include "base/strbuf.h"
+#include "node/runtime/program.h"
 #include "node/volume/disk_image.h"
 #include "node/volume/disk_room.h"
 #include "node/volume/disk_template.h"
@@ -30,58 +29,17 @@
 #define GROUP_LEFT_MIN 64 /* mke2fs omits a last block group with fewer free blocks than this */
 #define JOURNALLED_MIN (2304 * 1024) /* mke2fs requires twice the size of the journal to be free */
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
-#define OUTPUT_MAX 300
-
-extern char **environ;
 
 /* ---- programs ---- */
 
-/* Runs a program and waits for its end; its error output becomes the message. The program
- * inherits the lock, so that it is held even if this process dies first. */
+/* The program inherits the lock of the volume. */
 static int run_program(const char *const *argv, int lock, Err *reterr)
 {
     static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                       "MKE2FS_CONFIG=/dev/null", NULL};
-    _close_fd_ int output = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    char said[OUTPUT_MAX + 1] = "";
-    int r, status;
-    pid_t pid;
+    const ProgramOptions options = {.argv = argv, .env = env, .package = "e2fsprogs", .lock = lock};
 
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-    posix_spawn_file_actions_adddup2(&actions, output >= 0 ? output : 0, 1);
-    posix_spawn_file_actions_adddup2(&actions, output >= 0 ? output : 0, 2);
-    posix_spawn_file_actions_adddup2(&actions, lock, 3);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    r = FAULT_POINT("node.volume.spawn")
-            ? EIO
-            : posix_spawnp(&pid, argv[0], &actions, &attributes, (char **)(uintptr_t)argv,
-                           (char **)(uintptr_t)env);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    if (r > 0)
-        return err_set(reterr, r, "cannot start %s (package e2fsprogs)", argv[0]);
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return err_set(reterr, errno, "cannot wait for %s", argv[0]);
-    if (FAULT_POINT("node.volume.program"))
-        return err_set(reterr, EIO, "%s failed", argv[0]);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    if (output >= 0) {
-        ssize_t n = pread(output, said, OUTPUT_MAX, 0);
-
-        said[n > 0 ? n : 0] = 0;
-    }
-    return err_set(reterr, EIO, "%s failed: %s", argv[0], said);
+    return program_run(&options, reterr);
 }
 
 /* ---- shape ---- */

@@ -89,9 +89,24 @@ static void capabilities_follow_what_is_added_and_dropped(void **state)
     }
 }
 
+static void a_profile_of_apparmor_is_named_for_exec_as_well(void **state)
+{
+    const OciSpec with = {.root = "/r", .apparmor = "stead-default"}, without = {.root = "/r"};
+    static const char *const argv[] = {"true", NULL};
+    _strbuf_ StrBuf json = STRBUF_INIT, none = STRBUF_INIT, process = STRBUF_INIT;
+
+    oci_spec_json(&with, &json);
+    assert_non_null(strstr(json.p, "\"apparmorProfile\":\"stead-default\""));
+    assert_int_equal(oci_exec_process(json.p, json.n, argv, false, &process, NULL), 0);
+    assert_non_null(strstr(process.p, "\"apparmorProfile\":\"stead-default\""));
+    oci_spec_json(&without, &none);
+    assert_null(strstr(none.p, "apparmor"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_profile_of_apparmor_is_named_for_exec_as_well),
         cmocka_unit_test(capabilities_follow_what_is_added_and_dropped),
     };
 
