@@ -479,6 +479,7 @@ static void validate_security(const PodCheck *check, const SecurityContext *secu
     if (host_users && str_equal(security->proc_mount, "Unmasked"))
         fail_invalid(causes, PATH(path, "procMount"), security->proc_mount,
                      "`hostUsers` must be false to use `Unmasked`");
+    validate_armor_profile(security->app_armor_profile, PATH(path, "appArmorProfile"), causes);
     if (security->seccomp_profile && str_equal(security->seccomp_profile->type, "Localhost") &&
         str_empty(security->seccomp_profile->localhost_profile))
         fail_required(causes, PATH(PATH(path, "seccompProfile"), "localhostProfile"),

@@ -58,6 +58,7 @@ static void validate_security(const PodSpec *spec, const Path *path, Causes *cau
         if (!text_map_add(&sysctls, name))
             fail_duplicate(causes, at, name);
     }
+    validate_armor_profile(security->app_armor_profile, PATH(path, "appArmorProfile"), causes);
     if (security->seccomp_profile && str_equal(security->seccomp_profile->type, "Localhost") &&
         str_empty(security->seccomp_profile->localhost_profile))
         fail_required(causes, PATH(PATH(path, "seccompProfile"), "localhostProfile"),
@@ -280,6 +281,8 @@ void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char 
     if (pod_template->metadata.annotations.n)
         validate_annotations(&pod_template->metadata.annotations,
                              path_text(PATH(base, "annotations"), causes), causes);
+    validate_armor_annotations(&pod_template->metadata, &pod_template->spec,
+                               PATH(base, "annotations"), PATH(base, "spec"), causes);
     validate_pod_spec_at(&pod_template->spec, NULL, PATH(base, "spec"), causes);
     if (pod_template->spec.ephemeral_containers.n)
         fail_forbidden(causes, PATH(PATH(base, "spec"), "ephemeralContainers"),

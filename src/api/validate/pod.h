@@ -9,6 +9,7 @@
 #include "api/schema/meta_v1.h"
 #include "api/validate/validate.h"
 
+typedef struct AppArmorProfile AppArmorProfile;
 typedef struct NodeSelector NodeSelector;
 typedef struct ObjectFieldSelector ObjectFieldSelector;
 typedef struct ResourceFieldSelector ResourceFieldSelector;
@@ -24,6 +25,18 @@ void validate_pod_spec(const PodSpec *spec, const char *path, Causes *causes);
 /* metadata.labels, metadata.annotations, spec. */
 void validate_pod_template_spec(const PodTemplateSpec *pod_template, const char *path,
                                 Causes *causes);
+
+/* ---- AppArmor (armor.c) ---- */
+
+void validate_armor_profile(const AppArmorProfile *profile, const Path *path, Causes *causes);
+/* That the annotations name containers and profiles, and, if spec_path is not NULL, that they agree with the fields. */
+void validate_armor_annotations(const ObjectMeta *meta, const PodSpec *spec,
+                                const Path *annotations, const Path *spec_path, Causes *causes);
+/* The annotations of a pod do not change. */
+void validate_armor_update(const ObjectMeta *meta, const ObjectMeta *before, Causes *causes);
+/* Gives the containers of a new pod the profiles that its annotations name. */
+void complete_armor(Arena *arena, const ObjectMeta *meta, PodSpec *spec);
+void warn_armor(Arena *arena, const ObjectMeta *meta, Warnings *warnings);
 
 /* ---- volumes (volume.c) ---- */
 

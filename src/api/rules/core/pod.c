@@ -112,6 +112,7 @@ static void prepare_pod(Arena *arena, void *value, const void *before)
 
     if (before)
         return;
+    complete_armor(arena, &pod->metadata, &pod->spec);
     pod->status = (PodStatus){.phase = "Pending", .qos_class = pod_quality(&pod->spec)};
     if (pod->spec.scheduling_gates.n) {
         PodCondition *condition = arena_new(arena, PodCondition);
@@ -333,9 +334,12 @@ static void validate_pod(const void *value, const void *before, Causes *causes)
 {
     const Pod *pod = value;
 
+    validate_armor_annotations(&pod->metadata, &pod->spec, PATH(NULL, "metadata.annotations"),
+                               before ? NULL : PATH(NULL, "spec"), causes);
     validate_pod_spec_at(&pod->spec, &pod->metadata, PATH(NULL, "spec"), causes);
     validate_token_volumes(&pod->spec, causes);
     if (before) {
+        validate_armor_update(&pod->metadata, &((const Pod *)before)->metadata, causes);
         validate_pod_update(pod, before, causes);
         return;
     }
@@ -505,6 +509,7 @@ static void warn_pod(Arena *arena, const void *value, Warnings *warnings)
     const Pod *pod = value;
 
     rules_warn_name(arena, pod->metadata.name, warnings);
+    warn_armor(arena, &pod->metadata, warnings);
     rules_warn_pod(arena, &pod->spec, "spec", warnings);
 }
 
