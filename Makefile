@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: what a maintainer types. Meson does the work.
-.PHONY: all check unit asan growth hostile flakes fuzz mutants format conformance bench clean help
+.PHONY: all check unit asan growth hostile flakes fuzz mutants vm format conformance bench clean help
 all:            ## build build/stead and build/time-server
 	@scripts/build
 check:          ## all tests, as CI runs them
@@ -24,6 +24,8 @@ mutants:        ## breaks the code in 300 random places and lists what no test n
 		src/control src/store src/codec src/server src/api src/node
 conformance:    ## Kubernetes' own Conformance cases, compared with docs/conformance.md (an hour and a half; ARGS="--only DNS")
 	@tools/get_clients kubectl agnhost e2e.test && scripts/build build -Dtests=false && tests/conformance/run $(ARGS)
+vm:             ## tests in a virtual machine with Debian 13's kernel, cgroup v2 and systemd (docs/testing.md; ARGS="-k limits")
+	@scripts/vm test $(ARGS)
 format:         ## format all C files
 	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
 bench:          ## the benchmarks, side by side where the peer is there

@@ -225,8 +225,23 @@ def test_a_user_without_ids_is_told_what_to_do(bare):
     assert not world.processes()
 
 
+# Answers every question with 192.0.2.1, whatever its name and type.
+RESOLVER = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.53", 53))
+print("ready", flush=True)
+while True:
+    query, who = server.recvfrom(512)
+    end = query.index(b"\\0", 12) + 5
+    answer = bytes.fromhex("c00c00010001000000050004c0000201") if query[end - 4:end - 2] == b"\\0\\1" else b""
+    server.sendto(query[:2] + b"\\x81\\x80\\0\\1\\0" + bytes([1 if answer else 0]) + b"\\0\\0\\0\\0" + query[12:end] + answer, who)
+"""
+
+
 def test_pods_reach_the_outside_through_pasta(bare):
-    """The world gets a network with one other machine on it."""
+    """The world gets a network with one other machine on it. The resolver of this machine is at a loopback address, as that of
+    systemd is, which pods cannot reach themselves."""
     world = bare
     if worlds.World.run(world, "which", "pasta", check=False).returncode != 0:
         pytest.skip("pasta is not installed (package passt)")
@@ -235,6 +250,10 @@ def test_pods_reach_the_outside_through_pasta(bare):
         ip link add up0 type veth peer name eth0 netns other
         ip addr add 192.0.2.2/24 dev up0; ip link set up0 up; ip route add default via 192.0.2.1
         ip -n other addr add 192.0.2.1/24 dev eth0; ip -n other link set eth0 up; ip -n other link set lo up""")
+    (world.dir / "resolv.conf").write_text("nameserver 127.0.0.53\nsearch example.test\n")
+    worlds.World.run(world, "mount", "--bind", world.dir / "resolv.conf", "/etc/resolv.conf")
+    resolver = worlds.World.start(world, "python3", "-c", RESOLVER)
+    assert resolver.stdout.readline() == "ready\n"
     server = worlds.World.start(world, "ip", "netns", "exec", "other", "python3", "-c",
                                 "import http.server; http.server.HTTPServer(('192.0.2.1', 8000), "
                                 "http.server.SimpleHTTPRequestHandler).serve_forever()", stderr=subprocess.DEVNULL)
@@ -244,8 +263,12 @@ def test_pods_reach_the_outside_through_pasta(bare):
         world.kubectl("run", "p", "--image=time-server:latest", "--image-pull-policy=IfNotPresent")
         world.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
         assert "Directory listing" in world.out("exec", "p", "--", "wget", "-qO-", "-T", "10", "http://192.0.2.1:8000/")
+        # names of the outside come from the resolver of the machine, those of the cluster from stead
+        assert "Directory listing" in world.out("exec", "p", "--", "wget", "-qO-", "-T", "10", "http://outside.test:8000/")
+        assert world.out("exec", "p", "--", "nslookup", "kubernetes.default.svc.cluster.local").count("Address") == 2
         # what listens only on the machine's loopback address stays out of reach: here that is the API
         for address in ("192.0.2.1", "192.0.2.2"):
             assert world.kubectl("exec", "p", "--", "nc", "-w", "3", address, "6443", check=False).returncode != 0
     finally:
         world.stop(server)
+        world.stop(resolver)
