@@ -5,7 +5,9 @@
  */
 #include "api/schema/core_config_v1.h"
 #include "base/log.h"
+#include "cli/place.h"
 #include "daemon/daemon.h"
+#include "daemon/rootless/rootless.h"
 #include "daemon/user_access.h"
 
 #define ANNOUNCEMENT "local-registry-hosting"
@@ -66,6 +68,13 @@ static void announce(App *app)
         client_create(client, object, NULL, on_announced, app);
 }
 
+static int listen_on_machine(void *data, const char *address, uint16_t port)
+{
+    const App *app = data;
+
+    return rootless_listen(app->options->run, address, port);
+}
+
 int app_start_registry(App *app, Err *reterr)
 {
     const Options *o = app->options;
@@ -74,6 +83,7 @@ int app_start_registry(App *app, Err *reterr)
                                    .images = app->images,
                                    .dir = dir,
                                    .address = o->registry,
+                                   .listen_outside = place_is_inside() ? listen_on_machine : NULL,
                                    .on_image = on_image,
                                    .data = app};
     CallingUser user;

@@ -87,8 +87,8 @@ static bool is_allowed_user(const Distribution *d, HttpPeer *peer)
     uid_t user;
 
     if (!peer->user) {
-        bool allowed =
-            find_user(d, peer, &user) && (user == 0 || user == geteuid() || user == d->user);
+        bool allowed = !d->password_always && find_user(d, peer, &user) &&
+                       (user == 0 || user == geteuid() || user == d->user);
 
         peer->user = (void *)(uintptr_t)(allowed ? KNOWN_ALLOWED : KNOWN_DENIED);
     }

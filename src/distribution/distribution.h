@@ -32,7 +32,11 @@ typedef struct DistributionOptions {
     struct uv_loop_s *loop;
     ImageStore *images;
     const char *dir;
-    const char *address;          /* "localhost:5000", "127.0.0.1:5000", "[::1]:5000" */
+    const char *address; /* "localhost:5000", "127.0.0.1:5000", "[::1]:5000" */
+    /* Opens a listening socket outside of the network namespace of this process, besides the ones inside; returns a descriptor or
+     * -errno. NULL: there is no outside. The kernel does not tell the users of connections from there, so everybody needs the password:
+     * a connection inside could have the same addresses and ports. */
+    int (*listen_outside)(void *data, const char *address, uint16_t port);
     uint32_t user;                /* may use it besides root and the user of this process */
     void (*on_image)(void *data); /* an image was pushed */
     void *data;

@@ -31,6 +31,7 @@ struct Distribution {
     char *dir, *host, *port; /* port: ":5000" */
     char *password;
     uid_t user;
+    bool password_always;
     void (*on_image)(void *data);
     void *data;
     HttpServer *http;

@@ -217,6 +217,20 @@ static int make_folders(Distribution *d, Err *reterr)
     return r < 0 ? err_set(reterr, -r, "make the folders of %s", d->dir) : 0;
 }
 
+static int listen_outside(Distribution *d, const DistributionOptions *options, Err *reterr)
+{
+    bool six = str_starts_with(d->host, "[");
+    int fd;
+
+    if (!options->listen_outside || six) /* the outside has IPv4 only */
+        return 0;
+    fd = options->listen_outside(options->data, "127.0.0.1", http_server_port(d->http));
+    if (fd < 0)
+        return err_set(reterr, -fd, "--registry %s", d->host);
+    http_server_listen_fd(d->http, fd);
+    return 0;
+}
+
 /* "localhost:5000" is both 127.0.0.1:5000 and [::1]:5000. */
 static int listen_at(Distribution *d, const char *address, Err *reterr)
 {
@@ -257,6 +271,7 @@ int distribution_open(const DistributionOptions *options, Distribution **ret, Er
     d->images = options->images;
     d->dir = mem_strdup(options->dir);
     d->user = options->user;
+    d->password_always = options->listen_outside;
     d->on_image = options->on_image;
     d->data = options->data;
     d->http = http_server_new(d->loop, &http);
@@ -267,6 +282,8 @@ int distribution_open(const DistributionOptions *options, Distribution **ret, Er
         r = repositories_load(d, reterr);
     if (r >= 0)
         r = listen_at(d, options->address, reterr);
+    if (r >= 0)
+        r = listen_outside(d, options, reterr);
     if (r < 0) {
         distribution_close(d);
         return ERR_TRACE(r);
