@@ -12,6 +12,7 @@ import pytest
 
 import test_scenarios as scenarios
 import world as worlds
+from helm import HELMS
 from people import Person
 from transcript import Transcript
 
@@ -63,7 +64,9 @@ class RootlessWorld(worlds.World):
         if any(re.search(r"//10\.\d+\.", str(arg)) for arg in args):
             command = ["nsenter", "-t", str(self.pid_of("stead-init")), "-n", "--", *map(str, args)]
         else:
-            command = self.alice.command([str(arg).replace(str(worlds.ROOT), f"{self.alice.home}/repository") for arg in args])
+            helms = {path: f"{self.alice.home}/bin/{name}" for name, path in HELMS.items()}
+            command = self.alice.command([helms.get(arg, str(arg).replace(str(worlds.ROOT), f"{self.alice.home}/repository"))
+                                          for arg in args])
         done = subprocess.run(command, input=stdin, capture_output=True, text=text, timeout=timeout, check=False)
         if check and done.returncode != 0:
             raise worlds.Failed(f"{' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -102,6 +105,10 @@ def bare(request):
     scenarios.test_scenario_5_counts_its_probes_on_its_old_claims], ids=lambda scenario: scenario.__name__[5:15])
 def test_the_scenarios_run_without_root(world, scenario):
     scenario(world, "kubectl")
+
+
+def test_helm_works_without_root(world):
+    scenarios.test_scenario_4_runs_two_releases_on_one_port(world, "helm4")
 
 
 def test_a_whole_life_without_root_leaves_nothing_behind(bare):
@@ -223,6 +230,25 @@ def test_a_user_without_ids_is_told_what_to_do(bare):
     assert done.returncode == 1
     assert "/etc/subuid grants 0 ids to alice" in done.stderr and "usermod --add-subuids 100000-165535" in done.stderr
     assert not world.processes()
+
+
+def test_images_are_pushed_to_the_registry_of_a_server_without_root(bare):
+    world = bare
+    world.stead("up", "--registry", "localhost:5000")
+    world.stead("image", "export", "time-server:latest", world.alice.home / "app.tar")
+
+    def push(name, *options):
+        return world.run("skopeo", "copy", "-q", "--dest-tls-verify=false", *options, f"docker-archive:{world.alice.home}/app.tar",
+                         f"docker://localhost:5000/{name}", check=False)
+
+    # the machine does not tell the server who connects to it from there
+    refused = push("app:1")
+    assert refused.returncode != 0 and "authentication required" in refused.stderr.lower(), refused
+    password = (world.data / "images" / "pushed" / "password").read_text().strip()
+    done = push("app:1", "--dest-creds", f"alice:{password}")
+    assert done.returncode == 0, done
+    world.kubectl("run", "p", "--image=localhost:5000/app:1", "--image-pull-policy=IfNotPresent")
+    world.kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
 
 
 # Answers every question with 192.0.2.1, whatever its name and type.

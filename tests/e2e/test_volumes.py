@@ -213,29 +213,36 @@ def test_volumes_of_an_earlier_version_are_carried_over(world):
 SMALL_DISK = 512 << 20
 
 
-def test_ten_writers_fill_a_disk_to_the_last_byte_and_harm_nothing(machine):
-    disk, names = machine.dir / "disk", [f"w{i}" for i in range(10)]
+def small_disk(machine):
+    """Puts the data folder on an ext4 file system of its own."""
+    disk = machine.dir / "disk"
     with open(disk, "wb") as file:
         file.truncate(SMALL_DISK)
     machine.run("mkfs.ext4", "-q", "-m", "0", disk)
     machine.data.mkdir()
     machine.run("mount", "-o", "loop", disk, machine.data)
+
+
+def room_left(machine):
+    block, _, left = map(int, machine.run("stat", "-f", "-c", "%S %b %a", machine.data).stdout.split())
+    return left * block
+
+
+def test_ten_writers_fill_a_disk_to_the_last_byte_and_harm_nothing(machine):
+    names = [f"w{i}" for i in range(10)]
+    small_disk(machine)
     machine.up()
     apply(machine, *[claim(name, "200Mi") for name in names], *[pod(name, [name]) for name in names])
     ready(machine, *names)
 
-    def free():
-        block, _, left = map(int, machine.run("stat", "-f", "-c", "%S %b %a", machine.data).stdout.split())
-        return left * block
-
     # each file ends with its own sum, so that what was written can be checked later
     write = "dd if=/dev/urandom of=/data/big bs=64k; sync; md5sum /data/big > /tmp/sum; cat /tmp/sum"
-    start = free()
+    start = room_left(machine)
     writers = [machine.start(KUBECTLS[NEWEST], "exec", name, "--", "sh", "-c", write, stderr=-2) for name in names]
     said = [writer.communicate(timeout=120)[0] for writer in writers]
     assert all("No space left on device" in text for text in said), said
     assert all("rror" not in text.replace("dd: error writing '/data/big': No space", "") for text in said), said
-    left = free()
+    left = room_left(machine)
     assert left >= SMALL_DISK // 20 and start - left > 100 << 20, (start, left)
     for about in ("pvc/w0", "pod/w0"):
         reasons = machine.out("events", "--for", about)
@@ -258,6 +265,36 @@ def test_ten_writers_fill_a_disk_to_the_last_byte_and_harm_nothing(machine):
             assert shell(machine, name, "md5sum /data/big").stdout == text.splitlines()[-1] + "\n"
     machine.kubectl("delete", *[f"pod/{name}" for name in names[:7]], *[f"pvc/{name}" for name in names[:7]])
     machine.kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/more", "--timeout=60s")
+
+
+def test_a_program_that_takes_all_the_room_from_volumes_harms_none_of_them(machine):
+    """Volumes leave room free, so only root of the machine can do this. What was written and synced before stays, and all goes on as
+    soon as there is room again."""
+    names = ["a", "b"]
+    small_disk(machine)
+    machine.up()
+    apply(machine, *[claim(name, "100Mi") for name in names], *[pod(name, [name]) for name in names])
+    ready(machine, *names)
+    write = "head -c 5000000 /dev/urandom > /data/kept && sync && md5sum /data/kept"
+    sums = {name: shell(machine, name, write).stdout for name in names}
+    machine.run("sh", "-c", f"cat /dev/zero > {machine.data}/filler; sync; cat /dev/zero >> {machine.data}/filler; true")
+    assert room_left(machine) < 1 << 20
+    for name in names:
+        full = shell(machine, name, "dd if=/dev/zero of=/data/more bs=64k count=1000 conv=fsync", check=False)
+        assert full.returncode != 0 and "No space left on device" in full.stderr, full
+        assert shell(machine, name, "md5sum /data/kept").stdout == sums[name]
+    assert "ok" in machine.out("get", "--raw", "/readyz")
+    machine.free_disk()
+    for name in names:
+        shell(machine, name, "until dd if=/dev/zero of=/data/more bs=64k count=320 conv=fsync 2>/dev/null; do :; done", timeout=60)
+        shell(machine, name, "rm /data/more && sync")
+    apply(machine, claim("c", "10Mi"), pod("c", ["c"]))
+    ready(machine, "c")
+    machine.kubectl("delete", *[f"pod/{name}" for name in names])
+    apply(machine, *[pod(name, [name]) for name in names])
+    ready(machine, *names)
+    for name in names:
+        assert shell(machine, name, "md5sum /data/kept").stdout == sums[name]
 
 
 def test_second_pod_of_a_read_write_once_pod_claim_stays_pending(world):

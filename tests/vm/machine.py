@@ -53,17 +53,15 @@ class User(Machine):
 
     def install(self):
         """Programs that a user of the machine can run."""
-        for name, path in {"stead": worlds.BUILD / "stead", "kubectl": worlds.KUBECTLS[worlds.NEWEST], **HELMS}.items():
+        for name, path in {"kubectl": worlds.KUBECTLS[worlds.NEWEST], **HELMS}.items():
             super().run("install", "-m", "755", path, f"/usr/local/bin/{name}")
-        helpers = worlds.BUILD / "stead-runtime"
-        if helpers.exists():
-            super().run("install", "-m", "755", helpers, "/usr/local/bin/")
-        super().run("sh", "-c", f"rm -rf /srv/stead && cp -r {worlds.ROOT} /srv/stead && chmod -R a+rX /srv/stead")
+        super().run("ln", "-sf", worlds.BUILD / "stead", "/usr/local/bin/stead")
 
     def run(self, *args, check=True, stdin=None, timeout=worlds.LIMIT, text=True, environment=(), **_):
         if not hasattr(self, "kubeconfig"):  # root still sets the user up
             return super().run(*args, check=check, stdin=stdin, timeout=timeout, text=text)
-        words = [str(arg).replace(str(worlds.ROOT), "/srv/stead") for arg in args]
+        helms = {path: f"/usr/local/bin/{name}" for name, path in HELMS.items()}
+        words = [helms.get(arg, str(arg).replace(str(worlds.ROOT), "/srv/stead")) for arg in args]
         if any(re.search(r"//10\.\d+\.", word) for word in words):
             command = ["nsenter", "-t", str(self.pid_of("stead-init")), "-n", "--", *words]
         else:
