@@ -12,6 +12,7 @@
 #include "api/version.h"
 #include "base/observe/metrics.h"
 #include "base/strmap.h"
+#include "server/aggregate/aggregate.h"
 #include "server/auth/auth.h"
 #include "server/auth/token.h"
 #include "server/docs/discovery.h"
@@ -472,14 +473,14 @@ static bool answer_group_path(Call *call, const PathParts *parts)
     bool get = str_equal(call->request->method, "GET");
     bool core = str_equal(v[0], "api") && parts->n == 2 && discovery_has_version("", v[1]);
     bool apis = str_equal(v[0], "apis");
-    bool group = apis && parts->n == 2 && discovery_has_group(v[1]);
+    bool group = apis && parts->n == 2 && discovery_has_group(call->server, v[1]);
     bool version = apis && parts->n == 3 && discovery_has_version(v[1], v[2]);
     bool openapi = get && str_equal(v[0], "openapi") && str_equal(v[1], "v3");
 
     if (openapi && parts->n == 4 && str_equal(v[2], "api"))
         return openapi_v3(call, "", v[3]);
     if (openapi && parts->n == 5 && str_equal(v[2], "apis"))
-        return openapi_v3(call, v[3], v[4]);
+        return openapi_v3(call, v[3], v[4]) || aggregate_pass_openapi(call, v[3], v[4]);
     if (!core && !group && !version)
         return false;
     if (!get)
@@ -534,8 +535,8 @@ static void dispatch_path(Call *call)
     parts = path_parts(call->arena, path);
     if (answer_group_path(call, &parts))
         return;
-    if (str_equal(parts.v[0], "api") ||
-        (parts.n > 2 && str_equal(parts.v[0], "apis") && discovery_has_group(parts.v[1])))
+    if (str_equal(parts.v[0], "api") || (parts.n > 2 && str_equal(parts.v[0], "apis") &&
+                                         discovery_has_group(call->server, parts.v[1])))
         answer_not_found(call);
     else
         answer_page_not_found(call);
@@ -554,7 +555,7 @@ static void dispatch(Call *call)
         return;
     if (found)
         dispatch_resource(call);
-    else
+    else if (!aggregate_pass(call))
         dispatch_path(call);
 }
 

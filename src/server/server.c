@@ -9,6 +9,7 @@
 #include "base/strmap.h"
 #include "base/time/clock.h"
 #include "server/admission/admission.h"
+#include "server/aggregate/aggregate.h"
 #include "server/auth/auth.h"
 #include "server/auth/rbac.h"
 #include "server/auth/token.h"
@@ -69,7 +70,7 @@ static void fill_kubernetes_service(Server *server, Object *object)
     service->spec.cluster_ip = service_first_address(server->addresses, arena);
 }
 
-static void bootstrap(Server *server)
+static void bootstrap(Server *server, const Pki *pki)
 {
     static const char *const namespaces[] = {"default", "kube-system", "kube-public",
                                              "kube-node-lease"};
@@ -81,6 +82,7 @@ static void bootstrap(Server *server)
     ensure(server, client, &kind_service, "default", "kubernetes", fill_kubernetes_service);
     priority_ensure_classes(server, client);
     storage_classes_ensure(server, client);
+    aggregate_ensure_objects(server, client, pki);
 }
 
 /* ---- services ---- */
@@ -154,6 +156,7 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
     list_init(&server->local_clients);
     list_init(&server->watches);
     list_init(&server->writes);
+    list_init(&server->extensions);
     bodies_init(server);
     index_resources(server);
     health_start(server);
@@ -163,7 +166,8 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
         server_free(server);
         return ERR_TRACE(r);
     }
-    bootstrap(server);
+    bootstrap(server, options->pki);
+    aggregate_start(server, options->pki);
     *ret = server;
     return 0;
 }
@@ -181,6 +185,7 @@ Server *server_free(Server *server)
         list_remove(node);
     }
     local_clients_free(server);
+    aggregate_stop(server);
     store_watch_stop(server->service_watch);
     server->observer = observer_free(server->observer);
     watch_forget_line(server);

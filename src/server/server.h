@@ -26,8 +26,10 @@ typedef struct Pki {
         *server_key_pem; /* names: kubernetes, kubernetes.default(.svc(.cluster.local)), localhost,
                             addresses */
     char *admin_pem, *admin_key_pem; /* CN kubernetes-admin, O system:masters */
-    char *token_key_pem;             /* ES256: ServiceAccount tokens */
-    int64_t server_lifetime;         /* the seconds for which a new server certificate is valid */
+    char *front_proxy_ca_pem; /* an authority of its own: whoever it signs may name any user */
+    char *front_proxy_pem, *front_proxy_key_pem; /* CN front-proxy-client, for extension servers */
+    char *token_key_pem;                         /* ES256: ServiceAccount tokens */
+    int64_t server_lifetime; /* the seconds for which a new server certificate is valid */
 } Pki;
 
 /* Reads the folder, or creates it at the first start. addresses is a NULL-terminated list of the

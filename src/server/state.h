@@ -42,9 +42,12 @@ struct Server {
     uint64_t decoded_on_pool;                 /* since the start */
     Timer bookmark_timer;
     struct ssl_ctx_st
-        *proxy_tls;     /* for pods and Services that are asked by https; NULL: none yet */
-    size_t proxied;     /* requests that are passed on to other servers now */
-    size_t watch_bytes; /* in the queues of all watches */
+        *proxy_tls;      /* for pods and Services that are asked by https; NULL: none yet */
+    ListNode extensions; /* of Extension, by priority */
+    StoreWatch *aggregate_watches[3];
+    char *front_proxy_pem, *front_proxy_key_pem; /* shown to extension servers; NULL: nothing is */
+    size_t proxied;                /* requests that are passed on to other servers now */
+    size_t watch_bytes;            /* in the queues of all watches */
     struct WatchLine *newest_line; /* of the newest watch event, shared by its watchers */
 };
 

@@ -7,12 +7,7 @@
 
 #define TURNS 64
 
-void api_start(Api *api, PodStreams *streams)
-{
-    api_start_in(api, streams, "10.96.0.0/12");
-}
-
-void api_start_in(Api *api, PodStreams *streams, const char *service_cidr)
+static void start(Api *api, PodStreams *streams, const char *service_cidr, const Pki *pki)
 {
     static const char *const masters[] = {"system:masters"};
     HttpPeer peer = {.common_name = "kubernetes-admin",
@@ -37,6 +32,7 @@ void api_start_in(Api *api, PodStreams *streams, const char *service_cidr)
     server_options.clock = api->clock;
     server_options.random = &api->random;
     server_options.service_cidr = service_cidr;
+    server_options.pki = pki;
     server_options.node_name = "node-1";
     server_options.external_address = "127.0.0.1:6443";
     server_options.streams = streams;
@@ -49,6 +45,21 @@ void api_start_in(Api *api, PodStreams *streams, const char *service_cidr)
     api->client = server_client(api->server, "test");
     api_settle(api);
     server_set_ready(api->server, true);
+}
+
+void api_start(Api *api, PodStreams *streams)
+{
+    start(api, streams, "10.96.0.0/12", NULL);
+}
+
+void api_start_in(Api *api, PodStreams *streams, const char *service_cidr)
+{
+    start(api, streams, service_cidr, NULL);
+}
+
+void api_start_with(Api *api, const Pki *pki)
+{
+    start(api, NULL, "10.96.0.0/12", pki);
 }
 
 void api_stop(Api *api)

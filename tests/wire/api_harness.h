@@ -49,6 +49,8 @@ typedef struct ApiCase {
 void api_start(Api *api, PodStreams *streams);
 /* The same with another range of service addresses. */
 void api_start_in(Api *api, PodStreams *streams, const char *service_cidr);
+/* The same with certificates. */
+void api_start_with(Api *api, const Pki *pki);
 void api_stop(Api *api);
 /* Another connection; who NULL: without a certificate. The caller frees it. */
 HttpLoopback *api_connect(Api *api, const char *who);

@@ -53,6 +53,7 @@ RESOURCES = [
     ("", "v1", "secrets", "Secret", True, []),
     ("", "v1", "serviceaccounts", "ServiceAccount", True, ["token"]),
     ("", "v1", "services", "Service", True, ["proxy", "status"]),
+    ("apiregistration.k8s.io", "v1", "apiservices", "APIService", False, ["status"]),
     ("apps", "v1", "controllerrevisions", "ControllerRevision", True, []),
     ("apps", "v1", "daemonsets", "DaemonSet", True, ["status"]),
     ("apps", "v1", "deployments", "Deployment", True, ["scale", "status"]),
@@ -503,7 +504,7 @@ def main():
         rows = [known.get(key_of(row)) or record(port, row) for row in all_cases()]
         before = ",\n".join(json.dumps([path, json.dumps(body)]) for path, body in fixtures())
         cases = ",\n".join(json.dumps(row) for row in rows)
-        OUT.write_text(f'{{"fixtures": [\n{before}\n], "cases": [\n{cases}\n]}}\n')
+        out.write_text(f'{{"fixtures": [\n{before}\n], "cases": [\n{cases}\n]}}\n')
         print(f"{len(rows)} cases, {sum(len(r['asked']) for r in rows)} questions")
     finally:
         for child in reversed(children):

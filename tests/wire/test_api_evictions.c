@@ -255,6 +255,20 @@ static void an_eviction_names_its_pod(void **state)
          "{\"metadata\":{\"name\":\"p\"},\"deleteOptions\":{\"preconditions\":{\"uid\":\"x\"}}}",
          409,
          {{0}}},
+        {"of a version that there is not",
+         "POST",
+         PODS "/p/eviction",
+         NULL,
+         "{\"apiVersion\":\"policy/v1alpha1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"p\"}}",
+         400,
+         {{0}}},
+        {"in the earlier version of the API",
+         "POST",
+         PODS "/p/eviction",
+         NULL,
+         "{\"apiVersion\":\"policy/v1beta1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"p\"}}",
+         201,
+         {{0}}},
     };
 
     make_pod(*state, "p", "Running", "True");

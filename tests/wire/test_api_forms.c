@@ -163,6 +163,8 @@ static void forms_that_there_are_not_are_refused(void **state)
         {"POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", META("Table"), "{}", ONLY},
         {"POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
          META("Table") ",application/json", "{}", NULL},
+        {"POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", META("Table"),
+         "{\"spec\":{\"nonResourceAttributes\":{\"path\":\"/\",\"verb\":\"get\"}}}", ONLY},
         {"POST", "/api/v1/namespaces/t/serviceaccounts/default/token", META("Table"), "{}", ONLY},
         {"DELETE", CM "?dryRun=All", META("Table"), NULL, NULL},
         {"GET", CM "/a", META("Table"), NULL, NULL},

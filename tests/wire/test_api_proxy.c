@@ -5,18 +5,16 @@
  */
 #include "testing.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "api_harness.h"
+#include "api_network.h"
 #include "base/strbuf.h"
 
 #define NS "/api/v1/namespaces/t"
 #define PODS NS "/pods"
-#define IP "10.42.0.7"
+#define IP OWN_ADDRESS
 #define PORT 8080
 /* More than what is kept in the proxy and in both sockets. */
 #define MANY ((size_t)8 * 1024 * 1024)
@@ -129,25 +127,6 @@ static void expect(const char *answer)
 }
 
 /* ---- the world ---- */
-
-static bool own_network(void)
-{
-    struct ifreq request = {.ifr_name = "lo"};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(IP)};
-    int fd;
-    bool good;
-
-    if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0)
-        return false;
-    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    request.ifr_flags = IFF_UP | IFF_LOOPBACK;
-    good = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "lo:1");
-    memcpy(&request.ifr_addr, &address, sizeof(address));
-    good = good && ioctl(fd, SIOCSIFADDR, &request) == 0;
-    close(fd);
-    return good;
-}
 
 #define POD(name, ip, ports)                                                                  \
     {"pod " name,                                                                             \

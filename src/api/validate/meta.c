@@ -9,7 +9,7 @@
 
 /* ---- names ---- */
 
-/* Names of RBAC kinds only have to fit into a URL. */
+/* Names of RBAC kinds and of APIServices only have to fit into a URL. */
 static Faults check_path_segment(const char *s)
 {
     Faults faults = {.n = 0};
@@ -32,6 +32,7 @@ static const struct {
 } name_checks[] = {
     {"", "Namespace", check_dns_label},
     {"", "Service", check_dns_label},
+    {"apiregistration.k8s.io", "APIService", check_path_segment},
     {"apps", "StatefulSet", check_dns_label},
     {"rbac.authorization.k8s.io", "ClusterRole", check_path_segment},
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", check_path_segment},

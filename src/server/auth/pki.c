@@ -8,6 +8,11 @@
  *                          names that it has to contain change or a quarter of its lifetime is left
  *   admin.crt admin.key    CN kubernetes-admin, O system:masters; valid for ten years, so that copies
  *                          of a kubeconfig remain usable
+ *   front-proxy-ca.crt front-proxy-ca.key
+ *                          signs the next one; an authority of its own, since extension servers believe
+ *                          its clients about who the user is; valid for ten years
+ *   front-proxy-client.crt front-proxy-client.key
+ *                          CN front-proxy-client; valid for ten years
  *   token.key              signs ServiceAccount tokens
  *
  * Certificates of single users (pki_issue_client) are returned to the caller and not kept here.
@@ -357,6 +362,35 @@ static int open_server_certificate(const Folder *dir, const char *const *address
     return r;
 }
 
+/* The authority and the certificate that the server shows to extension servers. */
+static int open_front_proxy(const Folder *dir, int64_t now, Pki *pki, Err *reterr)
+{
+    _cleanup_(pkeyp)
+    EVP_PKEY *ca_key = NULL, *key = NULL;
+    _cleanup_(certp)
+    X509 *ca = NULL, *certificate = NULL;
+    _free_ char *ca_key_pem = NULL;
+    int r = open_key(dir, "front-proxy-ca.key", &ca_key_pem, &ca_key, reterr);
+
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_certificate(
+        dir, "front-proxy-ca.crt", ca_key, NULL, NULL,
+        &(CertificateOptions){
+            .common_name = "front-proxy-ca", .is_ca = true, .now = now, .lifetime = YEARS_10},
+        &pki->front_proxy_ca_pem, &ca, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_key(dir, "front-proxy-client.key", &pki->front_proxy_key_pem, &key, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_certificate(dir, "front-proxy-client.crt", key, ca, ca_key,
+                         &(CertificateOptions){
+                             .common_name = "front-proxy-client", .now = now, .lifetime = YEARS_10},
+                         &pki->front_proxy_pem, &certificate, reterr);
+    return r < 0 ? ERR_TRACE(r) : 0;
+}
+
 static const char *const masters[] = {"system:masters", NULL};
 
 static int open_all(const Folder *dir, const char *const *addresses, int64_t now, Pki *pki,
@@ -393,6 +427,9 @@ static int open_all(const Folder *dir, const char *const *addresses, int64_t now
                                                .now = now,
                                                .lifetime = YEARS_10},
                          &pki->admin_pem, &admin, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    r = open_front_proxy(dir, now, pki, reterr);
     if (r < 0)
         return ERR_TRACE(r);
     return open_key(dir, "token.key", &pki->token_key_pem, &token_key, reterr);
@@ -526,6 +563,9 @@ Pki *pki_free(Pki *pki)
     free(pki->server_key_pem);
     free(pki->admin_pem);
     free(pki->admin_key_pem);
+    free(pki->front_proxy_ca_pem);
+    free(pki->front_proxy_pem);
+    free(pki->front_proxy_key_pem);
     free(pki->token_key_pem);
     free(pki);
     return NULL;

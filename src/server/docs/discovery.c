@@ -7,6 +7,7 @@
  */
 #include <openssl/evp.h>
 
+#include "server/aggregate/extension.h"
 #include "server/docs/discovery.h"
 #include "server/request/respond.h"
 
@@ -15,12 +16,37 @@ static bool listed(const Kind *kind)
     return !str_empty(kind->plural);
 }
 
-bool discovery_has_group(const char *group)
+static bool is_own_group(const char *group)
 {
     for (size_t i = 0; i < kind_count(); i++)
         if (listed(kind_at(i)) && *group && str_equal(kind_at(i)->group, group))
             return true;
     return false;
+}
+
+/* The first of the extension servers with the group; NULL: none. */
+static const Extension *extension_of_group(const Server *server, const char *group)
+{
+    LIST_EACH(&server->extensions, node) {
+        const Extension *extension = CONTAINER_OF(node, Extension, node);
+
+        if (str_equal(extension->group, group))
+            return extension;
+    }
+    return NULL;
+}
+
+/* Whether a group has to be listed here, since this server has none of its name, and none has been listed
+ * before. */
+static bool is_first_of_group(const Server *server, const Extension *extension)
+{
+    return !is_own_group(extension->group) &&
+           extension_of_group(server, extension->group) == extension;
+}
+
+bool discovery_has_group(const Server *server, const char *group)
+{
+    return is_own_group(group) || extension_of_group(server, group);
 }
 
 bool discovery_has_version(const char *group, const char *version)
@@ -103,7 +129,30 @@ void discovery_resources(Call *call, const char *group, const char *version)
     respond_json(call, 200, strbuf_bytes(&text));
 }
 
-static void add_group(StrBuf *out, size_t first)
+/* The versions of the group that extension servers have. */
+static void add_extension_versions(const Server *server, const char *group, bool more, StrBuf *out)
+{
+    LIST_EACH(&server->extensions, node) {
+        const Extension *extension = CONTAINER_OF(node, Extension, node);
+
+        if (!str_equal(extension->group, group))
+            continue;
+        strbuf_printf(out, "%s{\"groupVersion\":\"%s/%s\",\"version\":\"%s\"}", more ? "," : "",
+                      group, extension->version, extension->version);
+        more = true;
+    }
+}
+
+/* A group that only extension servers have. */
+static void add_extension_group(const Server *server, const Extension *first, StrBuf *out)
+{
+    strbuf_printf(out, "\"name\":\"%s\",\"versions\":[", first->group);
+    add_extension_versions(server, first->group, false, out);
+    strbuf_printf(out, "],\"preferredVersion\":{\"groupVersion\":\"%s/%s\",\"version\":\"%s\"}}",
+                  first->group, first->version, first->version);
+}
+
+static void add_group(const Server *server, StrBuf *out, size_t first)
 {
     const Kind *kind = kind_at(first);
     bool more = false;
@@ -116,6 +165,7 @@ static void add_group(StrBuf *out, size_t first)
                       kind_at(i)->api_version, kind_at(i)->version);
         more = true;
     }
+    add_extension_versions(server, kind->group, more, out);
     strbuf_printf(out, "],\"preferredVersion\":{\"groupVersion\":\"%s\",\"version\":\"%s\"}}",
                   kind->api_version, kind->version);
 }
@@ -128,7 +178,11 @@ void discovery_group(Call *call, const char *group)
         if (!str_equal(kind_at(i)->group, group) || !first_of(i, false))
             continue;
         strbuf_add_string(&text, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
-        add_group(&text, i);
+        add_group(call->server, &text, i);
+    }
+    if (text.n == 0) {
+        strbuf_add_string(&text, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
+        add_extension_group(call->server, extension_of_group(call->server, group), &text);
     }
     respond_json(call, 200, strbuf_bytes(&text));
 }
@@ -185,7 +239,39 @@ static void add_aggregated_version(StrBuf *out, const Kind *of)
     strbuf_add_string(out, "],\"freshness\":\"Current\"}");
 }
 
-static void add_aggregated(StrBuf *out, bool core, const char *version)
+static void add_aggregated_extensions(const Server *server, const char *group, bool more,
+                                      StrBuf *out)
+{
+    LIST_EACH(&server->extensions, node) {
+        const Extension *extension = CONTAINER_OF(node, Extension, node);
+
+        if (!str_equal(extension->group, group))
+            continue;
+        strbuf_printf(out, "%s{\"version\":\"%s\",", more ? "," : "", extension->version);
+        if (extension->resources)
+            strbuf_printf(out, "\"resources\":%s,", extension->resources);
+        strbuf_printf(out, "\"freshness\":\"%s\"}",
+                      extension->available && extension->resources ? "Current" : "Stale");
+        more = true;
+    }
+}
+
+static void add_aggregated_extension_groups(const Server *server, bool more, StrBuf *out)
+{
+    LIST_EACH(&server->extensions, node) {
+        const Extension *extension = CONTAINER_OF(node, Extension, node);
+
+        if (!is_first_of_group(server, extension))
+            continue;
+        strbuf_printf(out, "%s{\"metadata\":{\"name\":\"%s\"},\"versions\":[", more ? "," : "",
+                      extension->group);
+        add_aggregated_extensions(server, extension->group, false, out);
+        strbuf_add_string(out, "]}");
+        more = true;
+    }
+}
+
+static void add_aggregated(const Server *server, StrBuf *out, bool core, const char *version)
 {
     bool more = false;
 
@@ -210,9 +296,12 @@ static void add_aggregated(StrBuf *out, bool core, const char *version)
             add_aggregated_version(out, kind_at(k));
             inner = true;
         }
+        add_aggregated_extensions(server, kind->group, inner, out);
         strbuf_add_string(out, "]}");
         more = true;
     }
+    if (!core)
+        add_aggregated_extension_groups(server, more, out);
     strbuf_add_string(out, "]}");
 }
 
@@ -223,7 +312,7 @@ static void answer_aggregated(Call *call, bool core)
     const char *known = http_header(call->request, "if-none-match");
     uint8_t digest[32];
 
-    add_aggregated(&text, core, version);
+    add_aggregated(call->server, &text, core, version);
     EVP_Digest(text.p, text.n, digest, NULL, EVP_sha256(), NULL);
     strbuf_add_char(&etag, '"');
     for (size_t i = 0; i < sizeof(digest); i++)
@@ -285,7 +374,16 @@ void discovery_groups(Call *call)
         if (str_empty(kind_at(i)->group) || !first_of(i, false))
             continue;
         strbuf_add_string(&text, more ? ",{" : "{");
-        add_group(&text, i);
+        add_group(call->server, &text, i);
+        more = true;
+    }
+    LIST_EACH(&call->server->extensions, node) {
+        const Extension *extension = CONTAINER_OF(node, Extension, node);
+
+        if (!is_first_of_group(call->server, extension))
+            continue;
+        strbuf_add_string(&text, more ? ",{" : "{");
+        add_extension_group(call->server, extension, &text);
         more = true;
     }
     strbuf_add_string(&text, "]}");

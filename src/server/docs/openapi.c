@@ -11,6 +11,7 @@
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "codec/json/json.h"
+#include "server/aggregate/extension.h"
 #include "server/docs/discovery.h"
 #include "server/docs/openapi.h"
 #include "server/request/respond.h"
@@ -577,6 +578,14 @@ void openapi_v3_index(Call *call)
             first ? "" : ",", where, kind->api_version, where, kind->api_version,
             document_hash(kind));
         first = false;
+    }
+    LIST_EACH(&call->server->extensions, node) {
+        const Extension *extension = CONTAINER_OF(node, Extension, node);
+
+        if (extension->available)
+            strbuf_printf(
+                &text, ",\"apis/%s/%s\":{\"serverRelativeURL\":\"/openapi/v3/apis/%s/%s\"}",
+                extension->group, extension->version, extension->group, extension->version);
     }
     strbuf_add_string(&text, "}}");
     respond_json(call, 200, strbuf_bytes(&text));

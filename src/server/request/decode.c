@@ -86,14 +86,24 @@ static int cannot_be(Arena *arena, const char *kind, const char *api_version, co
                       slash ? slash + 1 : api_version, as, why);
 }
 
+/* Bodies of an earlier version, with the same fields, that Kubernetes still takes. */
+static bool is_earlier_version(const Kind *kind, const char *api_version)
+{
+    return str_equal(api_version, "policy/v1beta1") && str_equal(kind->kind, "Eviction");
+}
+
 /* Checks that apiVersion and kind of the body, if present, are those of the route. */
 static int check_type(Arena *arena, const Kind *kind, const char *api_version, const char *name,
                       ApiStatus *reterr)
 {
-    const char *of = str_or(api_version, kind->api_version), *is = str_or(name, kind->kind);
+    const char *is = str_or(name, kind->kind);
+    const char *of;
     const char *version = strchr(kind->api_version, '/') ? kind->version : kind->api_version;
     const char *group = str_empty(kind->group) ? "core" : kind->group;
 
+    if (is_earlier_version(kind, api_version) && str_equal(is, kind->kind))
+        return 0;
+    of = str_or(api_version, kind->api_version);
     if (!kind_find_api_version(of, is))
         return cannot_be(arena, is, of, kind->kind,
                          arena_printf(arena,
