@@ -24,6 +24,7 @@ static const Command commands[] = {
     {"scale",   "KIND/NAME... --replicas=N", "change the number of replicas",                   command_scale,   1, SIZE_MAX, OPTIONS_API | OPTIONS_SCALE, "stead scale sts/web --replicas=3"},
     {"events",  "",             "print Events, the oldest first",                                   command_events,  0, 0, OPTIONS_API | OPTIONS_EVENTS | OPTIONS_TABLE, "stead events --for pod/web-0"},
     {"describe", "KIND [NAME...]", "print the details of objects and their Events",                       command_describe, 1, SIZE_MAX, OPTIONS_API | OPTIONS_SELECT, "stead describe pod web-0"},
+    {"why",     "KIND/NAME...", "say what an object waits for, down to the cause",                         command_why,     1, SIZE_MAX, OPTIONS_API | OPTIONS_JSON, "stead why sts/web\nstead why pod/web-0 -o json\nstead why svc web"},
     {"exec",    "POD -- COMMAND [ARG...]", "run a command in a container",                       command_exec,    1, SIZE_MAX, OPTIONS_API | OPTIONS_EXEC | OPTIONS_CONTAINER, "stead exec web-0 -- cat /data/visits\nstead exec -it web-0 -- sh"},
     {"rollout", "status|undo|restart|history KIND/NAME", "follow, undo, restart or list the rollouts of a workload",         command_rollout, 2, SIZE_MAX, OPTIONS_API | OPTIONS_ROLLOUT | OPTIONS_TIMEOUT, "stead rollout status sts/web\nstead rollout undo sts/web --to-revision=1"},
     {"demo",    "NAME | list",  "run one of the five example scenarios",          command_demo,    1, 1, OPTIONS_LOCAL | OPTIONS_NAMESPACE, "stead demo scenario1", true},

@@ -216,6 +216,39 @@ def test_scale_rollout_and_events(s):
     assert "Started" in s("events", "--for", "pod/time-server-0")
 
 
+BROKEN = """
+apiVersion: v1
+kind: Pod
+metadata: {name: broken, labels: {app: broken}}
+spec: {containers: [{name: main, image: "time-server:latest", command: [sh, -c, "echo no database; exit 3"]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: broken}
+spec: {selector: {app: broken}, ports: [{port: 80}]}
+"""
+
+
+def test_why_leads_to_the_cause_and_tells_by_its_exit_code(s):
+    assert s("why", "sts/time-server", "svc/time-server", "pod/time-server-0").splitlines() == [
+        "statefulset/time-server waits for nothing", "service/time-server waits for nothing", "pod/time-server-0 waits for nothing"]
+    s.world.apply(BROKEN)
+    s.world.kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=CrashLoopBackOff", "pod/broken",
+                    "--timeout=60s")
+    done = s.run("why", "svc", "broken", "-o", "json", check=False)
+    said = json.loads(done.stdout)
+    assert done.returncode == 1 and said["object"] == "service/broken" and said["waits"]
+    assert [step["reason"] for step in said["chain"]] == ["NoEndpoints", "CrashLoopBackOff"]
+    assert "exit code 3" in said["chain"][1]["message"] and said["chain"][1]["message"].endswith("its last line: no database")
+    assert said["chain"][1]["next"] == "read what it wrote: kubectl logs broken -c main --previous -n default"
+    text = s.run("why", "pod/broken", check=False)
+    assert text.returncode == 1 and text.stdout.startswith("pod/broken waits (CrashLoopBackOff): container main has ended ")
+    nothing = s.run("why", "pod/nope", check=False)
+    assert nothing.returncode == 1 and 'pods "nope" not found' in nothing.stderr
+    assert s.run("why", "pods", check=False).stderr == "stead: 'why' needs a name: stead why pod/NAME\n"
+    s.world.kubectl("delete", "pod/broken", "svc/broken", "--grace-period=0", "--force")
+
+
 @pytest.mark.parametrize("args,right", [
     (["get"], "stead get KIND"), (["get", "foo"], 'resource type "foo"'), (["get", "po", "-o", "xml"], "yaml, json"),
     (["get", "po", "--selektor=x"], "--selector"), (["scale", "sts/web"], "--replicas=3"), (["apply"], "-f"),

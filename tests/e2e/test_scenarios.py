@@ -35,6 +35,7 @@ class Run:
         if self.client == "kubectl":
             self.told.kubectl("apply", "-f", ROOT / "examples" / f"scenario{self.number}.yaml")
             self.told.kubectl("rollout", "status", f"sts/{name}", "--timeout=60s")
+            assert self.world.stead("why", f"sts/{name}").stdout == f"statefulset/{name} waits for nothing\n"
             return None
         done = Helm(self.world, self.client)("install", name, CHART, "-f", values(self.number), *args, "--wait",
                                             "--timeout", "60s")

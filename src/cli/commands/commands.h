@@ -15,6 +15,7 @@ int command_logs(const char *program, Options *options);
 int command_exec(const char *program, Options *options);
 int command_scale(const char *program, Options *options);
 int command_rollout(const char *program, Options *options);
+int command_why(const char *program, Options *options);
 int command_events(const char *program, Options *options);
 int command_completion(const char *program, Options *options);
 
