@@ -260,7 +260,8 @@ static void sort_items(Merge *m, Items items, const Positions *order, const char
 }
 
 /* Sorts the items that `order` names in that order, and inserts the others by their previous
- * positions. */
+ * positions. The others are in their previous order already: a merge leaves existing items where
+ * they are, and `order` names all items that it adds. */
 static Items order_items(Merge *m, Items merged, Items order, Items before, const char *merge_key)
 {
     _positions_ Positions wanted = {STRMAP_INIT}, was = {STRMAP_INIT};
@@ -275,7 +276,6 @@ static Items order_items(Merge *m, Items merged, Items order, Items before, cons
         to->v[to->n++] = merged.v[k];
     }
     sort_items(m, named, &wanted, merge_key);
-    sort_items(m, others, &was, merge_key);
     while (i < others.n || j < named.n) {
         bool take_other = j == named.n;
 

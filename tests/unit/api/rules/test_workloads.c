@@ -55,6 +55,32 @@ static void a_job_is_completed_and_finds_its_pods_by_uid(void **state)
     assert_causes(&kind_job, job, NULL, &arena, "");
 }
 
+static void a_job_shows_how_many_pods_have_to_succeed(void **state)
+{
+    static const struct {
+        const char *json, *cell;
+    } rows[] = {
+        {JOB(",'completions':3,'parallelism':2"), "\"1/3\""},
+        {JOB(",'parallelism':1"), "\"1/1\""},
+        {JOB(",'parallelism':2"), "\"1/1 of 2\""},
+        {JOB(",'parallelism':0"), "\"1/1\""},
+    };
+
+    EACH_ROW(i, rows, rows[i].json) {
+        _arena_ Arena arena = ARENA_INIT;
+        _strbuf_ StrBuf row = STRBUF_INIT;
+        Job *job = value_from(&arena, &kind_job, rows[i].json);
+        char *cell;
+
+        job->status.succeeded = 1;
+        if (strstr(rows[i].json, "completions") == NULL)
+            job->spec.completions = NULL;
+        kind_job.rules->print(job, 0, &row);
+        cell = strchr(strchr(strbuf_string(&row), ',') + 1, ',') + 1; /* the third */
+        assert_memory_equal(cell, rows[i].cell, strlen(rows[i].cell));
+    }
+}
+
 static void what_is_wrong_is_refused_in_kubernetes_words(void **state)
 {
     static const Case cases[] = {
@@ -157,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_deployment_is_completed),
         cmocka_unit_test(a_job_is_completed_and_finds_its_pods_by_uid),
+        cmocka_unit_test(a_job_shows_how_many_pods_have_to_succeed),
         cmocka_unit_test(what_is_wrong_is_refused_in_kubernetes_words),
         cmocka_unit_test(a_binding_keeps_its_role),
         cmocka_unit_test(neither_address_of_a_service_changes),
