@@ -48,13 +48,13 @@ struct Control {
 };
 
 static const ControllerOps *const CONTROLLERS[] = {
-    &garbage_controller,       &namespace_controller,     &statefulset_controller,
-    &replicaset_controller,    &replication_controller,   &deployment_controller,
-    &daemonset_controller,     &job_controller,           &cronjob_controller,
-    &budget_controller,        &cluster_role_controller,  &volume_controller,
-    &claim_protect_controller, &scheduler_controller,     &endpoints_controller,
-    &mirror_controller,        &load_balancer_controller, &event_expiry_controller,
-    &quota_controller,
+    &garbage_controller,       &namespace_controller,    &statefulset_controller,
+    &replicaset_controller,    &replication_controller,  &deployment_controller,
+    &daemonset_controller,     &job_controller,          &cronjob_controller,
+    &budget_controller,        &cluster_role_controller, &volume_controller,
+    &claim_protect_controller, &scheduler_controller,    &taint_eviction_controller,
+    &endpoints_controller,     &mirror_controller,       &load_balancer_controller,
+    &event_expiry_controller,  &quota_controller,
 };
 
 /* ---- watches ---- */

@@ -21,8 +21,9 @@ extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpo
 extern const ControllerOps mirror_controller;    /* EndpointSlices of Endpoints that users write */
 extern const ControllerOps namespace_controller; /* fills new namespaces, empties deleted ones */
 extern const ControllerOps garbage_controller;   /* follows owner references */
-extern const ControllerOps event_expiry_controller;  /* deletes old Events */
-extern const ControllerOps load_balancer_controller; /* addresses for LoadBalancer Services */
-extern const ControllerOps scheduler_controller;     /* binds pods to the node */
+extern const ControllerOps event_expiry_controller;   /* deletes old Events */
+extern const ControllerOps load_balancer_controller;  /* addresses for LoadBalancer Services */
+extern const ControllerOps taint_eviction_controller; /* evicts pods by NoExecute taints */
+extern const ControllerOps scheduler_controller;      /* binds pods to the node */
 
 #endif

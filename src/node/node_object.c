@@ -217,13 +217,24 @@ static void fill_features(Arena *arena, NodeStatus *status)
     status->features->supplemental_groups_policy = arena_bool(arena, true);
 }
 
+/* Whoever advertises a resource of another domain writes it into the status of the node. */
+static void keep_others(Arena *arena, StringMap *map, const StringMap *before)
+{
+    for (size_t i = 0; i < before->n; i++)
+        if (strchr(before->v[i].key, '/'))
+            string_map_put(arena, map, before->v[i].key, before->v[i].value);
+}
+
 static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before,
                         NodeStatus *status)
 {
     *status = (NodeStatus){0};
     fill_resources(agent, arena, status);
     canonical(arena, &status->capacity);
-    status->allocatable = status->capacity;
+    status->allocatable = (StringMap){0};
+    string_map_fill(arena, &status->allocatable, &status->capacity);
+    keep_others(arena, &status->capacity, &before->capacity);
+    keep_others(arena, &status->allocatable, &before->allocatable);
     fill_info(agent, arena, &before->node_info, &status->node_info);
     fill_conditions(agent, arena, before, status);
     fill_features(arena, status);

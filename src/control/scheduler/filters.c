@@ -265,12 +265,17 @@ static bool tolerates(const Toleration *toleration, const Taint *taint)
     return !str_empty(toleration->key) && str_equal(toleration->value, taint->value);
 }
 
-static bool is_tolerated(const Pod *pod, const Taint *taint)
+const Toleration *schedule_toleration(const Pod *pod, const Taint *taint)
 {
     for (size_t i = 0; i < pod->spec.tolerations.n; i++)
         if (tolerates(&pod->spec.tolerations.v[i], taint))
-            return true;
-    return false;
+            return &pod->spec.tolerations.v[i];
+    return NULL;
+}
+
+static bool is_tolerated(const Pod *pod, const Taint *taint)
+{
+    return schedule_toleration(pod, taint) != NULL;
 }
 
 static void filter_unschedulable(const ScheduleInput *in, Reasons *reasons)
@@ -353,6 +358,20 @@ static void filter_ports(const ScheduleInput *in, Reasons *reasons)
         add_reason(reasons, "node(s) didn't have free ports for the requested pod ports");
 }
 
+static void filter_other_resources(const ScheduleInput *in, Reasons *reasons)
+{
+    StringMap wants = schedule_other_requests(in->arena, in->pod);
+
+    for (size_t i = 0; i < wants.n; i++) {
+        const char *name = wants.v[i].key,
+                   *has = string_map_get(&in->node->status.allocatable, name);
+        int64_t want = quantity_value(wants.v[i].value);
+
+        if (want > 0 && placed_used_of(in->placed, name) + want > (has ? quantity_value(has) : 0))
+            add_reason(reasons, arena_printf(in->arena, "Insufficient %s", name));
+    }
+}
+
 static void filter_resources(const ScheduleInput *in, Reasons *reasons)
 {
     const StringMap *has = &in->node->status.allocatable;
@@ -369,6 +388,7 @@ static void filter_resources(const ScheduleInput *in, Reasons *reasons)
         add_reason(reasons, "Insufficient ephemeral-storage");
     if (memory && want.memory > 0 && used.memory + want.memory > quantity_value(memory))
         add_reason(reasons, "Insufficient memory");
+    filter_other_resources(in, reasons);
 }
 
 /* ---- other pods ---- */
@@ -489,7 +509,7 @@ static void filter_company(const ScheduleInput *in, Reasons *reasons)
 typedef struct Filter {
     void (*check)(const ScheduleInput *in, Reasons *reasons);
     bool of_pod;     /* a pre-filter */
-    bool preemption; /* evicting other pods could help; stead never does, but the message says so */
+    bool preemption; /* evicting other pods could help */
 } Filter;
 
 static const Filter FILTERS[] = {
@@ -517,7 +537,10 @@ static const char *make_message(const ScheduleInput *in, const Filter *filter, R
     qsort(reasons->v, reasons->n, sizeof(*reasons->v), compare_reasons);
     for (size_t i = 0; i < reasons->n; i++)
         strbuf_printf(&out, "%s %s%s", i ? "," : "", filter->of_pod ? "" : "1 ", reasons->v[i]);
-    strbuf_printf(&out, ". preemption: 0/1 nodes are available: 1 %s.",
+    strbuf_add_char(&out, '.');
+    reasons->outcome->reasons = arena_strdup(in->arena, strbuf_string(&out));
+    reasons->outcome->preemptible = filter->preemption;
+    strbuf_printf(&out, " preemption: 0/1 nodes are available: 1 %s.",
                   filter->preemption ? "No preemption victims found for incoming pod"
                                      : "Preemption is not helpful for scheduling");
     return arena_strdup(in->arena, strbuf_string(&out));

@@ -8,6 +8,7 @@
 #include "api/object.h"
 #include "api/pod_containers.h"
 #include "api/quantity.h"
+#include "api/resource_list.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "base/strmap.h"
@@ -22,8 +23,9 @@ typedef struct PlacedPod {
 } PlacedPod;
 
 struct Placed {
-    StrMap pods;  /* "ns/name" -> PlacedPod */
-    StrMap ports; /* "port/protocol/ip" and "port/protocol" -> count, stored as the pointer */
+    StrMap pods;   /* "ns/name" -> PlacedPod */
+    StrMap others; /* resource -> amount, stored as the pointer: those that are not in Demand */
+    StrMap ports;  /* "port/protocol/ip" and "port/protocol" -> count, stored as the pointer */
     Demand used;
 };
 
@@ -74,11 +76,68 @@ Demand schedule_demand(const Pod *pod)
     return all;
 }
 
+static bool has_others(const StringMap *requests)
+{
+    for (size_t i = 0; i < requests->n; i++)
+        if (strchr(requests->v[i].key, '/') || str_starts_with(requests->v[i].key, "hugepages-"))
+            return true;
+    return false;
+}
+
+/* Most pods have none, which is found out without adding anything up. */
+StringMap schedule_other_requests(Arena *arena, const Pod *pod)
+{
+    ResourceSum sum = RESOURCE_SUM_INIT(arena);
+    StringMap all;
+    size_t n = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < pod->spec.containers.n; i++)
+        any = any || has_others(&pod->spec.containers.v[i].resources.requests);
+    for (size_t i = 0; i < pod->spec.init_containers.n; i++)
+        any = any || has_others(&pod->spec.init_containers.v[i].resources.requests);
+    if (!any)
+        return (StringMap){0};
+    pod_requests(&sum, pod, (PodDemandOptions){.overhead = true});
+    all = resource_sum_map(&sum);
+    for (size_t i = 0; i < all.n; i++)
+        if (strchr(all.v[i].key, '/') || str_starts_with(all.v[i].key, "hugepages-"))
+            all.v[n++] = all.v[i];
+    all.n = n;
+    return all;
+}
+
 static void add_demand(Demand *to, const Demand *demand, int64_t sign)
 {
     to->milli_cpu += sign * demand->milli_cpu;
     to->memory += sign * demand->memory;
     to->storage += sign * demand->storage;
+}
+
+/* ---- other resources ---- */
+
+static void count_resource(Placed *placed, const char *name, int64_t by)
+{
+    int64_t amount = (int64_t)(intptr_t)strmap_get(&placed->others, name) + by;
+
+    if (amount > 0)
+        strmap_put(&placed->others, name, (void *)(intptr_t)amount);
+    else
+        strmap_remove(&placed->others, name);
+}
+
+static void count_others(Placed *placed, const Pod *pod, int64_t sign)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    StringMap others = schedule_other_requests(&arena, pod);
+
+    for (size_t i = 0; i < others.n; i++)
+        count_resource(placed, others.v[i].key, sign * quantity_value(others.v[i].value));
+}
+
+int64_t placed_used_of(const Placed *placed, const char *resource)
+{
+    return (int64_t)(intptr_t)strmap_get(&placed->others, resource);
 }
 
 /* ---- host ports ---- */
@@ -157,6 +216,7 @@ Placed *placed_free(Placed *placed)
         pod_free(slot->value);
     strmap_deinit(&placed->pods);
     strmap_deinit(&placed->ports);
+    strmap_deinit(&placed->others);
     free(placed);
     return NULL;
 }
@@ -175,6 +235,7 @@ void placed_remove(Placed *placed, const Object *object)
         return;
     add_demand(&placed->used, &pod->demand, -1);
     count_ports_of(placed, OBJECT_AS(Pod, pod->object), -1);
+    count_others(placed, OBJECT_AS(Pod, pod->object), -1);
     pod_free(pod);
 }
 
@@ -202,6 +263,7 @@ void placed_put(Placed *placed, Object *object)
     strmap_put(&placed->pods, key, pod);
     add_demand(&placed->used, &pod->demand, 1);
     count_ports_of(placed, OBJECT_AS(Pod, object), 1);
+    count_others(placed, OBJECT_AS(Pod, object), 1);
 }
 
 size_t placed_count(const Placed *placed)
@@ -219,4 +281,10 @@ bool placed_has(const Placed *placed, const Object *object)
     _free_ char *key = key_of(object_meta(object));
 
     return strmap_get(&placed->pods, key) != NULL;
+}
+
+void placed_each(const Placed *placed, void (*each)(void *data, Object *object), void *data)
+{
+    STRMAP_EACH(&placed->pods, slot)
+        each(data, ((PlacedPod *)slot->value)->object);
 }

@@ -4,16 +4,23 @@
  * condition PodScheduled why it cannot. Pods that have to wait are tried again when something changes
  * that could help them: a pod goes away, a claim is bound, the node changes.
  *
+ * A pod of higher priority may make others go (preempt.c). It is then nominated for the node, and until
+ * it is bound, its room is not given to pods of lower priority.
+ *
  * A binding in flight counts already: its pod is kept as "assumed" until the answer arrives, so that
  * two pods never get the same resources, port or single-pod claim.
  */
 #include "control/scheduler/scheduler.h"
 
+#include "api/meta.h"
 #include "api/object.h"
 #include "api/schema/core_scheduling_v1.h"
+#include "api/schema/policy_v1.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "control/controllers.h"
+#include "control/scheduler/disrupt.h"
+#include "control/scheduler/preempt.h"
 #include "control/volume/volume.h"
 #include "view/pod.h"
 
@@ -23,10 +30,11 @@
 #define BIND_NS (600 * NS_PER_SEC)
 
 typedef struct Scheduler {
-    StrMap waiting; /* keys of pods without a node */
-    StrMap assumed; /* key -> Object: bindings in flight */
-    Placed *placed; /* pods on the node, including assumed ones */
-    Timer wake;     /* tries all waiting pods again */
+    StrMap waiting;   /* keys of pods without a node */
+    StrMap assumed;   /* key -> Object: bindings in flight */
+    Placed *placed;   /* pods on the node, including assumed ones */
+    StrMap nominated; /* key -> Object: waiting pods for which others had to go */
+    Timer wake;       /* tries all waiting pods again */
 } Scheduler;
 
 typedef struct Lookup {
@@ -172,20 +180,87 @@ static void put_condition(Object *object, const char *reason, const char *messag
     ARENA_APPEND(&object->arena, list, condition);
 }
 
-static void refuse(Reconcile *reconcile, const Object *object, const char *reason,
-                   const char *message)
+/* `nominated` is the node where room is being made, "" for none; NULL: as it is. */
+static void refuse_nominated(Reconcile *reconcile, const Object *object, const char *reason,
+                             const char *message, const char *nominated)
 {
-    const PodCondition *old = pod_condition(OBJECT_AS(Pod, object), "PodScheduled");
+    const Pod *pod = OBJECT_AS(Pod, object);
+    const PodCondition *old = pod_condition(pod, "PodScheduled");
+    const char *now = str_or(pod->status.nominated_node_name, "");
+    bool same = old && str_equal(old->status, "False") && str_equal(old->message, message);
     Object *copy;
 
     /* Do not repeat the same message. */
-    if (old && str_equal(old->status, "False") && str_equal(old->message, message))
+    if (same && (!nominated || str_equal(nominated, now)))
         return;
-    event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
-                 message);
+    if (!same)
+        event_record(reconcile->controller->events, object, "Warning", "FailedScheduling", "%s",
+                     message);
     copy = object_copy(object);
     put_condition(copy, reason, message, reconcile_now(reconcile));
+    if (nominated)
+        OBJECT_AS(Pod, copy)->status.nominated_node_name =
+            *nominated ? arena_strdup(&copy->arena, nominated) : NULL;
     reconcile_update(reconcile, copy, &(WriteOptions){.subresource = "status"}, NULL, NULL);
+}
+
+static void refuse(Reconcile *reconcile, const Object *object, const char *reason,
+                   const char *message)
+{
+    refuse_nominated(reconcile, object, reason, message, NULL);
+}
+
+/* ---- preemption ---- */
+
+static void make_go(Reconcile *reconcile, const ScheduleInput *in, const Object *victim)
+{
+    event_record(reconcile->controller->events, victim, "Normal", "Preempted",
+                 "Preempted by pod %s on node %s", in->pod->metadata.uid, in->node->metadata.name);
+    schedule_disrupt(reconcile, victim, "PreemptionByScheduler",
+                     arena_printf(in->arena, "%s: preempting to accommodate a higher priority pod",
+                                  str_or(in->pod->spec.scheduler_name, "default-scheduler")));
+}
+
+/* The pod does not fit. If less important pods are in its way, they have to go; it is tried again when
+ * they have. */
+static void preempt_or_refuse(Reconcile *reconcile, const ScheduleInput *in, const Object *object,
+                              const ScheduleOutcome *outcome, const char *message)
+{
+    const char *why;
+    ObjectList victims = {0};
+
+    if (outcome->preemptible && !preempt_is_eligible(in, &why)) {
+        if (why)
+            refuse(reconcile, object, "Unschedulable",
+                   arena_printf(in->arena, "%s preemption: %s", outcome->reasons, why));
+        return;
+    }
+    if (outcome->preemptible)
+        victims = preempt_choose(
+            in, controller_index(reconcile->controller, &kind_pod_disruption_budget));
+    for (size_t i = 0; i < victims.n; i++)
+        make_go(reconcile, in, victims.v[i]);
+    refuse_nominated(reconcile, object, "Unschedulable", victims.n ? outcome->reasons : message,
+                     victims.n ? in->node->metadata.name : "");
+}
+
+/* Pods of at least this priority for which room was made, except the pod itself and those that have
+ * been bound. They are placed while the pod is judged. */
+static ObjectList place_nominated(Scheduler *scheduler, Arena *arena, const char *key,
+                                  const Pod *pod)
+{
+    ObjectList list = {.v = arena_new_n(arena, Object *, scheduler->nominated.n + 1)};
+
+    STRMAP_EACH(&scheduler->nominated, slot) {
+        Object *other = slot->value;
+
+        if (str_equal(slot->key, key) || placed_has(scheduler->placed, other) ||
+            pod_priority(OBJECT_AS(Pod, other)) < pod_priority(pod))
+            continue;
+        placed_put(scheduler->placed, other);
+        list.v[list.n++] = arena_hold_object(arena, other);
+    }
+    return list;
 }
 
 /* Time until the pod has existed for so long. */
@@ -234,6 +309,7 @@ static void reconcile_pod(Reconcile *reconcile)
                      .arena = &reconcile->arena};
     ScheduleInput in = {.claims = &lookup.base, .arena = &reconcile->arena};
     ScheduleOutcome outcome;
+    ObjectList nominated;
     Object *node;
     const char *message;
     int64_t left_ns;
@@ -247,12 +323,17 @@ static void reconcile_pod(Reconcile *reconcile)
     in.node = node ? OBJECT_AS(Node, node) : NULL;
     in.placed = scheduler->placed;
     in.pods = controller_index(reconcile->controller, &kind_pod);
+    nominated = place_nominated(scheduler, &reconcile->arena, reconcile->key, in.pod);
     message = schedule_check(&in, &outcome);
     left_ns = time_left(reconcile, object, CLAIMS_NS);
     if (message && outcome.soon && left_ns > 0)
         reconcile->again_after_ns = left_ns;
     else if (message)
-        refuse(reconcile, object, "Unschedulable", message);
+        preempt_or_refuse(reconcile, &in, object, &outcome, message);
+    for (size_t i = 0; i < nominated.n; i++)
+        placed_remove(scheduler->placed, nominated.v[i]);
+    if (message)
+        ;
     else if (outcome.n_claims)
         bind_claims(reconcile, object, &outcome);
     else
@@ -262,24 +343,48 @@ static void reconcile_pod(Reconcile *reconcile)
 
 /* ---- what wakes it ---- */
 
-static int compare_keys(const void *a, const void *b)
+typedef struct Waiter {
+    const char *key;
+    int32_t priority;
+} Waiter;
+
+/* The more important ones first; beyond that, independent of the hash function. */
+static int compare_waiters(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const Waiter *x = a, *y = b;
+
+    if (x->priority != y->priority)
+        return x->priority > y->priority ? -1 : 1;
+    return strcmp(x->key, y->key);
+}
+
+static int32_t priority_of(Controller *controller, const char *key)
+{
+    _free_ char *ns = mem_strdup(key);
+    char *name = strchr(ns, '/');
+    Object *object;
+
+    *name++ = 0;
+    object = client_get(controller->client, &kind_pod, ns, name);
+    return object ? pod_priority(OBJECT_AS(Pod, object)) : 0;
 }
 
 static void on_wake(Timer *timer)
 {
     Controller *controller = timer->data;
     Scheduler *scheduler = controller->data;
-    VEC(const char *) keys = VEC_INIT;
+    VEC(Waiter) waiters = VEC_INIT;
 
-    STRMAP_EACH(&scheduler->waiting, slot)
-        VEC_PUSH(&keys, slot->key);
-    if (keys.n) /* make the order independent of the hash function */
-        qsort(keys.v, keys.n, sizeof(*keys.v), compare_keys);
-    for (size_t i = 0; i < keys.n; i++)
-        workqueue_add(controller->queue, keys.v[i]);
-    VEC_DEINIT(&keys);
+    STRMAP_EACH(&scheduler->waiting, slot) {
+        Waiter waiter = {slot->key, priority_of(controller, slot->key)};
+
+        VEC_PUSH(&waiters, waiter);
+    }
+    if (waiters.n)
+        qsort(waiters.v, waiters.n, sizeof(*waiters.v), compare_waiters);
+    for (size_t i = 0; i < waiters.n; i++)
+        workqueue_add(controller->queue, waiters.v[i].key);
+    VEC_DEINIT(&waiters);
 }
 
 /* Reasons to try again often come in groups, for example when many pods end. The timer runs once for
@@ -303,6 +408,17 @@ static void note_placed(Scheduler *scheduler, const WatchEvent *event, const cha
         placed_remove(scheduler->placed, event->object);
 }
 
+static void note_nominated(Scheduler *scheduler, const WatchEvent *event, const char *key)
+{
+    const Pod *pod = OBJECT_AS(Pod, event->object);
+
+    if (event->type != WATCH_DELETED && wants_us(pod) &&
+        !str_empty(pod->status.nominated_node_name))
+        object_unref(strmap_put(&scheduler->nominated, key, object_ref(event->object)));
+    else if (scheduler->nominated.n)
+        object_unref(strmap_remove(&scheduler->nominated, key));
+}
+
 static void on_pod(Controller *controller, const WatchEvent *event)
 {
     Scheduler *scheduler = controller->data;
@@ -310,6 +426,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
     _free_ char *key = mem_printf("%s/%s", pod->metadata.namespace, pod->metadata.name);
 
     note_placed(scheduler, event, key);
+    note_nominated(scheduler, event, key);
     if (event->type != WATCH_DELETED && wants_us(pod)) {
         strmap_put(&scheduler->waiting, key, scheduler);
         workqueue_add(controller->queue, key);
@@ -368,6 +485,7 @@ static void start(Controller *controller)
     controller->data = scheduler;
     controller_index(controller, &kind_pod);
     controller_index(controller, &kind_persistent_volume);
+    controller_index(controller, &kind_pod_disruption_budget);
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
     controller_watch(controller, &kind_node, on_node);
@@ -382,6 +500,9 @@ static void stop(Controller *controller)
     STRMAP_EACH(&scheduler->assumed, slot)
         object_unref(slot->value);
     strmap_deinit(&scheduler->assumed);
+    STRMAP_EACH(&scheduler->nominated, slot)
+        object_unref(slot->value);
+    strmap_deinit(&scheduler->nominated);
     strmap_deinit(&scheduler->waiting);
     placed_free(scheduler->placed);
     timer_stop(controller->options->clock, &scheduler->wake);

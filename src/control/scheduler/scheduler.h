@@ -7,6 +7,7 @@
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "api/schema/core_scheduling_v1.h"
 #include "base/arena.h"
 #include "control/object_index.h"
 
@@ -32,6 +33,8 @@ typedef struct Demand {
 } Demand;
 
 Demand schedule_demand(const Pod *pod);
+/* What a pod requests besides: extended resources and huge pages. */
+StringMap schedule_other_requests(Arena *arena, const Pod *pod);
 
 /* The pods that are on the node, or about to be, and have not ended. placed_put() also replaces a pod
  * that has changed. */
@@ -43,6 +46,9 @@ void placed_remove(Placed *placed, const Object *pod); /* no effect if it is abs
 bool placed_has(const Placed *placed, const Object *pod);
 size_t placed_count(const Placed *placed);
 Demand placed_used(const Placed *placed);
+/* How much the pods use of a resource that is not part of Demand. */
+int64_t placed_used_of(const Placed *placed, const char *resource);
+void placed_each(const Placed *placed, void (*each)(void *data, Object *object), void *data);
 bool placed_port_is_taken(const Placed *placed, const ContainerPort *port);
 
 typedef struct ScheduleInput {
@@ -58,6 +64,8 @@ typedef struct ScheduleOutcome {
     bool
         soon; /* only claims that are about to be bound are in the way, which takes milliseconds, so it
                   is too early for an Event */
+    const char *reasons;                  /* the message without what it says of preemption */
+    bool preemptible;                     /* the pod might fit if others went */
     const PersistentVolumeClaim **claims; /* those for which the node has to be selected first */
     size_t n_claims;
 } ScheduleOutcome;
@@ -70,5 +78,7 @@ const char *schedule_check(const ScheduleInput *input, ScheduleOutcome *ret);
  * whether it tolerates all taints of the node with this effect. */
 bool schedule_node_is_wanted(const Pod *pod, const Node *node);
 bool schedule_tolerates(const Pod *pod, const Node *node, const char *effect);
+/* The first toleration of the pod for the taint, or NULL. */
+const Toleration *schedule_toleration(const Pod *pod, const Taint *taint);
 
 #endif

@@ -107,6 +107,7 @@ static int bind(Write *write, const Object *object)
     write->object = object_copy(head);
     pod = OBJECT_AS(Pod, write->object);
     pod->spec.node_name = arena_strdup(&write->object->arena, node);
+    pod->status.nominated_node_name = NULL; /* the room that was made for it is taken */
     copy_entries(write->object, &pod->metadata.annotations, &binding->metadata.annotations);
     copy_entries(write->object, &pod->metadata.labels, &binding->metadata.labels);
     set_scheduled(write->object, server_time(write->server));
