@@ -32,9 +32,10 @@ def unquoted(warning):
 
 
 class Peer:
-    def __init__(self, bin_folder=DEFAULT_BIN, admission_off="ServiceAccount"):
+    def __init__(self, bin_folder=DEFAULT_BIN, admission_off="ServiceAccount", admission_on=""):
         self.bin = pathlib.Path(bin_folder)
         self.admission_off = admission_off
+        self.admission_on = admission_on
         self.processes = []
         self.connection = None
         self.warnings = []  # of the newest reply
@@ -70,7 +71,8 @@ class Peer:
                  f"--cert-dir={self.dir}/certs", f"--service-account-key-file={self.dir}/sa.key",
                  f"--service-account-signing-key-file={self.dir}/sa.key", "--service-account-issuer=https://kubernetes.default.svc",
                  f"--token-auth-file={self.dir}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true",
-                 "--service-cluster-ip-range=10.96.0.0/12", f"--disable-admission-plugins={self.admission_off}")
+                 "--service-cluster-ip-range=10.96.0.0/12", f"--disable-admission-plugins={self.admission_off}",
+                 *([f"--enable-admission-plugins={self.admission_on}"] if self.admission_on else []))
         end = time.monotonic() + READY_SECONDS
         while True:
             try:
@@ -82,9 +84,11 @@ class Peer:
                 raise RuntimeError((self.dir / "kube-apiserver.log").read_text()[-3000:])
             time.sleep(0.05)
 
-    def call(self, method, path, body=None, accept="application/json", content_type="application/json"):
+    def call(self, method, path, body=None, accept="application/json", content_type="application/json", user=None):
         """The status, and the body as JSON where it is JSON."""
         headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
+        if user:
+            headers["Impersonate-User"] = user
         if body is not None:
             headers["Content-Type"] = content_type
             body = body if isinstance(body, (str, bytes)) else json.dumps(body)

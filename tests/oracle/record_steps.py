@@ -9,6 +9,7 @@ with its ServiceAccount "default". Each step has
 
     do      "POST /api/v1/namespaces/t/pods"
     body    what is sent; a PATCH is a merge patch unless `type` says otherwise
+    as      the name of the user, if it is not the administrator
     keep    JSON pointers into the answer that are compared; of a refusal its message is always compared
 
 All answers are compared in their status and their warnings. Only whoever renews the recorded files needs this program.
@@ -25,6 +26,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Admission of kube-apiserver reads these from caches that follow the writes.
 CACHED = ("resourcequotas", "limitranges", "priorityclasses", "namespaces", "serviceaccounts")
 CACHE_SECONDS = 0.3
+# Plugins of admission that stead has always, and kube-apiserver when it is told so.
+PLUGINS = "PodNodeSelector,OwnerReferencesPermissionEnforcement"
 MERGE = "application/merge-patch+json"
 
 
@@ -41,7 +44,7 @@ def at_pointer(value, pointer):
 def play(peer, step):
     method, path = step["do"].split(" ", 1)
     kind = step.get("type", MERGE if method == "PATCH" else "application/json")
-    status, answer = peer.call(method, path, step.get("body"), content_type=kind)
+    status, answer = peer.call(method, path, step.get("body"), content_type=kind, user=step.get("as"))
     if method != "GET" and path.split("?")[0].removesuffix("/status").split("/")[-1 if method == "POST" else -2] in CACHED:
         time.sleep(CACHE_SECONDS)
     recorded = dict(step, status=status, warnings=list(peer.warnings))
@@ -55,7 +58,7 @@ def play(peer, step):
 def main():
     name = sys.argv[1]
     steps = json.loads((HERE / "steps" / f"{name}.json").read_text())
-    with Peer(sys.argv[2] if len(sys.argv) > 2 else DEFAULT_BIN, admission_off="ServiceAccount") as peer:
+    with Peer(sys.argv[2] if len(sys.argv) > 2 else DEFAULT_BIN, admission_off="ServiceAccount", admission_on=PLUGINS) as peer:
         peer.call("POST", "/api/v1/namespaces", {"metadata": {"name": "t"}})
         peer.call("POST", "/api/v1/namespaces/t/serviceaccounts", {"metadata": {"name": "default"}})
         recorded = [play(peer, step) for step in steps]

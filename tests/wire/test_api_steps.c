@@ -31,9 +31,18 @@ static void send_step(Api *api, yyjson_val *step)
     const char *target = text_of(step, "do"), *path = strchr(target, ' ') + 1;
     _free_ char *method = mem_strndup(target, (size_t)(path - target - 1));
     _free_ char *body = yyjson_val_write(yyjson_obj_get(step, "body"), 0, NULL);
-    const char *type = text_of(step, "type");
+    const char *type = text_of(step, "type"), *user = text_of(step, "as");
+    _strbuf_ StrBuf headers = STRBUF_INIT;
 
-    api_call(api, method, path, type ? type : strcmp(method, "PATCH") == 0 ? MERGE : NULL, body);
+    if (body)
+        strbuf_printf(&headers, "Content-Type: %s\r\n",
+                      type                           ? type
+                      : strcmp(method, "PATCH") == 0 ? MERGE
+                                                     : "application/json");
+    if (user)
+        strbuf_printf(&headers, "Impersonate-User: %s\r\n", user);
+    api_call_on(api, api->admin, method, path, strbuf_string(&headers), body,
+                body ? strlen(body) : 0);
 }
 
 /* The texts of the Warning headers, each on a line. */

@@ -103,6 +103,7 @@ static const struct {
     {NULL, namespace_admit},
     {&kind_pod, limit_range_complete},
     {&kind_pod, serviceaccount_admit},
+    {&kind_pod, node_selector_admit},
     {&kind_pod, priority_admit},
     {&kind_pod, tolerations_admit},
     {&kind_pod, runtime_class_admit},
@@ -135,6 +136,7 @@ static const struct {
     {&kind_pod, limit_range_check},
     {&kind_persistent_volume_claim, limit_range_check},
     {NULL, pod_security_check},
+    {NULL, owner_references_check},
     {NULL, quota_admit}, /* last, since only what is stored may be charged */
 };
 

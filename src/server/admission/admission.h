@@ -43,6 +43,12 @@ int pod_security_check(Write *write);
 int limit_range_complete(Write *write);
 int limit_range_check(Write *write);
 
+/* Gives a new pod the node selector of its namespace. */
+int node_selector_admit(Write *write);
+
+/* Refuses owner references that their writer may not set. */
+int owner_references_check(Write *write);
+
 int runtime_class_admit(Write *write); /* for a new pod */
 
 int priority_admit(Write *write); /* for a new pod */
