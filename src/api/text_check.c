@@ -252,6 +252,21 @@ static bool is_ipv4_with_zeros(const char *s)
     }
 }
 
+Faults check_path_segment(const char *s)
+{
+    Faults faults = {.n = 0};
+
+    if (str_equal(s, "."))
+        faults.v[faults.n++] = "may not be '.'";
+    else if (str_equal(s, ".."))
+        faults.v[faults.n++] = "may not be '..'";
+    if (s && strchr(s, '/'))
+        faults.v[faults.n++] = "may not contain '/'";
+    if (s && strchr(s, '%'))
+        faults.v[faults.n++] = "may not contain '%'";
+    return faults;
+}
+
 Faults check_ip(const char *s)
 {
     Faults faults = {.n = 0};

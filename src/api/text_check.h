@@ -23,7 +23,8 @@ Faults check_label_value(const char *s);
 Faults check_port_name(const char *s); /* IANA service name */
 Faults
 check_env_name(const char *s); /* what Kubernetes takes since 1.34: printable ASCII but '=' */
-Faults check_config_key(const char *s); /* keys of ConfigMaps and Secrets */
+Faults check_config_key(const char *s);   /* keys of ConfigMaps and Secrets */
+Faults check_path_segment(const char *s); /* names that only have to fit into a URL */
 Faults check_ip(const char *s);
 Faults check_cidr(const char *s);
 Faults check_percent(const char *s); /* "25%" */

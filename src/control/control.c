@@ -54,7 +54,8 @@ static const ControllerOps *const CONTROLLERS[] = {
     &budget_controller,        &cluster_role_controller, &volume_controller,
     &claim_protect_controller, &scheduler_controller,    &taint_eviction_controller,
     &endpoints_controller,     &mirror_controller,       &load_balancer_controller,
-    &event_expiry_controller,  &quota_controller,
+    &event_expiry_controller,  &quota_controller,        &address_range_controller,
+    &ip_address_controller,
 };
 
 /* ---- watches ---- */

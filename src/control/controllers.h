@@ -24,6 +24,8 @@ extern const ControllerOps garbage_controller;   /* follows owner references */
 extern const ControllerOps event_expiry_controller;   /* deletes old Events */
 extern const ControllerOps load_balancer_controller;  /* addresses for LoadBalancer Services */
 extern const ControllerOps taint_eviction_controller; /* evicts pods by NoExecute taints */
+extern const ControllerOps address_range_controller;  /* ServiceCIDRs */
+extern const ControllerOps ip_address_controller;     /* IPAddresses of Services */
 extern const ControllerOps scheduler_controller;      /* binds pods to the node */
 
 #endif

@@ -18,6 +18,7 @@
  *     x/NS/KEY=VALUE    pods with a required anti-affinity to pods that have the label and are in
  *                       the namespace (in any namespace if NS is a star)
  *     x/NS/             pods with a required anti-affinity of another form
+ *     i/ADDRESS         Services that have the address
  *     r/NS/NAME         volumes that are reserved for the claim
  *     a/                volumes that are not reserved
  *     s/NS/KEY=VALUE    objects whose selector requires the label (the first such requirement)

@@ -118,8 +118,11 @@ static void keys_of_budget(const Object *object, IndexKeys *keys)
 /* A Service without a selector selects nothing. */
 static void keys_of_service(const Object *object, IndexKeys *keys)
 {
-    const StringMap *selector = &OBJECT_AS(Service, object)->spec.selector;
+    const ServiceSpec *spec = &OBJECT_AS(Service, object)->spec;
+    const StringMap *selector = &spec->selector;
 
+    for (size_t i = 0; i < spec->cluster_ips.n; i++)
+        index_key(keys, "i/%s", spec->cluster_ips.v[i]);
     if (selector->n)
         index_selector(object_meta(object), &(LabelSelector){.match_labels = *selector}, keys);
 }

@@ -3,6 +3,7 @@
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_service_v1.h"
+#include "api/schema/networking_v1.h"
 #include "api/schema/storage_v1.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -70,15 +71,28 @@ static void fill_kubernetes_service(Server *server, Object *object)
     service->spec.cluster_ip = service_first_address(server->addresses, arena);
 }
 
+static void fill_service_range(Server *server, Object *object)
+{
+    StringArray *cidrs = &OBJECT_AS(ServiceCIDR, object)->spec.cidrs;
+
+    ARENA_APPEND(&object->arena, cidrs, service_range(server->addresses, &object->arena));
+}
+
+static void ensure_service_range(Server *server, Client *client)
+{
+    ensure(server, client, &kind_service_cidr, NULL, "kubernetes", fill_service_range);
+}
+
 static void bootstrap(Server *server, const Pki *pki)
 {
     static const char *const namespaces[] = {"default", "kube-system", "kube-public",
                                              "kube-node-lease"};
-    Client *client = server_client(server, "system:apiserver");
+    Client *client = server->client;
 
     for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
         ensure(server, client, &kind_namespace, NULL, namespaces[i], NULL);
     rbac_ensure_defaults(server, client);
+    ensure_service_range(server, client);
     ensure(server, client, &kind_service, "default", "kubernetes", fill_kubernetes_service);
     priority_ensure_classes(server, client);
     storage_classes_ensure(server, client);
@@ -86,6 +100,15 @@ static void bootstrap(Server *server, const Pki *pki)
 }
 
 /* ---- services ---- */
+
+/* The server's own range comes back, as Kubernetes' does. */
+static void on_service_range(void *data, const WatchEvent *event)
+{
+    Server *server = data;
+
+    if (event->type == WATCH_DELETED && str_equal(object_meta(event->object)->name, "kubernetes"))
+        ensure_service_range(server, server->client);
+}
 
 static void on_service(void *data, const WatchEvent *event)
 {
@@ -134,6 +157,9 @@ static int open_parts(Server *server, const ServerOptions *options, Err *reterr)
         return ERR_TRACE(r);
     store_list(server->store, &kind_service, NULL, NULL, each_service, server->addresses);
     r = store_watch(server->store, &kind_service, 0, on_service, server, &server->service_watch);
+    if (!r)
+        r = store_watch(server->store, &kind_service_cidr, 0, on_service_range, server,
+                        &server->range_watch);
     return r ? err_set(reterr, 0, "cannot watch Services") : 0;
 }
 
@@ -166,6 +192,7 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
         server_free(server);
         return ERR_TRACE(r);
     }
+    server->client = server_client(server, "system:apiserver");
     bootstrap(server, options->pki);
     aggregate_start(server, options->pki);
     *ret = server;
@@ -187,6 +214,7 @@ Server *server_free(Server *server)
     local_clients_free(server);
     aggregate_stop(server);
     store_watch_stop(server->service_watch);
+    store_watch_stop(server->range_watch);
     server->observer = observer_free(server->observer);
     watch_forget_line(server);
     token_key_free(server->token_key);

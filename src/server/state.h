@@ -25,7 +25,8 @@ struct Server {
     TokenKey *token_key;
     TokenAuth *token_auth;
     ServiceAddresses *addresses;
-    StoreWatch *service_watch;
+    StoreWatch *service_watch, *range_watch;
+    Client *client; /* the server's own */
     char *external_address, *node_name;
     bool anonymous, ready;
     const ServerPage *pages;

@@ -378,7 +378,7 @@ static void run_case(Cluster *cluster, const Plan *plan, uint64_t number)
     Mutation mutation = (Mutation)(number / _WAY_MAX % _MUTATION_MAX);
     Way way = (Way)(number % _WAY_MAX);
     bool fresh = (way <= WAY_POST_PROTOBUF && !target->subresource) || way == WAY_APPLY_NEW;
-    _free_ char *name = mem_printf("h%" PRIu64, number);
+    _free_ char *name = sample_name(target, 'h', number);
     _free_ char *path = path_of(target, way <= WAY_POST_PROTOBUF && fresh ? NULL : name);
     _free_ char *url = mem_printf(
         "%s%s", path, way == WAY_APPLY || way == WAY_APPLY_NEW ? "?fieldManager=h&force=true" : "");
@@ -561,7 +561,7 @@ static size_t check_samples(const Plan *plan)
     for (size_t i = 0; i < plan->n_targets; i++) {
         const HostileTarget *target = &plan->targets[i];
         Site site = {.target = target};
-        _free_ char *name = mem_printf("s%zu", i),
+        _free_ char *name = sample_name(target, 's', i),
                     *path = path_of(target, target->subresource ? name : NULL);
         yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
         _strbuf_ StrBuf text = STRBUF_INIT;

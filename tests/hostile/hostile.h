@@ -56,6 +56,8 @@ typedef struct Site {
 size_t sites_of(const HostileTarget *target, Site **ret, size_t *cap, size_t n);
 void site_print(const Site *site, StrBuf *out);
 /* A valid body. */
+/* A name of an object of the target: "h17", or what its kind wants. The caller frees. */
+char *sample_name(const HostileTarget *target, char prefix, uint64_t number);
 yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const HostileTarget *target, const char *name);
 /* Valid JSON for the field's thing. */
 yyjson_mut_val *sample_thing(yyjson_mut_doc *doc, const Field *field);

@@ -6,6 +6,8 @@
  */
 #include "hostile.h"
 
+#include "api/schema/networking_v1.h"
+
 /* clang-format off */
 static const struct {
     const char *type, *field, *json;
@@ -33,6 +35,9 @@ static const struct {
     {"EventsEvent", "action", "\"a\""},
     {"EventsEvent", "reason", "\"a\""},
     {"EventsEvent", "type", "\"Normal\""},
+    {"ParentReference", "resource", "\"services\""},
+    {"ParentReference", "name", "\"a\""},
+    {"ServiceCIDRSpec", "cidrs", "[\"10.7.0.0/24\"]"},
     {"PersistentVolumeSpec", "accessModes", "[\"ReadWriteOnce\"]"},
     {"PersistentVolumeSpec", "capacity", "{\"storage\":\"1Mi\"}"},
     {"PersistentVolumeSource", "hostPath", "{\"path\":\"/a\"}"},
@@ -177,6 +182,14 @@ static void fill(yyjson_mut_doc *doc, yyjson_mut_val *object, const Type *type)
         else if (field->shape == SHAPE_ONE && field->value == VALUE_STRUCT)
             fill_embedded(doc, object, field);
     }
+}
+
+char *sample_name(const HostileTarget *target, char prefix, uint64_t number)
+{
+    if (target->host == &kind_ip_address)
+        return mem_printf("%d.%d.%d.%d", prefix - 'a', (int)(number >> 16 & 255),
+                          (int)(number >> 8 & 255), (int)(number & 255));
+    return mem_printf("%c%" PRIu64, prefix, number);
 }
 
 yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const HostileTarget *target, const char *name)

@@ -9,22 +9,6 @@
 
 /* ---- names ---- */
 
-/* Names of RBAC kinds and of APIServices only have to fit into a URL. */
-static Faults check_path_segment(const char *s)
-{
-    Faults faults = {.n = 0};
-
-    if (str_equal(s, "."))
-        faults.v[faults.n++] = "may not be '.'";
-    else if (str_equal(s, ".."))
-        faults.v[faults.n++] = "may not be '..'";
-    if (s && strchr(s, '/'))
-        faults.v[faults.n++] = "may not contain '/'";
-    if (s && strchr(s, '%'))
-        faults.v[faults.n++] = "may not contain '%'";
-    return faults;
-}
-
 /* Kinds whose names are no DNS subdomains. */
 static const struct {
     const char *group, *kind;
@@ -34,6 +18,7 @@ static const struct {
     {"", "Service", check_dns_label},
     {"apiregistration.k8s.io", "APIService", check_path_segment},
     {"apps", "StatefulSet", check_dns_label},
+    {"networking.k8s.io", "IPAddress", check_ip},
     {"rbac.authorization.k8s.io", "ClusterRole", check_path_segment},
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", check_path_segment},
     {"rbac.authorization.k8s.io", "Role", check_path_segment},

@@ -153,6 +153,14 @@ int admission_validate(Write *write)
 void admission_stored(Write *write)
 {
     quota_charge(write);
+    if (write->kind == &kind_service && !str_equal(write->subresource, "status"))
+        service_write_addresses(write);
+}
+
+void admission_removed(const Write *write)
+{
+    if (write->kind == &kind_service)
+        service_write_addresses(write);
 }
 
 void admission_named(Write *write)

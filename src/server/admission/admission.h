@@ -63,6 +63,15 @@ const char *service_first_address(const ServiceAddresses *addresses, Arena *aren
  * Service has. Returns 0 or the reason of a refusal. */
 int service_allocate(Write *write);
 
+/* Writes the IPAddresses of a Service whose write has just been queued, in the same turn, so that they
+ * are committed together. */
+void service_write_addresses(const Write *of);
+/* The range that the server was started with. */
+const char *service_range(const ServiceAddresses *addresses, Arena *arena);
+
+/* Called when a removal is queued. */
+void admission_removed(const Write *write);
+
 /* Records which addresses and ports a stored Service holds, and releases those that only its version
  * `before` held. Either may be NULL. */
 void service_settle(ServiceAddresses *addresses, const Object *now, const Object *before);

@@ -11,15 +11,21 @@
  */
 #include <arpa/inet.h>
 
-#include "api/object.h"
+#include "api/condition.h"
+#include "api/ip_address.h"
 #include "api/schema/core_service_v1.h"
+#include "api/schema/networking_v1.h"
+#include "base/ip.h"
+#include "base/log.h"
 #include "base/strmap.h"
 #include "base/text_map.h"
+#include "base/vec.h"
 #include "server/admission/admission.h"
 
 #define PORT_MIN 30000
 #define PORT_MAX 32767
 #define RANDOM_TRIES 64
+#define DEFAULT_RANGE "kubernetes"
 
 struct ServiceAddresses {
     uint32_t base, size;                    /* of the whole range, in host byte order */
@@ -190,30 +196,113 @@ const char *service_first_address(const ServiceAddresses *addresses, Arena *aren
     return print_address(arena, addresses->base + 1);
 }
 
-/* Returns a free address, or NULL if the range is full. */
-static const char *pick_address(Allocation *a)
+/* A range that addresses may be taken from. */
+typedef struct Range {
+    uint32_t base, size;
+} Range;
+
+typedef VEC(Range) Ranges;
+
+static void add_range(Ranges *ranges, const char *text)
 {
-    uint32_t size = a->addresses->size;
+    Range range;
+    Cidr4 cidr;
+
+    if (cidr4_parse(text, &cidr) || cidr.bits < 1) /* of the other family, which Services lack */
+        return;
+    range = (Range){cidr.base, cidr.bits == 32 ? 1 : UINT32_C(1) << (32 - cidr.bits)};
+    VEC_PUSH(ranges, range);
+}
+
+static bool look_at_range(void *data, Object *object)
+{
+    const ServiceCIDR *range = OBJECT_AS(ServiceCIDR, object);
+    bool own = str_equal(range->metadata.name, DEFAULT_RANGE);
+
+    if (range->metadata.deletion_timestamp.set)
+        return true;
+    /* The range of the server needs no controller to be ready. */
+    if (own ? CONDITION_FIND(&range->status.conditions, "Ready") != NULL &&
+                  !CONDITION_IS_TRUE(&range->status.conditions, "Ready")
+            : !CONDITION_IS_TRUE(&range->status.conditions, "Ready"))
+        return true;
+    for (size_t i = 0; i < range->spec.cidrs.n; i++)
+        add_range(data, range->spec.cidrs.v[i]);
+    return true;
+}
+
+/* The server's own range comes first, and counts before its object is there, too. */
+static void find_ranges(Allocation *a, Ranges *ret)
+{
+    Store *store = a->write->server->store;
+    Range own = {a->addresses->base, a->addresses->size};
+
+    if (!store_head(store, &kind_service_cidr, NULL, DEFAULT_RANGE))
+        VEC_PUSH(ret, own);
+    store_list(store, &kind_service_cidr, NULL, NULL, look_at_range, ret);
+}
+
+/* Someone may have reserved the address by an IPAddress. */
+static bool is_reserved(const Allocation *a, const char *address)
+{
+    const Object *head = store_head(a->write->server->store, &kind_ip_address, NULL, address);
+
+    return head && !ip_address_is_managed(head);
+}
+
+static bool is_free(const Allocation *a, const char *address)
+{
+    return !strmap_get(&a->addresses->by_address, address) && !is_reserved(a, address);
+}
+
+/* Returns a free address, or NULL if the range is full. */
+static const char *pick_in(Allocation *a, Range range)
+{
+    uint32_t size = range.size;
     uint32_t band = MIN_OF(MAX_OF(UINT32_C(16), size / 16), UINT32_C(256));
     uint32_t first = size > 32 ? band : 1, count = size - 1 - first, start;
 
+    if (size < 4) /* neither the first nor the last address of a range is used */
+        return NULL;
     for (int i = 0; i < RANDOM_TRIES; i++) {
-        const char *address =
-            print_address(a->arena, a->addresses->base + first +
-                                        (uint32_t)random_below(a->write->server->random, count));
+        const char *address = print_address(
+            a->arena, range.base + first + (uint32_t)random_below(a->write->server->random, count));
 
-        if (!strmap_get(&a->addresses->by_address, address))
+        if (is_free(a, address))
             return address;
     }
     start = (uint32_t)random_below(a->write->server->random, size - 2);
     for (uint32_t i = 0; i < size - 2; i++) {
-        const char *address =
-            print_address(a->arena, a->addresses->base + 1 + (start + i) % (size - 2));
+        const char *address = print_address(a->arena, range.base + 1 + (start + i) % (size - 2));
 
-        if (!strmap_get(&a->addresses->by_address, address))
+        if (is_free(a, address))
             return address;
     }
     return NULL;
+}
+
+static const char *pick_address(Allocation *a)
+{
+    Ranges ranges = VEC_INIT;
+    const char *address = NULL;
+
+    find_ranges(a, &ranges);
+    for (size_t i = 0; i < ranges.n && !address; i++)
+        address = pick_in(a, ranges.v[i]);
+    VEC_DEINIT(&ranges);
+    return address;
+}
+
+static bool in_a_range(Allocation *a, uint32_t address)
+{
+    Ranges ranges = VEC_INIT;
+    bool found = false;
+
+    find_ranges(a, &ranges);
+    for (size_t i = 0; i < ranges.n && !found; i++)
+        found = address - ranges.v[i].base < ranges.v[i].size;
+    VEC_DEINIT(&ranges);
+    return found;
 }
 
 static void refuse_address(Allocation *a, const char *address, const char *why)
@@ -246,9 +335,11 @@ static void allocate_address(Allocation *a)
     if (real_address(address)) {
         if (inet_pton(AF_INET, address, &binary) != 1)
             return; /* validation reports it */
-        if (ntohl(binary.s_addr) - a->addresses->base >= a->addresses->size)
+        if (str_equal(strmap_get(&a->addresses->by_address, address), a->owner))
+            ; /* it stays, even if its range is being deleted */
+        else if (!in_a_range(a, ntohl(binary.s_addr)))
             refuse_address(a, address, "the provided network does not match the current range");
-        else if (!take_address(a->addresses, address, a->owner))
+        else if (is_reserved(a, address) || !take_address(a->addresses, address, a->owner))
             refuse_address(a, address, "provided IP is already allocated");
     }
     spec->cluster_ip = address;
@@ -399,4 +490,64 @@ int service_allocate(Write *write)
     if (a.causes.n)
         return status_invalid(&write->status, &write->arena, write->kind, write->name, &a.causes);
     return 0;
+}
+
+/* ---- objects of addresses ---- */
+
+static void on_address_written(Write *write)
+{
+    if (write->status.reason != STATUS_OK && write->status.reason != STATUS_ALREADY_EXISTS &&
+        write->status.reason != STATUS_NOT_FOUND)
+        log_limited(LOG_LEVEL_WARN, "server", "the IPAddress %s could not be written: %s",
+                    write->name, str_or(write->status.message, "refused"));
+}
+
+static Write *start_address(const Write *of, const char *address)
+{
+    Write *write = write_new(of->server, of->user, &kind_ip_address, NULL, address);
+
+    write->manager = "kube-apiserver";
+    write->done = on_address_written;
+    return write;
+}
+
+static bool has_address(const Service *service, const char *address)
+{
+    for (size_t i = 0; service && i < service->spec.cluster_ips.n; i++)
+        if (str_equal(service->spec.cluster_ips.v[i], address))
+            return true;
+    return false;
+}
+
+void service_write_addresses(const Write *of)
+{
+    Store *store = of->server->store;
+    const Service *now = of->gone ? NULL : OBJECT_AS(Service, of->object);
+    const Service *before = of->before ? OBJECT_AS(Service, of->before) : NULL;
+    const char *address;
+
+    for (size_t i = 0; before && i < before->spec.cluster_ips.n; i++) {
+        const Object *head;
+
+        address = before->spec.cluster_ips.v[i];
+        head = store_head(store, &kind_ip_address, NULL, address);
+        if (head && !has_address(now, address) && ip_address_is_of(head, &before->metadata))
+            write_delete(start_address(of, address));
+    }
+    for (size_t i = 0; now && i < now->spec.cluster_ips.n; i++) {
+        Write *write;
+
+        address = now->spec.cluster_ips.v[i];
+        if (!real_address(address) || store_head(store, &kind_ip_address, NULL, address))
+            continue;
+        write = start_address(of, address);
+        write->object = ip_address_of_service(address, &now->metadata);
+        write_create(write);
+    }
+}
+
+const char *service_range(const ServiceAddresses *addresses, Arena *arena)
+{
+    return arena_printf(arena, "%s/%d", print_address(arena, addresses->base),
+                        33 - __builtin_ffs((int)addresses->size));
 }

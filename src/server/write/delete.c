@@ -171,6 +171,8 @@ static int delete_steps(Write *write)
             return -1;
         r = store_delete(store, object, revision, write_on_stored, write);
     }
+    if (!r)
+        admission_removed(write);
     if (r == STORE_E_MISSING)
         return status_not_found(&write->status, &write->arena, write->kind, write->name);
     return r ? status_conflict(&write->status, &write->arena, write->kind, write->name, NULL) : 0;

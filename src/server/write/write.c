@@ -645,8 +645,11 @@ static int update_steps(Write *write)
         return r;
     if (may_go(write->object)) {
         write->gone = true;
-        return refused(write, store_delete(server->store, write->object, write->before->revision,
-                                           write_on_stored, write));
+        r = refused(write, store_delete(server->store, write->object, write->before->revision,
+                                        write_on_stored, write));
+        if (r == 0)
+            admission_removed(write);
+        return r;
     }
     if (managed_same(write->object, write->before)) {
         object_unref(write->object);

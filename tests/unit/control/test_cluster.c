@@ -3,6 +3,8 @@
  * Disruption budgets, load balancers, aggregated ClusterRoles, and the rarer ways of claims and
  * volumes, on the real server.
  */
+#include "api/condition.h"
+#include "api/schema/networking_v1.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
@@ -510,6 +512,57 @@ static void each_event_has_an_hour_of_its_own(void **state)
     assert_string_equal(event_message(rig, "FailedBinding"), "none");
 }
 
+static const ServiceCIDR *range_of(Rig *rig, const char *name)
+{
+    Object *object = get(rig, &kind_service_cidr, NULL, name);
+
+    return object ? OBJECT_AS(ServiceCIDR, object) : NULL;
+}
+
+static void a_range_is_kept_while_only_it_has_an_address(void **state)
+{
+    Rig *rig = *state;
+    const ServiceCIDR *range;
+
+    create(rig, &kind_service_cidr, "{'metadata':{'name':'r'},'spec':{'cidrs':['10.7.0.0/24']}}");
+    range = range_of(rig, "r");
+    assert_true(meta_has_finalizer(&range->metadata, "networking.k8s.io/service-cidr-finalizer"));
+    assert_true(CONDITION_IS_TRUE(&range->status.conditions, "Ready"));
+    create(rig, &kind_service,
+           "{'metadata':{'name':'s','namespace':'default'},'spec':{'ports':[{'port':80}],"
+           "'clusterIP':'10.7.0.9'}}");
+    delete (rig, &kind_service_cidr, NULL, "r", NULL);
+    range = range_of(rig, "r");
+    assert_string_equal(CONDITION_FIND(&range->status.conditions, "Ready")->reason, "Terminating");
+    /* A wider range takes over, so the deletion goes on. */
+    create(rig, &kind_service_cidr, "{'metadata':{'name':'w'},'spec':{'cidrs':['10.7.0.0/16']}}");
+    assert_null(range_of(rig, "r"));
+    delete (rig, &kind_service_cidr, NULL, "w", NULL);
+    assert_non_null(range_of(rig, "w"));
+    delete (rig, &kind_service, "default", "s", NULL);
+    assert_null(range_of(rig, "w"));
+}
+
+static void addresses_of_services_are_repaired(void **state)
+{
+    Rig *rig = *state;
+
+    create(rig, &kind_service,
+           "{'metadata':{'name':'s','namespace':'default'},'spec':{'ports':[{'port':80}],"
+           "'clusterIP':'10.96.0.77'}}");
+    delete (rig, &kind_ip_address, NULL, "10.96.0.77", NULL);
+    assert_non_null(get(rig, &kind_ip_address, NULL, "10.96.0.77"));
+    create(rig, &kind_ip_address,
+           "{'metadata':{'name':'10.96.0.78','labels':{'ipaddress.kubernetes.io/managed-by':"
+           "'ipallocator.k8s.io'}},'spec':{'parentRef':{'resource':'services','namespace':"
+           "'default','name':'gone'}}}");
+    assert_null(get(rig, &kind_ip_address, NULL, "10.96.0.78"));
+    create(rig, &kind_ip_address,
+           "{'metadata':{'name':'10.96.0.79'},'spec':{'parentRef':{'resource':'services',"
+           "'namespace':'default','name':'gone'}}}");
+    assert_non_null(get(rig, &kind_ip_address, NULL, "10.96.0.79"));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_with_node, teardown)
 
 int main(void)
@@ -520,6 +573,8 @@ int main(void)
         TEST(a_stateful_set_and_a_replica_set_count_for_a_share),
         TEST(a_pod_without_a_controller_makes_a_share_unknown),
         cmocka_unit_test(a_pod_whose_controller_is_gone_leaves_the_share_unknown),
+        TEST(a_range_is_kept_while_only_it_has_an_address),
+        TEST(addresses_of_services_are_repaired),
         TEST(each_load_balancer_has_the_lowest_free_address),
         TEST(an_address_that_is_asked_for_is_given_if_it_is_free),
         TEST(a_service_waits_when_no_address_is_free),
