@@ -102,25 +102,10 @@ static bool is_image(yyjson_val *root)
  * none. */
 static const char *find_member(yyjson_val *index)
 {
-    yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_obj_get(index, "manifests"));
-    const char *best = NULL;
-    int best_rank = INT_MAX;
-    yyjson_val *item;
     Platform own;
 
     platform_own(&own);
-    while ((item = yyjson_arr_iter_next(&iter))) {
-        yyjson_val *platform = yyjson_obj_get(item, "platform");
-        int rank = platform_rank(&own, yyjson_get_str(yyjson_obj_get(platform, "os")),
-                                 yyjson_get_str(yyjson_obj_get(platform, "architecture")),
-                                 yyjson_get_str(yyjson_obj_get(platform, "variant")));
-
-        if (rank < 0 || rank >= best_rank || !digest_of_descriptor(item))
-            continue;
-        best = digest_of_descriptor(item);
-        best_rank = rank;
-    }
-    return best;
+    return digest_of_descriptor(platform_choose(yyjson_obj_get(index, "manifests"), &own));
 }
 
 /* Finds the manifest of an image for this machine: the bytes themselves, or those of a member of

@@ -222,17 +222,6 @@ static int plan_docker(Planner *p, Bytes text)
 
 /* ---- OCI ---- */
 
-/* How well a manifest fits this machine; negative: not at all. One without a platform fits. */
-static int platform_fits(const Planner *p, yyjson_val *descriptor)
-{
-    yyjson_val *platform = yyjson_obj_get(descriptor, "platform");
-
-    return !platform ? 0
-                     : platform_rank(&p->own, get_string(platform, "os"),
-                                     get_string(platform, "architecture"),
-                                     get_string(platform, "variant"));
-}
-
 /* The name in the annotations. A bare tag is combined with the name of the file. */
 static const char *descriptor_name(Planner *p, yyjson_val *descriptor)
 {
@@ -312,7 +301,7 @@ static int plan_descriptor(Planner *p, yyjson_val *descriptor, const char *name,
     Bytes text;
     int r;
 
-    if (platform_fits(p, descriptor) < 0)
+    if (!platform_fits(descriptor, &p->own))
         return 0;
     if (str_empty(name))
         name = own;
@@ -329,25 +318,6 @@ static int plan_descriptor(Planner *p, yyjson_val *descriptor, const char *name,
     return plan_oci_manifest(p, json, text, digest, name);
 }
 
-/* The manifest of a nested index that fits best; NULL: none does. */
-static yyjson_val *best_of(const Planner *p, yyjson_val *manifests)
-{
-    yyjson_val *best = NULL, *item;
-    yyjson_arr_iter iter;
-    int best_rank = -1;
-
-    yyjson_arr_iter_init(manifests, &iter);
-    while ((item = yyjson_arr_iter_next(&iter))) {
-        int rank = platform_fits(p, item);
-
-        if (rank >= 0 && (!best || rank < best_rank)) {
-            best = item;
-            best_rank = rank;
-        }
-    }
-    return best;
-}
-
 /* At the top level, each manifest is an image of its own. A nested index lists one manifest per
  * platform. */
 static int plan_oci_index(Planner *p, yyjson_val *index, const char *name, int depth)
@@ -359,7 +329,7 @@ static int plan_oci_index(Planner *p, yyjson_val *index, const char *name, int d
     if (yyjson_arr_size(manifests) > IMAGES_MAX)
         return broken(p, "it has too many images");
     if (depth > 0) {
-        item = best_of(p, manifests);
+        item = platform_choose(manifests, &p->own);
         return item ? ERR_TRACE(plan_descriptor(p, item, name, depth)) : 0;
     }
     yyjson_arr_iter_init(manifests, &iter);

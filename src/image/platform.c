@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See platform.h. The order of fallbacks is that of containerd. */
 #include <sys/utsname.h>
+#include <yyjson.h>
 
 #include "image/platform.h"
+#include "registry/digest.h"
 
 #define OTHER_ARCHITECTURE 10 /* ranks below every variant of the wanted architecture */
 
@@ -125,4 +127,40 @@ int platform_rank(const Platform *want, const char *os, const char *architecture
     if (str_equal(want->architecture, "amd64") && str_equal(have.architecture, "386"))
         return OTHER_ARCHITECTURE;
     return -1;
+}
+
+/* ---- indexes ---- */
+
+static int rank_of(yyjson_val *descriptor, const Platform *want)
+{
+    yyjson_val *platform = yyjson_obj_get(descriptor, "platform");
+
+    if (!platform)
+        return INT_MAX - 1;
+    return platform_rank(want, yyjson_get_str(yyjson_obj_get(platform, "os")),
+                         yyjson_get_str(yyjson_obj_get(platform, "architecture")),
+                         yyjson_get_str(yyjson_obj_get(platform, "variant")));
+}
+
+bool platform_fits(yyjson_val *descriptor, const Platform *want)
+{
+    return rank_of(descriptor, want) >= 0;
+}
+
+yyjson_val *platform_choose(yyjson_val *manifests, const Platform *want)
+{
+    yyjson_arr_iter iter = yyjson_arr_iter_with(manifests);
+    yyjson_val *best = NULL, *item;
+    int best_rank = INT_MAX;
+
+    while ((item = yyjson_arr_iter_next(&iter))) {
+        const char *digest = yyjson_get_str(yyjson_obj_get(item, "digest"));
+        int rank = rank_of(item, want);
+
+        if (rank < 0 || rank >= best_rank || !digest || !digest_is_known(digest))
+            continue;
+        best = item;
+        best_rank = rank;
+    }
+    return best;
 }

@@ -23,4 +23,11 @@ void platform_print(const Platform *platform, char ret[static PLATFORM_TEXT]);
 int platform_rank(const Platform *want, const char *os, const char *architecture,
                   const char *variant);
 
+/* The member of an index ("manifests") that serves `want` best; NULL: none does. Descriptors without a SHA-256 digest do not count, and one
+ * without a platform only if nothing else fits. */
+struct yyjson_val;
+struct yyjson_val *platform_choose(struct yyjson_val *manifests, const Platform *want);
+/* Whether such a descriptor fits at all. */
+bool platform_fits(struct yyjson_val *descriptor, const Platform *want);
+
 #endif

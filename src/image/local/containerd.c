@@ -123,35 +123,13 @@ static const char *digest_of_descriptor(yyjson_val *descriptor)
     return digest && digest_is_valid(digest) ? digest : NULL;
 }
 
-/* The digest of the manifest in an index that fits this machine best; NULL: none does. */
-static const char *best_of(yyjson_val *manifests)
-{
-    yyjson_val *item, *best = NULL;
-    yyjson_arr_iter iter = yyjson_arr_iter_with(manifests);
-    int best_rank = INT_MAX;
-    Platform own;
-
-    platform_own(&own);
-    while ((item = yyjson_arr_iter_next(&iter))) {
-        yyjson_val *platform = yyjson_obj_get(item, "platform");
-        int rank = platform_rank(&own, yyjson_get_str(yyjson_obj_get(platform, "os")),
-                                 yyjson_get_str(yyjson_obj_get(platform, "architecture")),
-                                 yyjson_get_str(yyjson_obj_get(platform, "variant")));
-
-        if (!platform)
-            rank = INT_MAX - 1;
-        if (rank >= 0 && rank < best_rank && digest_of_descriptor(item)) {
-            best = item;
-            best_rank = rank;
-        }
-    }
-    return best ? digest_of_descriptor(best) : NULL;
-}
-
 /* Reads the manifest for this machine. The caller frees the document. */
 static int read_manifest(const LocalStore *store, const char *digest, Arena *arena,
                          yyjson_doc **ret, Err *reterr)
 {
+    Platform own;
+
+    platform_own(&own);
     for (int depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
         yyjson_val *manifests;
         Bytes text;
@@ -164,7 +142,8 @@ static int read_manifest(const LocalStore *store, const char *digest, Arena *are
         manifests = yyjson_obj_get(yyjson_doc_get_root(*ret), "manifests");
         if (!manifests)
             return *ret ? 0 : err_set(reterr, 0, "the manifest %s is not JSON", digest);
-        digest = arena_strdup(arena, best_of(manifests));
+        digest = digest_of_descriptor(platform_choose(manifests, &own));
+        digest = digest ? arena_strdup(arena, digest) : NULL;
         yyjson_doc_free(TAKE_PTR(*ret));
         if (!digest)
             return err_set(reterr, 0, "it has no image for this machine");

@@ -80,32 +80,21 @@ static void add_platform(StrBuf *text, yyjson_val *platform)
 static int decode_index(yyjson_val *root, const Platform *want, Arena *arena, ManifestDocument *ret,
                         Err *reterr)
 {
-    yyjson_val *members = yyjson_obj_get(root, "manifests"), *best = NULL, *item;
+    yyjson_val *members = yyjson_obj_get(root, "manifests"), *best, *item;
     _strbuf_ StrBuf others = STRBUF_INIT;
     char wanted[PLATFORM_TEXT];
     yyjson_arr_iter iter;
-    int best_rank = INT_MAX;
 
     ret->is_index = true;
     if (yyjson_arr_size(members) > MEMBERS_MAX)
         return err_set(reterr, 0, "the index has more than %d manifests", MEMBERS_MAX);
-    yyjson_arr_iter_init(members, &iter);
-    while ((item = yyjson_arr_iter_next(&iter))) {
-        yyjson_val *platform = yyjson_obj_get(item, "platform");
-        int rank = !platform ? INT_MAX - 1
-                             : platform_rank(want, get_string(platform, "os"),
-                                             get_string(platform, "architecture"),
-                                             get_string(platform, "variant"));
-
-        add_platform(&others, platform);
-        if (rank >= 0 && rank < best_rank) {
-            best = item;
-            best_rank = rank;
-        }
-    }
+    best = platform_choose(members, want);
     if (best)
         return ERR_TRACE(
             decode_descriptor(best, JSON_BYTES_MAX, "an image", arena, &ret->member, reterr));
+    yyjson_arr_iter_init(members, &iter);
+    while ((item = yyjson_arr_iter_next(&iter)))
+        add_platform(&others, yyjson_obj_get(item, "platform"));
     platform_print(want, wanted);
     return err_set(reterr, 0, "there is no image for %s, only for %s", wanted,
                    others.n ? others.p : "no platform at all");
