@@ -30,8 +30,8 @@ static void on_answer(void *data, const HttpClientResponse *response)
         strbuf_add(answer->body, response->body.p, response->body.n);
 }
 
-int control_call(const char *run_dir, const char *method, const char *path, int64_t timeout_ns,
-                 StrBuf *ret_body, Err *reterr)
+int control_call(const char *run_dir, const char *method, const char *path, Bytes body,
+                 int64_t timeout_ns, StrBuf *ret_body, Err *reterr)
 {
     _free_ char *address = mem_printf("unix:%s/stead.sock", run_dir);
     Answer answer = {.body = ret_body, .err = reterr};
@@ -39,6 +39,7 @@ int control_call(const char *run_dir, const char *method, const char *path, int6
                                  .method = method,
                                  .path = path,
                                  .host = "stead",
+                                 .body = body,
                                  .timeout_ns = timeout_ns,
                                  .body_limit = 16 * 1024 * 1024};
     uv_loop_t loop;
@@ -64,7 +65,7 @@ static int read_socket(const Options *options, const char *page, StrBuf *ret)
         fprintf(stderr, "stead: the server is not running. Start it with: stead up\n");
         return 1;
     }
-    status = control_call(options->run, "GET", page, READ_TIMEOUT_NS, ret, &err);
+    status = control_call(options->run, "GET", page, BYTES_NULL, READ_TIMEOUT_NS, ret, &err);
     if (status < 0)
         return fail(&err);
     if (status != 200)

@@ -10,10 +10,10 @@
 #include "base/strbuf.h"
 #include "cli/options.h"
 
-/* Blocks until the server has answered. Returns the status of the answer, or -errno with a message. Callers ask control_is_alive
+/* Blocks until the server has answered. body: BYTES_NULL for none. Returns the status of the answer, or -errno with a message. Callers ask control_is_alive
  * first, since a server that does not run is an ordinary case for them. */
-int control_call(const char *run_dir, const char *method, const char *path, int64_t timeout_ns,
-                 StrBuf *ret_body, Err *reterr);
+int control_call(const char *run_dir, const char *method, const char *path, Bytes body,
+                 int64_t timeout_ns, StrBuf *ret_body, Err *reterr);
 /* Whether this process may open the socket: it belongs to root, or to the user whose server it is. Other users go through the API. */
 bool control_reaches(const Options *options);
 /* Reads what a server says about itself: over the socket if this process may open it, else through the API with the user's own

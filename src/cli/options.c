@@ -51,6 +51,9 @@ static const OptionRow rows[] = {
     {0,   "--instance",     "NAME",      TEXT(instance),     OPTIONS_PLACE,  "short name for links and nftables tables, 6 characters at most"},
     {0,   "--pod-pids-limit", "N",       TEXT(pids_limit),   OPTIONS_SERVER, "number of processes and threads that a pod may have (4096)"},
     {0,   "--disk-reserve", "SIZE",      TEXT(disk_reserve), OPTIONS_SERVER, "evict pods when less disk space is available; 0: never (1Gi, or 5% if less)"},
+    {0,   "--image-gc-high-threshold", "PERCENT", TEXT(image_gc_high), OPTIONS_SERVER, "remove unused images when the disk is fuller; 100: never (85)"},
+    {0,   "--image-gc-low-threshold", "PERCENT", TEXT(image_gc_low), OPTIONS_SERVER, "remove unused images until the disk is as full as that (80)"},
+    {0,   "--minimum-image-ttl-duration", "DURATION", TEXT(image_min_age), OPTIONS_SERVER, "age below which an image is not removed for that (2m)"},
     {0,   "--image-stores", "KINDS",     TEXT(image_stores), OPTIONS_SERVER | OPTIONS_IMAGE, "use images of other programs: docker,podman,containerd, or KIND=DIR; none: only stead's own (all three)"},
     {0,   "--registry",     "ADDR:PORT", TEXT(registry),     OPTIONS_SERVER, "serve a registry to push images to: localhost:5000 (none)"},
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "file of static tokens, with lines token,user,uid,\"group,...\""},
@@ -66,7 +69,7 @@ static const OptionRow rows[] = {
 
     {0,   "--limit",        "SIZE",      TEXT(limit),        OPTIONS_IMAGE,  "import: maximum unpacked size of one archive (64Gi)"},
     {0,   "--platform",     "OS/ARCH",   TEXT(platform),     OPTIONS_IMAGE,  "pull: platform of the image, such as linux/arm64 (that of this machine)"},
-    {0,   "--creds",        "FILE",      TEXT(creds),        OPTIONS_IMAGE,  "pull: file with USER:PASSWORD for the registry, or - to be asked (those of docker login and podman login)"},
+    {0,   "--creds",        "FILE",      TEXT(creds),        OPTIONS_IMAGE,  "pull, push: file with USER:PASSWORD for the registry, or - to be asked (those of docker login and podman login)"},
     {0,   "--base",         "IMAGE",     TEXT(base),         OPTIONS_IMAGE,  "make: image to build on (none)"},
     {'e', "--env",          "NAME=VALUE", FORM_LIST, offsetof(Options, env), OPTIONS_IMAGE, "make: set an environment variable; may be repeated"},
     {0,   "--entrypoint",   "ARG",       FORM_LIST, offsetof(Options, entrypoint), OPTIONS_IMAGE, "make: an argument of the entrypoint, which COMMAND then follows as its default arguments; may be repeated"},

@@ -64,10 +64,13 @@ typedef struct Options {
     const char *node_name;
     const char *pids_limit;   /* --pod-pids-limit */
     const char *disk_reserve; /* --disk-reserve SIZE */
-    const char *registry;     /* --registry localhost:PORT */
-    const char *image_stores; /* --image-stores KIND[=DIR],...: whose images are used as well */
-    const char *limit;        /* --limit SIZE: of `stead image import` */
-    const char *instance;     /* a part of the names of links, tables and cgroups */
+    const char *image_gc_high,
+        *image_gc_low;         /* --image-gc-high-threshold, --image-gc-low-threshold */
+    const char *image_min_age; /* --minimum-image-ttl-duration */
+    const char *registry;      /* --registry localhost:PORT */
+    const char *image_stores;  /* --image-stores KIND[=DIR],...: whose images are used as well */
+    const char *limit;         /* --limit SIZE: of `stead image import` */
+    const char *instance;      /* a part of the names of links, tables and cgroups */
     const char *token_file;
     const char *user_group; /* --user-group: of the user who calls `sudo stead up` */
     const char *log_level, *log_format;

@@ -16,6 +16,8 @@
 #include "node/service_proxy.h"
 #include "server/server.h"
 
+#define STORE_WINDOW 10000 /* changes that the store keeps for watchers */
+
 typedef struct App {
     Options *options;
     uv_loop_t loop;
@@ -40,6 +42,7 @@ typedef struct App {
     struct RegistryConfig *registries; /* NULL: the files for it are malformed */
     struct Puller *puller;             /* NULL: the same, or there is no node */
     Distribution *distribution;        /* --registry; NULL: none */
+    struct ImageCollector *collector;  /* NULL: there is no node */
     DnsServer *dns;
     ServiceProxy *proxy;
     NodeAgent *node;

@@ -131,7 +131,8 @@ static int add_context(Options *options, Err *reterr)
 /* Gets the options of the running server, as options_print_local writes them. */
 static int ask_options(const Options *options, StrBuf *ret, Err *reterr)
 {
-    int status = control_call(options->run, "GET", "/options", CALL_TIMEOUT_NS, ret, reterr);
+    int status =
+        control_call(options->run, "GET", "/options", BYTES_NULL, CALL_TIMEOUT_NS, ret, reterr);
 
     if (status < 0)
         return status;
@@ -247,7 +248,7 @@ static int stop_server(const Options *options, const char *path, int64_t timeout
     struct pollfd p = {.events = POLLIN};
     _close_fd_ int pidfd = -1;
     int64_t pid;
-    int status = control_call(options->run, "POST", path, timeout_ns, &answer, reterr);
+    int status = control_call(options->run, "POST", path, BYTES_NULL, timeout_ns, &answer, reterr);
 
     if (status < 0)
         return status;

@@ -7,19 +7,12 @@
 #include "base/log.h"
 #include "cli/place.h"
 #include "daemon/daemon.h"
+#include "daemon/image/collect.h"
 #include "daemon/rootless/rootless.h"
 #include "daemon/user_access.h"
 
 #define ANNOUNCEMENT "local-registry-hosting"
 #define ANNOUNCEMENT_KEY "localRegistryHosting.v1"
-
-static void on_image(void *data)
-{
-    App *app = data;
-
-    if (app->node)
-        node_image_added(app->node);
-}
 
 static void on_announced(void *data _unused_, const ApiStatus *status, Object *object _unused_)
 {
@@ -84,7 +77,7 @@ int app_start_registry(App *app, Err *reterr)
                                    .dir = dir,
                                    .address = o->registry,
                                    .listen_outside = place_is_inside() ? listen_on_machine : NULL,
-                                   .on_image = on_image,
+                                   .on_image = app_image_added,
                                    .data = app};
     CallingUser user;
     int r = 0;

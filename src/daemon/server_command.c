@@ -20,13 +20,13 @@
 #include "cli/place.h"
 #include "image/pull/pull.h"
 #include "daemon/commands.h"
+#include "daemon/image/collect.h"
 #include "daemon/daemon.h"
 #include "daemon/ranges.h"
 #include "daemon/rootless/publish.h"
 #include "daemon/rootless/rootless.h"
 #include "image/local/local.h"
 
-#define STORE_WINDOW 10000
 #define CERTIFICATE_SECONDS (INT64_C(365) * 86400)
 #define YEARS_10 (INT64_C(3650) * 86400)
 #define IDLE_NS (INT64_C(90) * NS_PER_SEC) /* the idle timeout of a connection */
@@ -311,7 +311,9 @@ static int start_node(App *app, Err *reterr)
                         .make_token = make_token,
                         .make_token_data = app,
                         .on_volume_room = on_volume_room,
-                        .on_volume_room_data = app};
+                        .on_volume_room_data = app,
+                        .reclaim = image_collector_look,
+                        .reclaim_data = app};
     int r;
 
     if (!app->net)
@@ -334,7 +336,9 @@ static int start_node(App *app, Err *reterr)
     if (r < 0)
         return r;
     start_proxy(app);
-    r = node_start(&node, &app->node, reterr);
+    r = image_collector_start(app, reterr);
+    if (r >= 0)
+        r = node_start(&node, &app->node, reterr);
     if (r >= 0)
         r = app_start_registry(app, reterr);
     if (r < 0)
@@ -472,6 +476,7 @@ void app_stop(App *app)
     app->publisher = publisher_stop(app->publisher);
     app->distribution = distribution_close(app->distribution);
     app->node = node_stop(app->node);
+    image_collector_stop(app);
     app->proxy = service_proxy_stop(app->proxy);
     app->dns = dns_server_stop(app->dns);
     app->control = control_stop(app->control);

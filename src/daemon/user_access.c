@@ -231,7 +231,8 @@ static int ask_certificate(Options *options, const CallingUser *user, const char
     strbuf_add_string(&path, "/users");
     url_add_query(&path, "name", user->name);
     url_add_query(&path, "group", group);
-    status = control_call(options->run, "POST", path.p, CALL_TIMEOUT_NS, &answer, reterr);
+    status =
+        control_call(options->run, "POST", path.p, BYTES_NULL, CALL_TIMEOUT_NS, &answer, reterr);
     if (status < 0)
         return status;
     key = strstr(strbuf_string(&answer), key_head);

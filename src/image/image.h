@@ -44,6 +44,8 @@ typedef struct Image {
  * add names with any tag, such as "busybox:*". */
 int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builtin_dir,
                      ImageStore **ret, Err *reterr);
+/* Work on the pool keeps the store until it has ended, by a reference that its callback on the loop closes. */
+ImageStore *image_store_ref(ImageStore *store);
 ImageStore *image_store_close(ImageStore *store);
 
 /* Imports all images of a docker or OCI archive and checks their digests. The tar as a whole and
@@ -65,7 +67,7 @@ void image_store_stop_on(ImageStore *store, const atomic_bool *stop);
 /* Finds an image by name (short names are completed as Docker does), by name@digest or by id;
  * "localhost/x" and "x" are equivalent. It may import a built-in archive, and may also be called
  * on the pool. Returns 0, IMAGE_E_MISSING or a negative result. */
-enum { IMAGE_E_MISSING = 1, IMAGE_E_BUSY };
+enum { IMAGE_E_MISSING = 1, IMAGE_E_BUSY, IMAGE_E_USED };
 int image_find(ImageStore *store, const char *name, Arena *arena, Image *ret, Err *reterr);
 /* Brings the image into the store from a built-in archive or from the store of another program, if
  * it is there and not in the store, or not as new. This may take some 100 ms, so call it on the
@@ -91,6 +93,9 @@ void image_list_elsewhere(ImageStore *store, Arena *arena, ImageElsewhereEach ea
  * imported have no layers, and the size of their archive. */
 void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const Image *image),
                 void *data);
+/* Calls `each` for all names in the store in order, without the built-in images that have not been imported; reads no files. */
+void image_list_names(ImageStore *store, Arena *arena,
+                      void (*each)(void *data, const char *name, bool builtin), void *data);
 /* When a container was last started from it, or when it got its name; seconds. */
 int64_t image_last_used(ImageStore *store, const char *name);
 /* Gives an image another name. Returns 0, IMAGE_E_MISSING or a negative result. */
@@ -99,11 +104,30 @@ int image_tag(ImageStore *store, const char *name, const char *new_name, Arena *
 /* Until the release, the layers of images that are removed stay. */
 void image_hold(ImageStore *store);
 void image_release(ImageStore *store);
-/* Removes a name, or by "sha256:..." an image that has lost its name to a newer one, together
- * with layers and blobs that no other image uses. The caller checks that no container uses the
- * image. Returns 0, IMAGE_E_MISSING, IMAGE_E_BUSY while an import is in progress, or a negative
- * result. */
+/* Says whether somebody uses the image of this id. It is called with the store locked, so it must not use it. */
+typedef bool (*ImageIsUsed)(void *data, const char *id);
+/* Removes a name, or by "sha256:..." an image that has lost its name to a newer one, unless the image is used; is_used may be NULL.
+ * The layers stay until image_sweep. If this is called on the loop, which also starts containers, then none is started from the image
+ * between the question and the removal. Returns 0, IMAGE_E_MISSING, IMAGE_E_BUSY while an import is in progress, IMAGE_E_USED, or a
+ * negative result; *ret_name is what the image was called. */
+int image_forget(ImageStore *store, const char *name, ImageIsUsed is_used, void *data, Arena *arena,
+                 const char **ret_name, Err *reterr);
+/* Removes the layers and documents that no image needs. It may take seconds, so call it on the pool. */
+void image_sweep(ImageStore *store);
+/* image_forget and image_sweep, whoever uses the image. */
 int image_remove(ImageStore *store, const char *name, Err *reterr);
+
+/* Removes images that a registry has, the least recently used first, until enough is free. */
+typedef struct ImageCollect {
+    int64_t bytes;         /* of layers that no other image needs */
+    int64_t stored_before; /* seconds; newer images stay */
+    ImageIsUsed is_used;
+    /* Called for each image that is removed, with its names. */
+    void (*each)(void *data, const StringArray *names, const char *id, int64_t freed);
+    void *data;
+} ImageCollect;
+/* Like image_forget, on the loop; image_sweep frees the room. Returns 0, IMAGE_E_BUSY or a negative result. */
+int image_collect(ImageStore *store, const ImageCollect *wanted, int64_t *ret_freed, Err *reterr);
 
 /* Limits what one import may unpack. The default is 64 GiB and 4 million files. */
 void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries);

@@ -11,25 +11,42 @@
 
 /* ---- layers ---- */
 
+/* "SIZE" or "SIZE BOOT". boot: room for the id of the boot, "" if the layer has been synced. */
+static bool read_size(const ImageStore *store, const char *key, int64_t *ret_size, char boot[64])
+{
+    _free_ char *path = image_layer_size_path(store, key), *text = NULL;
+    char *space;
+    size_t n;
+
+    *ret_size = 0;
+    if (file_read(path, 128, &text, &n) < 0)
+        return false;
+    text[strcspn(text, "\n")] = 0;
+    space = strchr(text, ' ');
+    if (space)
+        *space++ = 0;
+    snprintf(boot, 64, "%s", space ? space : "");
+    return str_to_int64(text, 0, INT64_MAX, ret_size) == 0;
+}
+
+bool image_layer_size(const ImageStore *store, const char *key, int64_t *ret_size)
+{
+    char boot[64];
+
+    return read_size(store, key, ret_size, boot);
+}
+
 /* A layer that was written in another boot and never synced counts only if an image has it: names are written after the
  * disk has been synced. */
 bool image_has_layer(ImageStore *store, const char *key, int64_t *ret_size)
 {
-    _free_ char *path = image_layer_path(store, key), *text = NULL;
-    _free_ char *size_path = image_layer_size_path(store, key);
-    char *boot;
-    size_t n;
+    _free_ char *path = image_layer_path(store, key);
+    char boot[64];
 
     *ret_size = 0;
-    if (!file_exists(path) || file_read(size_path, 128, &text, &n) < 0)
+    if (!file_exists(path) || !read_size(store, key, ret_size, boot))
         return false;
-    text[strcspn(text, "\n")] = 0;
-    boot = strchr(text, ' ');
-    if (boot)
-        *boot++ = 0;
-    if (str_to_int64(text, 0, INT64_MAX, ret_size) != 0)
-        return false;
-    return !boot || str_equal(boot, store->boot) || image_layer_is_named(store, key);
+    return !*boot || str_equal(boot, store->boot) || image_layer_is_named(store, key);
 }
 
 /* As the OCI image specification defines it. */

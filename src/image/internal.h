@@ -53,6 +53,7 @@ typedef struct ImageRecord {
     char *stamp;  /* of the built-in archive that it came from, or "" */
     int64_t size;
     bool remote;        /* it came from a registry */
+    bool tagged;        /* the name was given here, so no registry has to know it */
     char *source;       /* the kind of the store that it came from, or "" */
     char *platform;     /* "linux/amd64", if it came from a registry, or "" */
     VEC(char *) layers; /* names of their folders (chain ids), lowest first */
@@ -74,6 +75,7 @@ typedef struct Builtin {
 
 struct ImageStore {
     struct uv_loop_s *loop;
+    unsigned references; /* belongs to the loop */
     char *dir;
     char boot[64]; /* the id of this boot of the machine */
     ImageLimits limits;
@@ -174,6 +176,8 @@ void image_intents_expire(ImageStore *store);
 void image_intents_load(ImageStore *store);
 void image_intents_clear(ImageStore *store);
 
+/* install.c: what the .size file of a layer says; false if there is none. */
+bool image_layer_size(const ImageStore *store, const char *key, int64_t *ret_size);
 /* install.c: does the store have the layer of this chain id? */
 bool image_has_layer(ImageStore *store, const char *key, int64_t *ret_size);
 
@@ -193,12 +197,23 @@ void image_builtins_find(ImageStore *store, const char *folder);
 /* The built-in archive that has the name, or NULL. *ret_own is the name of the image in the archive. The caller holds the lock. */
 Builtin *image_builtin_of(ImageStore *store, const char *normalized, const char **ret_own);
 
+/* What image_record_find finds beside the record. */
+typedef struct ImageFound {
+    const char *name; /* what the image is called where the name is not the record's own; or NULL */
+    Builtin *builtin; /* an archive that has the name and is newer than the record, or NULL */
+} ImageFound;
+
 /* store.c */
+/* Finds the record of a name as the user wrote it. The caller holds the lock. */
+ImageRecord *image_record_find(ImageStore *store, const char *name, Arena *arena, ImageFound *ret);
+/* When the name was last used, and when it was given. */
+void image_record_times(const ImageStore *store, const char *name, int64_t *ret_used,
+                        int64_t *ret_stored);
 char *image_layer_path(const ImageStore *store, const char *key);
 char *image_layer_size_path(const ImageStore *store, const char *key);
 char *image_blob_path(const ImageStore *store, const char *digest);
 char *image_tmp_path(ImageStore *store);
-/* Does an image have the layer? */
+/* remove/remove.c: does an image have the layer? */
 bool image_layer_is_named(ImageStore *store, const char *key);
 
 #endif

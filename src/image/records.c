@@ -37,6 +37,7 @@ ImageRecord *image_record_copy(const ImageRecord *record, const char *name)
     copy->source = mem_strdup("");
     copy->platform = mem_strdup(str_or(record->platform, ""));
     copy->remote = record->remote;
+    copy->tagged = true;
     copy->size = record->size;
     for (size_t i = 0; i < record->layers.n; i++)
         VEC_PUSH(&copy->layers, mem_strdup(record->layers.v[i]));
@@ -72,8 +73,9 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
     add_member(&text, "platform", str_or(record->platform, ""));
     add_member(&text, "stamp", str_or(record->stamp, ""));
     add_member(&text, "source", str_or(record->source, ""));
-    strbuf_printf(&text, "\"remote\":%s,\"size\":%" PRId64 ",\"layers\":[",
-                  record->remote ? "true" : "false", record->size);
+    strbuf_printf(&text, "\"remote\":%s,\"tagged\":%s,\"size\":%" PRId64 ",\"layers\":[",
+                  record->remote ? "true" : "false", record->tagged ? "true" : "false",
+                  record->size);
     for (size_t i = 0; i < record->layers.n; i++)
         strbuf_printf(&text, "%s\"%s\"", i ? "," : "", record->layers.v[i]);
     strbuf_add_string(&text, "]}\n");
@@ -110,6 +112,7 @@ static ImageRecord *decode_record(const char *text, size_t n)
     record->stamp = take_string(root, "stamp");
     record->source = take_string(root, "source");
     record->remote = yyjson_get_bool(yyjson_obj_get(root, "remote"));
+    record->tagged = yyjson_get_bool(yyjson_obj_get(root, "tagged"));
     record->size = yyjson_get_sint(yyjson_obj_get(root, "size"));
     layers = yyjson_obj_get(root, "layers");
     yyjson_arr_iter_init(layers, &iter);

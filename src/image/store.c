@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens the image store, finds, lists and removes images, and handles the archives that ship
- * with the program. */
+/* Opens the image store, finds and lists images, and handles the archives that ship with the
+ * program. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -50,76 +50,6 @@ void image_utf8_end(locale_t before, locale_t made)
         freelocale(made);
 }
 
-/* ---- what nothing needs ---- */
-
-static bool is_digest_of(const char *digest, const char *hex)
-{
-    return digest_is_valid(digest) && strcmp(digest_hex(digest), hex) == 0;
-}
-
-static bool is_needed(ImageStore *store, const char *hex, bool layers)
-{
-    STRMAP_EACH(&store->records, slot) {
-        const ImageRecord *record = slot->value;
-
-        if (!layers && (strcmp(digest_hex(record->id), hex) == 0 ||
-                        is_digest_of(record->digest, hex) || is_digest_of(record->member, hex)))
-            return true;
-        for (size_t i = 0; layers && i < record->layers.n; i++)
-            if (strcmp(digest_hex(record->layers.v[i]), hex) == 0)
-                return true;
-    }
-    return false;
-}
-
-bool image_layer_is_named(ImageStore *store, const char *key)
-{
-    bool needed;
-
-    uv_mutex_lock(&store->lock);
-    needed = is_needed(store, digest_hex(key), true);
-    uv_mutex_unlock(&store->lock);
-    return needed;
-}
-
-static void sweep_folder(ImageStore *store, const char *folder, const char *prefix, bool layers)
-{
-    _free_ char *path = mem_printf("%s/%s", store->dir, folder);
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-
-    if (!dir)
-        return;
-    while ((entry = readdir(dir))) {
-        _free_ char *hex = NULL, *victim = NULL;
-
-        if (entry->d_name[0] == '.' || !str_starts_with(entry->d_name, prefix))
-            continue;
-        hex = mem_strndup(entry->d_name + strlen(prefix), 64);
-        if (is_needed(store, hex, layers) || (layers && image_intents_need(store, hex)))
-            continue;
-        victim = mem_printf("%s/%s", path, entry->d_name);
-        file_remove_tree(victim);
-    }
-    closedir(dir);
-}
-
-/* The caller holds write_lock, so only this thread changes records. */
-static void sweep(ImageStore *store)
-{
-    bool held;
-
-    uv_mutex_lock(&store->lock);
-    held = store->holds > 0;
-    uv_mutex_unlock(&store->lock);
-    if (held) /* the next removal, or the next start, does it */
-        return;
-    image_intents_expire(store);
-    sweep_folder(store, "blobs", "sha256-", false);
-    sweep_folder(store, "grants", "", false);
-    sweep_folder(store, "layers", "", true);
-}
-
 /* ---- find ---- */
 
 static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
@@ -134,18 +64,11 @@ static ImageRecord *find_by_digest(ImageStore *store, const char *digest)
     return NULL;
 }
 
-/* What find_record finds beside the record. */
-typedef struct Found {
-    const char *name; /* what the image is called where the name is not the record's own; or NULL */
-    Builtin *builtin; /* an archive that has the name and is newer than the record, or NULL */
-} Found;
-
-/* Finds the record of a name as the user wrote it. The caller holds the lock. */
-static ImageRecord *find_record(ImageStore *store, const char *name, Arena *arena, Found *ret)
+ImageRecord *image_record_find(ImageStore *store, const char *name, Arena *arena, ImageFound *ret)
 {
     const char *normalized, *names[2], *digest = strchr(name, '@');
 
-    *ret = (Found){0};
+    *ret = (ImageFound){0};
     if (digest_is_valid(name))
         return find_by_digest(store, name);
     normalized = image_normalize(arena, name);
@@ -205,13 +128,13 @@ static int bring(ImageStore *store, const char *name, Err *reterr)
 {
     _arena_ Arena arena = ARENA_INIT;
     const char *path = NULL, *stamp = NULL;
-    Found found;
+    ImageFound found;
     int r = 0;
 
     /* another thread may be importing it, and has finished then */
     uv_mutex_lock(&store->write_lock);
     uv_mutex_lock(&store->lock);
-    (void)find_record(store, name, &arena, &found);
+    (void)image_record_find(store, name, &arena, &found);
     if (found.builtin) {
         path = arena_strdup(&arena, found.builtin->path);
         stamp = arena_strdup(&arena, found.builtin->stamp);
@@ -230,10 +153,10 @@ static int find_once(ImageStore *store, const char *name, Arena *arena, Image *r
 {
     ImageRecord *record;
     int r = IMAGE_E_MISSING;
-    Found found;
+    ImageFound found;
 
     uv_mutex_lock(&store->lock);
-    record = find_record(store, name, arena, &found);
+    record = image_record_find(store, name, arena, &found);
     *ret_bring = found.builtin != NULL;
     if (record)
         r = fill_image(store, record, arena, ret, reterr);
@@ -250,10 +173,10 @@ static void note_use(ImageStore *store, const char *name)
     _arena_ Arena arena = ARENA_INIT;
     _free_ char *path = NULL;
     const ImageRecord *record;
-    Found found;
+    ImageFound found;
 
     uv_mutex_lock(&store->lock);
-    record = find_record(store, name, &arena, &found);
+    record = image_record_find(store, name, &arena, &found);
     path = record ? image_record_path(store, record->name) : NULL;
     uv_mutex_unlock(&store->lock);
     if (path && utimensat(AT_FDCWD, path, times, 0) < 0) {
@@ -265,12 +188,12 @@ void image_bring(ImageStore *store, const char *name)
 {
     _arena_ Arena arena = ARENA_INIT;
     Err err = ERR_INIT; /* whoever fails has logged it */
-    Found found;
+    ImageFound found;
 
     if (store->elsewhere.bring)
         (void)store->elsewhere.bring(store->elsewhere.data, store, name, &err);
     uv_mutex_lock(&store->lock);
-    (void)find_record(store, name, &arena, &found);
+    (void)image_record_find(store, name, &arena, &found);
     uv_mutex_unlock(&store->lock);
     if (found.builtin)
         (void)bring(store, name, NULL);
@@ -389,12 +312,50 @@ void image_list(ImageStore *store, Arena *arena, void (*each)(void *data, const 
     VEC_DEINIT(&all);
 }
 
-int64_t image_last_used(ImageStore *store, const char *name)
+typedef struct NameListed {
+    const char *name;
+    bool builtin;
+} NameListed;
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const NameListed *)a)->name, ((const NameListed *)b)->name);
+}
+
+void image_list_names(ImageStore *store, Arena *arena,
+                      void (*each)(void *data, const char *name, bool builtin), void *data)
+{
+    VEC(NameListed) all = VEC_INIT;
+
+    uv_mutex_lock(&store->lock);
+    STRMAP_EACH(&store->records, slot)
+        VEC_PUSH(&all, ((NameListed){arena_strdup(arena, slot->key),
+                                     !str_empty(((ImageRecord *)slot->value)->stamp)}));
+    uv_mutex_unlock(&store->lock);
+    if (all.n > 0)
+        qsort(all.v, all.n, sizeof(*all.v), compare_names);
+    for (size_t i = 0; i < all.n; i++)
+        each(data, all.v[i].name, all.v[i].builtin);
+    VEC_DEINIT(&all);
+}
+
+void image_record_times(const ImageStore *store, const char *name, int64_t *ret_used,
+                        int64_t *ret_stored)
 {
     _free_ char *path = image_record_path(store, name);
     struct stat st;
+    bool found = stat(path, &st) == 0;
 
-    return stat(path, &st) < 0 ? 0 : MAX_OF((int64_t)st.st_atime, (int64_t)st.st_mtime);
+    *ret_stored = found ? (int64_t)st.st_mtime : 0;
+    *ret_used = found ? MAX_OF((int64_t)st.st_atime, *ret_stored) : 0;
+}
+
+int64_t image_last_used(ImageStore *store, const char *name)
+{
+    int64_t used, stored;
+
+    image_record_times(store, name, &used, &stored);
+    return used;
 }
 
 /* ---- tag ---- */
@@ -404,7 +365,7 @@ int image_tag(ImageStore *store, const char *name, const char *new_name, Arena *
 {
     const char *normalized = image_normalize(arena, new_name);
     ImageRecord *record;
-    Found found;
+    ImageFound found;
     int r = IMAGE_E_MISSING;
 
     if (!normalized || strchr(normalized, '@'))
@@ -412,7 +373,7 @@ int image_tag(ImageStore *store, const char *name, const char *new_name, Arena *
     image_bring(store, name);
     uv_mutex_lock(&store->write_lock);
     uv_mutex_lock(&store->lock);
-    record = find_record(store, name, arena, &found);
+    record = image_record_find(store, name, arena, &found);
     record = record ? image_record_copy(record, normalized) : NULL;
     uv_mutex_unlock(&store->lock);
     if (record)
@@ -437,48 +398,6 @@ void image_release(ImageStore *store)
     ASSERT(store->holds > 0);
     store->holds--;
     uv_mutex_unlock(&store->lock);
-}
-
-/* ---- remove ---- */
-
-static int remove_record(ImageStore *store, const char *name, Arena *arena, Err *reterr)
-{
-    _free_ char *path = NULL;
-    ImageRecord *record;
-    Found found;
-    int r = 0;
-
-    uv_mutex_lock(&store->lock);
-    record = find_record(store, name, arena, &found);
-    if (!record)
-        r = IMAGE_E_MISSING;
-    if (r == 0) {
-        path = image_record_path(store, record->name);
-        if (unlink(path) < 0 && errno != ENOENT)
-            r = err_set(reterr, errno, "remove %s", path);
-        else
-            image_record_free(strmap_remove(&store->records, record->name));
-    }
-    uv_mutex_unlock(&store->lock);
-    return r;
-}
-
-int image_remove(ImageStore *store, const char *name, Err *reterr)
-{
-    _arena_ Arena arena = ARENA_INIT;
-    int r;
-
-    if (uv_mutex_trylock(&store->write_lock) != 0) {
-        err_set(reterr, 0, "an import is under way; try again when it is done");
-        return IMAGE_E_BUSY;
-    }
-    r = remove_record(store, name, &arena, reterr);
-    if (r == 0)
-        sweep(store);
-    uv_mutex_unlock(&store->write_lock);
-    if (r == IMAGE_E_MISSING)
-        err_set(reterr, 0, "there is no image %s on this machine", name);
-    return r;
 }
 
 /* ---- import ---- */
@@ -531,6 +450,7 @@ static void on_import_done(uv_work_t *work, int status _unused_)
 {
     ImageImport *call = work->data;
 
+    image_store_close(call->store);
     if (call->done)
         call->done(call->data, call->result < 0 ? NULL : &call->names,
                    call->result < 0 ? &call->err : NULL);
@@ -545,7 +465,7 @@ ImageImport *image_import_async(ImageStore *store, const char *file, uint64_t li
     ImageImport *call = mem_new_type(ImageImport);
 
     call->work.data = call;
-    call->store = store;
+    call->store = image_store_ref(store);
     call->file = mem_strdup(file);
     call->limit = limit;
     call->done = done;
@@ -598,6 +518,7 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
     int r;
 
     store->loop = loop;
+    store->references = 1;
     store->dir = mem_strdup(dir);
     read_boot_id(store);
     image_store_set_limits(store, IMPORT_BYTES_MAX, IMPORT_ENTRIES_MAX);
@@ -611,15 +532,21 @@ int image_store_open(struct uv_loop_s *loop, const char *dir, const char *builti
         return ERR_TRACE(r);
     }
     image_intents_load(store);
-    sweep(store); /* removes layers without a name that a crash has left */
+    image_sweep(store); /* removes layers without a name that a crash has left */
     image_builtins_find(store, builtin_dir);
     *ret = store;
     return 0;
 }
 
+ImageStore *image_store_ref(ImageStore *store)
+{
+    store->references++;
+    return store;
+}
+
 ImageStore *image_store_close(ImageStore *store)
 {
-    if (!store)
+    if (!store || --store->references > 0)
         return NULL;
     if (store->elsewhere.free)
         store->elsewhere.free(store->elsewhere.data);

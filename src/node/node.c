@@ -96,17 +96,16 @@ void node_image_added(NodeAgent *agent)
     }
 }
 
-bool node_uses_image(NodeAgent *agent, const char *id)
+void node_each_image(NodeAgent *agent, void (*each)(void *data, const char *id), void *data)
 {
     STRMAP_EACH(&agent->pods, slot) {
         const AgentPod *pod = slot->value;
 
         for (size_t i = 0; pod->machine && i < pod->n_containers; i++)
             if ((pod->containers[i]->starting || pod->containers[i]->task) &&
-                str_equal(pod->containers[i]->image_config, id))
-                return true;
+                pod->containers[i]->image_config)
+                each(data, pod->containers[i]->image_config);
     }
-    return false;
 }
 
 /* ---- volumes ---- */

@@ -56,6 +56,10 @@ typedef struct NodeOptions {
     /* The disk has room again for one of the volumes that were refused; may be NULL. */
     void (*on_volume_room)(void *data);
     void *on_volume_room_data;
+    /* The disk of the data is looked at. missing: bytes for want of which a pod is about to be evicted; 0: none is. Returns true if
+     * room becomes free soon, so that no pod need be evicted now. May be NULL. */
+    bool (*reclaim)(void *data, uint64_t missing);
+    void *reclaim_data;
 } NodeOptions;
 
 #define POD_PIDS_LIMIT 4096
@@ -77,8 +81,8 @@ void node_reserve_volume(NodeAgent *node, const char *name, int64_t size, bool r
 /* An image has been imported: pods that wait for one retry at once. */
 void node_image_added(NodeAgent *node);
 
-/* Is a container being started, or running, from this image? Its status may not say so yet. */
-bool node_uses_image(NodeAgent *node, const char *id);
+/* Calls `each` with the ids of the images from which containers are being started, or run. Their status may not say so yet. */
+void node_each_image(NodeAgent *node, void (*each)(void *data, const char *id), void *data);
 
 /* Logs and exec, for the server (api/streams.h). */
 PodStreams *node_streams(NodeAgent *node);

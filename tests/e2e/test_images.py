@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: those that come with stead, those of other programs on the machine, and what `stead image` does with them."""
 import json
+import random
 import shutil
 import subprocess
 
 import pytest
+import world as worlds
+from registries import Scripted, busybox_layer, layer
 from world import BUILD as BUILD_DIR
 
 
@@ -152,6 +155,10 @@ def test_images_are_listed_with_where_they_are_and_who_uses_them(builder):
     row = next(row for row in builder.stead("image", "ls").stdout.splitlines() if row.startswith("localhost/app "))
     assert row.split()[1] == "latest" and row.split()[-2:] == ["podman", "1"]
     assert "in use by pod default/app" in builder.stead("image", "rm", "app", check=False).stderr
+    builder.kill_server()  # the container runs on, and whoever removes its image has to find that out from the data
+    assert "in use by pod default/app" in builder.stead("image", "rm", "app", check=False).stderr
+    assert builder.stead("image", "prune", "--all").stdout == ""
+    builder.up()
     builder.stead("image", "tag", "app", "other:1")
     assert "other:1" in builder.stead("image", "ls", "-o", "name").stdout.split()
     described = json.loads(builder.stead("image", "inspect", "other:1").stdout)[0]
@@ -180,6 +187,50 @@ def test_a_made_image_has_an_entrypoint_and_arguments(shared):
                "--data", shared.data, "--run", shared.run_dir, "--", "by", "default")
     assert says(shared, "word:1") == "by default"
     assert says(shared, "word:1", "--", "given") == "given"
+
+
+# ---- a disk that fills up ----
+
+def metric(world, name):
+    return next((float(line.split()[-1]) for line in world.out("get", "--raw", "/metrics").splitlines() if line.startswith(name)), 0)
+
+
+def test_unused_images_of_registries_make_room_when_the_disk_is_full(machine):
+    machine.small_disk("200m")
+    registry = Scripted(machine)
+    try:
+        names = {}
+        for number, tag in enumerate("abcde"):
+            noise = random.Random(number).randbytes(20 << 20)
+            registry.add_image(tag, [busybox_layer(), layer({"noise": noise})], level=0)
+            names[tag] = f"{registry.address}/app:{tag}"
+        machine.stead("up", "--image-gc-high-threshold", "60", "--image-gc-low-threshold", "50", "--minimum-image-ttl-duration", "0s",
+                      "--image-stores", "none")
+        machine.kubectl("run", "user", f"--image={names['a']}", "--restart=Never")
+        machine.kubectl("wait", "--for=condition=Ready", "pod/user", "--timeout=60s")
+        machine.stead("image", "make", "own:1", "/bin/busybox")
+        for tag in "bcde":
+            machine.stead("image", "pull", names[tag])
+        left = machine.stead("image", "ls", "-o", "name").stdout.split()
+        assert {tag for tag in names if names[tag] in left} == {"a", "d", "e"} and "own:1" in left, left
+        assert f"removing {names['b']}" in machine.log()
+        assert metric(machine, 'kubelet_image_garbage_collected_total{reason="space"}') == 2
+        assert metric(machine, "stead_image_garbage_collected_bytes_total") > 40 << 20
+        # what is removed can be pulled again, and what a pod uses stays although there is too little room
+        machine.kubectl("delete", "pod", "user", "--now")
+        machine.kubectl("run", "user", f"--image={names['b']}", "--restart=Never")
+        machine.kubectl("wait", "--for=condition=Ready", "pod/user", "--timeout=60s")
+        watch = machine.start(worlds.KUBECTLS[worlds.NEWEST], "get", "events", "-w", "--field-selector", "reason=FreeDiskSpaceFailed", "-o",
+                              "jsonpath={.involvedObject.kind} {.message}{'\\n'}")
+        machine.fill_disk()
+        told = watch.stdout.readline()
+        machine.stop(watch)
+        assert told.startswith("Node Insufficient free disk space on the node's image filesystem (")
+        left = machine.stead("image", "ls", "-o", "name").stdout.split()
+        assert [tag for tag in names if names[tag] in left] == ["b"] and "own:1" in left
+        assert machine.get("pod", "user")["status"]["phase"] == "Running"
+    finally:
+        registry.close()
 
 
 # ---- the registry ----

@@ -213,6 +213,11 @@ def test_stead_image_pull_uses_the_server_and_credentials(shared, private):
     creds = shared.dir / "creds"
     creds.write_text("team:right\n")
     assert image in shared.stead("image", "pull", image, "--creds", creds).stdout
+    # a push uses the credentials of whoever calls it, too
+    copy = f"{private.address}/copy:1"
+    done = shared.stead("image", "push", image, copy, check=False)
+    assert done.returncode != 0 and "authentication required" in done.stderr
+    assert "pushed: sha256:" in shared.stead("image", "push", image, copy, "--creds", creds).stdout
     shared.stead("image", "rm", image, check=False)
     (shared.dir / ".docker").mkdir()
     auth = base64.b64encode(b"team:right").decode()

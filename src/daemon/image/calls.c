@@ -2,6 +2,8 @@
 /* The calls of the control socket for the verbs of `stead image`. */
 #include "daemon/answer.h"
 #include "daemon/image/calls.h"
+#include "daemon/image/collect.h"
+#include "daemon/image/credentials.h"
 #include "daemon/image/use.h"
 #include "daemon/image/work.h"
 #include "image/make.h"
@@ -35,8 +37,8 @@ static void on_imported(void *data, const StringArray *names, const Err *err)
     App *app = pending->owner;
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (!err && app->node)
-        node_image_added(app->node);
+    if (!err)
+        app_image_added(app);
     for (size_t i = 0; !err && i < names->n; i++)
         strbuf_printf(&text, "%s\n", names->v[i]);
     pending_call_answer(pending, &text, err);
@@ -102,10 +104,11 @@ static void do_work(WorkCall *call)
 
 static void answer_work(WorkCall *call)
 {
-    if (call->result == 0 && call->kind->adds && call->app->node)
-        node_image_added(call->app->node);
+    if (call->result == 0 && call->kind->adds)
+        app_image_added(call->app);
     pending_call_answer(call->pending, &call->image_work.text, call->result ? &call->err : NULL);
     strmap_deinit(&call->uses);
+    image_store_close(call->image_work.images);
     image_work_deinit(&call->image_work);
     free(call);
 }
@@ -162,25 +165,57 @@ static const char *query_copy(HttpRequest *request, const char *name, Arena *are
     return value ? arena_strdup(arena, value) : "";
 }
 
+/* Whoever has interrupted the command wants it to end. */
+static void stop_work(void *work)
+{
+    atomic_store(&((WorkCall *)work)->image_work.stop, true);
+}
+
+static void begin_work(App *app, HttpRequest *request, Bytes credentials)
+{
+    const ImageWorkKind *kind = image_work_find(request->path);
+    WorkCall *call = mem_new_type(WorkCall);
+    Arena *arena = &call->image_work.arena;
+
+    call->app = app;
+    call->kind = kind;
+    call->image_work.images = image_store_ref(app->images);
+    call->image_work.name = query_copy(request, "name", arena);
+    call->image_work.other = query_copy(request, "other", arena);
+    call->image_work.all = http_query(request, "all") != NULL;
+    call->image_work.credentials = arena_bytes(arena, credentials);
+    image_uses_collect(app, arena, &call->uses);
+    call->image_work.uses = &call->uses;
+    call->pending = pending_call_new(app, request);
+    call->pending->work = call;
+    call->pending->on_gone = stop_work;
+    if (kind->begin)
+        call->result = kind->begin(&call->image_work, &call->err);
+    if (call->result != 0)
+        answer_work(call);
+    else
+        start_work(call);
+}
+
+static void on_credentials(HttpRequest *request, Bytes body)
+{
+    begin_work(request->data, request, body);
+}
+
 void app_call_image_work(void *data, HttpRequest *request)
 {
     const ImageWorkKind *kind = image_work_find(request->path);
     App *app = data;
-    WorkCall *call;
 
     if (!app->images || !kind) {
         http_respond(request, 400, "text/plain", BYTES_LITERAL("there are no images\n"));
         return;
     }
-    call = mem_new_type(WorkCall);
-    call->app = app;
-    call->kind = kind;
-    call->image_work.images = app->images;
-    call->image_work.name = query_copy(request, "name", &call->image_work.arena);
-    call->image_work.other = query_copy(request, "other", &call->image_work.arena);
-    call->image_work.all = http_query(request, "all") != NULL;
-    image_uses_collect(app, &call->image_work.arena, &call->uses);
-    call->image_work.uses = &call->uses;
-    call->pending = pending_call_new(app, request);
-    start_work(call);
+    if (!kind->waits) {
+        begin_work(app, request, BYTES_NULL);
+        return;
+    }
+    request->data = app;
+    request->body_limit = IMAGE_CREDENTIALS_MAX;
+    request->on_body = on_credentials;
 }

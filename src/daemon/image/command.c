@@ -18,7 +18,7 @@ static const struct {
     {"list",    image_verb_ls,      1, 1,        NULL, true},
     {"inspect", image_verb_inspect, 2, SIZE_MAX, "inspect NAME..."},
     {"tag",     image_verb_tag,     3, 3,        "tag NAME NEW-NAME"},
-    {"push",    image_verb_push,    2, 3,        "push NAME [NAME-IN-REGISTRY]"},
+    {"push",    image_verb_push,    2, 3,        "push [--creds FILE] NAME [NAME-IN-REGISTRY]"},
     {"export",  image_verb_export,  3, SIZE_MAX, "export NAME... FILE"},
     {"rm",      image_verb_rm,      2, SIZE_MAX, "rm NAME..."},
     {"prune",   image_verb_prune,   1, 1,        "prune [--all]"},

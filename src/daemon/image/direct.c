@@ -3,6 +3,7 @@
 #include "cli/control_call.h"
 #include "cli/url.h"
 #include "daemon/daemon.h"
+#include "daemon/image/use.h"
 #include "daemon/image/verbs.h"
 #include "daemon/image/work.h"
 #include "image/local/local.h"
@@ -32,10 +33,10 @@ void image_direct_close(ImageDirect *direct)
     uv_loop_close(&direct->loop);
 }
 
-int image_call(const Options *options, const char *method, const char *path, StrBuf *ret,
-               Err *reterr)
+int image_call(const Options *options, const char *method, const char *path, Bytes body,
+               StrBuf *ret, Err *reterr)
 {
-    int status = control_call(options->run, method, path, IMPORT_TIMEOUT_NS, ret, reterr);
+    int status = control_call(options->run, method, path, body, IMPORT_TIMEOUT_NS, ret, reterr);
 
     if (status < 0)
         return status;
@@ -59,17 +60,27 @@ static int do_directly(const Options *options, const ImageRequest *request, StrB
                        Err *reterr)
 {
     ImageDirect direct = {0};
+    StrMap uses = STRMAP_INIT;
+    const ImageWorkKind *kind = image_work_find(request->path);
     int r = image_direct_open(&direct, options, reterr);
     ImageWork work = {.images = direct.images,
                       .name = str_or(request->name, ""),
                       .other = str_or(request->other, ""),
-                      .all = request->all};
+                      .all = request->all,
+                      .credentials = arena_bytes(&work.arena, request->credentials),
+                      .uses = &uses};
 
+    if (r == 0 && kind->begin) {
+        r = image_uses_read(options->data, direct.images, &work.arena, &uses, reterr);
+        if (r == 0)
+            r = kind->begin(&work, reterr);
+    }
     if (r == 0)
-        r = image_work_find(request->path)->run(&work, reterr);
+        r = kind->run(&work, reterr);
     if (r == 0)
         strbuf_add(ret, strbuf_string(&work.text), work.text.n);
     image_work_deinit(&work);
+    strmap_deinit(&uses);
     image_direct_close(&direct);
     return r > 0 ? -ENOENT : r;
 }
@@ -88,7 +99,8 @@ int image_do(const Options *options, const ImageRequest *request, StrBuf *ret, E
         url_add_query(&path, "other", request->other);
     if (request->all)
         url_add_query(&path, "all", "true");
-    r = image_call(options, str_or(request->method, "GET"), path.p, &text, reterr);
+    r = image_call(options, str_or(request->method, "GET"), path.p, request->credentials, &text,
+                   reterr);
     if (r == 0)
         strbuf_add(ret, strbuf_string(&text), text.n);
     return r;

@@ -21,7 +21,7 @@ int image_import_file(Options *options, const char *file, const char *done, cons
         strbuf_add_string(&path, "/images");
         url_add_query(&path, "file", real);
         strbuf_printf(&path, "&limit=%" PRId64, limit);
-        r = image_call(options, "POST", path.p, &names, reterr);
+        r = image_call(options, "POST", path.p, BYTES_NULL, &names, reterr);
         if (r < 0)
             return r;
     } else {

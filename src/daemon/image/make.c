@@ -22,7 +22,7 @@ static int read_base(Options *options, Bytes *ret, Err *reterr)
     if (control_is_alive(options->run)) {
         strbuf_add_string(&path, "/images/config");
         url_add_query(&path, "name", options->base);
-        r = image_call(options, "GET", path.p, &text, reterr);
+        r = image_call(options, "GET", path.p, BYTES_NULL, &text, reterr);
         if (r == 0)
             *ret = (Bytes){
                 (const uint8_t *)arena_strndup(&options->arena, strbuf_string(&text), text.n),

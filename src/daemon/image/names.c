@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `stead image rm NAME...`, `tag NAME NEW-NAME`, `prune`, `export NAME... FILE` and `push NAME [TO]`. */
+#include "daemon/image/credentials.h"
 #include "daemon/image/verbs.h"
 
 /* Prints what was done, a line each. */
@@ -68,10 +69,19 @@ int image_verb_export(Options *options, Err *reterr)
 
 int image_verb_push(Options *options, Err *reterr)
 {
-    return report(options,
-                  &(ImageRequest){.method = "POST",
-                                  .path = "/images/push",
-                                  .name = options->words[1],
-                                  .other = options->words[options->n_words - 1]},
-                  reterr);
+    const char *to = options->words[options->n_words - 1];
+    _strbuf_ StrBuf credentials = STRBUF_INIT;
+    int r = image_credentials_find(options, to, &credentials, reterr);
+
+    if (r >= 0)
+        r = report(options,
+                   &(ImageRequest){.method = "POST",
+                                   .path = "/images/push",
+                                   .name = options->words[1],
+                                   .other = to,
+                                   .credentials = strbuf_bytes(&credentials)},
+                   reterr);
+    if (credentials.n)
+        explicit_bzero(credentials.p, credentials.n);
+    return r;
 }

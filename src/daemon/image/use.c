@@ -4,9 +4,12 @@
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_volume_v1.h"
+#include "base/files/file.h"
+#include "store/engine.h"
+#include "store/store.h"
 
 typedef struct Collect {
-    App *app;
+    ImageStore *images;
     Arena *arena;
     StrMap *uses;
     StrMap ids; /* what the image is called -> its id, or "" */
@@ -21,7 +24,7 @@ static const char *id_of(Collect *collect, const char *name)
 
     if (id)
         return id;
-    id = image_find(collect->app->images, name, collect->arena, &image, NULL) == 0 ? image.id : "";
+    id = image_find(collect->images, name, collect->arena, &image, NULL) == 0 ? image.id : "";
     strmap_put(&collect->ids, name, (void *)(uintptr_t)id);
     return id;
 }
@@ -77,20 +80,46 @@ static bool note_pod(void *data, Object *object)
 }
 
 /* The status of a pod does not have it yet, and its name may belong to another image by now. */
-static void note_starting(void *data, const Image *image)
+static void note_starting(void *data, const char *id)
 {
     Collect *collect = data;
 
-    if (node_uses_image(collect->app->node, image->id) && !strmap_get(collect->uses, image->id))
-        strmap_put(collect->uses, image->id, arena_new(collect->arena, ImageUse));
+    if (!strmap_get(collect->uses, id))
+        strmap_put(collect->uses, id, arena_new(collect->arena, ImageUse));
 }
 
 void image_uses_collect(App *app, Arena *arena, StrMap *ret)
 {
-    Collect collect = {.app = app, .arena = arena, .uses = ret};
+    Collect collect = {.images = app->images, .arena = arena, .uses = ret};
 
     client_list(app_client(app), &kind_pod, NULL, note_pod, &collect);
     if (app->node)
-        image_list(app->images, arena, note_starting, &collect);
+        node_each_image(app->node, note_starting, &collect);
     strmap_deinit(&collect.ids);
+}
+
+int image_uses_read(const char *data_dir, ImageStore *images, Arena *arena, StrMap *ret,
+                    Err *reterr)
+{
+    _free_ char *path = mem_printf("%s/state.db", data_dir);
+    Collect collect = {.images = images, .arena = arena, .uses = ret};
+    StoreEngine *engine;
+    Store *store = NULL;
+    uv_loop_t loop;
+    int r;
+
+    if (!file_exists(path))
+        return 0;
+    r = engine_sqlite_open(data_dir, STORE_WINDOW, &engine, reterr);
+    if (r < 0)
+        return r;
+    uv_loop_init(&loop);
+    r = store_open(&loop, engine, STORE_WINDOW, &store, reterr);
+    if (r >= 0)
+        store_list(store, &kind_pod, NULL, NULL, note_pod, &collect);
+    store_close(store);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    uv_loop_close(&loop);
+    strmap_deinit(&collect.ids);
+    return r;
 }

@@ -15,5 +15,9 @@ typedef struct ImageUse {
 /* Fills the map: id of the image -> ImageUse, in the arena. An image is used by the pods whose containers were made from it, and by
  * those that name it, since they would start from it again. These may differ when the name belongs to a newer image by now. */
 void image_uses_collect(App *app, Arena *arena, StrMap *ret);
+/* The same without a server, from the objects in the data folder: containers may still run, and pods start again with the next server.
+ * images: of this data folder. */
+int image_uses_read(const char *data_dir, ImageStore *images, Arena *arena, StrMap *ret,
+                    Err *reterr);
 
 #endif

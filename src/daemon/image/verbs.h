@@ -22,13 +22,14 @@ typedef struct ImageDirect {
 int image_direct_open(ImageDirect *direct, const Options *options, Err *reterr);
 void image_direct_close(ImageDirect *direct);
 /* Calls the server. Returns 0 with the answer in *ret, or a negative error with the answer as the message. */
-int image_call(const Options *options, const char *method, const char *path, StrBuf *ret,
-               Err *reterr);
+int image_call(const Options *options, const char *method, const char *path, Bytes body,
+               StrBuf *ret, Err *reterr);
 /* What work.h has to do, by the server or directly. */
 typedef struct ImageRequest {
     const char *method; /* NULL: GET */
     const char *path, *name, *other;
     bool all;
+    Bytes credentials; /* BYTES_NULL: none */
 } ImageRequest;
 /* Appends the result. Returns 0, or a negative error with a message. */
 int image_do(const Options *options, const ImageRequest *request, StrBuf *ret, Err *reterr);

@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "base/vec.h"
 #include "codec/json/json.h"
+#include "daemon/image/credentials.h"
 #include "daemon/image/use.h"
 #include "image/make.h"
 #include "image/transfer/transfer.h"
@@ -123,66 +124,74 @@ static int run_inspect(ImageWork *work, Err *reterr)
 
 /* ---- change ---- */
 
-static int in_use(const char *name, const ImageUse *use, Err *reterr)
+static bool is_used(void *data, const char *id)
 {
-    return use->pod ? err_set(reterr, 0, "%s is in use by pod %s", name, use->pod)
-                    : err_set(reterr, 0, "%s is in use by a container that is being started", name);
+    const ImageWork *work = data;
+
+    return work->uses && strmap_get(work->uses, id);
 }
 
-static int run_remove(ImageWork *work, Err *reterr)
+static int in_use(const ImageWork *work, Err *reterr)
 {
-    const ImageUse *use;
+    const ImageUse *use = NULL;
     Image image;
-    int r = image_find(work->images, work->name, &work->arena, &image, NULL);
 
-    if (r != 0)
-        return err_set(reterr, 0, "there is no image %s", work->name);
-    use = work->uses ? strmap_get(work->uses, image.id) : NULL;
-    if (use)
-        return in_use(work->name, use, reterr);
-    r = image_remove(work->images, work->name, reterr);
+    if (image_find(work->images, work->name, (Arena *)&work->arena, &image, NULL) == 0)
+        use = strmap_get(work->uses, image.id);
+    return use && use->pod ? err_set(reterr, 0, "%s is in use by pod %s", work->name, use->pod)
+                           : err_set(reterr, 0, "%s is in use by a container that is being started",
+                                     work->name);
+}
+
+static int begin_remove(ImageWork *work, Err *reterr)
+{
+    const char *name;
+    int r = image_forget(work->images, work->name, is_used, work, &work->arena, &name, reterr);
+
+    if (r == IMAGE_E_USED)
+        return in_use(work, reterr);
     if (r == 0)
-        strbuf_printf(&work->text, "%s removed\n", image.name);
+        strbuf_printf(&work->text, "%s removed\n", name);
     return r;
 }
 
-typedef struct Victim {
-    const char *name;
-    int64_t size;
-} Victim;
-
 typedef struct Prune {
     ImageWork *work;
-    VEC(Victim) victims;
+    VEC(const char *) victims;
 } Prune;
 
 /* Decides whether an image is pruned. Without --all, only images that have lost their name to a
  * newer one are. */
-static void consider(void *data, const Image *image)
+static void consider(void *data, const char *name, bool builtin)
 {
     Prune *prune = data;
-    ImageWork *work = prune->work;
-    bool nameless = str_starts_with(image->name, "sha256:");
 
-    if (image->builtin || (work->uses && strmap_get(work->uses, image->id)) ||
-        !(nameless || work->all))
-        return;
-    VEC_PUSH(&prune->victims, ((Victim){arena_strdup(&work->arena, image->name), image->size}));
+    if (!builtin && (str_starts_with(name, "sha256:") || prune->work->all))
+        VEC_PUSH(&prune->victims, name);
 }
 
-static int run_prune(ImageWork *work, Err *reterr)
+static int begin_prune(ImageWork *work, Err *reterr)
 {
     Prune prune = {.work = work};
     int r = 0;
 
-    image_list(work->images, &work->arena, consider, &prune);
-    for (size_t i = 0; i < prune.victims.n && r == 0; i++) {
-        r = image_remove(work->images, prune.victims.v[i].name, reterr);
+    image_list_names(work->images, &work->arena, consider, &prune);
+    for (size_t i = 0; i < prune.victims.n && (r == 0 || r == IMAGE_E_USED); i++) {
+        const char *name;
+
+        r = image_forget(work->images, prune.victims.v[i], is_used, work, &work->arena, &name,
+                         reterr);
         if (r == 0)
-            strbuf_printf(&work->text, "%s removed\n", prune.victims.v[i].name);
+            strbuf_printf(&work->text, "%s removed\n", name);
     }
     VEC_DEINIT(&prune.victims);
-    return r;
+    return r == IMAGE_E_USED ? 0 : r;
+}
+
+static int run_sweep(ImageWork *work, Err *reterr _unused_)
+{
+    image_sweep(work->images);
+    return 0;
 }
 
 static int run_tag(ImageWork *work, Err *reterr)
@@ -222,10 +231,10 @@ static int run_push(ImageWork *work, Err *reterr)
     int r = registry_config_load(NULL, &config, reterr);
 
     if (r >= 0)
-        r = keyring_add_user_files(keyring, reterr);
+        r = image_credentials_read(work->credentials, keyring, reterr);
     if (r >= 0)
-        r = image_push(work->images, work->name, work->other, config, keyring, &work->arena,
-                       &digest, reterr);
+        r = image_push(work->images, work->name, work->other, config, keyring, &work->stop,
+                       &work->arena, &digest, reterr);
     if (r == 0)
         strbuf_printf(&work->text, "%s pushed: %s\n", work->other, digest);
     return r;
@@ -233,13 +242,13 @@ static int run_push(ImageWork *work, Err *reterr)
 
 /* clang-format off */
 static const ImageWorkKind kinds[] = {
-    {"/images",         run_list,    false, false},
-    {"/images/inspect", run_inspect, false, false},
-    {"/images/remove",  run_remove,  false, false},
-    {"/images/prune",   run_prune,   false, false},
-    {"/images/tag",     run_tag,     true,  false},
-    {"/images/export",  run_export,  false, false},
-    {"/images/push",    run_push,    false, true},
+    {"/images",         NULL,         run_list,    false, false},
+    {"/images/inspect", NULL,         run_inspect, false, false},
+    {"/images/remove",  begin_remove, run_sweep,   false, false},
+    {"/images/prune",   begin_prune,  run_sweep,   false, false},
+    {"/images/tag",     NULL,         run_tag,     true,  false},
+    {"/images/export",  NULL,         run_export,  false, false},
+    {"/images/push",    NULL,         run_push,    false, true},
 };
 /* clang-format on */
 
@@ -254,5 +263,7 @@ const ImageWorkKind *image_work_find(const char *path)
 void image_work_deinit(ImageWork *work)
 {
     strbuf_deinit(&work->text);
+    if (work->credentials.n)
+        explicit_bzero((void *)(uintptr_t)work->credentials.p, work->credentials.n);
     arena_clear(&work->arena);
 }

@@ -160,22 +160,38 @@ static void arm_linger(Puller *puller)
         loop_timer_start(puller->linger, on_linger, next - now);
 }
 
-void pull_leave(Pull *pull)
+/* Returns the job if it runs and nobody waits for it any more. */
+static PullJob *leave(Pull *pull)
 {
     PullJob *job = pull->job;
-    Puller *puller = job->puller;
 
     list_remove(&pull->link);
     free(pull);
     if (!list_empty(&job->waiters))
+        return NULL;
+    if (job->is_running)
+        return job;
+    list_remove(&job->link);
+    job_free(job);
+    return NULL;
+}
+
+void pull_leave(Pull *pull)
+{
+    PullJob *job = leave(pull);
+
+    if (!job)
         return;
-    if (!job->is_running) {
-        list_remove(&job->link);
-        job_free(job);
-        return;
-    }
     job->linger_until = (int64_t)uv_hrtime() + PULL_LINGER_NS;
-    arm_linger(puller);
+    arm_linger(job->puller);
+}
+
+void pull_give_up(Pull *pull)
+{
+    PullJob *job = leave(pull);
+
+    if (job)
+        job_cancel(job);
 }
 
 /* ---- requests ---- */

@@ -77,6 +77,8 @@ Puller *puller_close(Puller *puller);
 Pull *pull_begin(Puller *puller, const PullRequest *request, Err *reterr);
 /* The result is not wanted any more. */
 void pull_leave(Pull *pull);
+/* The same for a person who has interrupted the command: unless somebody else waits, the job ends now. */
+void pull_give_up(Pull *pull);
 void pull_progress(Pull *pull, Arena *arena, PullProgress *ret);
 
 #endif

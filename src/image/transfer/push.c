@@ -6,12 +6,24 @@
 
 typedef struct Push {
     Registry *registry;
-    int outcome; /* of the registry, positive; it ends the bundle as a failure */
+    const atomic_bool *stop;
 } Push;
+
+/* A file that is sent. */
+typedef struct Sending {
+    int fd;
+    const atomic_bool *stop;
+} Sending;
 
 static ssize_t read_packed(void *data, void *buffer, size_t size)
 {
-    return read(*(const int *)data, buffer, size);
+    const Sending *sending = data;
+
+    if (atomic_load(sending->stop)) {
+        errno = ECANCELED;
+        return -1;
+    }
+    return read(sending->fd, buffer, size);
 }
 
 typedef struct Text {
@@ -31,7 +43,8 @@ static ssize_t read_text(void *data, void *buffer, size_t size)
 
 static int put(Push *push, const Descriptor *blob, RegistryRead read, void *data, Err *reterr)
 {
-    int r = registry_blob_exists(push->registry, blob->digest, reterr);
+    int r = atomic_load(push->stop) ? err_set(reterr, ECANCELED, "the push was given up")
+                                    : registry_blob_exists(push->registry, blob->digest, reterr);
 
     if (r == REGISTRY_E_MISSING)
         r = registry_blob_put(push->registry, blob, 0, read, data, reterr);
@@ -42,9 +55,10 @@ static int put_layer(void *data, const PackedLayer *layer, Err *reterr)
 {
     Descriptor blob = {
         .media_type = MEDIA_TYPE_LAYER "+gzip", .digest = layer->blob, .size = layer->size};
-    int fd = layer->fd;
+    Push *push = data;
+    Sending sending = {.fd = layer->fd, .stop = push->stop};
 
-    return put(data, &blob, read_packed, &fd, reterr);
+    return put(push, &blob, read_packed, &sending, reterr);
 }
 
 static int push_all(Push *push, ImageStore *store, const char *name, const ImageReference *to,
@@ -66,12 +80,13 @@ static int push_all(Push *push, ImageStore *store, const char *name, const Image
 }
 
 int image_push(ImageStore *store, const char *name, const char *to, const RegistryConfig *config,
-               const Keyring *keyring, Arena *arena, const char **ret_digest, Err *reterr)
+               const Keyring *keyring, const atomic_bool *stop, Arena *arena,
+               const char **ret_digest, Err *reterr)
 {
     ImageReference reference;
     ImageBundle bundle = {0};
     const char *reason;
-    Push push = {0};
+    Push push = {.stop = stop};
     int r;
 
     if (reference_parse(arena, to, &reference, &reason) != 0)

@@ -12,8 +12,10 @@
 int image_export(ImageStore *store, const StringArray *names, const char *file, Err *reterr);
 
 /* Pushes the image to the registry that `to` names, as which it is known there. *ret_digest: of its manifest. Returns 0,
- * IMAGE_E_MISSING, or a negative result with the registry's reason. Not on the pool, since it waits for a network. */
+ * IMAGE_E_MISSING, or a negative result with the registry's reason. Not on the pool, since it waits for a network. It fails soon after
+ * *stop has become true. */
 int image_push(ImageStore *store, const char *name, const char *to, const RegistryConfig *config,
-               const Keyring *keyring, Arena *arena, const char **ret_digest, Err *reterr);
+               const Keyring *keyring, const atomic_bool *stop, Arena *arena,
+               const char **ret_digest, Err *reterr);
 
 #endif

@@ -192,6 +192,15 @@ static void count_pods(const NodeAgent *agent, bool *ret_any, bool *ret_limits)
     }
 }
 
+/* Somebody else may free room, so that no pod has to be evicted. */
+static bool is_reclaimed(NodeAgent *agent, uint64_t available, uint64_t reserve)
+{
+    const NodeOptions *options = &agent->options;
+    uint64_t missing = available < reserve ? reserve - available : 0;
+
+    return options->reclaim && options->reclaim(options->reclaim_data, missing) && missing;
+}
+
 static void look(NodeAgent *agent)
 {
     bool any, limits, pressed, changed;
@@ -204,6 +213,10 @@ static void look(NodeAgent *agent)
         return;
     available = (uint64_t)fs.f_bavail * fs.f_frsize;
     reserve = storage_reserve(agent, &fs);
+    if (is_reclaimed(agent, available, reserve)) {
+        storage_arm(agent, PRESSED_AGAIN);
+        return;
+    }
     pressed = available < reserve;
     changed = agent->storage.blocks != fs.f_bfree || agent->storage.files != fs.f_ffree;
     wait = storage_next_look(available, reserve, limits);

@@ -306,6 +306,33 @@ static void a_layer_that_several_images_need_is_fetched_once(void **state)
     assert_int_equal(fake_content(&f->registry, "app", "blobs", blobs[1])->gets, 1);
 }
 
+static void a_pull_that_was_given_up_ends_at_once(void **state)
+{
+    Fixture *f = *state;
+    const char *blobs[3];
+    Outcome o, next;
+    Pull *pull, *second;
+    uint64_t begun;
+
+    fake_image(&f->registry, "app", "1", three, 3, "a", blobs);
+    fake_content(&f->registry, "app", "blobs", blobs[2])->held = true;
+    pull = begin(f, "app:1", &o);
+    second = begin(f, "app:1", &next);
+    while (count(f, "layers") < 4)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    pull_give_up(pull); /* somebody else still waits */
+    for (int i = 0; i < 20; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_int_not_equal(count(f, "tmp"), 0);
+    begun = uv_hrtime();
+    pull_give_up(second);
+    while (count(f, "tmp") > 0) /* the half of the layer goes with the job */
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_true(uv_hrtime() - begun < 5 * UINT64_C(1000000000));
+    assert_false(o.done || next.done);
+    fake_release(&f->registry);
+}
+
 static void whole_layers_stay_for_the_next_attempt(void **state)
 {
     Fixture *f = *state;
@@ -639,6 +666,7 @@ int main(void)
         TEST(an_index_leads_to_the_image_of_the_platform),
         TEST(many_who_want_one_image_share_a_download),
         TEST(a_layer_that_several_images_need_is_fetched_once),
+        TEST(a_pull_that_was_given_up_ends_at_once),
         TEST(whole_layers_stay_for_the_next_attempt),
         TEST(layers_of_another_boot_that_no_image_has_do_not_count),
         TEST(a_pull_that_nobody_waits_for_ends_with_the_puller),
