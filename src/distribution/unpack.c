@@ -86,6 +86,7 @@ static int fill_layers(Unpack *unpack, yyjson_val *manifest, const StringArray *
         const char *digest = digest_of_descriptor(yyjson_arr_get(layers, i));
 
         VEC_PUSH(ret, new_layer(images, diff_ids->v[i], i ? ret->v[i - 1] : NULL));
+        ret->v[i]->blob = digest ? arena_strdup(&unpack->arena, digest) : NULL;
         r = digest ? fill_layer(unpack, ret->v[i], digest, &limits)
                    : err_set(&unpack->err, 0, "a layer has no SHA-256 digest");
     }
@@ -114,13 +115,21 @@ static int publish(Unpack *unpack, const NewImage *image, const NewLayerVec *lay
 static int unpack_image(Unpack *unpack)
 {
     yyjson_doc *doc = yyjson_read((const char *)unpack->manifest.p, unpack->manifest.n, 0);
-    NewImage image = {.digest = unpack->digest, .document = unpack->manifest, .source = "registry"};
+    NewImage image = {.digest = unpack->digest, .source = "registry"};
+    char own[DIGEST_TEXT];
     NewLayerVec layers = VEC_INIT;
     StringArray diff_ids = {0};
     int r = read_config(unpack, yyjson_doc_get_root(doc), &image.id, &image.config, &diff_ids);
 
     if (r >= 0)
         r = fill_layers(unpack, yyjson_doc_get_root(doc), &diff_ids, &layers);
+    digest_of(unpack->manifest, own);
+    if (str_equal(own, unpack->digest)) {
+        image.document = unpack->manifest;
+    } else { /* what was pushed is an index */
+        image.member = own;
+        image.member_document = unpack->manifest;
+    }
     image.top = layers.n ? layers.v[layers.n - 1] : NULL;
     if (r >= 0)
         r = publish(unpack, &image, &layers);

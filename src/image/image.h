@@ -117,6 +117,11 @@ void image_sweep(ImageStore *store);
 /* image_forget and image_sweep, whoever uses the image. */
 int image_remove(ImageStore *store, const char *name, Err *reterr);
 
+/* The layers of pulled images that are also kept as they came, without which an image leaves with other digests. Their size on the disk,
+ * and their removal, which may take long. */
+int64_t image_kept_size(ImageStore *store);
+void image_drop_kept(ImageStore *store);
+
 /* Removes images that a registry has, the least recently used first, until enough is free. */
 typedef struct ImageCollect {
     int64_t bytes;         /* of layers that no other image needs */

@@ -262,9 +262,15 @@ static ImageRecord *make_record(const NewImage *image, const char *name)
     for (const NewLayer *layer = image->top; layer; layer = layer->below) {
         record->size += layer->size;
         VEC_PUSH(&record->layers, NULL);
+        VEC_PUSH(&record->blobs, NULL);
     }
-    for (const NewLayer *layer = image->top; layer; layer = layer->below)
-        record->layers.v[record->layers.n - ++n] = mem_strdup(layer->name);
+    for (const NewLayer *layer = image->top; layer; layer = layer->below) {
+        const char *blob = str_or(layer->blob, "");
+
+        n++;
+        record->layers.v[record->layers.n - n] = mem_strdup(layer->name);
+        record->blobs.v[record->blobs.n - n] = mem_strdup(digest_is_valid(blob) ? blob : "");
+    }
     return record;
 }
 

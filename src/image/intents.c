@@ -63,6 +63,10 @@ int image_intent_begin(ImageStore *store, const char *name, const struct NewLaye
     for (const NewLayer *layer = top; layer; layer = layer->below) {
         strbuf_printf(&text, "%s\"%s\"", layer == top ? "" : ",", layer->key);
         VEC_PUSH(&intent.layers, mem_strdup(layer->key));
+        if (!layer->blob || !digest_is_valid(layer->blob))
+            continue;
+        strbuf_printf(&text, ",\"%s\"", layer->blob);
+        VEC_PUSH(&intent.layers, mem_strdup(layer->blob));
     }
     strbuf_add_string(&text, "]}\n");
     VEC_PUSH(&store->intents, intent);

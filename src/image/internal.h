@@ -7,6 +7,9 @@
  *                           defines: the digest of its uncompressed tar (diff id) and of those
  *                           below it, since folders that it does not list look as they do below
  *   DIR/layers/HEX.size     its size, and the id of the boot if it may not have been synced
+ *   DIR/kept/HEX            a layer as a registry sent it, so that the image can leave as it came; HEX is the digest of these bytes. A
+ *                           copy that goes first when the disk gets full.
+ *   DIR/pushed/             belongs to the registry (distribution/); its blobs are used like those in kept/
  *   DIR/names/HEX.json      one image by name; HEX is the digest of the name
  *   DIR/pulls/HEX.json      the layers that a pull needs, until it has succeeded; HEX is the digest of the name
  *   DIR/grants/HEX.json     whose credentials may use an image that was pulled; HEX is that of its id
@@ -57,12 +60,13 @@ typedef struct ImageRecord {
     char *source;       /* the kind of the store that it came from, or "" */
     char *platform;     /* "linux/amd64", if it came from a registry, or "" */
     VEC(char *) layers; /* names of their folders (chain ids), lowest first */
+    VEC(char *) blobs;  /* digests of the same layers as they came, or ""; none in older records */
 } ImageRecord;
 
 /* The layers that a pull needs. */
 typedef struct ImageIntent {
     char *name;
-    VEC(char *) layers; /* chain ids */
+    VEC(char *) layers; /* chain ids, and digests of kept layers */
     int64_t since;      /* of the newest attempt, seconds */
 } ImageIntent;
 
@@ -213,6 +217,11 @@ char *image_layer_path(const ImageStore *store, const char *key);
 char *image_layer_size_path(const ImageStore *store, const char *key);
 char *image_blob_path(const ImageStore *store, const char *digest);
 char *image_tmp_path(ImageStore *store);
+char *image_kept_path(const ImageStore *store, const char *digest);
+/* A descriptor of the layer as it came, whose bytes have this digest; -1: it is not here. */
+int image_kept_open(const ImageStore *store, const char *digest);
+/* Whether there is enough room to keep so many bytes more. */
+bool image_may_keep(const ImageStore *store, int64_t size);
 /* remove/remove.c: does an image have the layer? */
 bool image_layer_is_named(ImageStore *store, const char *key);
 

@@ -20,7 +20,10 @@ ImageRecord *image_record_free(ImageRecord *record)
     free(record->source);
     for (size_t i = 0; i < record->layers.n; i++)
         free(record->layers.v[i]);
+    for (size_t i = 0; i < record->blobs.n; i++)
+        free(record->blobs.v[i]);
     VEC_DEINIT(&record->layers);
+    VEC_DEINIT(&record->blobs);
     free(record);
     return NULL;
 }
@@ -41,6 +44,8 @@ ImageRecord *image_record_copy(const ImageRecord *record, const char *name)
     copy->size = record->size;
     for (size_t i = 0; i < record->layers.n; i++)
         VEC_PUSH(&copy->layers, mem_strdup(record->layers.v[i]));
+    for (size_t i = 0; i < record->blobs.n; i++)
+        VEC_PUSH(&copy->blobs, mem_strdup(record->blobs.v[i]));
     return copy;
 }
 
@@ -78,6 +83,9 @@ int image_record_save(ImageStore *store, const ImageRecord *record, Err *reterr)
                   record->size);
     for (size_t i = 0; i < record->layers.n; i++)
         strbuf_printf(&text, "%s\"%s\"", i ? "," : "", record->layers.v[i]);
+    strbuf_add_string(&text, "],\"blobs\":[");
+    for (size_t i = 0; i < record->blobs.n; i++)
+        strbuf_printf(&text, "%s\"%s\"", i ? "," : "", record->blobs.v[i]);
     strbuf_add_string(&text, "]}\n");
     r = file_write_atomic(path, text.p, text.n, 0600);
     return r < 0 ? err_set(reterr, -r, "write %s", path) : 0;
@@ -121,6 +129,12 @@ static ImageRecord *decode_record(const char *text, size_t n)
 
         good = good && layer && digest_is_valid(layer);
         VEC_PUSH(&record->layers, mem_strdup(layer ? layer : ""));
+    }
+    yyjson_arr_iter_init(yyjson_obj_get(root, "blobs"), &iter);
+    while ((item = yyjson_arr_iter_next(&iter))) {
+        const char *blob = yyjson_get_str(item);
+
+        VEC_PUSH(&record->blobs, mem_strdup(blob && digest_is_valid(blob) ? blob : ""));
     }
     yyjson_doc_free(doc);
     if (!good || str_empty(record->name) || !digest_is_valid(record->id))

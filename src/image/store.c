@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/files/file.h"
 #include "image/plan.h"
@@ -34,6 +35,35 @@ char *image_tmp_path(ImageStore *store)
     n = store->next_tmp++;
     uv_mutex_unlock(&store->lock);
     return mem_printf("%s/tmp/%" PRIu64, store->dir, n);
+}
+
+/* ---- layers as they came ---- */
+
+#define KEEP_PERCENT 80 /* of the disk that may be used; less than what begins to remove images */
+
+char *image_kept_path(const ImageStore *store, const char *digest)
+{
+    return mem_printf("%s/kept/%s", store->dir, digest_hex(digest));
+}
+
+int image_kept_open(const ImageStore *store, const char *digest)
+{
+    _free_ char *kept = image_kept_path(store, digest);
+    _free_ char *pushed = mem_printf("%s/pushed/blobs/%s", store->dir, digest_hex(digest));
+    int fd = open(kept, O_RDONLY | O_CLOEXEC);
+
+    return fd >= 0 ? fd : open(pushed, O_RDONLY | O_CLOEXEC);
+}
+
+bool image_may_keep(const ImageStore *store, int64_t size)
+{
+    struct statvfs fs;
+    uint64_t left;
+
+    if (statvfs(store->dir, &fs) < 0)
+        return false;
+    left = (uint64_t)fs.f_blocks / 100 * (100 - KEEP_PERCENT) * fs.f_frsize;
+    return (uint64_t)fs.f_bavail * fs.f_frsize >= left + (uint64_t)size;
 }
 
 locale_t image_utf8_begin(locale_t *made)
@@ -488,7 +518,8 @@ void image_store_set_limits(ImageStore *store, uint64_t bytes, uint64_t entries)
 
 static int make_folders(ImageStore *store, Err *reterr)
 {
-    static const char *const names[] = {"blobs", "grants", "layers", "names", "pulls", "tmp"};
+    static const char *const names[] = {"blobs", "grants", "kept", "layers",
+                                        "names", "pulls",  "tmp"};
     _free_ char *tmp = mem_printf("%s/tmp", store->dir);
     int r = file_remove_tree(tmp);
 

@@ -123,7 +123,10 @@ static void too_little(ImageCollector *c, int64_t usage, const struct statvfs *f
 
 static void on_sweep(uv_work_t *work)
 {
-    image_sweep(CONTAINER_OF(work, Sweep, work)->images);
+    ImageStore *images = CONTAINER_OF(work, Sweep, work)->images;
+
+    image_drop_kept(images);
+    image_sweep(images);
 }
 
 static void collector_free(ImageCollector *c)
@@ -157,12 +160,11 @@ static void start_sweep(ImageCollector *c)
 static int collect(ImageCollector *c, int64_t bytes, Round *round, int64_t *ret_freed, Err *reterr)
 {
     _arena_ Arena arena = ARENA_INIT;
-    ImageCollect wanted = {
-        .bytes = bytes,
-        .stored_before = clock_wall_ns(c->app->clock) / NS_PER_SEC - c->min_age,
-        .is_used = is_used,
-        .each = on_collected,
-        .data = round};
+    ImageCollect wanted = {.bytes = bytes,
+                           .stored_before = clock_wall_ns(c->app->clock) / NS_PER_SEC - c->min_age,
+                           .is_used = is_used,
+                           .each = on_collected,
+                           .data = round};
     int r;
 
     image_uses_collect(c->app, &arena, &round->uses);
@@ -176,16 +178,22 @@ static bool attempt(ImageCollector *c, int64_t bytes, int64_t usage, const struc
 {
     Round round = {0};
     Err err = ERR_INIT;
-    int64_t freed = 0, now = clock_mono_ns(c->app->clock);
-    int r = collect(c, bytes, &round, &freed, &err);
+    int64_t kept = image_kept_size(c->app->images), freed = 0;
+    int64_t now = clock_mono_ns(c->app->clock);
+    int r = kept < bytes ? collect(c, bytes - kept, &round, &freed, &err) : 0;
 
     if (r == IMAGE_E_BUSY) /* soon again */
         return false;
-    if (round.n > 0) {
+    if (kept > 0)
+        strbuf_printf(&round.names, "%swhat was kept to export images unchanged",
+                      round.n ? ", and " : "");
+    freed += kept;
+    if (freed > 0 || round.n > 0) {
         _strbuf_ StrBuf size = STRBUF_INIT;
 
         add_size(&size, freed);
-        log_info("images", "the disk of the images is %" PRId64 "%% full; %s become free by removing %s",
+        log_info("images",
+                 "the disk of the images is %" PRId64 "%% full; %s become free by removing %s",
                  usage, size.p, round.names.p);
         metric_add(metric_single(METRIC_IMAGES_COLLECTED_BYTES), (double)freed);
         start_sweep(c);
@@ -200,7 +208,7 @@ static bool attempt(ImageCollector *c, int64_t bytes, int64_t usage, const struc
         else
             too_little(c, usage, fs, freed);
     }
-    return round.n > 0;
+    return freed > 0 || round.n > 0;
 }
 
 bool image_collector_look(void *data, uint64_t missing)

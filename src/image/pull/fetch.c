@@ -11,6 +11,8 @@
  *
  * Documents and layers that the store has are never fetched.
  */
+#include <fcntl.h>
+
 #include "base/files/file.h"
 #include "base/time/clock.h"
 #include "image/pull/job.h"
@@ -124,28 +126,53 @@ static int check_platform(PullJob *job, Bytes config)
 
 /* ---- layers ---- */
 
+typedef struct LayerStream {
+    BlobStream *stream;
+    PullLayer *layer;
+    int keep; /* where the bytes are written as they come; -1: nowhere */
+} LayerStream;
+
 static ssize_t read_blob(void *data, const void **ret, Err *reterr)
 {
-    BlobStream *stream = ((void **)data)[0];
-    PullLayer *layer = ((void **)data)[1];
-    ssize_t n = blob_read(stream, ret, reterr);
+    LayerStream *from = data;
+    ssize_t n = blob_read(from->stream, ret, reterr);
 
     if (n > 0)
-        __atomic_add_fetch(&layer->received, (uint64_t)n, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&from->layer->received, (uint64_t)n, __ATOMIC_RELAXED);
+    if (n > 0 && from->keep >= 0 && file_write_fd(from->keep, *ret, (size_t)n) < 0)
+        close_fdp(&from->keep); /* the image is more important than the copy */
     return n;
+}
+
+/* Gives the copy its name. It is complete, since the layer is. */
+static void keep_blob(ImageStore *store, const char *tmp, const char *digest)
+{
+    _free_ char *path = image_kept_path(store, digest);
+
+    if (rename(tmp, path) < 0)
+        unlink(tmp);
 }
 
 static int fetch_layer(PullLayer *layer, Err *reterr)
 {
     PullJob *job = layer->job;
+    ImageStore *store = job->puller->store;
     _blob_stream_ BlobStream *stream = NULL;
+    _free_ char *tmp = image_tmp_path(store);
     int r = blob_open(job->registry, &layer->blob, &stream, reterr);
 
     if (r == 0) {
-        void *data[] = {stream, layer};
-        const LayerReader reader = {.read = read_blob, .data = data, .checked = true};
+        LayerStream from = {.stream = stream, .layer = layer, .keep = -1};
+        const LayerReader reader = {.read = read_blob, .data = &from, .checked = true};
 
-        r = new_layer_fill(job->puller->store, layer->layer, &reader, &job->limits, reterr);
+        if (digest_is_valid(layer->blob.digest) && image_may_keep(store, layer->blob.size))
+            from.keep = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        r = new_layer_fill(store, layer->layer, &reader, &job->limits, reterr);
+        if (r == 0 && from.keep >= 0)
+            keep_blob(store, tmp, layer->blob.digest);
+        else
+            unlink(tmp);
+        close_fdp(&from.keep);
         if (r < 0 && blob_outcome(stream))
             r = blob_outcome(stream);
     }
@@ -336,6 +363,7 @@ static int list_layers(PullJob *job, const ManifestDocument *manifest, const Str
 
     for (size_t i = 0; i < manifest->n_layers; i++) {
         job->image.top = new_layer(puller->store, diff_ids->v[i], job->image.top);
+        job->image.top->blob = manifest->layers[i].digest;
         layers[i] = (PullLayer){.job = job,
                                 .layer = job->image.top,
                                 .blob = manifest->layers[i],

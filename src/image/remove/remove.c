@@ -5,6 +5,7 @@
  * that no image needs are removed later, on the pool (image_sweep).
  */
 #include <dirent.h>
+#include <sys/stat.h>
 
 #include "base/files/file.h"
 #include "image/internal.h"
@@ -16,16 +17,22 @@ static bool is_digest_of(const char *digest, const char *hex)
     return digest_is_valid(digest) && strcmp(digest_hex(digest), hex) == 0;
 }
 
-static bool is_needed(ImageStore *store, const char *hex, bool layers)
+typedef enum Sweeping { DOCUMENTS, LAYERS, KEPT } Sweeping;
+
+static bool is_needed(ImageStore *store, const char *hex, Sweeping what)
 {
     STRMAP_EACH(&store->records, slot) {
         const ImageRecord *record = slot->value;
 
-        if (!layers && (strcmp(digest_hex(record->id), hex) == 0 ||
-                        is_digest_of(record->digest, hex) || is_digest_of(record->member, hex)))
+        if (what == DOCUMENTS &&
+            (strcmp(digest_hex(record->id), hex) == 0 || is_digest_of(record->digest, hex) ||
+             is_digest_of(record->member, hex)))
             return true;
-        for (size_t i = 0; layers && i < record->layers.n; i++)
+        for (size_t i = 0; what == LAYERS && i < record->layers.n; i++)
             if (strcmp(digest_hex(record->layers.v[i]), hex) == 0)
+                return true;
+        for (size_t i = 0; what == KEPT && i < record->blobs.n; i++)
+            if (is_digest_of(record->blobs.v[i], hex))
                 return true;
     }
     return false;
@@ -36,12 +43,12 @@ bool image_layer_is_named(ImageStore *store, const char *key)
     bool needed;
 
     uv_mutex_lock(&store->lock);
-    needed = is_needed(store, digest_hex(key), true);
+    needed = is_needed(store, digest_hex(key), LAYERS);
     uv_mutex_unlock(&store->lock);
     return needed;
 }
 
-static void sweep_folder(ImageStore *store, const char *folder, const char *prefix, bool layers)
+static void sweep_folder(ImageStore *store, const char *folder, const char *prefix, Sweeping what)
 {
     _free_ char *path = mem_printf("%s/%s", store->dir, folder);
     DIR *dir = opendir(path);
@@ -55,7 +62,7 @@ static void sweep_folder(ImageStore *store, const char *folder, const char *pref
         if (entry->d_name[0] == '.' || !str_starts_with(entry->d_name, prefix))
             continue;
         hex = mem_strndup(entry->d_name + strlen(prefix), 64);
-        if (is_needed(store, hex, layers) || (layers && image_intents_need(store, hex)))
+        if (is_needed(store, hex, what) || (what != DOCUMENTS && image_intents_need(store, hex)))
             continue;
         victim = mem_printf("%s/%s", path, entry->d_name);
         file_remove_tree(victim);
@@ -74,9 +81,10 @@ static void sweep_locked(ImageStore *store)
     if (held) /* the next removal, or the next start, does it */
         return;
     image_intents_expire(store);
-    sweep_folder(store, "blobs", "sha256-", false);
-    sweep_folder(store, "grants", "", false);
-    sweep_folder(store, "layers", "", true);
+    sweep_folder(store, "blobs", "sha256-", DOCUMENTS);
+    sweep_folder(store, "grants", "", DOCUMENTS);
+    sweep_folder(store, "layers", "", LAYERS);
+    sweep_folder(store, "kept", "", KEPT);
 }
 
 void image_sweep(ImageStore *store)
@@ -84,6 +92,45 @@ void image_sweep(ImageStore *store)
     uv_mutex_lock(&store->write_lock);
     sweep_locked(store);
     uv_mutex_unlock(&store->write_lock);
+}
+
+/* ---- layers as they came ---- */
+
+static int64_t kept(ImageStore *store, bool drop)
+{
+    _free_ char *folder = mem_printf("%s/kept", store->dir);
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int64_t size = 0;
+
+    while (dir && (entry = readdir(dir))) {
+        struct stat st;
+
+        if (entry->d_name[0] == '.' || fstatat(dirfd(dir), entry->d_name, &st, 0) < 0)
+            continue;
+        size += (int64_t)st.st_blocks * 512;
+        if (drop)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+    return size;
+}
+
+int64_t image_kept_size(ImageStore *store)
+{
+    return kept(store, false);
+}
+
+void image_drop_kept(ImageStore *store)
+{
+    bool held;
+
+    uv_mutex_lock(&store->lock);
+    held = store->holds > 0;
+    uv_mutex_unlock(&store->lock);
+    if (!held)
+        kept(store, true);
 }
 
 /* ---- names ---- */
@@ -156,8 +203,8 @@ typedef struct Collecting {
     ImageStore *store;
     const ImageCollect *wanted;
     Arena arena;
-    StrMap groups;  /* id -> Group */
-    StrMap layers;  /* chain id -> how many names need it, as a pointer */
+    StrMap groups; /* id -> Group */
+    StrMap layers; /* chain id -> how many names need it, as a pointer */
     int64_t freed;
 } Collecting;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The documents of an image that leaves the store: its config, and a manifest. See pack.h. */
+#include <sys/stat.h>
 #include <yyjson.h>
 
 #include "base/files/file.h"
@@ -95,11 +96,128 @@ static int pack_layers(ImageStore *store, const Image *image, bool compress, Bun
     return 0;
 }
 
+/* ---- as it came ---- */
+
+/* The digest of the manifest of this image, in the arena, if all its layers are known by their digests; else NULL. */
+static const char *manifest_of(ImageStore *store, const char *name, Arena *arena)
+{
+    const char *digest = NULL;
+    ImageRecord *record;
+    ImageFound found;
+
+    uv_mutex_lock(&store->lock);
+    record = image_record_find(store, name, arena, &found);
+    if (record && record->blobs.n == record->layers.n)
+        digest = arena_strdup(arena, str_empty(record->member) ? str_or(record->digest, "")
+                                                               : record->member);
+    uv_mutex_unlock(&store->lock);
+    return digest && digest_is_valid(digest) ? digest : NULL;
+}
+
+static const char *digest_in(yyjson_val *descriptor)
+{
+    const char *digest = yyjson_get_str(yyjson_obj_get(descriptor, "digest"));
+
+    return digest && digest_is_valid(digest) ? digest : NULL;
+}
+
+/* Is the manifest that of this image, and is every layer here as it came? */
+static bool is_kept(ImageStore *store, yyjson_val *manifest, const Image *image)
+{
+    yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_obj_get(manifest, "layers"));
+    bool kept = str_equal(digest_in(yyjson_obj_get(manifest, "config")), image->id) &&
+                yyjson_arr_size(yyjson_obj_get(manifest, "layers")) == image->layers.n;
+    yyjson_val *layer;
+
+    while (kept && (layer = yyjson_arr_iter_next(&iter))) {
+        const char *digest = digest_in(layer);
+        _close_fd_ int fd = digest ? image_kept_open(store, digest) : -1;
+        struct stat st;
+
+        kept = fd >= 0 && fstat(fd, &st) == 0 &&
+               st.st_size == yyjson_get_sint(yyjson_obj_get(layer, "size"));
+    }
+    return kept;
+}
+
+static int give_kept(ImageStore *store, yyjson_val *manifest, BundleBlob blob, void *data,
+                     Arena *arena, StringArray *ret_blobs, Err *reterr)
+{
+    yyjson_val *layers = yyjson_obj_get(manifest, "layers"), *item;
+    yyjson_arr_iter iter = yyjson_arr_iter_with(layers);
+    int r = 0;
+
+    ret_blobs->v = arena_new_n(arena, const char *, yyjson_arr_size(layers) + 1);
+    while (r == 0 && (item = yyjson_arr_iter_next(&iter))) {
+        const char *digest = digest_in(item);
+        PackedLayer layer = {.fd = image_kept_open(store, digest),
+                             .size = yyjson_get_sint(yyjson_obj_get(item, "size"))};
+
+        snprintf(layer.blob, sizeof(layer.blob), "%s", digest);
+        r = layer.fd < 0 ? err_set(reterr, errno, "open the layer %s", digest)
+                         : blob(data, &layer, reterr);
+        packed_layer_deinit(&layer);
+        ret_blobs->v[ret_blobs->n++] = arena_strdup(arena, digest);
+    }
+    return r;
+}
+
+/* Fills the bundle with what came. Returns 1 if it is not all here. */
+static int bundle_as_it_came(ImageStore *store, const Image *image, const char *digest,
+                             Bytes config, BundleBlob blob, void *data, Arena *arena,
+                             ImageBundle *ret, Err *reterr)
+{
+    _free_ char *path = digest ? image_blob_path(store, digest) : NULL, *text = NULL;
+    yyjson_doc *doc;
+    const char *type;
+    size_t n = 0;
+    int r = 1;
+
+    if (!path || file_read(path, JSON_BYTES_MAX, &text, &n) < 0 ||
+        !digest_matches((Bytes){(uint8_t *)text, n}, digest))
+        return 1;
+    doc = yyjson_read(text, n, 0);
+    if (is_kept(store, yyjson_doc_get_root(doc), image)) {
+        type = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "mediaType"));
+        ret->media_type = str_equal(type, MEDIA_TYPE_DOCKER_MANIFEST) ? MEDIA_TYPE_DOCKER_MANIFEST
+                                                                      : MEDIA_TYPE_MANIFEST;
+        ret->config = config;
+        ret->manifest = arena_bytes(arena, (Bytes){(uint8_t *)text, n});
+        snprintf(ret->id, sizeof(ret->id), "%s", image->id);
+        snprintf(ret->digest, sizeof(ret->digest), "%s", digest);
+        r = give_kept(store, yyjson_doc_get_root(doc), blob, data, arena, &ret->blobs, reterr);
+    }
+    yyjson_doc_free(doc);
+    return r;
+}
+
+/* ---- the bundle ---- */
+
+static int bundle_packed(ImageStore *store, const Image *image, bool compress, Bytes config,
+                         BundleBlob blob, void *data, Arena *arena, ImageBundle *ret, Err *reterr)
+{
+    Packed *layers = arena_new_n(arena, Packed, image->layers.n + 1);
+    int r = pack_layers(store, image, compress, blob, data, layers, reterr);
+
+    if (r == 0)
+        r = make_config(config, layers, image->layers.n, arena, &ret->config, reterr);
+    if (r != 0)
+        return r;
+    ret->media_type = MEDIA_TYPE_MANIFEST;
+    digest_of(ret->config, ret->id);
+    ret->manifest = make_manifest(ret, layers, image->layers.n, compress, arena);
+    digest_of(ret->manifest, ret->digest);
+    ret->blobs.v = arena_new_n(arena, const char *, image->layers.n + 1);
+    for (size_t i = 0; i < image->layers.n; i++)
+        ret->blobs.v[ret->blobs.n++] = layers[i].blob;
+    return 0;
+}
+
 int image_bundle(ImageStore *store, const char *name, bool compress, BundleBlob blob, void *data,
                  Arena *arena, ImageBundle *ret, Err *reterr)
 {
     _free_ char *path = NULL, *text = NULL;
-    Packed *layers;
+    Bytes config;
     Image image;
     size_t n = 0;
     int r;
@@ -113,19 +231,10 @@ int image_bundle(ImageStore *store, const char *name, bool compress, BundleBlob 
     r = file_read(path, JSON_BYTES_MAX, &text, &n);
     if (r < 0)
         return err_set(reterr, -r, "read %s", path);
-    layers = arena_new_n(arena, Packed, image.layers.n + 1);
-    r = pack_layers(store, &image, compress, blob, data, layers, reterr);
-    if (r == 0)
-        r = make_config(arena_bytes(arena, (Bytes){(const uint8_t *)text, n}), layers,
-                        image.layers.n, arena, &ret->config, reterr);
-    if (r != 0)
-        return r;
+    config = arena_bytes(arena, (Bytes){(const uint8_t *)text, n});
     ret->name = image.name;
-    digest_of(ret->config, ret->id);
-    ret->manifest = make_manifest(ret, layers, image.layers.n, compress, arena);
-    digest_of(ret->manifest, ret->digest);
-    ret->blobs.v = arena_new_n(arena, const char *, image.layers.n + 1);
-    for (size_t i = 0; i < image.layers.n; i++)
-        ret->blobs.v[ret->blobs.n++] = layers[i].blob;
-    return 0;
+    r = bundle_as_it_came(store, &image, manifest_of(store, name, arena), config, blob, data, arena,
+                          ret, reterr);
+    return r > 0 ? bundle_packed(store, &image, compress, config, blob, data, arena, ret, reterr)
+                 : r;
 }

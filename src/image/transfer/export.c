@@ -3,7 +3,7 @@
  * Writes images as an archive that docker, podman, skopeo, containerd and stead read:
  *
  *   oci-layout, index.json    an OCI layout; index.json has a manifest for each name
- *   blobs/sha256/HEX          layers (plain tars), configs and manifests
+ *   blobs/sha256/HEX          layers (as they came, or plain tars), configs and manifests
  *   manifest.json             the same for older versions of docker
  */
 #include <archive_entry.h>
@@ -97,10 +97,10 @@ static void describe(Export *export, const ImageBundle *bundle, const char *name
     const char *colon = strrchr(name, ':');
 
     strbuf_printf(&export->index,
-                  "%s{\"mediaType\":\"" MEDIA_TYPE_MANIFEST
-                  "\",\"digest\":\"%s\",\"size\":%zu,\"annotations\":{"
+                  "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu,\"annotations\":{"
                   "\"io.containerd.image.name\":",
-                  export->index.n ? "," : "", bundle->digest, bundle->manifest.n);
+                  export->index.n ? "," : "", bundle->media_type, bundle->digest,
+                  bundle->manifest.n);
     json_encode_string(&export->index, name, strlen(name));
     strbuf_add_string(&export->index, ",\"org.opencontainers.image.ref.name\":");
     json_encode_string(&export->index, name, strlen(name));

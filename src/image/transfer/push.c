@@ -72,7 +72,7 @@ static int push_all(Push *push, ImageStore *store, const char *name, const Image
     if (r == 0)
         r = put(push, &config, read_text, &text, reterr);
     if (r == 0) {
-        r = registry_manifest_put(push->registry, str_or(to->tag, "latest"), MEDIA_TYPE_MANIFEST,
+        r = registry_manifest_put(push->registry, str_or(to->tag, "latest"), bundle->media_type,
                                   bundle->manifest, reterr);
         r = r > 0 ? -EIO : r;
     }

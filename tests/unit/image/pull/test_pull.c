@@ -6,6 +6,7 @@
 
 #include "image/internal.h"
 #include "image/pull/pull.h"
+#include "image/transfer/transfer.h"
 
 typedef struct Fixture {
     char dir[40];
@@ -304,6 +305,47 @@ static void a_layer_that_several_images_need_is_fetched_once(void **state)
     assert_int_equal(b.outcome, 0);
     assert_int_equal(fake_content(&f->registry, "app", "blobs", blobs[0])->gets, 1);
     assert_int_equal(fake_content(&f->registry, "app", "blobs", blobs[1])->gets, 1);
+}
+
+/* Does the archive have the manifest of this digest? */
+static bool has_manifest(Fixture *f, const char *file, const char *digest)
+{
+    Bytes index = {0};
+    StrMap wanted = STRMAP_INIT;
+    Err err = ERR_INIT;
+
+    strmap_put(&wanted, "index.json", &index);
+    assert_int_equal(source_read_files(file, SOURCE_ANY, &wanted, NULL, &f->arena, &err), 0);
+    strmap_deinit(&wanted);
+    return strstr(arena_strndup(&f->arena, (const char *)index.p, index.n), digest) != NULL;
+}
+
+static void an_image_leaves_as_it_came(void **state)
+{
+    Fixture *f = *state;
+    const char *file = arena_printf(&f->arena, "%s/out.tar", f->dir), *name;
+    const char *digest = fake_image(&f->registry, "app", "1", three, 3, "a", NULL);
+    StringArray names = {.v = &name, .n = 1};
+    Err err = ERR_INIT;
+
+    if (!image_may_keep(f->store, 1 << 20))
+        skip(); /* the disk of the tests is too full */
+    name = fake_name(&f->registry, "app:1");
+    assert_int_equal(pull(f, "app:1").outcome, 0);
+    assert_int_equal(count(f, "kept"), 3);
+    assert_int_equal(image_export(f->store, &names, file, &err), 0);
+    assert_true(has_manifest(f, file, digest));
+    assert_true(image_kept_size(f->store) > 0);
+    image_drop_kept(f->store); /* then the layers are packed, and the manifest is another one */
+    assert_int_equal(image_kept_size(f->store), 0);
+    assert_int_equal(image_export(f->store, &names, file, &err), 0);
+    assert_false(has_manifest(f, file, digest));
+
+    assert_int_equal(image_remove(f->store, name, NULL), 0);
+    assert_int_equal(pull(f, "app:1").outcome, 0);
+    assert_int_equal(count(f, "kept"), 3);
+    assert_int_equal(image_remove(f->store, name, NULL), 0);
+    assert_int_equal(count(f, "kept"), 0);
 }
 
 static void a_pull_that_was_given_up_ends_at_once(void **state)
@@ -666,6 +708,7 @@ int main(void)
         TEST(an_index_leads_to_the_image_of_the_platform),
         TEST(many_who_want_one_image_share_a_download),
         TEST(a_layer_that_several_images_need_is_fetched_once),
+        TEST(an_image_leaves_as_it_came),
         TEST(a_pull_that_was_given_up_ends_at_once),
         TEST(whole_layers_stay_for_the_next_attempt),
         TEST(layers_of_another_boot_that_no_image_has_do_not_count),

@@ -256,12 +256,15 @@ static void what_is_used_is_not_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_least_recently_used_go_first_until_enough_is_free, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_least_recently_used_go_first_until_enough_is_free,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_used_or_young_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_no_registry_has_stays, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_name_that_was_given_here_is_known_after_a_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_name_that_was_given_here_is_known_after_a_restart, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_layer_counts_when_its_last_image_goes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(all_names_of_an_image_go_at_its_last_use, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_names_of_an_image_go_at_its_last_use, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_collected_during_an_import, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_used_is_not_forgotten, set_up, tear_down),
     };
