@@ -60,9 +60,9 @@ class Person:
                                    *(f"{key}={value}" for key, value in self.environment().items()),
                                    "sh", "-c", 'cd; exec "$@"', "sh", *map(str, args)])
 
-    def run(self, *args, check=True, stdin=None, timeout=LIMIT):
+    def run(self, *args, check=True, stdin=None, timeout=LIMIT, text=True):
         """Runs a command as this user, in the user's home, with nothing of the environment of the tests."""
-        done = subprocess.run(self.command(args), input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(self.command(args), input=stdin, capture_output=True, text=text, timeout=timeout, check=False)
         if check and done.returncode != 0:
             raise Failed(f"{self.name}: {' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

@@ -7,7 +7,11 @@ import stat
 
 import pytest
 
+import test_scenarios as scenarios
+import world as worlds
+from helm import HELMS
 from people import Person
+from transcript import Transcript
 from world import ROOT
 
 CONFIG = """
@@ -128,6 +132,55 @@ def test_the_administrators_key_does_not_go_into_a_users_home(machine):
     assert who["username"] == "alice"
     world.run(*stead, "reset", "--yes", *place)
     assert alice.kubeconfig.stat().st_uid == alice.uid and not config_of(alice)["contexts"]
+
+
+# ---- the five scenarios ----
+
+class UsersWorld(worlds.World):
+    """A world whose root has started stead for alice. From then on, commands run as alice."""
+
+    def __init__(self):
+        super().__init__()
+        self.by_alice = False
+        self.alice = Person(self)
+        self.alice.sudo_stead("up")
+        self.by_alice = True
+
+    def run(self, *args, check=True, stdin=None, timeout=worlds.LIMIT, text=True, **more):
+        if not getattr(self, "by_alice", False):
+            return super().run(*args, check=check, stdin=stdin, timeout=timeout, text=text, **more)
+        places = {path: f"{self.alice.home}/bin/{name}" for name, path in HELMS.items()}
+        return self.alice.run(*(places.get(arg, str(arg).replace(str(ROOT), f"{self.alice.home}/repository")) for arg in args),
+                              check=check, stdin=stdin, timeout=timeout, text=text)
+
+    def stead(self, *args, **more):
+        if not self.by_alice:
+            return super().stead(*args, **more)
+        return self.run("stead", args[0], "--instance", self.instance, "--run", self.run_dir, "--data", self.data, *args[1:], **more)
+
+    def kubectl(self, *args, version=None, **more):
+        return self.run("kubectl", *args, **more) if self.by_alice else super().kubectl(*args, version=version, **more)
+
+    def shell(self, line, **more):
+        return self.run("sh", "-c", line, **more)
+
+    def close(self):
+        self.by_alice = False
+        super().close()
+
+
+@pytest.mark.parametrize("scenario,client", [
+    (scenarios.test_scenario_1_starts_in_order_and_counts, "kubectl"),
+    (scenarios.test_scenario_2_has_hooks_and_a_port_of_the_machine, "helm4"),
+    (scenarios.test_scenario_3_keeps_visits_as_a_log, "kubectl"),
+    (scenarios.test_scenario_4_runs_two_releases_on_one_port, "helm4"),
+    (scenarios.test_scenario_5_counts_its_probes_on_its_old_claims, "kubectl")],
+    ids=lambda value: value if isinstance(value, str) else value.__name__[5:15])
+def test_the_scenarios_run_for_a_user_whose_administrator_has_started_stead(request, monkeypatch, scenario, client):
+    monkeypatch.setattr(Transcript, "save", lambda _: None)
+    world = UsersWorld()
+    request.addfinalizer(world.close)
+    scenario(world, client)
 
 
 # ---- commands without root ----
