@@ -328,6 +328,11 @@ static int start_node(App *app, Err *reterr)
     node.puller = app->puller;
     if (o->pids_limit && str_to_int64(o->pids_limit, 16, INT32_MAX, &node.pids_limit))
         return err_set(reterr, 0, "--pod-pids-limit %s: give a number from 16 on", o->pids_limit);
+    if (node.no_cgroups)
+        log_warn("node",
+                 "limits of CPU, memory and processes are not enforced%s, since this server has no "
+                 "cgroup",
+                 o->pids_limit ? ", --pod-pids-limit included" : "");
     if (o->disk_reserve &&
         options_size("--disk-reserve", o->disk_reserve, 0, &node.disk_reserve, reterr) < 0)
         return -EINVAL;

@@ -215,6 +215,8 @@ def test_ports_are_reachable_on_the_machine_and_what_is_not_is_said(world):
     assert re.search(r"^datagrams PortNotPublished port 53/UDP is reachable only inside", events, re.M), events
     assert re.search(r'^p VolumeSizeNotEnforced volume "v" has no limit: this server belongs to an ordinary user', events, re.M)
     assert re.search(r"^p LimitsNotEnforced the limits of this pod have no effect", events, re.M), events
+    assert "limits of CPU, memory and processes are not enforced, since" in (world.data / "stead.log").read_text()
+    assert re.search(r"^Cgroups:  none, so limits of .* are not enforced: \S", world.stead("status").stdout, re.M)
     # a port is given back with its Service, and nothing else of the machine was opened
     world.kubectl("delete", "svc", "first", "second")
     done = world.run("curl", "-sS", "--max-time", "5", "http://127.0.0.1:30501/", check=False)

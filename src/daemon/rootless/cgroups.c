@@ -79,6 +79,12 @@ bool rootless_has_cgroup(void)
     return true;
 }
 
+const char *rootless_why_no_cgroup(void)
+{
+    return is_v2() ? "systemd has not delegated a cgroup to this user"
+                   : "the machine uses cgroup v1, which users cannot be given";
+}
+
 /* A process may be moved only within what belongs to the user, so every command that starts something has to begin there. */
 void rootless_enter_scope(const Options *options)
 {

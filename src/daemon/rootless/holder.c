@@ -185,11 +185,12 @@ static void write_facts(const Holder *holder)
     _free_ char *path = mem_printf("%s/facts", holder->run);
     _free_ char *text = mem_printf(
         "Rootless: the pods belong to the user %u\n"
-        "Cgroups:  %s\n"
+        "Cgroups:  %s%s\n"
         "Outside:  %s%s\n",
         (unsigned)getuid(),
         holder->has_cgroup ? "yes, delegated by systemd"
-                           : "none, so limits of CPU, memory and processes are not enforced",
+                           : "none, so limits of CPU, memory and processes are not enforced: ",
+        holder->has_cgroup ? "" : rootless_why_no_cgroup(),
         holder->outside ? "through pasta" : "pods do not reach other networks: ",
         str_or(holder->why_no_outside, ""));
 

@@ -16,6 +16,8 @@ int rootless_map_ids(pid_t pid, Err *reterr);
 void rootless_enter_scope(const Options *options);
 /* Whether this process is in a cgroup that belongs to the user and has the controllers that pods need. */
 bool rootless_has_cgroup(void);
+/* What may be the reason if it is not. */
+const char *rootless_why_no_cgroup(void);
 /* In the holder: leaves the cgroup, which then becomes the root of the namespaces. */
 void rootless_leave_cgroup(void);
 /* In the init: mounts the cgroup, or an empty folder where there is none, or if it cannot be used after all: then *has is set to false. */
