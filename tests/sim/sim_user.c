@@ -323,8 +323,8 @@ void sim_user_calm(World *world)
         object_unref(copy);
     }
     for (size_t i = 0; i < pods.n; i++)
-        if (!meta_controller(object_meta(pods.v[i])) &&
-            str_equal(string_map_get(&object_meta(pods.v[i])->labels, "app"), "stray"))
+        /* The set may not have released it yet. */
+        if (str_equal(string_map_get(&object_meta(pods.v[i])->labels, "app"), "stray"))
             client_delete(world->user, &kind_pod, SIM_NS, object_meta(pods.v[i])->name, NULL, NULL,
                           NULL);
     arena_clear(&arena);

@@ -30,8 +30,7 @@ static bool follow_map(Arena *arena, StringMap *map, const StringMap *old, const
     for (size_t i = 0; i < new->n; i++) {
         const char *key = new->v[i].key, *value = new->v[i].value;
 
-        if (str_equal(key, CLAIM_FOLLOWED_TEMPLATE) || (fixed && string_map_get(fixed, key)) ||
-            str_equal(string_map_get(old, key), value) ||
+        if ((fixed && string_map_get(fixed, key)) || str_equal(string_map_get(old, key), value) ||
             str_equal(string_map_get(map, key), value))
             continue;
         string_map_put(arena, map, key, value);
@@ -91,7 +90,7 @@ PersistentVolumeClaim *statefulset_follow_template(Arena *arena, const StatefulS
         changed = true;
     }
     /* A set whose templates are the original ones again leaves claims alone that never followed others. */
-    if (!changed && !followed && str_equal(text, claim_template_text(arena, old)))
+    if (!changed && str_equal(text, claim_template_text(arena, old)))
         return NULL;
     string_map_put(arena, &made->metadata.annotations, CLAIM_FOLLOWED_TEMPLATE, text);
     return made;

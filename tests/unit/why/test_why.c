@@ -323,6 +323,9 @@ static const Case CASES[] = {
     {"a_terminating_pod_has_time_left",
      "{'kind':'Pod'," META("web-0") ",'deletionTimestamp':'2023-11-14T22:13:50Z'}" ON_NODE "}",
      "pod/web-0 Terminating: it is being deleted; its containers have 30 s left to stop\n"},
+    {"a_pod_has_all_of_its_last_second",
+     "{'kind':'Pod'," META("web-0") ",'deletionTimestamp':'2023-11-14T22:13:20Z'}" ON_NODE "}",
+     "pod/web-0 Terminating: it is being deleted; its containers have 0 s left to stop\n"},
     {"a_pod_whose_time_is_over_waits_for_its_node",
      "{'kind':'Pod'," META("web-0") ",'deletionTimestamp':'2023-11-14T22:13:00Z'}" ON_NODE "}",
      "pod/web-0 Terminating: it is being deleted; its grace period ended 20 s ago, but the node "
@@ -350,6 +353,12 @@ static const Case CASES[] = {
     {"a_claim_cannot_grow",
      CLAIM("", "'phase':'Bound','capacity':{'storage':'1Gi'}") "," EVENT(
          "data", "VolumeResizeFailed", "no room"),
+     "persistentvolumeclaim/data VolumeResizeFailed: its volume has 1Gi and has to grow to 2Gi: no "
+     "room\n> free some room on the disk: stead volume ls\n"},
+    {"a_failure_tells_more_than_the_condition",
+     CLAIM("", "'phase':'Bound','capacity':{'storage':'1Gi'},'conditions':[" CONDITION(
+                   "FileSystemResizePending", "True", "",
+                   "") "]") "," EVENT("data", "VolumeResizeFailed", "no room"),
      "persistentvolumeclaim/data VolumeResizeFailed: its volume has 1Gi and has to grow to 2Gi: no "
      "room\n> free some room on the disk: stead volume ls\n"},
     {"a_claim_waits_for_its_first_pod",
@@ -518,6 +527,18 @@ static const Case CASES[] = {
      "replicaset/web-1 FailedCreate: violates PodSecurity\n> change the pod template to what the "
      "Pod "
      "Security level of the namespace allows\n"},
+    {"a_replica_set_of_another_deployment_does_not_count",
+     "{'kind':'Deployment'," META(
+         "web") "},'spec':{" SELECTOR "," TEMPLATE "},'status':{}},"
+                "{'kind':'ReplicaSet'," META(
+                    "web-1") ",'labels':{'app':'web'},'ownerReferences':[{"
+                             "'apiVersion':'apps/"
+                             "v1','kind':'Deployment','name':'db','uid':'db-uid','controller':true}"
+                             "]},"
+                             "'spec':{" SELECTOR "," TEMPLATE
+                             "},'status':{'replicas':0,'conditions':[" CONDITION(
+                                 "ReplicaFailure", "True", "FailedCreate", "refused") "]}}",
+     "deployment/web Progressing: 0 of 1 replicas are updated and 0 are available\n"},
     {"a_replication_controller_is_explained",
      "{'kind':'ReplicationController'," META(
          "web") "},'spec':{'replicas':1,'selector':{'app':'web'}," TEMPLATE

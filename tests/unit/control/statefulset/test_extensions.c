@@ -131,6 +131,8 @@ static const Case CASES[] = {
     {"an_ordered_set_is_not_scaled_down_while_a_paused_pod_is_not_available", 2, "0A+ 1A- 2A+", "",
      .paused = "1"},
     {"a_paused_condemned_pod_stays", 1, "0A+ 1A+ 2A+", "delete:web-1", .paused = "2"},
+    {"a_paused_condemned_pod_does_not_hold_up_those_above", 1, "0A+ 1A- 2A-", "delete:web-2",
+     .paused = "1"},
     {"the_set_says_what_it_keeps", 1, "0A+ 1A+", "", "False PodPaused", "True AllReplicasAvailable",
      "waiting for pod web-1 to be deleted, but it is paused", .paused = "1"},
     {"a_parallel_set_keeps_it_too", 0, "0A+ 1A+", "delete:web-0", .paused = "1", .parallel = true},
@@ -392,6 +394,37 @@ static void the_status_counts_a_reserved_pod_until_it_is_gone(void **state)
     world_deinit(&world);
 }
 
+static void the_claim_of_a_paused_condemned_pod_is_left_alone(void **state)
+{
+    World world;
+
+    for (int recreate = 0; recreate < 2; recreate++) {
+        set_up(&world, &(Case){.replicas = 1,
+                               .letter = 'B',
+                               .pods = "0B+ 1B+",
+                               .claims = true,
+                               .deletes_when_scaled = true,
+                               .paused = "1",
+                               .recreate = recreate});
+        assert_string_equal(world_plan(&world), "");
+        world_deinit(&world);
+    }
+}
+
+static void a_condemned_pod_owns_its_claim_under_recreate_too(void **state)
+{
+    World world;
+
+    set_up(&world, &(Case){.replicas = 1,
+                           .letter = 'B',
+                           .pods = "0B+ 1A+",
+                           .claims = true,
+                           .deletes_when_scaled = true,
+                           .recreate = true});
+    assert_string_equal(world_plan(&world), "own:data-web-1 delete:web-1");
+    world_deinit(&world);
+}
+
 /* ---- claims that follow their templates ---- */
 
 typedef struct Follow {
@@ -424,6 +457,9 @@ static const Follow FOLLOWS[] = {
     {"a_claim_that_grew_by_itself_does_not_shrink", .original = "[" BEFORE "]", .size = "3Gi",
      .label = "a", .class = "slow", .plan = "follow:data-web-0", .new_size = "3Gi",
      .new_label = "b", .new_class = "fast"},
+    {"a_claim_that_was_always_smaller_does_not_grow",
+     .original = "[" TEMPLATE("2Gi", "a", "slow") "]", .size = "1Gi", .label = "a", .class = "slow",
+     .plan = "follow:data-web-0", .new_size = "1Gi", .new_label = "b", .new_class = "fast"},
     {"an_unbound_claim_waits_until_it_is_bound", .original = "[" BEFORE "]", .size = "1Gi",
      .label = "a", .plan = "", .unbound = true},
     {"a_claim_that_is_being_deleted_does_not_follow", .original = "[" BEFORE "]", .size = "1Gi",
@@ -639,6 +675,8 @@ int main(void)
         cmocka_unit_test(no_claim_is_created_for_a_reserved_pod),
         cmocka_unit_test(the_history_keeps_the_revision_of_a_reserved_pod),
         cmocka_unit_test(the_status_counts_a_reserved_pod_until_it_is_gone),
+        cmocka_unit_test(the_claim_of_a_paused_condemned_pod_is_left_alone),
+        cmocka_unit_test(a_condemned_pod_owns_its_claim_under_recreate_too),
         cmocka_unit_test(a_label_that_the_template_lost_leaves_the_claim),
         cmocka_unit_test(the_claim_of_a_broken_pod_grows_too),
         cmocka_unit_test(the_claim_of_a_paused_pod_is_left_alone),
