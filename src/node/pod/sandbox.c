@@ -661,25 +661,26 @@ static void tokens_schedule(AgentPod *pod, const PodVolume *volumes, size_t n)
 static void plan_files(AgentPod *pod, SandboxWork *w, Err *reterr)
 {
     const VolumeArray *all = &agent_pod_spec(pod)->volumes;
-    PodVolume *planned = arena_new_n(&w->arena, PodVolume, all->n + 1);
+    VEC(PodVolume) planned = VEC_INIT, complete = VEC_INIT;
     VolumePlanner planner;
     PodFacts facts;
-    size_t n = 0;
 
     planner_init(&planner, pod, &w->arena, &facts);
-    w->volumes = arena_new_n(&w->arena, PodVolume, all->n + 1);
     for (size_t i = 0; i < all->n && i < pod->n_volumes; i++) {
+        PodVolume volume = {0};
         Err err = ERR_INIT;
 
         if (pod->volumes[i].form != VOLUME_FILES)
             continue;
-        if (plan_volume(&planner, &all->v[i], &planned[n], &err) >= 0)
-            w->volumes[w->n_volumes++] = planned[n];
+        if (plan_volume(&planner, &all->v[i], &volume, &err) >= 0)
+            ARENA_PUSH(&w->arena, &complete, volume);
         else if (str_empty(reterr->message))
             *reterr = err;
-        n++;
+        ARENA_PUSH(&w->arena, &planned, volume);
     }
-    tokens_schedule(pod, planned, n);
+    w->volumes = complete.v;
+    w->n_volumes = complete.n;
+    tokens_schedule(pod, planned.v, planned.n);
 }
 
 static void on_files_due(void *data)

@@ -238,7 +238,13 @@ static bool watch(NodeAgent *agent)
     return room->watching;
 }
 
-/* The time in which a growing volume can use half of its grant. */
+int64_t volume_room_next_look(int64_t least_grant)
+{
+    int64_t ms = least_grant / 2 / (WRITE_RATE / 1000);
+
+    return MAX_OF(LOOK_SOONEST, MIN_OF(LOOK_LATEST, ms * NS_PER_MS));
+}
+
 static int64_t next_look(RoomVolume **volumes, const RoomShare *shares, size_t n)
 {
     int64_t least = INT64_MAX;
@@ -246,7 +252,7 @@ static int64_t next_look(RoomVolume **volumes, const RoomShare *shares, size_t n
     for (size_t i = 0; i < n; i++)
         if (shares[i].growing && volumes[i]->grant > 0)
             least = MIN_OF(least, volumes[i]->grant);
-    return MAX_OF(LOOK_SOONEST, MIN_OF(LOOK_LATEST, least / 2 / (WRITE_RATE / 1000) * NS_PER_MS));
+    return volume_room_next_look(least);
 }
 
 static void plan_next(NodeAgent *agent, RoomVolume **volumes, const RoomShare *shares, size_t n)

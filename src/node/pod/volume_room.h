@@ -27,5 +27,8 @@ void volume_room_look(NodeAgent *agent);
 void volume_room_refused(NodeAgent *agent, int64_t bytes);
 /* How many bytes of the disk volumes leave free. */
 int64_t volume_room_keep(const NodeAgent *agent);
+/* The time until the next look at volumes that grow: that in which one of them can use half of the
+ * least grant, in bytes. */
+int64_t volume_room_next_look(int64_t least_grant);
 
 #endif

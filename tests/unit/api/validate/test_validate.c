@@ -228,6 +228,23 @@ static void templates_have_no_ephemeral_containers(void **state)
                         "not allowed in pod template\n");
 }
 
+static void every_ephemeral_container_is_checked(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    Pod *pod = value_from(&arena, &kind_pod,
+                          "{'metadata':{'name':'p','namespace':'n'},'spec':{'containers':[{"
+                          "'name':'c','image':'x'}],'ephemeralContainers':[{'name':'d','image':'x',"
+                          "'workingDir':'','command':['a'],'lifecycle':{}},{'name':'d','image':"
+                          "'x','targetContainerName':'none'}]}}");
+
+    assert_causes(&kind_pod, pod, NULL, &arena,
+                  "spec.ephemeralContainers[0].lifecycle: Forbidden: cannot be set for an "
+                  "Ephemeral Container\n"
+                  "spec.ephemeralContainers[1].name: Duplicate value: \"d\"\n"
+                  "spec.ephemeralContainers[1].targetContainerName: Not found: \"none\"\n"
+                  "spec.ephemeralContainers: Forbidden: cannot be set on create\n");
+}
+
 /* However many mistakes a body contains, what is made of them stays small. */
 static void causes_are_bounded(void **state)
 {
@@ -278,6 +295,7 @@ int main(void)
         cmocka_unit_test(bindings_are_to_nodes),
         cmocka_unit_test(causes_are_bounded),
         cmocka_unit_test(templates_have_no_ephemeral_containers),
+        cmocka_unit_test(every_ephemeral_container_is_checked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

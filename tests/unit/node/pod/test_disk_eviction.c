@@ -6,6 +6,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_volume_v1.h"
 #include "node/pod/disk_eviction.h"
+#include "node/pod/volume_room.h"
 
 #define MI ((int64_t)1 << 20)
 #define GI ((uint64_t)1 << 30)
@@ -185,6 +186,17 @@ static void a_look_comes_before_the_reserve_can_be_reached(void **state)
     assert_int_equal(storage_next_look(0, 0, false), NS_PER_SEC);
 }
 
+/* A volume grows by at most 2 GiB in a second. */
+static void growing_volumes_are_looked_at_before_half_of_a_grant_is_used(void **state)
+{
+    assert_int_equal(volume_room_next_look(0), 20 * NS_PER_MS);
+    assert_int_equal(volume_room_next_look(GI / 100), 20 * NS_PER_MS);
+    assert_int_equal(volume_room_next_look(GI), 250 * NS_PER_MS);
+    assert_int_equal(volume_room_next_look(2 * GI), 500 * NS_PER_MS);
+    assert_int_equal(volume_room_next_look(10 * GI), NS_PER_SEC);
+    assert_int_equal(volume_room_next_look(INT64_MAX), NS_PER_SEC);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +205,7 @@ int main(void)
         cmocka_unit_test(the_pod_that_uses_most_beyond_its_requests_goes_first),
         cmocka_unit_test(a_full_disk_is_told_in_kubelets_words),
         cmocka_unit_test(a_look_comes_before_the_reserve_can_be_reached),
+        cmocka_unit_test(growing_volumes_are_looked_at_before_half_of_a_grant_is_used),
     };
 
     return cmocka_run_group_tests_name("storage", tests, NULL, NULL);

@@ -155,6 +155,32 @@ static void following_goes_on_over_a_rotation_and_ends_with_the_container(void *
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* The data folder may be behind a link, but a pod must not lead the server to another file. */
+static void links_are_followed_above_the_folder_of_the_pod_only(void **state)
+{
+    static const struct {
+        const char *link, *target, *path, *text;
+    } rows[] = {
+        {"data", "real", "data/pod/app/0.log", "a\n"},
+        {"real/other", "pod", "real/other/app/0.log", ""},
+        {"real/pod/other", "app", "real/pod/other/0.log", ""},
+        {"real/pod/app/1.log", "0.log", "real/pod/app/1.log", ""},
+    };
+    _free_ char *log = mem_printf("%s/real/pod/app/0.log", folder);
+
+    assert_int_equal(file_mkdir_for(log, 0755), 0);
+    append(log, "2026-01-02T03:04:05Z stdout F a\n");
+    EACH_ROW(i, rows, rows[i].path) {
+        _free_ char *link = mem_printf("%s/%s", folder, rows[i].link);
+        _free_ char *path = mem_printf("%s/%s", folder, rows[i].path);
+        _free_ char *text = NULL;
+
+        assert_int_equal(symlink(rows[i].target, link), 0);
+        text = log_tail_text(path, 1000, 10);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 static void a_slow_reader_is_waited_for(void **state)
 {
     _free_ char *path = mem_printf("%s/2.log", folder);
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test(lines_are_taken_apart),
         cmocka_unit_test(streams_honour_their_options),
         cmocka_unit_test(following_goes_on_over_a_rotation_and_ends_with_the_container),
+        cmocka_unit_test(links_are_followed_above_the_folder_of_the_pod_only),
         cmocka_unit_test(a_slow_reader_is_waited_for),
         cmocka_unit_test(users_are_found_in_the_root_folder),
         cmocka_unit_test(variables_are_expanded_as_kubernetes_does),
