@@ -291,7 +291,7 @@ yyjson_mut_val *sample_reach(yyjson_mut_doc *doc, yyjson_mut_val *body, const Si
         } else if (field->shape == SHAPE_MAP) {
             iter = yyjson_mut_obj_iter_with(child);
             key = yyjson_mut_obj_iter_next(&iter);
-            strbuf_printf(pointer, "/%s", yyjson_mut_get_str(key));
+            strbuf_printf(pointer, "/%s", str_or(yyjson_mut_get_str(key), ""));
             child = yyjson_mut_obj_iter_get_val(key);
         }
         ASSERT(yyjson_mut_is_obj(child));
