@@ -14,8 +14,12 @@
 
 #include "../busybox.h"
 #include "base/files/file.h"
+#include "node/runtime/cgroup.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/runtime.h"
+
+/* The parent of the cgroups of this run, which is removed at its end. */
+static char cgroups[32];
 
 typedef struct Case {
     uv_loop_t loop;
@@ -111,6 +115,12 @@ static int setup(void **state)
     return 0;
 }
 
+static int group_teardown(void **state)
+{
+    cgroup_remove(cgroups);
+    return 0;
+}
+
 static int teardown(void **state)
 {
     Case *c = *state;
@@ -136,7 +146,7 @@ static int teardown(void **state)
 static void start(Case *c, const char *script)
 {
     const char *args[] = {"/bin/busybox", "sh", "-c", script}, *env[] = {"PATH=/bin", "A=b"};
-    _free_ char *cgroup = mem_printf("/stead-test/%s", c->id);
+    _free_ char *cgroup = mem_printf("%s/%s", cgroups, c->id);
     _free_ char *config = mem_printf("%s/config.json", c->bundle);
     _strbuf_ StrBuf json = STRBUF_INIT;
     OciSpec spec = {.root = c->root,
@@ -302,5 +312,6 @@ int main(void)
                                         teardown),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    snprintf(cgroups, sizeof(cgroups), "/stead-test-%d", getpid());
+    return cmocka_run_group_tests(tests, NULL, group_teardown);
 }
