@@ -4,7 +4,10 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
+
+import pytest
 
 DOCKER_REGISTRY = """version: 0.1
 log: {{level: error, accesslog: {{disabled: false}}}}
@@ -143,10 +146,19 @@ class Scripted:
         self.world.stop(self.process)
 
 
-class DockerRegistry:
-    """Debian's docker-registry; users: {name: bcrypt} where it wants credentials; storage: a folder that outlives the world."""
+def built_program(name):
+    """A program of scripts/build-registries; skips the test if it has not been built."""
+    path = os.path.expanduser(f"~/.cache/stead-tests/bin/{name}")
+    if not os.access(path, os.X_OK):
+        pytest.skip(f"there is no {path}; scripts/build-registries builds it if there is a Go tool chain")
+    return path
 
-    def __init__(self, world, port=5000, users=None, storage=None):
+
+class DockerRegistry:
+    """Debian's docker-registry, or the `program` of another version; users: {name: bcrypt} where it wants credentials; storage: a folder
+    that outlives the world."""
+
+    def __init__(self, world, port=5000, users=None, storage=None, program="docker-registry"):
         self.world, self.address = world, f"127.0.0.1:{port}"
         folder = world.dir / f"docker-registry-{port}"
         folder.mkdir()
@@ -157,7 +169,7 @@ class DockerRegistry:
         (folder / "config.yml").write_text(DOCKER_REGISTRY.format(dir=storage or folder / "data", address=self.address, auth=auth))
         self.log = folder / "log"
         with open(self.log, "w", encoding="utf-8") as log:
-            self.process = world.start("docker-registry", "serve", folder / "config.yml", stdout=log, stderr=log)
+            self.process = world.start(program, "serve", folder / "config.yml", stdout=log, stderr=log)
         world.run("curl", "-sS", "-o", "/dev/null", "--retry", "100", "--retry-connrefused", "--retry-delay", "0",
                   "--retry-max-time", "20", f"http://{self.address}/v2/")
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 import world as worlds
-from registries import Scripted, busybox_layer, layer
+from registries import DockerRegistry, Scripted, built_program, busybox_layer, layer
 from world import BUILD as BUILD_DIR
 
 
@@ -265,6 +265,54 @@ def test_what_is_pushed_to_the_registry_needs_no_pull(hub):
     hub.stead("up", "--registry", "localhost:5000", "--image-stores", "none")
     assert hub.curl("http://localhost:5000/v2/team/app/tags/list") == '{"name":"team/app","tags":["1"]}\n'
     hub.run("skopeo", "copy", "-q", "--src-tls-verify=false", "docker://localhost:5000/other:2", f"oci-archive:{hub.dir}/again.tar:x")
+
+
+def set_of(image):
+    labels = {"app": "set"}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "set"},
+            "spec": {"serviceName": "set", "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                "spec": {"terminationGracePeriodSeconds": 0,
+                         "containers": [{"name": "main", "image": image, "args": ["sleep", "1000"]}]}}}}
+
+
+def digest_by_crane(world, name):
+    return world.run(built_program("crane"), "digest", "--insecure", name).stdout.strip()
+
+
+def test_an_image_keeps_its_digest_on_its_way_through_registries(hub):
+    """From Podman to stead, by crane to a registry of others, from there by a pull and a push back to stead."""
+    crane, away = built_program("crane"), DockerRegistry(hub, 5003, program=built_program("registry"))
+    try:
+        buildah(hub, "push", "-q", "--tls-verify=false", "app", "docker://localhost:5000/app:1")
+        digest = digest_by_crane(hub, "localhost:5000/app:1")
+        hub.run(crane, "copy", "--insecure", "localhost:5000/app:1", f"{away.address}/app:1")
+        hub.apply(set_of(f"{away.address}/app:1"))
+        hub.kubectl("rollout", "status", "sts/set", "--timeout=60s")
+        assert hub.get("pod", "set-0")["status"]["containerStatuses"][0]["imageID"] == f"{away.address}/app@{digest}"
+        hub.stead("image", "push", f"{away.address}/app:1", "localhost:5000/back:1")
+        hub.run(crane, "copy", "--insecure", f"{away.address}/app:1", "localhost:5000/by-crane:1")
+        hub.stead("image", "push", "localhost:5000/by-crane:1", f"{away.address}/again:1")
+        assert {digest_by_crane(hub, name) for name in ("localhost:5000/back:1", "localhost:5000/by-crane:1",
+                                                        f"{away.address}/again:1")} == {digest}
+        archive = hub.dir / "exported.tar"
+        hub.stead("image", "export", f"{away.address}/app:1", archive)
+        assert digest in hub.run("tar", "-xOf", archive, "index.json").stdout
+    finally:
+        away.close()
+
+
+@pytest.mark.skipif(not shutil.which("podman"), reason="there is no podman")
+def test_what_podman_builds_runs_in_a_set_and_is_pushed(machine):
+    machine.run("sh", "-c", BUILD.format(machine.dir))
+    (machine.dir / "context" / "word").write_text("podman\n")
+    podman = ("env", f"CONTAINERS_STORAGE_CONF={machine.dir}/storage.conf", "podman")
+    machine.run(*podman, "build", "-q", "-t", "built", machine.dir / "context")
+    machine.stead("up", "--registry", "localhost:5000", "--image-stores", f"podman={machine.dir}/graph")
+    machine.apply(set_of("built"))
+    machine.kubectl("rollout", "status", "sts/set", "--timeout=60s")
+    machine.run(*podman, "push", "-q", "--tls-verify=false", "built", "localhost:5000/built:1")
+    assert says(machine, "localhost:5000/built:1") == "podman"
 
 
 def test_the_registry_is_for_its_users_only(hub):

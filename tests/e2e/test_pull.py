@@ -2,7 +2,9 @@
 """Images from registries: what pods and `stead image pull` fetch, what they are told, and what is left after faults."""
 import base64
 import json
+import random
 import re
+import subprocess
 
 import pytest
 
@@ -202,6 +204,35 @@ def test_lies_and_full_disks_leave_nothing(machine):
             assert machine.run("ls", machine.data / "images" / "tmp").stdout == ""  # in the world's own mounts
         assert "pulled sha256:" in machine.stead("image", "pull", f"{registry.address}/app:good").stdout
         assert "is up to date" in machine.stead("image", "pull", f"{registry.address}/app:good").stdout
+    finally:
+        registry.close()
+
+
+def test_a_disk_that_fills_up_during_a_pull_costs_only_this_pull(machine):
+    machine.small_disk("64M")
+    registry = Scripted(machine)
+    try:
+        registry.add_image("good", [busybox_layer()])
+        blobs = registry.add_image("large", [busybox_layer(), layer({"noise": random.Random(1).randbytes(16 << 20)})], level=0)
+        machine.up()
+        machine.apply(pod("runs", f"{registry.address}/app:good"))
+        machine.kubectl("wait", "--for=condition=Ready", "pod/runs", "--timeout=60s")
+        registry.hold(blobs[1])
+        pull = machine.start(worlds.BUILD / "stead", "image", "pull", f"{registry.address}/app:large", "--run", machine.run_dir,
+                             "--data", machine.data, stderr=subprocess.STDOUT)
+        fifo = registry.dir / f"hold-{blobs[1]}"
+        with open(fifo, "w", encoding="utf-8") as other_half:  # opens when the first half has been sent
+            machine.fill_disk()
+            fifo.unlink()
+            other_half.write("go on")
+        said = pull.communicate(timeout=60)[0]
+        assert pull.returncode != 0 and "app:large" in said, said
+        names = machine.stead("image", "ls", "-o", "name").stdout.split()
+        assert f"{registry.address}/app:good" in names and f"{registry.address}/app:large" not in names
+        assert machine.run("ls", machine.data / "images" / "tmp").stdout == ""  # in the world's own mounts
+        assert machine.get("pod", "runs")["status"]["phase"] == "Running"
+        machine.free_disk()
+        assert "pulled sha256:" in machine.stead("image", "pull", f"{registry.address}/app:large").stdout
     finally:
         registry.close()
 
