@@ -145,6 +145,7 @@ static void on_thread(void *data)
     Unpack *unpack = data;
     locale_t made, before = image_utf8_begin(&made);
 
+    image_yield_cores();
     unpack->result = unpack_image(unpack);
     image_utf8_end(before, made);
     uv_async_send(&unpack->ended);

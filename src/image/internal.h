@@ -192,6 +192,8 @@ int image_import_locked(ImageStore *store, const char *file, uint64_t limit, con
 /* store.c: sets a UTF-8 locale for this thread, until image_utf8_end(): names of files are UTF-8, and
  * libarchive drops names that it cannot convert. */
 locale_t image_utf8_begin(locale_t *made);
+/* Lowers the priority of this thread, which unpacks layers, so that the loop does not have to wait for a core. */
+void image_yield_cores(void);
 void image_utf8_end(locale_t before, locale_t made);
 /* Reads the normalized names in an archive without importing it. */
 int image_archive_names(const char *file, StringArray *ret, Arena *arena, Err *reterr);

@@ -3,6 +3,7 @@
  * program. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -70,6 +71,14 @@ locale_t image_utf8_begin(locale_t *made)
 {
     *made = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     return *made ? uselocale(*made) : (locale_t)0;
+}
+
+#define UNPACK_NICE 5
+
+void image_yield_cores(void)
+{
+    /* On Linux, this is about the calling thread only. If it fails, the thread is as important as the others. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), UNPACK_NICE);
 }
 
 void image_utf8_end(locale_t before, locale_t made)

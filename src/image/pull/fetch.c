@@ -202,7 +202,10 @@ static void fetch_main(void *data)
     Puller *puller = job->puller;
     locale_t made, before = image_utf8_begin(&made);
     Err err = ERR_INIT;
-    int r = fetch_layer(layer, &err);
+    int r;
+
+    image_yield_cores();
+    r = fetch_layer(layer, &err);
 
     image_utf8_end(before, made);
     uv_mutex_lock(&puller->lock);
