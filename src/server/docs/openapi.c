@@ -411,19 +411,84 @@ static void add_parameters(Printer *p, const Parameter *parameters, bool body, c
     add(p, "]");
 }
 
-static void add_operation(Printer *p, const Kind *kind, size_t which, const char *subresource)
+/* "networking.k8s.io" is "Networking", "rbac.authorization.k8s.io" "RbacAuthorization". */
+static void add_group_name(StrBuf *out, const char *group)
 {
+    size_t n = strlen(group);
+    bool start = true;
+
+    if (!n)
+        group = "core";
+    if (n > 7 && str_equal(group + n - 7, ".k8s.io"))
+        n -= 7;
+    for (const char *c = group; *c && (n == 0 || c < group + n); c++) {
+        if (*c != '.')
+            strbuf_add_char(out, start && *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c);
+        start = *c == '.';
+    }
+}
+
+static void add_capital(StrBuf *out, const char *word)
+{
+    if (*word)
+        strbuf_add_char(out, word[0] >= 'a' && word[0] <= 'z' ? (char)(word[0] - 32) : word[0]);
+    strbuf_add_string(out, *word ? word + 1 : "");
+}
+
+/* What an operation is for. */
+typedef struct PathOf {
+    const Kind *kind;       /* of the path */
+    const Kind *body;       /* of its objects: another one for subresources such as scale */
+    const Subresource *sub; /* NULL: the object itself */
+    bool namespaced, everywhere;
+    bool with_path; /* behind a proxy */
+} PathOf;
+
+/* Clients that are generated from the document take the names of their functions from here, so they are
+ * those of Kubernetes: "readAppsV1NamespacedDeploymentScale". */
+static void add_operation_id(Printer *p, const PathOf *of, const char *operation,
+                             const char *method)
+{
+    bool collection = str_equal(operation, "deleteCollection");
+
+    strbuf_add_string(p->out, "\"operationId\":\"");
+    strbuf_add_string(p->out, collection ? "delete" : operation);
+    add_group_name(p->out, of->kind->group);
+    add_capital(p->out, of->kind->version);
+    if (method)
+        add_capital(p->out, method);
+    strbuf_add_string(p->out, collection ? "Collection" : "");
+    strbuf_add_string(p->out, of->namespaced ? "Namespaced" : "");
+    strbuf_add_string(p->out, of->kind->kind);
+    if (of->sub)
+        add_capital(p->out, of->sub->name);
+    strbuf_add_string(p->out, of->with_path ? "WithPath" : "");
+    strbuf_add_string(p->out, of->everywhere ? "ForAllNamespaces\"," : "\",");
+}
+
+static void add_tags(Printer *p, const Kind *kind)
+{
+    size_t at;
+
+    strbuf_add_string(p->out, "\"tags\":[\"");
+    at = p->out->n;
+    add_group_name(p->out, kind->group);
+    p->out->p[at] = (char)(p->out->p[at] | 0x20);
+    strbuf_printf(p->out, "_%s\"],", kind->version);
+}
+
+static void add_operation(Printer *p, const PathOf *of, size_t which)
+{
+    const Kind *kind = of->body;
     bool list = str_equal(operations[which].action, "list"),
          patch = str_equal(operations[which].method, "patch");
     const char *answer =
         str_equal(operations[which].method, "delete") ? type_Status.openapi : kind->type->openapi;
 
-    strbuf_printf(
-        p->out,
-        "\"%s\":{\"description\":\"%s %s\",\"operationId\":\"%s_%s_%s%s\",\"tags\":[\"%s_%s\"],",
-        operations[which].method, operations[which].operation, kind->kind,
-        operations[which].operation, kind->version, kind->kind, subresource ? subresource : "",
-        *kind->group ? kind->group : "core", kind->version);
+    strbuf_printf(p->out, "\"%s\":{\"description\":\"%s %s\",", operations[which].method,
+                  operations[which].operation, kind->kind);
+    add_operation_id(p, of, operations[which].operation, NULL);
+    add_tags(p, of->kind);
     if (p->v2)
         add(p, "\"consumes\":[\"*/*\"],\"produces\":[\"application/json\",\"application/yaml\","
                "\"application/vnd.kubernetes.protobuf\"],\"schemes\":[\"https\"],");
@@ -438,7 +503,9 @@ static void add_operation(Printer *p, const Kind *kind, size_t which, const char
     }
     add(p, ",\"responses\":{\"200\":{\"description\":\"OK\",");
     add(p, p->v2 ? "\"schema\":{" : "\"content\":{\"application/json\":{\"schema\":{");
-    if (list)
+    if (of->sub && of->sub->is_stream)
+        add(p, "\"type\":\"string\"");
+    else if (list)
         strbuf_printf(p->out, "\"$ref\":\"%s%sList\"", refs_prefix(p), kind->type->openapi);
     else
         add_ref(p, answer, false);
@@ -447,6 +514,26 @@ static void add_operation(Printer *p, const Kind *kind, size_t which, const char
                   operations[which].action);
     add_gvk(p, kind, kind->kind);
     add(p, "}");
+}
+
+/* A stream: its method says nothing about objects. */
+static void add_connection(Printer *p, const PathOf *of, const char *method)
+{
+    const Subresource *sub = of->sub;
+
+    strbuf_printf(p->out, "\"%s\":{\"description\":\"connect to %s of %s\",", method, sub->name,
+                  of->kind->kind);
+    add_operation_id(p, of, "connect", method);
+    add_tags(p, of->kind);
+    if (p->v2)
+        add(p, "\"consumes\":[\"*/*\"],\"produces\":[\"*/*\"],\"schemes\":[\"https\"],");
+    add(p, "\"responses\":{\"200\":{\"description\":\"OK\",");
+    add(p, p->v2 ? "\"schema\":{\"type\":\"string\"}}"
+                 : "\"content\":{\"*/*\":{\"schema\":{\"type\":\"string\"}}}}");
+    strbuf_printf(p->out,
+                  "},\"x-kubernetes-action\":\"connect\",\"x-kubernetes-group-version-kind\":"
+                  "{\"group\":\"%s\",\"version\":\"%s\",\"kind\":\"%s\"}}",
+                  sub->kind_group, sub->kind_version, sub->kind);
 }
 
 static bool has_verb(const char *const *verbs, const char *verb)
@@ -466,62 +553,134 @@ static void add_path_parameter(Printer *p, const char *name, bool *first)
     *first = false;
 }
 
-/* Prints one path with all its methods. `named`: the path is that of a single object. */
-static void add_path(Printer *p, const Kind *kind, bool namespaced, bool named,
-                     const Subresource *sub, bool *first)
+static void begin_path(Printer *p, const PathOf *of, bool named, bool *first)
 {
-    const char *const *verbs = sub ? sub->verbs : kind_verbs(kind);
-    bool none = true, none_too = true;
+    const Kind *kind = of->kind;
 
-    for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
-        bool all_namespaces = (kind->flags & KIND_NAMESPACED) && !namespaced;
+    strbuf_printf(p->out, "%s\"/%s%s/%s%s%s%s%s%s%s\":{", *first ? "" : ",",
+                  *kind->group ? "apis/" : "api", kind->group, kind->version,
+                  of->namespaced ? "/namespaces/{namespace}/" : "/", kind->plural,
+                  named ? "/{name}" : "", of->sub ? "/" : "", of->sub ? of->sub->name : "",
+                  of->with_path ? "/{path}" : "");
+    *first = false;
+}
 
-        if (operations[i].collection == named || !has_verb(verbs, operations[i].verb))
-            continue;
-        if (all_namespaces && !str_equal(operations[i].verb, "list"))
-            continue;
-        if (none) {
-            strbuf_printf(p->out, "%s\"/%s%s%s/%s%s%s%s%s%s\":{", *first ? "" : ",",
-                          *kind->group ? "apis/" : "api", kind->group, "", kind->version,
-                          namespaced ? "/namespaces/{namespace}/" : "/", kind->plural,
-                          named ? "/{name}" : "", sub ? "/" : "", sub ? sub->name : "");
-            *first = false;
-        }
-        add(p, none ? "" : ",");
-        none = false;
-        add_operation(p, kind, i, sub ? sub->name : NULL);
-    }
-    if (none)
-        return;
+static void end_path(Printer *p, const PathOf *of, bool named)
+{
+    bool none = true;
+
     add(p, ",\"parameters\":[");
     if (named)
-        add_path_parameter(p, "name", &none_too);
-    if (namespaced)
-        add_path_parameter(p, "namespace", &none_too);
+        add_path_parameter(p, "name", &none);
+    if (of->namespaced)
+        add_path_parameter(p, "namespace", &none);
+    if (of->with_path)
+        add_path_parameter(p, "path", &none);
     add(p, "]}");
+}
+
+/* Prints one path with all its methods. `named`: the path is that of a single object. */
+static void add_path(Printer *p, const PathOf *of, bool named, bool *first)
+{
+    const char *const *verbs = of->sub ? of->sub->verbs : kind_verbs(of->kind);
+    bool none = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
+        if (operations[i].collection == named &&
+            !(of->sub && str_equal(operations[i].verb, "create")))
+            continue;
+        if (!has_verb(verbs, operations[i].verb) ||
+            (of->everywhere && !str_equal(operations[i].verb, "list")))
+            continue;
+        if (none)
+            begin_path(p, of, named, first);
+        add(p, none ? "" : ",");
+        none = false;
+        add_operation(p, of, i);
+    }
+    if (!none)
+        end_path(p, of, named);
+}
+
+static void add_connections(Printer *p, const PathOf *of, bool *first)
+{
+    static const char *const all[] = {"get", "put", "post", "delete", "options", "head", "patch"};
+    size_t n = of->sub->connect ? ARRAY_LEN(all) : 3;
+    bool none = true;
+
+    begin_path(p, of, true, first);
+    for (size_t i = 0; i < n; i++) {
+        if (!of->sub->connect && str_equal(all[i], "put"))
+            continue;
+        add(p, none ? "" : ",");
+        none = false;
+        add_connection(p, of, all[i]);
+    }
+    end_path(p, of, true);
+}
+
+static void add_subresource_path(Printer *p, const Kind *kind, const Subresource *sub, bool *first)
+{
+    PathOf of = {
+        .kind = kind, .body = kind, .sub = sub, .namespaced = kind->flags & KIND_NAMESPACED};
+
+    if (sub->is_stream && sub->kind) {
+        add_connections(p, &of, first);
+        of.with_path = sub->takes_rest;
+        if (of.with_path)
+            add_connections(p, &of, first);
+        return;
+    }
+    if (sub->kind) {
+        of.body = kind_find(sub->kind_group, sub->kind_version, sub->kind);
+        if (NEVER(!of.body))
+            return;
+        want(p, of.body->type);
+    }
+    add_path(p, &of, true, first);
+}
+
+/* The list of the resources of a group version. */
+static void add_version_path(Printer *p, const Kind *kind, bool *first)
+{
+    strbuf_printf(p->out, "%s\"/%s%s/%s/\":{\"get\":{\"description\":\"get available resources\",",
+                  *first ? "" : ",", *kind->group ? "apis/" : "api", kind->group, kind->version);
+    *first = false;
+    strbuf_add_string(p->out, "\"operationId\":\"get");
+    add_group_name(p->out, kind->group);
+    add_capital(p->out, kind->version);
+    strbuf_add_string(p->out, "APIResources\",");
+    add_tags(p, kind);
+    if (p->v2)
+        add(p, "\"consumes\":[\"application/json\"],\"produces\":[\"application/json\"],"
+               "\"schemes\":[\"https\"],");
+    add(p, "\"responses\":{\"200\":{\"description\":\"OK\",");
+    add(p, p->v2 ? "\"schema\":{\"type\":\"object\"}}}}}"
+                 : "\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}}}}}");
 }
 
 static void add_paths(Printer *p, const char *group, const char *version)
 {
+    StrMap versions = STRMAP_INIT;
     bool first = true;
 
     for (size_t i = 0; i < kind_count(); i++) {
         const Kind *kind = kind_at(i);
         bool namespaced = kind->flags & KIND_NAMESPACED;
+        PathOf of = {.kind = kind, .body = kind, .namespaced = namespaced};
 
         if (str_empty(kind->plural) || !in_group(kind, group, version))
             continue;
+        if (!strmap_put(&versions, kind->api_version, (void *)(uintptr_t)kind))
+            add_version_path(p, kind, &first);
         if (namespaced)
-            add_path(p, kind, false, false, NULL, &first);
-        add_path(p, kind, namespaced, false, NULL, &first);
-        add_path(p, kind, namespaced, true, NULL, &first);
-        for (const char *const *name = kind->subresources; *name; name++) {
-            const Subresource *sub = subresource_find(kind, *name);
-
-            if (!sub->kind)
-                add_path(p, kind, namespaced, true, sub, &first);
-        }
+            add_path(p, &(PathOf){.kind = kind, .body = kind, .everywhere = true}, false, &first);
+        add_path(p, &of, false, &first);
+        add_path(p, &of, true, &first);
+        for (const char *const *name = kind->subresources; *name; name++)
+            add_subresource_path(p, kind, subresource_find(kind, *name), &first);
     }
+    strmap_deinit(&versions);
 }
 
 /* ---- documents ---- */

@@ -103,6 +103,8 @@ static const Member path_members[] = {
     {"put", 3, HOW_MESSAGE, &operation_message, {0}},
     {"post", 4, HOW_MESSAGE, &operation_message, {0}},
     {"delete", 5, HOW_MESSAGE, &operation_message, {0}},
+    {"options", 6, HOW_MESSAGE, &operation_message, {0}},
+    {"head", 7, HOW_MESSAGE, &operation_message, {0}},
     {"patch", 8, HOW_MESSAGE, &operation_message, {0}},
     {"parameters", 9, HOW_MESSAGES, NULL, {0}},
     {0},
