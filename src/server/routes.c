@@ -444,6 +444,9 @@ static void dispatch_resource(Call *call)
         http_add_header(call->request, "warning",
                         "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
                         "EndpointSlice\"");
+    if (route->kind == &kind_component_status)
+        http_add_header(call->request, "warning",
+                        "299 - \"v1 ComponentStatus is deprecated in v1.19+\"");
     run_action(call, &action);
 }
 

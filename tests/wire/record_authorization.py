@@ -38,6 +38,7 @@ USERS = 100     # tester-0 is for all but impersonation, of which the server rem
 RESOURCES = [
     # group, version, resource, kind, namespaced, subresources
     ("", "v1", "bindings", "Binding", True, []),
+    ("", "v1", "componentstatuses", "ComponentStatus", False, []),
     ("", "v1", "configmaps", "ConfigMap", True, []),
     ("", "v1", "endpoints", "Endpoints", True, []),
     ("", "v1", "events", "Event", True, []),

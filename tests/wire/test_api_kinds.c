@@ -181,6 +181,16 @@ static const ApiCase review_cases[] = {
     {"a token", "POST", "/api/v1/namespaces/t/serviceaccounts/default/token", NULL, "{\"spec\":{\"expirationSeconds\":600}}", 201, {{"/status/expirationTimestamp", "\"2026-11-21T08:10:00Z\""}, {"/metadata/name", "\"default\""}}},
     {"of nobody", "POST", "/api/v1/namespaces/t/serviceaccounts/nobody/token", NULL, "{}", 404, {{"/message", "\"serviceaccounts \\\"nobody\\\" not found\""}}},
 };
+#define COMPONENTS "/api/v1/componentstatuses"
+static const ApiCase component_cases[] = {
+    {"all parts", "GET", COMPONENTS, NULL, NULL, 200, {{"/kind", "\"ComponentStatusList\""}, {"/items/0/metadata/name", "\"scheduler\""}, {"/items/1/metadata/name", "\"controller-manager\""},
+     {"/items/2/metadata/name", "\"etcd-0\""}, {"/items/3", NULL}, {"/items/2/conditions", "[{\"type\":\"Healthy\",\"status\":\"True\",\"message\":\"ok\"}]"}}},
+    {"one of them", "GET", COMPONENTS "/etcd-0", NULL, NULL, 200, {{"/kind", "\"ComponentStatus\""}, {"/metadata", "{\"name\":\"etcd-0\"}"}}},
+    {"those of a name", "GET", COMPONENTS "?fieldSelector=metadata.name%3Dscheduler", NULL, NULL, 200, {{"/items/0/metadata/name", "\"scheduler\""}, {"/items/1", NULL}}},
+    {"another one", "GET", COMPONENTS "/etcd-1", NULL, NULL, 404, {{"/message", "\"componentstatuses \\\"etcd-1\\\" not found\""}}},
+    {"cannot be made", "POST", COMPONENTS, NULL, "{}", 405, {{0}}},
+    {"nor deleted", "DELETE", COMPONENTS "/etcd-0", NULL, NULL, 405, {{0}}},
+};
 /* clang-format on */
 
 #define RUN(test, cases)                          \
@@ -196,6 +206,7 @@ RUN(claims_are_protected, claim_cases)
 RUN(sets_have_a_scale_and_a_status, set_cases)
 RUN(controllers_and_templates_complete_themselves, replication_cases)
 RUN(reviews_are_answered_at_once, review_cases)
+RUN(parts_of_the_control_plane_are_healthy, component_cases)
 
 /* ---- tokens ---- */
 
@@ -386,6 +397,7 @@ int main(void)
         TEST(sets_have_a_scale_and_a_status),
         TEST(controllers_and_templates_complete_themselves),
         TEST(reviews_are_answered_at_once),
+        TEST(parts_of_the_control_plane_are_healthy),
         TEST(accounts_may_discover_and_ask_about_themselves),
         TEST(a_token_dies_with_its_time_and_its_account),
         TEST(whoever_may_acts_for_another),

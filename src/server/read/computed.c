@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * get and list of kinds whose objects are not stored but made when they are asked for: NodeMetrics and
- * PodMetrics. The answers, and what is missing in them, are those of metrics-server.
+ * PodMetrics, and ComponentStatuses (component_status.c). The answers about metrics, and what is missing in
+ * them, are those of metrics-server.
  *
  * The node measures asynchronously, so the request waits, and is forgotten if the client goes away.
  */
@@ -151,7 +152,7 @@ static void on_closed(void *stream)
     computation_free(computation);
 }
 
-void read_computed(Call *call)
+static void read_usage(Call *call)
 {
     const Route *route = &call->route;
     UsageSource *source = call->server->usage;
@@ -175,4 +176,12 @@ void read_computed(Call *call)
     call->stream = computation;
     call->stream_close = on_closed;
     computation->read = source->ops->read(source, &query, on_usage, computation);
+}
+
+void read_computed(Call *call)
+{
+    if (call->route.kind == &kind_component_status)
+        read_component_status(call);
+    else
+        read_usage(call);
 }

@@ -9,6 +9,7 @@ void read_get(Call *call);
 void read_list(Call *call);
 /* Both for kinds whose objects are made when they are asked for: computed.c. */
 void read_computed(Call *call);
+void read_component_status(Call *call);
 void watch_start(Call *call);
 void watch_note_write(Server *server);
 void watch_forget_line(Server *server);
