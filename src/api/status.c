@@ -276,8 +276,10 @@ void status_json(const ApiStatus *status, StrBuf *out)
                    status->retry_after || !str_empty(status->group);
     bool first = true;
 
-    strbuf_add_string(out,
-                      "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":");
+    strbuf_add_string(out, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{");
+    add_member(out, &first, "continue", status->continue_);
+    first = true;
+    strbuf_add_string(out, "},\"status\":");
     strbuf_add_string(out, status->reason == STATUS_OK ? "\"Success\"," : "\"Failure\",");
     add_member(out, &first, "message", status->message);
     add_member(out, &first, "reason", info->name);
@@ -328,6 +330,7 @@ void status_copy(ApiStatus *ret, Arena *arena, const ApiStatus *status)
 
     *ret = *status;
     ret->message = arena_strdup(arena, status->message);
+    ret->continue_ = arena_strdup(arena, status->continue_);
     ret->name = arena_strdup(arena, status->name);
     ret->group = arena_strdup(arena, status->group);
     ret->kind = arena_strdup(arena, status->kind);

@@ -108,6 +108,7 @@ typedef struct ApiStatus {
     const Cause *causes;
     size_t n_causes;
     int32_t retry_after;
+    const char *continue_; /* of a list: with what the client can ask for the rest */
 } ApiStatus;
 
 /* All of these return the reason, so that a handler can `return status_not_found(...)`. */

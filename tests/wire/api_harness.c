@@ -222,6 +222,13 @@ char *api_json(Api *api, const char *pointer)
     return value ? yyjson_val_write(value, 0, NULL) : NULL;
 }
 
+void api_expect(Api *api, const char *pointer, const char *is)
+{
+    _free_ char *value = api_json(api, pointer);
+
+    assert_string_equal(value ? value : "(absent)", is);
+}
+
 void api_run(Api *api, const ApiCase *cases, size_t n)
 {
     EACH_ROW_OF(i, n, "cases", cases[i].name) {

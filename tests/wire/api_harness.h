@@ -67,6 +67,8 @@ void api_settle(Api *api);
 /* Compact JSON at the pointer of the newest answer; NULL where there is nothing. The caller
  * frees. */
 char *api_json(Api *api, const char *pointer);
+/* Fails if that value is another one, as JSON; "(absent)" if there is to be none. */
+void api_expect(Api *api, const char *pointer, const char *is);
 /* Begins a streaming request; what comes is taken by api_lines. */
 HttpLoopback *api_stream(Api *api, const char *path, const char *headers);
 /* Waits for the whole answer of a request that was begun so. */

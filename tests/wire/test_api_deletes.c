@@ -181,13 +181,6 @@ static void make_maps(Api *api, int n)
     }
 }
 
-static void expect(Api *api, const char *at, const char *is)
-{
-    _free_ char *value = api_json(api, at);
-
-    assert_string_equal(value ? value : "(absent)", is);
-}
-
 static void a_collection_goes_page_by_page(void **state)
 {
     Api *api = *state;
@@ -196,31 +189,31 @@ static void a_collection_goes_page_by_page(void **state)
     make_maps(api, 5);
     api_call(api, "DELETE", CM "?limit=2", NULL, NULL);
     assert_int_equal(api->status, 200);
-    expect(api, "/kind", "\"ConfigMapList\"");
-    expect(api, "/items/1/metadata/name", "\"m1\"");
-    expect(api, "/items/2", "(absent)");
-    expect(api, "/metadata/remainingItemCount", "3");
+    api_expect(api, "/kind", "\"ConfigMapList\"");
+    api_expect(api, "/items/1/metadata/name", "\"m1\"");
+    api_expect(api, "/items/2", "(absent)");
+    api_expect(api, "/metadata/remainingItemCount", "3");
     token = api_json(api, "/metadata/continue");
     assert_non_null(token);
     api_call(api, "GET", CM, NULL, NULL);
-    expect(api, "/items/0/metadata/name", "\"m2\"");
-    expect(api, "/items/2/metadata/name", "\"m4\"");
+    api_expect(api, "/items/0/metadata/name", "\"m2\"");
+    api_expect(api, "/items/2/metadata/name", "\"m4\"");
     path = mem_printf(CM "?limit=2&continue=%.*s", (int)strlen(token) - 2, token + 1);
     api_call(api, "DELETE", path, NULL, NULL);
-    expect(api, "/items/0/metadata/name", "\"m2\"");
-    expect(api, "/metadata/remainingItemCount", "1");
+    api_expect(api, "/items/0/metadata/name", "\"m2\"");
+    api_expect(api, "/metadata/remainingItemCount", "1");
     api_call(api, "DELETE", CM "?limit=2&labelSelector=a%3Db", NULL, NULL);
-    expect(api, "/items/0/metadata/name", "\"m4\"");
-    expect(api, "/metadata/continue", "(absent)");
+    api_expect(api, "/items/0/metadata/name", "\"m4\"");
+    api_expect(api, "/metadata/continue", "(absent)");
     api_call(api, "DELETE", CM "?limit=x", NULL, NULL);
     assert_int_equal(api->status, 400);
     make_maps(api, 3);
     api_call(api, "DELETE", CM "?limit=1&labelSelector=a%3Db", NULL, NULL);
-    expect(api, "/metadata/remainingItemCount", "(absent)");
+    api_expect(api, "/metadata/remainingItemCount", "(absent)");
     token = (free(token), api_json(api, "/metadata/continue"));
     assert_non_null(token);
     api_call(api, "DELETE", CM, NULL, NULL);
-    expect(api, "/items/1/metadata/name", "\"m2\"");
+    api_expect(api, "/items/1/metadata/name", "\"m2\"");
 }
 
 int main(void)

@@ -94,13 +94,6 @@ static void call_as(Api *api, const char *path, const char *accept)
     api_call_on(api, api->admin, "GET", path, header, NULL, 0);
 }
 
-static void expect(Api *api, const char *pointer, const char *is)
-{
-    _free_ char *value = api_json(api, pointer);
-
-    assert_string_equal(value ? value : "(absent)", is);
-}
-
 static void answers_take_the_form_that_is_asked_for(void **state)
 {
     Api *api = *state;
@@ -110,24 +103,24 @@ static void answers_take_the_form_that_is_asked_for(void **state)
             "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g="
             "meta.k8s.io,application/json");
     assert_int_equal(api->status, 200);
-    expect(api, "/kind", "\"Table\"");
-    expect(api, "/rows/0/cells", "[\"a\",1,\"0s\"]");
-    expect(api, "/rows/0/object/kind", "\"PartialObjectMetadata\"");
+    api_expect(api, "/kind", "\"Table\"");
+    api_expect(api, "/rows/0/cells", "[\"a\",1,\"0s\"]");
+    api_expect(api, "/rows/0/object/kind", "\"PartialObjectMetadata\"");
     call_as(api, CM "?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io");
-    expect(api, "/rows/0/object", "null");
+    api_expect(api, "/rows/0/object", "null");
     call_as(api, CM "?includeObject=Object", "application/json;as=Table;v=v1;g=meta.k8s.io");
-    expect(api, "/rows/0/object/data", "{\"k\":\"v\"}");
+    api_expect(api, "/rows/0/object/data", "{\"k\":\"v\"}");
     call_as(api, CM "/a", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
-    expect(api, "/kind", "\"PartialObjectMetadata\"");
-    expect(api, "/data", "(absent)");
+    api_expect(api, "/kind", "\"PartialObjectMetadata\"");
+    api_expect(api, "/data", "(absent)");
     call_as(api, CM, "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
-    expect(api, "/kind", "\"PartialObjectMetadataList\"");
-    expect(api, "/items/0/metadata/name", "\"a\"");
+    api_expect(api, "/kind", "\"PartialObjectMetadataList\"");
+    api_expect(api, "/items/0/metadata/name", "\"a\"");
     call_as(api, CM "/a", "application/yaml");
     assert_non_null(strstr(api->head, "application/yaml"));
     assert_non_null(strstr(api->body, "\ndata:\n  k: v\n"));
     call_as(api, CM "/a", "application/vnd.kubernetes.protobuf,application/json");
-    expect(api, "/kind", "\"ConfigMap\"");
+    api_expect(api, "/kind", "\"ConfigMap\"");
     call_as(api, CM "/a", "application/vnd.kubernetes.protobuf");
     assert_memory_equal(api->body, "k8s", 4);
     call_as(api, CM "/a", "text/plain");
@@ -285,7 +278,7 @@ static void discovery_comes_in_both_forms(void **state)
     assert_int_equal(api->status, 200);
     assert_non_null(
         strstr(api->head, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
-    expect(api, "/kind", "\"APIGroupDiscoveryList\"");
+    api_expect(api, "/kind", "\"APIGroupDiscoveryList\"");
     etag = strcasestr(api->head, "etag: \"");
     assert_non_null(etag);
     known = mem_printf("Accept: %s\r\nIf-None-Match: %.*s\r\n", aggregated,
@@ -296,12 +289,12 @@ static void discovery_comes_in_both_forms(void **state)
     api_call_on(api, api->admin, "GET", "/api", known, NULL, 0); /* another document */
     assert_int_equal(api->status, 200);
     call_as(api, "/api", aggregated);
-    expect(api, "/items/0/versions/0/version", "\"v1\"");
-    expect(api, "/items/0/versions/0/freshness", "\"Current\"");
+    api_expect(api, "/items/0/versions/0/version", "\"v1\"");
+    api_expect(api, "/items/0/versions/0/freshness", "\"Current\"");
     call_as(api, "/apis", "application/json");
-    expect(api, "/kind", "\"APIGroupList\"");
+    api_expect(api, "/kind", "\"APIGroupList\"");
     call_as(api, "/apis/apps", "application/json");
-    expect(api, "/preferredVersion", "{\"groupVersion\":\"apps/v1\",\"version\":\"v1\"}");
+    api_expect(api, "/preferredVersion", "{\"groupVersion\":\"apps/v1\",\"version\":\"v1\"}");
 }
 
 static void protobuf_bodies_are_read(void **state)
@@ -317,7 +310,7 @@ static void protobuf_bodies_are_read(void **state)
     api_call_on(api, api->admin, "POST", CM,
                 "Content-Type: application/vnd.kubernetes.protobuf\r\n", body.p, body.n);
     assert_int_equal(api->status, 201);
-    expect(api, "/data", "{\"k\":\"v\"}");
+    api_expect(api, "/data", "{\"k\":\"v\"}");
     api_call_on(api, api->admin, "POST", CM,
                 "Content-Type: application/vnd.kubernetes.protobuf\r\n", body.p, body.n / 2);
     assert_int_equal(api->status, 400);
@@ -344,11 +337,11 @@ static void what_is_too_large_is_refused(void **state)
                      NULL);
         } else if (size < 3000 * 1024) {
             assert_int_equal(api->status, 500);
-            expect(api, "/message", "\"etcdserver: request is too large\"");
-            expect(api, "/reason", "(absent)");
+            api_expect(api, "/message", "\"etcdserver: request is too large\"");
+            api_expect(api, "/reason", "(absent)");
         } else if (body.n > 3 * 1024 * 1024) {
             assert_int_equal(api->status, 413);
-            expect(api, "/message", "\"Request entity too large: limit is 3145728\"");
+            api_expect(api, "/message", "\"Request entity too large: limit is 3145728\"");
         }
     }
 }

@@ -7,6 +7,7 @@
 #include "api_harness.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "codec/base64url.h"
 #include "codec/protobuf/protobuf.h"
 #include "server/request/call.h"
 
@@ -191,6 +192,84 @@ static void a_long_list_waits_for_its_reader_and_is_one_state(void **state)
     http_loopback_free(stream);
 }
 
+/* The request for the page after the one that was answered. */
+static char *next_page(Api *api)
+{
+    _free_ char *token = api_json(api, "/metadata/continue");
+
+    return mem_printf(CM "?limit=2&continue=%.*s", (int)strlen(token) - 2, token + 1);
+}
+
+static void pages_have_the_revision_of_the_first_one_for_five_minutes(void **state)
+{
+    Api *api = *state;
+    _free_ char *first = NULL, *second = NULL, *third = NULL, *fourth = NULL, *revision = NULL;
+
+    fill(api, 9);
+    api_call(api, "GET", CM "?limit=2", NULL, NULL);
+    revision = api_json(api, "/metadata/resourceVersion");
+    first = next_page(api);
+    replace(api, "o0003");
+    api_settle(api);
+    api_call(api, "GET", first, NULL, NULL);
+    assert_int_equal(api->status, 200);
+    api_expect(api, "/metadata/resourceVersion", revision);
+    api_expect(api, "/items/0/metadata/name", "\"o0002\"");
+    second = next_page(api);
+    clock_fake_advance(api->clock, 299 * NS_PER_SEC);
+    api_call(api, "GET", second, NULL, NULL);
+    assert_int_equal(api->status, 200);
+    api_expect(api, "/items/0/metadata/name", "\"o0004\"");
+    clock_fake_advance(api->clock, NS_PER_SEC);
+    api_call(api, "GET", second, NULL, NULL);
+    assert_int_equal(api->status, 410);
+    api_expect(api, "/reason", "\"Expired\"");
+    third = next_page(api);
+
+    /* The client agrees to a list that is not of one state. */
+    api_call(api, "GET", third, NULL, NULL);
+    assert_int_equal(api->status, 200);
+    api_expect(api, "/items/0/metadata/name", "\"o0004\"");
+    free(revision);
+    revision = mem_printf("\"%" PRIu64 "\"", store_revision(api->store));
+    api_expect(api, "/metadata/resourceVersion", revision);
+    fourth = next_page(api);
+    replace(api, "o0000");
+    api_settle(api);
+    api_call(api, "GET", fourth, NULL, NULL);
+    assert_int_equal(api->status, 200);
+    api_expect(api, "/metadata/resourceVersion", revision);
+    api_expect(api, "/items/0/metadata/name", "\"o0006\"");
+}
+
+static void a_token_with_other_members_is_refused(void **state)
+{
+    static const struct {
+        const char *token;
+        int status;
+    } rows[] = {
+        {"{\"v\":\"meta.k8s.io/v1\",\"rv\":1}", 400},
+        {"{\"v\":\"meta.k8s.io/v1\",\"rv\":99999999,\"start\":\"t/o0001\",\"began\":0}", 410},
+        {"{\"rv\":1,\"start\":\"t/o0001\",\"began\":-9223372036854775808}", 410},
+        {"{\"rv\":1,\"start\":\"t/o0001\",\"began\":9223372036854775807}", 410},
+        {"{\"rv\":-2,\"start\":\"t/o0001\"}", 410},
+        {"{\"rv\":-1,\"start\":\"t/o0001\"}", 200},
+        {"[1]", 400},
+    };
+    Api *api = *state;
+
+    fill(api, 3);
+    EACH_ROW(i, rows, rows[i].token) {
+        _strbuf_ StrBuf token = STRBUF_INIT;
+        _free_ char *path = NULL;
+
+        base64url_add(&token, (const uint8_t *)rows[i].token, strlen(rows[i].token));
+        path = mem_printf(CM "?continue=%s", strbuf_string(&token));
+        api_call(api, "GET", path, NULL, NULL);
+        assert_int_equal(api->status, rows[i].status);
+    }
+}
+
 static void other_forms_of_long_lists_are_whole(void **state)
 {
     static const struct {
@@ -329,6 +408,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_form_of_a_list_says_how_to_go_on),
         TEST(a_long_list_waits_for_its_reader_and_is_one_state),
+        TEST(pages_have_the_revision_of_the_first_one_for_five_minutes),
+        TEST(a_token_with_other_members_is_refused),
         TEST(other_forms_of_long_lists_are_whole),
         TEST(a_reader_that_leaves_takes_its_list_along),
         TEST(a_watch_of_many_comes_in_pieces_between_changes),

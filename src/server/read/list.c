@@ -29,7 +29,7 @@
 typedef struct ListWalk {
     Call *call;
     StoreSnapshot *snapshot;
-    uint64_t revision;
+    ListPlace place;
     const Selector *labels, *fields;
     int64_t limit;        /* 0: none */
     int64_t n, remaining; /* the items that were sent, and those beyond the limit */
@@ -109,26 +109,53 @@ static void look_at(ListWalk *walk, Object *object)
         walk->last = list_key_of(walk->call->arena, object);
 }
 
-/* {"v":"meta.k8s.io/v1","rv":12,"start":"default/web-0"} in base64url */
-const char *list_make_continue(Arena *arena, const char *last, uint64_t revision)
+/* A token is {"v":"meta.k8s.io/v1","rv":12,"start":"default/web-0","began":1796079260} in base64url.
+ * The page that it leads to is read from the current state, but has the revision of the first page:
+ * a watch from there tells the client of every change since. As in Kubernetes, whose storage keeps
+ * old states for five minutes, the client has to agree when more time has passed, which it does by
+ * a token without a revision. */
+#define CONTINUE_SECONDS_MAX 300
+#define REVISION_ANY (-1)
+
+const char *list_make_continue(Arena *arena, const ListPlace *place)
 {
     _strbuf_ StrBuf json = STRBUF_INIT, text = STRBUF_INIT;
 
-    strbuf_printf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":\"%s\"}", revision,
-                  last);
+    strbuf_printf(&json,
+                  "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRId64 ",\"start\":\"%s\",\"began\":%" PRId64
+                  "}",
+                  (int64_t)place->revision, place->after, place->began);
     base64url_add(&text, (const uint8_t *)json.p, json.n);
     return arena_strdup(arena, text.p);
 }
 
-int list_read_continue(Call *call, const char **ret, ApiStatus *reterr)
+static int continue_expired(Call *call, const char *start, ApiStatus *reterr)
 {
+    ListPlace anyway = {start, (uint64_t)REVISION_ANY, server_now(call->server)};
+
+    status_set(reterr, call->arena, STATUS_EXPIRED,
+               "The provided continue parameter is too old to display a consistent list result. "
+               "You can start a new list without the continue parameter, or use the continue token "
+               "in this response to retrieve the remainder of the results. Continuing with the "
+               "provided token results in an inconsistent list - objects that were created, "
+               "modified, or deleted between the time the first chunk was returned and now may "
+               "show up in the list.");
+    reterr->continue_ = list_make_continue(call->arena, &anyway);
+    return reterr->reason;
+}
+
+int list_read_continue(Call *call, ListPlace *ret, ApiStatus *reterr)
+{
+    const Store *store = call->server->store;
     const char *token = call->query.continue_;
     DecodeReport report = {0};
     const char *start = NULL;
-    yyjson_doc *doc;
+    yyjson_doc *doc = NULL;
+    yyjson_val *root;
+    int64_t revision, began;
     Bytes json;
 
-    *ret = NULL;
+    *ret = (ListPlace){.revision = store_revision(store), .began = server_now(call->server)};
     if (str_empty(token))
         return 0;
     if (!base64url_decode(call->arena, token, strcspn(token, "="), &json) &&
@@ -138,7 +165,18 @@ int list_read_continue(Call *call, const char **ret, ApiStatus *reterr)
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "invalid continue token: continue key is not valid: %s",
                           report.error ? report.error : "it names no place to start from");
-    *ret = arena_strdup(call->arena, start);
+    ret->after = arena_strdup(call->arena, start);
+    root = yyjson_doc_get_root(doc);
+    revision = yyjson_get_sint(yyjson_obj_get(root, "rv"));
+    if (revision == REVISION_ANY)
+        return 0;
+    began = yyjson_get_sint(yyjson_obj_get(root, "began"));
+    if (revision < 0 || (uint64_t)revision < store_oldest(store) ||
+        (uint64_t)revision > ret->revision || began > ret->began ||
+        began <= ret->began - CONTINUE_SECONDS_MAX)
+        return continue_expired(call, ret->after, reterr);
+    ret->revision = (uint64_t)revision;
+    ret->began = began;
     return 0;
 }
 
@@ -175,7 +213,7 @@ static int refuse_match(Call *call, ApiStatus *reterr)
     return status_invalid(reterr, call->arena, &list_options_kind, "", &causes);
 }
 
-static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiStatus *reterr)
+static int check_list(Call *call, ListWalk *walk, ApiStatus *reterr)
 {
     const Query *query = &call->query;
     uint64_t revision;
@@ -210,9 +248,17 @@ static int check_list(Call *call, ListWalk *walk, const char **ret_after, ApiSta
         revision != store_revision(call->server->store))
         return status_set(reterr, call->arena, STATUS_EXPIRED,
                           "The resourceVersion for the provided list is too old.");
-    r = list_read_continue(call, ret_after, reterr);
+    r = list_read_continue(call, &walk->place, reterr);
     return r ? r
              : read_selectors(call, (Selector **)&walk->labels, (Selector **)&walk->fields, reterr);
+}
+
+static const char *next_page(const ListWalk *walk)
+{
+    ListPlace place = walk->place;
+
+    place.after = walk->last;
+    return list_make_continue(walk->call->arena, &place);
 }
 
 static const char *list_metadata(const ListWalk *walk)
@@ -220,15 +266,14 @@ static const char *list_metadata(const ListWalk *walk)
     Arena *arena = walk->call->arena;
     const char *remaining = "";
 
-    if (!walk->revision)
+    if (!walk->place.revision)
         return "{}"; /* of a list that is not stored */
     if (!walk->remaining)
-        return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", walk->revision);
+        return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", walk->place.revision);
     if (!walk->labels && !walk->fields)
         remaining = arena_printf(arena, ",\"remainingItemCount\":%" PRId64, walk->remaining);
-    return arena_printf(
-        arena, "{\"resourceVersion\":\"%" PRIu64 "\",\"continue\":\"%s\"%s}", walk->revision,
-        list_make_continue(walk->call->arena, walk->last, walk->revision), remaining);
+    return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\",\"continue\":\"%s\"%s}",
+                        walk->place.revision, next_page(walk), remaining);
 }
 
 static void finish_protobuf(ListWalk *walk)
@@ -238,11 +283,11 @@ static void finish_protobuf(ListWalk *walk)
     StrBuf text = STRBUF_INIT;
     ListMeta value = {0};
 
-    if (walk->revision)
-        value.resource_version = arena_printf(walk->call->arena, "%" PRIu64, walk->revision);
+    if (walk->place.revision)
+        value.resource_version = arena_printf(walk->call->arena, "%" PRIu64, walk->place.revision);
 
     if (walk->remaining) {
-        value.continue_ = list_make_continue(walk->call->arena, walk->last, walk->revision);
+        value.continue_ = next_page(walk);
         if (!walk->labels && !walk->fields)
             value.remaining_item_count = arena_int64(walk->call->arena, walk->remaining);
     }
@@ -428,14 +473,13 @@ void read_list(Call *call)
     const Route *route = &call->route;
     Store *store = call->server->store;
     ListWalk *walk = mem_new_type(ListWalk);
-    const char *after = NULL, *name;
-    ApiStatus status;
+    ApiStatus status = {0};
+    const char *name;
 
     walk->call = call;
-    walk->revision = store_revision(store);
     walk->skip = strlen(route->kind->json_prefix) + 2;
     walk->now_ns = clock_wall_ns(call->server->clock);
-    if (check_list(call, walk, &after, &status)) {
+    if (check_list(call, walk, &status)) {
         respond_status(call, &status);
         walk_free(walk);
         return;
@@ -454,6 +498,6 @@ void read_list(Call *call)
         answer_whole(walk);
         walk_free(walk);
     } else {
-        walk_start(walk, after);
+        walk_start(walk, walk->place.after);
     }
 }

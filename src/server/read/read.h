@@ -20,15 +20,23 @@ int read_selectors(Call *call, Selector **ret_labels, Selector **ret_fields, Api
 /* A resourceVersion that is not newer than the newest. 0 or a reason. */
 int read_revision(Call *call, const char *text, uint64_t *ret, ApiStatus *reterr);
 
-/* A page of a list: how long (0: no limit), and behind which key it begins (NULL: at the start). 0
- * or a reason. */
+/* Where a page of a list begins, and what its first page said. */
+typedef struct ListPlace {
+    const char *after; /* the key before it; NULL: it is the first page */
+    uint64_t revision; /* of all pages */
+    int64_t began;     /* seconds: when the first page was answered */
+} ListPlace;
+
+/* How long a page is; 0: no limit. 0 or a reason. */
 int list_read_limit(Call *call, int64_t *ret, ApiStatus *reterr);
 
-int list_read_continue(Call *call, const char **ret, ApiStatus *reterr);
+/* 0 or a reason, for example that the first page is too old to go on from. */
+int list_read_continue(Call *call, ListPlace *ret, ApiStatus *reterr);
+/* A token with which a client asks for the page after `place`. */
+const char *list_make_continue(Arena *arena, const ListPlace *place);
 /* A list of objects that are not stored, in the form that is asked for. */
 void list_answer(Call *call, Object *const *objects, size_t n);
 const char *list_key_of(Arena *arena, const Object *object);
-const char *list_make_continue(Arena *arena, const char *last, uint64_t revision);
 bool read_matches(const Object *object, const char *ns, const Selector *labels,
                   const Selector *fields);
 

@@ -263,6 +263,7 @@ typedef struct Collection {
     bool counted;             /* remaining is the exact number, and not only known to be positive */
     size_t open;              /* the number of Writes that have not been answered yet */
     ApiStatus status;         /* the first failure */
+    ListPlace place;          /* where the page begins */
     Arena arena;
 } Collection;
 
@@ -282,17 +283,17 @@ static void collection_free(Collection *collection)
 
 static const char *collection_metadata(Collection *collection)
 {
-    uint64_t revision = store_revision(collection->server->store);
+    ListPlace place = collection->place;
     Arena *arena = &collection->arena;
-    const char *last, *remaining = "";
+    const char *remaining = "";
 
     if (!collection->remaining)
-        return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", revision);
-    last = list_key_of(arena, collection->objects.v[collection->objects.n - 1]);
+        return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\"}", place.revision);
+    place.after = list_key_of(arena, collection->objects.v[collection->objects.n - 1]);
     if (collection->counted)
         remaining = arena_printf(arena, ",\"remainingItemCount\":%" PRId64, collection->remaining);
     return arena_printf(arena, "{\"resourceVersion\":\"%" PRIu64 "\",\"continue\":\"%s\"%s}",
-                        revision, list_make_continue(arena, last, revision), remaining);
+                        place.revision, list_make_continue(arena, &place), remaining);
 }
 
 static void add_collection_table(Collection *collection, const Call *call, StrBuf *text)
@@ -402,13 +403,13 @@ void http_delete_collection(Call *call)
     Write *like = start(call);
     Selector *labels, *fields;
     Collection *collection;
-    const char *after;
+    ListPlace place;
     int64_t limit;
     Collect to;
 
     if (check_options(call, like, "DeleteOptions") || read_delete_options(call, like) ||
         list_read_limit(call, &limit, &like->status) ||
-        list_read_continue(call, &after, &like->status) ||
+        list_read_continue(call, &place, &like->status) ||
         read_selectors(call, &labels, &fields, &like->status)) {
         write_finish(like);
         return;
@@ -417,13 +418,14 @@ void http_delete_collection(Call *call)
     respond_warnings(call->request, &like->warnings);
     collection = mem_new_type(Collection);
     collection->limit = limit;
+    collection->place = place;
     collection->counted = !labels && !fields;
     collection->server = call->server;
     collection->call = call;
     call->stream = collection;
     call->stream_close = collection_close;
     to = (Collect){collection, labels, fields};
-    store_list(call->server->store, call->route.kind, call->route.ns, after, collect, &to);
+    store_list(call->server->store, call->route.kind, call->route.ns, place.after, collect, &to);
     /* `like` only carries the options; the collection answers the request. */
     like->call = NULL;
     call->write = NULL;
