@@ -55,7 +55,7 @@ static const ControllerOps *const CONTROLLERS[] = {
     &claim_protect_controller, &scheduler_controller,    &taint_eviction_controller,
     &endpoints_controller,     &mirror_controller,       &load_balancer_controller,
     &event_expiry_controller,  &quota_controller,        &address_range_controller,
-    &ip_address_controller,
+    &ip_address_controller,    &autoscaler_controller,   &bootstrap_controller,
 };
 
 /* ---- watches ---- */
@@ -291,6 +291,39 @@ void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t si
         done(reconcile, data, &ok, NULL);
 }
 
+/* What a reconcile waits for while the node measures. */
+typedef struct UsageWait {
+    Write *write;
+    ReconcileUsage done;
+} UsageWait;
+
+static void on_usage(void *data, const Usage *usage)
+{
+    static const ApiStatus ok = {.reason = STATUS_OK};
+    UsageWait *wait = data;
+
+    if (wait->write->reconcile)
+        wait->done(wait->write->reconcile, wait->write->data, usage);
+    on_written(wait->write, &ok, NULL);
+    free(wait);
+}
+
+void reconcile_read_usage(Reconcile *reconcile, const UsageQuery *query, ReconcileUsage done,
+                          void *data)
+{
+    UsageSource *source = reconcile->controller->options->usage;
+    UsageWait *wait;
+
+    if (!source) {
+        done(reconcile, data, NULL);
+        return;
+    }
+    wait = mem_new_type(UsageWait);
+    wait->write = write_new(reconcile, NULL, NULL, data);
+    wait->done = done;
+    (void)source->ops->read(source, query, on_usage, wait);
+}
+
 void reconcile_create(Reconcile *reconcile, Object *object, const WriteOptions *options,
                       ReconcileDone done, void *data)
 {
@@ -454,6 +487,11 @@ Control *control_stop(Control *control)
     free(control->controllers);
     free(control);
     return NULL;
+}
+
+void control_set_usage(Control *control, UsageSource *usage)
+{
+    control->options.usage = usage;
 }
 
 void control_volume_room(Control *control)

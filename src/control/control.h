@@ -11,6 +11,7 @@
 #define CONTROL_CONTROL_H
 
 #include "api/client.h"
+#include "api/usage.h"
 #include "base/time/clock.h"
 
 typedef struct Control Control; /* all controllers of one server */
@@ -28,6 +29,7 @@ typedef struct ControlOptions {
     void (*reserve_volume)(void *data, const char *name, int64_t size, bool reserved,
                            ClientDone done, void *done_data);
     void *reserve_volume_data;
+    UsageSource *usage;      /* NULL: nothing is measured; see control_set_usage() */
     const char *api_address; /* the endpoint of the Service "kubernetes"; NULL for none */
     uint16_t api_port;
 } ControlOptions;
@@ -36,6 +38,8 @@ typedef struct ControlOptions {
 Control *control_start(const ControlOptions *options);
 /* No callback is called afterwards, not even for writes that are still in flight. */
 Control *control_stop(Control *control);
+/* What pods use is known from here on; NULL: not any more. */
+void control_set_usage(Control *control, UsageSource *usage);
 /* The disk has room again for a volume that reserve_volume() has refused. */
 void control_volume_room(Control *control);
 /* For the health check: a message if a reconcile has been running for longer than `patience_ns`,

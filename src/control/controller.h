@@ -111,6 +111,11 @@ void reconcile_delete_value(Reconcile *reconcile, const Kind *kind, const void *
 /* Makes a volume on the disk, with all its room if it is reserved. `done` has to handle a refusal. */
 void reconcile_reserve_volume(Reconcile *reconcile, const char *name, int64_t size, bool reserved,
                               ReconcileDone done, void *data);
+/* Asks the node what pods use. `usage` is NULL if nothing is measured, and valid during the callback
+ * only. */
+typedef void (*ReconcileUsage)(Reconcile *reconcile, void *data, const Usage *usage);
+void reconcile_read_usage(Reconcile *reconcile, const UsageQuery *query, ReconcileUsage done,
+                          void *data);
 /* Calls `then` when all writes issued so far have been answered, immediately if none is in flight.
  * Only one continuation can be set at a time, and the caller must not use the reconcile after this
  * call, since `then` may have ended it. */

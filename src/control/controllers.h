@@ -27,5 +27,7 @@ extern const ControllerOps taint_eviction_controller; /* evicts pods by NoExecut
 extern const ControllerOps address_range_controller;  /* ServiceCIDRs */
 extern const ControllerOps ip_address_controller;     /* IPAddresses of Services */
 extern const ControllerOps scheduler_controller;      /* binds pods to the node */
+extern const ControllerOps autoscaler_controller;     /* HorizontalPodAutoscalers */
+extern const ControllerOps bootstrap_controller;      /* bootstrap tokens */
 
 #endif

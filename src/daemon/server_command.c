@@ -350,6 +350,8 @@ static int start_node(App *app, Err *reterr)
         return r;
     server_set_streams(app->server, node_streams(app->node));
     server_set_usage(app->server, node_usage(app->node));
+    if (app->control)
+        control_set_usage(app->control, node_usage(app->node));
     if (place_is_inside())
         start_publisher(app);
     return 0;
@@ -480,6 +482,8 @@ void app_stop(App *app)
     app->socket = control_socket_close(app->socket);
     app->publisher = publisher_stop(app->publisher);
     app->distribution = distribution_close(app->distribution);
+    if (app->control)
+        control_set_usage(app->control, NULL);
     app->node = node_stop(app->node);
     image_collector_stop(app);
     app->proxy = service_proxy_stop(app->proxy);

@@ -86,7 +86,8 @@ def test_kubectl_top_shows_what_pods_and_the_node_use(shared, pods):
 
 
 def test_the_node_has_the_pages_that_prometheus_reads(shared, pods):
-    pods.run("scraped", c_resources={"limits": {"memory": "64Mi"}})
+    pods.run("scraped", c_resources={"limits": {"memory": "64Mi"}}, c_readinessProbe={"exec": {"command": ["true"]}})
+    assert 'probe_type="Readiness",result="successful"} ' in ask(shared, "/metrics/probes").stdout
     text = ask(shared, "/metrics/cadvisor").stdout
     assert 'container_spec_memory_limit_bytes{container="main",' in text
     line = next(l for l in text.splitlines() if l.startswith("container_memory_working_set_bytes") and 'pod="scraped"' in l
@@ -96,3 +97,22 @@ def test_the_node_has_the_pages_that_prometheus_reads(shared, pods):
     text = ask(shared, "/metrics/resource").stdout
     assert 'container_cpu_usage_seconds_total{container="main",namespace="default",pod="scraped"} ' in text
     assert "node_cpu_usage_seconds_total " in text and "\nscrape_error 0\n" in text
+
+
+def test_an_autoscaler_adds_pods_while_they_are_busy(shared):
+    template = {"metadata": {"labels": {"app": "busy-web"}}, "spec": {"terminationGracePeriodSeconds": 1, "containers": [
+        {**pod("x", "while :; do :; done")["spec"]["containers"][0],
+         "resources": {"requests": {"cpu": "20m"}, "limits": {"cpu": "100m"}}}]}}
+    shared.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "busy-web"},
+                  "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "busy-web"}}, "template": template}})
+    shared.kubectl("autoscale", "deployment", "busy-web", "--max=2", "--cpu=100%")
+    shared.kubectl("wait", "--for=jsonpath={.status.desiredReplicas}=2", "hpa/busy-web", "--timeout=120s")
+    shared.kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "deployment/busy-web", "--timeout=60s")
+    text = shared.out("describe", "hpa", "busy-web")
+    for part in ("resource cpu on pods", "SuccessfulRescale", "New size: 2; reason: cpu resource utilization (percentage of request) above target",
+                 "ValidMetricFound"):
+        assert part in text, text
+    old = json.loads(shared.out("get", "--raw", "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers/busy-web"))
+    assert old["spec"]["targetCPUUtilizationPercentage"] == 100
+    assert "autoscaling.alpha.kubernetes.io/conditions" in old["metadata"]["annotations"]
+    shared.kubectl("delete", "hpa/busy-web", "deployment/busy-web")

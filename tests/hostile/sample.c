@@ -44,6 +44,7 @@ static const struct {
     {"PersistentVolumeClaimSpec", "accessModes", "[\"ReadWriteOnce\"]"},
     {"PersistentVolumeClaimSpec", "resources", "{\"requests\":{\"storage\":\"1Mi\"}}"},
     {"CrossVersionObjectReference", "apiVersion", "\"apps/v1\""},
+    {"AutoscalingV1CrossVersionObjectReference", "apiVersion", "\"apps/v1\""},
     {"RoleRef", "kind", "\"ClusterRole\""},
     {"RoleRef", "apiGroup", "\"rbac.authorization.k8s.io\""},
     {"LocalSubjectAccessReview", "metadata", "{\"namespace\":\"t\"}"},

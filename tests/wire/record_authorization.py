@@ -66,6 +66,7 @@ RESOURCES = [
     ("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False, []),
     ("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False, []),
     ("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", False, []),
+    ("autoscaling", "v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler", True, ["status"]),
     ("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", True, ["status"]),
     ("batch", "v1", "cronjobs", "CronJob", True, ["status"]),
     ("batch", "v1", "jobs", "Job", True, ["status"]),

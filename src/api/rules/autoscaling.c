@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Rules of autoscaling/v2: HorizontalPodAutoscaler. The kind exists so that charts can be
- * installed. There are no metrics and nothing is scaled; a warning says so.
- */
+/* Rules of HorizontalPodAutoscalers, in the form of autoscaling/v2. */
 #include "api/print.h"
 #include "api/quantity.h"
 #include "api/rules/rules.h"
@@ -245,16 +242,19 @@ static void check_policy(const HPAScalingPolicy *policy, const Path *path, Cause
 static void check_rules(const HPAScalingRules *rules, const Path *path, Causes *causes)
 {
     static const char *const selections[] = {"Disabled", "Max", "Min", NULL};
-    const int32_t *window = rules->stabilization_window_seconds;
+    const int32_t *window = rules ? rules->stabilization_window_seconds : NULL;
     const Path *policies = PATH(path, "policies");
     bool known = false;
 
+    if (!rules) /* of an autoscaler of version 1 */
+        return;
     if (window && *window < 0)
         fail_invalid_int(causes, PATH(path, "stabilizationWindowSeconds"), *window,
                          "must be greater than or equal to zero");
     if (window && *window > WINDOW_MAX)
         fail_invalid_int(causes, PATH(path, "stabilizationWindowSeconds"), *window,
                          "must be less than or equal to 3600");
+    known = !rules->select_policy;
     for (size_t i = 0; selections[i]; i++)
         known |= str_equal(rules->select_policy, selections[i]);
     if (!known)
@@ -328,13 +328,6 @@ static void autoscaler_validate(const void *value, const void *before _unused_, 
         check_rules(spec->behavior->scale_up, PATH(behavior, "scaleUp"), causes);
         check_rules(spec->behavior->scale_down, PATH(behavior, "scaleDown"), causes);
     }
-}
-
-static void autoscaler_warn(Arena *arena, const void *value _unused_, Warnings *warnings)
-{
-    rules_warn(arena, warnings,
-               "stead keeps HorizontalPodAutoscalers but has no metrics: it scales nothing; use "
-               "kubectl scale");
 }
 
 /* ---- printing ---- */
@@ -439,6 +432,5 @@ const KindRules rules_horizontal_pod_autoscaler = {
     .prepare = autoscaler_prepare,
     .validate = autoscaler_validate,
     .validate_status = autoscaler_validate_status,
-    .warn = autoscaler_warn,
     .print = autoscaler_print,
 };

@@ -7,11 +7,11 @@
 
 #include <fcntl.h>
 
-enum { TEXT_MAX = 8192, PATH_MOST = 1024 };
+enum { TEXT_MAX = 8192, PATH_MOST = 1024, PAGE_LEAST = 2048 };
 
 typedef struct Place {
-    const char *root, *cgroup;
-    bool two; /* cgroup v2 */
+    CgroupPlace at;
+    const char *cgroup;
     char text[TEXT_MAX];
 } Place;
 
@@ -35,8 +35,11 @@ bool stats_file(const char *path, char *buf, size_t size)
 
     if (fd < 0)
         return false;
-    while (n < size - 1 && (r = read(fd, buf + n, size - 1 - n)) > 0)
-        n += (size_t)r;
+    /* The kernel gives away such a file by pages, of which only the last one is not nearly full. */
+    do {
+        r = read(fd, buf + n, size - 1 - n);
+        n += r > 0 ? (size_t)r : 0;
+    } while (r >= PAGE_LEAST && n < size - 1);
     close(fd);
     buf[n] = 0;
     return n > 0;
@@ -59,9 +62,10 @@ bool stats_row(const char *text, const char *name, uint64_t *ret)
 static bool read_file(Place *place, const char *controller, const char *file)
 {
     char path[PATH_MOST];
-    int n = place->two ? snprintf(path, sizeof(path), "%s%s/%s", place->root, place->cgroup, file)
-                       : snprintf(path, sizeof(path), "%s/%s%s/%s", place->root, controller,
-                                  place->cgroup, file);
+    int n = place->at.two
+                ? snprintf(path, sizeof(path), "%s%s/%s", place->at.root, place->cgroup, file)
+                : snprintf(path, sizeof(path), "%s/%s%s/%s", place->at.root, controller,
+                           place->cgroup, file);
 
     return n > 0 && (size_t)n < sizeof(path) && stats_file(path, place->text, sizeof(place->text));
 }
@@ -238,30 +242,45 @@ static void count_processes(Place *place, CgroupStats *ret)
         ret->processes++;
 }
 
-void cgroup_stats_read(const char *root, const char *cgroup, bool detailed, CgroupStats *ret)
+CgroupPlace cgroup_place(const char *root)
 {
-    Place place = {.root = root, .cgroup = cgroup};
-    uint64_t inactive = 0;
     char path[PATH_MOST];
 
-    *ret = (CgroupStats){0};
     snprintf(path, sizeof(path), "%s/cgroup.controllers", root);
-    place.two = access(path, F_OK) == 0;
-    if (place.two)
+    return (CgroupPlace){root, access(path, F_OK) == 0};
+}
+
+static void read_memory_rows(Place *place, bool detailed, CgroupStats *ret)
+{
+    uint64_t inactive = 0;
+
+    ret->memory_working = ret->memory_usage;
+    if (!ret->has_memory || !read_file(place, "memory", "memory.stat"))
+        return;
+    (void)stats_row(place->text, place->at.two ? "inactive_file" : "total_inactive_file",
+                    &inactive);
+    ret->memory_working = ret->memory_usage > inactive ? ret->memory_usage - inactive : 0;
+    if (detailed && place->at.two)
+        take_rows(place, memory_rows_two, ARRAY_LEN(memory_rows_two), ret);
+    else if (detailed)
+        take_rows(place, memory_rows_one, ARRAY_LEN(memory_rows_one), ret);
+}
+
+void cgroup_stats_read(CgroupPlace at, const char *cgroup, bool detailed, CgroupStats *ret)
+{
+    Place place;
+
+    place.at = at;
+    place.cgroup = cgroup;
+    *ret = (CgroupStats){0};
+    if (at.two)
         read_two(&place, ret);
     else
         read_one(&place, ret);
-    if (ret->has_memory && read_file(&place, "memory", "memory.stat")) {
-        (void)stats_row(place.text, place.two ? "inactive_file" : "total_inactive_file", &inactive);
-        if (place.two)
-            take_rows(&place, memory_rows_two, ARRAY_LEN(memory_rows_two), ret);
-        else
-            take_rows(&place, memory_rows_one, ARRAY_LEN(memory_rows_one), ret);
-    }
-    ret->memory_working = ret->memory_usage > inactive ? ret->memory_usage - inactive : 0;
+    read_memory_rows(&place, detailed, ret);
     if (!detailed)
         return;
-    if (place.two)
+    if (at.two)
         read_details_two(&place, ret);
     else
         read_details_one(&place, ret);

@@ -22,8 +22,14 @@ typedef struct CgroupStats {
     uint64_t shares, period_us, quota_us; /* 0: no quota */
 } CgroupStats;
 
-/* `root` is CGROUP_ROOT except in tests; `cgroup` is "" or begins with a slash. */
-void cgroup_stats_read(const char *root, const char *cgroup, bool detailed, CgroupStats *ret);
+/* Where cgroups are: found once for many of them. `root` is CGROUP_ROOT except in tests. */
+typedef struct CgroupPlace {
+    const char *root;
+    bool two; /* cgroup v2 */
+} CgroupPlace;
+CgroupPlace cgroup_place(const char *root);
+/* `cgroup` is "" or begins with a slash. */
+void cgroup_stats_read(CgroupPlace at, const char *cgroup, bool detailed, CgroupStats *ret);
 
 /* The number in the line "name 123" or "name: 123" of a text of such lines; false: there is none. */
 bool stats_row(const char *text, const char *name, uint64_t *ret);

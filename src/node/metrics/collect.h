@@ -48,6 +48,14 @@ typedef struct CollectedPod {
 } CollectedPod;
 
 typedef struct Collection Collection;
+
+/* A range of the pods. The first part reads what is of the node, too. */
+typedef struct CollectPart {
+    Collection *collection;
+    size_t from, to;
+    uv_work_t work;
+} CollectPart;
+
 typedef void (*CollectDone)(Collection *collection);
 struct Collection {
     NodeAgent *agent;
@@ -62,7 +70,9 @@ struct Collection {
     bool detailed;
     CollectDone done; /* NULL: nobody waits for the result any more */
     void *data;
-    uv_work_t work;
+    CgroupPlace place;
+    CollectPart *parts; /* read by different threads of the pool */
+    size_t n_parts, reading;
     int64_t began_ns; /* by the clock of the machine, which the pool may ask */
 };
 

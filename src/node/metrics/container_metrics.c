@@ -8,6 +8,8 @@
 
 #include <sys/sysinfo.h>
 
+#include "node/machine/machine.h"
+
 enum { OF_CONTAINER = 1, OF_POD = 2, OF_NODE = 4, OF_LINK = 8 };
 
 typedef struct MetricRow {
@@ -230,4 +232,34 @@ void print_resource_metrics(const Collection *c, StrBuf *out)
     begin(out, "scrape_error", "gauge",
           "[ALPHA] (Deprecated since 1.29.0) 1 if the metrics could not be read, else 0");
     strbuf_add_string(out, "scrape_error 0\n");
+}
+
+static void add_probe(StrBuf *out, const AgentPod *pod, const char *container, const char *type,
+                      const char *result, uint64_t n)
+{
+    strbuf_add_string(out, "prober_probe_total{");
+    add_label(out, "container", container, true);
+    add_label(out, "namespace", pod->ns, false);
+    add_label(out, "pod", pod->name, false);
+    add_label(out, "pod_uid", pod->uid, false);
+    strbuf_printf(out, ",probe_type=\"%s\",result=\"%s\"} %" PRIu64 "\n", type, result, n);
+}
+
+void print_probe_metrics(NodeAgent *agent, StrBuf *out)
+{
+    static const char *const types[] = {"Startup", "Readiness", "Liveness"}, *const results[] = {
+                                                                                 "failed",
+                                                                                 "successful"};
+
+    begin(out, "prober_probe_total", "counter",
+          "[BETA] Probes of a container, by their type and result.");
+    STRMAP_EACH(&agent->pods, slot) {
+        const AgentPod *pod = slot->value;
+
+        for (size_t i = 0; pod->machine && i < pod->n_containers; i++)
+            for (size_t k = 0; k < ARRAY_LEN(types) * ARRAY_LEN(results); k++)
+                if (pod->containers[i]->probed[k / 2][k % 2])
+                    add_probe(out, pod, machine_container(pod->machine, i)->name, types[k / 2],
+                              results[k % 2], pod->containers[i]->probed[k / 2][k % 2]);
+    }
 }

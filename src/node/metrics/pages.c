@@ -44,6 +44,7 @@ static const struct {
 } rows[] = {
     {"/healthz", "text/plain; charset=utf-8", .print = print_health},
     {"/metrics/cadvisor", METRICS_TEXT_TYPE, .print_collected = print_container_metrics},
+    {"/metrics/probes", METRICS_TEXT_TYPE, .print = print_probe_metrics},
     {"/metrics/resource", METRICS_TEXT_TYPE, .print_collected = print_resource_metrics},
     {"/pods", "application/json", .print = print_pods},
     {"/stats/summary", "application/json", .print_collected = print_summary},

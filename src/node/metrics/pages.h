@@ -16,4 +16,7 @@ void print_summary(const Collection *c, StrBuf *out);           /* summary.c */
 void print_container_metrics(const Collection *c, StrBuf *out); /* container_metrics.c */
 void print_resource_metrics(const Collection *c, StrBuf *out);
 
+/* container_metrics.c: of the agent alone. */
+void print_probe_metrics(NodeAgent *agent, StrBuf *out);
+
 #endif

@@ -160,7 +160,7 @@ void usage_start(NodeAgent *agent)
     CgroupStats stats;
 
     /* The first sample of the node, so that the first question about it has an answer. */
-    cgroup_stats_read(CGROUP_ROOT, "", false, &stats);
+    cgroup_stats_read(cgroup_place(CGROUP_ROOT), "", false, &stats);
     agent->usage.ops = &usage_ops;
     if (stats.has_cpu)
         agent->samples.newer = (UsageSample){clock_mono_ns(agent->options.clock), stats.cpu_ns};

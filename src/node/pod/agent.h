@@ -54,6 +54,7 @@ typedef struct AgentContainer {
     struct ImageWant *want; /* the image that its start waits for */
     char *wanted_image;
     UsageSamples samples;     /* of its use of CPU; see metrics/usage.h */
+    uint64_t probed[3][2];    /* how often each MachineProbe has failed and succeeded */
     uv_fs_event_t *log_watch; /* see log_watch_start */
     Timer log_timer;
 } AgentContainer;

@@ -3,6 +3,7 @@
  * Performs a single probe or hook: an exec in the container, an HTTP request, a TCP connection, a gRPC call or a sleep. The
  * machine decides when to do so and what the result means. Texts that users read are kubelet's.
  */
+#include <assert.h>
 #include <arpa/inet.h>
 
 #include "api/schema/core_container_v1.h"
@@ -21,6 +22,8 @@
 
 #define OUTPUT_LIMIT 10240
 #define EXEC_NAME "exec"
+
+static_assert(ARRAY_LEN(((AgentContainer *)0)->probed) == _MACHINE_PROBE_MAX, "each is counted");
 
 typedef struct Attempt {
     ListNode link; /* in the agent's list */
@@ -66,8 +69,10 @@ static void attempt_done(Attempt *a, bool ok, const char *message)
         return;
     if (a->is_hook)
         machine_hooked(m, a->container, a->which, a->serial, ok);
-    else
+    else {
+        a->pod->containers[a->container]->probed[a->which][ok]++;
         machine_probed(m, a->container, a->which, a->serial, ok, message);
+    }
 }
 
 /* ---- exec ---- */

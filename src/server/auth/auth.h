@@ -17,6 +17,9 @@ TokenAuth *token_auth_free(TokenAuth *auth);
 /* Returns a reference to the user of the token, or NULL with a reason for a TokenReview. */
 User *authenticate_token(Server *server, const char *token, const char **reterr);
 
+/* The user of a bootstrap token, or NULL. */
+User *authenticate_bootstrap(Server *server, const char *token);
+
 /* Returns a reference to the user of the request, who is also kept with the connection. NULL: the
  * request has to be answered with 401. */
 User *authenticate(Server *server, HttpRequest *request);

@@ -192,6 +192,8 @@ static bool account_good(Server *server, const User *user)
 {
     Object *account, *pod;
 
+    if (user->volatile_)
+        return false;
     if (user->expires && user->expires <= server_now(server))
         return false;
     if (!user->sa_name)
@@ -252,6 +254,9 @@ User *authenticate_token(Server *server, const char *token, const char **reterr)
         user_unref(strmap_remove(&auth->cached, token));
         return NULL;
     }
+    user = authenticate_bootstrap(server, token);
+    if (user)
+        return user;
     if (!server->token_key || token_verify(server->token_key, &arena, token, &claims))
         return NULL;
     if (!str_equal(claims.audience, TOKEN_ISSUER))

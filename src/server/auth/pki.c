@@ -13,7 +13,7 @@
  *                          its clients about who the user is; valid for ten years
  *   front-proxy-client.crt front-proxy-client.key
  *                          CN front-proxy-client; valid for ten years
- *   token.key              signs ServiceAccount tokens
+ *   token.key sa.pub       signs ServiceAccount tokens; the public part is for whoever verifies them
  *
  * Certificates of single users (pki_issue_client) are returned to the caller and not kept here.
  *
@@ -231,6 +231,23 @@ static int open_key(const Folder *dir, const char *name, char **ret_pem, EVP_PKE
     return write_pem(dir, name, *ret_pem, reterr);
 }
 
+/* Writes the public part of the key, unless the file has it already. */
+static int write_public(const Folder *dir, const char *name, EVP_PKEY *key, Err *reterr)
+{
+    _cleanup_(biop)
+    BIO *bio = BIO_new(BIO_s_mem());
+    _free_ char *text = NULL, *before = NULL;
+    int r;
+
+    if (!bio || !PEM_write_bio_PUBKEY(bio, key))
+        return err_set(reterr, 0, "cannot print the public key of %s/%s", dir->path, name);
+    text = bio_text(bio);
+    r = read_pem(dir, name, &before, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    return str_equal(text, before) ? 0 : write_pem(dir, name, text, reterr);
+}
+
 static bool certificate_fits(X509 *certificate, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
                              const CertificateOptions *options)
 {
@@ -432,7 +449,8 @@ static int open_all(const Folder *dir, const char *const *addresses, int64_t now
     r = open_front_proxy(dir, now, pki, reterr);
     if (r < 0)
         return ERR_TRACE(r);
-    return open_key(dir, "token.key", &pki->token_key_pem, &token_key, reterr);
+    r = open_key(dir, "token.key", &pki->token_key_pem, &token_key, reterr);
+    return r < 0 ? ERR_TRACE(r) : write_public(dir, "sa.pub", token_key, reterr);
 }
 
 /* Creates the folder with all files. What an interrupted start has left of it is removed first. */

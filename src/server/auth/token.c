@@ -3,9 +3,10 @@
  * ServiceAccount tokens: JSON Web Tokens that are signed with ES256 and have the claims of
  * kube-apiserver's bound tokens.
  *
- * A token is header.payload.signature, each part in base64url without padding. Verification only
- * compares the header with the one that this server writes. It takes neither the algorithm nor the key
- * from it, so a forged header cannot select a weaker algorithm.
+ * A token is header.payload.signature, each part in base64url without padding. Verification takes
+ * neither the algorithm nor the key from the header, so a forged header cannot select a weaker algorithm,
+ * and a token whose key has another identifier, because an earlier version computed it otherwise, stays
+ * valid.
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -23,7 +24,7 @@
 
 struct TokenKey {
     EVP_PKEY *key;
-    char id[44];       /* the "kid": base64url of the SHA-256 of the public key */
+    char id[44];       /* the "kid": base64url of the SHA-256 of the public key in PKIX form */
     char x[44], y[44]; /* base64url of the coordinates of the public key, for the key set */
 };
 
@@ -48,16 +49,20 @@ int token_key_new(const char *pem, TokenKey **ret, Err *reterr)
 {
     BIO *bio = pem ? BIO_new_mem_buf(pem, -1) : NULL;
     TokenKey *key = mem_new_type(TokenKey);
-    uint8_t point[64], digest[32];
+    uint8_t point[64], digest[32], *der = NULL;
+    int n_der;
 
     key->key = pem ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : EVP_EC_gen("P-256");
     BIO_free(bio);
-    if (!key->key || !coordinate(key->key, OSSL_PKEY_PARAM_EC_PUB_X, point) ||
+    n_der = key->key ? i2d_PUBKEY(key->key, &der) : -1;
+    if (n_der <= 0 || !coordinate(key->key, OSSL_PKEY_PARAM_EC_PUB_X, point) ||
         !coordinate(key->key, OSSL_PKEY_PARAM_EC_PUB_Y, point + 32) ||
-        !EVP_Digest(point, sizeof(point), digest, NULL, EVP_sha256(), NULL)) {
+        !EVP_Digest(der, (size_t)n_der, digest, NULL, EVP_sha256(), NULL)) {
+        OPENSSL_free(der);
         token_key_free(key);
         return err_set(reterr, 0, "the key for tokens is no P-256 key");
     }
+    OPENSSL_free(der);
     copy_base64url(key->id, digest);
     copy_base64url(key->x, point);
     copy_base64url(key->y, point + 32);

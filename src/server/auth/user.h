@@ -20,6 +20,7 @@ typedef struct User {
     size_t groups_cap, extra_cap, values_cap; /* values: of the newest key in extra */
     bool masters;                             /* member of system:masters, who may do everything */
     bool anonymous;
+    bool volatile_; /* may change at any time, so the token has to be looked up for each request */
 } User;
 
 User *user_new(const char *name, const char *uid);

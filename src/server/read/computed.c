@@ -101,7 +101,9 @@ static void take_node(Computation *computation, const Usage *usage, Time now)
     Server *server = computation->call->server;
     Object *node = store_get(server->store, &kind_node, NULL, server->node_name);
 
-    if (node && usage->window_ns)
+    if (node && usage->window_ns &&
+        (!computation->call->route.name ||
+         str_equal(computation->call->route.name, server->node_name)))
         take(computation, node_metrics(node, usage, now));
 }
 

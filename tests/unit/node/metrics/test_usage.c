@@ -113,7 +113,7 @@ static void check_version(const FakeFile *files, size_t n, uint64_t shares)
         assert_int_equal(file_mkdir_for(path, 0700), 0);
         assert_int_equal(file_replace(path, files[i].text, strlen(files[i].text), 0600), 0);
     }
-    cgroup_stats_read(root, "/p", true, &stats);
+    cgroup_stats_read(cgroup_place(root), "/p", true, &stats);
     assert_true(stats.has_cpu && stats.has_memory);
     assert_int_equal(stats.cpu_ns, 1500000000);
     assert_int_equal(stats.user_ns, 1000000000);
@@ -132,7 +132,7 @@ static void check_version(const FakeFile *files, size_t n, uint64_t shares)
     assert_int_equal(stats.quota_us, 0);
     assert_int_equal(stats.period_us, 100000);
     assert_int_equal(stats.shares, shares);
-    cgroup_stats_read(root, "/absent", true, &stats);
+    cgroup_stats_read(cgroup_place(root), "/absent", true, &stats);
     assert_false(stats.has_cpu || stats.has_memory);
     assert_int_equal(file_remove_tree(root), 0);
 }

@@ -42,6 +42,24 @@ static void a_token_can_be_read_again(void **state)
     token_key_free(key);
 }
 
+/* openssl pkey -pubout -outform DER | openssl dgst -sha256 -binary | basenc --base64url */
+static void a_key_is_named_by_the_hash_of_its_public_part(void **state)
+{
+    static const char pem[] = "-----BEGIN EC PRIVATE KEY-----\n"
+                              "MHcCAQEEIIIWohdN6Nm/NzxS1EFPLlM1ernp/eM5/Y4f5hB6w+eYoAoGCCqGSM49\n"
+                              "AwEHoUQDQgAERvWYUJiRmDNeoGr2cIFpk2CwDQOzQBgGIR1gjanuPt3/qrzxIZrO\n"
+                              "EEUG9S5uNa5N8rkrFDSpYN+HC8IMy8ATYw==\n"
+                              "-----END EC PRIVATE KEY-----\n";
+    _strbuf_ StrBuf set = STRBUF_INIT;
+    Err err = ERR_INIT;
+    TokenKey *key;
+
+    assert_int_equal(token_key_new(pem, &key, &err), 0);
+    token_key_jwks(key, &set);
+    assert_non_null(strstr(set.p, "\"kid\":\"zZNEbucBV2MoTOcXt75NVdUBTqWrRayU6GkXDK0l3Z8\""));
+    token_key_free(key);
+}
+
 static void any_changed_letter_breaks_it(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -93,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_can_be_read_again),
+        cmocka_unit_test(a_key_is_named_by_the_hash_of_its_public_part),
         cmocka_unit_test(any_changed_letter_breaks_it),
         cmocka_unit_test(another_key_does_not_count),
         cmocka_unit_test(nonsense_is_no_token),

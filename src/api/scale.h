@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The number of replicas of an object of any kind that has the subresource scale. */
+#ifndef API_SCALE_H
+#define API_SCALE_H
+
+#include "api/object.h"
+
+bool scale_is_served(const Kind *kind);
+/* The object as its subresource scale shows it. */
+Object *scale_of(const Object *object);
+/* Changes spec.replicas of an object that is not sealed. */
+void scale_set_replicas(Object *object, int32_t replicas);
+
+#endif
