@@ -86,24 +86,6 @@ static void tell_success(Reconcile *reconcile, const Step *step)
                      object_meta(set)->name);
 }
 
-/* A pod that does not belong to the set has the name. This is not a race, and only a user can resolve
- * it. Kubernetes records no Event in this case; the text follows that of its other failures. */
-static void tell_taken(Reconcile *reconcile, const Step *step, const ApiStatus *status)
-{
-    const Object *set = step->sync->object;
-    const ObjectMeta *meta = object_meta(set);
-    Object *there =
-        client_get(reconcile->client, &kind_pod, meta->namespace, step->action->pod_name);
-    const OwnerReference *owner = there ? meta_controller(object_meta(there)) : NULL;
-
-    if (!there || (owner && str_equal(owner->uid, meta->uid)))
-        return;
-    event_record(reconcile->controller->events, set, "Warning", "FailedCreate",
-                 "Create Pod %s in StatefulSet %s failed error: %s and is not controlled by this "
-                 "StatefulSet",
-                 step->action->pod_name, meta->name, status->message);
-}
-
 /* Keeps the first failure for the conditions of the set. */
 static void note_failure(Reconcile *reconcile, const Step *step, const char *reason,
                          const ApiStatus *status)
@@ -117,6 +99,25 @@ static void note_failure(Reconcile *reconcile, const Step *step, const char *rea
     sync->failure = arena_printf(&reconcile->arena, "%s %s: %s",
                                  ACTIONS[step->action->type].of_claim ? "claim" : "pod", meta->name,
                                  status->message);
+}
+
+/* A pod that does not belong to the set has the name. This is not a race, and only a user can resolve
+ * it. Kubernetes records no Event in this case; the text follows that of its other failures. */
+static void tell_taken(Reconcile *reconcile, const Step *step, const ApiStatus *status)
+{
+    const Object *set = step->sync->object;
+    const ObjectMeta *meta = object_meta(set);
+    Object *there =
+        client_get(reconcile->client, &kind_pod, meta->namespace, step->action->pod_name);
+    const OwnerReference *owner = there ? meta_controller(object_meta(there)) : NULL;
+
+    if (!there || (owner && str_equal(owner->uid, meta->uid)))
+        return;
+    note_failure(reconcile, step, "FailedCreate", status);
+    event_record(reconcile->controller->events, set, "Warning", "FailedCreate",
+                 "Create Pod %s in StatefulSet %s failed error: %s and is not controlled by this "
+                 "StatefulSet",
+                 step->action->pod_name, meta->name, status->message);
 }
 
 static void tell_failure(Reconcile *reconcile, const Step *step, const ApiStatus *status)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include "api/condition.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_event_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -95,6 +96,8 @@ static void each_reconcile_has_a_line_at_debug(void **state)
 static void a_set_whose_pod_name_is_taken_says_so(void **state)
 {
     Rig *rig = *state;
+    const StatefulSet *set;
+    const StatefulSetCondition *available;
     const char *message;
 
     create(rig, &kind_pod,
@@ -105,6 +108,11 @@ static void a_set_whose_pod_name_is_taken_says_so(void **state)
     assert_non_null(message);
     assert_string_equal(message, "Create Pod web-0 in StatefulSet web failed error: pods \"web-0\" "
                                  "already exists and is not controlled by this StatefulSet");
+    set = OBJECT_AS(StatefulSet, client_get(rig->client, &kind_stateful_set, "default", "web"));
+    available = CONDITION_FIND(&set->status.conditions, "Available");
+    assert_non_null(available);
+    assert_string_equal(available->reason, "FailedCreate");
+    assert_string_equal(available->message, "pod web-0: pods \"web-0\" already exists");
 }
 
 static void a_refused_write_is_in_the_log_whoever_made_it(void **state)
