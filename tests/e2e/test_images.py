@@ -237,6 +237,12 @@ def test_unused_images_of_registries_make_room_when_the_disk_is_full(machine):
 # ---- the registry ----
 
 @pytest.fixture
+def roomy(machine):
+    """A world whose disk is not full, however full that of the machine is."""
+    return machine.small_disk("512m")
+
+
+@pytest.fixture
 def hub(machine):
     """A world with a registry, and an image to push."""
     machine.run("sh", "-c", BUILD.format(machine.dir))
@@ -280,7 +286,7 @@ def digest_by_crane(world, name):
     return world.run(built_program("crane"), "digest", "--insecure", name).stdout.strip()
 
 
-def test_an_image_keeps_its_digest_on_its_way_through_registries(hub):
+def test_an_image_keeps_its_digest_on_its_way_through_registries(roomy, hub):
     """From Podman to stead, by crane to a registry of others, from there by a pull and a push back to stead."""
     crane, away = built_program("crane"), DockerRegistry(hub, 5003, program=built_program("registry"))
     try:

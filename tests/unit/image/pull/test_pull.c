@@ -307,6 +307,24 @@ static void a_layer_that_several_images_need_is_fetched_once(void **state)
     assert_int_equal(fake_content(&f->registry, "app", "blobs", blobs[1])->gets, 1);
 }
 
+static void a_hundred_who_wait_share_one_download(void **state)
+{
+    Fixture *f = *state;
+    const char *blobs[3];
+    Outcome o[100];
+
+    fake_image(&f->registry, "app", "1", three, 3, "a", blobs);
+    for (size_t i = 0; i < ARRAY_LEN(o); i++)
+        begin(f, "app:1", &o[i]);
+    for (size_t i = 0; i < ARRAY_LEN(o); i++) {
+        await(f, &o[i]);
+        assert_int_equal(o[i].outcome, 0);
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(fake_content(&f->registry, "app", "blobs", blobs[i])->gets, 1);
+    assert_int_equal(f->registry.requests, 5); /* the manifest, the config and the layers */
+}
+
 /* Does the archive have the manifest of this digest? */
 static bool has_manifest(Fixture *f, const char *file, const char *digest)
 {
@@ -708,6 +726,7 @@ int main(void)
         TEST(an_index_leads_to_the_image_of_the_platform),
         TEST(many_who_want_one_image_share_a_download),
         TEST(a_layer_that_several_images_need_is_fetched_once),
+        TEST(a_hundred_who_wait_share_one_download),
         TEST(an_image_leaves_as_it_came),
         TEST(a_pull_that_was_given_up_ends_at_once),
         TEST(whole_layers_stay_for_the_next_attempt),
