@@ -6,6 +6,7 @@
  */
 #include "hostile.h"
 
+#include "api/schema/apiregistration_v1.h"
 #include "api/schema/networking_v1.h"
 
 /* clang-format off */
@@ -55,6 +56,9 @@ static const struct {
     {"SelfSubjectRulesReviewSpec", "namespace", "\"t\""},
     {"IngressSpec", "defaultBackend", "{\"service\":{\"name\":\"a\",\"port\":{\"number\":80}}}"},
     {"IngressClassSpec", "controller", "\"a.b/c\""},
+    {"APIServiceSpec", "version", "\"v1\""},
+    {"APIServiceSpec", "groupPriorityMinimum", "1"},
+    {"APIServiceSpec", "versionPriority", "1"},
     {"VolumeAttributesClass", "parameters", "{\"a\":\"b\"}"},
     {"VolumeAttachmentSource", "persistentVolumeName", "\"a\""},
     {"VolumeAttachmentSpec", "attacher", "\"a.b\""},
@@ -190,6 +194,8 @@ char *sample_name(const HostileTarget *target, char prefix, uint64_t number)
     if (target->host == &kind_ip_address)
         return mem_printf("%d.%d.%d.%d", prefix - 'a', (int)(number >> 16 & 255),
                           (int)(number >> 8 & 255), (int)(number & 255));
+    if (target->host == &kind_api_service)
+        return mem_printf("v1.%c%" PRIu64 ".b", prefix, number);
     return mem_printf("%c%" PRIu64, prefix, number);
 }
 
@@ -201,6 +207,9 @@ yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const HostileTarget *target, co
                            target->kind ? target->kind->api_version : "v1");
     yyjson_mut_obj_add_str(doc, body, "kind", target->kind ? target->kind->kind : "DeleteOptions");
     fill(doc, body, target->type);
+    if (target->kind == &kind_api_service) /* whose name is made of these */
+        yyjson_mut_obj_put(yyjson_mut_obj_get(body, "spec"), yyjson_mut_str(doc, "group"),
+                           yyjson_mut_strcpy(doc, name + strlen("v1.")));
     yyjson_mut_obj_remove_key(body, "status");
     if (!target->kind || (!target->subresource && target->kind->flags & KIND_NOT_STORED))
         return body; /* DeleteOptions and reviews have no name */
