@@ -50,7 +50,7 @@ def test_the_default_profile_keeps_a_container_from_what_its_capabilities_would_
     for name in ("kept", "loose"):
         done = world.kubectl("exec", name, "--", "mount", "-t", "tmpfs", "none", "/tmp", check=False)
         assert (done.returncode == 0) == (name == "loose"), (name, done)
-        world.kubectl("exec", name, "--", "sh", "-c", "echo x > /etc/x && sleep 100 & kill $! && kill -0 1 && nslookup kubernetes.default")
+        world.kubectl("exec", name, "--", "sh", "-c", "echo x > /etc/x && sleep 100 & kill $! && kill -0 1 && nslookup kubernetes.default.svc.cluster.local")
     world.kubectl("delete", "pod", "kept", "loose")
 
 
