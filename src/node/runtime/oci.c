@@ -3,6 +3,7 @@
  * have under other Kubernetes runtimes. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -355,6 +356,16 @@ static void add_seccomp(Builder *b, yyjson_mut_val *linux_part)
     yyjson_mut_obj_add_val(b->doc, linux_part, "seccomp", profile);
 }
 
+/* With cgroup v2, a container sees its own cgroup, and so its limits, at /sys/fs/cgroup. As with other runtimes, a privileged one sees
+ * those of the machine. */
+static bool wants_cgroup_namespace(const OciSpec *spec)
+{
+    struct statfs fs;
+
+    return !spec->privileged && statfs("/sys/fs/cgroup", &fs) == 0 &&
+           fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 static void add_linux(Builder *b, yyjson_mut_val *root)
 {
     const OciSpec *spec = b->spec;
@@ -365,6 +376,8 @@ static void add_linux(Builder *b, yyjson_mut_val *root)
     add_namespace(b, namespaces, "ipc", spec->ipc_ns);
     add_namespace(b, namespaces, "network", spec->network_ns);
     add_namespace(b, namespaces, "uts", spec->hostname ? NULL : "");
+    if (wants_cgroup_namespace(spec))
+        add_namespace(b, namespaces, "cgroup", NULL);
     yyjson_mut_obj_add_val(b->doc, part, "namespaces", namespaces);
     yyjson_mut_obj_add_strcpy(b->doc, part, "cgroupsPath", spec->cgroup);
     add_resources(b, part);
