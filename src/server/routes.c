@@ -17,6 +17,7 @@
 #include "server/auth/token.h"
 #include "server/docs/discovery.h"
 #include "server/docs/openapi.h"
+#include "server/fair/fair.h"
 #include "server/health.h"
 #include "server/proxy/proxy.h"
 #include "server/read/read.h"
@@ -277,6 +278,7 @@ static void call_on_close(HttpRequest *request)
     Call *call = request->data;
 
     observe_end(call);
+    fairness_end(call);
     if (call->stream)
         call->stream_close(TAKE_PTR(call->stream));
     body_close(call);
@@ -285,18 +287,29 @@ static void call_on_close(HttpRequest *request)
     call->user = user_unref(call->user);
 }
 
-static void call_on_body(HttpRequest *request, Bytes body)
+static void run_with_body(Call *call)
 {
-    Call *call = request->data;
-
-    call->body = body;
-    observe_body(call);
     if (body_is_long(call)) {
         body_decode(call);
         return;
     }
     call->handle(call);
     observe_handled(call);
+}
+
+static void run_without_body(Call *call)
+{
+    call->handle(call);
+    observe_handled(call);
+}
+
+static void call_on_body(HttpRequest *request, Bytes body)
+{
+    Call *call = request->data;
+
+    call->body = body;
+    observe_body(call);
+    fairness_run(call, run_with_body);
 }
 
 static void answer_not_found(Call *call)
@@ -406,9 +419,10 @@ static void run_action(Call *call, const Action *action)
     /* An upgrade has no body, and must be answered while the head is read. */
     if (action->body && !is_stream(call)) {
         call->request->on_body = call_on_body;
+    } else if (call->long_running) {
+        run_without_body(call); /* it would hold its seat for as long as it lasts */
     } else {
-        action->handle(call);
-        observe_handled(call);
+        fairness_run(call, run_without_body);
     }
 }
 
@@ -554,12 +568,15 @@ static void dispatch(Call *call)
 
     if (!found)
         call->route = (Route){0};
-    if (!impersonate(call) || !may(call, &target->attributes))
+    if (!impersonate(call))
+        return;
+    fairness_classify(call);
+    if (!may(call, &target->attributes))
         return;
     if (found)
         dispatch_resource(call);
     else if (!aggregate_pass(call))
-        dispatch_path(call);
+        fairness_run(call, dispatch_path);
 }
 
 static bool path_anonymous(const char *path)

@@ -14,6 +14,7 @@
 #include "server/auth/auth.h"
 #include "server/auth/rbac.h"
 #include "server/auth/token.h"
+#include "server/fair/fair.h"
 #include "server/health.h"
 #include "server/read/read.h"
 #include "server/request/observe.h"
@@ -160,7 +161,10 @@ static int open_parts(Server *server, const ServerOptions *options, Err *reterr)
     if (!r)
         r = store_watch(server->store, &kind_service_cidr, 0, on_service_range, server,
                         &server->range_watch);
-    return r ? err_set(reterr, 0, "cannot watch Services") : 0;
+    if (r)
+        return err_set(reterr, 0, "cannot watch Services");
+    r = fairness_new(server, &server->fairness, reterr);
+    return r < 0 ? ERR_TRACE(r) : 0;
 }
 
 int server_new(const ServerOptions *options, Server **ret, Err *reterr)
@@ -194,6 +198,7 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
     }
     server->client = server_client(server, "system:apiserver");
     bootstrap(server, options->pki);
+    fairness_bootstrap(server->fairness);
     aggregate_start(server, options->pki);
     *ret = server;
     return 0;
@@ -215,6 +220,7 @@ Server *server_free(Server *server)
     aggregate_stop(server);
     store_watch_stop(server->service_watch);
     store_watch_stop(server->range_watch);
+    server->fairness = fairness_free(server->fairness);
     server->observer = observer_free(server->observer);
     watch_forget_line(server);
     token_key_free(server->token_key);

@@ -27,6 +27,7 @@ struct Server {
     ServiceAddresses *addresses;
     StoreWatch *service_watch, *range_watch;
     Client *client; /* the server's own */
+    struct Fairness *fairness;
     char *external_address, *node_name;
     bool anonymous, ready;
     const ServerPage *pages;

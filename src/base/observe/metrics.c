@@ -25,6 +25,8 @@ static const MetricBounds batch_bounds = {10, {1, 2, 4, 8, 16, 32, 64, 128, 512,
 static const MetricBounds commit_bounds = {14, {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                 0.25, 0.5, 1, 5}};
 
+static const MetricBounds flow_bounds = {14, {0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60}};
+
 #define REQUEST_LABELS "verb,group,version,resource,subresource,scope,component"
 #define DRY_LABELS "verb,dry_run,group,version,resource,subresource,scope,component"
 
@@ -41,6 +43,20 @@ const MetricInfo metric_table[METRIC_COUNT] = {
         "Requests that are not answered yet and not meant to last, by whether they change something.", NULL},
     [METRIC_LONGRUNNING] = {"apiserver_longrunning_requests", METRIC_GAUGE, REQUEST_LABELS,
         "Watches, followed logs, exec, attach and port-forward that are under way.", NULL},
+    [METRIC_FLOW_DISPATCHED] = {"apiserver_flowcontrol_dispatched_requests_total", METRIC_COUNTER, "priority_level,flow_schema",
+        "Requests that priority and fairness has let run.", NULL},
+    [METRIC_FLOW_REJECTED] = {"apiserver_flowcontrol_rejected_requests_total", METRIC_COUNTER, "priority_level,flow_schema,reason",
+        "Requests that priority and fairness has refused.", NULL},
+    [METRIC_FLOW_WAIT] = {"apiserver_flowcontrol_request_wait_duration_seconds", METRIC_HISTOGRAM, "priority_level,flow_schema,execute",
+        "How long requests waited in a queue of priority and fairness.", &flow_bounds},
+    [METRIC_FLOW_INQUEUE] = {"apiserver_flowcontrol_current_inqueue_requests", METRIC_GAUGE, "priority_level",
+        "Requests that wait in the queues of a priority level.", NULL},
+    [METRIC_FLOW_EXECUTING] = {"apiserver_flowcontrol_current_executing_requests", METRIC_GAUGE, "priority_level",
+        "Requests of a priority level that have begun to run and are not answered yet.", NULL},
+    [METRIC_FLOW_NOMINAL] = {"apiserver_flowcontrol_nominal_limit_seats", METRIC_GAUGE, "priority_level",
+        "Seats that a priority level has by its share.", NULL},
+    [METRIC_FLOW_LENDABLE] = {"apiserver_flowcontrol_upper_lendable_seats", METRIC_GAUGE, "priority_level",
+        "Seats of a priority level that others may use.", NULL},
     [METRIC_STORAGE_OBJECTS] = {"apiserver_storage_objects", METRIC_GAUGE, "resource",
         "Stored objects of a kind.", NULL},
     [METRIC_RESOURCE_OBJECTS] = {"apiserver_resource_objects", METRIC_GAUGE, "group,resource",

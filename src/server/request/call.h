@@ -76,7 +76,8 @@ struct Call {
     const Subresource *sub; /* of route.subresource; NULL: the object itself */
     Accept accept;
     Query query;
-    Bytes body; /* for the duration of handle */
+    struct CallTicket *ticket; /* of priority and fairness; NULL: it runs at once */
+    Bytes body;                /* for the duration of handle */
     void (*handle)(Call *call);
     Write *write;     /* under way for this request */
     Decoded *decoded; /* the decoded long body, until the Write takes it; NULL for a short one */
