@@ -23,7 +23,7 @@ mutants:        ## breaks the code in 300 random places and lists what no test n
 	@nice -n 19 tools/mutate --seed 2026 --count 50 --out build-mutate/results \
 		src/control src/store src/codec src/server src/api src/node
 conformance:    ## Kubernetes' own Conformance cases, compared with docs/conformance.md (an hour and a half; ARGS="--only DNS")
-	@tools/get_clients kubectl agnhost e2e.test && scripts/build build -Dtests=false && tests/conformance/run $(ARGS)
+	@tools/get_clients kubectl e2e.test agnhost sample-apiserver etcd && scripts/build build -Dtests=false && tests/conformance/run $(ARGS)
 vm:             ## tests in a virtual machine with Debian 13's kernel, cgroup v2 and systemd (docs/testing.md; ARGS="-k limits")
 	@scripts/vm test $(ARGS)
 format:         ## format all C files

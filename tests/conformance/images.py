@@ -178,12 +178,12 @@ def write_archive(path: pathlib.Path, name: str, config: dict, layer: bytes):
     part.rename(path)
 
 
-def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) -> list:
-    """[(name without the registry, archive), ...] of all images, made once below `folder`; `kubernetes` is the folder of
-    Kubernetes' module."""
+def make_images(folder: pathlib.Path, programs: dict, kubernetes: pathlib.Path) -> list:
+    """[[name without the registry, archive], ...] of all images, made once below `folder`. `programs` has the paths of agnhost,
+    sample-apiserver and etcd; `kubernetes` is the folder of Kubernetes' module."""
     done = folder / "made"
     if done.exists():
-        return json.loads(done.read_text())
+        return json.loads(done.read_text())["images"]
     folder.mkdir(parents=True, exist_ok=True)
     debian = unpack_packages(folder)
     source = kubernetes / "test" / "images"
@@ -202,7 +202,7 @@ def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) ->
 
     def with_agnhost(layer, html=None):
         with_tools(layer)
-        layer.program("agnhost", agnhost)
+        layer.program("agnhost", programs["agnhost"])
         layer.add("agnhost-2", link="agnhost")
         layer.add("uploads")
         for name in ("localhost.crt", "localhost.key"):
@@ -219,6 +219,14 @@ def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) ->
         subprocess.run(["gcc", "-O1", "-static", "-o", folder / "pause", folder / "pause.c"], check=True)
         layer.add("pause", (folder / "pause").read_bytes())
 
+    def with_sample(layer):
+        layer.base()
+        layer.program("sample-apiserver", programs["sample-apiserver"])
+
+    def with_etcd(layer):
+        layer.base()
+        layer.program("usr/local/bin/etcd", programs["etcd"])
+
     def with_probe(layer):
         build = folder / "nnp"
         build.mkdir(exist_ok=True)
@@ -230,6 +238,12 @@ def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) ->
 
     agnhost_config = {**PATH, "Entrypoint": ["/agnhost"], "Cmd": ["pause"]}
     made = []
+
+    def add(name, config, layer):
+        archive = folder / (name.rsplit("/", 1)[-1].replace(":", "-") + ".tar")
+        write_archive(archive, f"registry.k8s.io/{name}", config, layer)
+        made.append([name, str(archive)])
+
     page_config = {**agnhost_config, "Cmd": ["test-webserver"]}
     nginx_config = {**PATH, "Cmd": ["nginx", "-g", "daemon off;"], "ExposedPorts": {"80/tcp": {}}, "StopSignal": "SIGQUIT"}
     for names, config, fill in (
@@ -240,13 +254,12 @@ def make_images(folder: pathlib.Path, agnhost: str, kubernetes: pathlib.Path) ->
             (["glibc-dns-testing:2.0.0", "ipc-utils:1.4"], {**PATH, "Cmd": ["bash"]}, with_tools),
             (["kitten:1.8"], page_config, lambda layer: with_agnhost(layer, "kitten")),
             (["nautilus:1.8"], page_config, lambda layer: with_agnhost(layer, "nautilus")),
+            (["sample-apiserver:1.29.2"], {**PATH, "Entrypoint": ["/sample-apiserver"]}, with_sample),
             (["nonewprivs:1.4"], {**PATH, "Cmd": ["nnp"]}, with_probe)):
         layer = layer_of(fill)
         for name in names:
-            made.append((REPOSITORY + name, str(folder / (name.replace(":", "-") + ".tar"))))
-            write_archive(pathlib.Path(made[-1][1]), "registry.k8s.io/" + made[-1][0], config, layer)
-    made.append(("pause:3.10.2", str(folder / "pause.tar")))
-    write_archive(folder / "pause.tar", "registry.k8s.io/pause:3.10.2", {"Entrypoint": ["/pause"], "User": "65535:65535"},
-                  layer_of(with_pause))
-    done.write_text(json.dumps(made))
+            add(REPOSITORY + name, config, layer)
+    add("pause:3.10.2", {"Entrypoint": ["/pause"], "User": "65535:65535"}, layer_of(with_pause))
+    add("etcd:3.6.8-0", PATH, layer_of(with_etcd))
+    done.write_text(json.dumps({"images": made}))
     return made

@@ -128,10 +128,11 @@ class Machine:
         try:
             storage = cache / "registry"
             registry = registries.DockerRegistry(self.world, storage=storage)
-            if not (storage / "pushed").exists():
+            pushed = storage / "pushed"
+            if not pushed.exists() or json.loads(pushed.read_text()) != archives:
                 for name, archive in archives:
                     registry.push(archive, name)
-                (storage / "pushed").touch()
+                pushed.write_text(json.dumps(archives))
             conf = self.world.dir / "registries.conf"
             conf.write_text(f'[[registry]]\nprefix = "registry.k8s.io"\nlocation = "{registry.address}"\ninsecure = true\n')
             self.world.stead("up", variables=[f"CONTAINERS_REGISTRIES_CONF={conf}"])
