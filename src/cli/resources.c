@@ -112,6 +112,33 @@ static bool is_called(const Resource *resource, const char *word, size_t n)
     return false;
 }
 
+static bool has_short_name(const Resource *resource, const char *word)
+{
+    for (size_t i = 0; i < resource->short_names.n; i++)
+        if (str_equal(resource->short_names.v[i], word))
+            return true;
+    return false;
+}
+
+/* Says once, in kubectl's words, which other resources a short name could mean. */
+static void warn_of_others(const Cluster *cluster, const Resource *found, const char *word)
+{
+    Resources *all = cluster->resources;
+
+    if (!has_short_name(found, word) || str_equal(all->warned, word))
+        return;
+    all->warned = arena_strdup(cluster->arena, word);
+    for (size_t i = 0; i < all->list.n; i++) {
+        const Resource *other = all->list.v[i];
+
+        if (has_short_name(other, word) &&
+            !(str_equal(other->group, found->group) && str_equal(other->plural, found->plural)))
+            fprintf(stderr,
+                    "Warning: short name \"%s\" could also match lower priority resource %s%s%s\n",
+                    word, other->plural, *other->group ? "." : "", other->group);
+    }
+}
+
 const Resource *resources_find(const Cluster *cluster, const char *word)
 {
     size_t n = strcspn(word, ".");
@@ -127,8 +154,10 @@ const Resource *resources_find(const Cluster *cluster, const char *word)
             (strncmp(rest, resource->version, version_n) == 0 &&
              (str_equal(rest + version_n, "")
                   ? !*resource->group
-                  : rest[version_n] == '.' && str_equal(rest + version_n + 1, resource->group))))
+                  : rest[version_n] == '.' && str_equal(rest + version_n + 1, resource->group)))) {
+            warn_of_others(cluster, resource, word);
             return resource;
+        }
     }
     return NULL;
 }

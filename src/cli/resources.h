@@ -17,6 +17,7 @@ typedef struct Resource {
 
 struct Resources {
     VEC(Resource *) list; /* in the order of the server */
+    const char *warned;   /* the short name of which a warning was given */
 };
 
 /* Loads the kinds unless they are loaded already. Returns 0, or 1 after printing a message. */

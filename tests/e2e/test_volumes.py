@@ -283,7 +283,7 @@ def test_a_program_that_takes_all_the_room_from_volumes_harms_none_of_them(machi
         full = shell(machine, name, "dd if=/dev/zero of=/data/more bs=64k count=1000 conv=fsync", check=False)
         assert full.returncode != 0 and "No space left on device" in full.stderr, full
         assert shell(machine, name, "md5sum /data/kept").stdout == sums[name]
-    assert "ok" in machine.out("get", "--raw", "/readyz")
+    assert "ok" in machine.out("get", "--raw", "/livez")
     machine.free_disk()
     for name in names:
         shell(machine, name, "until dd if=/dev/zero of=/data/more bs=64k count=320 conv=fsync 2>/dev/null; do :; done", timeout=60)

@@ -142,6 +142,7 @@ static bool parse_answer(Api *api, const char *raw, size_t n, bool head)
     api->status = (int)strtol(raw + 9, NULL, 10);
     free(api->body);
     yyjson_doc_free(api->json);
+    api->body_n = text.n;
     api->body = strbuf_take(&text);
     api->json = yyjson_read(api->body, strlen(api->body), 0);
     return true;

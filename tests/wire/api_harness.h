@@ -27,6 +27,7 @@ typedef struct Api {
     /* the newest answer */
     int status;
     char *head, *body;
+    size_t body_n;
     yyjson_doc *json;
     bool abrupt; /* api_stop does not wait for what is under way */
 } Api;

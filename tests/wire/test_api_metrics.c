@@ -211,7 +211,7 @@ static void protobuf_has_the_window_as_nanoseconds(void **state)
                 "accept: application/vnd.kubernetes.protobuf\r\n", NULL, 0);
     assert_int_equal(api->status, 200);
     assert_memory_equal(api->body, "k8s", 4);
-    assert_non_null(memmem(api->body, 300, window, sizeof(window)));
+    assert_non_null(memmem(api->body, api->body_n, window, sizeof(window)));
 }
 
 static void who_goes_away_is_not_answered(void **state)

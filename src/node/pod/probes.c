@@ -70,7 +70,7 @@ static void attempt_done(Attempt *a, bool ok, const char *message)
     if (a->is_hook)
         machine_hooked(m, a->container, a->which, a->serial, ok);
     else {
-        a->pod->containers[a->container]->probed[a->which][ok]++;
+        container_at(a->pod, a->container)->probed[a->which][ok]++;
         machine_probed(m, a->container, a->which, a->serial, ok, message);
     }
 }

@@ -98,6 +98,7 @@ static void check_verbs(const StringArray *verbs, const Path *path, Causes *caus
 static void check_resource_rule(const ResourcePolicyRule *rule, const Path *path, Causes *causes)
 {
     const Path *namespaces = PATH(path, "namespaces");
+    bool any_namespace = has_star(&rule->namespaces);
 
     check_verbs(&rule->verbs, PATH(path, "verbs"), causes);
     check_list(&rule->api_groups, PATH(path, "apiGroups"),
@@ -108,7 +109,7 @@ static void check_resource_rule(const ResourcePolicyRule *rule, const Path *path
         check_list(&rule->namespaces, namespaces,
                    "resource rules that are not cluster scoped must supply at least one namespace",
                    "namespaces", causes);
-    for (size_t i = 0; i < rule->namespaces.n && !has_star(&rule->namespaces); i++) {
+    for (size_t i = 0; i < rule->namespaces.n && !any_namespace; i++) {
         Faults faults = check_dns_label(rule->namespaces.v[i]);
 
         for (size_t k = 0; k < faults.n; k++)
@@ -142,11 +143,12 @@ static void check_other_rule(const NonResourcePolicyRule *rule, const Path *path
 {
     const StringArray *urls = &rule->non_resource_urls;
     const Path *at = PATH(path, "nonResourceURLs");
+    bool any_url = has_star(urls);
 
     check_verbs(&rule->verbs, PATH(path, "verbs"), causes);
     check_list(urls, at, "nonResourceURLs must contain at least one value", "non-resource URLs",
                causes);
-    for (size_t i = 0; i < urls->n && !has_star(urls); i++) {
+    for (size_t i = 0; i < urls->n && !any_url; i++) {
         const char *fault = url_fault(urls->v[i]);
 
         if (fault)
