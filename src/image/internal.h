@@ -212,7 +212,8 @@ typedef struct ImageFound {
 /* store.c */
 /* Finds the record of a name as the user wrote it. The caller holds the lock. */
 ImageRecord *image_record_find(ImageStore *store, const char *name, Arena *arena, ImageFound *ret);
-/* When the name was last used, and when it was given. */
+/* When the name was last used, and when it was given; nanoseconds, since several images may arrive
+ * in the same second. */
 void image_record_times(const ImageStore *store, const char *name, int64_t *ret_used,
                         int64_t *ret_stored);
 char *image_layer_path(const ImageStore *store, const char *key);

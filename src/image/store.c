@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 
 #include "base/files/file.h"
+#include "base/time/clock.h"
 #include "image/plan.h"
 
 #define IMPORT_BYTES_MAX (UINT64_C(64) << 30)
@@ -378,6 +379,11 @@ void image_list_names(ImageStore *store, Arena *arena,
     VEC_DEINIT(&all);
 }
 
+static int64_t timespec_ns(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * NS_PER_SEC + time->tv_nsec;
+}
+
 void image_record_times(const ImageStore *store, const char *name, int64_t *ret_used,
                         int64_t *ret_stored)
 {
@@ -385,8 +391,8 @@ void image_record_times(const ImageStore *store, const char *name, int64_t *ret_
     struct stat st;
     bool found = stat(path, &st) == 0;
 
-    *ret_stored = found ? (int64_t)st.st_mtime : 0;
-    *ret_used = found ? MAX_OF((int64_t)st.st_atime, *ret_stored) : 0;
+    *ret_stored = found ? timespec_ns(&st.st_mtim) : 0;
+    *ret_used = found ? MAX_OF(timespec_ns(&st.st_atim), *ret_stored) : 0;
 }
 
 int64_t image_last_used(ImageStore *store, const char *name)
@@ -394,7 +400,7 @@ int64_t image_last_used(ImageStore *store, const char *name)
     int64_t used, stored;
 
     image_record_times(store, name, &used, &stored);
-    return used;
+    return used / NS_PER_SEC;
 }
 
 /* ---- tag ---- */

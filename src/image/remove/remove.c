@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/files/file.h"
+#include "base/time/clock.h"
 #include "image/internal.h"
 
 /* ---- what nothing needs ---- */
@@ -194,7 +195,7 @@ int image_remove(ImageStore *store, const char *name, Err *reterr)
 /* The names of an image. */
 typedef struct Group {
     const char *id;
-    int64_t used, stored; /* seconds; the newest of its names */
+    int64_t used, stored; /* nanoseconds; the newest of its names */
     bool stays;
     StringArray names;
 } Group;
@@ -287,7 +288,7 @@ static int collect_all(Collecting *c, Err *reterr)
         groups[n++] = slot->value;
     qsort(groups, n, sizeof(*groups), by_use);
     for (size_t i = 0; i < n && r >= 0 && c->freed < c->wanted->bytes; i++)
-        if (!groups[i]->stays && groups[i]->stored <= c->wanted->stored_before &&
+        if (!groups[i]->stays && groups[i]->stored / NS_PER_SEC <= c->wanted->stored_before &&
             !c->wanted->is_used(c->wanted->data, groups[i]->id))
             r = collect_group(c, groups[i], reterr);
     return r;
