@@ -30,7 +30,7 @@ def read() -> dict:
         match = re.match(r"\| (passed|failed) \| (\[sig-.*?) \| ?(.*?) ?\|$", line)
         if match:
             case = match[2].replace("\\|", "|")
-            rows[case] = Row(case, match[1] == "passed", match[3].replace("\\|", "|"))
+            rows[case] = Row(case, match[1] == "passed", match[3].replace("\\|", "|").replace("&lt;", "<"))
     return rows
 
 
