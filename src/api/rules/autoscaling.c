@@ -67,12 +67,7 @@ static void check_segment(const char *name, const char *detail, const Path *path
         fail_required(causes, path, detail);
         return;
     }
-    if (str_equal(name, ".") || str_equal(name, ".."))
-        fail_invalid(causes, path, name, arena_printf(causes->arena, "may not be '%s'", name));
-    if (strchr(name, '/'))
-        fail_invalid(causes, path, name, "may not contain '/'");
-    if (strchr(name, '%'))
-        fail_invalid(causes, path, name, "may not contain '%'");
+    fail_faults(causes, path, name, check_path_segment(name));
 }
 
 static void check_reference(const CrossVersionObjectReference *reference, const Path *path,

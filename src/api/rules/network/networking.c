@@ -41,14 +41,8 @@ static void check_host(const char *host, const Path *path, Causes *causes)
 /* A name that can stand in a URL. */
 static void check_segment(const char *name, const Path *path, Causes *causes)
 {
-    if (str_empty(name)) /* the table says so */
-        return;
-    if (str_equal(name, ".") || str_equal(name, ".."))
-        fail_invalid(causes, path, name, arena_printf(causes->arena, "may not be '%s'", name));
-    if (strchr(name, '/'))
-        fail_invalid(causes, path, name, "may not contain '/'");
-    if (strchr(name, '%'))
-        fail_invalid(causes, path, name, "may not contain '%'");
+    if (!str_empty(name)) /* the table says so */
+        fail_faults(causes, path, name, check_path_segment(name));
 }
 
 /* ---- Ingress ---- */
