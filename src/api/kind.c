@@ -14,6 +14,16 @@
 
 enum { WARNINGS_MAX = 512 };
 
+const SubresourceRules *kind_subresource_rules(const Kind *kind, const char *name)
+{
+    const SubresourceRules *rules = kind->rules ? kind->rules->subresources : NULL;
+
+    for (; rules && rules->name; rules++)
+        if (str_equal(rules->name, str_or(name, "")))
+            return rules;
+    return NULL;
+}
+
 void warnings_add(Arena *arena, Warnings *warnings, const char *text)
 {
     if (warnings->n < WARNINGS_MAX)

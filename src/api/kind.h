@@ -65,6 +65,19 @@ typedef struct Warnings {
     size_t n, cap;
 } Warnings;
 
+/*
+ * What a subresource of a kind may change, where this is neither the status nor all but the status. The
+ * other fields of the object are those of the version before when `prepare` is called.
+ */
+typedef struct SubresourceRules {
+    const char *name; /* "": the object itself */
+    const char *const
+        *reset; /* paths that no manager owns through it, NULL-ended; NULL: the usual */
+    /* Both may be NULL. */
+    void (*prepare)(Arena *arena, void *value, const void *before, int64_t now_ns);
+    void (*validate)(const void *value, const void *before, Causes *causes);
+} SubresourceRules;
+
 typedef struct KindRules {
     /* Defaults that depend on other fields; run after type_default. */
     void (*complete)(Arena *arena, void *value);
@@ -76,6 +89,7 @@ typedef struct KindRules {
     /* Adds warnings about what is accepted but probably a mistake. */
     void (*warn)(Arena *arena, const void *value, Warnings *warnings);
     PrintRow print;
+    const SubresourceRules *subresources; /* ended by one without a name */
 } KindRules;
 
 struct Kind {
@@ -107,6 +121,9 @@ static inline bool kind_is_stored(const Kind *kind)
 {
     return !(kind->flags & (KIND_NOT_STORED | KIND_SECOND_FORM));
 }
+
+/* The rules of a subresource, "" for those of the object itself; NULL: the usual ones apply. */
+const SubresourceRules *kind_subresource_rules(const Kind *kind, const char *name);
 
 /* An answer has room for 4 KiB of warnings, so those past a number that could never fit are left
  * out. The text has to live as long as the list. */

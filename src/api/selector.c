@@ -442,6 +442,7 @@ static const struct {
                "reason", "reportingComponent", "source", "type"}, ""},
     {"Event", {"regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion",
                "regarding.resourceVersion", "regarding.fieldPath", "reason", "reportingController", "type"}, "events.k8s.io"},
+    {"CertificateSigningRequest", {"spec.signerName"}},
     {"Secret", {"type"}},
     {"Namespace", {"status.phase"}},
     {"Node", {"spec.unschedulable"}},

@@ -14,6 +14,7 @@
 #include "api/usage.h"
 #include "base/time/clock.h"
 
+typedef struct CertificateSigningRequestSpec CertificateSigningRequestSpec;
 typedef struct Control Control; /* all controllers of one server */
 
 typedef struct ControlOptions {
@@ -23,7 +24,13 @@ typedef struct ControlOptions {
     const char *load_balancer_cidr; /* addresses for LoadBalancer Services; NULL for none */
     const char *node_name;          /* of the one node */
     const char *root_ca_pem;        /* for kube-root-ca.crt */
-    const char *volume_dir;         /* where provisioned volumes are: DATA/volumes */
+    const char *ca_key_pem;         /* the key of root_ca_pem; NULL: no certificates are issued */
+    /* Whether the creator of a CertificateSigningRequest may create this subresource of one. NULL: no
+     * request is approved by itself. */
+    bool (*may_request)(void *data, const CertificateSigningRequestSpec *requester,
+                        const char *subresource);
+    void *may_request_data;
+    const char *volume_dir; /* where provisioned volumes are: DATA/volumes */
     /* Reserves disk space for a volume, or for its expansion, and answers with STATUS_NO_SPACE if
      * there is not enough at the moment. NULL means that space is never short. */
     void (*reserve_volume)(void *data, const char *name, int64_t size, bool reserved,

@@ -29,5 +29,6 @@ extern const ControllerOps ip_address_controller;     /* IPAddresses of Services
 extern const ControllerOps scheduler_controller;      /* binds pods to the node */
 extern const ControllerOps autoscaler_controller;     /* HorizontalPodAutoscalers */
 extern const ControllerOps bootstrap_controller;      /* bootstrap tokens */
+extern const ControllerOps certificate_controller;    /* CertificateSigningRequests */
 
 #endif

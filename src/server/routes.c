@@ -43,6 +43,7 @@ static const char *const verbs_namespace[] = {"create", "delete", "get",   "list
 
 /* clang-format off */
 static const Subresource subresources[] = {
+    {"approval", .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch, .is_table = true},
     {"attach", "", "v1", "PodAttachOptions", verbs_create_get,
      .get = subresource_attach, .create = subresource_attach, .is_stream = true},
     {"binding", "", "v1", "Binding", verbs_create, .create = subresource_binding},

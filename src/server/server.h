@@ -17,6 +17,7 @@
 #include "http/http.h"
 #include "store/store.h"
 
+typedef struct CertificateSigningRequestSpec CertificateSigningRequestSpec;
 typedef struct Server Server;
 
 /* Certificates and keys (ECDSA P-256) below DATA/pki, created at the first start with mode 0600. */
@@ -67,6 +68,11 @@ typedef struct ServerOptions {
     bool anonymous; /* let unauthenticated requests in as system:anonymous (only health, version) */
     PodStreams *streams; /* NULL: 503 for logs and exec; may be set later */
 } ServerOptions;
+
+/* Whether the creator of a CertificateSigningRequest may create this subresource of one. `server` is a
+ * Server. */
+bool server_may_request(void *server, const CertificateSigningRequestSpec *requester,
+                        const char *subresource);
 
 int server_new(const ServerOptions *options, Server **ret, Err *reterr);
 Server *server_free(Server *server);

@@ -2,8 +2,10 @@
 """Every kubectl on this machine from 1.27 on does what its users do all day, and prints what it prints on Kubernetes.
 
 One world for all; each version works in a namespace of its own. The texts were compared with kube-apiserver 1.36."""
+import base64
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -453,6 +455,25 @@ def test_authorization_says_who_and_what(k):
     said = k.fails("get", "pods", "--as", account)
     assert said == (f'Error from server (Forbidden): pods is forbidden: User "{account}" cannot list resource "pods" in '
                     f'API group "" in the namespace "{k.namespace}"\n')
+
+
+def test_a_certificate_is_requested_approved_and_used(k, tmp_path):
+    key, request = tmp_path / "jane.key", tmp_path / "jane.csr"
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", request,
+                    "-subj", "/CN=jane/O=devs"], check=True, capture_output=True)
+    k("create", "-f", "-", stdin=json.dumps({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "jane"},
+             "spec": {"request": base64.b64encode(request.read_bytes()).decode(), "signerName": "kubernetes.io/kube-apiserver-client",
+                      "expirationSeconds": 3600, "usages": ["client auth"]}}))
+    assert rows(k("get", "csr", "jane"))[1][-1] == "Pending"
+    k("certificate", "approve", "jane")
+    k("wait", "csr/jane", "--for=jsonpath={.status.certificate}", "--timeout=30s")
+    assert rows(k("get", "csr", "jane"))[1][-1] == "Approved,Issued"
+    certificate = tmp_path / "jane.crt"
+    certificate.write_bytes(base64.b64decode(k("get", "csr", "jane", "-o", "jsonpath={.status.certificate}")))
+    who = k("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}:{.status.userInfo.groups[0]}",
+            "--client-certificate", certificate, "--client-key", key)
+    assert who.strip() == "jane:devs"
+    k("delete", "csr", "jane")
 
 
 def test_raw_paths(k):

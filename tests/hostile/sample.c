@@ -10,6 +10,15 @@
 #include "api/schema/networking_v1.h"
 
 /* clang-format off */
+/* A certificate request in PEM, encoded once more. */
+#define REQUEST \
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIWk1JR0FBZ0VBTUI0eERUQUxCZ05WQkFNTUJHcG" \
+    "hibVV4RFRBTEJnTlZCQW9NQkdSbGRuTXdXVEFUQmdjcQpoa2pPUFFJQkJnZ3Foa2pPUFFNQkJ3TkNBQVQ3eldXeUxm" \
+    "UE5HT1MwSFBLeHdDL1lpc2E2dHMwOTZxSUpCTmZjCjRQeDBvaVdDNW80eVBKTjZhN1pyWlZ5Nk9KSi9iZEJveFhIeF" \
+    "RNNVhpMTlCcUhFVG9BQXdDZ1lJS29aSXpqMEUKQXdJRFNBQXdSUUlnRFdyNVh4Zm1IR0xlZzBFQ21tVUtZOVFRMWZZ" \
+    "UXBSS0tVdUZ2NUN1Ulltc0NJUUNtY2dzKwpnOFpQY3JiVUJqMHdDenJ1TTVEWk9JYTZvNE51SHlOZGhIL3JJdz09Ci" \
+    "0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVFU1QtLS0tLQo="
+
 static const struct {
     const char *type, *field, *json;
 } hints[] = {
@@ -76,6 +85,9 @@ static const struct {
     {"VolumeAttachmentSpec", "nodeName", "\"n\""},
     {"CSIStorageCapacity", "storageClassName", "\"standard\""},
     {"LimitRangeItem", "type", "\"Container\""},
+    {"CertificateSigningRequestSpec", "request", "\"" REQUEST "\""},
+    {"CertificateSigningRequestSpec", "signerName", "\"kubernetes.io/kube-apiserver-client\""},
+    {"CertificateSigningRequestSpec", "usages", "[\"client auth\"]"},
     {"ScopedResourceSelectorRequirement", "scopeName", "\"PriorityClass\""},
     {"ScopedResourceSelectorRequirement", "operator", "\"Exists\""},
 };

@@ -70,6 +70,7 @@ RESOURCES = [
     ("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", True, ["status"]),
     ("batch", "v1", "cronjobs", "CronJob", True, ["status"]),
     ("batch", "v1", "jobs", "Job", True, ["status"]),
+    ("certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", False, ["approval", "status"]),
     ("coordination.k8s.io", "v1", "leases", "Lease", True, []),
     ("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True, []),
     ("events.k8s.io", "v1", "events", "Event", True, []),

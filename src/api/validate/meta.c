@@ -18,6 +18,7 @@ static const struct {
     {"", "Service", check_dns_label},
     {"apiregistration.k8s.io", "APIService", check_path_segment},
     {"apps", "StatefulSet", check_dns_label},
+    {"certificates.k8s.io", "CertificateSigningRequest", check_path_segment},
     {"networking.k8s.io", "IPAddress", check_ip},
     {"rbac.authorization.k8s.io", "ClusterRole", check_path_segment},
     {"rbac.authorization.k8s.io", "ClusterRoleBinding", check_path_segment},

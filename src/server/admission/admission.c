@@ -6,6 +6,7 @@
  */
 #include "api/meta.h"
 #include "api/object.h"
+#include "api/schema/certificates_v1.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -111,6 +112,7 @@ static const struct {
     {&kind_persistent_volume_claim, volume_protection_admit},
     {&kind_persistent_volume, volume_protection_admit},
     {&kind_priority_class, priority_class_admit},
+    {&kind_certificate_signing_request, certificate_admit},
     {&kind_service, service_allocate},
     {&kind_role, rbac_admit},
     {&kind_role_binding, rbac_admit},
@@ -137,6 +139,7 @@ static const struct {
     {&kind_persistent_volume_claim, limit_range_check},
     {NULL, pod_security_check},
     {NULL, owner_references_check},
+    {&kind_certificate_signing_request, certificate_check},
     {NULL, quota_admit}, /* last, since only what is stored may be charged */
 };
 

@@ -49,6 +49,10 @@ int node_selector_admit(Write *write);
 /* Refuses owner references that their writer may not set. */
 int owner_references_check(Write *write);
 
+/* Notes who has created a CertificateSigningRequest; checks who decides about one. */
+int certificate_admit(Write *write);
+int certificate_check(Write *write);
+
 int runtime_class_admit(Write *write); /* for a new pod */
 
 int priority_admit(Write *write); /* for a new pod */

@@ -3,7 +3,8 @@
  * Tables of the roles and bindings that every cluster has, under the names of Kubernetes. Only missing
  * ones are created, in one batch, so all starts but the first one write nothing.
  *
- * Lists are comma-separated texts. A rule with a path applies to non-resource URLs.
+ * Lists are comma-separated texts. A rule with a path applies to non-resource URLs, and one with names to
+ * the objects of these names only.
  */
 #include "api/object.h"
 #include "api/schema/rbac_v1.h"
@@ -17,10 +18,12 @@
 #define PAGES "stead:pages"
 /* As metrics-server brings it. */
 #define METRICS_READER "system:aggregated-metrics-reader"
+#define CERTIFICATES "certificates.k8s.io"
+#define REQUESTS "certificatesigningrequests"
 #define HEALTH "/livez,/readyz,/healthz"
 
 typedef struct RuleRow {
-    const char *role, *verbs, *groups, *resources, *paths;
+    const char *role, *verbs, *groups, *resources, *paths, *names;
 } RuleRow;
 
 /* clang-format off */
@@ -78,6 +81,14 @@ static const RuleRow RULES[] = {
     {"system:aggregate-to-view", READ, "batch", "cronjobs,cronjobs/status,jobs,jobs/status", NULL},
     {"system:aggregate-to-view", READ, "policy", "poddisruptionbudgets,poddisruptionbudgets/status", NULL},
     {"system:aggregate-to-view", READ, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies", NULL},
+    {"system:node-bootstrapper", "create,get,list,watch", CERTIFICATES, REQUESTS, NULL},
+    {"system:" CERTIFICATES ":" REQUESTS ":nodeclient", "create", CERTIFICATES, REQUESTS "/nodeclient", NULL},
+    {"system:" CERTIFICATES ":" REQUESTS ":selfnodeclient", "create", CERTIFICATES, REQUESTS "/selfnodeclient", NULL},
+    {"system:" CERTIFICATES ":legacy-unknown-approver", "approve", CERTIFICATES, "signers", NULL, "kubernetes.io/legacy-unknown"},
+    {"system:" CERTIFICATES ":kubelet-serving-approver", "approve", CERTIFICATES, "signers", NULL, "kubernetes.io/kubelet-serving"},
+    {"system:" CERTIFICATES ":kube-apiserver-client-approver", "approve", CERTIFICATES, "signers", NULL, "kubernetes.io/kube-apiserver-client"},
+    {"system:" CERTIFICATES ":kube-apiserver-client-kubelet-approver", "approve", CERTIFICATES, "signers", NULL,
+     "kubernetes.io/kube-apiserver-client-kubelet"},
     {METRICS_READER, READ, "metrics.k8s.io", "nodes,pods", NULL},
 };
 
@@ -94,6 +105,13 @@ static const struct {
     {"system:service-account-issuer-discovery", NULL, NULL},
     {"system:auth-delegator", NULL, NULL},
     {"system:persistent-volume-provisioner", NULL, NULL},
+    {"system:node-bootstrapper", NULL, NULL},
+    {"system:" CERTIFICATES ":" REQUESTS ":nodeclient", NULL, NULL},
+    {"system:" CERTIFICATES ":" REQUESTS ":selfnodeclient", NULL, NULL},
+    {"system:" CERTIFICATES ":legacy-unknown-approver", NULL, NULL},
+    {"system:" CERTIFICATES ":kubelet-serving-approver", NULL, NULL},
+    {"system:" CERTIFICATES ":kube-apiserver-client-approver", NULL, NULL},
+    {"system:" CERTIFICATES ":kube-apiserver-client-kubelet-approver", NULL, NULL},
     {"system:aggregate-to-admin", "admin", NULL},
     {"system:aggregate-to-edit", "edit", NULL},
     {"system:aggregate-to-view", "view", NULL},
@@ -195,6 +213,7 @@ static Object *make_role(size_t row)
         rule->api_groups = split(arena, RULES[i].groups);
         rule->resources = split(arena, RULES[i].resources);
         rule->non_resource_urls = split(arena, RULES[i].paths);
+        rule->resource_names = split(arena, RULES[i].names);
         role->rules.n++;
     }
     return object;

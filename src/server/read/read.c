@@ -4,6 +4,7 @@
  * that get, list and watch have in common: selectors and revisions.
  */
 #include "api/object.h"
+#include "api/schema/certificates_v1.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_config_v1.h"
 #include "api/schema/core_event_v1.h"
@@ -17,7 +18,8 @@
 static bool has_own_fields(const Kind *kind)
 {
     return kind == &kind_pod || kind == &kind_node || kind_same_store(kind, &kind_event) ||
-           kind == &kind_namespace || kind == &kind_secret || kind == &kind_service;
+           kind == &kind_namespace || kind == &kind_secret || kind == &kind_service ||
+           kind == &kind_certificate_signing_request;
 }
 
 int read_selectors(Call *call, Selector **ret_labels, Selector **ret_fields, ApiStatus *reterr)

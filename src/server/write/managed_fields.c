@@ -134,7 +134,11 @@ static void managers_write(Managers *managers, Object *object, Time now)
 static FieldSet *without_foreign(Arena *arena, const Kind *kind, FieldSet *set,
                                  const char *subresource)
 {
+    const SubresourceRules *rules = kind_subresource_rules(kind, subresource);
+
     set = fieldset_without(arena, set, system_fields);
+    if (rules && rules->reset)
+        return fieldset_without(arena, set, rules->reset);
     if (str_equal(subresource, "status"))
         return fieldset_without(arena, set, spec_fields);
     if (kind->flags & KIND_HAS_STATUS)

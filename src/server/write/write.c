@@ -144,13 +144,25 @@ static void prepare(Write *write)
         rules->prepare(&object->arena, object->value, write->before ? write->before->value : NULL);
 }
 
+/* NULL: the object itself, or a subresource for which the usual rules apply. */
+static const SubresourceRules *write_rules(const Write *write)
+{
+    return str_empty(write->subresource) ? NULL
+                                         : kind_subresource_rules(write->kind, write->subresource);
+}
+
 static int validate(Write *write)
 {
     const Kind *kind = write->kind;
     const void *before = write->before && !write->reform ? write->before->value : NULL;
+    const SubresourceRules *rules = write_rules(write);
     Causes causes = {.arena = &write->arena};
 
-    if (str_equal(write->subresource, "status"))
+    if (rules && rules->validate) {
+        validate_object_meta(kind, object_meta(write->object), object_meta(write->before), NULL,
+                             &causes);
+        rules->validate(write->object->value, before, &causes);
+    } else if (str_equal(write->subresource, "status"))
         validate_object_status(kind, write->object->value, before, &causes);
     else if (str_equal(write->subresource, "ephemeralcontainers"))
         validate_pod_ephemeral(write->object->value, before, &causes);
@@ -523,14 +535,18 @@ static void keep_other_side(Write *write)
 {
     const Kind *kind = write->kind;
     Object *object = write->object;
+    const SubresourceRules *rules = write_rules(write);
 
-    if (str_equal(write->subresource, "status")) {
+    if (rules || str_equal(write->subresource, "status")) {
         for (size_t i = 0; i < kind->type->n_fields; i++) {
             const Field *field = &kind->type->fields[i];
 
             if (field->offset != 0 && field != kind->status)
                 put_back(write, field);
         }
+        if (rules && rules->prepare)
+            rules->prepare(&object->arena, object->value, write->before->value,
+                           clock_wall_ns(write->server->clock));
         return;
     }
     if (str_equal(write->subresource, "ephemeralcontainers")) {
