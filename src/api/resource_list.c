@@ -191,6 +191,26 @@ static void index_statuses(TextMap *map, const ContainerStatusArray *statuses)
         text_map_put_first(map, statuses->v[i].name, &statuses->v[i]);
 }
 
+/* Amounts of the pod itself replace the sums of its containers. */
+static void put_own(const PodWalk *walk, ResourceSum *sum)
+{
+    const Pod *pod = walk->pod;
+    const StringMap *asked = side(walk, pod->spec.resources);
+    const ResourceRequirements *has = walk->options.in_force ? pod->status.resources : NULL;
+    ResourceSum most = RESOURCE_SUM_INIT(sum->amounts.arena);
+
+    if (!has || !pod_resize_is_infeasible(pod))
+        resource_sum_add(&most, asked);
+    if (has) {
+        resource_sum_raise(&most, side(walk, has));
+        if (!walk->limits)
+            resource_sum_raise(&most, &pod->status.allocated_resources);
+    }
+    for (size_t i = 0; i < asked->n; i++)
+        if (is_for_pods(asked->v[i].key))
+            resource_sum_put(sum, asked->v[i].key, resource_sum_get(&most, asked->v[i].key));
+}
+
 static void add_pod(PodWalk *walk, ResourceSum *sum)
 {
     const Pod *pod = walk->pod;
@@ -202,13 +222,8 @@ static void add_pod(PodWalk *walk, ResourceSum *sum)
         walk->statuses = &statuses;
     }
     add_containers(walk, sum);
-    if (pod->spec.resources) {
-        const StringMap *own = side(walk, pod->spec.resources);
-
-        for (size_t i = 0; i < own->n; i++)
-            if (is_for_pods(own->v[i].key))
-                resource_sum_put(sum, own->v[i].key, own->v[i].value);
-    }
+    if (pod->spec.resources)
+        put_own(walk, sum);
 }
 
 void pod_requests(ResourceSum *sum, const Pod *pod, PodDemandOptions options)

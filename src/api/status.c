@@ -46,6 +46,8 @@ static const struct {
     [CAUSE_RESOURCE_VERSION_TOO_LARGE] = {"ResourceVersionTooLarge", "Too large resource version"},
     [CAUSE_NAMESPACE_TERMINATING]      = {"NamespaceTerminating", "namespace is being terminated"},
     [CAUSE_DISRUPTION_BUDGET]          = {"DisruptionBudget", ""},
+    [CAUSE_NODE_CAPACITY]              = {"NodeCapacity", ""},
+    [CAUSE_UNSUPPORTED_PLATFORM]       = {"UnsupportedPlatform", ""},
 };
 static_assert(ARRAY_LEN(causes_table) == _CAUSE_MAX, "every cause has its row");
 /* clang-format on */

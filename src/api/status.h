@@ -56,6 +56,8 @@ typedef enum CauseType {
     CAUSE_RESOURCE_VERSION_TOO_LARGE,
     CAUSE_NAMESPACE_TERMINATING, /* "namespace x is being terminated" */
     CAUSE_DISRUPTION_BUDGET,     /* DisruptionBudget: which one forbids an eviction */
+    CAUSE_NODE_CAPACITY,         /* NodeCapacity: the node is too small for the resources */
+    CAUSE_UNSUPPORTED_PLATFORM,  /* UnsupportedPlatform: of the node */
     _CAUSE_MAX,
 } CauseType;
 

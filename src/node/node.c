@@ -20,6 +20,7 @@
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
 #include "node/pod/volume_room.h"
+#include "node/resize/resize.h"
 #include "node/runtime/cgroup.h"
 #include "node/runtime/exec.h"
 #include "node/runtime/forward.h"
@@ -35,8 +36,10 @@ static void on_pod(void *data, const WatchEvent *event)
     NodeAgent *agent = data;
     AgentPod *pod;
 
-    if (event->type == WATCH_BOOKMARK)
+    if (event->type == WATCH_BOOKMARK) {
+        resize_pods_are_known(agent);
         return;
+    }
     pod = strmap_get(&agent->pods, object_meta(event->object)->uid);
     if (event->type == WATCH_DELETED) {
         if (pod)
@@ -353,6 +356,7 @@ int node_start(const NodeOptions *options, NodeAgent **ret, Err *reterr)
     agent->runtime = runtime_new(&runtime);
     agent->streams.ops = &node_streams_ops;
     usage_start(agent);
+    resize_agent_init(agent);
     agent->events =
         event_recorder_new(options->client, options->clock, "kubelet", agent->options.name);
     node_object_register(agent);
@@ -396,6 +400,7 @@ NodeAgent *node_stop(NodeAgent *agent)
     attempts_cancel(agent);
     timer_stop(agent->options.clock, &agent->volume_retry);
     storage_stop(agent);
+    resize_agent_stop(agent);
     volume_room_stop(agent);
     follow_stop(&agent->node_status);
     /* Results in flight on the pool, in the runtime and in the network still refer to the agent:

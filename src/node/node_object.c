@@ -225,6 +225,12 @@ static void keep_others(Arena *arena, StringMap *map, const StringMap *before)
             string_map_put(arena, map, before->v[i].key, before->v[i].value);
 }
 
+/* What the API server asks for before it lets the resources of a pod here change. */
+static const char *declared_features[] = {
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+};
+
 static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before,
                         NodeStatus *status)
 {
@@ -238,6 +244,7 @@ static void fill_status(NodeAgent *agent, Arena *arena, const NodeStatus *before
     fill_info(agent, arena, &before->node_info, &status->node_info);
     fill_conditions(agent, arena, before, status);
     fill_features(arena, status);
+    status->declared_features = (StringArray){declared_features, ARRAY_LEN(declared_features)};
     status->addresses.v = arena_new_n(arena, NodeAddress, 2);
     status->addresses.n = 2;
     status->addresses.v[0] = (NodeAddress){"InternalIP", arena_strdup(arena, agent->host_ip)};

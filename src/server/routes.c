@@ -61,6 +61,7 @@ static const Subresource subresources[] = {
      .connect = subresource_proxy, .is_stream = true, .takes_rest = true},
     {"proxy", "", "v1", "ServiceProxyOptions", verbs_connect, .owner = "Service",
      .connect = subresource_proxy, .is_stream = true, .takes_rest = true},
+    {"resize", .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch},
     {"scale", "autoscaling", "v1", "Scale", verbs_get_patch_update, .get = subresource_scale_get,
      .update = subresource_scale_update, .patch = subresource_scale_patch, .is_table = true},
     {"status", .verbs = verbs_get_patch_update, .get = read_get, .update = http_update, .patch = http_patch, .is_table = true},

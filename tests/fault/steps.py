@@ -148,12 +148,18 @@ def is_ready(pod):
                              for c in pod["status"].get("conditions", []))
 
 
+def has_resources(pod, wanted):
+    """The container runs with them, and nothing about that is under way."""
+    status = pod["status"]["containerStatuses"][0] if pod else {}
+    return status.get("resources") == wanted and not any("Resize" in c["type"] for c in pod["status"]["conditions"])
+
+
 class Life:
     """One pod with all that a node makes for one. Each step may be repeated after a crash: run() goes on where it was."""
 
     def __init__(self, machine, name):
         self.machine, self.name, self.volume, self.answered = machine, name, None, 0
-        self.steps = [self.create, self.become_ready, self.visit, self.end, self.be_gone]
+        self.steps = [self.create, self.become_ready, self.visit, self.resize, self.end, self.be_gone]
 
     def objects(self):
         name = self.name
@@ -171,7 +177,7 @@ class Life:
             "spec": {
                 "shareProcessNamespace": True, "terminationGracePeriodSeconds": 5,
                 "initContainers": [{**image, "name": "first", "command": ["sh", "-c", "cat /config/a >> /data/first"]}],
-                "containers": [{**image, "name": "main", "env": [{"name": "TIME_SERVER_FILE", "value": "/data/visits"}],
+                "containers": [{**image, "name": "main", "resources": {"requests": {"cpu": "10m"}}, "env": [{"name": "TIME_SERVER_FILE", "value": "/data/visits"}],
                                 "readinessProbe": {"httpGet": {"path": "/readyz", "port": 5000}, "periodSeconds": 1}}],
                 "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}},
                             {"name": "memory", "emptyDir": {"medium": "Memory"}},
@@ -214,6 +220,20 @@ class Life:
         one_each = {"conmon": 1, "time-server": 1, "stead-pause": 1}
         counted = wait_for(lambda: count(self.machine.world), lambda seen: seen == one_each)
         assert counted == one_each
+
+    def resize(self):
+        """In place: the container keeps its process."""
+        path = f"{NAMESPACE}/pods/{self.name}"
+        more = {"requests": {"cpu": "20m"}, "limits": {"cpu": "500m"}}
+        while True:
+            _, pod = self.machine.call("GET", path)
+            pod["spec"]["containers"][0]["resources"] = more
+            status, _ = self.machine.call("PUT", path + "/resize", pod, allowed=(409,))
+            if status == 200:
+                break
+        pod = self.machine.wait("pods", self.name, lambda pod: has_resources(pod, more))
+        assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+        self.counts()
 
     def end(self):
         for plural in ("pods", "services", "configmaps"):

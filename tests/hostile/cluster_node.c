@@ -44,7 +44,15 @@ void __wrap_image_bring(ImageStore *store _unused_, const char *name _unused_)
 /* What the machine asked for and has not been told of yet: no answer may come before an op
  * returns. */
 typedef struct Wish {
-    enum { WISH_PREPARE, WISH_START, WISH_END, WISH_PROBE, WISH_HOOK, WISH_TEARDOWN } what;
+    enum {
+        WISH_PREPARE,
+        WISH_START,
+        WISH_END,
+        WISH_PROBE,
+        WISH_HOOK,
+        WISH_TEARDOWN,
+        WISH_RESIZE
+    } what;
     size_t container;
     int which;
     uint64_t serial;
@@ -100,8 +108,14 @@ static void op_event(void *data _unused_, size_t container _unused_, const char 
 {
     ASSERT(type && reason && message && !strstr(message, "(null)"));
 }
-static const MachineOps ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
-                               op_teardown, op_changed, op_gone,   op_event};
+static void op_resize(void *data)
+{
+    VEC_PUSH(&((Life *)data)->wishes, ((Wish){.what = WISH_RESIZE}));
+}
+static const MachineOps ops = {
+    op_prepare, op_start, op_signal, op_probe, op_hook,   op_teardown,
+    op_changed, op_gone,  op_event,  NULL,     op_resize,
+};
 
 static char *make_token(void *data _unused_, Arena *arena, const Object *pod _unused_,
                         const char *service_account, const char *audience,
@@ -251,6 +265,8 @@ static void grant(Life *life, const Wish *wish)
         break;
     case WISH_START:
         configure(pod, wish->container, wish->which);
+        machine_resources_applied(m, wish->container,
+                                  &machine_container(m, wish->container)->resources);
         machine_created(m, wish->container, "0123456789", "i", "sha256:0123");
         machine_started(m, wish->container, now);
         /* An init container has something to do and ends. */
@@ -272,6 +288,12 @@ static void grant(Life *life, const Wish *wish)
         break;
     case WISH_TEARDOWN:
         machine_torn_down(m);
+        break;
+    case WISH_RESIZE:
+        for (size_t i = 0; i < machine_count(m); i++)
+            if (machine_container_stage(m, i) == CONTAINER_RUNNING)
+                machine_resources_applied(m, i, &machine_container(m, i)->resources);
+        machine_resized(m, NULL);
         break;
     }
 }

@@ -469,7 +469,8 @@ static bool worth_while(const Site *site)
     static const struct {
         const char *subresource, *first, *second;
     } parts[] = {{"status", "status", NULL},
-                 {"ephemeralcontainers", "spec", "ephemeralContainers"}};
+                 {"ephemeralcontainers", "spec", "ephemeralContainers"},
+                 {"resize", "spec", NULL}};
 
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (str_equal(site->target->subresource, parts[i].subresource))

@@ -47,7 +47,7 @@ RESOURCES = [
     ("", "v1", "nodes", "Node", False, ["status", "proxy"]),
     ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", True, ["status"]),
     ("", "v1", "persistentvolumes", "PersistentVolume", False, ["status"]),
-    ("", "v1", "pods", "Pod", True, ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status"]),
+    ("", "v1", "pods", "Pod", True, ["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize", "status"]),
     ("", "v1", "podtemplates", "PodTemplate", True, []),
     ("", "v1", "replicationcontrollers", "ReplicationController", True, ["scale", "status"]),
     ("", "v1", "resourcequotas", "ResourceQuota", True, ["status"]),

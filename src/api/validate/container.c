@@ -517,6 +517,30 @@ static void validate_restart_rules(const Container *container, const Path *path,
                           "must be specified");
 }
 
+static void validate_resize_policies(const PodCheck *check,
+                                     const ContainerResizePolicyArray *policies, const Path *path)
+{
+    static const char *const resources[] = {"cpu", "memory", NULL};
+    static const char *const actions[] = {"NotRequired", "RestartContainer", NULL};
+    Causes *causes = check->causes;
+    TextMap seen = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; i < policies->n; i++) {
+        const char *resource = policies->v[i].resource_name,
+                   *action = policies->v[i].restart_policy;
+
+        if (!text_map_add(&seen, resource))
+            fail_duplicate(causes, PATH_INDEX(path, i), resource);
+        if (!str_empty(resource) && !name_is_one_of(resource, resources))
+            fail_not_supported(causes, path, resource, resources);
+        if (!str_empty(action) && !name_is_one_of(action, actions))
+            fail_not_supported(causes, path, action, actions);
+        if (str_equal(check->spec->restart_policy, "Never") && !str_equal(action, "NotRequired"))
+            fail_invalid(causes, path, str_or(action, ""),
+                         "must be 'NotRequired' when pod `restartPolicy` is 'Never'");
+    }
+}
+
 static void validate_common(const PodCheck *check, const Container *container, const Path *path)
 {
     Causes *causes = check->causes;
@@ -537,12 +561,7 @@ static void validate_common(const PodCheck *check, const Container *container, c
         fail_required(causes, PATH(path, "imagePullPolicy"), NULL);
     validate_resources(&container->resources, PATH(path, "resources"), causes);
     validate_claims(check, &container->resources.claims, PATH(PATH(path, "resources"), "claims"));
-    for (size_t i = 0; i < container->resize_policy.n; i++)
-        if (str_equal(container->resize_policy.v[i].restart_policy, "RestartContainer") &&
-            str_equal(check->spec->restart_policy, "Never"))
-            fail_invalid(causes, PATH_INDEX(PATH(path, "resizePolicy"), i),
-                         container->resize_policy.v[i].restart_policy,
-                         "must be 'NotRequired' when `restartPolicy` is 'Never'");
+    validate_resize_policies(check, &container->resize_policy, PATH(path, "resizePolicy"));
     if (container->security_context)
         validate_security(check, container->security_context, PATH(path, "securityContext"));
     validate_restart_rules(container, path, causes);
@@ -571,6 +590,11 @@ static void validate_init_container(const PodCheck *check, size_t index, const P
         fail_forbidden(causes, PATH(path, "readinessProbe"), text);
     if (container->startup_probe)
         fail_forbidden(causes, PATH(path, "startupProbe"), text);
+    for (size_t i = 0; i < container->resize_policy.n; i++)
+        if (str_equal(container->resize_policy.v[i].restart_policy, "RestartContainer"))
+            fail_invalid(causes, PATH(PATH_INDEX(PATH(path, "resizePolicy"), i), "restartPolicy"),
+                         "RestartContainer",
+                         "must not be set to 'RestartContainer' for non-sidecar initContainers");
 }
 
 /* names: of the containers before this one */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pod specs, in Pods and in templates. */
+#include "api/resource_name.h"
+#include "api/resource_list.h"
+#include "api/quantity.h"
 #include "api/object.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -228,6 +231,56 @@ static void validate_shared_claims(const PodSpec *spec, const char *pod_name, co
     }
 }
 
+/* The resources of the pod as a whole have room for those of its containers. */
+static void validate_own_resources(const PodSpec *spec, const Path *path, Causes *causes)
+{
+    const ResourceRequirements *own = spec->resources;
+    ResourceSum sum = RESOURCE_SUM_INIT(causes->arena),
+                limit_sum = RESOURCE_SUM_INIT(causes->arena);
+    Pod bare = {.spec = *spec};
+
+    if (own->claims.n)
+        fail_forbidden(causes, PATH(path, "claims"),
+                       "claims may not be set for Resources at pod-level");
+    validate_resources(own, path, causes);
+    bare.spec.resources = NULL;
+    pod_requests(&sum, &bare, (PodDemandOptions){0});
+    pod_limits(&limit_sum, &bare, (PodDemandOptions){0});
+    for (size_t i = 0; i < own->requests.n; i++) {
+        const StringEntry *entry = &own->requests.v[i];
+        const char *all = resource_sum_get(&sum, entry->key);
+
+        if (all && quantity_compare(all, entry->value) > 0)
+            fail_invalid(causes, PATH_KEY(PATH(path, "requests"), entry->key), entry->value,
+                         arena_printf(causes->arena,
+                                      "must be greater than or equal to aggregate container "
+                                      "requests of %s",
+                                      all));
+    }
+    for (size_t i = 0; i < own->limits.n; i++) {
+        const StringEntry *entry = &own->limits.v[i];
+        const char *all = resource_sum_get(&limit_sum, entry->key);
+
+        if (resource_is_huge_pages(entry->key) && all && quantity_compare(all, entry->value) > 0)
+            fail_invalid(causes, PATH_KEY(PATH(path, "limits"), entry->key), entry->value,
+                         arena_printf(causes->arena,
+                                      "must be greater than or equal to aggregate container "
+                                      "limits of %s",
+                                      all));
+        for (size_t k = 0; k < spec->containers.n; k++) {
+            const char *limit = string_map_get(&spec->containers.v[k].resources.limits, entry->key);
+
+            if (limit && quantity_compare(limit, entry->value) > 0)
+                fail_invalid(
+                    causes,
+                    PATH(PATH_KEY(PATH_INDEX(PATH(path, "containers"), k), entry->key), "limits"),
+                    limit,
+                    arena_printf(causes->arena, "must be less than or equal to pod limits of %s",
+                                 entry->value));
+        }
+    }
+}
+
 void validate_pod_spec_at(const PodSpec *spec, const ObjectMeta *pod, const Path *path,
                           Causes *causes)
 {
@@ -248,7 +301,7 @@ void validate_pod_spec_at(const PodSpec *spec, const ObjectMeta *pod, const Path
     validate_resource_claims(&spec->resource_claims, PATH(path, "resourceClaims"), &claims, causes);
     validate_containers(&check, path);
     if (spec->resources)
-        validate_resources(spec->resources, PATH(path, "resources"), causes);
+        validate_own_resources(spec, PATH(path, "resources"), causes);
     validate_security(spec, PATH(path, "securityContext"), causes);
     validate_dns(spec, PATH(path, "dnsConfig"), causes);
     validate_scheduling(spec, path, causes);

@@ -25,6 +25,8 @@ static const MetricBounds batch_bounds = {10, {1, 2, 4, 8, 16, 32, 64, 128, 512,
 static const MetricBounds commit_bounds = {14, {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                 0.25, 0.5, 1, 5}};
 
+static const MetricBounds resize_bounds = {14, {10, 50, 100, 500, 1000, 2000, 5000, 10000, 20000, 30000, 60000, 120000,
+                                                300000, 600000}};
 static const MetricBounds flow_bounds = {14, {0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60}};
 
 #define REQUEST_LABELS "verb,group,version,resource,subresource,scope,component"
@@ -87,6 +89,18 @@ const MetricInfo metric_table[METRIC_COUNT] = {
         "Containers that were started again after they had ended.", NULL},
     [METRIC_POD_WARNINGS] = {"stead_pod_warnings_total", METRIC_COUNTER, "reason",
         "Warnings about pods, by the reason of their Event.", NULL},
+    [METRIC_RESIZES_REQUESTED] = {"kubelet_container_requested_resizes_total", METRIC_COUNTER, "resource,requirement,operation",
+        "Changes of one resource of a container that were asked for while the pod was on the node.", NULL},
+    [METRIC_RESIZES_PENDING] = {"kubelet_pod_pending_resizes", METRIC_GAUGE, "reason",
+        "Pods whose new resources are not granted.", NULL},
+    [METRIC_RESIZES_INFEASIBLE] = {"kubelet_pod_infeasible_resizes_total", METRIC_COUNTER, "reason_detail",
+        "Changes of resources that this node can never carry out.", NULL},
+    [METRIC_RESIZES_IN_PROGRESS] = {"kubelet_pod_in_progress_resizes", METRIC_GAUGE, "",
+        "Pods whose new resources are granted and not in force yet.", NULL},
+    [METRIC_RESIZES_DEFERRED_ACCEPTED] = {"kubelet_pod_deferred_accepted_resizes_total", METRIC_COUNTER, "retry_trigger",
+        "Changes of resources that were granted after they had to wait.", NULL},
+    [METRIC_RESIZE_DURATION] = {"kubelet_pod_resize_duration_milliseconds", METRIC_HISTOGRAM, "success",
+        "How long it took to change the cgroups of a pod, in milliseconds.", &resize_bounds},
     [METRIC_COMMITS] = {"stead_store_commits_total", METRIC_COUNTER, "",
         "Transactions that made writes durable.", NULL},
     [METRIC_COMMIT_FAILURES] = {"stead_store_commit_failures_total", METRIC_COUNTER, "reason",

@@ -44,7 +44,7 @@ static void add_requests(Demand *demand, const ResourceRequirements *resources)
 
 /* Init containers run one at a time before the containers, each together with the sidecars started
  * before it. The demand is the maximum of these phases. */
-Demand schedule_demand(const Pod *pod)
+static Demand demand_of_spec(const Pod *pod)
 {
     Demand all = {0}, sidecars = {0}, peak = {0};
 
@@ -74,6 +74,63 @@ Demand schedule_demand(const Pod *pod)
         all.memory = memory ? quantity_value(memory) : all.memory;
     }
     return all;
+}
+
+static bool same_requests(const StringMap *a, const StringMap *b)
+{
+    bool same = a->n == b->n;
+
+    for (size_t i = 0; same && i < a->n; i++)
+        same = str_equal(string_map_get(b, a->v[i].key), a->v[i].value);
+    return same;
+}
+
+/* Whether a container has, or has been granted, other resources than it asks for now. The statuses
+ * have the order of the containers, and hardly any pod is being resized. */
+static bool any_is_resized(const ContainerArray *containers, const ContainerStatusArray *statuses)
+{
+    for (size_t i = 0; i < containers->n && i < statuses->n; i++) {
+        const ContainerStatus *status = &statuses->v[i];
+        const StringMap *asked = &containers->v[i].resources.requests;
+
+        if (!str_equal(status->name, containers->v[i].name))
+            return true;
+        if (status->resources && (!same_requests(asked, &status->resources->requests) ||
+                                  !same_requests(asked, &status->allocated_resources)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_resized(const Pod *pod)
+{
+    const PodSpec *spec = &pod->spec;
+    const PodStatus *status = &pod->status;
+
+    if (spec->resources && status->resources &&
+        (string_map_get(&spec->resources->requests, "cpu") ||
+         string_map_get(&spec->resources->requests, "memory")))
+        return true;
+    return any_is_resized(&spec->containers, &status->container_statuses) ||
+           any_is_resized(&spec->init_containers, &status->init_container_statuses);
+}
+
+/* While its resources are changed, a pod counts with the larger of what it asks for and what it has. */
+Demand schedule_demand(const Pod *pod)
+{
+    Demand demand = demand_of_spec(pod);
+    _arena_ Arena arena = ARENA_INIT;
+    ResourceSum sum = RESOURCE_SUM_INIT(&arena);
+    const char *cpu, *memory;
+
+    if (!is_resized(pod))
+        return demand;
+    pod_requests(&sum, pod, (PodDemandOptions){.in_force = true});
+    cpu = resource_sum_get(&sum, "cpu");
+    memory = resource_sum_get(&sum, "memory");
+    demand.milli_cpu = cpu ? quantity_milli(cpu) : 0;
+    demand.memory = memory ? quantity_value(memory) : 0;
+    return demand;
 }
 
 static bool has_others(const StringMap *requests)
@@ -239,31 +296,37 @@ void placed_remove(Placed *placed, const Object *object)
     pod_free(pod);
 }
 
-static bool same_demand(const PlacedPod *pod, const Object *object)
+static bool same_pod(const PlacedPod *pod, const Object *object)
 {
     const ObjectMeta *old = object_meta(pod->object), *now = object_meta(object);
 
     return old->generation && old->generation == now->generation && str_equal(old->uid, now->uid);
 }
 
-void placed_put(Placed *placed, Object *object)
+bool placed_put(Placed *placed, Object *object)
 {
     _free_ char *key = key_of(object_meta(object));
     PlacedPod *pod = strmap_get(&placed->pods, key);
+    Demand demand = schedule_demand(OBJECT_AS(Pod, object));
+    bool less =
+        pod && (demand.milli_cpu < pod->demand.milli_cpu || demand.memory < pod->demand.memory);
 
-    if (pod && same_demand(pod, object)) { /* nearly all changes affect the status only */
+    if (pod && same_pod(pod, object)) { /* nearly all changes affect the status only */
+        add_demand(&placed->used, &pod->demand, -1);
+        add_demand(&placed->used, &demand, 1);
         object_keep(object);
         object_unkeep(pod->object);
-        pod->object = object;
-        return;
+        *pod = (PlacedPod){object, demand};
+        return less;
     }
     placed_remove(placed, object);
     pod = mem_new_type(PlacedPod);
-    *pod = (PlacedPod){object_keep(object), schedule_demand(OBJECT_AS(Pod, object))};
+    *pod = (PlacedPod){object_keep(object), demand};
     strmap_put(&placed->pods, key, pod);
     add_demand(&placed->used, &pod->demand, 1);
     count_ports_of(placed, OBJECT_AS(Pod, object), 1);
     count_others(placed, OBJECT_AS(Pod, object), 1);
+    return less;
 }
 
 size_t placed_count(const Placed *placed)

@@ -397,15 +397,17 @@ static void wake_waiting(Controller *controller)
         timer_start(controller->options->clock, &scheduler->wake, 0);
 }
 
-static void note_placed(Scheduler *scheduler, const WatchEvent *event, const char *key)
+/* Returns whether the pod takes less than before, though it has not gone. */
+static bool note_placed(Scheduler *scheduler, const WatchEvent *event, const char *key)
 {
     const Object *assumed = strmap_get(&scheduler->assumed, key);
 
     if (event->type != WATCH_DELETED && takes_room(event->object))
-        placed_put(scheduler->placed, event->object);
-    else if (event->type == WATCH_DELETED || !assumed ||
-             !str_equal(object_meta(assumed)->uid, object_meta(event->object)->uid))
+        return placed_put(scheduler->placed, event->object);
+    if (event->type == WATCH_DELETED || !assumed ||
+        !str_equal(object_meta(assumed)->uid, object_meta(event->object)->uid))
         placed_remove(scheduler->placed, event->object);
+    return false;
 }
 
 static void note_nominated(Scheduler *scheduler, const WatchEvent *event, const char *key)
@@ -425,7 +427,8 @@ static void on_pod(Controller *controller, const WatchEvent *event)
     const Pod *pod = OBJECT_AS(Pod, event->object);
     _free_ char *key = mem_printf("%s/%s", pod->metadata.namespace, pod->metadata.name);
 
-    note_placed(scheduler, event, key);
+    bool less = note_placed(scheduler, event, key);
+
     note_nominated(scheduler, event, key);
     if (event->type != WATCH_DELETED && wants_us(pod)) {
         strmap_put(&scheduler->waiting, key, scheduler);
@@ -433,7 +436,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
         return;
     }
     strmap_remove(&scheduler->waiting, key);
-    if (event->type == WATCH_DELETED || pod_has_ended(pod))
+    if (less || event->type == WATCH_DELETED || pod_has_ended(pod))
         wake_waiting(controller);
 }
 

@@ -37,11 +37,11 @@ Demand schedule_demand(const Pod *pod);
 StringMap schedule_other_requests(Arena *arena, const Pod *pod);
 
 /* The pods that are on the node, or about to be, and have not ended. placed_put() also replaces a pod
- * that has changed. */
+ * that has changed; it returns whether the pod takes less of something than before. */
 typedef struct Placed Placed;
 Placed *placed_new(void);
 Placed *placed_free(Placed *placed);
-void placed_put(Placed *placed, Object *pod);
+bool placed_put(Placed *placed, Object *pod);
 void placed_remove(Placed *placed, const Object *pod); /* no effect if it is absent */
 bool placed_has(const Placed *placed, const Object *pod);
 size_t placed_count(const Placed *placed);

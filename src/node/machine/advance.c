@@ -31,6 +31,8 @@ static bool advance_init(MachineContainer *c)
     if (c->kind == CONTAINER_SIDECAR) {
         if (c->stage == CONTAINER_RUNNING && container_is_outdated(c))
             container_replace(c);
+        else if (c->stage == CONTAINER_RUNNING && container_resize_restarts(c))
+            container_resize(c);
         return c->started || m->initialized;
     }
     if (c->stage != CONTAINER_EXITED)
@@ -55,6 +57,8 @@ static void advance_container(MachineContainer *c)
         container_start_anew(c);
     else if (c->stage == CONTAINER_RUNNING && container_is_outdated(c))
         container_replace(c);
+    else if (c->stage == CONTAINER_RUNNING && container_resize_restarts(c))
+        container_resize(c);
 }
 
 static bool regular_done(const Machine *m)
@@ -115,5 +119,7 @@ void machine_advance(Machine *m)
 
     turn_work_begin(&work, "sync of pod", str_or(meta->namespace, ""), meta->name);
     advance(m);
+    if (m->running)
+        machine_resize_advance(m);
     turn_work_end(&work);
 }

@@ -11,6 +11,7 @@
 #define NODE_MACHINE_INTERNAL_H
 
 #include "api/schema/core_container_v1.h"
+#include "api/quantity.h"
 #include "api/schema/core_pod_v1.h"
 #include "node/machine/machine.h"
 
@@ -62,9 +63,12 @@ typedef struct MachineContainer {
     char
         *start_image; /* the image that the spec named when the newest start began; NULL: unknown */
     uint64_t start_inputs; /* Machine.inputs at that time */
-    bool replacing; /* it was stopped because the spec names another image, so it is restarted */
-    int64_t backoff_ns;     /* the delay before the next restart; 0: none yet */
-    int64_t backoff_update; /* wall: when that delay was last increased */
+    bool replacing;        /* it was stopped because its spec has changed, so it is restarted */
+    bool has_applied;      /* `applied` is known */
+    Arena applied_arena;
+    ResourceRequirements applied; /* what the newest instance has; in applied_arena */
+    int64_t backoff_ns;           /* the delay before the next restart; 0: none yet */
+    int64_t backoff_update;       /* wall: when that delay was last increased */
     Timer retry;
     int64_t retry_at;        /* mono: when the next start is due; `retry` may fire earlier */
     int64_t retry_backoff;   /* the delay after a failed start; 0 after an end */
@@ -79,8 +83,16 @@ typedef struct MachineContainer {
     ProbeState probes[_MACHINE_PROBE_MAX];
 } MachineContainer;
 
+/* A condition of the pod that is there, with status True, or not there. */
+typedef struct ResizeCondition {
+    bool set;
+    char *reason, *message;
+    int64_t generation;
+    Time since;
+} ResizeCondition;
+
 struct Machine {
-    Object *pod;
+    Object *pod; /* with the resources that the node has granted */
     Clock *clock;
     const MachineOps *ops;
     void *data;
@@ -102,8 +114,11 @@ struct Machine {
     uint64_t prepare_inputs; /* `inputs` when the newest preparation began */
     Timer prepare_retry, deadline;
     int64_t prepare_backoff;
-    bool running;    /* machine_run was called */
-    uint64_t serial; /* the newest one given to a probe or a hook */
+    ResizeCondition resize_pending, resize_progress;
+    bool resize_due;  /* the pod's own cgroup is to be set */
+    bool resize_busy; /* the owner is changing cgroups, and tries again if it fails */
+    bool running;     /* machine_run was called */
+    uint64_t serial;  /* the newest one given to a probe or a hook */
 };
 
 /* Calls one of the ops that are answered later. */
@@ -164,12 +179,20 @@ void container_backoff_next(MachineContainer *c, int64_t since, int64_t now);
 bool container_waits_for_input(const MachineContainer *c);
 void container_on_retry(Timer *timer);
 
+/* resize.c */
+bool container_resources_differ(const MachineContainer *c); /* from those of the spec */
+/* The difference is one for which its resize policy asks for a restart. */
+bool container_resize_restarts(const MachineContainer *c);
+void machine_resize_advance(Machine *m); /* takes the next step, if there is one */
+void machine_resize_forget(Machine *m);  /* frees the conditions */
+
 /* stop.c */
 /* Stops a running container with a Killing event of this message. If it is being stopped already, a
  * shorter grace period takes effect. */
 void container_stop(MachineContainer *c, int64_t grace_ns, const char *message);
 void container_abandon_start(MachineContainer *c); /* if it is being started */
 void container_replace(MachineContainer *c); /* stops it, so that it restarts with the new image */
+void container_resize(MachineContainer *c);  /* the same for other resources */
 void container_on_stop_timer(Timer *timer);
 void machine_stop(Machine *m);
 void machine_stop_next(Machine *m); /* while STOPPING */

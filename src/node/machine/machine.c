@@ -274,8 +274,10 @@ Machine *machine_free(Machine *m)
         free(c->image_id);
         free(c->start_image);
         free(c->pull_error);
+        arena_clear(&c->applied_arena);
         free(c);
     }
+    machine_resize_forget(m);
     free(m->v);
     free(m->pod_ip);
     free(m->forced_phase);
@@ -373,6 +375,13 @@ bool machine_has_previous(const Machine *m, size_t container)
     const MachineContainer *c = machine_at(m, container);
 
     return c->last.set || (c->now.set && c->stage != CONTAINER_EXITED);
+}
+
+const ResourceRequirements *machine_applied(const Machine *m, size_t container)
+{
+    const MachineContainer *c = machine_at(m, container);
+
+    return c->has_applied ? &c->applied : NULL;
 }
 
 size_t machine_find(const Machine *m, const char *name)

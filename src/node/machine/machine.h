@@ -91,6 +91,10 @@ typedef struct MachineOps {
     /* The result of `start` is not wanted any more: a start that still waits for something outside
      * the node, such as a registry, fails soon. Others continue. NULL: starts never wait. */
     void (*abandon)(void *data, size_t container);
+    /* Changes the cgroups of the pod and of its running containers to the resources of the spec. The
+     * owner calls machine_resources_applied() for each container that has them, then
+     * machine_resized(); after an error it tries again by itself. */
+    void (*resize)(void *data);
 } MachineOps;
 
 /* How an instance of a container ended. The machine copies the texts. */
@@ -129,6 +133,8 @@ void machine_restore_start_image(Machine *machine, size_t container, const char 
 /* The pod has reached its final phase (Succeeded or Failed), so nothing is started any more. */
 void machine_restore_finished(Machine *machine, const char *phase, const char *reason,
                               const char *message);
+/* The conditions about a change of resources, from the last status. */
+void machine_restore_resize(Machine *machine, const PodConditionArray *conditions);
 void machine_run(Machine *machine);
 
 /* ---- what the user or the node wants ---- */
@@ -148,6 +154,28 @@ void machine_halt(Machine *machine);
  * that wait for such a thing are retried at once. A start that is in flight may have looked too
  * early, so if it fails it is retried once more without delay. */
 void machine_kick(Machine *machine);
+
+/* ---- changes of resources (resize.c) ---- */
+
+/* The node has granted the resources of this version, which the machine uses from now on. */
+void machine_resize_grant(Machine *machine, Object *pod);
+/* The resources of this version cannot be granted for now (Deferred) or ever (Infeasible). */
+void machine_resize_wait(Machine *machine, const Pod *asked, bool infeasible, const char *message);
+/* The user asks for the resources that are granted already. */
+void machine_resize_settle(Machine *machine);
+/* The newest instance of the container has these resources, or is about to be started with them. */
+void machine_resources_applied(Machine *machine, size_t container,
+                               const ResourceRequirements *resources);
+/* The result of `resize`; NULL: the cgroups have been changed. */
+void machine_resized(Machine *machine, const char *error);
+
+typedef struct MachineResize {
+    bool deferred, infeasible, in_progress;
+    Time since; /* of the one that waits */
+} MachineResize;
+MachineResize machine_resize_state(const Machine *machine);
+/* The container has to be restarted to get the resources of its spec. */
+bool machine_restarts_for_resize(const Machine *machine, size_t container);
 
 /* ---- what happened ---- */
 
@@ -181,6 +209,8 @@ int64_t machine_started_ns(const Machine *machine, size_t container);
 WaitingReason machine_waiting_reason(const Machine *machine, size_t container);
 /* Is there an instance before the current one, whose log `kubectl logs --previous` shows? */
 bool machine_has_previous(const Machine *machine, size_t container);
+/* The resources of its newest instance; NULL: unknown. */
+const ResourceRequirements *machine_applied(const Machine *machine, size_t container);
 /* The index of the container of this name, or SIZE_MAX. */
 size_t machine_find(const Machine *machine, const char *name);
 

@@ -24,6 +24,7 @@ void container_start(MachineContainer *c)
     machine_set_text(&c->start_image, c->spec->image);
     c->start_inputs = m->inputs;
     c->replacing = false;
+    c->has_applied = false;
     c->retry_backoff = 0;
     c->stage = CONTAINER_STARTING;
     c->started = false;
@@ -90,7 +91,7 @@ void container_restart(MachineContainer *c)
     Machine *m = c->machine;
     int64_t now = clock_wall_ns(m->clock), since = c->now.set ? c->now.finished_ns : now;
 
-    if (container_is_outdated(c))
+    if (container_is_outdated(c) || c->replacing) /* it did not end by itself */
         c->backoff_ns = 0;
     if (in_backoff_since(c, since, now)) {
         report_crash_loop(c, c->backoff_ns);

@@ -4,6 +4,7 @@
  * is pure: the same machine and the same `before` give the same status.
  */
 #include "api/condition.h"
+#include "api/resource_list.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "node/machine/internal.h"
@@ -71,6 +72,23 @@ static void mount_statuses(Arena *arena, const Container *spec, ContainerStatus 
     status->volume_mounts.n = spec->volume_mounts.n;
 }
 
+/* What is granted, and what the running instance has. Both are known as soon as the container exists,
+ * even if they are empty: this says that the node can change them. */
+static void add_resources(const MachineContainer *c, Arena *arena, ContainerStatus *status)
+{
+    const ResourceRequirements *granted = &c->spec->resources, *actual = granted;
+    ResourceRequirements copy = {0};
+
+    if (!c->ever || c->kind == CONTAINER_EPHEMERAL)
+        return;
+    if (c->has_applied && (c->stage == CONTAINER_RUNNING || c->stage == CONTAINER_STOPPING))
+        actual = &c->applied;
+    status->resources = arena_new(arena, ResourceRequirements);
+    type_copy(&type_ResourceRequirements, arena, status->resources, actual);
+    type_copy(&type_ResourceRequirements, arena, &copy, granted);
+    status->allocated_resources = copy.requests;
+}
+
 static void container_status(const MachineContainer *c, Arena *arena, ContainerStatus *status)
 {
     const Instance *last = &c->last;
@@ -113,11 +131,7 @@ static void container_status(const MachineContainer *c, Arena *arena, ContainerS
         status->started = arena_bool(arena, false);
     if (c->kind == CONTAINER_EPHEMERAL)
         status->started = NULL;
-    if (c->spec->resources.limits.n || c->spec->resources.requests.n) {
-        status->resources = arena_new(arena, ResourceRequirements);
-        type_copy(&type_ResourceRequirements, arena, status->resources, &c->spec->resources);
-        status->allocated_resources = status->resources->requests;
-    }
+    add_resources(c, arena, status);
     mount_statuses(arena, c->spec, status);
 }
 
@@ -296,6 +310,51 @@ static void add_ready(Conditions *c, const char *phase_text)
     add_condition(c, "ContainersReady", !reason, reason, message);
 }
 
+static void add_resize(Conditions *c, const char *type, const ResizeCondition *from)
+{
+    if (!from->set || c->machine->stage >= MACHINE_TEARDOWN)
+        return;
+    c->out->v[c->out->n++] = (PodCondition){
+        .type = type,
+        .status = "True",
+        .reason = arena_strdup(c->arena, from->reason),
+        .message = arena_strdup(c->arena, from->message),
+        .observed_generation = from->generation,
+        .last_transition_time = from->since,
+    };
+}
+
+/* The resources of the pod as a whole: what it has been granted, and, once it runs, what bounds it.
+ * There is a limit only if all containers have one, or the pod itself. */
+static void add_pod_resources(const Machine *m, Arena *arena, PodStatus *status)
+{
+    static const char *const names[] = {"cpu", "memory"};
+    const Pod *pod = machine_spec(m);
+    ResourceSum requests = RESOURCE_SUM_INIT(arena), limits = RESOURCE_SUM_INIT(arena);
+    ResourceRequirements sums = {0}, copy = {0};
+
+    pod_requests(&requests, pod, (PodDemandOptions){0});
+    pod_limits(&limits, pod, (PodDemandOptions){0});
+    sums.requests = resource_sum_map(&requests);
+    sums.limits = resource_sum_map(&limits);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        bool bounded =
+            pod->spec.resources && string_map_get(&pod->spec.resources->limits, names[i]);
+        bool all = true;
+
+        for (size_t k = 0; k < pod->spec.containers.n; k++)
+            all = all && string_map_get(&pod->spec.containers.v[k].resources.limits, names[i]);
+        if (!bounded && !all)
+            string_map_remove(&sums.limits, names[i]);
+    }
+    if (!sums.requests.n && !sums.limits.n)
+        return;
+    type_copy(&type_ResourceRequirements, arena, &copy, &sums);
+    status->allocated_resources = copy.requests;
+    status->resources = arena_new(arena, ResourceRequirements);
+    *status->resources = copy;
+}
+
 static void add_conditions(Conditions *c, const char *phase_text)
 {
     const Machine *m = c->machine;
@@ -305,7 +364,9 @@ static void add_conditions(Conditions *c, const char *phase_text)
                                  : names_text(c->arena, "containers with incomplete status", m, 0,
                                               m->n_init, is_incomplete);
 
-    c->out->v = arena_new_n(c->arena, PodCondition, 5);
+    c->out->v = arena_new_n(c->arena, PodCondition, 7);
+    add_resize(c, "PodResizePending", &m->resize_pending);
+    add_resize(c, "PodResizeInProgress", &m->resize_progress);
     add_condition(c, "PodReadyToStartContainers", m->sandbox, NULL, NULL);
     if (str_equal(phase_text, "Succeeded"))
         add_condition(c, "Initialized", true, "PodCompleted", NULL);
@@ -368,4 +429,5 @@ void machine_status(const Machine *m, Arena *arena, const PodStatus *before, con
     fill(m, arena, m->n_init + m->n_regular, m->n - m->n_init - m->n_regular,
          &ret->ephemeral_container_statuses);
     add_conditions(&conditions, ret->phase);
+    add_pod_resources(m, arena, ret);
 }

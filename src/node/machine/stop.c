@@ -98,6 +98,15 @@ void container_replace(MachineContainer *c)
     container_stop(c, machine_grace(c->machine), text);
 }
 
+/* Stops a running container that has to be restarted to get other resources. */
+void container_resize(MachineContainer *c)
+{
+    _free_ char *text = mem_printf("Container %s resize requires restart", c->spec->name);
+
+    c->replacing = true;
+    container_stop(c, machine_grace(c->machine), text);
+}
+
 static void stop_one(MachineContainer *c)
 {
     _free_ char *text = mem_printf("Stopping container %s", c->spec->name);

@@ -22,6 +22,7 @@
 
 #include "api/schema/core_pod_v1.h"
 #include "base/list.h"
+#include "base/observe/metrics.h"
 #include "base/strmap.h"
 #include "base/time/follow.h"
 #include "base/vec.h"
@@ -62,7 +63,8 @@ typedef struct AgentContainer {
 struct AgentPod {
     unsigned refs;
     NodeAgent *agent;
-    Object *object; /* newest version seen */
+    Object *asked;  /* newest version seen */
+    Object *object; /* the same, with the resources that the node has granted */
     Machine *machine;
     char *uid, *ns, *name, *run, *data, *logs;
     AgentContainer **containers;
@@ -87,6 +89,10 @@ struct AgentPod {
     bool teardown_wanted, tearing_down;
     int deleting;     /* how many containers the runtime is deleting */
     bool object_gone; /* the object has been deleted from the API */
+    /* changes of resources */
+    Follow resize;        /* sets the cgroups */
+    int64_t resize_retry; /* the delay after a failure; 0: it did not fail */
+    bool resize_known;    /* this process has set the cgroups once */
     /* reporting */
     Follow report;
     Timer hold;         /* delays the first report that a session runs; see report.c */
@@ -123,6 +129,12 @@ struct NodeAgent {
         bool busy, told;
         uint64_t blocks, files; /* how many were free when folders were last measured */
     } storage;
+    struct {
+        Timer review;        /* looks at the pods that wait for resources */
+        const char *trigger; /* why, for the metrics */
+        bool pods_known;     /* all pods that existed at the start have been seen */
+        MetricCollector metrics;
+    } resize;
     struct VolumeRoom *room; /* see volume_room.c */
     Timer volume_retry;
     int64_t volume_retry_at; /* mono */

@@ -642,6 +642,8 @@ static void on_image_ready(void *data, WaitingReason reason, const char *message
     } else if (container_spec_new(c, spec, machine_attempt(pod->machine, c->index), &image,
                                   &prepared, &err) < 0) {
         reason = WAITING_CONFIG_ERROR;
+    } else {
+        machine_resources_applied(pod->machine, c->index, &spec->resources);
     }
     begin_preparing(c, prepared, reason, reason == WAITING_NONE ? NULL : &err);
 }

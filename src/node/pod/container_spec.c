@@ -16,6 +16,7 @@
 #include "node/machine/machine.h"
 #include "node/pod/container.h"
 #include "node/pod/container_spec.h"
+#include "node/resize/resize.h"
 #include "node/runtime/apparmor.h"
 #include "node/runtime/oci.h"
 #include "node/runtime/overlay.h"
@@ -366,6 +367,7 @@ int container_spec_new(AgentContainer *c, const Container *container, int attemp
         spec_args(s, container, image);
         spec_env(s, image, hostname, container->tty);
         spec_resources(c, s, container);
+        s->resources = resources_text(&type_ResourceRequirements, &container->resources);
         spec_namespaces(c, s, hostname);
         s->oci.root = arena_printf(&s->arena, "%s/root", s->root);
         s->oci.cwd = arena_strdup(&s->arena,
@@ -392,6 +394,7 @@ ContainerSpec *container_spec_free(ContainerSpec *s)
     if (!s)
         return NULL;
     object_unref(s->pod);
+    free(s->resources);
     arena = s->arena;
     free(s);
     arena_clear(&arena);
@@ -581,6 +584,8 @@ int container_spec_prepare(ContainerSpec *s, Err *reterr)
         r = write_small(s->termination_file, "", 0666, reterr);
     if (r >= 0)
         r = write_in_bundle(s, "image", s->image, 0600, reterr);
+    if (r >= 0)
+        r = write_in_bundle(s, "resources", s->resources, 0600, reterr);
     if (r >= 0)
         r = write_in_bundle(s, "id", s->id, 0600, reterr);
     if (r < 0)

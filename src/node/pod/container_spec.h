@@ -21,6 +21,7 @@ typedef struct ContainerSpec {
     Object *pod; /* a reference to the version whose texts are used here */
     const char *name, *id, *bundle, *root; /* root: folder of upper, work, root */
     const char *image;                     /* as written in the spec */
+    char *resources;                       /* those that it is started with, as text */
     StringArray layers;
     OciSpec oci;
     OciMount *mounts;

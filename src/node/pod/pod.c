@@ -14,6 +14,7 @@
 #include "node/pod/probes.h"
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
+#include "node/resize/resize.h"
 #include "node/runtime/logs.h"
 #include "node/runtime/runtime.h"
 #include "node/volume/volume.h"
@@ -46,6 +47,7 @@ void agent_pod_gone(AgentPod *pod)
     (void)file_remove_tree(pod->logs);
     agent_report_stop(pod);
     agent_pod_unref(pod);
+    resize_review_soon(agent, "pods_removed");
     agent_volumes_check(agent); /* one may have waited for this pod to let go of it */
     agent_shutdown_check(agent);
 }
@@ -163,6 +165,7 @@ static void op_teardown(void *data)
     AgentPod *pod = data;
 
     pod->teardown_wanted = true;
+    resize_review_soon(pod->agent, "pod_terminated");
     sandbox_teardown(pod);
 }
 
@@ -193,8 +196,15 @@ static void op_abandon(void *data, size_t container)
     container_abandon(data, container);
 }
 
-static const MachineOps machine_ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
-                                       op_teardown, op_changed, op_gone,   op_event, op_abandon};
+static void op_resize(void *data)
+{
+    resize_apply(data);
+}
+
+static const MachineOps machine_ops = {
+    op_prepare, op_start, op_signal, op_probe,   op_hook,   op_teardown,
+    op_changed, op_gone,  op_event,  op_abandon, op_resize,
+};
 
 /* ---- life ---- */
 
@@ -209,6 +219,7 @@ static void agent_pod_stop(AgentPod *pod)
 {
     agent_report_stop(pod);
     follow_stop(&pod->files);
+    resize_apply_stop(pod);
     timer_stop(pod->agent->options.clock, &pod->token_timer);
     timer_stop(pod->agent->options.clock, &pod->teardown_retry);
 }
@@ -224,6 +235,7 @@ AgentPod *agent_pod_unref(AgentPod *pod)
     free(pod->containers);
     machine_free(pod->machine);
     object_unref(pod->object);
+    object_unref(pod->asked);
     arena_clear(&pod->arena);
     free(pod->uid);
     free(pod->ns);
@@ -278,7 +290,6 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
 
     pod->refs = 1;
     pod->agent = agent;
-    pod->object = object_ref(object);
     pod->uid = mem_strdup(meta->uid);
     pod->ns = mem_strdup(meta->namespace);
     pod->name = mem_strdup(meta->name);
@@ -289,7 +300,9 @@ AgentPod *agent_pod_new(NodeAgent *agent, Object *object)
     log_debug("node", "pod %s/%s: begins", pod->ns, pod->name);
     agent_report_init(pod);
     sandbox_init(pod);
-    pod->machine = machine_new(object, agent->options.clock, &machine_ops, pod);
+    resize_apply_init(pod);
+    resize_begin(pod, object);
+    pod->machine = machine_new(pod->object, agent->options.clock, &machine_ops, pod);
     pod_restore(pod);
     agent_pod_ref(pod);
     if (!pod_was_here(pod))
@@ -315,13 +328,13 @@ static bool shows_change(const ObjectMeta *before, const ObjectMeta *now)
 void agent_pod_update(AgentPod *pod, Object *object)
 {
     const ObjectMeta *meta = object_meta(object);
-    _object_ Object *old = pod->object;
+    _object_ Object *old = object_ref(pod->object);
 
-    pod->object = object_ref(object);
+    resize_take(pod, object);
     if (!pod->machine)
         return;
     agent_pod_ref(pod);
-    machine_update(pod->machine, object);
+    machine_update(pod->machine, pod->object);
     if (shows_change(object_meta(old), meta))
         follow_changed(&pod->files);
     agent_report(pod); /* readiness gates are conditions that other clients write */

@@ -56,6 +56,12 @@ static void delete_object(AgentPod *pod)
                   on_object_deleted, agent_pod_ref(pod));
 }
 
+/* These conditions are ours also while they are not there. */
+static bool is_resize(const char *type)
+{
+    return str_equal(type, "PodResizePending") || str_equal(type, "PodResizeInProgress");
+}
+
 /* Keeps conditions of other writers, such as readiness gates and disruption targets. */
 static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *status)
 {
@@ -67,6 +73,7 @@ static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *st
     for (size_t i = 0; i < before->conditions.n; i++) {
         bool ours = false;
 
+        ours = is_resize(before->conditions.v[i].type);
         for (size_t k = 0; k < status->conditions.n; k++)
             ours = ours || str_equal(before->conditions.v[i].type, status->conditions.v[k].type);
         if (!ours)

@@ -15,6 +15,7 @@
 #include "node/pod/container_spec.h"
 #include "node/pod/restore.h"
 #include "node/pod/sandbox.h"
+#include "node/resize/resize.h"
 #include "node/runtime/runtime.h"
 #include "node/runtime/strays.h"
 
@@ -134,6 +135,20 @@ static void restore_from_api(AgentPod *pod, size_t index, const ContainerStatus 
     }
 }
 
+/* The bundle of a container that an older version has started does not say what it has. */
+static void restore_resources(AgentPod *pod, size_t index, const char *bundle,
+                              const ContainerStatus *status)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *path = mem_printf("%s/resources", bundle);
+    ResourceRequirements has = {0};
+
+    if (!resources_read(path, &arena, &type_ResourceRequirements, &has))
+        has = status && status->resources ? *status->resources
+                                          : machine_container(pod->machine, index)->resources;
+    machine_resources_applied(pod->machine, index, &has);
+}
+
 static void restore_container(AgentPod *pod, size_t index, bool sandbox)
 {
     const PodStatus *api = &((const Pod *)pod->object->value)->status;
@@ -156,6 +171,7 @@ static void restore_container(AgentPod *pod, size_t index, bool sandbox)
                                 status && status->ready);
         image = read_small(bundle, "image");
         machine_restore_start_image(pod->machine, index, image);
+        restore_resources(pod, index, bundle, status);
     } else if (id && end_from_bundle(pod, index, attempt, &end, &ended_id, &message)) {
         bool again = !str_equal(agent_pod_spec(pod)->restart_policy, "Never");
 
@@ -273,4 +289,5 @@ void pod_restore(AgentPod *pod)
     }
     for (size_t i = 0; i < machine_count(pod->machine); i++)
         restore_container(pod, i, sandbox);
+    machine_restore_resize(pod->machine, &status->conditions);
 }

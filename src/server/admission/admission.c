@@ -140,6 +140,7 @@ static const struct {
     {NULL, pod_security_check},
     {NULL, owner_references_check},
     {&kind_certificate_signing_request, certificate_check},
+    {&kind_pod, pod_resize_check},
     {NULL, quota_admit}, /* last, since only what is stored may be charged */
 };
 

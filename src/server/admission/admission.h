@@ -39,9 +39,16 @@ void quota_charge(Write *write);
 /* Refuses pods, and warns about them and templates, by the labels of their namespace. */
 int pod_security_check(Write *write);
 
-/* Gives a new pod the defaults of the LimitRanges of its namespace; checks a pod or a claim. */
-int limit_range_complete(Write *write);
+/* Gives a pod that is new or is resized the defaults of the LimitRanges of its namespace. A new pod
+ * is annotated with them. */
+void limit_range_fill(Write *write);
+int limit_range_complete(Write *write); /* the same, as a step of admission */
+/* Checks a pod or a claim against the LimitRanges. */
 int limit_range_check(Write *write);
+
+/* Checks that the node of a pod that is resized exists, can resize it, and has as much as it asks
+ * for. */
+int pod_resize_check(Write *write);
 
 /* Gives a new pod the node selector of its namespace. */
 int node_selector_admit(Write *write);

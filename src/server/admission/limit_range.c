@@ -78,21 +78,26 @@ static bool each_range(void *data, Object *object)
         fill_containers(defaults, &pod->spec.init_containers, &spec->limits.v[i],
                         "request for init container", "limit for init container");
     }
-    if (defaults->text.n)
+    if (defaults->text.n && !defaults->write->before)
         string_map_put(
             &defaults->write->object->arena, &pod->metadata.annotations, ANNOTATION,
             arena_strdup(&defaults->write->object->arena, strbuf_string(&defaults->text)));
     return true;
 }
 
-int limit_range_complete(Write *write)
+void limit_range_fill(Write *write)
 {
     Defaults defaults = {.write = write};
 
     if (!has_ranges(write))
-        return 0;
+        return;
     store_list(write->server->store, &kind_limit_range, write->ns, NULL, each_range, &defaults);
     strbuf_deinit(&defaults.text);
+}
+
+int limit_range_complete(Write *write)
+{
+    limit_range_fill(write);
     return 0;
 }
 

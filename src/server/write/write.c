@@ -14,9 +14,7 @@
  * ends when the store reports that it is durable.
  */
 #include "api/object.h"
-#include "api/rules/core/pod.h"
 #include "api/schema/core_cluster_v1.h"
-#include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/text_check.h"
 #include "api/validate/validate.h"
@@ -29,6 +27,7 @@
 #include "server/request/observe.h"
 #include "server/write/body.h"
 #include "server/write/managed_fields.h"
+#include "server/write/pod_part.h"
 
 #define NAME_TRIES 8
 #define GENERATE_NAME_MAX 58
@@ -164,9 +163,7 @@ static int validate(Write *write)
         rules->validate(write->object->value, before, &causes);
     } else if (str_equal(write->subresource, "status"))
         validate_object_status(kind, write->object->value, before, &causes);
-    else if (str_equal(write->subresource, "ephemeralcontainers"))
-        validate_pod_ephemeral(write->object->value, before, &causes);
-    else
+    else if (!pod_part_validate(write, &causes))
         validate_object(kind, write->object->value, before, &causes);
     if (causes.n)
         return status_invalid(&write->status, &write->arena, kind, write->name, &causes);
@@ -175,8 +172,7 @@ static int validate(Write *write)
     return 0;
 }
 
-/* Copies a field from the old version into the new one. */
-static void put_back(Write *write, const Field *field)
+void write_put_back(Write *write, const Field *field)
 {
     Object *object = write->object;
 
@@ -489,46 +485,6 @@ static void keep_system_fields(Write *write)
             : NULL;
 }
 
-/* The requested containers, those that exist already first and in their old order, which a patch
- * may have changed: the node identifies containers by their index. */
-static EphemeralContainerArray in_order(Arena *arena, const EphemeralContainerArray *asked,
-                                        const EphemeralContainerArray *old)
-{
-    EphemeralContainerArray list = {.v = arena_new_n(arena, EphemeralContainer, asked->n + 1)};
-
-    for (size_t i = 0; i < old->n; i++)
-        for (size_t k = 0; k < asked->n; k++)
-            if (str_equal(asked->v[k].ephemeral_container_common.name,
-                          old->v[i].ephemeral_container_common.name) &&
-                list.n <= i)
-                list.v[list.n++] = asked->v[k];
-    for (size_t k = 0; k < asked->n; k++) {
-        bool known = false;
-
-        for (size_t i = 0; i < old->n && !known; i++)
-            known = str_equal(asked->v[k].ephemeral_container_common.name,
-                              old->v[i].ephemeral_container_common.name);
-        if (!known)
-            list.v[list.n++] = asked->v[k];
-    }
-    return list;
-}
-
-/* Restores everything except the ephemeral containers, which are all that pods/ephemeralcontainers
- * may change. */
-static void keep_all_but_ephemeral(Write *write)
-{
-    const Kind *kind = write->kind;
-    PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
-    EphemeralContainerArray asked =
-        in_order(&write->object->arena, &spec->ephemeral_containers,
-                 &OBJECT_AS(Pod, write->before)->spec.ephemeral_containers);
-
-    put_back(write, kind->status);
-    put_back(write, kind->spec);
-    spec->ephemeral_containers = asked;
-}
-
 /* Restores what the (sub)resource of this write does not own: all but the status for the status
  * subresource, and the status for the main resource. */
 static void keep_other_side(Write *write)
@@ -542,24 +498,22 @@ static void keep_other_side(Write *write)
             const Field *field = &kind->type->fields[i];
 
             if (field->offset != 0 && field != kind->status)
-                put_back(write, field);
+                write_put_back(write, field);
         }
         if (rules && rules->prepare)
             rules->prepare(&object->arena, object->value, write->before->value,
                            clock_wall_ns(write->server->clock));
         return;
     }
-    if (str_equal(write->subresource, "ephemeralcontainers")) {
-        keep_all_but_ephemeral(write);
+    if (pod_part_keep(write))
         return;
-    }
     if (kind->status && (kind->flags & KIND_HAS_STATUS))
-        put_back(write, kind->status);
+        write_put_back(write, kind->status);
     if (kind == &kind_namespace) {
         NamespaceSpec *spec = &OBJECT_AS(Namespace, object)->spec;
         StringArray asked = spec->finalizers;
 
-        put_back(write, kind->spec);
+        write_put_back(write, kind->spec);
         if (str_equal(write->subresource, "finalize"))
             spec->finalizers = asked;
     }

@@ -97,6 +97,9 @@ void write_binding(Write *write, const Object *binding);
 
 void write_eviction(Write *write, const Object *eviction);
 
+/* Copies a field from the old version into the new one. */
+void write_put_back(Write *write, const Field *field);
+
 /* The second half of an update or patch, after `before` and `object` have been set. */
 void write_update_from(Write *write);
 

@@ -2,6 +2,8 @@
 /* See moments.h: time, the order of events, what there is. */
 #include <dirent.h>
 
+#include "api/object.h"
+#include "api/schema/core_container_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
@@ -192,6 +194,11 @@ static void note_containers(StrMap *map, const Pod *pod, const ContainerStatusAr
                         : state->waiting    ? str_or(state->waiting->reason, "waiting")
                                             : "unknown"),
              "status/%s/%s", pod->metadata.uid, s->name);
+        if (s->resources && state->running)
+            note(map,
+                 mem_printf("%s of %s", str_or(string_map_get(&s->resources->limits, "cpu"), "any"),
+                            str_or(string_map_get(&s->allocated_resources, "cpu"), "any")),
+                 "cpu/%s/%s", pod->metadata.uid, s->name);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "node/runtime/runtime.h"
 #include "node/runtime/strays.h"
 #include "node/volume/disk.h"
+#include "node/runtime/pod_limits.h"
 
 /* ---- the pool ---- */
 
@@ -411,6 +412,18 @@ static void disk_set(const char *name, int64_t size)
     if (has)
         size = MAX_OF(size, strtoll(has, NULL, 10));
     free(strmap_put(&moments_world->disks, name, mem_printf("%" PRId64, size)));
+}
+
+bool pod_limits_apply(const char *cgroup _unused_, const PodSpec *spec _unused_,
+                      int64_t pids _unused_)
+{
+    return true;
+}
+
+int limits_change(const LimitChange *pod _unused_, const LimitChange *containers _unused_,
+                  size_t n _unused_, Err *reterr _unused_)
+{
+    return 0;
 }
 
 int volume_disk_reserve(const char *data_dir _unused_, const char *name, int64_t size,

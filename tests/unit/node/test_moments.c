@@ -175,6 +175,29 @@ POD_CHANGE(add_ephemeral, NULL, true, {
     pod->spec.ephemeral_containers.n = 1;
 })
 
+static ResourceRequirements cpu_of(Arena *arena, const char *cpu)
+{
+    ResourceRequirements resources = {0};
+
+    string_map_put(arena, &resources.limits, "cpu", cpu);
+    string_map_put(arena, &resources.requests, "cpu", cpu);
+    return resources;
+}
+
+POD_CHANGE(set_app_cpu, NULL, true, { pod->spec.containers.v[0].resources = cpu_of(arena, "20m"); })
+POD_CHANGE(set_app_cpu_again, NULL, true,
+           { pod->spec.containers.v[0].resources = cpu_of(arena, "30m"); })
+POD_CHANGE(set_app_cpu_back, NULL, true,
+           { pod->spec.containers.v[0].resources = (ResourceRequirements){0}; })
+POD_CHANGE(set_too_much_cpu, NULL, true,
+           { pod->spec.containers.v[0].resources = cpu_of(arena, "100k"); })
+POD_CHANGE(set_side_cpu, NULL, true,
+           { pod->spec.init_containers.v[1].resources = cpu_of(arena, "20m"); })
+POD_CHANGE(set_pod_cpu, NULL, true, {
+    pod->spec.resources = arena_new(arena, ResourceRequirements);
+    *pod->spec.resources = cpu_of(arena, "40m");
+})
+
 static void set_gate_to(Moments *m, const char *status)
 {
     Object *copy = moments_edit(m, "Pod", NS, "web");
@@ -427,6 +450,12 @@ static const Change changes[] = {
     {"grace", OF("terminationGracePeriodSeconds"), NULL, NULL, {set_grace}, 0, NULL},
     {"toleration", OF("tolerations"), NULL, NULL, {set_toleration}, 0, NULL},
     {"ephemeral container", OF("ephemeralContainers"), NULL, NULL, {add_ephemeral}, 0, NULL},
+    {"resources", OF("containers[*].resources"), NULL, NULL, {set_app_cpu}, 0, NULL},
+    {"resources twice", OF("containers[*].resources"), NULL, NULL, {set_app_cpu, set_app_cpu_again}, 0, NULL},
+    {"resources there and back", OF("containers[*].resources"), NULL, NULL, {set_app_cpu, set_app_cpu_back}, 0, NULL},
+    {"less than what there is no room for", OF("containers[*].resources"), NULL, set_too_much_cpu, {set_app_cpu}, 0, NULL},
+    {"resources of a sidecar", OF("initContainers[*].resources"), NULL, NULL, {set_side_cpu}, 0, NULL},
+    {"resources of the pod", OF("resources"), NULL, NULL, {set_pod_cpu}, 0, NULL},
     {"gate opens", "status.conditions", NULL, NULL, {open_gate}, 0, NULL},
     {"gate opens and closes", "status.conditions", NULL, NULL, {open_gate, close_gate}, 0, NULL},
     {"delete", META("deletionTimestamp"), NULL, NULL, {delete_pod}, 0, NULL},

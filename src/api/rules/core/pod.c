@@ -4,6 +4,7 @@
 #include "api/object.h"
 #include "api/quantity.h"
 #include "api/resource_list.h"
+#include "api/resource_name.h"
 #include "api/rules/core/pod.h"
 #include "api/rules/rules.h"
 #include "api/schema/core_container_v1.h"
@@ -76,6 +77,35 @@ static void complete_pod_container(Arena *arena, const PodSpec *spec, Container 
             container->ports.v[i].host_port = container->ports.v[i].container_port;
 }
 
+/* Kubernetes completes the requests of a pod that has limits as a whole: from the sum of its containers,
+ * or else from these limits. Limits of huge pages come from the sum of the containers. */
+static void complete_own_resources(Arena *arena, PodSpec *spec)
+{
+    ResourceRequirements *own = spec->resources;
+    ResourceSum requests = RESOURCE_SUM_INIT(arena), limits = RESOURCE_SUM_INIT(arena);
+    Pod bare = {.spec = *spec};
+    StringMap sum;
+
+    if (!own->limits.n && !own->requests.n)
+        return;
+    bare.spec.resources = NULL;
+    pod_limits(&limits, &bare, (PodDemandOptions){0});
+    sum = resource_sum_map(&limits);
+    for (size_t i = 0; i < sum.n; i++)
+        if (resource_is_huge_pages(sum.v[i].key) && !string_map_get(&own->requests, sum.v[i].key) &&
+            !string_map_get(&own->limits, sum.v[i].key))
+            string_map_put(arena, &own->limits, sum.v[i].key, sum.v[i].value);
+    if (!own->limits.n)
+        return;
+    pod_requests(&requests, &bare, (PodDemandOptions){0});
+    sum = resource_sum_map(&requests);
+    for (size_t i = 0; i < sum.n; i++)
+        if ((str_equal(sum.v[i].key, "cpu") || str_equal(sum.v[i].key, "memory")) &&
+            !string_map_get(&own->requests, sum.v[i].key))
+            string_map_put(arena, &own->requests, sum.v[i].key, sum.v[i].value);
+    string_map_fill(arena, &own->requests, &own->limits);
+}
+
 static void complete_addresses(Arena *arena, PodStatus *status)
 {
     if (!status->pod_ips.n && !str_empty(status->pod_ip)) {
@@ -99,7 +129,7 @@ static void complete_pod(Arena *arena, void *value)
     for (size_t i = 0; i < spec->containers.n; i++)
         complete_pod_container(arena, spec, &spec->containers.v[i]);
     if (spec->resources)
-        string_map_fill(arena, &spec->resources->requests, &spec->resources->limits);
+        complete_own_resources(arena, spec);
     if (!spec->enable_service_links)
         spec->enable_service_links = arena_bool(arena, true);
 }
@@ -298,7 +328,10 @@ static const struct {
     {{"spec.schedulingGates", false}, check_gates, restore_gates},
     {{"spec.nodeSelector", false}, check_node_selector, restore_node_selector},
     {{"spec.affinity", false}, NULL, restore_affinity},
-    {{"spec.ephemeralContainers", true}, NULL, NULL}, /* by validate_pod_ephemeral() alone */
+    {{"spec.ephemeralContainers", true}, NULL, NULL},     /* by validate_pod_ephemeral() alone */
+    {{"spec.containers[*].resources", true}, NULL, NULL}, /* by validate_pod_resize() alone */
+    {{"spec.initContainers[*].resources", true}, NULL, NULL},
+    {{"spec.resources", true}, NULL, NULL},
 };
 
 const PodMutableField *pod_mutable_field(size_t i)

@@ -13,6 +13,10 @@ void complete_pod_spec(Arena *arena, PodSpec *spec);
  * fields. */
 void validate_pod_ephemeral(const Pod *pod, const Pod *before, Causes *causes);
 
+/* Validates an update through the subresource resize: only cpu and memory of the pod and of its
+ * containers may change. */
+void validate_pod_resize(const Pod *pod, const Pod *before, Causes *causes);
+
 /* A field of a pod's spec that may change after its creation. */
 typedef struct PodMutableField {
     const char *path;

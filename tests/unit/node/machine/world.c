@@ -56,8 +56,14 @@ static void op_abandon(void *data, size_t container _unused_)
 {
     ((World *)data)->abandoned++;
 }
-const MachineOps world_ops = {op_prepare,  op_start,   op_signal, op_probe, op_hook,
-                              op_teardown, op_changed, op_gone,   op_event, op_abandon};
+static void op_resize(void *data)
+{
+    strbuf_add_string(&((World *)data)->log, "resize ");
+}
+const MachineOps world_ops = {
+    op_prepare, op_start, op_signal, op_probe,   op_hook,   op_teardown,
+    op_changed, op_gone,  op_event,  op_abandon, op_resize,
+};
 
 Object *world_pod(const char *spec)
 {

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which changes of resources the node grants, and in which order. See resize.h. */
+#include <stdlib.h>
+
+#include "api/object.h"
+#include "api/quantity.h"
+#include "api/resource_list.h"
+#include "api/schema/core_container_v1.h"
+#include "base/fault.h"
+#include "base/files/file.h"
+#include "base/log.h"
+#include "base/observe/metrics.h"
+#include "node/machine/machine.h"
+#include "node/pod/agent.h"
+#include "node/resize/resize.h"
+
+#define RECORD_RETRY NS_PER_SEC
+
+/* ---- resources of a spec ---- */
+
+static bool containers_equal(const ContainerArray *a, const ContainerArray *b)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++)
+        if (!type_equal(&type_ResourceRequirements, &a->v[i].resources, &b->v[i].resources))
+            return false;
+    return a->n == b->n;
+}
+
+bool resources_equal(const PodSpec *a, const PodSpec *b)
+{
+    static const ResourceRequirements none = {0};
+
+    return type_equal(&type_ResourceRequirements, a->resources ? a->resources : &none,
+                      b->resources ? b->resources : &none) &&
+           containers_equal(&a->containers, &b->containers) &&
+           containers_equal(&a->init_containers, &b->init_containers);
+}
+
+static void copy_containers(Arena *arena, ContainerArray *to, const ContainerArray *from)
+{
+    for (size_t i = 0; i < to->n; i++)
+        for (size_t k = 0; k < from->n; k++)
+            if (str_equal(to->v[i].name, from->v[k].name)) {
+                to->v[i].resources = (ResourceRequirements){0};
+                type_copy(&type_ResourceRequirements, arena, &to->v[i].resources,
+                          &from->v[k].resources);
+            }
+}
+
+/* A copy of the object that has the resources of the spec; its containers may be some of them only. */
+static Object *with_resources(Object *asked, const PodSpec *from)
+{
+    Object *copy = object_copy(asked);
+    PodSpec *spec = &OBJECT_AS(Pod, copy)->spec;
+
+    spec->resources = NULL;
+    if (from->resources) {
+        spec->resources = arena_new(&copy->arena, ResourceRequirements);
+        type_copy(&type_ResourceRequirements, &copy->arena, spec->resources, from->resources);
+    }
+    copy_containers(&copy->arena, &spec->containers, &from->containers);
+    copy_containers(&copy->arena, &spec->init_containers, &from->init_containers);
+    return copy;
+}
+
+/* ---- what was granted, on the disk ---- */
+
+static ContainerArray only_resources(Arena *arena, const ContainerArray *from)
+{
+    ContainerArray list = {.v = arena_new_n(arena, Container, from->n + 1), .n = from->n};
+
+    for (size_t i = 0; i < from->n; i++) {
+        list.v[i].name = from->v[i].name;
+        list.v[i].resources = from->v[i].resources;
+    }
+    return list;
+}
+
+static char *record_path(const AgentPod *pod)
+{
+    return mem_printf("%s/resources", pod->data);
+}
+
+static int record(const AgentPod *pod, const PodSpec *spec)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *path = record_path(pod), *text = NULL;
+    PodSpec part = {.resources = spec->resources,
+                    .containers = only_resources(&arena, &spec->containers),
+                    .init_containers = only_resources(&arena, &spec->init_containers)};
+    int r = file_mkdir_for(path, 0700);
+
+    text = resources_text(&type_PodSpec, &part);
+    return r < 0 ? r : file_write_atomic(path, text, strlen(text), 0600);
+}
+
+/* Without a record no change has ever been granted: then the pod has what its status says. */
+static bool read_status(Arena *arena, const Pod *pod, PodSpec *ret)
+{
+    const ContainerStatusArray *lists[] = {&pod->status.container_statuses,
+                                           &pod->status.init_container_statuses};
+    ContainerArray *to[] = {&ret->containers, &ret->init_containers};
+    bool found = false;
+
+    ret->resources = pod->spec.resources;
+    for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+        to[l]->v = arena_new_n(arena, Container, lists[l]->n + 1);
+        for (size_t i = 0; i < lists[l]->n; i++) {
+            const ContainerStatus *status = &lists[l]->v[i];
+
+            if (!status->resources)
+                continue;
+            to[l]->v[to[l]->n++] =
+                (Container){.name = status->name, .resources = *status->resources};
+            found = true;
+        }
+    }
+    return found;
+}
+
+void resize_begin(AgentPod *pod, Object *asked)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    _free_ char *path = record_path(pod);
+    const Pod *value = asked->value;
+    PodSpec granted = {0};
+
+    pod->asked = object_ref(asked);
+    if (resources_read(path, &arena, &type_PodSpec, &granted) ||
+        read_status(&arena, value, &granted)) {
+        pod->object = with_resources(asked, &granted);
+        if (!resources_equal(&OBJECT_AS(Pod, pod->object)->spec, &value->spec)) {
+            resize_review_soon(pod->agent, "pods_added");
+            return;
+        }
+        object_unref(pod->object);
+    }
+    pod->object = object_ref(asked);
+}
+
+/* ---- metrics ---- */
+
+static void count_request(const StringMap *now, const StringMap *before, const char *requirement)
+{
+    static const char *const names[] = {"memory", "cpu"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *new = string_map_get(now, names[i]), *old = string_map_get(before, names[i]);
+        int order = quantity_compare(new, old);
+
+        if (order != 0)
+            metric_inc(METRIC_SERIES(METRIC_RESIZES_REQUESTED, names[i], requirement,
+                                     !old        ? "add"
+                                     : !new      ? "remove"
+                                     : order > 0 ? "increase"
+                                                 : "decrease"));
+    }
+}
+
+static void count_requests(const ContainerArray *now, const ContainerArray *before)
+{
+    for (size_t i = 0; i < now->n && i < before->n; i++) {
+        count_request(&now->v[i].resources.requests, &before->v[i].resources.requests, "requests");
+        count_request(&now->v[i].resources.limits, &before->v[i].resources.limits, "limits");
+    }
+}
+
+static void collect(void *data)
+{
+    NodeAgent *agent = data;
+    double deferred = 0, infeasible = 0, in_progress = 0;
+
+    STRMAP_EACH(&agent->pods, slot) {
+        const AgentPod *pod = slot->value;
+        MachineResize state =
+            pod->machine ? machine_resize_state(pod->machine) : (MachineResize){0};
+
+        deferred += state.deferred;
+        infeasible += state.infeasible;
+        in_progress += state.in_progress;
+    }
+    metric_set(METRIC_SERIES(METRIC_RESIZES_PENDING, "deferred"), deferred);
+    metric_set(METRIC_SERIES(METRIC_RESIZES_PENDING, "infeasible"), infeasible);
+    metric_set(metric_single(METRIC_RESIZES_IN_PROGRESS), in_progress);
+}
+
+/* ---- newer versions ---- */
+
+void resize_take(AgentPod *pod, Object *asked)
+{
+    const PodSpec *now = &OBJECT_AS(Pod, asked)->spec;
+    const PodSpec *before = &OBJECT_AS(Pod, pod->asked)->spec;
+    _object_ Object *old = pod->object, *old_asked = pod->asked;
+
+    pod->asked = object_ref(asked);
+    if (resources_equal(&OBJECT_AS(Pod, old)->spec, now)) {
+        pod->object = object_ref(asked);
+        if (pod->machine)
+            machine_resize_settle(pod->machine);
+        return;
+    }
+    pod->object = with_resources(asked, &OBJECT_AS(Pod, old)->spec);
+    if (resources_equal(now, before))
+        return; /* it waits as before */
+    count_requests(&now->containers, &before->containers);
+    count_requests(&now->init_containers, &before->init_containers);
+    resize_review_soon(pod->agent, "pod_updated");
+}
+
+/* ---- the decision ---- */
+
+static const struct {
+    const char *name;
+    int64_t (*value)(const char *quantity);
+} resources[] = {{"cpu", quantity_milli}, {"memory", quantity_value}};
+
+typedef struct Amounts {
+    int64_t v[ARRAY_LEN(resources)];
+} Amounts;
+
+static Amounts requests_of(const Object *object)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    ResourceSum sum = RESOURCE_SUM_INIT(&arena);
+    Amounts amounts = {0};
+
+    pod_requests(&sum, OBJECT_AS(Pod, object), (PodDemandOptions){.overhead = true});
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+        const char *amount = resource_sum_get(&sum, resources[i].name);
+
+        amounts.v[i] = amount ? resources[i].value(amount) : 0;
+    }
+    return amounts;
+}
+
+static bool increases(const AgentPod *pod)
+{
+    Amounts asked = requests_of(pod->asked), granted = requests_of(pod->object);
+
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++)
+        if (asked.v[i] > granted.v[i])
+            return true;
+    return false;
+}
+
+/* What all other pods on the node have been granted. */
+static Amounts used_by_others(const AgentPod *pod)
+{
+    Amounts used = {0};
+
+    STRMAP_EACH(&pod->agent->pods, slot) {
+        const AgentPod *other = slot->value;
+        Amounts amounts;
+
+        if (other == pod || !other->machine || other->object_gone ||
+            machine_stage(other->machine) >= MACHINE_TEARDOWN)
+            continue;
+        amounts = requests_of(other->object);
+        for (size_t i = 0; i < ARRAY_LEN(resources); i++)
+            used.v[i] += amounts.v[i];
+    }
+    return used;
+}
+
+/* Returns NULL if the node has room for what the pod asks for, else the reason, which the caller
+ * frees. */
+static char *lack_of(const AgentPod *pod)
+{
+    Amounts asked = requests_of(pod->asked), granted = requests_of(pod->object), used;
+
+    if (!increases(pod))
+        return NULL;
+    used = used_by_others(pod);
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
+        const char *has = string_map_get(&pod->agent->allocatable, resources[i].name);
+        int64_t capacity = has ? resources[i].value(has) : 0;
+
+        if (asked.v[i] > granted.v[i] && asked.v[i] > capacity - used.v[i])
+            return mem_printf("Node didn't have enough resource: %s, requested: %" PRId64
+                              ", used: %" PRId64 ", capacity: %" PRId64,
+                              resources[i].name, asked.v[i], used.v[i], capacity);
+    }
+    return NULL;
+}
+
+static void grant(AgentPod *pod, const char *trigger)
+{
+    bool deferred = machine_resize_state(pod->machine).deferred;
+    _object_ Object *old = pod->object;
+    int r = FAULT_POINT("resize.record") ? -EIO : record(pod, &OBJECT_AS(Pod, pod->asked)->spec);
+
+    if (r < 0) {
+        log_warn("node", "pod %s/%s: its resources cannot be recorded: %s", pod->ns, pod->name,
+                 strerror(-r));
+        machine_resize_wait(pod->machine, pod->asked->value, false,
+                            "the node cannot record the resources");
+        old = NULL; /* it stays */
+        timer_start(pod->agent->options.clock, &pod->agent->resize.review, RECORD_RETRY);
+        return;
+    }
+    pod->object = object_ref(pod->asked);
+    if (deferred)
+        metric_inc(METRIC_SERIES(METRIC_RESIZES_DEFERRED_ACCEPTED, trigger));
+    follow_changed(&pod->files); /* volumes may show the resources */
+    machine_resize_grant(pod->machine, pod->object);
+}
+
+static void decide(AgentPod *pod, const char *trigger)
+{
+    _free_ char *lack = NULL;
+
+    agent_pod_ref(pod);
+    if (pod->agent->options.no_cgroups) {
+        if (!machine_resize_state(pod->machine).infeasible)
+            metric_inc(METRIC_SERIES(METRIC_RESIZES_INFEASIBLE, "no_cgroups"));
+        machine_resize_wait(pod->machine, pod->asked->value, true,
+                            "this server belongs to an ordinary user and has no cgroups, so the "
+                            "resources of running pods cannot be changed");
+    } else {
+        lack = lack_of(pod);
+        if (lack)
+            machine_resize_wait(pod->machine, pod->asked->value, false, lack);
+        else
+            grant(pod, trigger);
+    }
+    agent_pod_unref(pod);
+}
+
+/* ---- the order ---- */
+
+static int priority_of(const AgentPod *pod)
+{
+    const int32_t *priority = agent_pod_spec(pod)->priority;
+
+    return priority ? *priority : 0;
+}
+
+static bool is_guaranteed(const AgentPod *pod)
+{
+    return str_equal(OBJECT_AS(Pod, pod->asked)->status.qos_class, "Guaranteed");
+}
+
+static int64_t since_of(const AgentPod *pod)
+{
+    Time since = machine_resize_state(pod->machine).since;
+
+    return since.set ? since.seconds : INT64_MAX;
+}
+
+/* As in kubelet: changes that need no room, then by priority, quality of service, and waiting time. */
+static int by_worth(const void *a, const void *b)
+{
+    const AgentPod *one = *(AgentPod *const *)a, *two = *(AgentPod *const *)b;
+    int64_t left, right;
+
+    if (increases(one) != increases(two))
+        return increases(one) ? 1 : -1;
+    if (priority_of(one) != priority_of(two))
+        return priority_of(one) > priority_of(two) ? -1 : 1;
+    if (is_guaranteed(one) != is_guaranteed(two))
+        return is_guaranteed(one) ? -1 : 1;
+    left = since_of(one);
+    right = since_of(two);
+    return left != right ? (left < right ? -1 : 1) : strcmp(one->uid, two->uid);
+}
+
+static bool waits(const AgentPod *pod)
+{
+    return pod->machine && !pod->object_gone && pod->asked != pod->object &&
+           machine_stage(pod->machine) < MACHINE_STOPPING;
+}
+
+static void on_review(Timer *timer)
+{
+    NodeAgent *agent = timer->data;
+    VEC(AgentPod *) pods = VEC_INIT;
+
+    if (!agent->resize.pods_known || agent->stopping || agent->shutting_down)
+        return;
+    STRMAP_EACH(&agent->pods, slot)
+        if (waits(slot->value))
+            VEC_PUSH(&pods, (AgentPod *)slot->value);
+    if (pods.n)
+        qsort(pods.v, pods.n, sizeof(*pods.v), by_worth);
+    for (size_t i = 0; i < pods.n; i++)
+        decide(pods.v[i], agent->resize.trigger);
+    VEC_DEINIT(&pods);
+}
+
+void resize_review_soon(NodeAgent *agent, const char *trigger)
+{
+    agent->resize.trigger = trigger;
+    timer_start(agent->options.clock, &agent->resize.review, 0);
+}
+
+void resize_pods_are_known(NodeAgent *agent)
+{
+    agent->resize.pods_known = true;
+    resize_review_soon(agent, "pods_added");
+}
+
+void resize_agent_init(NodeAgent *agent)
+{
+    agent->resize.review.on_fire = on_review;
+    agent->resize.review.data = agent;
+    agent->resize.metrics.collect = collect;
+    agent->resize.metrics.data = agent;
+    metrics_collector_add(&agent->resize.metrics);
+}
+
+void resize_agent_stop(NodeAgent *agent)
+{
+    timer_stop(agent->options.clock, &agent->resize.review);
+    metrics_collector_remove(&agent->resize.metrics);
+}
