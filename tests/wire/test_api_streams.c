@@ -31,6 +31,7 @@ static int fake_logs(PodStreams *streams _unused_, const Object *pod, const LogO
                           options->container, object_meta(pod)->name);
     node.log = *sink;
     node.log_options = *options;
+    free(node.container);
     node.container = mem_strdup(options->container);
     *ret = (LogStream *)(void *)&node;
     return 0;
@@ -184,6 +185,49 @@ static void a_log_ends(void **state)
     assert_non_null(strstr(raw, "0\r\n\r\n"));
     http_loopback_free(stream);
     assert_false(node.log_stopped);
+}
+
+/* Each message has the first byte of what is sent where other streams have their channel. */
+static void a_log_is_sent_over_a_websocket(void **state)
+{
+    static const char *const protocols[] = {"binary.k8s.io", "base64.binary.k8s.io", NULL};
+    static const char *const messages[] = {"101 111:ne\n 116:wo\n close",
+                                           "101 98:25lCg== 100:HdvCg== close",
+                                           "101 111:ne\n 116:wo\n close"};
+    Api *api = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
+        HttpLoopback *stream = ws_open(api, POD "/p/log?container=c", protocols[i]);
+
+        node.log_stopped = false;
+        node.log.on_data(node.log.data, BYTES_LITERAL("one\n"));
+        node.log.on_data(node.log.data, BYTES_LITERAL("two\n"));
+        node.log.on_end(node.log.data);
+        ws_expect(api, stream, messages[i]);
+        assert_false(node.log_stopped);
+        http_loopback_free(stream);
+    }
+}
+
+static void a_log_stops_with_its_websocket(void **state)
+{
+    Api *api = *state;
+    HttpLoopback *stream = ws_open(api, POD "/p/log?container=c&follow=true", "binary.k8s.io");
+    _free_ char *refusal = NULL;
+
+    node.log_stopped = false;
+    node.log.on_data(node.log.data, BYTES_LITERAL("one\n"));
+    ws_send(stream, 2, "nonsense", 8); /* is ignored */
+    ws_expect(api, stream, "101 111:ne\n ");
+    assert_false(node.log_stopped);
+    ws_send(stream, 8, "\3\350", 2);
+    api_settle(api);
+    assert_true(node.log_stopped);
+    http_loopback_free(stream);
+    stream = ws_open(api, POD "/p/log?container=c", "v4.channel.k8s.io");
+    refusal = ws_take(api, stream);
+    assert_true(str_starts_with(refusal, "400 "));
+    http_loopback_free(stream);
 }
 
 /* ---- WebSocket ---- */
@@ -402,6 +446,8 @@ int main(void)
         TEST(refusals_come_in_kubernetes_words),
         TEST(a_log_is_followed),
         TEST(a_log_ends),
+        TEST(a_log_is_sent_over_a_websocket),
+        TEST(a_log_stops_with_its_websocket),
         TEST(a_command_runs_over_version_5),
         TEST(an_exit_code_is_told),
         TEST(a_client_that_goes_ends_the_command),

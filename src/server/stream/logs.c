@@ -6,7 +6,9 @@
 #include "api/schema/core_pod_v1.h"
 #include "base/time/clock.h"
 #include "base/timefmt.h"
+#include "codec/base64.h"
 #include "server/request/respond.h"
+#include "server/stream/channels.h"
 #include "server/stream/stream.h"
 
 /* ---- containers ---- */
@@ -154,12 +156,48 @@ static int parse_options(Call *call, LogOptions *ret, ApiStatus *reterr)
 
 #define PENDING_MAX ((size_t)256 * 1024)
 
+/* Over a WebSocket, each piece of the log is a message without a channel number: binary, or a text in
+ * base64 for clients that can only receive text. Messages of the client are ignored. */
+static const char *const websocket_protocols[] = {"binary.k8s.io", "base64.binary.k8s.io", NULL};
+
+enum { CLOSE_NORMAL = 1000, MESSAGE_MAX = 2048 };
+
 typedef struct Log {
     Server *server;
     HttpRequest *request; /* NULL: gone */
-    LogStream *stream;    /* NULL: ended */
-    bool waiting;         /* the log was told to wait */
+    WebSocket *ws;        /* NULL: a plain answer */
+    bool base64;
+    LogStream *stream; /* NULL: ended */
+    bool waiting;      /* the log was told to wait */
 } Log;
+
+static void send_message(Log *log, Bytes bytes)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (log->base64)
+        base64_encode(bytes, &text);
+    websocket_send(log->ws, log->base64, log->base64 ? strbuf_bytes(&text) : bytes);
+}
+
+static void send_bytes(Log *log, Bytes bytes)
+{
+    if (!log->ws) {
+        http_stream_write(log->request, bytes);
+        return;
+    }
+    while (bytes.n && log->request) {
+        size_t n = MIN_OF(bytes.n, (size_t)MESSAGE_MAX);
+
+        send_message(log, (Bytes){bytes.p, n});
+        bytes = (Bytes){bytes.p + n, bytes.n - n};
+    }
+}
+
+static size_t pending(const Log *log)
+{
+    return log->ws ? websocket_pending(log->ws) : http_stream_pending(log->request);
+}
 
 static bool on_log_data(void *data, Bytes bytes)
 {
@@ -167,8 +205,8 @@ static bool on_log_data(void *data, Bytes bytes)
 
     if (!log->request)
         return true;
-    http_stream_write(log->request, bytes);
-    if (!log->request || http_stream_pending(log->request) < PENDING_MAX)
+    send_bytes(log, bytes);
+    if (!log->request || pending(log) < PENDING_MAX)
         return true;
     log->waiting = true;
     return false;
@@ -177,21 +215,25 @@ static bool on_log_data(void *data, Bytes bytes)
 static void on_log_end(void *data)
 {
     Log *log = data;
-    HttpRequest *request = log->request;
 
     log->stream = NULL;
-    if (request)
-        http_stream_end(request);
+    if (log->request && log->ws)
+        websocket_close(log->ws, CLOSE_NORMAL, "");
+    else if (log->request)
+        http_stream_end(log->request);
 }
 
-static void on_drain(HttpRequest *request)
+static void resume(Log *log)
 {
-    Log *log = ((Call *)request->data)->stream;
-
     if (!log || !log->waiting || !log->stream)
         return;
     log->waiting = false;
     log->server->streams->ops->log_resume(log->stream);
+}
+
+static void on_drain(HttpRequest *request)
+{
+    resume(((Call *)request->data)->stream);
 }
 
 static void log_close(void *data)
@@ -203,12 +245,43 @@ static void log_close(void *data)
     log->request = NULL;
 }
 
+static void on_message(WebSocket *ws _unused_, void *data _unused_, bool text _unused_,
+                       Bytes message _unused_)
+{
+}
+
+static void on_websocket_drain(WebSocket *ws _unused_, void *data)
+{
+    resume(data);
+}
+
+/* Also when the client says that it wants no more. */
+static void on_websocket_close(WebSocket *ws _unused_, void *data)
+{
+    log_close(data);
+}
+
+/* Returns false if the answer has to be a plain one. */
+static bool begin_websocket(Call *call, Log *log, const char *protocol)
+{
+    static const WebSocketHandler handler = {on_message, on_websocket_drain, on_websocket_close};
+
+    log->base64 = str_equal(protocol, websocket_protocols[1]);
+    log->ws = http_websocket_accept(call->request, protocol, &handler, log);
+    if (!log->ws)
+        return false;
+    send_message(log, BYTES_NULL); /* tells the client that the stream works */
+    return true;
+}
+
 void subresource_log(Call *call)
 {
     PodStreams *streams = call->server->streams;
     ApiStatus status = {.reason = STATUS_OK};
     Log *log = arena_new(call->arena, Log);
     LogSink sink = {on_log_data, on_log_end, log};
+    bool websocket = http_wants_websocket(call->request), placed;
+    const char *protocol = NULL;
     LogOptions options;
     Object *pod;
 
@@ -218,18 +291,27 @@ void subresource_log(Call *call)
         respond_status(call, &status);
         return;
     }
-    if (str_empty(OBJECT_AS(Pod, pod)->spec.node_name)) {
+    if (websocket && !channels_negotiate(call, websocket_protocols, &protocol))
+        return;
+    placed = !str_empty(OBJECT_AS(Pod, pod)->spec.node_name);
+    if (!placed && !websocket) {
         http_respond(call->request, 200, "text/plain", BYTES_LITERAL(""));
         return;
     }
     log->server = call->server;
     log->request = call->request;
-    if (streams->ops->logs(streams, pod, &options, &sink, &log->stream, &status, call->arena)) {
+    if (placed &&
+        streams->ops->logs(streams, pod, &options, &sink, &log->stream, &status, call->arena)) {
         respond_status(call, &status);
         return;
     }
     call->stream = log;
     call->stream_close = log_close;
+    if (websocket && begin_websocket(call, log, protocol)) {
+        if (!placed)
+            websocket_close(log->ws, CLOSE_NORMAL, "");
+        return;
+    }
     call->request->on_drain = on_drain;
     http_stream_begin(call->request, 200, "text/plain");
 }
