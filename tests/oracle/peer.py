@@ -84,11 +84,13 @@ class Peer:
                 raise RuntimeError((self.dir / "kube-apiserver.log").read_text()[-3000:])
             time.sleep(0.05)
 
-    def call(self, method, path, body=None, accept="application/json", content_type="application/json", user=None):
+    def call(self, method, path, body=None, accept="application/json", content_type="application/json", user=None, group=None):
         """The status, and the body as JSON where it is JSON."""
         headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
         if user:
             headers["Impersonate-User"] = user
+        if group:
+            headers["Impersonate-Group"] = group
         if body is not None:
             headers["Content-Type"] = content_type
             body = body if isinstance(body, (str, bytes)) else json.dumps(body)

@@ -10,6 +10,7 @@ with its ServiceAccount "default". Each step has
     do      "POST /api/v1/namespaces/t/pods"
     body    what is sent; a PATCH is a merge patch unless `type` says otherwise
     as      the name of the user, if it is not the administrator
+    group   the group of the user, if it has one
     keep    JSON pointers into the answer that are compared; of a refusal its message is always compared
 
 All answers are compared in their status and their warnings. Only whoever renews the recorded files needs this program.
@@ -27,7 +28,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CACHED = ("resourcequotas", "limitranges", "priorityclasses", "namespaces", "serviceaccounts")
 CACHE_SECONDS = 0.3
 # Plugins of admission that stead has always, and kube-apiserver when it is told so.
-PLUGINS = "PodNodeSelector,OwnerReferencesPermissionEnforcement"
+PLUGINS = "PodNodeSelector,OwnerReferencesPermissionEnforcement,NodeRestriction"
 MERGE = "application/merge-patch+json"
 
 
@@ -44,7 +45,8 @@ def at_pointer(value, pointer):
 def play(peer, step):
     method, path = step["do"].split(" ", 1)
     kind = step.get("type", MERGE if method == "PATCH" else "application/json")
-    status, answer = peer.call(method, path, step.get("body"), content_type=kind, user=step.get("as"))
+    status, answer = peer.call(method, path, step.get("body"), content_type=kind, user=step.get("as"),
+                               group=step.get("group"))
     if method != "GET" and path.split("?")[0].removesuffix("/status").split("/")[-1 if method == "POST" else -2] in CACHED:
         time.sleep(CACHE_SECONDS)
     recorded = dict(step, status=status, warnings=list(peer.warnings))

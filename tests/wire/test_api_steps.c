@@ -32,6 +32,7 @@ static void send_step(Api *api, yyjson_val *step)
     _free_ char *method = mem_strndup(target, (size_t)(path - target - 1));
     _free_ char *body = yyjson_val_write(yyjson_obj_get(step, "body"), 0, NULL);
     const char *type = text_of(step, "type"), *user = text_of(step, "as");
+    const char *group = text_of(step, "group");
     _strbuf_ StrBuf headers = STRBUF_INIT;
 
     if (body)
@@ -41,6 +42,8 @@ static void send_step(Api *api, yyjson_val *step)
                                                      : "application/json");
     if (user)
         strbuf_printf(&headers, "Impersonate-User: %s\r\n", user);
+    if (group)
+        strbuf_printf(&headers, "Impersonate-Group: %s\r\n", group);
     api_call_on(api, api->admin, method, path, strbuf_string(&headers), body,
                 body ? strlen(body) : 0);
 }

@@ -104,6 +104,7 @@ static const struct {
     {NULL, namespace_admit},
     {&kind_pod, limit_range_complete},
     {&kind_pod, serviceaccount_admit},
+    {NULL, node_restriction_admit},
     {&kind_pod, node_selector_admit},
     {&kind_pod, priority_admit},
     {&kind_pod, tolerations_admit},
@@ -202,6 +203,10 @@ int admission_delete(Write *write)
 {
     static const char *const immortal[] = {"default", "kube-system", "kube-public"};
 
+    int r = node_restriction_delete(write);
+
+    if (r)
+        return r;
     if (write->kind == &kind_priority_class)
         return priority_class_admit_delete(write);
     if (write->kind != &kind_namespace)

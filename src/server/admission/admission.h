@@ -8,6 +8,7 @@
 
 #include "server/write/write.h"
 
+typedef struct PodSpec PodSpec;
 typedef struct ServiceAddresses ServiceAddresses;
 
 /* Completes and checks an object that is to be created. Returns 0 or the reason of a refusal. */
@@ -35,6 +36,14 @@ int rbac_admit(Write *write);
 /* Checks the write against the quotas of its namespace, and charges them once it is queued. */
 int quota_admit(Write *write);
 void quota_charge(Write *write);
+
+/* Refuse what a node may not do, whatever its roles allow: to create or update an object, to create a
+ * subresource of a pod, and to delete an object. They do nothing for other users. */
+int node_restriction_admit(Write *write);
+int node_restriction_connect(Write *write, const char *subresource);
+int node_restriction_delete(Write *write);
+/* Whether a pod refers to Secrets, or to ConfigMaps. */
+bool pod_refers(const PodSpec *spec, bool secrets);
 
 /* Refuses pods, and warns about them and templates, by the labels of their namespace. */
 int pod_security_check(Write *write);

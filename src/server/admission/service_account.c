@@ -12,6 +12,7 @@
 #include "api/schema/core_volume_v1.h"
 #include "server/admission/admission.h"
 
+#define MIRROR_ANNOTATION "kubernetes.io/config.mirror"
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define VOLUME_PREFIX "kube-api-access-"
 #define TOKEN_SECONDS 3607
@@ -89,6 +90,25 @@ static void mount_token(Write *write, PodSpec *spec)
     add_mounts(arena, &spec->containers, name);
 }
 
+/* The pod exists already on the node, which has no identity for it; so it stays as it is. */
+static int check_mirror(Write *write, const PodSpec *spec)
+{
+    const char *why = NULL;
+
+    if (!str_empty(spec->service_account_name))
+        why = "a mirror pod may not reference service accounts";
+    else if (pod_refers(spec, true))
+        why = "a mirror pod may not reference secrets";
+    for (size_t i = 0; i < spec->volumes.n && !why; i++) {
+        const ProjectedVolumeSource *source = spec->volumes.v[i].volume_source.projected;
+
+        for (size_t k = 0; source && k < source->sources.n; k++)
+            if (source->sources.v[k].service_account_token)
+                why = "a mirror pod may not use ServiceAccountToken volume projections";
+    }
+    return why ? status_forbidden(&write->status, &write->arena, write->kind, write->name, why) : 0;
+}
+
 int serviceaccount_admit(Write *write)
 {
     PodSpec *spec = &OBJECT_AS(Pod, write->object)->spec;
@@ -97,6 +117,8 @@ int serviceaccount_admit(Write *write)
     bool automount = true;
     Object *object;
 
+    if (string_map_get(&object_meta(write->object)->annotations, MIRROR_ANNOTATION))
+        return check_mirror(write, spec);
     if (str_empty(spec->service_account_name))
         spec->service_account_name = str_or(spec->service_account, "default");
     spec->service_account = spec->service_account_name;

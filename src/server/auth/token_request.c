@@ -6,6 +6,7 @@
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_config_v1.h"
 #include "api/schema/core_pod_v1.h"
+#include "server/admission/node_token.h"
 #include "server/auth/token.h"
 #include "server/request/decode.h"
 #include "server/request/respond.h"
@@ -143,6 +144,8 @@ void subresource_token(Call *call)
                 : status_not_found(&status, call->arena, route->kind, route->name);
     if (r == 0)
         r = object_match_namespace(object, route->ns, true, &status, call->arena);
+    if (r == 0)
+        r = node_restriction_token(call, object->value, &status);
     if (r == 0)
         r = make_token(call, account, object, &status);
     if (r)

@@ -4,6 +4,7 @@
 #include "api/object.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_scheduling_v1.h"
+#include "server/admission/admission.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
 
@@ -135,6 +136,10 @@ void subresource_binding(Call *call)
     _object_ Object *binding = NULL;
 
     if (subresource_decode(call, &kind_binding, &binding, write)) {
+        write_finish(write);
+        return;
+    }
+    if (call->sub && node_restriction_connect(write, "binding")) {
         write_finish(write);
         return;
     }

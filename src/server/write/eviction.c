@@ -9,6 +9,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/policy_v1.h"
 #include "api/selector.h"
+#include "server/admission/admission.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
 
@@ -247,6 +248,8 @@ void subresource_eviction(Call *call)
     } else if (!str_equal(object_meta(eviction)->name, write->name)) {
         status_set(&write->status, &write->arena, STATUS_BAD_REQUEST,
                    "name in URL does not match name in Eviction object");
+        write_finish(write);
+    } else if (node_restriction_connect(write, "eviction")) {
         write_finish(write);
     } else {
         write_eviction(write, eviction);

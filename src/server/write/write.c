@@ -600,6 +600,9 @@ static int update_steps(Write *write)
     if (r)
         return r;
     complete(write);
+    r = node_restriction_admit(write); /* also what will be restored counts as an attempt */
+    if (r)
+        return r;
     keep_system_fields(write);
     keep_other_side(write);
     prepare(write);
