@@ -245,6 +245,52 @@ static void a_server_that_starts_knows_the_addresses_that_are_taken(void **state
     server_free(again);
 }
 
+/* ---- Pod Security ---- */
+
+/* clang-format off */
+static const ApiCase security[] = {
+    {"a namespace", "PATCH", NS, "application/merge-patch+json", "{\"metadata\":{\"labels\":{"
+     "\"pod-security.kubernetes.io/enforce\":\"baseline\",\"pod-security.kubernetes.io/enforce-version\":\"v1.20\",\"pod-security.kubernetes.io/audit\":\"restricted\",\"pod-security.kubernetes.io/warn\":\"privileged\"}}}", 200, {{0}}},
+    {"a pod that is not restricted", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 201, {{0}}},
+    {"a pod that is not even baseline", "POST", NS "/pods", NULL, "{\"metadata\":{\"name\":\"u\"},\"spec\":{\"hostPID\":true,\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}", 403, {{0}}},
+    {"a template", "POST", NS "/podtemplates", NULL, "{\"metadata\":{\"name\":\"t\"},\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"b\"}]}}}", 201, {{0}}},
+};
+/* clang-format on */
+
+static void expect_metric(Api *api, const char *labels, int value)
+{
+    _free_ char *line =
+        mem_printf("pod_security_evaluations_total{%s,subresource=\"\"} %d\n", labels, value);
+
+    api_call(api, "GET", "/metrics", NULL, NULL);
+    if (!strstr(api->body, line))
+        fail_msg("no line %s", line);
+}
+
+static void evaluations_of_pod_security_are_counted(void **state)
+{
+    Api *api = *state;
+
+    api_run(api, security, ARRAY_LEN(security));
+    expect_metric(api,
+                  "decision=\"allow\",policy_level=\"baseline\",policy_version=\"v1.20\",mode="
+                  "\"enforce\",request_operation=\"create\",resource=\"pod\"",
+                  1);
+    expect_metric(api,
+                  "decision=\"deny\",policy_level=\"baseline\",policy_version=\"v1.20\",mode="
+                  "\"enforce\",request_operation=\"create\",resource=\"pod\"",
+                  1);
+    expect_metric(api,
+                  "decision=\"deny\",policy_level=\"restricted\",policy_version=\"latest\",mode="
+                  "\"audit\",request_operation=\"create\",resource=\"pod\"",
+                  2);
+    expect_metric(api,
+                  "decision=\"deny\",policy_level=\"restricted\",policy_version=\"latest\",mode="
+                  "\"audit\",request_operation=\"create\",resource=\"controller\"",
+                  1);
+    assert_null(strstr(api->body, "mode=\"warn\""));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -255,6 +301,7 @@ int main(void)
         TEST(what_is_missing_is_listed),
         TEST(a_range_gives_each_of_its_addresses_once),
         TEST(a_server_that_starts_knows_the_addresses_that_are_taken),
+        TEST(evaluations_of_pod_security_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

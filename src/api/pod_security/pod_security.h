@@ -29,6 +29,7 @@ typedef struct SecurityPolicy {
 /* Both true: the text is a level, or a version. */
 bool security_parse_level(const char *text, SecurityLevel *ret);
 bool security_parse_version(const char *text, int *ret);
+const char *security_level_text(SecurityLevel level);
 /* "restricted:latest" */
 const char *security_policy_text(Arena *arena, const SecurityPolicy *policy);
 bool security_policy_equal(const SecurityPolicy *a, const SecurityPolicy *b);

@@ -30,6 +30,11 @@ bool security_parse_version(const char *text, int *ret)
     return true;
 }
 
+const char *security_level_text(SecurityLevel level)
+{
+    return level_names[level];
+}
+
 const char *security_policy_text(Arena *arena, const SecurityPolicy *policy)
 {
     const char *level = level_names[policy->level];

@@ -3,7 +3,8 @@
  * Pod Security: the labels of a namespace say which level of the Pod Security Standards its pods have
  * to keep (enforce), and about which level a user is warned (warn). A template of pods is never
  * refused, but warned about; and a namespace that gets a stricter level is warned about the pods that
- * it has. The level for the audit log (audit) is parsed and checked, too.
+ * it has. For the audit log, the request is annotated with the level that is enforced, and with what
+ * breaks the third level (audit).
  *
  * There is no configuration: the default is privileged, and nothing is exempt.
  */
@@ -15,17 +16,21 @@
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_replication_v1.h"
+#include "api/version.h"
+#include "base/observe/metrics.h"
 #include "base/text_map.h"
 #include "server/admission/admission.h"
 
 #define LABEL "pod-security.kubernetes.io/"
+#define NEWEST_MINOR (10 * (API_MINOR[0] - '0') + API_MINOR[1] - '0')
 #define PODS_MAX 3000 /* existing pods that are looked at when a namespace changes */
 
 /* ---- the labels ---- */
 
 typedef struct Policies {
     SecurityPolicy enforce, audit, warn;
-    bool privileged; /* all of them */
+    bool privileged;   /* all of them */
+    const char *error; /* what is wrong with the labels; NULL: nothing */
 } Policies;
 
 /* Reads one mode. A wrong level counts as the strictest, and a wrong version as the newest one.
@@ -67,7 +72,7 @@ static bool has_labels(const StringMap *labels)
 static Policies read_policies(const StringMap *labels, Causes *causes)
 {
     static const SecurityPolicy none = {SECURITY_PRIVILEGED, SECURITY_LATEST};
-    Policies all = {none, none, none, true};
+    Policies all = {none, none, none, true, NULL};
     bool enforced, audited, warned, version, warn_version;
 
     if (!has_labels(labels))
@@ -91,25 +96,83 @@ static Policies read_policies(const StringMap *labels, Causes *causes)
 
 /* ---- pods and templates ---- */
 
-static int evaluate(Write *write, const Policies *policies, const ObjectMeta *meta,
-                    const PodSpec *spec, bool enforce)
+#define ANNOTATION "pod-security.kubernetes.io/"
+
+static const char *resource_of(const Write *write)
+{
+    return write->kind == &kind_pod ? "pod" : "controller";
+}
+
+static const char *operation_of(const Write *write)
+{
+    return write->before ? "update" : "create";
+}
+
+static void count(const Write *write, bool allowed, const SecurityPolicy *policy, const char *mode)
+{
+    bool latest = policy->minor == SECURITY_LATEST || policy->level == SECURITY_PRIVILEGED;
+    char minor[16];
+
+    snprintf(minor, sizeof(minor), "v1.%d", policy->minor);
+    metric_inc(METRIC_SERIES(METRIC_POD_SECURITY, allowed ? "allow" : "deny",
+                             security_level_text(policy->level),
+                             latest                          ? "latest"
+                             : policy->minor <= NEWEST_MINOR ? minor
+                                                             : "future",
+                             mode, operation_of(write), resource_of(write), write->subresource));
+}
+
+static int enforce(Write *write, const SecurityPolicy *policy, const ObjectMeta *meta,
+                   const PodSpec *spec)
 {
     Arena *arena = &write->arena;
-    SecurityFindings findings;
+    const char *text = security_policy_text(arena, policy);
+    SecurityFindings findings = security_check(arena, policy, meta, spec);
 
-    if (enforce) {
-        findings = security_check(arena, &policies->enforce, meta, spec);
-        if (findings.n)
-            return status_forbidden(&write->status, arena, write->kind, write->name,
-                                    arena_printf(arena, "violates PodSecurity \"%s\": %s",
-                                                 security_policy_text(arena, &policies->enforce),
-                                                 security_details(arena, &findings)));
+    request_audit_annotation(write->call, ANNOTATION "enforce-policy", text);
+    count(write, findings.n == 0, policy, "enforce");
+    if (!findings.n)
+        return 0;
+    return status_forbidden(&write->status, arena, write->kind, write->name,
+                            arena_printf(arena, "violates PodSecurity \"%s\": %s", text,
+                                         security_details(arena, &findings)));
+}
+
+/* What the pod or template breaks of a policy that is not enforced, as a sentence; NULL: nothing. */
+static const char *find(Write *write, const SecurityPolicy *policy, const char *mode,
+                        const ObjectMeta *meta, const PodSpec *spec)
+{
+    Arena *arena = &write->arena;
+    SecurityFindings findings = security_check(arena, policy, meta, spec);
+
+    if (!findings.n)
+        return NULL;
+    count(write, false, policy, mode);
+    return arena_printf(arena, "would violate PodSecurity \"%s\": %s",
+                        security_policy_text(arena, policy), security_details(arena, &findings));
+}
+
+static int evaluate(Write *write, const Policies *policies, const ObjectMeta *meta,
+                    const PodSpec *spec, bool enforced)
+{
+    const char *text;
+    int r = 0;
+
+    if (policies->error) {
+        request_audit_annotation(write->call, ANNOTATION "error", policies->error);
+        metric_inc(METRIC_SERIES(METRIC_POD_SECURITY_ERRORS, "false", operation_of(write),
+                                 resource_of(write), write->subresource));
     }
-    findings = security_check(arena, &policies->warn, meta, spec);
-    if (findings.n)
-        write_warn(write, arena_printf(arena, "would violate PodSecurity \"%s\": %s",
-                                       security_policy_text(arena, &policies->warn),
-                                       security_details(arena, &findings)));
+    if (enforced)
+        r = enforce(write, &policies->enforce, meta, spec);
+    text = find(write, &policies->audit, "audit", meta, spec);
+    if (text)
+        request_audit_annotation(write->call, ANNOTATION "audit-violations", text);
+    if (r)
+        return r;
+    text = find(write, &policies->warn, "warn", meta, spec);
+    if (text)
+        write_warn(write, text);
     return 0;
 }
 
@@ -176,8 +239,17 @@ static Policies policies_of(Write *write)
 {
     Object *ns = store_head(write->server->store, &kind_namespace, NULL, write->ns);
     Causes causes = {.arena = &write->arena};
+    Policies policies = read_policies(ns ? &object_meta(ns)->labels : &(StringMap){0}, &causes);
+    const char *list = NULL;
 
-    return read_policies(ns ? &object_meta(ns)->labels : &(StringMap){0}, &causes);
+    for (size_t i = 0; i < causes.n; i++)
+        list = arena_printf(&write->arena, "%s%s%s: %s", str_or(list, ""), list ? ", " : "",
+                            causes.v[i].field, causes.v[i].message);
+    if (list)
+        policies.error = arena_printf(
+            &write->arena,
+            causes.n > 1 ? "Failed to parse policy: [%s]" : "Failed to parse policy: %s", list);
+    return policies;
 }
 
 static int check_pod(Write *write)
@@ -186,11 +258,17 @@ static int check_pod(Write *write)
     const char *sub = write->subresource;
     Policies policies;
 
-    if (str_equal(sub, "status") || str_equal(sub, "binding") ||
-        (write->before && !is_significant(&pod->spec, &OBJECT_AS(Pod, write->before)->spec)))
+    if (str_equal(sub, "status") || str_equal(sub, "binding"))
         return 0;
     policies = policies_of(write);
-    return policies.privileged ? 0 : evaluate(write, &policies, &pod->metadata, &pod->spec, true);
+    if (policies.privileged && !policies.error) {
+        request_audit_annotation(write->call, ANNOTATION "enforce-policy", "privileged:latest");
+        count(write, true, &policies.enforce, "enforce");
+        return 0;
+    }
+    if (write->before && !is_significant(&pod->spec, &OBJECT_AS(Pod, write->before)->spec))
+        return 0;
+    return evaluate(write, &policies, &pod->metadata, &pod->spec, true);
 }
 
 /* ---- namespaces ---- */
@@ -361,7 +439,7 @@ int pod_security_check(Write *write)
     if (!template)
         return 0;
     policies = policies_of(write);
-    return policies.warn.level == SECURITY_PRIVILEGED
+    return policies.warn.level == SECURITY_PRIVILEGED && policies.audit.level == SECURITY_PRIVILEGED
                ? 0
                : evaluate(write, &policies, &template->metadata, &template->spec, false);
 }

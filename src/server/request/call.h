@@ -88,6 +88,7 @@ struct Call {
     struct MetricSeries *long_running;
     void *stream; /* watch, log */
     void (*stream_close)(void *stream);
+    StringMap audit_annotations; /* what the audit log adds to the request, sorted by key */
 };
 
 /* What a subresource does. The schema of a kind says which subresources it has. */
@@ -106,6 +107,10 @@ struct Subresource {
     bool is_table;   /* the response can be a Table */
     bool takes_rest; /* the path may continue after the name of the subresource */
 };
+
+/* Adds something to what the audit log says about the request. The texts are copied; a value replaces an
+ * older one of the same key. NULL is accepted: clients in this process are not audited. */
+void request_audit_annotation(Call *call, const char *key, const char *value);
 
 /* The row of the subresource; NULL if the kind does not have it. */
 const Subresource *subresource_find(const Kind *kind, const char *name);

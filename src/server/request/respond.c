@@ -217,6 +217,13 @@ static void respond_request_status(HttpRequest *request, const ApiStatus *status
     respond_text(request, status_code(status), "application/json", &text);
 }
 
+void request_audit_annotation(Call *call, const char *key, const char *value)
+{
+    if (call)
+        string_map_put(call->arena, &call->audit_annotations, arena_strdup(call->arena, key),
+                       arena_strdup(call->arena, value));
+}
+
 void respond_status(Call *call, const ApiStatus *status)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
