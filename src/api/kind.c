@@ -14,6 +14,10 @@
 
 enum { WARNINGS_MAX = 512 };
 
+const char *const status_without_meta_paths[] = {"metadata", "spec", NULL};
+const SubresourceRules status_without_meta[] = {
+    {.name = "status", .reset = status_without_meta_paths, .keeps_meta = true}, {0}};
+
 const SubresourceRules *kind_subresource_rules(const Kind *kind, const char *name)
 {
     const SubresourceRules *rules = kind->rules ? kind->rules->subresources : NULL;

@@ -72,7 +72,8 @@ typedef struct Warnings {
 typedef struct SubresourceRules {
     const char *name; /* "": the object itself */
     const char *const
-        *reset; /* paths that no manager owns through it, NULL-ended; NULL: the usual */
+        *reset;      /* paths that no manager owns through it, NULL-ended; NULL: the usual */
+    bool keeps_meta; /* labels, annotations, owners and finalizers do not change */
     /* Both may be NULL. */
     void (*prepare)(Arena *arena, void *value, const void *before, int64_t now_ns);
     void (*validate)(const void *value, const void *before, Causes *causes);
@@ -122,6 +123,9 @@ static inline bool kind_is_stored(const Kind *kind)
     return !(kind->flags & (KIND_NOT_STORED | KIND_SECOND_FORM));
 }
 
+/* Those of a kind through whose status the metadata does not change. */
+extern const char *const status_without_meta_paths[];
+extern const SubresourceRules status_without_meta[];
 /* The rules of a subresource, "" for those of the object itself; NULL: the usual ones apply. */
 const SubresourceRules *kind_subresource_rules(const Kind *kind, const char *name);
 

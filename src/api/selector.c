@@ -443,6 +443,7 @@ static const struct {
     {"Event", {"regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion",
                "regarding.resourceVersion", "regarding.fieldPath", "reason", "reportingController", "type"}, "events.k8s.io"},
     {"CertificateSigningRequest", {"spec.signerName"}},
+    {"ResourceSlice", {"spec.nodeName", "spec.driver"}},
     {"Secret", {"type"}},
     {"Namespace", {"status.phase"}},
     {"Node", {"spec.unschedulable"}},

@@ -249,6 +249,28 @@ void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const Object
     validate_managed_fields(&meta->managed_fields, PATH(base, "managedFields"), causes);
 }
 
+/* The name of a field in messages about Go's fields: only the first letter is in lower case. */
+static const char *go_path_name(const Field *field)
+{
+    return str_equal(field->json, "uid") ? "uID" : field->json;
+}
+
+void validate_template_meta(const ObjectMeta *meta, const Path *path, Causes *causes)
+{
+    static const ObjectMeta nothing = {0};
+
+    validate_annotations(&meta->annotations, path_text(PATH(path, "annotations"), causes), causes);
+    validate_labels(&meta->labels, path_text(PATH(path, "labels"), causes), causes);
+    for (size_t i = 0; i < type_ObjectMeta.n_fields; i++) {
+        const Field *field = &type_ObjectMeta.fields[i];
+
+        if (str_equal(field->json, "labels") || str_equal(field->json, "annotations"))
+            continue;
+        if (!type_field_equal(field, field_at(meta, field), field_at(&nothing, field)))
+            fail_forbidden(causes, PATH(path, go_path_name(field)), "cannot be set");
+    }
+}
+
 /* ---- objects ---- */
 
 /* Metadata has been checked before. The status is written by controllers and nodes, so it is not

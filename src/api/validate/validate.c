@@ -6,6 +6,7 @@
 #include "api/validate/validate.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include "api/object.h"
 #include "codec/json/json.h"
 #include "codec/quantity.h"
@@ -454,4 +455,75 @@ void validate_collision_count(const int32_t *now, const int32_t *before, Causes 
 
     if (before && (!now || count < *before))
         causes_invalid_int(causes, "status.collisionCount", count, "cannot be decremented");
+}
+
+void validate_driver_name(const char *name, const Path *path, Causes *causes)
+{
+    const char *lower = text_lower(causes->arena, str_or(name, ""));
+
+    if (!*lower) {
+        fail_required(causes, path, "");
+        return;
+    }
+    if (strlen(lower) > 63)
+        causes_add(causes, CAUSE_TOO_LONG, path_text(path, causes), NULL,
+                   "may not be more than 63 bytes");
+    fail_faults(causes, path, name, check_dns_subdomain(lower));
+}
+
+/* ---- conditions ---- */
+
+enum { REASON_MAX = 1024, CONDITION_MESSAGE_MAX = 32 * 1024 };
+
+static bool is_reason(const char *s)
+{
+    size_t n = strlen(s);
+    bool good = isalpha((unsigned char)*s) && s[n - 1] != ',' && s[n - 1] != ':';
+
+    for (size_t i = 0; i < n && good; i++)
+        good = isalnum((unsigned char)s[i]) || strchr("_,:", s[i]);
+    return good;
+}
+
+static void validate_condition(const Condition *condition, const Path *path, Causes *causes)
+{
+    static const char *const statuses[] = {"False", "True", "Unknown", NULL};
+
+    fail_faults(causes, PATH(path, "type"), str_or(condition->type, ""),
+                check_qualified_name(str_or(condition->type, "")));
+    if (!name_is_one_of(condition->status, statuses))
+        fail_not_supported(causes, PATH(path, "status"), str_or(condition->status, ""), statuses);
+    if (condition->observed_generation < 0)
+        fail_invalid_int(causes, PATH(path, "observedGeneration"), condition->observed_generation,
+                         "must be greater than or equal to zero");
+    if (!condition->last_transition_time.set)
+        fail_required(causes, PATH(path, "lastTransitionTime"), "");
+    if (str_empty(condition->reason))
+        fail_required(causes, PATH(path, "reason"), "");
+    else if (!is_reason(condition->reason))
+        fail_invalid(causes, PATH(path, "reason"), condition->reason,
+                     "a condition reason must start with alphabetic character, optionally followed "
+                     "by a string of alphanumeric characters or '_,:', and must end with an "
+                     "alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  "
+                     "or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is "
+                     "'[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')");
+    if (condition->reason && strlen(condition->reason) > REASON_MAX)
+        causes_add(causes, CAUSE_TOO_LONG, path_text(PATH(path, "reason"), causes), NULL,
+                   "may not be more than 1024 bytes");
+    if (condition->message && strlen(condition->message) > CONDITION_MESSAGE_MAX)
+        causes_add(causes, CAUSE_TOO_LONG, path_text(PATH(path, "message"), causes), NULL,
+                   "may not be more than 32768 bytes");
+}
+
+void validate_conditions(const ConditionArray *conditions, const Path *path, Causes *causes)
+{
+    TextMap seen = TEXT_MAP_INIT(causes->arena);
+
+    for (size_t i = 0; i < conditions->n; i++) {
+        const char *type = str_or(conditions->v[i].type, "");
+
+        if (!text_map_add(&seen, type))
+            fail_duplicate(causes, PATH(PATH_INDEX(path, i), "type"), type);
+        validate_condition(&conditions->v[i], PATH_INDEX(path, i), causes);
+    }
 }

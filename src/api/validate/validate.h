@@ -77,6 +77,10 @@ void validate_int_or_percent(const IntOrString *v, const char *path, Causes *cau
 /* What a load balancer reports about itself. */
 void validate_balancer_address(const char *ip, const char *hostname, const Path *path,
                                Causes *causes);
+/* A name of a driver is a DNS name in upper or lower case, of at most 63 bytes. */
+void validate_driver_name(const char *name, const Path *path, Causes *causes);
+/* Conditions of the type that kinds have in common. */
+void validate_conditions(const ConditionArray *conditions, const Path *path, Causes *causes);
 /* A quantity that may not be negative: "must be a valid resource quantity". */
 void validate_basic_quantity(const char *quantity, const Path *path, Causes *causes);
 /* status.collisionCount never goes down. Either may be NULL. */
@@ -93,6 +97,8 @@ const char *validate_bad_value(const Field *field, const void *at, Causes *cause
  * change. */
 void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const ObjectMeta *before,
                           const char *path, Causes *causes);
+/* Of a template: only labels and annotations may be set. */
+void validate_template_meta(const ObjectMeta *meta, const Path *path, Causes *causes);
 /* The table walk. `before` may be NULL; path NULL: the object itself. */
 void validate_type(const Type *type, const void *value, const void *before, const char *path,
                    Causes *causes);

@@ -369,6 +369,7 @@ static void validate_ephemeral(const Volume *volume, const char *pod_name, const
         fail_required(causes, at, NULL);
         return;
     }
+    validate_template_meta(&source->volume_claim_template->metadata, PATH(at, "metadata"), causes);
     validate_claim_spec(&source->volume_claim_template->spec, path_text(PATH(at, "spec"), causes),
                         causes);
     if (str_empty(pod_name) || str_empty(volume->name))

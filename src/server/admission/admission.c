@@ -13,6 +13,7 @@
 #include "api/schema/core_scheduling_v1.h"
 #include "api/schema/core_service_v1.h"
 #include "api/schema/rbac_v1.h"
+#include "api/schema/resource_v1.h"
 #include "api/schema/scheduling_v1.h"
 #include "server/admission/admission.h"
 #include "server/auth/rbac.h"
@@ -114,6 +115,7 @@ static const struct {
     {&kind_persistent_volume, volume_protection_admit},
     {&kind_priority_class, priority_class_admit},
     {&kind_certificate_signing_request, certificate_admit},
+    {&kind_resource_slice, device_taints_admit},
     {&kind_service, service_allocate},
     {&kind_role, rbac_admit},
     {&kind_role_binding, rbac_admit},
@@ -144,6 +146,12 @@ static const struct {
     {&kind_pod, pod_resize_check},
     {NULL, quota_admit}, /* last, since only what is stored may be charged */
 };
+
+void admission_add_causes(Write *write, Causes *causes)
+{
+    if (write->kind == &kind_device_resource_claim || write->kind == &kind_resource_claim_template)
+        device_claim_check(write, causes);
+}
 
 int admission_validate(Write *write)
 {
@@ -189,6 +197,8 @@ int admission_update(Write *write)
         return service_allocate(write);
     if (write->kind == &kind_priority_class)
         return priority_class_admit(write);
+    if (write->kind == &kind_resource_slice)
+        return device_taints_admit(write);
     if (write->kind == &kind_pod && !write->subresource) {
         priority_keep(write);
         return tolerations_admit(write);

@@ -19,6 +19,9 @@ int admission_update(Write *write);
 /* The part that needs the final name of the object. */
 void admission_named(Write *write);
 
+/* Adds what is wrong with the object in view of others and of its writer, where Kubernetes reports that
+ * together with all else that is wrong. */
+void admission_add_causes(Write *write, Causes *causes);
 /* Checks a valid object that is to be stored, after all that completes it. Returns 0 or the reason. */
 int admission_validate(Write *write);
 /* The object has been queued. */
@@ -68,6 +71,10 @@ int owner_references_check(Write *write);
 /* Notes who has created a CertificateSigningRequest; checks who decides about one. */
 int certificate_admit(Write *write);
 int certificate_check(Write *write);
+
+/* Checks who may ask for administration of devices, and who may write which part of a claim's status. */
+void device_claim_check(Write *write, Causes *causes);
+int device_taints_admit(Write *write); /* of a ResourceSlice: notes when they were added */
 
 int runtime_class_admit(Write *write); /* for a new pod */
 

@@ -10,6 +10,7 @@
 #include "api/schema/core_event_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_service_v1.h"
+#include "api/schema/resource_v1.h"
 #include "api/selector.h"
 #include "server/read/read.h"
 #include "server/request/respond.h"
@@ -37,6 +38,10 @@ int read_selectors(Call *call, Selector **ret_labels, Selector **ret_fields, Api
     unknown = selector_unknown_field(*ret_fields, call->route.kind);
     if (!unknown)
         return 0;
+    if (call->route.kind == &kind_resource_slice)
+        return status_set(
+            reterr, call->arena, STATUS_BAD_REQUEST,
+            "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: %s", unknown);
     if (has_own_fields(call->route.kind))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST, "field label not supported: %s",
                           unknown);

@@ -157,6 +157,7 @@ static int validate(Write *write)
     const SubresourceRules *rules = write_rules(write);
     Causes causes = {.arena = &write->arena};
 
+    admission_add_causes(write, &causes);
     if (rules && rules->validate) {
         validate_object_meta(kind, object_meta(write->object), object_meta(write->before), NULL,
                              &causes);
@@ -485,6 +486,20 @@ static void keep_system_fields(Write *write)
             : NULL;
 }
 
+static void keep_meta(Write *write)
+{
+    static const char *const names[] = {"labels", "annotations", "ownerReferences", "finalizers"};
+    ObjectMeta *meta = object_meta(write->object);
+    const ObjectMeta *before = object_meta(write->before);
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const Field *field = type_find(&type_ObjectMeta, names[i], strlen(names[i]))->field;
+
+        type_field_copy(field, &write->object->arena, field_at(meta, field),
+                        field_at(before, field));
+    }
+}
+
 /* Restores what the (sub)resource of this write does not own: all but the status for the status
  * subresource, and the status for the main resource. */
 static void keep_other_side(Write *write)
@@ -500,6 +515,8 @@ static void keep_other_side(Write *write)
             if (field->offset != 0 && field != kind->status)
                 write_put_back(write, field);
         }
+        if (rules && rules->keeps_meta)
+            keep_meta(write);
         if (rules && rules->prepare)
             rules->prepare(&object->arena, object->value, write->before->value,
                            clock_wall_ns(write->server->clock));

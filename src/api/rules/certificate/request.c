@@ -371,8 +371,11 @@ static const char *const approval_paths[] = {"spec", "status.certificate", NULL}
 static const char *const status_paths[] = {"spec", "status.conditions", NULL};
 static const SubresourceRules subresources[] = {
     {.name = "", .reset = all_paths},
-    {"approval", approval_paths, approval_prepare, approval_validate},
-    {"status", status_paths, status_prepare, NULL},
+    {.name = "approval",
+     .reset = approval_paths,
+     .prepare = approval_prepare,
+     .validate = approval_validate},
+    {.name = "status", .reset = status_paths, .prepare = status_prepare},
     {0},
 };
 

@@ -202,4 +202,5 @@ static void print_service_cidr(const void *value, int64_t now_ns, StrBuf *row)
 const KindRules rules_service_cidr = {
     .validate = validate_service_cidr,
     .print = print_service_cidr,
+    .subresources = status_without_meta,
 };

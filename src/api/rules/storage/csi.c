@@ -12,7 +12,6 @@
 #include "base/text_map.h"
 
 enum {
-    DRIVER_NAME_MAX = 63,
     NODE_ID_MAX = 192,
     TOKEN_SECONDS_MIN = 600,
     UPDATE_SECONDS_MIN = 10,
@@ -20,21 +19,6 @@ enum {
     MESSAGE_MAX = 1024,
 };
 #define TOKEN_SECONDS_MAX (INT64_C(1) << 32)
-
-/* A name of a driver is a DNS name in upper or lower case. */
-static void check_driver_name(const char *name, const Path *path, Causes *causes)
-{
-    const char *lower = text_lower(causes->arena, str_or(name, ""));
-
-    if (!*lower) {
-        fail_required(causes, path, "");
-        return;
-    }
-    if (strlen(lower) > DRIVER_NAME_MAX)
-        causes_add(causes, CAUSE_TOO_LONG, path_text(path, causes), NULL,
-                   "may not be more than 63 bytes");
-    fail_faults(causes, path, name, check_dns_subdomain(lower));
-}
 
 /* ---- CSIDriver ---- */
 
@@ -170,7 +154,7 @@ static void check_topology_keys(const StringArray *keys, const Path *path, Cause
 
 static void check_node_driver(const CSINodeDriver *driver, const Path *path, Causes *causes)
 {
-    check_driver_name(driver->name, PATH(path, "name"), causes);
+    validate_driver_name(driver->name, PATH(path, "name"), causes);
     if (str_empty(driver->node_id))
         fail_required(causes, PATH(path, "nodeID"), "");
     else if (strlen(driver->node_id) > NODE_ID_MAX)
@@ -332,7 +316,7 @@ static void volume_attachment_validate(const void *value, const void *before, Ca
 
     if (before)
         check_same_spec(&attachment->spec, &((const VolumeAttachment *)before)->spec, causes);
-    check_driver_name(attachment->spec.attacher, PATH(NULL, "spec.attacher"), causes);
+    validate_driver_name(attachment->spec.attacher, PATH(NULL, "spec.attacher"), causes);
     check_source(&attachment->spec.source, causes);
     faults_add(check_dns_subdomain(attachment->spec.node_name), "spec.nodeName",
                attachment->spec.node_name, causes);
@@ -362,6 +346,7 @@ const KindRules rules_volume_attachment = {
     .validate = volume_attachment_validate,
     .validate_status = volume_attachment_validate_status,
     .print = volume_attachment_print,
+    .subresources = status_without_meta,
 };
 
 /* ---- VolumeAttributesClass ---- */
