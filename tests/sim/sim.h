@@ -27,6 +27,8 @@
 #define SIM_NS "default"
 #define SIM_NODE "sim-node"
 #define SIM_SETS 2
+#define SIM_CPU "1700m"    /* of the node; enough for all pods as they are made */
+#define SIM_POD_CPU "100m" /* what pods ask for at first */
 
 typedef struct World World;
 
@@ -96,6 +98,12 @@ SimList sim_list(World *world, Arena *arena, const Kind *kind);
 void sim_node_step(World *world); /* one thing happens on the node */
 bool sim_node_settle(
     World *world); /* everything that is due happens, nothing fails; false: nothing was due */
+
+/* What a container asks for, and what the node has granted it, which is what it asks for before it runs; in
+ * thousandths of a CPU. */
+int64_t sim_cpu_asked(const Object *pod);
+int64_t sim_cpu_granted(const Object *pod);
+bool sim_holds_cpu(const Object *pod); /* it is on the node and has not ended */
 
 /* sim_user.c */
 void sim_user_step(World *world);

@@ -421,6 +421,17 @@ static void check_volumes(World *world, const SimList *claims)
     }
 }
 
+/* Neither the scheduler nor a change of resources gives away what the node does not have. */
+static void check_room(World *world, const SimList *pods)
+{
+    int64_t used = 0;
+
+    for (size_t i = 0; i < pods->n; i++)
+        used += sim_holds_cpu(pods->v[i]) ? sim_cpu_granted(pods->v[i]) : 0;
+    if (used > quantity_milli(SIM_CPU))
+        sim_violation(world, "pods have been granted %" PRId64 "m of " SIM_CPU, used);
+}
+
 void sim_check_state(World *world)
 {
     Arena arena = ARENA_INIT;
@@ -434,6 +445,7 @@ void sim_check_state(World *world)
     sets = sim_list(world, &arena, &kind_stateful_set);
     follow_claims(world, &claims, &sets);
     check_claims_unshared(world, &pods);
+    check_room(world, &pods);
     check_identities(world);
     check_volumes(world, &claims);
     arena_clear(&arena);
@@ -473,7 +485,9 @@ static void check_templates_at_rest(World *world, const StatefulSet *set, int64_
         const PersistentVolumeClaim *claim =
             object ? OBJECT_AS(PersistentVolumeClaim, object) : NULL;
 
-        if (!claim || !str_equal(claim->status.phase, "Bound"))
+        /* A claim that a user has deleted stays as it is until its pod ends. */
+        if (!claim || !str_equal(claim->status.phase, "Bound") ||
+            claim->metadata.deletion_timestamp.set)
             continue;
         if (quantity_compare(asked_size(claim), wanted_size(&arena, set, template)) < 0)
             sim_violation(world, "claim %s has not followed to %s", name,
@@ -639,8 +653,12 @@ void sim_check_rest(World *world)
         if (revisions_of(world, set, &revisions) > (size_t)*set->spec.revision_history_limit + 2)
             sim_violation(world, "set %s keeps too many revisions", set->metadata.name);
     }
-    for (size_t i = 0; i < pods.n; i++)
+    for (size_t i = 0; i < pods.n; i++) {
         check_owner(world, pods.v[i]);
+        if (sim_holds_cpu(pods.v[i]) && sim_cpu_asked(pods.v[i]) != sim_cpu_granted(pods.v[i]))
+            sim_violation(world, "pod %s does not get the resources that it asks for",
+                          object_meta(pods.v[i])->name);
+    }
     for (size_t i = 0; i < claims.n; i++)
         check_owner(world, claims.v[i]);
     for (size_t i = 0; i < revisions.n; i++)

@@ -48,6 +48,76 @@ static void set_ready(World *world, Object *copy, bool ready)
     *list = (PodConditionArray){.v = v, .n = n};
 }
 
+/* ---- resources ---- */
+
+int64_t sim_cpu_asked(const Object *pod)
+{
+    const char *cpu =
+        string_map_get(&OBJECT_AS(Pod, pod)->spec.containers.v[0].resources.requests, "cpu");
+
+    return cpu ? quantity_milli(cpu) : 0;
+}
+
+int64_t sim_cpu_granted(const Object *pod)
+{
+    const ContainerStatusArray *all = &OBJECT_AS(Pod, pod)->status.container_statuses;
+    const char *cpu = all->n ? string_map_get(&all->v[0].allocated_resources, "cpu") : NULL;
+
+    return cpu ? quantity_milli(cpu) : sim_cpu_asked(pod);
+}
+
+bool sim_holds_cpu(const Object *pod)
+{
+    return !str_empty(OBJECT_AS(Pod, pod)->spec.node_name) && !pod_has_ended(OBJECT_AS(Pod, pod));
+}
+
+static void put_resources(Object *copy)
+{
+    Pod *pod = copy->value;
+    ContainerStatusArray *all = &pod->status.container_statuses;
+    ContainerStatus *status;
+
+    if (!all->n) {
+        all->v = arena_new(&copy->arena, ContainerStatus);
+        all->n = 1;
+    }
+    status = &all->v[0];
+    status->name = "app";
+    status->resources = arena_new(&copy->arena, ResourceRequirements);
+    type_copy(&type_ResourceRequirements, &copy->arena, status->resources,
+              &pod->spec.containers.v[0].resources);
+    status->allocated_resources = status->resources->requests;
+}
+
+/* Grants one pod what it asks for, if there is room for it. False: there is nothing to grant. */
+static bool grant_resources(World *world)
+{
+    Arena arena = ARENA_INIT;
+    SimList pods = sim_list(world, &arena, &kind_pod);
+    int64_t used = 0, capacity = quantity_milli(SIM_CPU);
+    bool done = false;
+
+    for (size_t i = 0; i < pods.n; i++)
+        used += sim_holds_cpu(pods.v[i]) ? sim_cpu_granted(pods.v[i]) : 0;
+    for (size_t i = 0; i < pods.n && !done; i++) {
+        int64_t more = sim_cpu_asked(pods.v[i]) - sim_cpu_granted(pods.v[i]);
+        Object *copy;
+
+        if (!more || !str_equal(OBJECT_AS(Pod, pods.v[i])->status.phase, "Running") ||
+            (more > 0 && used + more > capacity))
+            continue;
+        sim_log(world, "the node grants pod %s what it asks for", object_meta(pods.v[i])->name);
+        copy = object_copy(pods.v[i]);
+        put_resources(copy);
+        write_status(world, copy);
+        done = true;
+    }
+    arena_clear(&arena);
+    return done;
+}
+
+/* ---- pods ---- */
+
 static bool is_good(const Pod *pod)
 {
     return str_starts_with(pod->spec.containers.v[0].image, "good");
@@ -91,6 +161,7 @@ static void start_pod(World *world, Object *object)
     pod->status.pod_ip =
         arena_printf(&copy->arena, "10.42.0.%u", 2 + (unsigned)random_below(&world->random, 200));
     set_ready(world, copy, false);
+    put_resources(copy);
     write_status(world, copy);
 }
 
@@ -107,9 +178,6 @@ static void crash_loop(World *world, Object *object)
     Object *copy = object_copy(object);
     PodStatus *status = &OBJECT_AS(Pod, copy)->status;
 
-    status->container_statuses.v = arena_new(&copy->arena, ContainerStatus);
-    status->container_statuses.n = 1;
-    status->container_statuses.v[0].name = "app";
     status->container_statuses.v[0].state.waiting = arena_new(&copy->arena, ContainerStateWaiting);
     status->container_statuses.v[0].state.waiting->reason = "CrashLoopBackOff";
     write_status(world, copy);
@@ -159,7 +227,7 @@ static bool advance_pod(World *world, Object *object)
         flip_ready(world, object, true);
         return true;
     }
-    if (pod->status.container_statuses.n == 0) {
+    if (!pod->status.container_statuses.v[0].state.waiting) {
         crash_loop(world, object);
         return true;
     }
@@ -266,7 +334,8 @@ void sim_node_step(World *world)
 
     world->n_node++;
     if (one_in(world, 10)) {
-        (void)(stop_leftovers(world) || remove_files(world) || grow_volumes(world));
+        (void)(stop_leftovers(world) || remove_files(world) || grow_volumes(world) ||
+               grant_resources(world));
     } else if (pods.n > 0) {
         Object *pod = pods.v[random_below(&world->random, pods.n)];
 
@@ -288,6 +357,7 @@ bool sim_node_settle(World *world)
         done |= advance_pod(world, pods.v[i]);
     done |= remove_files(world);
     done |= grow_volumes(world);
+    done |= grant_resources(world);
     arena_clear(&arena);
     return done;
 }

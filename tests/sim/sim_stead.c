@@ -25,6 +25,11 @@ static void furnish(World *world)
     object_unref(ns);
     object_meta(node)->name = SIM_NODE;
     string_map_put(&node->arena, &object_meta(node)->labels, "kubernetes.io/hostname", SIM_NODE);
+    string_map_put(&node->arena, &OBJECT_AS(Node, node)->status.allocatable, "cpu", SIM_CPU);
+    string_map_put(&node->arena, &OBJECT_AS(Node, node)->status.allocatable, "memory", "8Gi");
+    string_map_put(&node->arena, &OBJECT_AS(Node, node)->status.allocatable, "pods", "1000");
+    string_map_put(&node->arena, &OBJECT_AS(Node, node)->status.allocatable, "ephemeral-storage",
+                   "100Gi");
     client_create(world->user, node, NULL, NULL, NULL);
     object_unref(node);
     sim_turn(world, NS_PER_SEC);

@@ -3,6 +3,7 @@
 #include "sim.h"
 
 #include "api/object.h"
+#include "api/quantity.h"
 #include "api/schema/apps_v1.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_persistent_volume_v1.h"
@@ -44,6 +45,7 @@ static void fill_template(World *world, Object *object, const char *name)
     template->spec.containers.n = 1;
     template->spec.containers.v[0].name = "app";
     template->spec.containers.v[0].image = random_image(world, arena);
+    string_map_put(arena, &template->spec.containers.v[0].resources.requests, "cpu", SIM_POD_CPU);
 }
 
 static void add_claim_template(Object *object, const char *name)
@@ -223,6 +225,18 @@ static void delete_set(World *world, Object *object)
 
 /* ---- pods and claims ---- */
 
+static void resize_pod(World *world, Object *pod, const char *cpu)
+{
+    Object *copy = object_copy(pod);
+    Container *container = &OBJECT_AS(Pod, copy)->spec.containers.v[0];
+
+    sim_log(world, "user resizes pod %s to %s", object_meta(pod)->name, cpu);
+    string_map_put(&copy->arena, &container->resources.requests, "cpu", cpu);
+    object_meta(copy)->resource_version = NULL;
+    client_update(world->user, copy, &(WriteOptions){.subresource = "resize"}, NULL, NULL);
+    object_unref(copy);
+}
+
 static void touch_pod(World *world)
 {
     Arena arena = ARENA_INIT;
@@ -233,7 +247,13 @@ static void touch_pod(World *world)
         Object *pod = pods.v[random_below(&world->random, pods.n)];
         const char *name = object_meta(pod)->name;
 
-        if (one_in(world, 8)) {
+        if (one_in(world, 2)) {
+            /* Before it runs, the node would not be asked. */
+            if (str_equal(OBJECT_AS(Pod, pod)->status.phase, "Running"))
+                resize_pod(world, pod,
+                           arena_printf(&arena, "%dm",
+                                        one_in(world, 2) ? 50 : 300 * (1 + below(world, 5))));
+        } else if (one_in(world, 8)) {
             Object *copy = object_copy(pod);
 
             sim_log(world, "user takes the label off pod %s", name);
@@ -322,6 +342,9 @@ void sim_user_calm(World *world)
         client_update(world->user, copy, NULL, NULL, NULL);
         object_unref(copy);
     }
+    for (size_t i = 0; i < pods.n; i++) /* so that there is room for all */
+        if (sim_cpu_asked(pods.v[i]) != quantity_milli(SIM_POD_CPU))
+            resize_pod(world, pods.v[i], SIM_POD_CPU);
     for (size_t i = 0; i < pods.n; i++)
         /* The set may not have released it yet. */
         if (str_equal(string_map_get(&object_meta(pods.v[i])->labels, "app"), "stray"))
