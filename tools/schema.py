@@ -716,7 +716,7 @@ def print_type(schema, type_):
             ("fields", f"fields_{type_.name}" if type_.fields else "NULL"), ("size", f"sizeof({type_.name})"),
             ("n_fields", len(type_.fields)), ("n_names", len(names)),
             ("names", f"names_{type_.name}" if names else "NULL"),
-            ("has_defaults", str(type_.has_defaults).lower()), ("is_union", str(type_.union).lower())]
+            ("has_defaults", str(type_.has_defaults).lower()), ("is_atomic", str(type_.atomic).lower()), ("is_union", str(type_.union).lower())]
     out.append(f"const Type type_{type_.name} = {{\n    {initializer(rows, f',{chr(10)}    ')},\n}};\n")
     return out
 

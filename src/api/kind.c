@@ -129,3 +129,48 @@ const Kind *kind_find_api_version(const char *api_version, const char *name)
     group[n] = 0;
     return kind_find(group, slash ? slash + 1 : api_version, name);
 }
+
+/* ---- groups ---- */
+
+enum { DEFAULT_GROUP = 1000, DEFAULT_VERSION = 100 };
+
+static const struct {
+    const char *group, *version;
+    int32_t group_priority, version_priority;
+} priorities[] = {
+    {"apiregistration.k8s.io", "v1", 20000, 15}, /* has no APIService, but comes first */
+    {"", "v1", 18000, 1},
+    {"apps", "v1", 17800, 15},
+    {"events.k8s.io", "v1", 17750, 15},
+    {"authentication.k8s.io", "v1", 17700, 15},
+    {"authorization.k8s.io", "v1", 17600, 15},
+    {"autoscaling", "v1", 17500, 15},
+    {"autoscaling", "v2", 17500, 30},
+    {"batch", "v1", 17400, 15},
+    {"certificates.k8s.io", "v1", 17300, 15},
+    {"networking.k8s.io", "v1", 17200, 15},
+    {"policy", "v1", 17100, 15},
+    {"rbac.authorization.k8s.io", "v1", 17000, 15},
+    {"storage.k8s.io", "v1", 16800, 15},
+    {"apiextensions.k8s.io", "v1", 16700, 15},
+    {"admissionregistration.k8s.io", "v1", 16700, 15},
+    {"scheduling.k8s.io", "v1", 16600, 15},
+    {"coordination.k8s.io", "v1", 16500, 15},
+    {"node.k8s.io", "v1", 16300, 15},
+    {"discovery.k8s.io", "v1", 16200, 15},
+    {"resource.k8s.io", "v1", 16200, 21},
+    {"flowcontrol.apiserver.k8s.io", "v1", 16100, 21},
+};
+
+void group_priority(const char *group, const char *version, int32_t *ret_group,
+                    int32_t *ret_version)
+{
+    *ret_group = DEFAULT_GROUP;
+    *ret_version = DEFAULT_VERSION;
+    for (size_t i = 0; i < ARRAY_LEN(priorities); i++) {
+        if (!str_equal(priorities[i].group, group) || !str_equal(priorities[i].version, version))
+            continue;
+        *ret_group = priorities[i].group_priority;
+        *ret_version = priorities[i].version_priority;
+    }
+}

@@ -141,4 +141,9 @@ const Kind *kind_find_resource(const char *group, const char *version, const cha
 /* By apiVersion ("apps/v1") and kind, as objects carry them. */
 const Kind *kind_find_api_version(const char *api_version, const char *kind);
 
+/* The priorities of a group version, as its APIService has them; higher ones come first. A group that Kubernetes does
+ * not have gets those of a CustomResourceDefinition. */
+void group_priority(const char *group, const char *version, int32_t *ret_group,
+                    int32_t *ret_version);
+
 #endif

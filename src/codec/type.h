@@ -193,6 +193,7 @@ struct Type {
                                      sorted by (length, bytes) */
     bool has_defaults; /* it, or something below it, has defaults: lets the walker skip whole
                           subtrees */
+    bool is_atomic;    /* server-side apply treats every such struct as one value */
     bool is_union;     /* exactly or at most one of the UNION_MEMBER fields */
 };
 

@@ -10,34 +10,6 @@
 #define AUTHENTICATION "extension-apiserver-authentication"
 #define SYSTEM "kube-system"
 
-/* The priorities of Kubernetes. A group that is not here has those of a CustomResourceDefinition. */
-static const struct {
-    const char *group, *version;
-    int32_t group_priority, version_priority;
-} priorities[] = {
-    {"", "v1", 18000, 1},
-    {"apps", "v1", 17800, 15},
-    {"events.k8s.io", "v1", 17750, 15},
-    {"authentication.k8s.io", "v1", 17700, 15},
-    {"authorization.k8s.io", "v1", 17600, 15},
-    {"autoscaling", "v1", 17500, 15},
-    {"autoscaling", "v2", 17500, 30},
-    {"batch", "v1", 17400, 15},
-    {"certificates.k8s.io", "v1", 17300, 15},
-    {"networking.k8s.io", "v1", 17200, 15},
-    {"policy", "v1", 17100, 15},
-    {"rbac.authorization.k8s.io", "v1", 17000, 15},
-    {"storage.k8s.io", "v1", 16800, 15},
-    {"apiextensions.k8s.io", "v1", 16700, 15},
-    {"admissionregistration.k8s.io", "v1", 16700, 15},
-    {"scheduling.k8s.io", "v1", 16600, 15},
-    {"coordination.k8s.io", "v1", 16500, 15},
-    {"node.k8s.io", "v1", 16300, 15},
-    {"discovery.k8s.io", "v1", 16200, 15},
-    {"resource.k8s.io", "v1", 16200, 21},
-    {"flowcontrol.apiserver.k8s.io", "v1", 16100, 21},
-};
-
 static void create(Client *client, Object *object)
 {
     client_create(client, object, &(WriteOptions){.field_manager = "stead"}, NULL, NULL);
@@ -61,15 +33,8 @@ static void ensure_local(Server *server, Client *client, const Kind *kind)
                    "kube-aggregator.kubernetes.io/automanaged", "onstart");
     service->spec.group = kind->group;
     service->spec.version = kind->version;
-    service->spec.group_priority_minimum = 1000;
-    service->spec.version_priority = 100;
-    for (size_t i = 0; i < ARRAY_LEN(priorities); i++) {
-        if (!str_equal(priorities[i].group, kind->group) ||
-            !str_equal(priorities[i].version, kind->version))
-            continue;
-        service->spec.group_priority_minimum = priorities[i].group_priority;
-        service->spec.version_priority = priorities[i].version_priority;
-    }
+    group_priority(kind->group, kind->version, &service->spec.group_priority_minimum,
+                   &service->spec.version_priority);
     create(client, object);
 }
 

@@ -7,6 +7,8 @@
  */
 #include <openssl/evp.h>
 
+#include "api/schema/kinds.h"
+#include "codec/base64.h"
 #include "server/aggregate/extension.h"
 #include "server/docs/discovery.h"
 #include "server/request/respond.h"
@@ -16,10 +18,42 @@ static bool listed(const Kind *kind)
     return !str_empty(kind->plural);
 }
 
+/* ---- order ---- */
+
+/* By the priorities of groups, then of versions, then by name: clients take this order over. */
+static int compare_kinds(const void *a, const void *b)
+{
+    const Kind *x = *(const Kind *const *)a, *y = *(const Kind *const *)b;
+    int32_t group_x, group_y, version_x, version_y;
+    int r;
+
+    group_priority(x->group, x->version, &group_x, &version_x);
+    group_priority(y->group, y->version, &group_y, &version_y);
+    if (group_x != group_y)
+        return group_x > group_y ? -1 : 1;
+    r = strcmp(x->group, y->group);
+    if (r == 0 && version_x != version_y)
+        r = version_x > version_y ? -1 : 1;
+    return r ? r : strcmp(x->plural, y->plural);
+}
+
+/* Kind number i in the order in which kinds are listed. */
+static const Kind *ordered(size_t i)
+{
+    static const Kind *order[KIND_COUNT]; /* filled in once, on the loop */
+
+    if (!order[0]) {
+        for (size_t k = 0; k < KIND_COUNT; k++)
+            order[k] = kind_at(k);
+        qsort(order, KIND_COUNT, sizeof(*order), compare_kinds);
+    }
+    return order[i];
+}
+
 static bool is_own_group(const char *group)
 {
     for (size_t i = 0; i < kind_count(); i++)
-        if (listed(kind_at(i)) && *group && str_equal(kind_at(i)->group, group))
+        if (listed(ordered(i)) && *group && str_equal(ordered(i)->group, group))
             return true;
     return false;
 }
@@ -52,8 +86,8 @@ bool discovery_has_group(const Server *server, const char *group)
 bool discovery_has_version(const char *group, const char *version)
 {
     for (size_t i = 0; i < kind_count(); i++)
-        if (listed(kind_at(i)) && str_equal(kind_at(i)->group, group) &&
-            str_equal(kind_at(i)->version, version))
+        if (listed(ordered(i)) && str_equal(ordered(i)->group, group) &&
+            str_equal(ordered(i)->version, version))
             return true;
     return false;
 }
@@ -61,13 +95,13 @@ bool discovery_has_version(const char *group, const char *version)
 /* Whether kind number i is the first one of its group, or, with `version`, of its group version. */
 static bool first_of(size_t i, bool version)
 {
-    const Kind *kind = kind_at(i);
+    const Kind *kind = ordered(i);
 
     if (!listed(kind))
         return false;
     for (size_t k = 0; k < i; k++)
-        if (listed(kind_at(k)) && str_equal(kind_at(k)->group, kind->group) &&
-            (!version || str_equal(kind_at(k)->version, kind->version)))
+        if (listed(ordered(k)) && str_equal(ordered(k)->group, kind->group) &&
+            (!version || str_equal(ordered(k)->version, kind->version)))
             return false;
     return true;
 }
@@ -84,6 +118,22 @@ static void add_list(StrBuf *out, const char *name, const char *const *v)
 
 /* ---- plain ---- */
 
+/* Tells clients whether two resources are one in the store: the hash of what they are stored as. */
+static void add_storage_hash(StrBuf *out, const Kind *kind)
+{
+    const Kind *stored = kind->form ? kind->form->stored : kind;
+    _free_ char *text = NULL;
+    uint8_t digest[32];
+
+    if (kind->flags & (KIND_NOT_STORED | KIND_COMPUTED))
+        return;
+    text = mem_printf("%s/%s/%s", stored->group, stored->version, stored->kind);
+    EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
+    strbuf_add_string(out, ",\"storageVersionHash\":\"");
+    base64_encode((Bytes){digest, 8}, out);
+    strbuf_add_char(out, '"');
+}
+
 static void add_resource(StrBuf *out, const Kind *kind)
 {
     strbuf_printf(out, "{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%s\"",
@@ -92,6 +142,7 @@ static void add_resource(StrBuf *out, const Kind *kind)
     add_list(out, "verbs", kind_verbs(kind));
     add_list(out, "shortNames", kind->short_names);
     add_list(out, "categories", kind->categories);
+    add_storage_hash(out, kind);
     strbuf_add_char(out, '}');
     for (const char *const *name = kind->subresources; *name; name++) {
         const Subresource *sub = subresource_find(kind, *name);
@@ -117,7 +168,7 @@ void discovery_resources(Call *call, const char *group, const char *version)
                   *group ? "\"apiVersion\":\"v1\"," : "", group, *group ? "/" : "", version);
     strbuf_add_string(&text, "\"resources\":[");
     for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+        const Kind *kind = ordered(i);
 
         if (!listed(kind) || !str_equal(kind->group, group) || !str_equal(kind->version, version))
             continue;
@@ -154,15 +205,15 @@ static void add_extension_group(const Server *server, const Extension *first, St
 
 static void add_group(const Server *server, StrBuf *out, size_t first)
 {
-    const Kind *kind = kind_at(first);
+    const Kind *kind = ordered(first);
     bool more = false;
 
     strbuf_printf(out, "\"name\":\"%s\",\"versions\":[", kind->group);
     for (size_t i = first; i < kind_count(); i++) {
-        if (!str_equal(kind_at(i)->group, kind->group) || !first_of(i, true))
+        if (!str_equal(ordered(i)->group, kind->group) || !first_of(i, true))
             continue;
         strbuf_printf(out, "%s{\"groupVersion\":\"%s\",\"version\":\"%s\"}", more ? "," : "",
-                      kind_at(i)->api_version, kind_at(i)->version);
+                      ordered(i)->api_version, ordered(i)->version);
         more = true;
     }
     add_extension_versions(server, kind->group, more, out);
@@ -175,7 +226,7 @@ void discovery_group(Call *call, const char *group)
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     for (size_t i = 0; i < kind_count(); i++) {
-        if (!str_equal(kind_at(i)->group, group) || !first_of(i, false))
+        if (!str_equal(ordered(i)->group, group) || !first_of(i, false))
             continue;
         strbuf_add_string(&text, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
         add_group(call->server, &text, i);
@@ -200,7 +251,7 @@ static void add_aggregated_resource(StrBuf *out, const Kind *kind)
     bool first = true;
 
     strbuf_printf(out, "{\"resource\":\"%s\",", kind->plural);
-    add_response_kind(out, kind->group, kind->version, kind->kind);
+    add_response_kind(out, "", "", kind->kind); /* those of the list */
     strbuf_printf(out, ",\"scope\":\"%s\",\"singularResource\":\"%s\"",
                   kind->flags & KIND_NAMESPACED ? "Namespaced" : "Cluster", kind->singular);
     add_list(out, "verbs", kind_verbs(kind));
@@ -208,11 +259,12 @@ static void add_aggregated_resource(StrBuf *out, const Kind *kind)
     add_list(out, "categories", kind->categories);
     for (const char *const *name = kind->subresources; *name; name++) {
         const Subresource *sub = subresource_find(kind, *name);
+        bool other = sub->kind && !(str_equal(sub->kind_group, kind->group) &&
+                                    str_equal(sub->kind_version, kind->version));
 
         strbuf_printf(out, "%s{\"subresource\":\"%s\",", first ? ",\"subresources\":[" : ",",
                       sub->name);
-        add_response_kind(out, sub->kind ? sub->kind_group : kind->group,
-                          sub->kind ? sub->kind_version : kind->version,
+        add_response_kind(out, other ? sub->kind_group : "", other ? sub->kind_version : "",
                           sub->kind ? sub->kind : kind->kind);
         add_list(out, "verbs", sub->verbs);
         strbuf_add_char(out, '}');
@@ -227,7 +279,7 @@ static void add_aggregated_version(StrBuf *out, const Kind *of)
 
     strbuf_printf(out, "{\"version\":\"%s\",\"resources\":[", of->version);
     for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+        const Kind *kind = ordered(i);
 
         if (!listed(kind) || !str_equal(kind->group, of->group) ||
             !str_equal(kind->version, of->version))
@@ -280,7 +332,7 @@ static void add_aggregated(const Server *server, StrBuf *out, bool core, const c
                   "\"metadata\":{},\"items\":[",
                   version);
     for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+        const Kind *kind = ordered(i);
         bool inner = false;
 
         if (str_empty(kind->group) != core || !first_of(i, false))
@@ -290,10 +342,10 @@ static void add_aggregated(const Server *server, StrBuf *out, bool core, const c
             strbuf_printf(out, "\"name\":\"%s\"", kind->group);
         strbuf_add_string(out, "},\"versions\":[");
         for (size_t k = i; k < kind_count(); k++) {
-            if (!str_equal(kind_at(k)->group, kind->group) || !first_of(k, true))
+            if (!str_equal(ordered(k)->group, kind->group) || !first_of(k, true))
                 continue;
             strbuf_add_string(out, inner ? "," : "");
-            add_aggregated_version(out, kind_at(k));
+            add_aggregated_version(out, ordered(k));
             inner = true;
         }
         add_aggregated_extensions(server, kind->group, inner, out);
@@ -371,7 +423,7 @@ void discovery_groups(Call *call)
     http_add_header(call->request, "vary", "Accept");
     strbuf_add_string(&text, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
     for (size_t i = 0; i < kind_count(); i++) {
-        if (str_empty(kind_at(i)->group) || !first_of(i, false))
+        if (str_empty(ordered(i)->group) || !first_of(i, false))
             continue;
         strbuf_add_string(&text, more ? ",{" : "{");
         add_group(call->server, &text, i);

@@ -153,10 +153,10 @@ static int compare_words(const void *a, const void *b)
 
 static void add_enum(Printer *p, const Field *field)
 {
-    const char *const *values = field->enum_values ? field->enum_values : field->known_values;
+    const char *const *values = field->known_values ? field->known_values : field->enum_values;
     VEC(const char *) sorted = {0};
 
-    if (!values || p->v2)
+    if (!values || str_equal(values[0], "-"))
         return;
     for (size_t i = 0; values[i]; i++)
         VEC_PUSH(&sorted, values[i]);
@@ -199,7 +199,9 @@ static void add_field(Printer *p, const Field *field)
         add_enum(p, field);
     add_list_kind(p, field);
     add_patch(p, field);
-    if ((field->flags & FIELD_ATOMIC_STRUCT) && field->shape != SHAPE_LIST)
+    /* A type that is always atomic says so itself. */
+    if ((field->flags & FIELD_ATOMIC_STRUCT) && field->shape != SHAPE_LIST &&
+        !(field->value == VALUE_STRUCT && field->shape != SHAPE_MAP && field->type->is_atomic))
         add(p, ",\"x-kubernetes-map-type\":\"atomic\"");
     add(p, "}");
 }
@@ -269,6 +271,8 @@ static void add_type(Printer *p, const Type *type, const Kind *kind)
         add_gvk(p, kind, kind->kind);
         add(p, "]");
     }
+    if (type->is_atomic)
+        add(p, ",\"x-kubernetes-map-type\":\"atomic\"");
     add(p, "}");
 }
 

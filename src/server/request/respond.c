@@ -100,8 +100,7 @@ static bool accept_clause(char *clause, unsigned forms, Accept *ret, bool *proto
     ret->as_version = version ? version : "v1";
     if (str_equal(group, "apidiscovery.k8s.io")) {
         ret->as = AS_DISCOVERY;
-        return str_equal(as, "APIGroupDiscoveryList") &&
-               (str_equal(version, "v2") || str_equal(version, "v2beta1"));
+        return str_equal(as, "APIGroupDiscoveryList") && str_equal(version, "v2");
     }
     if (!str_equal(group, "meta.k8s.io") ||
         !(str_equal(version, "v1") || str_equal(version, "v1beta1")) || *protobuf)
