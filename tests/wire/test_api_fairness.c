@@ -73,12 +73,85 @@ static void a_level_without_seats_refuses_its_requests(void **state)
     http_loopback_free(eve);
 }
 
+/* ---- a flood ---- */
+
+enum { FLOOD = 1500 };
+
+static const ApiCase flood_cases[] = {
+    {"everyone may do everything",
+     "POST",
+     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+     NULL,
+     "{\"metadata\":{\"name\":\"all\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"eve\","
+     "\"apiGroup\":\"rbac.authorization.k8s.io\"},{\"kind\":\"User\",\"name\":\"bob\","
+     "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
+     "\"name\":\"cluster-admin\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}",
+     201,
+     {{0}}},
+};
+
+static void ask(HttpLoopback *connection)
+{
+    http_loopback_send(connection,
+                       BYTES_LITERAL("GET /api/v1/namespaces/t/configmaps HTTP/1.1\r\nHost: "
+                                     "x\r\n\r\n"));
+}
+
+static void one_turn(Api *api)
+{
+    store_flush_now(api->store);
+    uv_run(&api->loop, UV_RUN_NOWAIT);
+    clock_fake_step(api->clock);
+}
+
+/* How many turns of the loop the answer takes. */
+static unsigned turns_to_answer(Api *api, HttpLoopback *connection)
+{
+    unsigned turns = 1;
+
+    for (ask(connection); !http_loopback_take(connection).n; turns++) {
+        one_turn(api);
+        assert_true(turns < 1000);
+    }
+    return turns;
+}
+
+/* One user sends more than can be answered in many turns, on as many connections; another one, who asks
+ * for the same, is answered in twice the time that he waits when he is alone. */
+static void a_flood_of_one_user_hardly_delays_another(void **state)
+{
+    Api *api = *state;
+    HttpLoopback *bob, **eve = mem_new(FLOOD * sizeof(*eve));
+    unsigned alone, served = 0;
+
+    api_run(api, flood_cases, ARRAY_LEN(flood_cases));
+    bob = api_connect(api, "bob");
+    alone = turns_to_answer(api, bob);
+    for (size_t i = 0; i < FLOOD; i++) {
+        eve[i] = api_connect(api, "eve");
+        ask(eve[i]);
+    }
+    assert_in_range(turns_to_answer(api, bob), 1, 2 * alone);
+    for (size_t i = 0; i < FLOOD; i++) {
+        Bytes answer = http_loopback_take(eve[i]);
+
+        served += answer.n > 12 && memcmp(answer.p, "HTTP/1.1 200", 12) == 0;
+    }
+    assert_true(served < FLOOD / 4); /* it was a flood: others still wait, or were refused */
+    api_settle(api);
+    for (size_t i = 0; i < FLOOD; i++)
+        http_loopback_free(eve[i]);
+    free(eve);
+    http_loopback_free(bob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(objects_are_there_and_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_level_without_seats_refuses_its_requests, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_flood_of_one_user_hardly_delays_another, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,6 +231,20 @@ static void validate_shared_claims(const PodSpec *spec, const char *pod_name, co
     }
 }
 
+/* No container may have more than the pod as a whole. */
+static void validate_container_limits(const StringMap *limits, const StringMap *own,
+                                      const Path *path, Causes *causes)
+{
+    for (size_t i = 0; i < limits->n; i++) {
+        const char *limit = limits->v[i].value, *most = string_map_get(own, limits->v[i].key);
+
+        if (most && quantity_compare(limit, most) > 0)
+            fail_invalid(causes, PATH(PATH_KEY(path, limits->v[i].key), "limits"), limit,
+                         arena_printf(causes->arena,
+                                      "must be less than or equal to pod limits of %s", most));
+    }
+}
+
 /* The resources of the pod as a whole have room for those of its containers. */
 static void validate_own_resources(const PodSpec *spec, const Path *path, Causes *causes)
 {
@@ -267,18 +281,10 @@ static void validate_own_resources(const PodSpec *spec, const Path *path, Causes
                                       "must be greater than or equal to aggregate container "
                                       "limits of %s",
                                       all));
-        for (size_t k = 0; k < spec->containers.n; k++) {
-            const char *limit = string_map_get(&spec->containers.v[k].resources.limits, entry->key);
-
-            if (limit && quantity_compare(limit, entry->value) > 0)
-                fail_invalid(
-                    causes,
-                    PATH(PATH_KEY(PATH_INDEX(PATH(path, "containers"), k), entry->key), "limits"),
-                    limit,
-                    arena_printf(causes->arena, "must be less than or equal to pod limits of %s",
-                                 entry->value));
-        }
     }
+    for (size_t i = 0; i < spec->containers.n; i++)
+        validate_container_limits(&spec->containers.v[i].resources.limits, &own->limits,
+                                  PATH_INDEX(PATH(path, "containers"), i), causes);
 }
 
 void validate_pod_spec_at(const PodSpec *spec, const ObjectMeta *pod, const Path *path,

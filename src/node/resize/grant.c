@@ -36,18 +36,19 @@ bool resources_equal(const PodSpec *a, const PodSpec *b)
            containers_equal(&a->init_containers, &b->init_containers);
 }
 
+/* `from` has the same containers in the same order, or some of them only. */
 static void copy_containers(Arena *arena, ContainerArray *to, const ContainerArray *from)
 {
-    for (size_t i = 0; i < to->n; i++)
-        for (size_t k = 0; k < from->n; k++)
-            if (str_equal(to->v[i].name, from->v[k].name)) {
-                to->v[i].resources = (ResourceRequirements){0};
-                type_copy(&type_ResourceRequirements, arena, &to->v[i].resources,
-                          &from->v[k].resources);
-            }
+    for (size_t i = 0, k = 0; i < to->n && k < from->n; i++) {
+        if (!str_equal(to->v[i].name, from->v[k].name))
+            continue;
+        to->v[i].resources = (ResourceRequirements){0};
+        type_copy(&type_ResourceRequirements, arena, &to->v[i].resources, &from->v[k].resources);
+        k++;
+    }
 }
 
-/* A copy of the object that has the resources of the spec; its containers may be some of them only. */
+/* A copy of the object that has the resources of the spec. */
 static Object *with_resources(Object *asked, const PodSpec *from)
 {
     Object *copy = object_copy(asked);

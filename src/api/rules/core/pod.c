@@ -85,6 +85,7 @@ static void complete_own_resources(Arena *arena, PodSpec *spec)
     ResourceSum requests = RESOURCE_SUM_INIT(arena), limits = RESOURCE_SUM_INIT(arena);
     Pod bare = {.spec = *spec};
     StringMap sum;
+    size_t n = 0;
 
     if (!own->limits.n && !own->requests.n)
         return;
@@ -92,9 +93,10 @@ static void complete_own_resources(Arena *arena, PodSpec *spec)
     pod_limits(&limits, &bare, (PodDemandOptions){0});
     sum = resource_sum_map(&limits);
     for (size_t i = 0; i < sum.n; i++)
-        if (resource_is_huge_pages(sum.v[i].key) && !string_map_get(&own->requests, sum.v[i].key) &&
-            !string_map_get(&own->limits, sum.v[i].key))
-            string_map_put(arena, &own->limits, sum.v[i].key, sum.v[i].value);
+        if (resource_is_huge_pages(sum.v[i].key) && !string_map_get(&own->requests, sum.v[i].key))
+            sum.v[n++] = sum.v[i];
+    sum.n = n;
+    string_map_fill(arena, &own->limits, &sum);
     if (!own->limits.n)
         return;
     pod_requests(&requests, &bare, (PodDemandOptions){0});

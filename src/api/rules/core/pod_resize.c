@@ -31,11 +31,11 @@ static bool any_is_removed(const StringMap *now, const StringMap *before)
 static StringMap mask_amounts(Arena *arena, const StringMap *now, const StringMap *before)
 {
     static const char *const mutable[] = {"cpu", "memory"};
-    StringMap masked = {0};
+    StringMap masked = {.v = arena_new_n(arena, StringEntry, now->n + 1)};
 
     for (size_t i = 0; i < now->n; i++)
         if (!str_equal(now->v[i].key, mutable[0]) && !str_equal(now->v[i].key, mutable[1]))
-            string_map_put(arena, &masked, now->v[i].key, now->v[i].value);
+            masked.v[masked.n++] = now->v[i];
     for (size_t i = 0; i < ARRAY_LEN(mutable); i++)
         if (string_map_get(before, mutable[i]))
             string_map_put(arena, &masked, mutable[i], string_map_get(before, mutable[i]));
