@@ -181,11 +181,13 @@ def write_archive(path: pathlib.Path, name: str, config: dict, layer: bytes):
 
 
 def make_images(folder: pathlib.Path, programs: dict, kubernetes: pathlib.Path) -> list:
-    """[[name without the registry, archive], ...] of all images, made once below `folder`. `programs` has the paths of agnhost,
+    """[[name without the registry, archive], ...] of all images, made below `folder` once for each version of this file. `programs` has the paths of agnhost,
     sample-apiserver and etcd; `kubernetes` is the folder of Kubernetes' module."""
-    done = folder / "made"
-    if done.exists():
-        return json.loads(done.read_text())["images"]
+    done, version = folder / "made", hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
+    known = json.loads(done.read_text()) if done.exists() else {}
+    if known.get("version") == version:
+        return known["images"]
+    shutil.rmtree(folder / "registry", ignore_errors=True)  # it has the images of before
     folder.mkdir(parents=True, exist_ok=True)
     debian = unpack_packages(folder)
     source = kubernetes / "test" / "images"
@@ -263,5 +265,5 @@ def make_images(folder: pathlib.Path, programs: dict, kubernetes: pathlib.Path) 
             add(REPOSITORY + name, config, layer)
     add("pause:3.10.2", {"Entrypoint": ["/pause"], "User": "65535:65535"}, layer_of(with_pause))
     add("etcd:3.6.8-0", PATH, layer_of(with_etcd))
-    done.write_text(json.dumps({"images": made}))
+    done.write_text(json.dumps({"version": version, "images": made}))
     return made
