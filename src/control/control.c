@@ -56,7 +56,7 @@ static const ControllerOps *const CONTROLLERS[] = {
     &endpoints_controller,     &mirror_controller,       &load_balancer_controller,
     &event_expiry_controller,  &quota_controller,        &address_range_controller,
     &ip_address_controller,    &autoscaler_controller,   &bootstrap_controller,
-    &certificate_controller,
+    &certificate_controller,   &pod_claim_controller,    &claim_reservation_controller,
 };
 
 /* ---- watches ---- */

@@ -21,14 +21,16 @@ extern const ControllerOps endpoints_controller;     /* EndpointSlices and Endpo
 extern const ControllerOps mirror_controller;    /* EndpointSlices of Endpoints that users write */
 extern const ControllerOps namespace_controller; /* fills new namespaces, empties deleted ones */
 extern const ControllerOps garbage_controller;   /* follows owner references */
-extern const ControllerOps event_expiry_controller;   /* deletes old Events */
-extern const ControllerOps load_balancer_controller;  /* addresses for LoadBalancer Services */
-extern const ControllerOps taint_eviction_controller; /* evicts pods by NoExecute taints */
-extern const ControllerOps address_range_controller;  /* ServiceCIDRs */
-extern const ControllerOps ip_address_controller;     /* IPAddresses of Services */
-extern const ControllerOps scheduler_controller;      /* binds pods to the node */
-extern const ControllerOps autoscaler_controller;     /* HorizontalPodAutoscalers */
-extern const ControllerOps bootstrap_controller;      /* bootstrap tokens */
-extern const ControllerOps certificate_controller;    /* CertificateSigningRequests */
+extern const ControllerOps event_expiry_controller;      /* deletes old Events */
+extern const ControllerOps load_balancer_controller;     /* addresses for LoadBalancer Services */
+extern const ControllerOps taint_eviction_controller;    /* evicts pods by NoExecute taints */
+extern const ControllerOps address_range_controller;     /* ServiceCIDRs */
+extern const ControllerOps ip_address_controller;        /* IPAddresses of Services */
+extern const ControllerOps scheduler_controller;         /* binds pods to the node */
+extern const ControllerOps autoscaler_controller;        /* HorizontalPodAutoscalers */
+extern const ControllerOps bootstrap_controller;         /* bootstrap tokens */
+extern const ControllerOps pod_claim_controller;         /* ResourceClaims from templates */
+extern const ControllerOps claim_reservation_controller; /* who uses a ResourceClaim */
+extern const ControllerOps certificate_controller;       /* CertificateSigningRequests */
 
 #endif

@@ -13,6 +13,7 @@
 #include "api/schema/core_volume_v1.h"
 #include "api/schema/discovery_v1.h"
 #include "api/schema/policy_v1.h"
+#include "api/schema/resource_v1.h"
 #include "control/controllers.h"
 #include "control/object_index.h"
 #include "control/pods.h"
@@ -66,6 +67,15 @@ static void keys_of_pod(const Object *object, IndexKeys *keys)
 
         if (claim)
             index_key(keys, "v/%s/%s", ns, claim);
+    }
+    for (size_t i = 0; i < pod->spec.resource_claims.n; i++) {
+        const char *claim = pod_claim_name(pod, i);
+        const char *template = pod->spec.resource_claims.v[i].resource_claim_template_name;
+
+        if (claim)
+            index_key(keys, "d/%s/%s", ns, claim);
+        if (template)
+            index_key(keys, "dt/%s/%s", ns, template);
     }
 }
 
@@ -158,6 +168,7 @@ KeysOf shared_index_keys(const Kind *kind)
         {&kind_replica_set, keys_of_replica_set},
         {&kind_replication_controller, keys_of_replication_controller},
         {&kind_controller_revision, keys_of_owned},
+        {&kind_device_resource_claim, keys_of_owned},
         {&kind_job, keys_of_job},
         {&kind_stateful_set, keys_of_stateful_set},
         {&kind_deployment, keys_of_deployment},

@@ -38,4 +38,23 @@ static inline const char *volume_claim_name(const Volume *volume)
 
     return source ? source->claim_name : NULL;
 }
+/* What the status of the pod says about its resource claim of this name, or NULL. */
+static inline const PodResourceClaimStatus *pod_claim_status(const Pod *pod, const char *name)
+{
+    for (size_t i = 0; i < pod->status.resource_claim_statuses.n; i++)
+        if (str_equal(pod->status.resource_claim_statuses.v[i].name, name))
+            return &pod->status.resource_claim_statuses.v[i];
+    return NULL;
+}
+/* The name of the ResourceClaim of entry number i; NULL: it has not been made yet. */
+static inline const char *pod_claim_name(const Pod *pod, size_t i)
+{
+    const PodResourceClaim *entry = &pod->spec.resource_claims.v[i];
+    const PodResourceClaimStatus *status;
+
+    if (entry->resource_claim_name)
+        return entry->resource_claim_name;
+    status = pod_claim_status(pod, entry->name);
+    return status ? status->resource_claim_name : NULL;
+}
 #endif

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -458,22 +459,26 @@ def test_authorization_says_who_and_what(k):
 
 
 def test_a_certificate_is_requested_approved_and_used(k, tmp_path):
+    name = f"jane-{k.namespace}"  # requests have no namespace
     key, request = tmp_path / "jane.key", tmp_path / "jane.csr"
     subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", request,
                     "-subj", "/CN=jane/O=devs"], check=True, capture_output=True)
-    k("create", "-f", "-", stdin=json.dumps({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "jane"},
+    k("create", "-f", "-", stdin=json.dumps({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name},
              "spec": {"request": base64.b64encode(request.read_bytes()).decode(), "signerName": "kubernetes.io/kube-apiserver-client",
                       "expirationSeconds": 3600, "usages": ["client auth"]}}))
-    assert rows(k("get", "csr", "jane"))[1][-1] == "Pending"
-    k("certificate", "approve", "jane")
-    k("wait", "csr/jane", "--for=jsonpath={.status.certificate}", "--timeout=30s")
-    assert rows(k("get", "csr", "jane"))[1][-1] == "Approved,Issued"
+    assert rows(k("get", "csr", name))[1][-1] == "Pending"
+    k("certificate", "approve", name)
+    end = time.monotonic() + 30
+    while not (issued := k("get", "csr", name, "-o", "jsonpath={.status.certificate}")):
+        assert time.monotonic() < end
+    assert rows(k("get", "csr", name))[1][-1] == "Approved,Issued"
     certificate = tmp_path / "jane.crt"
-    certificate.write_bytes(base64.b64decode(k("get", "csr", "jane", "-o", "jsonpath={.status.certificate}")))
+    certificate.write_bytes(base64.b64decode(issued))
+    if k.minor < 28:  # before `auth whoami` is stable
+        return
     who = k("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}:{.status.userInfo.groups[0]}",
             "--client-certificate", certificate, "--client-key", key)
     assert who.strip() == "jane:devs"
-    k("delete", "csr", "jane")
 
 
 def test_raw_paths(k):

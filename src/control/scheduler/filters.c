@@ -13,6 +13,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_scheduling_v1.h"
 #include "api/schema/core_volume_v1.h"
+#include "api/schema/resource_v1.h"
 #include "api/selector.h"
 #include "base/strbuf.h"
 #include "control/scheduler/scheduler.h"
@@ -504,6 +505,64 @@ static void filter_company(const ScheduleInput *in, Reasons *reasons)
         add_reason(reasons, "node(s) didn't satisfy existing pods anti-affinity rules");
 }
 
+/* ---- devices ---- */
+
+static bool is_reserved_for(const DeviceResourceClaim *claim, const Pod *pod)
+{
+    for (size_t i = 0; i < claim->status.reserved_for.n; i++)
+        if (str_equal(claim->status.reserved_for.v[i].uid, pod->metadata.uid))
+            return true;
+    return false;
+}
+
+/* Why the pod cannot have this claim at any node; NULL: it can. */
+static const char *why_no_devices(const ScheduleInput *in, size_t i)
+{
+    const char *name = pod_claim_name(in->pod, i);
+    const DeviceResourceClaim *claim = NULL;
+
+    if (!name)
+        return arena_printf(in->arena, "pod \"%s/%s\": ResourceClaim not created yet",
+                            ns_of(in->pod), in->pod->metadata.name);
+    if (in->claims->devices)
+        claim = in->claims->devices(in->claims, ns_of(in->pod), name);
+    if (!claim)
+        return arena_printf(in->arena, "resourceclaim.resource.k8s.io \"%s\" not found", name);
+    if (claim->metadata.deletion_timestamp.set)
+        return arena_printf(in->arena, "resourceclaim \"%s\" is being deleted", name);
+    if (!claim->status.allocation)
+        return "cannot allocate all claims";
+    return is_reserved_for(claim, in->pod) ? NULL : "resourceclaim in use";
+}
+
+/* Devices are allocated by others; the scheduler only waits for them. */
+static void filter_devices(const ScheduleInput *in, Reasons *reasons)
+{
+    for (size_t i = 0; i < in->pod->spec.resource_claims.n; i++) {
+        const char *why = why_no_devices(in, i);
+
+        if (why) {
+            add_reason(reasons, why);
+            return;
+        }
+    }
+}
+
+/* The devices may be those of other nodes. */
+static void filter_devices_are_here(const ScheduleInput *in, Reasons *reasons)
+{
+    for (size_t i = 0; i < in->pod->spec.resource_claims.n; i++) {
+        const DeviceResourceClaim *claim =
+            in->claims->devices(in->claims, ns_of(in->pod), pod_claim_name(in->pod, i));
+        const NodeSelector *selector = claim->status.allocation->node_selector;
+
+        if (selector && !node_selector_holds(selector, in->node)) {
+            add_reason(reasons, "resourceclaim not available on the node");
+            return;
+        }
+    }
+}
+
 /* ---- the table ---- */
 
 typedef struct Filter {
@@ -513,14 +572,11 @@ typedef struct Filter {
 } Filter;
 
 static const Filter FILTERS[] = {
-    {filter_claims_are_bound, true, false},
-    {filter_unschedulable, false, false},
-    {filter_taints, false, false},
-    {filter_node_selector, false, false},
-    {filter_ports, false, true},
-    {filter_resources, false, true},
-    {filter_single_pod_claims, false, true},
-    {filter_volumes, false, false},
+    {filter_claims_are_bound, true, false}, {filter_devices, true, false},
+    {filter_unschedulable, false, false},   {filter_taints, false, false},
+    {filter_node_selector, false, false},   {filter_ports, false, true},
+    {filter_resources, false, true},        {filter_single_pod_claims, false, true},
+    {filter_volumes, false, false},         {filter_devices_are_here, false, false},
     {filter_company, false, true},
 };
 

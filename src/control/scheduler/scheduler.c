@@ -16,6 +16,7 @@
 #include "api/object.h"
 #include "api/schema/core_scheduling_v1.h"
 #include "api/schema/policy_v1.h"
+#include "api/schema/resource_v1.h"
 #include "base/strmap.h"
 #include "base/vec.h"
 #include "control/controllers.h"
@@ -51,6 +52,15 @@ static const PersistentVolumeClaim *find_claim(const ClaimLookup *base, const ch
     Object *object = client_get(lookup->client, &kind_persistent_volume_claim, ns, name);
 
     return object ? OBJECT_AS(PersistentVolumeClaim, object) : NULL;
+}
+
+static const DeviceResourceClaim *find_devices(const ClaimLookup *base, const char *ns,
+                                               const char *name)
+{
+    const Lookup *lookup = CONTAINER_OF(base, const Lookup, base);
+    Object *object = client_get(lookup->client, &kind_device_resource_claim, ns, name);
+
+    return object ? OBJECT_AS(DeviceResourceClaim, object) : NULL;
 }
 
 typedef struct Match {
@@ -303,7 +313,10 @@ static void reconcile_pod(Reconcile *reconcile)
     Scheduler *scheduler = reconcile->controller->data;
     Object *object = reconcile_object(reconcile, &kind_pod);
     const char *node_name = reconcile->controller->options->node_name;
-    Lookup lookup = {.base = {.find = find_claim, .wait = claim_wait, .volume = find_volume},
+    Lookup lookup = {.base = {.find = find_claim,
+                              .wait = claim_wait,
+                              .volume = find_volume,
+                              .devices = find_devices},
                      .client = reconcile->client,
                      .volumes = controller_index(reconcile->controller, &kind_persistent_volume),
                      .arena = &reconcile->arena};
@@ -460,6 +473,14 @@ static void on_claim(Controller *controller, const WatchEvent *event)
     object_index_each(controller_index(controller, &kind_pod), key, wake_one, controller);
 }
 
+static void on_devices(Controller *controller, const WatchEvent *event)
+{
+    const ObjectMeta *meta = object_meta(event->object);
+    _free_ char *key = mem_printf("d/%s/%s", str_or(meta->namespace, ""), meta->name);
+
+    object_index_each(controller_index(controller, &kind_pod), key, wake_one, controller);
+}
+
 /* Not every change of the node matters here, but they are rare. */
 static void on_node(Controller *controller, const WatchEvent *event _unused_)
 {
@@ -491,6 +512,7 @@ static void start(Controller *controller)
     controller_index(controller, &kind_pod_disruption_budget);
     controller_watch(controller, &kind_pod, on_pod);
     controller_watch(controller, &kind_persistent_volume_claim, on_claim);
+    controller_watch(controller, &kind_device_resource_claim, on_devices);
     controller_watch(controller, &kind_node, on_node);
     controller_watch(controller, &kind_persistent_volume, on_volume);
     controller_watch(controller, &kind_storage_class, on_class);

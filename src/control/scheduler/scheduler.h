@@ -17,6 +17,7 @@ typedef enum ClaimWait {
     CLAIM_HAS_NO_VOLUME, /* its class provisions no volumes, and none suits it */
 } ClaimWait;
 
+typedef struct DeviceResourceClaim DeviceResourceClaim;
 typedef struct ClaimLookup ClaimLookup;
 struct ClaimLookup {
     const PersistentVolumeClaim *(*find)(const ClaimLookup *lookup, const char *ns,
@@ -25,6 +26,9 @@ struct ClaimLookup {
     ClaimWait (*wait)(const ClaimLookup *lookup, const PersistentVolumeClaim *claim);
     /* The volume, or NULL. */
     const PersistentVolume *(*volume)(const ClaimLookup *lookup, const char *name);
+    /* The ResourceClaim, or NULL. */
+    const DeviceResourceClaim *(*devices)(const ClaimLookup *lookup, const char *ns,
+                                          const char *name);
 };
 
 /* The resources that a pod requests. */
