@@ -23,6 +23,7 @@
 #include "node/volume/pod_volume.h"
 
 #define GROW_RETRY_NS (30 * NS_PER_SEC)
+#define BUSY_RETRY_NS NS_PER_SEC
 #define REMOVE_RETRY_NS NS_PER_SEC
 
 typedef struct VolumeWork {
@@ -250,6 +251,9 @@ static void grow_done(uv_work_t *work, int status _unused_)
 
     if (!agent->stopping && w->result == 0)
         agent_volume_grown(agent, w->name, w->size);
+    /* No pod will let go of the volume and have it checked again. */
+    if (!agent->stopping && w->result == DISK_E_BUSY)
+        retry_later(agent, BUSY_RETRY_NS);
     if (!agent->stopping && w->result < 0)
         volume = find_volume(agent, w->name, &object);
     if (volume && claim_of(agent, volume)) {

@@ -291,7 +291,7 @@ int volume_disk_grow(const char *data_dir, const char *name, int64_t size, int64
             r = volume_image_grow(disk.folder, size, keep, disk.lock, reterr);
         if (mount)
             (void)volume_image_unmount(disk.folder, NULL);
-        r = r == IMAGE_E_MOUNTED ? DISK_E_LATER : r;
+        r = r == IMAGE_E_MOUNTED ? DISK_E_LATER : r == IMAGE_E_BUSY ? DISK_E_BUSY : r;
         break;
     case DISK_QUOTA:
         r = make_quota(&disk, size, reterr);

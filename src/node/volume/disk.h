@@ -25,6 +25,7 @@
 /* Positive outcomes. */
 #define DISK_E_UNLIMITED 1 /* the volume can be used, but its size is not enforced */
 #define DISK_E_LATER 2     /* it will be grown when it is mounted the next time */
+#define DISK_E_BUSY 3      /* it is not mounted, but a process still uses its device: try again */
 
 /* How the room of a volume is taken from the disk. */
 typedef struct DiskRoom {

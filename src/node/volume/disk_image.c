@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -28,6 +29,8 @@
 #define SLACK_BLOCKS 8    /* for the root folder and the index of the journal */
 #define GROUP_LEFT_MIN 64 /* mke2fs omits a last block group with fewer free blocks than this */
 #define JOURNALLED_MIN (2304 * 1024) /* mke2fs requires twice the size of the journal to be free */
+#define DETACH_ATTEMPTS 20           /* to see the device of an unmounted image go */
+#define DETACH_PAUSE_MS 5
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
 
 /* ---- programs ---- */
@@ -382,6 +385,22 @@ static int grow_unmounted(const char *image, int lock, Err *reterr)
     return run_program(resize, lock, reterr);
 }
 
+/* Finds the device of an image that is mounted. That of an unmounted image is in use until the last
+ * process has let go of it: one that ends with a mount namespace of its own, or that looks at all
+ * devices. The descriptor of this process must not be the one that it waits for. */
+static int find_device(const char *folder, const char *image, LoopDevice *ret)
+{
+    for (int i = 0; i < DETACH_ATTEMPTS; i++) {
+        int r = loop_find(image, ret);
+
+        if (r != 0 || volume_image_is_mounted(folder))
+            return r;
+        loop_close(ret);
+        (void)poll(NULL, 0, DETACH_PAUSE_MS);
+    }
+    return IMAGE_E_BUSY;
+}
+
 int volume_image_grow(const char *folder, int64_t size, int64_t keep, int lock, Err *reterr)
 {
     _free_ char *image = mem_printf("%s/image", folder), *data = mem_printf("%s/data", folder);
@@ -390,13 +409,12 @@ int volume_image_grow(const char *folder, int64_t size, int64_t keep, int lock, 
 
     if (r < 0)
         return r;
-    r = loop_find(image, &device);
+    r = find_device(folder, image, &device);
+    if (r == IMAGE_E_BUSY)
+        return r;
     if (r == LOOP_E_NONE)
         return grow_unmounted(image, lock, reterr);
     r = r < 0 ? err_set(reterr, -r, "cannot find the device of %s", image)
               : loop_refresh(&device, reterr);
-    if (r < 0)
-        return r;
-    return volume_image_is_mounted(folder) ? grow_mounted(folder, data, &device, reterr)
-                                           : IMAGE_E_MOUNTED;
+    return r < 0 ? r : grow_mounted(folder, data, &device, reterr);
 }

@@ -37,6 +37,7 @@ int volume_image_unmount(const char *folder, Err *reterr);
 bool volume_image_grows_mounted(void);
 /* Grows the image, mounted or not. 0, -errno, or: */
 #define IMAGE_E_MOUNTED 1 /* it is mounted, and mounted file systems cannot be grown */
+#define IMAGE_E_BUSY 2    /* it is not mounted here, but its device is still in use */
 int volume_image_grow(const char *folder, int64_t size, int64_t keep, int lock, Err *reterr);
 
 #endif

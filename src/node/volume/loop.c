@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See loop.h. The device of an image is recognized by the device and inode number of its file:
- * the path that the kernel stores belongs to the mount namespace in which it was attached. */
+/* See loop.h. The device of an image is recognized by the device and inode number of its file: the
+ * path that the kernel stores belongs to the mount namespace in which it was attached. Only devices
+ * whose path ends like that of the image are opened for this. An open descriptor keeps a device
+ * attached after its unmounting, so looking at the devices of other volumes would let these fail to
+ * grow. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -74,16 +77,39 @@ static int each_device(int (*each)(int number, void *data), void *data)
 
 typedef struct Search {
     struct stat image;
+    const char *end; /* of its path: the last two components */
     LoopDevice *ret;
 } Search;
+
+/* The names of the file and of its folder. */
+static const char *end_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    while (slash && slash > path && slash[-1] != '/')
+        slash--;
+    return slash ? slash : path;
+}
+
+static char *file_of(int number)
+{
+    _free_ char *path = mem_printf("/sys/block/loop%d/loop/backing_file", number), *file = NULL;
+    size_t n;
+
+    if (file_read(path, 4096, &file, &n) < 0)
+        return NULL;
+    file[strcspn(file, "\n")] = 0;
+    return TAKE_PTR(file);
+}
 
 static int match_device(int number, void *data)
 {
     Search *search = data;
+    _free_ char *file = file_of(number);
     struct loop_info64 info;
     LoopDevice device;
 
-    if (open_device(number, &device) < 0)
+    if (!file || !str_equal(end_of(file), search->end) || open_device(number, &device) < 0)
         return 0;
     if (ioctl(device.fd, LOOP_GET_STATUS64, &info) < 0 || info.lo_inode != search->image.st_ino ||
         info.lo_device != search->image.st_dev) {
@@ -96,7 +122,7 @@ static int match_device(int number, void *data)
 
 int loop_find(const char *image, LoopDevice *ret)
 {
-    Search search = {.ret = ret};
+    Search search = {.end = end_of(image), .ret = ret};
 
     if (stat(image, &search.image) < 0)
         return -errno;
@@ -166,12 +192,11 @@ typedef struct Detaching {
 static int detach_if_below(int number, void *data)
 {
     Detaching *detaching = data;
-    size_t length = strlen(detaching->folder), n;
-    _free_ char *path = mem_printf("/sys/block/loop%d/loop/backing_file", number), *file = NULL;
+    size_t length = strlen(detaching->folder);
+    _free_ char *file = file_of(number);
     LoopDevice device;
 
-    if (file_read(path, 4096, &file, &n) < 0 || strncmp(file, detaching->folder, length) != 0 ||
-        file[length] != '/')
+    if (!file || strncmp(file, detaching->folder, length) != 0 || file[length] != '/')
         return 0;
     detaching->found++;
     if (open_device(number, &device) < 0)

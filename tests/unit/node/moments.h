@@ -50,7 +50,8 @@ struct Moments {
     StrMap tasks;   /* id -> what was prepared */
     VEC(struct RuntimeTask *) live;
     int token_epoch;
-    bool stubborn; /* containers end by SIGKILL alone */
+    bool stubborn;      /* containers end by SIGKILL alone */
+    bool device_in_use; /* by a process, when a volume is next to grow */
 };
 
 Moments *moments_new(uint64_t seed); /* 0: in order */

@@ -444,6 +444,10 @@ int volume_disk_make(const char *data_dir, const char *name, int64_t size,
 int volume_disk_grow(const char *data_dir _unused_, const char *name, int64_t size,
                      int64_t keep _unused_, Err *reterr _unused_)
 {
+    if (moments_world->device_in_use) {
+        moments_world->device_in_use = false;
+        return DISK_E_BUSY;
+    }
     disk_set(name, size);
     return 0;
 }

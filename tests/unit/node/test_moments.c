@@ -349,6 +349,11 @@ static void grow_volume(Moments *m)
     grow_volume_to(m, "2Gi");
 }
 
+static void use_device(Moments *m)
+{
+    m->device_in_use = true;
+}
+
 static void grow_volume_again(Moments *m)
 {
     grow_volume_to(m, "3Gi");
@@ -497,6 +502,7 @@ static const Change changes[] = {
     {"claim of its own comes", "PersistentVolumeClaim", "web-own", NULL, {put_own_claim}, 0, NULL},
     {"volume comes", "PersistentVolume", "pv-data", NULL, {put_volume}, 0, NULL},
     {"volume grows", "PersistentVolume", NULL, NULL, {grow_volume}, 0, NULL},
+    {"volume grows that is in use", "PersistentVolume", NULL, use_device, {grow_volume}, 2 * NS_PER_SEC, NULL},
     {"volume grows twice", "PersistentVolume", NULL, NULL, {grow_volume, grow_volume_again}, 0, NULL},
     {"volume's image comes", "image", NULL, forget_volume_image, {add_volume_image}, 0, NULL},
     {"a Service comes", "Service", NULL, NULL, {put_service}, 0, NULL},

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -308,6 +309,52 @@ static void volume_grows(void **state)
     assert_true(room(c, NULL) >= 90 * MIB);
 }
 
+/* Somebody else's descriptor of the device outlives the mount, as one of a program that looks at all
+ * devices does for a moment. */
+static void unmounted_volume_whose_device_is_in_use_grows_later(void **state)
+{
+    Case *c = *state;
+    _free_ char *image = path_of(c, "image");
+    LoopDevice held = LOOP_DEVICE_INIT;
+
+    need_loops();
+    make(c, MIB, 0);
+    assert_int_equal(loop_find(image, &held), 0);
+    assert_int_equal(volume_disk_release(c->dir, NAME, volume_disk_uses(NAME), NULL), 0);
+    assert_int_equal(volume_disk_reserve(c->dir, NAME, 40 * MIB, room_of(c), NULL), 0);
+    if (!volume_image_grows_mounted())
+        assert_int_equal(volume_disk_grow(c->dir, NAME, 40 * MIB, 0, NULL), DISK_E_BUSY);
+    loop_close(&held);
+    assert_int_equal(volume_disk_grow(c->dir, NAME, 40 * MIB, 0, NULL), 0);
+    make(c, 40 * MIB, 0);
+    assert_true(room(c, NULL) >= 40 * MIB);
+}
+
+/* A device that is opened, if only to look at it, is not detached when its volume is unmounted. Another
+ * process of the machine may open it meanwhile, so one search of many has to leave it alone. */
+static void looking_for_a_device_opens_no_other(void **state)
+{
+    Case *c = *state;
+    _free_ char *image = path_of(c, "image"), *other = path_of(c, "size");
+    LoopDevice device = LOOP_DEVICE_INIT, none = LOOP_DEVICE_INIT;
+    _close_fd_ int opened = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    char events[4096];
+    bool quiet = false;
+
+    need_loops();
+    make(c, MIB, 0);
+    assert_int_equal(loop_find(image, &device), 0);
+    assert_true(inotify_add_watch(opened, device.path, IN_OPEN) >= 0);
+    for (int i = 0; i < 20 && !quiet; i++) {
+        while (read(opened, events, sizeof(events)) > 0)
+            ;
+        assert_int_equal(loop_find(other, &none), LOOP_E_NONE);
+        quiet = read(opened, events, sizeof(events)) < 0;
+    }
+    loop_close(&device);
+    assert_true(quiet);
+}
+
 static void machine_without_room_refuses(void **state)
 {
     Case *c = *state;
@@ -597,6 +644,8 @@ int main(void)
         REAL(volume_outlives_release_and_reboot),
         REAL(release_leaves_what_was_made_again),
         BOTH(volume_grows),
+        REAL(unmounted_volume_whose_device_is_in_use_grows_later),
+        REAL(looking_for_a_device_opens_no_other),
         BOTH(machine_without_room_refuses),
         REAL(kept_volume_stays_and_unseen_one_is_swept),
         REAL(any_step_may_fail_and_be_repeated),
