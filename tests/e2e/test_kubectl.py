@@ -476,8 +476,10 @@ def test_a_certificate_is_requested_approved_and_used(k, tmp_path):
     certificate.write_bytes(base64.b64decode(issued))
     if k.minor < 28:  # before `auth whoami` is stable
         return
-    who = k("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}:{.status.userInfo.groups[0]}",
-            "--client-certificate", certificate, "--client-key", key)
+    config = k.json("config", "view", "--raw")
+    config["users"][0]["user"] = {"client-certificate": str(certificate), "client-key": str(key)}
+    (tmp_path / "config").write_text(json.dumps(config))
+    who = k("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}:{.status.userInfo.groups[0]}", "--kubeconfig", tmp_path / "config")
     assert who.strip() == "jane:devs"
 
 
