@@ -52,7 +52,9 @@ static inline void rules_warn(Arena *arena, Warnings *warnings, const char *text
 
 /* Warnings about the spec of a pod, or of a template at the path, and about a name from which host
  * names are made. */
-void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, Warnings *warnings);
+/* `at` is the path of what has the metadata and the spec: "" for a pod, "spec.template" for a template. */
+void rules_warn_pod(Arena *arena, const ObjectMeta *meta, const PodSpec *spec, const char *at,
+                    Warnings *warnings);
 void rules_warn_name(Arena *arena, const char *name, Warnings *warnings);
 
 #endif

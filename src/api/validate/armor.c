@@ -214,10 +214,21 @@ void complete_armor(Arena *arena, const ObjectMeta *meta, PodSpec *spec)
     }
 }
 
-void warn_armor(Arena *arena, const ObjectMeta *meta, Warnings *warnings)
+bool armor_is(const char *annotation, const AppArmorProfile *profile)
 {
+    AppArmorProfile meant;
+
+    return profile_of(annotation, &meant) && type_equal(&type_AppArmorProfile, &meant, profile);
+}
+
+void warn_armor(Arena *arena, const ObjectMeta *meta, const PodSpec *spec, Warnings *warnings)
+{
+    const AppArmorProfile *of_pod =
+        spec->security_context ? spec->security_context->app_armor_profile : NULL;
+
     for (size_t i = 0; i < meta->annotations.n; i++)
-        if (is_annotation(&meta->annotations.v[i]))
+        if (is_annotation(&meta->annotations.v[i]) &&
+            !(of_pod && armor_is(meta->annotations.v[i].value, of_pod)))
             warnings_add(arena, warnings,
                          arena_printf(arena,
                                       "metadata.annotations[%s]: deprecated since v1.30; use the "

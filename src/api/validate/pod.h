@@ -36,7 +36,9 @@ void validate_armor_annotations(const ObjectMeta *meta, const PodSpec *spec,
 void validate_armor_update(const ObjectMeta *meta, const ObjectMeta *before, Causes *causes);
 /* Gives the containers of a new pod the profiles that its annotations name. */
 void complete_armor(Arena *arena, const ObjectMeta *meta, PodSpec *spec);
-void warn_armor(Arena *arena, const ObjectMeta *meta, Warnings *warnings);
+/* Whether the annotation of a container means this profile. */
+bool armor_is(const char *annotation, const AppArmorProfile *profile);
+void warn_armor(Arena *arena, const ObjectMeta *meta, const PodSpec *spec, Warnings *warnings);
 
 /* ---- volumes (volume.c) ---- */
 

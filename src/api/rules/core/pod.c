@@ -430,122 +430,13 @@ static void validate_pod_status(const void *value, const void *before _unused_, 
 
 /* ---- warnings ---- */
 
-static void warn_amounts(Arena *arena, const StringMap *amounts, const char *path,
-                         Warnings *warnings)
-{
-    static const char *const bytes[] = {"memory", "ephemeral-storage"};
-
-    for (size_t i = 0; i < ARRAY_LEN(bytes); i++) {
-        const char *amount = string_map_get(amounts, bytes[i]);
-
-        if (amount && quantity_milli(amount) % 1000 != 0)
-            rules_warn(arena, warnings,
-                       arena_printf(arena,
-                                    "%s[%s]: fractional byte value \"%s\" is invalid, must be an "
-                                    "integer",
-                                    path, bytes[i], amount));
-    }
-}
-
-static void warn_port(Arena *arena, const ContainerPort *port, size_t at, TextMap *seen,
-                      const char *path, Warnings *warnings)
-{
-    const char *key =
-        arena_printf(arena, "%d/%s", port->container_port, str_or(port->protocol, ""));
-    size_t first;
-
-    if (!str_empty(port->host_ip) && !port->host_port)
-        rules_warn(arena, warnings,
-                   arena_printf(arena,
-                                "%s.ports[%zu]: hostIP set without hostPort: {Name:%s HostPort:0 "
-                                "ContainerPort:%d Protocol:%s HostIP:%s}",
-                                path, at, str_or(port->name, ""), port->container_port,
-                                str_or(port->protocol, ""), port->host_ip));
-    text_map_put_first(seen, key, (void *)(uintptr_t)at);
-    first = (uintptr_t)text_map_get(seen, key);
-    if (first != at)
-        rules_warn(arena, warnings,
-                   arena_printf(arena,
-                                "%s.ports[%zu]: duplicate port definition with %s.ports[%zu]", path,
-                                at, path, first));
-}
-
-static void warn_container(Arena *arena, const Container *container, const char *path,
-                           Warnings *warnings)
-{
-    TextMap ports = TEXT_MAP_INIT(arena), names = TEXT_MAP_INIT(arena);
-
-    for (size_t i = 0; i < container->ports.n; i++)
-        warn_port(arena, &container->ports.v[i], i, &ports, path, warnings);
-    warn_amounts(arena, &container->resources.limits,
-                 arena_printf(arena, "%s.resources.limits", path), warnings);
-    warn_amounts(arena, &container->resources.requests,
-                 arena_printf(arena, "%s.resources.requests", path), warnings);
-    for (size_t i = 0; i < container->env.n; i++)
-        if (!text_map_add(&names, container->env.v[i].name))
-            rules_warn(
-                arena, warnings,
-                arena_printf(arena,
-                             "%s.env[%zu]: hides previous definition of \"%s\", which may be "
-                             "dropped when using apply",
-                             path, i, container->env.v[i].name));
-}
-
-void rules_warn_pod(Arena *arena, const PodSpec *spec, const char *path, Warnings *warnings)
-{
-    for (size_t i = 0; i < spec->volumes.n; i++) {
-        const VolumeSource *source = &spec->volumes.v[i].volume_source;
-
-        if (source->git_repo)
-            rules_warn(arena, warnings,
-                       arena_printf(arena,
-                                    "%s.volumes[%zu].gitRepo: deprecated in v1.11, and disabled by "
-                                    "default in v1.33+",
-                                    path, i));
-    }
-    for (size_t i = 0; i < spec->image_pull_secrets.n; i++)
-        if (str_empty(spec->image_pull_secrets.v[i].name))
-            rules_warn(arena, warnings,
-                       arena_printf(arena, "%s.imagePullSecrets[%zu].name: invalid empty name \"\"",
-                                    path, i));
-    for (size_t i = 0; i < spec->init_containers.n; i++)
-        warn_container(arena, &spec->init_containers.v[i],
-                       arena_printf(arena, "%s.initContainers[%zu]", path, i), warnings);
-    for (size_t i = 0; i < spec->containers.n; i++)
-        warn_container(arena, &spec->containers.v[i],
-                       arena_printf(arena, "%s.containers[%zu]", path, i), warnings);
-    if (spec->termination_grace_period_seconds && *spec->termination_grace_period_seconds < 0)
-        rules_warn(arena, warnings,
-                   arena_printf(arena,
-                                "%s.terminationGracePeriodSeconds: must be >= 0; negative values "
-                                "are invalid and will be treated as 1",
-                                path));
-}
-
-void rules_warn_name(Arena *arena, const char *name, Warnings *warnings)
-{
-    Faults faults = check_dns_label(str_or(name, ""));
-    const char *list = "";
-
-    for (size_t i = 0; i < faults.n; i++)
-        list = arena_printf(arena, "%s%s%s", list, i ? " " : "", faults.v[i]);
-    if (faults.n)
-        rules_warn(arena, warnings,
-                   arena_printf(arena,
-                                "metadata.name: this is used in Pod names and hostnames, which can "
-                                "result in surprising behavior; a DNS label is recommended: [%s]",
-                                strchr(name, '.') && check_dns_subdomain(name).n == 0
-                                    ? "must not contain dots"
-                                    : list));
-}
-
 static void warn_pod(Arena *arena, const void *value, Warnings *warnings)
 {
     const Pod *pod = value;
 
     rules_warn_name(arena, pod->metadata.name, warnings);
-    warn_armor(arena, &pod->metadata, warnings);
-    rules_warn_pod(arena, &pod->spec, "spec", warnings);
+    warn_armor(arena, &pod->metadata, &pod->spec, warnings);
+    rules_warn_pod(arena, &pod->metadata, &pod->spec, "", warnings);
 }
 
 const KindRules rules_pod = {

@@ -146,8 +146,9 @@ static void cron_job_warn(Arena *arena, const void *value, Warnings *warnings)
     const CronJob *object = value;
 
     rules_warn_name(arena, object->metadata.name, warnings);
-    rules_warn_pod(arena, &object->spec.job_template.spec.template.spec,
-                   "spec.jobTemplate.spec.template.spec", warnings);
+    rules_warn_pod(arena, &object->spec.job_template.spec.template.metadata,
+                   &object->spec.job_template.spec.template.spec, "spec.jobTemplate.spec.template",
+                   warnings);
 }
 
 const KindRules rules_cron_job = {

@@ -174,8 +174,8 @@ static void daemon_set_print(const void *value, int64_t now_ns, StrBuf *out)
 
 static void daemon_set_warn(Arena *arena, const void *value, Warnings *warnings)
 {
-    rules_warn_pod(arena, &((const DaemonSet *)value)->spec.template.spec, "spec.template.spec",
-                   warnings);
+    rules_warn_pod(arena, &((const DaemonSet *)value)->spec.template.metadata,
+                   &((const DaemonSet *)value)->spec.template.spec, "spec.template", warnings);
 }
 
 const KindRules rules_daemon_set = {

@@ -163,7 +163,8 @@ static void deployment_warn(Arena *arena, const void *value, Warnings *warnings)
     const Deployment *object = value;
 
     rules_warn_name(arena, object->metadata.name, warnings);
-    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+    rules_warn_pod(arena, &object->spec.template.metadata, &object->spec.template.spec,
+                   "spec.template", warnings);
 }
 
 const KindRules rules_deployment = {
@@ -222,7 +223,8 @@ static void replica_set_warn(Arena *arena, const void *value, Warnings *warnings
     const ReplicaSet *object = value;
 
     rules_warn_name(arena, object->metadata.name, warnings);
-    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+    rules_warn_pod(arena, &object->spec.template.metadata, &object->spec.template.spec,
+                   "spec.template", warnings);
 }
 
 const KindRules rules_replica_set = {

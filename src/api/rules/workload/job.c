@@ -655,7 +655,8 @@ static void job_warn(Arena *arena, const void *value, Warnings *warnings)
     const Job *object = value;
 
     rules_warn_name(arena, object->metadata.name, warnings);
-    rules_warn_pod(arena, &object->spec.template.spec, "spec.template.spec", warnings);
+    rules_warn_pod(arena, &object->spec.template.metadata, &object->spec.template.spec,
+                   "spec.template", warnings);
 }
 
 const KindRules rules_job = {

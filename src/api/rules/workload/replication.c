@@ -23,7 +23,8 @@ static void pod_template_validate(const void *value, const void *before _unused_
 
 static void pod_template_warn(Arena *arena, const void *value, Warnings *warnings)
 {
-    rules_warn_pod(arena, &((const PodTemplate *)value)->template.spec, "template.spec", warnings);
+    rules_warn_pod(arena, &((const PodTemplate *)value)->template.metadata,
+                   &((const PodTemplate *)value)->template.spec, "template", warnings);
 }
 
 static void pod_template_print(const void *value, int64_t now_ns _unused_, StrBuf *out)
@@ -104,7 +105,8 @@ static void replication_controller_warn(Arena *arena, const void *value, Warning
 
     rules_warn_name(arena, controller->metadata.name, warnings);
     if (controller->spec.template)
-        rules_warn_pod(arena, &controller->spec.template->spec, "spec.template.spec", warnings);
+        rules_warn_pod(arena, &controller->spec.template->metadata,
+                       &controller->spec.template->spec, "spec.template", warnings);
 }
 
 static void replication_controller_print(const void *value, int64_t now_ns, StrBuf *out)

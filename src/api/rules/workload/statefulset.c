@@ -263,7 +263,8 @@ static void stateful_set_warn(Arena *arena, const void *value, Warnings *warning
 {
     const StatefulSetSpec *spec = &((const StatefulSet *)value)->spec;
 
-    rules_warn_pod(arena, &spec->template.spec, "spec.template.spec", warnings);
+    rules_warn_pod(arena, &spec->template.metadata, &spec->template.spec, "spec.template",
+                   warnings);
     if (spec->revision_history_limit && *spec->revision_history_limit < 0)
         rules_warn(arena, warnings,
                    "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
