@@ -187,7 +187,13 @@ static FieldSet *tree_members(TreeWalk *w, Schema schema, yyjson_val *object, bo
         if (root && !name && (str_equal(text, "apiVersion") || str_equal(text, "kind")))
             continue;
         strbuf_printf(&w->path, ".%s", str_or(text, ""));
-        if (schema.container && schema.container->value == VALUE_STRUCT) {
+        if (schema.container && schema.container->value == VALUE_STRUCT &&
+            type_is_bare(schema.container->type)) {
+            if (!yyjson_is_null(value) && !yyjson_is_arr(value))
+                tree_error(w, arena_printf(w->arena, "expected list, got &{%s}",
+                                           tree_value_text(w, value, false)));
+            children = NULL;
+        } else if (schema.container && schema.container->value == VALUE_STRUCT) {
             children = tree_thing(w, (Schema){.type = schema.container->type}, value, &member);
         } else if (schema.container) {
             tree_check_scalar(w, schema.container, value);
