@@ -319,6 +319,28 @@ static void explain_gates(Why *why, const Pod *pod)
     pod_step(why, pod, "NotReady", "it is not ready yet", NULL);
 }
 
+/* A pod that is ready may wait for other resources. */
+static void explain_resize(Why *why, const Pod *pod)
+{
+    const PodCondition *pending = CONDITION_FIND(&pod->status.conditions, "PodResizePending");
+    const PodCondition *progress = CONDITION_FIND(&pod->status.conditions, "PodResizeInProgress");
+
+    if (pending && str_equal(pending->reason, "Infeasible"))
+        pod_step(why, pod, "ResizeInfeasible",
+                 WHY_TEXT(why, "its node cannot give it the resources that it asks for: %s",
+                          str_or(pending->message, "")),
+                 "ask for resources that the node can give");
+    else if (pending)
+        pod_step(why, pod, "ResizeDeferred",
+                 WHY_TEXT(why, "its node has no room yet for the resources that it asks for: %s",
+                          str_or(pending->message, "")),
+                 "ask for less, or delete or shrink other pods");
+    else if (progress && !str_empty(progress->message))
+        pod_step(why, pod, "ResizeError",
+                 WHY_TEXT(why, "its resources cannot be changed: %s", progress->message),
+                 "the node tries again by itself");
+}
+
 void why_pod(Why *why, const void *value)
 {
     const Pod *pod = value;
@@ -333,9 +355,10 @@ void why_pod(Why *why, const void *value)
                           pod->metadata.namespace));
         /* The statuses say which container it was. */
         explain_containers(why, pod);
-    } else if (str_equal(pod->status.phase, "Succeeded") ||
-               CONDITION_IS_TRUE(&pod->status.conditions, "Ready")) {
+    } else if (str_equal(pod->status.phase, "Succeeded")) {
         return;
+    } else if (CONDITION_IS_TRUE(&pod->status.conditions, "Ready")) {
+        explain_resize(why, pod);
     } else if (str_empty(pod->spec.node_name)) {
         explain_scheduling(why, pod);
     } else if (pod->status.container_statuses.n == 0 &&

@@ -124,6 +124,11 @@ typedef struct Case {
 #define READY                                                                                     \
     STATUS("'conditions':[{'type':'Ready','status':'True'}],'containerStatuses':[{'name':'main'," \
            "'image':'i','imageID':'','ready':true,'restartCount':0}]")
+#define RESIZED(type, reason, message)                                                   \
+    STATUS("'conditions':[{'type':'Ready','status':'True'},{'type':" type                \
+           ",'status':'True','reason':'" reason "','message':'" message "'}],"           \
+           "'containerStatuses':[{'name':'main','image':'i','imageID':'','ready':true,'" \
+           "restartCount':0}]")
 #define UNSCHEDULED(message)                                                                  \
     STATUS("'conditions':[{'type':'PodScheduled','status':'False','reason':'Unschedulable','" \
            "message':'" message "'}]")
@@ -159,6 +164,18 @@ typedef struct Case {
 static const Case CASES[] = {
     /* pods */
     {"a_ready_pod_waits_for_nothing", POD("web-0") ON_NODE READY, ""},
+    {"a_ready_pod_waits_for_resources",
+     POD("web-0") ON_NODE RESIZED("'PodResizePending'", "Deferred", "Node is full"),
+     "pod/web-0 ResizeDeferred: its node has no room yet for the resources that it asks for: Node "
+     "is full\n> ask for less, or delete or shrink other pods\n"},
+    {"resources_that_cannot_be_given_are_named",
+     POD("web-0") ON_NODE RESIZED("'PodResizePending'", "Infeasible", "no cgroups"),
+     "pod/web-0 ResizeInfeasible: its node cannot give it the resources that it asks for: no "
+     "cgroups\n> ask for resources that the node can give\n"},
+    {"resources_in_use_are_named",
+     POD("web-0") ON_NODE RESIZED("'PodResizeInProgress'", "Error", "in use"),
+     "pod/web-0 ResizeError: its resources cannot be changed: in use\n> the node tries again by "
+     "itself\n"},
     {"a_finished_pod_waits_for_nothing", POD("web-0") ON_NODE ",'status':{'phase':'Succeeded'}}",
      ""},
     {"a_failed_pod_says_why",
