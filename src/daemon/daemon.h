@@ -22,6 +22,7 @@ typedef struct App {
     Options *options;
     uv_loop_t loop;
     uv_signal_t signals[2];
+    Timer ending; /* begins the stop after the turn in which a signal came */
     Clock *clock;
     Random random;
     int64_t started_ns;

@@ -476,6 +476,7 @@ void app_stop(App *app)
     if (app->stopping)
         return;
     app->stopping = true;
+    timer_stop(app->clock, &app->ending);
     timer_stop(app->clock, &app->renewal);
     if (app->server) {
         server_set_ready(app->server, false);
@@ -498,10 +499,24 @@ void app_stop(App *app)
         on_drained(app);
 }
 
+static void on_ending(Timer *timer)
+{
+    app_stop(timer->data);
+}
+
+/*
+ * The stop begins in the next turn of the loop, because answers are sent at the end of the turn that made them. The loop
+ * reads all signals that are pending at once, so when a child ends in the turn that answers a "stead down", this function
+ * runs before the answer was sent.
+ */
 static void on_signal(uv_signal_t *handle, int number)
 {
+    App *app = handle->data;
+
+    if (app->stopping || app->ending.active)
+        return;
     log_info("server", "stopping: %s", strsignal(number));
-    app_stop(handle->data);
+    timer_start(app->clock, &app->ending, 0);
 }
 
 static void watch_signals(App *app)
@@ -511,6 +526,8 @@ static void watch_signals(App *app)
     static_assert(ARRAY_LEN(numbers) == ARRAY_LEN(app->signals), "a handle for each signal");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    app->ending.on_fire = on_ending;
+    app->ending.data = app;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         uv_signal_init(&app->loop, &app->signals[i]);
         app->signals[i].data = app;

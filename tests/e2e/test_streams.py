@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
-from world import KUBECTLS, LIMIT, NEWEST
+from world import KUBECTLS, LIMIT, NEWEST, without_early_message
 
 POD = """
 apiVersion: v1
@@ -151,7 +151,7 @@ def test_exec_gives_both_outputs_and_the_exit_code(pods, kubectl_version):
                         check=False)
     assert done.returncode == 3
     assert done.stdout == "out\n"
-    assert done.stderr == "err\ncommand terminated with exit code 3\n"
+    assert without_early_message(done.stderr) == "err\ncommand terminated with exit code 3\n"
 
 
 def test_exec_takes_stdin_to_its_end(pods, kubectl_version):

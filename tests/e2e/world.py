@@ -59,6 +59,11 @@ KUBECTLS = find_kubectls()
 NEWEST = list(KUBECTLS)[-1] if KUBECTLS else None
 
 
+def without_early_message(stderr):
+    """kubectl up to 1.33 may say that the empty first message of an exec, which kubelet sends too, came before it was ready."""
+    return re.sub(r"E\d+ .*Unknown stream id 1, discarding message\n", "", stderr)
+
+
 class World:
     def __init__(self, options=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"stead-e2e-{os.getpid()}-", dir="/tmp"))
