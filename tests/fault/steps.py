@@ -190,6 +190,7 @@ class Life:
     def become_ready(self):
         pod = self.machine.wait("pods", self.name, is_ready)
         self.address = pod["status"]["podIP"]
+        self.container = pod["status"]["containerStatuses"][0]["containerID"]
         return pod
 
     def visit(self):
@@ -219,10 +220,10 @@ class Life:
         """Of each there is one: process, conmon, namespace, mount; nothing of a start that did not come to be."""
         one_each = {"conmon": 1, "time-server": 1, "stead-pause": 1}
         counted = wait_for(lambda: count(self.machine.world), lambda seen: seen == one_each)
-        assert counted == one_each
+        assert counted == one_each, counted
 
     def resize(self):
-        """In place: the container keeps its process."""
+        """In place: the container stays the one that became ready, which is not the first one if the server died while it began."""
         path = f"{NAMESPACE}/pods/{self.name}"
         more = {"requests": {"cpu": "20m"}, "limits": {"cpu": "500m"}}
         while True:
@@ -232,7 +233,8 @@ class Life:
             if status == 200:
                 break
         pod = self.machine.wait("pods", self.name, lambda pod: has_resources(pod, more))
-        assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+        status = pod["status"]["containerStatuses"][0]
+        assert status["containerID"] == self.container, f"{self.container} was replaced: {status}"
         self.counts()
 
     def end(self):

@@ -195,10 +195,10 @@ static void pods_with_doubled_names_are_warned_of(void **state)
     assert_causes(&kind_pod, pod, NULL, &arena, "");
     kind_pod.rules->warn(&arena, pod, &warnings);
     assert_int_equal(warnings.n, 2);
-    assert_string_equal(warnings.v[0], "spec.containers[0].ports[1]: duplicate port definition "
-                                       "with spec.containers[0].ports[0]");
-    assert_string_equal(warnings.v[1], "spec.containers[0].env[1]: hides previous definition of "
+    assert_string_equal(warnings.v[0], "spec.containers[0].env[1]: hides previous definition of "
                                        "\"A\", which may be dropped when using apply");
+    assert_string_equal(warnings.v[1], "spec.containers[0].ports[1]: duplicate port definition "
+                                       "with spec.containers[0].ports[0]");
 }
 
 static void bindings_are_to_nodes(void **state)
