@@ -148,8 +148,12 @@ static void check_multiple(const char *value, const CapacityRequestPolicyRange *
                            const Path *path, Causes *causes)
 {
     int64_t step = quantity_value(range->step);
+    /* As Go does, the difference wraps, and a multiple of -1 is any number: the processor cannot divide the
+     * smallest number by it. */
+    int64_t distance =
+        (int64_t)((uint64_t)quantity_value(value) - (uint64_t)quantity_value(range->min));
 
-    if (step && (quantity_value(value) - quantity_value(range->min)) % step)
+    if (step && step != -1 && distance % step)
         fail_invalid(causes, path, value,
                      arena_printf(causes->arena,
                                   "value is not a multiple of a given step (%s) from (%s)",

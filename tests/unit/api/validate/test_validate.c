@@ -8,6 +8,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_scheduling_v1.h"
 #include "api/schema/core_service_v1.h"
+#include "api/schema/resource_v1.h"
 #include "api/validate/pod.h"
 
 static void texts_are_told_apart(void **state)
@@ -201,6 +202,24 @@ static void pods_with_doubled_names_are_warned_of(void **state)
                                        "with spec.containers[0].ports[0]");
 }
 
+/* The smallest number divided by -1 is too large for the processor. */
+static void steps_of_capacities_may_be_odd(void **state)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    ResourceSlice *slice = value_from(&arena, &kind_resource_slice,
+                                      "{'metadata':{'name':'a'},'spec':{'driver':'d.example.com','"
+                                      "allNodes':true,'pool':{'name':'p',"
+                                      "'resourceSliceCount':1},'devices':[{'name':'a','"
+                                      "allowMultipleAllocations':true,'capacity':{'c':"
+                                      "{'value':'10','requestPolicy':{'default':'-"
+                                      "9223372036854775807','validRange':{'min':'1','step':"
+                                      "'-1'}}}}}]}}");
+
+    assert_causes(&kind_resource_slice, slice, NULL, &arena,
+                  "spec.devices[0].capacity[c].requestPolicy.validRange.min: Invalid value: "
+                  "\"-9223372036854775807\": default is less than min: 1\n");
+}
+
 static void bindings_are_to_nodes(void **state)
 {
     _arena_ Arena arena = ARENA_INIT;
@@ -292,6 +311,7 @@ int main(void)
         cmocka_unit_test(addresses_and_ports_given_out_are_kept),
         cmocka_unit_test(a_change_of_type_drops_what_it_makes_meaningless),
         cmocka_unit_test(pods_with_doubled_names_are_warned_of),
+        cmocka_unit_test(steps_of_capacities_may_be_odd),
         cmocka_unit_test(bindings_are_to_nodes),
         cmocka_unit_test(causes_are_bounded),
         cmocka_unit_test(templates_have_no_ephemeral_containers),
