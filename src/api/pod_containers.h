@@ -7,6 +7,9 @@
 #include "api/schema/core_pod_v1.h"
 #include "base/base.h"
 
+/* The annotation of a pod that a node has by itself, and which the API only shows. */
+#define POD_MIRROR_ANNOTATION "kubernetes.io/config.mirror"
+
 /* Whether an init container keeps running beside the containers of the pod. */
 static inline bool container_is_sidecar(const Container *container)
 {

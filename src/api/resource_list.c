@@ -8,6 +8,18 @@
 #include "api/quantity.h"
 #include "api/resource_name.h"
 
+int64_t resource_amount(const char *name, const char *quantity)
+{
+    return str_equal(name, "cpu") ? quantity_milli(quantity) : quantity_value(quantity);
+}
+
+bool requirements_equal(const ResourceRequirements *a, const ResourceRequirements *b)
+{
+    static const ResourceRequirements none = {0};
+
+    return type_equal(&type_ResourceRequirements, a ? a : &none, b ? b : &none);
+}
+
 /* ---- sums ---- */
 
 static TextMapSlot *slot_of(ResourceSum *sum, const char *name)

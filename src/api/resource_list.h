@@ -8,6 +8,12 @@
 
 typedef struct Pod Pod;
 typedef struct PodSpec PodSpec;
+typedef struct ResourceRequirements ResourceRequirements;
+
+/* An amount of this resource as a number: thousandths of CPUs, units of all others; 0 for NULL. */
+int64_t resource_amount(const char *name, const char *quantity);
+/* Whether both ask for the same; NULL asks for nothing. */
+bool requirements_equal(const ResourceRequirements *a, const ResourceRequirements *b);
 
 /* Amounts under way: each addition is in proportion to what is added. */
 typedef struct ResourceSum {

@@ -67,11 +67,6 @@ static int refuse(Lexer *lexer, const char *expected)
     return 1;
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* "(a,b)", already at "(" */
 static int parse_values(Lexer *lexer, StringArray *ret)
 {
@@ -101,8 +96,7 @@ static int parse_values(Lexer *lexer, StringArray *ret)
     for (size_t i = 0; i < values.n; i++)
         ret->v[i] = values.v[i];
     VEC_DEINIT(&values);
-    if (ret->n)
-        qsort(ret->v, ret->n, sizeof(*ret->v), compare_strings);
+    str_sort(ret->v, ret->n);
     lex_next(lexer);
     return r;
 }
@@ -330,8 +324,7 @@ Selector *selector_from_api(Arena *arena, const struct LabelSelector *api)
         r->values.n = from->values.n;
         for (size_t k = 0; k < from->values.n; k++)
             r->values.v[k] = arena_strdup(arena, from->values.v[k]);
-        if (r->values.n)
-            qsort(r->values.v, r->values.n, sizeof(*r->values.v), compare_strings);
+        str_sort(r->values.v, r->values.n);
     }
     return selector;
 }

@@ -83,6 +83,17 @@ bool str_ends_with(const char *s, const char *suffix)
     return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void str_sort(const char **v, size_t n)
+{
+    if (n)
+        qsort(v, n, sizeof(*v), compare_texts);
+}
+
 int str_to_int64(const char *s, int64_t min, int64_t max, int64_t *ret)
 {
     char *end;

@@ -118,6 +118,7 @@ static inline const char *str_or(const char *s, const char *otherwise)
 }
 bool str_starts_with(const char *s, const char *prefix);
 bool str_ends_with(const char *s, const char *suffix);
+void str_sort(const char **v, size_t n); /* by the values of the bytes */
 /* Whole string, base 10, in range: 0; else a positive outcome. */
 int str_to_int64(const char *s, int64_t min, int64_t max, int64_t *ret);
 

@@ -67,6 +67,14 @@ const TypeName *type_find(const Type *type, const char *json, size_t length)
     return NULL;
 }
 
+const Field *type_member(const Type *type, const char *json)
+{
+    const TypeName *name = type_find(type, json, strlen(json));
+
+    ASSERT(name && name->depth == 0);
+    return name->field;
+}
+
 void type_thing_init(const Field *field, void *at)
 {
     if (field->value == VALUE_STRING)
@@ -204,6 +212,13 @@ void type_copy(const Type *type, Arena *arena, void *to, const void *from)
             type_field_copy(field, arena, field_at(to, field), field_at(from, field));
 }
 
+void type_member_copy(const Type *type, const char *json, Arena *arena, void *to, const void *from)
+{
+    const Field *field = type_member(type, json);
+
+    type_field_copy(field, arena, field_at(to, field), field_at(from, field));
+}
+
 void *type_clone(const Type *type, Arena *arena, const void *from)
 {
     void *to = arena_alloc_raw(arena, type->size, 8);
@@ -299,6 +314,13 @@ bool type_field_equal(const Field *field, const void *a, const void *b)
     a = field_thing(field, a);
     b = field_thing(field, b);
     return a == b || type_thing_equal(field, a, b);
+}
+
+bool type_member_equal(const Type *type, const char *json, const void *a, const void *b)
+{
+    const Field *field = type_member(type, json);
+
+    return type_field_equal(field, field_at(a, field), field_at(b, field));
 }
 
 bool type_equal(const Type *type, const void *a, const void *b)

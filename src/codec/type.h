@@ -208,6 +208,8 @@ typedef struct TypeName {
 
 /* The name's entry, or NULL. */
 const TypeName *type_find(const Type *type, const char *json, size_t length);
+/* The field of this name, which the type has itself, not by an inline field. */
+const Field *type_member(const Type *type, const char *json);
 size_t value_size(const Field *field);      /* of one element, map entry or the thing itself */
 size_t type_field_size(const Field *field); /* of the field in its struct */
 
@@ -252,6 +254,9 @@ bool type_thing_equal(const Field *field, const void *a,
 /* The same for one field; the pointers are to the fields. */
 void type_field_copy(const Field *field, Arena *arena, void *to, const void *from);
 bool type_field_equal(const Field *field, const void *a, const void *b);
+/* The same for the field of this name; the pointers are to the structs. */
+void type_member_copy(const Type *type, const char *json, Arena *arena, void *to, const void *from);
+bool type_member_equal(const Type *type, const char *json, const void *a, const void *b);
 /* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list.
  * Its JSON is that of the list; in protobuf it is a message. */
 static inline bool type_is_bare(const Type *type)

@@ -136,6 +136,17 @@ void controller_enqueue_self(Controller *controller, const WatchEvent *event)
     controller_enqueue(controller, meta->namespace, meta->name);
 }
 
+void controller_enqueue_live(Controller *controller, const WatchEvent *event)
+{
+    if (event->type != WATCH_DELETED)
+        controller_enqueue_self(controller, event);
+}
+
+void controller_enqueue_found(void *data, Object *object)
+{
+    controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+}
+
 void controller_enqueue_owner(Controller *controller, const Kind *kind, const ObjectMeta *meta)
 {
     const OwnerReference *ref = meta_controller(meta);

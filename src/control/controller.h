@@ -72,6 +72,10 @@ void controller_watch(Controller *controller, const Kind *kind, ControllerOnEven
 void controller_enqueue(Controller *controller, const char *ns, const char *name);
 /* Adds the key of the object itself: for the kind that the controller reconciles. */
 void controller_enqueue_self(Controller *controller, const WatchEvent *event);
+/* The same, unless the object has been deleted. */
+void controller_enqueue_live(Controller *controller, const WatchEvent *event);
+/* Adds the key of an object that an index or a list has found; data: the controller. */
+void controller_enqueue_found(void *data, Object *object);
 /* Adds the key of the controller owner, if that is of this kind. */
 void controller_enqueue_owner(Controller *controller, const Kind *kind, const ObjectMeta *meta);
 /* For an event of an object that may be owned by objects of `kind`, of which the controller has an

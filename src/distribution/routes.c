@@ -77,11 +77,6 @@ bool target_parse(Arena *arena, const char *path, Target *ret)
 
 /* ---- lists ---- */
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The names in order, from behind ?last= on, at most ?n= of them. */
 static void answer_names(HttpRequest *request, const StrMap *map, const char *prefix,
                          const char *path)
@@ -99,8 +94,7 @@ static void answer_names(HttpRequest *request, const StrMap *map, const char *pr
     STRMAP_EACH(map, slot)
         if (!last || strcmp(slot->key, last) > 0)
             names[n++] = slot->key;
-    if (n > 0)
-        qsort(names, n, sizeof(*names), by_name);
+    str_sort(names, n);
     strbuf_add_string(&out, prefix);
     for (; written < n && (int64_t)written < most; written++) {
         strbuf_add_string(&out, written ? "," : "");

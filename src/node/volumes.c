@@ -14,19 +14,13 @@ static void add_name(void *data, const char *name)
     VEC_PUSH(names, mem_strdup(name));
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 void node_volumes_each(const char *data_dir, void (*each)(void *data, const NodeVolume *volume),
                        void *data)
 {
     NameVec names = VEC_INIT;
 
     volume_disk_each(data_dir, add_name, &names);
-    if (names.n)
-        qsort(names.v, names.n, sizeof(*names.v), compare_names);
+    str_sort((const char **)names.v, names.n);
     for (size_t i = 0; i < names.n; i++) {
         NodeVolume volume = {.name = names.v[i]};
 

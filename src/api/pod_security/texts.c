@@ -9,17 +9,11 @@ void names_add(Names *names, const char *name)
     ARENA_PUSH(names->arena, names, str_or(name, ""));
 }
 
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 void names_sort(Names *names)
 {
     size_t n = 0;
 
-    if (names->n)
-        qsort(names->v, names->n, sizeof(*names->v), compare);
+    str_sort(names->v, names->n);
     for (size_t i = 0; i < names->n; i++)
         if (n == 0 || !str_equal(names->v[n - 1], names->v[i]))
             names->v[n++] = names->v[i];

@@ -529,8 +529,7 @@ static void validate_resize_policies(const PodCheck *check,
         const char *resource = policies->v[i].resource_name,
                    *action = policies->v[i].restart_policy;
 
-        if (!text_map_add(&seen, resource))
-            fail_duplicate(causes, PATH_INDEX(path, i), resource);
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, resource);
         if (!str_empty(resource) && !name_is_one_of(resource, resources))
             fail_not_supported(causes, path, resource, resources);
         if (!str_empty(action) && !name_is_one_of(action, actions))
@@ -613,15 +612,14 @@ static void validate_ephemeral_container(const PodCheck *check, size_t index, Te
     validate_common(check, container, path);
     if (text_map_has(check->names, container->name))
         fail_duplicate(causes, PATH(path, "name"), container->name);
-    if (!text_map_add(names, container->name))
-        fail_duplicate(causes, PATH(path, "name"), container->name);
+    fail_if_seen(causes, PATH(path, "name"), names, container->name);
     if (!str_empty(target) && !text_map_has(check->names, target))
         fail_not_found(causes, PATH(path, "targetContainerName"), target);
     for (size_t i = 0; i < ARRAY_LEN(forbidden); i++) {
-        const TypeName *name = type_find(&type_Container, forbidden[i], strlen(forbidden[i]));
+        const Field *field = type_member(&type_Container, forbidden[i]);
 
-        if (!type_field_empty(name->field, field_at(container, name->field)) &&
-            (name->field->shape != SHAPE_ONE || container->resources.limits.n ||
+        if (!type_field_empty(field, field_at(container, field)) &&
+            (field->shape != SHAPE_ONE || container->resources.limits.n ||
              container->resources.requests.n))
             fail_forbidden(causes, PATH(path, forbidden[i]), text);
     }

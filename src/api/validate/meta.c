@@ -115,8 +115,8 @@ static void validate_owners(const OwnerReferenceArray *owners, const Path *path,
             continue;
         if (controller)
             causes_add(causes, CAUSE_INVALID, path_text(path, causes),
-                       validate_bad_value(type_find(&type_ObjectMeta, "ownerReferences", 15)->field,
-                                          owners, causes),
+                       validate_bad_value(type_member(&type_ObjectMeta, "ownerReferences"), owners,
+                                          causes),
                        arena_printf(causes->arena,
                                     "Only one reference can have Controller set to true. Found "
                                     "\"true\" in references for %s/%s and %s/%s",
@@ -150,10 +150,10 @@ static void validate_finalizers(const StringArray *finalizers, const Path *path,
                          "name is neither a standard finalizer name nor is it fully qualified");
     }
     if (has_string(finalizers, "orphan") && has_string(finalizers, "foregroundDeletion"))
-        causes_add(causes, CAUSE_INVALID, path_text(path, causes),
-                   validate_bad_value(type_find(&type_ObjectMeta, "finalizers", 10)->field,
-                                      finalizers, causes),
-                   "finalizer orphan and foregroundDeletion cannot be both set");
+        causes_add(
+            causes, CAUSE_INVALID, path_text(path, causes),
+            validate_bad_value(type_member(&type_ObjectMeta, "finalizers"), finalizers, causes),
+            "finalizer orphan and foregroundDeletion cannot be both set");
 }
 
 static void validate_no_new_finalizers(const StringArray *now, const StringArray *before,
@@ -217,13 +217,12 @@ static void validate_meta_update(const ObjectMeta *meta, const ObjectMeta *befor
         causes_invalid_int(causes, path_text(PATH(path, "generation"), causes), meta->generation,
                            "must not be decremented");
     for (size_t i = 0; i < ARRAY_LEN(immutable_meta); i++) {
-        const TypeName *name =
-            type_find(&type_ObjectMeta, immutable_meta[i], strlen(immutable_meta[i]));
-        const void *now = field_at(meta, name->field), *old = field_at(before, name->field);
+        const Field *field = type_member(&type_ObjectMeta, immutable_meta[i]);
+        const void *now = field_at(meta, field), *old = field_at(before, field);
 
-        if (!type_field_equal(name->field, now, old))
-            validate_immutable(name->field, now, old,
-                               path_text(PATH(path, immutable_meta[i]), causes), causes);
+        if (!type_field_equal(field, now, old))
+            validate_immutable(field, now, old, path_text(PATH(path, immutable_meta[i]), causes),
+                               causes);
     }
 }
 

@@ -58,8 +58,7 @@ static void validate_security(const PodSpec *spec, const Path *path, Causes *cau
             fail_invalid(causes, at, name,
                          "must have at most 253 characters and match regex "
                          "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
-        if (!text_map_add(&sysctls, name))
-            fail_duplicate(causes, at, name);
+        fail_if_seen(causes, at, &sysctls, name);
     }
     validate_armor_profile(security->app_armor_profile, PATH(path, "appArmorProfile"), causes);
     if (security->seccomp_profile && str_equal(security->seccomp_profile->type, "Localhost") &&
@@ -74,10 +73,10 @@ static void validate_security(const PodSpec *spec, const Path *path, Causes *cau
 static void bad_list(Causes *causes, const Path *path, const char *json, const PodDNSConfig *dns,
                      const char *detail)
 {
-    const TypeName *name = type_find(&type_PodDNSConfig, json, strlen(json));
+    const Field *field = type_member(&type_PodDNSConfig, json);
 
     causes_add(causes, CAUSE_INVALID, path_text(PATH(path, json), causes),
-               validate_bad_value(name->field, field_at(dns, name->field), causes), detail);
+               validate_bad_value(field, field_at(dns, field), causes), detail);
 }
 
 /* A subdomain whose labels may have underscores too; a dot at the end is fine. */
@@ -196,8 +195,7 @@ static void validate_resource_claims(const PodResourceClaimArray *claims, const 
 
         if (!str_empty(claim->name))
             fail_faults(causes, PATH(at, "name"), claim->name, check_dns_label(claim->name));
-        if (!text_map_add(names, claim->name))
-            fail_duplicate(causes, PATH(at, "name"), claim->name);
+        fail_if_seen(causes, PATH(at, "name"), names, claim->name);
         if (claim->resource_claim_name && claim->resource_claim_template_name)
             causes_add(causes, CAUSE_INVALID, path_text(at, causes), NULL,
                        "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be "

@@ -254,8 +254,7 @@ void validate_scheduling(const PodSpec *spec, const Path *path, Causes *causes)
         const Path *at = PATH_INDEX(PATH(path, "schedulingGates"), i);
 
         fail_faults(causes, at, name, check_qualified_name(name));
-        if (!text_map_add(&gates, name))
-            fail_duplicate(causes, at, name);
+        fail_if_seen(causes, at, &gates, name);
     }
     if (spec->topology_spread_constraints.n)
         validate_spread(&spec->topology_spread_constraints, PATH(path, "topologySpreadConstraints"),

@@ -66,6 +66,12 @@ void fail_duplicate(Causes *causes, const Path *path, const char *bad)
     causes_add(causes, CAUSE_DUPLICATE, path_text(path, causes), causes_quote(causes, bad), NULL);
 }
 
+void fail_if_seen(Causes *causes, const Path *path, TextMap *seen, const char *text)
+{
+    if (!text_map_add(seen, text))
+        fail_duplicate(causes, path, text);
+}
+
 void fail_not_found(Causes *causes, const Path *path, const char *bad)
 {
     causes_add(causes, CAUSE_NOT_FOUND, path_text(path, causes), causes_quote(causes, bad), NULL);
@@ -522,8 +528,7 @@ void validate_conditions(const ConditionArray *conditions, const Path *path, Cau
     for (size_t i = 0; i < conditions->n; i++) {
         const char *type = str_or(conditions->v[i].type, "");
 
-        if (!text_map_add(&seen, type))
-            fail_duplicate(causes, PATH(PATH_INDEX(path, i), "type"), type);
+        fail_if_seen(causes, PATH(PATH_INDEX(path, i), "type"), &seen, type);
         validate_condition(&conditions->v[i], PATH_INDEX(path, i), causes);
     }
 }

@@ -45,6 +45,8 @@ void fail_invalid(Causes *causes, const Path *path, const char *bad, const char 
 void fail_invalid_int(Causes *causes, const Path *path, int64_t bad, const char *detail);
 void fail_forbidden(Causes *causes, const Path *path, const char *detail);
 void fail_duplicate(Causes *causes, const Path *path, const char *bad);
+/* The same if the text is in the map already; else it is added. */
+void fail_if_seen(Causes *causes, const Path *path, TextMap *seen, const char *text);
 void fail_not_found(Causes *causes, const Path *path, const char *bad);
 void fail_not_supported(Causes *causes, const Path *path, const char *bad,
                         const char *const *supported);

@@ -295,9 +295,9 @@ static void validate_pod_certificate(const PodCertificateProjection *certificate
     if (str_empty(certificate->signer_name))
         fail_required(causes, PATH(path, "signerName"), NULL);
     if (str_empty(certificate->key_type)) {
-        const TypeName *name = type_find(&type_PodCertificateProjection, "keyType", 7);
+        const Field *field = type_member(&type_PodCertificateProjection, "keyType");
 
-        fail_not_supported(causes, PATH(path, "keyType"), "", name->field->enum_values);
+        fail_not_supported(causes, PATH(path, "keyType"), "", field->enum_values);
     }
     if (certificate->max_expiration_seconds && *certificate->max_expiration_seconds < 3600)
         fail_invalid_int(causes, PATH(path, "maxExpirationSeconds"),

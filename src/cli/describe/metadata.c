@@ -110,11 +110,6 @@ void describe_list(StrBuf *out, yyjson_val *array, const char *separator)
         strbuf_printf(out, "%s%s", i ? separator : "", str_or(yyjson_get_str(item), ""));
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 Keys describe_sorted_keys(yyjson_val *object)
 {
     Keys keys = VEC_INIT;
@@ -122,7 +117,6 @@ Keys describe_sorted_keys(yyjson_val *object)
     size_t i, n;
 
     yyjson_obj_foreach(object, i, n, key, value) VEC_PUSH(&keys, yyjson_get_str(key));
-    if (keys.n)
-        qsort(keys.v, keys.n, sizeof(*keys.v), by_text);
+    str_sort(keys.v, keys.n);
     return keys;
 }

@@ -238,15 +238,9 @@ static void reconcile_request(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-static void on_request(Controller *controller, const WatchEvent *event)
-{
-    if (event->type != WATCH_DELETED)
-        controller_enqueue_self(controller, event);
-}
-
 static void start(Controller *controller)
 {
-    controller_watch(controller, &kind_certificate_signing_request, on_request);
+    controller_watch(controller, &kind_certificate_signing_request, controller_enqueue_live);
 }
 
 const ControllerOps certificate_controller = {

@@ -201,8 +201,7 @@ static void on_object(Controller *controller, const WatchEvent *event)
 /* The status may have been changed by anyone. */
 static void on_quota(Controller *controller, const WatchEvent *event)
 {
-    if (event->type != WATCH_DELETED)
-        controller_enqueue_self(controller, event);
+    controller_enqueue_live(controller, event);
     on_object(controller, event);
 }
 

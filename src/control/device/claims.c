@@ -115,18 +115,13 @@ static void reconcile_pod(Reconcile *reconcile)
 
 static void on_pod(Controller *controller, const WatchEvent *event)
 {
-    if (event->type != WATCH_DELETED && OBJECT_AS(Pod, event->object)->spec.resource_claims.n)
-        controller_enqueue_self(controller, event);
+    if (OBJECT_AS(Pod, event->object)->spec.resource_claims.n)
+        controller_enqueue_live(controller, event);
 }
 
 static void on_claim_of_pod(Controller *controller, const WatchEvent *event)
 {
     controller_enqueue_owner(controller, &kind_pod, object_meta(event->object));
-}
-
-static void enqueue_pod(void *data, Object *object)
-{
-    controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
 }
 
 /* Pods may have been waiting for the template. */
@@ -136,7 +131,8 @@ static void on_template(Controller *controller, const WatchEvent *event)
     _free_ char *key = mem_printf("dt/%s/%s", str_or(meta->namespace, ""), meta->name);
 
     if (event->type == WATCH_ADDED)
-        object_index_each(controller_index(controller, &kind_pod), key, enqueue_pod, controller);
+        object_index_each(controller_index(controller, &kind_pod), key, controller_enqueue_found,
+                          controller);
 }
 
 static void start_pods(Controller *controller)
@@ -162,16 +158,23 @@ static bool is_pod(const ResourceClaimConsumerReference *consumer)
     return str_empty(consumer->api_group) && str_equal(consumer->resource, "pods");
 }
 
+/* The pod with this identity, or NULL if there is none any more. */
+static const Pod *find_pod(Reconcile *reconcile, const char *name, const char *uid)
+{
+    Object *object = client_get(reconcile->client, &kind_pod, reconcile->ns, name);
+
+    return object && str_equal(object_meta(object)->uid, uid) ? OBJECT_AS(Pod, object) : NULL;
+}
+
 /* Users that are no pods are none of ours. */
 static bool still_uses(Reconcile *reconcile, const ResourceClaimConsumerReference *consumer)
 {
-    Object *object;
+    const Pod *pod;
 
     if (!is_pod(consumer))
         return true;
-    object = client_get(reconcile->client, &kind_pod, reconcile->ns, consumer->name);
-    return object && str_equal(object_meta(object)->uid, consumer->uid) &&
-           !pod_has_ended(OBJECT_AS(Pod, object));
+    pod = find_pod(reconcile, consumer->name, consumer->uid);
+    return pod && !pod_has_ended(pod);
 }
 
 typedef struct Reserve {
@@ -214,13 +217,12 @@ static void release(Reconcile *reconcile, Reserve *reserve)
 static bool made_for_ended_pod(Reconcile *reconcile, const ObjectMeta *meta)
 {
     const OwnerReference *owner = meta_controller(meta);
-    Object *object;
+    const Pod *pod;
 
     if (!owner || !str_equal(owner->kind, "Pod") || !str_equal(owner->api_version, "v1"))
         return false;
-    object = client_get(reconcile->client, &kind_pod, reconcile->ns, owner->name);
-    return object && str_equal(object_meta(object)->uid, owner->uid) &&
-           pod_has_ended(OBJECT_AS(Pod, object));
+    pod = find_pod(reconcile, owner->name, owner->uid);
+    return pod && pod_has_ended(pod);
 }
 
 static void drop_finalizer(Reconcile *reconcile)
@@ -279,12 +281,6 @@ static void reconcile_claim(Reconcile *reconcile)
     reconcile_then(reconcile, unprotect ? drop_finalizer : reconcile_end);
 }
 
-static void on_claim(Controller *controller, const WatchEvent *event)
-{
-    if (event->type != WATCH_DELETED)
-        controller_enqueue_self(controller, event);
-}
-
 static void on_user(Controller *controller, const WatchEvent *event)
 {
     const Pod *pod = OBJECT_AS(Pod, event->object);
@@ -296,7 +292,7 @@ static void on_user(Controller *controller, const WatchEvent *event)
 static void start_claims(Controller *controller)
 {
     controller_index(controller, &kind_pod);
-    controller_watch(controller, &kind_device_resource_claim, on_claim);
+    controller_watch(controller, &kind_device_resource_claim, controller_enqueue_live);
     controller_watch(controller, &kind_pod, on_user);
 }
 

@@ -580,17 +580,12 @@ static const Filter FILTERS[] = {
     {filter_company, false, true},
 };
 
-static int compare_reasons(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static const char *make_message(const ScheduleInput *in, const Filter *filter, Reasons *reasons)
 {
     _strbuf_ StrBuf out = STRBUF_INIT;
 
     strbuf_add_string(&out, "0/1 nodes are available:");
-    qsort(reasons->v, reasons->n, sizeof(*reasons->v), compare_reasons);
+    str_sort(reasons->v, reasons->n);
     for (size_t i = 0; i < reasons->n; i++)
         strbuf_printf(&out, "%s %s%s", i ? "," : "", filter->of_pod ? "" : "1 ", reasons->v[i]);
     strbuf_add_char(&out, '.');

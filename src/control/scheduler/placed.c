@@ -307,18 +307,18 @@ bool placed_put(Placed *placed, Object *object)
 {
     _free_ char *key = key_of(object_meta(object));
     PlacedPod *pod = strmap_get(&placed->pods, key);
-    Demand demand = schedule_demand(OBJECT_AS(Pod, object));
-    bool less =
-        pod && (demand.milli_cpu < pod->demand.milli_cpu || demand.memory < pod->demand.memory);
+    bool same = pod && same_pod(pod, object), less;
+    Demand demand;
 
-    if (pod && same_pod(pod, object)) { /* nearly all changes affect the status only */
-        add_demand(&placed->used, &pod->demand, -1);
-        add_demand(&placed->used, &demand, 1);
+    /* Nearly all changes affect the status only, and its demand is counted already. */
+    if (same && !is_resized(OBJECT_AS(Pod, pod->object)) && !is_resized(OBJECT_AS(Pod, object))) {
         object_keep(object);
         object_unkeep(pod->object);
-        *pod = (PlacedPod){object, demand};
-        return less;
+        pod->object = object;
+        return false;
     }
+    demand = schedule_demand(OBJECT_AS(Pod, object));
+    less = pod && (demand.milli_cpu < pod->demand.milli_cpu || demand.memory < pod->demand.memory);
     placed_remove(placed, object);
     pod = mem_new_type(PlacedPod);
     *pod = (PlacedPod){object_keep(object), demand};

@@ -439,7 +439,6 @@ static void on_pod(Controller *controller, const WatchEvent *event)
     Scheduler *scheduler = controller->data;
     const Pod *pod = OBJECT_AS(Pod, event->object);
     _free_ char *key = mem_printf("%s/%s", pod->metadata.namespace, pod->metadata.name);
-
     bool less = note_placed(scheduler, event, key);
 
     note_nominated(scheduler, event, key);
@@ -456,7 +455,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 static void wake_one(void *data, Object *object)
 {
     if (wants_us(OBJECT_AS(Pod, object)))
-        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+        controller_enqueue_found(data, object);
 }
 
 /* Only pods that mount the claim can wait for it. */

@@ -118,7 +118,7 @@ static void on_pod(Controller *controller, const WatchEvent *event)
 static void enqueue_pod(void *data, Object *object)
 {
     if (!str_empty(OBJECT_AS(Pod, object)->spec.node_name))
-        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+        controller_enqueue_found(data, object);
 }
 
 static void on_node(Controller *controller, const WatchEvent *event)

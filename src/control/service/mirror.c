@@ -51,17 +51,12 @@ typedef struct Mirror {
 
 /* ---- keys ---- */
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* One text for the same set, whatever its order. */
 static const char *set_key(Arena *arena, const char **texts, size_t n)
 {
     _strbuf_ StrBuf out = STRBUF_INIT;
 
-    qsort(texts, n, sizeof(*texts), compare_texts);
+    str_sort(texts, n);
     for (size_t i = 0; i < n; i++)
         strbuf_printf(&out, "%s\n", texts[i]);
     return arena_strdup(arena, strbuf_string(&out));

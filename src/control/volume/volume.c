@@ -630,13 +630,13 @@ static void reconcile_any(Reconcile *reconcile)
 static bool on_pending_claim(void *data, Object *object)
 {
     if (!str_equal(OBJECT_AS(PersistentVolumeClaim, object)->status.phase, "Bound"))
-        controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+        controller_enqueue_found(data, object);
     return true;
 }
 
 static bool on_some_claim(void *data, Object *object)
 {
-    controller_enqueue(data, object_meta(object)->namespace, object_meta(object)->name);
+    controller_enqueue_found(data, object);
     return true;
 }
 

@@ -19,6 +19,17 @@ static void container_start_anew(MachineContainer *c)
     container_start(c);
 }
 
+/* Restarts a running container if its spec has changed in a way that asks for it. */
+static void follow_spec(MachineContainer *c)
+{
+    if (c->stage != CONTAINER_RUNNING)
+        return;
+    if (container_is_outdated(c))
+        container_replace(c);
+    else if (container_resize_restarts(c))
+        container_resize(c);
+}
+
 /* Handles the next init container in order. Returns true if it has completed, so that the following one may start. */
 static bool advance_init(MachineContainer *c)
 {
@@ -29,10 +40,7 @@ static bool advance_init(MachineContainer *c)
         return false;
     }
     if (c->kind == CONTAINER_SIDECAR) {
-        if (c->stage == CONTAINER_RUNNING && container_is_outdated(c))
-            container_replace(c);
-        else if (c->stage == CONTAINER_RUNNING && container_resize_restarts(c))
-            container_resize(c);
+        follow_spec(c);
         return c->started || m->initialized;
     }
     if (c->stage != CONTAINER_EXITED)
@@ -55,10 +63,8 @@ static void advance_container(MachineContainer *c)
         container_restart(c);
     else if (may_start(c) && (c->kind != CONTAINER_EPHEMERAL || !c->ever))
         container_start_anew(c);
-    else if (c->stage == CONTAINER_RUNNING && container_is_outdated(c))
-        container_replace(c);
-    else if (c->stage == CONTAINER_RUNNING && container_resize_restarts(c))
-        container_resize(c);
+    else
+        follow_spec(c);
 }
 
 static bool regular_done(const Machine *m)

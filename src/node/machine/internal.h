@@ -10,8 +10,8 @@
 #ifndef NODE_MACHINE_INTERNAL_H
 #define NODE_MACHINE_INTERNAL_H
 
-#include "api/schema/core_container_v1.h"
 #include "api/quantity.h"
+#include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "node/machine/machine.h"
 

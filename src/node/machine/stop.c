@@ -82,6 +82,12 @@ void container_stop(MachineContainer *c, int64_t grace_ns, const char *message)
     machine_changed(m);
 }
 
+static void stop_to_replace(MachineContainer *c, const char *message)
+{
+    c->replacing = true;
+    container_stop(c, machine_grace(c->machine), message);
+}
+
 /* Stops a running container whose image is not the one that the spec names any more; it restarts with the new image
  * whatever its restart policy says. As under Kubernetes, init containers are exempt, and so are sidecars that have not
  * started yet. */
@@ -94,8 +100,7 @@ void container_replace(MachineContainer *c)
 
     if (sidecar ? !c->started : c->kind != CONTAINER_REGULAR)
         return;
-    c->replacing = true;
-    container_stop(c, machine_grace(c->machine), text);
+    stop_to_replace(c, text);
 }
 
 /* Stops a running container that has to be restarted to get other resources. */
@@ -103,8 +108,7 @@ void container_resize(MachineContainer *c)
 {
     _free_ char *text = mem_printf("Container %s resize requires restart", c->spec->name);
 
-    c->replacing = true;
-    container_stop(c, machine_grace(c->machine), text);
+    stop_to_replace(c, text);
 }
 
 static void stop_one(MachineContainer *c)

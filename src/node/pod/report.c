@@ -71,9 +71,8 @@ static void keep_conditions(Arena *arena, const PodStatus *before, PodStatus *st
 
     memcpy(all, status->conditions.v, n * sizeof(*all));
     for (size_t i = 0; i < before->conditions.n; i++) {
-        bool ours = false;
+        bool ours = is_resize(before->conditions.v[i].type);
 
-        ours = is_resize(before->conditions.v[i].type);
         for (size_t k = 0; k < status->conditions.n; k++)
             ours = ours || str_equal(before->conditions.v[i].type, status->conditions.v[k].type);
         if (!ours)

@@ -21,17 +21,14 @@
 static bool containers_equal(const ContainerArray *a, const ContainerArray *b)
 {
     for (size_t i = 0; i < a->n && i < b->n; i++)
-        if (!type_equal(&type_ResourceRequirements, &a->v[i].resources, &b->v[i].resources))
+        if (!requirements_equal(&a->v[i].resources, &b->v[i].resources))
             return false;
     return a->n == b->n;
 }
 
 bool resources_equal(const PodSpec *a, const PodSpec *b)
 {
-    static const ResourceRequirements none = {0};
-
-    return type_equal(&type_ResourceRequirements, a->resources ? a->resources : &none,
-                      b->resources ? b->resources : &none) &&
+    return requirements_equal(a->resources, b->resources) &&
            containers_equal(&a->containers, &b->containers) &&
            containers_equal(&a->init_containers, &b->init_containers);
 }
@@ -210,10 +207,7 @@ void resize_take(AgentPod *pod, Object *asked)
 
 /* ---- the decision ---- */
 
-static const struct {
-    const char *name;
-    int64_t (*value)(const char *quantity);
-} resources[] = {{"cpu", quantity_milli}, {"memory", quantity_value}};
+static const char *const resources[] = {"cpu", "memory"};
 
 typedef struct Amounts {
     int64_t v[ARRAY_LEN(resources)];
@@ -226,65 +220,77 @@ static Amounts requests_of(const Object *object)
     Amounts amounts = {0};
 
     pod_requests(&sum, OBJECT_AS(Pod, object), (PodDemandOptions){.overhead = true});
-    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
-        const char *amount = resource_sum_get(&sum, resources[i].name);
-
-        amounts.v[i] = amount ? resources[i].value(amount) : 0;
-    }
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++)
+        amounts.v[i] = resource_amount(resources[i], resource_sum_get(&sum, resources[i]));
     return amounts;
 }
 
-static bool increases(const AgentPod *pod)
+/* A pod that waits for what it asks for. */
+typedef struct Waiting {
+    AgentPod *pod;
+    Amounts asked, granted;
+    bool increases; /* one of the amounts */
+} Waiting;
+
+static Waiting waiting_of(AgentPod *pod)
 {
-    Amounts asked = requests_of(pod->asked), granted = requests_of(pod->object);
+    Waiting w = {.pod = pod, .asked = requests_of(pod->asked), .granted = requests_of(pod->object)};
 
     for (size_t i = 0; i < ARRAY_LEN(resources); i++)
-        if (asked.v[i] > granted.v[i])
-            return true;
-    return false;
+        w.increases = w.increases || w.asked.v[i] > w.granted.v[i];
+    return w;
 }
 
-/* What all other pods on the node have been granted. */
-static Amounts used_by_others(const AgentPod *pod)
+/* Adds, or takes away, what a pod has been granted. The sum of absurd amounts saturates, and then has no
+ * room for anybody. */
+static void add_amounts(Amounts *sum, const Amounts *amounts, int64_t sign)
 {
-    Amounts used = {0};
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++)
+        if (sum->v[i] == INT64_MAX ||
+            __builtin_add_overflow(sum->v[i], sign * amounts->v[i], &sum->v[i]))
+            sum->v[i] = INT64_MAX;
+}
 
-    STRMAP_EACH(&pod->agent->pods, slot) {
-        const AgentPod *other = slot->value;
+/* What all pods on the node have been granted. */
+static Amounts all_granted(const NodeAgent *agent)
+{
+    Amounts sum = {0};
+
+    STRMAP_EACH(&agent->pods, slot) {
+        const AgentPod *pod = slot->value;
         Amounts amounts;
 
-        if (other == pod || !other->machine || other->object_gone ||
-            machine_stage(other->machine) >= MACHINE_TEARDOWN)
+        if (!pod->machine || pod->object_gone || machine_stage(pod->machine) >= MACHINE_TEARDOWN)
             continue;
-        amounts = requests_of(other->object);
-        for (size_t i = 0; i < ARRAY_LEN(resources); i++)
-            used.v[i] += amounts.v[i];
+        amounts = requests_of(pod->object);
+        add_amounts(&sum, &amounts, 1);
     }
-    return used;
+    return sum;
 }
 
 /* Returns NULL if the node has room for what the pod asks for, else the reason, which the caller
  * frees. */
-static char *lack_of(const AgentPod *pod)
+static char *lack_of(const Waiting *w, const Amounts *all)
 {
-    Amounts asked = requests_of(pod->asked), granted = requests_of(pod->object), used;
+    Amounts others = *all;
 
-    if (!increases(pod))
+    if (!w->increases)
         return NULL;
-    used = used_by_others(pod);
+    add_amounts(&others, &w->granted, -1);
     for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
-        const char *has = string_map_get(&pod->agent->allocatable, resources[i].name);
-        int64_t capacity = has ? resources[i].value(has) : 0;
+        int64_t capacity = resource_amount(
+            resources[i], string_map_get(&w->pod->agent->allocatable, resources[i]));
 
-        if (asked.v[i] > granted.v[i] && asked.v[i] > capacity - used.v[i])
+        if (w->asked.v[i] > w->granted.v[i] && w->asked.v[i] > capacity - others.v[i])
             return mem_printf("Node didn't have enough resource: %s, requested: %" PRId64
                               ", used: %" PRId64 ", capacity: %" PRId64,
-                              resources[i].name, asked.v[i], used.v[i], capacity);
+                              resources[i], w->asked.v[i], others.v[i], capacity);
     }
     return NULL;
 }
 
-static void grant(AgentPod *pod, const char *trigger)
+/* Returns false if the node cannot record what it would grant. */
+static bool grant(AgentPod *pod, const char *trigger)
 {
     bool deferred = machine_resize_state(pod->machine).deferred;
     _object_ Object *old = pod->object;
@@ -297,18 +303,20 @@ static void grant(AgentPod *pod, const char *trigger)
                             "the node cannot record the resources");
         old = NULL; /* it stays */
         timer_start(pod->agent->options.clock, &pod->agent->resize.review, RECORD_RETRY);
-        return;
+        return false;
     }
     pod->object = object_ref(pod->asked);
     if (deferred)
         metric_inc(METRIC_SERIES(METRIC_RESIZES_DEFERRED_ACCEPTED, trigger));
     follow_changed(&pod->files); /* volumes may show the resources */
     machine_resize_grant(pod->machine, pod->object);
+    return true;
 }
 
-static void decide(AgentPod *pod, const char *trigger)
+static void decide(const Waiting *w, Amounts *all, const char *trigger)
 {
     _free_ char *lack = NULL;
+    AgentPod *pod = w->pod;
 
     agent_pod_ref(pod);
     if (pod->agent->options.no_cgroups) {
@@ -318,11 +326,13 @@ static void decide(AgentPod *pod, const char *trigger)
                             "this server belongs to an ordinary user and has no cgroups, so the "
                             "resources of running pods cannot be changed");
     } else {
-        lack = lack_of(pod);
-        if (lack)
+        lack = lack_of(w, all);
+        if (lack) {
             machine_resize_wait(pod->machine, pod->asked->value, false, lack);
-        else
-            grant(pod, trigger);
+        } else if (grant(pod, trigger)) {
+            add_amounts(all, &w->granted, -1);
+            add_amounts(all, &w->asked, 1);
+        }
     }
     agent_pod_unref(pod);
 }
@@ -351,11 +361,12 @@ static int64_t since_of(const AgentPod *pod)
 /* As in kubelet: changes that need no room, then by priority, quality of service, and waiting time. */
 static int by_worth(const void *a, const void *b)
 {
-    const AgentPod *one = *(AgentPod *const *)a, *two = *(AgentPod *const *)b;
+    const Waiting *x = a, *y = b;
+    const AgentPod *one = x->pod, *two = y->pod;
     int64_t left, right;
 
-    if (increases(one) != increases(two))
-        return increases(one) ? 1 : -1;
+    if (x->increases != y->increases)
+        return x->increases ? 1 : -1;
     if (priority_of(one) != priority_of(two))
         return priority_of(one) > priority_of(two) ? -1 : 1;
     if (is_guaranteed(one) != is_guaranteed(two))
@@ -374,18 +385,21 @@ static bool waits(const AgentPod *pod)
 static void on_review(Timer *timer)
 {
     NodeAgent *agent = timer->data;
-    VEC(AgentPod *) pods = VEC_INIT;
+    VEC(Waiting) waiting = VEC_INIT;
+    Amounts all;
 
     if (!agent->resize.pods_known || agent->stopping || agent->shutting_down)
         return;
     STRMAP_EACH(&agent->pods, slot)
         if (waits(slot->value))
-            VEC_PUSH(&pods, (AgentPod *)slot->value);
-    if (pods.n)
-        qsort(pods.v, pods.n, sizeof(*pods.v), by_worth);
-    for (size_t i = 0; i < pods.n; i++)
-        decide(pods.v[i], agent->resize.trigger);
-    VEC_DEINIT(&pods);
+            VEC_PUSH(&waiting, waiting_of(slot->value));
+    if (!waiting.n)
+        return;
+    all = all_granted(agent);
+    qsort(waiting.v, waiting.n, sizeof(*waiting.v), by_worth);
+    for (size_t i = 0; i < waiting.n; i++)
+        decide(&waiting.v[i], &all, agent->resize.trigger);
+    VEC_DEINIT(&waiting);
 }
 
 void resize_review_soon(NodeAgent *agent, const char *trigger)

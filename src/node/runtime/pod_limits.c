@@ -10,6 +10,7 @@
 
 #include "api/object.h"
 #include "api/quantity.h"
+#include "api/resource_list.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "base/files/file.h"
@@ -86,25 +87,21 @@ bool pod_limits_apply(const char *cgroup, const PodSpec *spec, int64_t pids)
 
 /* ---- while it runs ---- */
 
-static int64_t amount(const StringMap *amounts, const char *name,
-                      int64_t (*value)(const char *quantity))
+static int64_t amount(const StringMap *amounts, const char *name)
 {
-    const char *text = string_map_get(amounts, name);
-
-    return text ? value(text) : 0;
+    return resource_amount(name, string_map_get(amounts, name));
 }
 
-/* One of the two resources: how it is read from the spec and written to a cgroup. */
+/* One of the two resources, and how it is written to a cgroup. */
 typedef struct Lever {
     const char *name;
-    int64_t (*value)(const char *quantity);
     bool (*put_limit)(const char *cgroup, int64_t limit);
     bool (*put_request)(const char *cgroup, int64_t request); /* NULL: no cgroup knows requests */
 } Lever;
 
 static const Lever levers[] = {
-    {"memory", quantity_value, put_memory, NULL},
-    {"cpu", quantity_milli, put_cpu, put_cpu_share},
+    {"memory", put_memory, NULL},
+    {"cpu", put_cpu, put_cpu_share},
 };
 
 /* Limits that become smaller, or that are new, count as a decrease. */
@@ -123,10 +120,10 @@ static Change change_of(const Lever *lever, const LimitChange *of)
     Change change = {.of = of};
     bool cpu = lever->put_request != NULL;
 
-    change.limit_from = amount(&of->from->limits, lever->name, lever->value);
-    change.limit_to = amount(&of->to->limits, lever->name, lever->value);
-    change.request_from = amount(&of->from->requests, lever->name, lever->value);
-    change.request_to = amount(&of->to->requests, lever->name, lever->value);
+    change.limit_from = amount(&of->from->limits, lever->name);
+    change.limit_to = amount(&of->to->limits, lever->name);
+    change.request_from = amount(&of->from->requests, lever->name);
+    change.request_to = amount(&of->to->requests, lever->name);
     /* As when a container is started, its share follows from the limit if there is no request. */
     if (cpu && !string_map_get(&of->from->requests, lever->name))
         change.request_from = change.limit_from;

@@ -7,6 +7,7 @@
  */
 #include "api/certificate/request.h"
 #include "api/object.h"
+#include "api/pod_containers.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_config_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -26,7 +27,6 @@
 #include <stdlib.h>
 
 #define NODE_PREFIX "system:node:"
-#define MIRROR_ANNOTATION "kubernetes.io/config.mirror"
 #define LEASE_NAMESPACE "kube-node-lease"
 
 typedef enum Operation { OPERATION_CREATE, OPERATION_UPDATE, OPERATION_DELETE } Operation;
@@ -209,9 +209,9 @@ static int create_pod(Restriction *in)
     const char *reference;
     int r;
 
-    if (!string_map_get(&pod->metadata.annotations, MIRROR_ANNOTATION))
+    if (!string_map_get(&pod->metadata.annotations, POD_MIRROR_ANNOTATION))
         return refuse(in,
-                      "pod does not have \"" MIRROR_ANNOTATION "\" annotation, node \"%s\" can "
+                      "pod does not have \"" POD_MIRROR_ANNOTATION "\" annotation, node \"%s\" can "
                       "only create mirror pods",
                       in->node);
     if (!is_bound_here(in, in->object))
@@ -231,9 +231,6 @@ static int create_pod(Restriction *in)
 static int change_pod_status(Restriction *in)
 {
     const Pod *now, *old;
-    const Field *labels = type_find(&type_ObjectMeta, "labels", 6)->field;
-    const Field *claims = type_find(&type_PodStatus, "resourceClaimStatuses", 21)->field;
-    const Field *extended = type_find(&type_PodStatus, "extendedResourceClaimStatus", 27)->field;
 
     if (in->operation != OPERATION_UPDATE)
         return refuse(in, "unexpected operation \"%s\"", operation_names[in->operation]);
@@ -244,12 +241,12 @@ static int change_pod_status(Restriction *in)
                       "node \"%s\" can only update pod status for pods with spec.nodeName set "
                       "to itself",
                       in->node);
-    if (!type_field_equal(labels, &now->metadata.labels, &old->metadata.labels))
+    if (!type_member_equal(&type_ObjectMeta, "labels", &now->metadata, &old->metadata))
         return refuse(in, "node \"%s\" cannot update labels through pod status", in->node);
-    if (!type_field_equal(claims, field_at(&now->status, claims), field_at(&old->status, claims)))
+    if (!type_member_equal(&type_PodStatus, "resourceClaimStatuses", &now->status, &old->status))
         return refuse(in, "node \"%s\" cannot update resource claim statues", in->node);
-    if (!type_field_equal(extended, field_at(&now->status, extended),
-                          field_at(&old->status, extended)))
+    if (!type_member_equal(&type_PodStatus, "extendedResourceClaimStatus", &now->status,
+                           &old->status))
         return refuse(in, "node \"%s\" cannot update extended resource claim status", in->node);
     return 0;
 }
@@ -337,17 +334,12 @@ static bool is_forbidden_label(const char *label)
             !is_kubelet_label(label));
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* The forbidden labels that are in one of the maps and not, or not with this value, in the other. */
 static const char *forbidden_labels(Arena *arena, const StringMap *now, const StringMap *before)
 {
     const StringMap *const maps[] = {now, before};
     StringArray found = {.v = arena_new_n(arena, const char *, now->n + before->n + 1)};
-    const char *text = NULL;
+    _strbuf_ StrBuf text = STRBUF_INIT;
 
     for (size_t m = 0; m < ARRAY_LEN(maps); m++)
         for (size_t i = 0; i < maps[m]->n; i++) {
@@ -358,18 +350,10 @@ static const char *forbidden_labels(Arena *arena, const StringMap *now, const St
                 (m == 0 || !other))
                 found.v[found.n++] = entry->key;
         }
-    if (found.n)
-        qsort(found.v, found.n, sizeof(*found.v), compare_texts);
+    str_sort(found.v, found.n);
     for (size_t i = 0; i < found.n; i++)
-        text = arena_printf(arena, "%s%s%s", str_or(text, ""), text ? ", " : "", found.v[i]);
-    return text;
-}
-
-static bool same_field(const Type *type, const char *name, const void *a, const void *b)
-{
-    const Field *field = type_find(type, name, strlen(name))->field;
-
-    return type_field_equal(field, field_at(a, field), field_at(b, field));
+        strbuf_printf(&text, "%s%s", i ? ", " : "", found.v[i]);
+    return found.n ? arena_strdup(arena, strbuf_string(&text)) : NULL;
 }
 
 static int restrict_node(Restriction *in)
@@ -396,14 +380,14 @@ static int restrict_node(Restriction *in)
     }
     old = OBJECT_AS(Node, in->before);
     if (now->spec.config_source &&
-        !same_field(&type_NodeSpec, "configSource", &now->spec, &old->spec))
+        !type_member_equal(&type_NodeSpec, "configSource", &now->spec, &old->spec))
         return refuse(in,
                       "node \"%s\" is not allowed to update configSource to a new non-nil "
                       "configSource",
                       in->node);
-    if (!same_field(&type_NodeSpec, "taints", &now->spec, &old->spec))
+    if (!type_member_equal(&type_NodeSpec, "taints", &now->spec, &old->spec))
         return refuse(in, "node \"%s\" is not allowed to modify taints", in->node);
-    if (!same_field(&type_ObjectMeta, "ownerReferences", &now->metadata, &old->metadata))
+    if (!type_member_equal(&type_ObjectMeta, "ownerReferences", &now->metadata, &old->metadata))
         return refuse(in, "node \"%s\" is not allowed to modify ownerReferences", in->node);
     labels = forbidden_labels(in->arena, &now->metadata.labels, &old->metadata.labels);
     return labels ? refuse(in, "is not allowed to modify labels: %s", labels) : 0;

@@ -40,10 +40,7 @@ static bool declares(const Node *node, const char *feature)
 
 static bool changes_pod_level(const PodSpec *now, const PodSpec *before)
 {
-    static const ResourceRequirements none = {0};
-
-    return !type_equal(&type_ResourceRequirements, now->resources ? now->resources : &none,
-                       before->resources ? before->resources : &none);
+    return !requirements_equal(now->resources, before->resources);
 }
 
 static bool changes_init_container(const PodSpec *now, const PodSpec *before)
@@ -52,8 +49,7 @@ static bool changes_init_container(const PodSpec *now, const PodSpec *before)
         const Container *old = &before->init_containers.v[i];
 
         if (!container_is_sidecar(old) &&
-            !type_equal(&type_ResourceRequirements, &now->init_containers.v[i].resources,
-                        &old->resources))
+            !requirements_equal(&now->init_containers.v[i].resources, &old->resources))
             return true;
     }
     return false;
@@ -87,27 +83,23 @@ static int check_features(Write *write, const Node *node)
 
 /* ---- what the node has ---- */
 
-static const struct {
-    const char *name;
-    int64_t (*value)(const char *quantity);
-} resources[] = {{"cpu", quantity_milli}, {"memory", quantity_value}};
-
 static int check_capacity(Write *write, const Node *node)
 {
+    static const char *const names[] = {"cpu", "memory"};
     ResourceSum sum = RESOURCE_SUM_INIT(&write->arena);
     const char *mistakes = NULL;
 
     pod_requests(&sum, write->object->value, (PodDemandOptions){.overhead = true});
-    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
-        const char *asked = resource_sum_get(&sum, resources[i].name);
-        const char *has = string_map_get(&node->status.allocatable, resources[i].name);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *asked = resource_sum_get(&sum, names[i]);
+        const char *has = string_map_get(&node->status.allocatable, names[i]);
 
         if (!asked || quantity_compare(asked, has) <= 0)
             continue;
         mistakes =
             arena_printf(&write->arena, "%s%s%s, requested: %" PRId64 ", allocatable: %" PRId64,
-                         str_or(mistakes, ""), mistakes ? "; " : "", resources[i].name,
-                         resources[i].value(asked), has ? resources[i].value(has) : 0);
+                         str_or(mistakes, ""), mistakes ? "; " : "", names[i],
+                         resource_amount(names[i], asked), resource_amount(names[i], has));
     }
     if (!mistakes)
         return 0;

@@ -337,11 +337,6 @@ static bool each_pod(void *data, Object *object)
     return true;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void warn_of_pods(Write *write, const PodsCheck *check)
 {
     const TextMap *map = &check->warnings;
@@ -371,7 +366,7 @@ static void warn_of_pods(Write *write, const PodsCheck *check)
                 : arena_printf(check->arena, "%s (and %zu other pod%s): %s", warning->first,
                                warning->n - 1, warning->n == 2 ? "" : "s", slots[i].key);
     }
-    qsort(texts, n, sizeof(*texts), compare_texts);
+    str_sort(texts, n);
     for (size_t i = 0; i < n; i++)
         write_warn(write, texts[i]);
 }

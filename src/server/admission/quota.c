@@ -144,11 +144,6 @@ static void note_missing(QuotaCheck *check, const ContainerArray *containers, co
     }
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* "cpu for: a,b" */
 static void add_names(StrBuf *text, const char *resource, const TextMap *names)
 {
@@ -159,7 +154,7 @@ static void add_names(StrBuf *text, const char *resource, const TextMap *names)
     for (size_t i = 0; i < n_slots; i++)
         if (slots[i].key)
             sorted[n++] = slots[i].key;
-    qsort(sorted, n, sizeof(*sorted), compare_texts);
+    str_sort(sorted, n);
     strbuf_printf(text, "%s%s for: ", text->n ? "; " : "", resource);
     for (size_t i = 0; i < n; i++)
         strbuf_printf(text, "%s%s", i ? "," : "", sorted[i]);
@@ -306,7 +301,7 @@ void quota_charge(Write *write)
 
         copy = object_copy(item->quota);
         quota = copy->value;
-        type_field_copy(type_find(&type_ResourceQuotaStatus, "used", 4)->field, &copy->arena,
+        type_field_copy(type_member(&type_ResourceQuotaStatus, "used"), &copy->arena,
                         &quota->status.used, &item->used);
         (void)store_update(write->server->store, copy, item->quota->revision, NULL, NULL);
     }

@@ -183,11 +183,6 @@ static const char *compact(Arena *arena, const PolicyRule *rule)
     return arena_strdup(arena, strbuf_string(&text));
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static int refuse(Write *write, const Missing *missing)
 {
     const char **lines = arena_new_n(&write->arena, const char *, missing->rules.n);
@@ -195,7 +190,7 @@ static int refuse(Write *write, const Missing *missing)
 
     for (size_t i = 0; i < missing->rules.n; i++)
         lines[i] = compact(&write->arena, missing->rules.v[i]);
-    qsort(lines, missing->rules.n, sizeof(*lines), compare_strings);
+    str_sort(lines, missing->rules.n);
     strbuf_printf(&text, "user \"%s\" (groups=", write->user->name);
     add_list(&text, &write->user->groups);
     strbuf_add_string(&text, ") is attempting to grant RBAC permissions not currently held:");

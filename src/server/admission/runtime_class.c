@@ -16,7 +16,7 @@ static int refuse(Write *write, const char *why)
 
 static int take_overhead(Write *write, PodSpec *spec, const Overhead *overhead)
 {
-    const Field *field = type_find(&type_PodSpec, "overhead", 8)->field;
+    const Field *field = type_member(&type_PodSpec, "overhead");
 
     if (!overhead)
         return spec->overhead.n

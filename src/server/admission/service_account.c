@@ -5,6 +5,7 @@
  * cluster and the namespace, mounted where client libraries look for it.
  */
 #include "api/object.h"
+#include "api/pod_containers.h"
 #include "api/schema/core_config_v1.h"
 #include "api/schema/core_container_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -12,7 +13,6 @@
 #include "api/schema/core_volume_v1.h"
 #include "server/admission/admission.h"
 
-#define MIRROR_ANNOTATION "kubernetes.io/config.mirror"
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 #define VOLUME_PREFIX "kube-api-access-"
 #define TOKEN_SECONDS 3607
@@ -117,7 +117,7 @@ int serviceaccount_admit(Write *write)
     bool automount = true;
     Object *object;
 
-    if (string_map_get(&object_meta(write->object)->annotations, MIRROR_ANNOTATION))
+    if (string_map_get(&object_meta(write->object)->annotations, POD_MIRROR_ANNOTATION))
         return check_mirror(write, spec);
     if (str_empty(spec->service_account_name))
         spec->service_account_name = str_or(spec->service_account, "default");

@@ -146,11 +146,6 @@ static void add_patch(Printer *p, const Field *field)
     }
 }
 
-static int compare_words(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void add_enum(Printer *p, const Field *field)
 {
     const char *const *values = field->known_values ? field->known_values : field->enum_values;
@@ -160,7 +155,7 @@ static void add_enum(Printer *p, const Field *field)
         return;
     for (size_t i = 0; values[i]; i++)
         VEC_PUSH(&sorted, values[i]);
-    qsort(sorted.v, sorted.n, sizeof(*sorted.v), compare_words);
+    str_sort(sorted.v, sorted.n);
     add(p, ",\"enum\":[");
     for (size_t i = 0; i < sorted.n; i++) {
         add(p, i ? "," : "");

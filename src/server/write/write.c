@@ -492,12 +492,8 @@ static void keep_meta(Write *write)
     ObjectMeta *meta = object_meta(write->object);
     const ObjectMeta *before = object_meta(write->before);
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const Field *field = type_find(&type_ObjectMeta, names[i], strlen(names[i]))->field;
-
-        type_field_copy(field, &write->object->arena, field_at(meta, field),
-                        field_at(before, field));
-    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        type_member_copy(&type_ObjectMeta, names[i], &write->object->arena, meta, before);
 }
 
 /* Restores what the (sub)resource of this write does not own: all but the status for the status
@@ -597,8 +593,7 @@ static void update_managed(Write *write)
     /* A client may send a list of its own, as kubectl does when it migrates to server-side apply;
      * it then replaces the stored one. Other writers cannot change it. */
     if (!write->call || !str_empty(write->subresource) || !managed_readable(&meta->managed_fields))
-        type_field_copy(type_find(&type_ObjectMeta, "managedFields", 13)->field, &object->arena,
-                        &meta->managed_fields, &before->managed_fields);
+        type_member_copy(&type_ObjectMeta, "managedFields", &object->arena, meta, before);
     if (str_empty(write->manager) || same_but_for_managed(object, write->before))
         return;
     managed_update(write->server, object, write->before, write->manager, write->subresource);

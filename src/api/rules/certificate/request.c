@@ -43,13 +43,17 @@ static void request_prepare(Arena *arena, void *value, const void *before)
         request->status = (CertificateSigningRequestStatus){0};
 }
 
-static void fill_times(Request *request, const Request *before, int64_t now_ns)
+static void fill_times(Arena *arena, Request *request, const Request *before, int64_t now_ns)
 {
     const Time now = time_seconds_from_ns(now_ns);
+    TextMap by_type = TEXT_MAP_INIT(arena);
 
+    for (size_t i = 0; i < before->status.conditions.n; i++)
+        text_map_put_first(&by_type, str_or(before->status.conditions.v[i].type, ""),
+                           &before->status.conditions.v[i]);
     for (size_t i = 0; i < request->status.conditions.n; i++) {
         RequestCondition *condition = &request->status.conditions.v[i];
-        const RequestCondition *old = CONDITION_FIND(&before->status.conditions, condition->type);
+        const RequestCondition *old = text_map_get(&by_type, str_or(condition->type, ""));
 
         if (!condition->last_update_time.set)
             condition->last_update_time = now;
@@ -95,12 +99,12 @@ static void status_prepare(Arena *arena, void *value, const void *before, int64_
 {
     keep_conditions(arena, value, before, "Approved");
     keep_conditions(arena, value, before, "Denied");
-    fill_times(value, before, now_ns);
+    fill_times(arena, value, before, now_ns);
 }
 
 static void approval_prepare(Arena *arena, void *value, const void *before, int64_t now_ns)
 {
-    fill_times(value, before, now_ns);
+    fill_times(arena, value, before, now_ns);
     ((Request *)value)->status.certificate =
         arena_bytes(arena, ((const Request *)before)->status.certificate);
 }
@@ -157,8 +161,7 @@ static void check_usages(const StringArray *usages, const StringArray *before, C
             fail_not_supported(causes, PATH_INDEX(PATH(NULL, "spec.usages"), i), usages->v[i],
                                known);
     for (size_t i = 0; i < usages->n; i++)
-        if (!text_map_add(&seen, usages->v[i]))
-            fail_duplicate(causes, PATH_INDEX(PATH(NULL, "spec.usages"), i), usages->v[i]);
+        fail_if_seen(causes, PATH_INDEX(PATH(NULL, "spec.usages"), i), &seen, usages->v[i]);
 }
 
 /* Checks the parts of a name between dots. Only the first faulty one is reported. */
@@ -255,8 +258,7 @@ static void check_conditions(const Request *request, const Request *before, Caus
                                   "Approved and Denied conditions are mutually exclusive");
         if (decides)
             decided = condition->type;
-        if (!text_map_add(&seen, str_or(condition->type, "")))
-            fail_duplicate(causes, PATH(path, "type"), str_or(condition->type, ""));
+        fail_if_seen(causes, PATH(path, "type"), &seen, str_or(condition->type, ""));
     }
 }
 

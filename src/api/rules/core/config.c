@@ -20,7 +20,7 @@ static bool is_set(const bool *flag)
 static void hold_field(const Type *type, const char *json, const void *value, const void *before,
                        Causes *causes)
 {
-    const Field *field = type_find(type, json, strlen(json))->field;
+    const Field *field = type_member(type, json);
 
     if (!type_field_equal(field, field_at(value, field), field_at(before, field)))
         causes_forbidden(causes, json, HELD);

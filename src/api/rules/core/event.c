@@ -151,11 +151,9 @@ static void validate_new(const Event *event, Causes *causes)
 static void keep(const Event *now, const Event *before, const char *name, const char *called,
                  Causes *causes)
 {
-    const TypeName *field = type_find(&type_Event, name, strlen(name));
+    const Field *field = type_member(&type_Event, name);
 
-    if (!NEVER(!field))
-        validate_immutable(field->field, field_at(now, field->field),
-                           field_at(before, field->field), called, causes);
+    validate_immutable(field, field_at(now, field), field_at(before, field), called, causes);
 }
 
 /* An Event may only be counted up. */
@@ -164,9 +162,9 @@ static void validate_change(const Event *now, const Event *before, Causes *cause
     static const char *const kept[] = {
         "involvedObject", "reason", "message",   "source", "firstTimestamp", "lastTimestamp",
         "count",          "type",   "eventTime", "action", "related",        "reportingInstance"};
-    const TypeName *series = type_find(&type_Event, "series", strlen("series"));
+    const Field *series = type_member(&type_Event, "series");
 
-    if (!type_field_equal(series->field, &now->series, &before->series))
+    if (!type_field_equal(series, &now->series, &before->series))
         validate_series(now->series, causes);
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
         keep(now, before, kept[i], kept[i], causes);

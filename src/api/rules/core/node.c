@@ -112,10 +112,9 @@ static void validate_pod_cidrs(const StringArray *cidrs, Causes *causes)
         fail_faults(causes, PATH_INDEX(PATH(NULL, "spec.podCIDRs"), i), cidrs->v[i],
                     check_cidr(cidrs->v[i]));
     if (cidrs->n > 1 && !mixed)
-        causes_add(
-            causes, CAUSE_INVALID, "spec.podCIDRs",
-            validate_bad_value(type_find(&type_NodeSpec, "podCIDRs", 8)->field, cidrs, causes),
-            "may specify no more than one CIDR for each IP family");
+        causes_add(causes, CAUSE_INVALID, "spec.podCIDRs",
+                   validate_bad_value(type_member(&type_NodeSpec, "podCIDRs"), cidrs, causes),
+                   "may specify no more than one CIDR for each IP family");
 }
 
 static void validate_node(const void *value, const void *before, Causes *causes)
@@ -139,11 +138,6 @@ static void cell_node_status(StrBuf *row, const Node *node)
     cell_printf(row, "%s%s", state, node->spec.unschedulable ? ",SchedulingDisabled" : "");
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void cell_node_roles(StrBuf *row, const StringMap *labels)
 {
     const char **roles = mem_new((labels->n + 1) * sizeof(*roles));
@@ -158,7 +152,7 @@ static void cell_node_roles(StrBuf *row, const StringMap *labels)
         else if (str_equal(label->key, ROLE_LABEL) && !str_empty(label->value))
             roles[n++] = label->value;
     }
-    qsort(roles, n, sizeof(*roles), compare_strings);
+    str_sort(roles, n);
     for (size_t i = 0; i < n; i++)
         if (!i || !str_equal(roles[i], roles[i - 1]))
             strbuf_printf(&text, "%s%s", text.n ? "," : "", roles[i]);

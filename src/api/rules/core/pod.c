@@ -242,13 +242,13 @@ static void check_gates(const PodSpec *spec, const PodSpec *old_spec, Causes *ca
 /* The placement of a pod with scheduling gates may still be restricted further. */
 static void check_node_selector(const PodSpec *spec, const PodSpec *before, Causes *causes)
 {
-    const TypeName *name = type_find(&type_PodSpec, "nodeSelector", 12);
+    const Field *field = type_member(&type_PodSpec, "nodeSelector");
 
     for (size_t i = 0; before->scheduling_gates.n && i < before->node_selector.n; i++)
         if (!str_equal(string_map_get(&spec->node_selector, before->node_selector.v[i].key),
                        before->node_selector.v[i].value)) {
             causes_add(causes, CAUSE_INVALID, "spec.nodeSelector",
-                       validate_bad_value(name->field, &spec->node_selector, causes),
+                       validate_bad_value(field, &spec->node_selector, causes),
                        "only additions to spec.nodeSelector are allowed (no mutations or "
                        "deletions)");
             break;

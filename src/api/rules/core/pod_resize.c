@@ -6,8 +6,6 @@
 #include "api/rules/core/pod.h"
 #include "api/validate/pod.h"
 
-#define MIRROR_ANNOTATION "kubernetes.io/config.mirror"
-
 /* A pod whose first running container has no resources in its status runs on a node that cannot
  * change them. */
 static bool node_can_resize(const PodStatus *status)
@@ -183,7 +181,7 @@ void validate_pod_resize(const Pod *pod, const Pod *before, Causes *causes)
     PodSpec same = *now;
     const char *quality = before->status.qos_class;
 
-    if (string_map_get(&before->metadata.annotations, MIRROR_ANNOTATION)) {
+    if (string_map_get(&before->metadata.annotations, POD_MIRROR_ANNOTATION)) {
         causes_forbidden(causes, "", "static pods cannot be resized");
         return;
     }

@@ -271,7 +271,7 @@ static void prepare_service(Arena *arena, void *value, const void *before)
 static void bad_strings(Causes *causes, const char *field, const char *json, const Service *service,
                         const char *detail)
 {
-    const Field *f = type_find(&type_ServiceSpec, json, strlen(json))->field;
+    const Field *f = type_member(&type_ServiceSpec, json);
 
     causes_add(causes, CAUSE_INVALID, field,
                validate_bad_value(f, field_at(&service->spec, f), causes), detail);
@@ -670,11 +670,6 @@ static void add_joined(StrBuf *text, const char *s)
     strbuf_add_string(text, s);
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Adds the addresses of the load balancer, sorted and without duplicates. */
 static void add_balancer(StrBuf *text, const LoadBalancerIngressArray *ingress)
 {
@@ -684,7 +679,7 @@ static void add_balancer(StrBuf *text, const LoadBalancerIngressArray *ingress)
     for (size_t i = 0; i < ingress->n; i++)
         if (!str_empty(str_or(ingress->v[i].ip, ingress->v[i].hostname)))
             names[n++] = str_or(ingress->v[i].ip, ingress->v[i].hostname);
-    qsort(names, n, sizeof(*names), compare_strings);
+    str_sort(names, n);
     for (size_t i = 0; i < n; i++)
         if (!i || !str_equal(names[i], names[i - 1]))
             add_joined(text, names[i]);

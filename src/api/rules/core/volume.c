@@ -246,7 +246,7 @@ static void prepare_volume(Arena *arena _unused_, void *value, const void *befor
 
 static void validate_capacity(const StringMap *capacity, const Path *path, Causes *causes)
 {
-    const Field *field = type_find(&type_PersistentVolumeSpec, "capacity", 8)->field;
+    const Field *field = type_member(&type_PersistentVolumeSpec, "capacity");
     const char *storage = string_map_get(capacity, "storage");
 
     if (!capacity->n)

@@ -19,7 +19,7 @@ enum {
 /* A slice has no spec: the generation counts changes of all its fields and of its labels. */
 static bool slice_changed(const EndpointSlice *now, const EndpointSlice *before)
 {
-    const TypeName *labels = type_find(&type_ObjectMeta, "labels", strlen("labels"));
+    const Field *labels = type_member(&type_ObjectMeta, "labels");
 
     for (size_t i = 0; i < type_EndpointSlice.n_fields; i++) {
         const Field *field = &type_EndpointSlice.fields[i];
@@ -28,15 +28,14 @@ static bool slice_changed(const EndpointSlice *now, const EndpointSlice *before)
             !type_field_equal(field, field_at(now, field), field_at(before, field)))
             return true;
     }
-    return !type_field_equal(labels->field, &now->metadata.labels, &before->metadata.labels);
+    return !type_field_equal(labels, &now->metadata.labels, &before->metadata.labels);
 }
 
 static void endpoint_slice_prepare(Arena *arena _unused_, void *value, const void *before_value)
 {
     EndpointSlice *slice = value;
     const EndpointSlice *before = before_value;
-    const Field *endpoints =
-        type_find(&type_EndpointSlice, "endpoints", strlen("endpoints"))->field;
+    const Field *endpoints = type_member(&type_EndpointSlice, "endpoints");
 
     if (before)
         slice->metadata.generation = before->metadata.generation + slice_changed(slice, before);
@@ -199,8 +198,7 @@ static void check_slice_ports(const DiscoveryEndpointPortArray *ports, Causes *c
 static void endpoint_slice_validate(const void *value, const void *before_value, Causes *causes)
 {
     const EndpointSlice *slice = value, *before = before_value;
-    const Field *endpoints =
-        type_find(&type_EndpointSlice, "endpoints", strlen("endpoints"))->field;
+    const Field *endpoints = type_member(&type_EndpointSlice, "endpoints");
 
     check_slice_ports(&slice->ports, causes);
     /* Stored endpoints may stay as they are. */

@@ -84,8 +84,7 @@ static void check_alternatives(const DeviceSubRequestArray *requests, const Path
     for (size_t i = 0; i < requests->n; i++)
         check_alternative(&requests->v[i], PATH_INDEX(path, i), causes);
     for (size_t i = 0; i < requests->n; i++)
-        if (!text_map_add(&seen, str_or(requests->v[i].name, "")))
-            fail_duplicate(causes, PATH_INDEX(path, i), str_or(requests->v[i].name, ""));
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, str_or(requests->v[i].name, ""));
 }
 
 static void check_request(const DeviceRequest *request, const Path *path, Causes *causes)
@@ -112,8 +111,7 @@ static void check_requests(const DeviceRequestArray *requests, const Path *path,
     for (size_t i = 0; i < requests->n; i++)
         check_request(&requests->v[i], PATH_INDEX(path, i), causes);
     for (size_t i = 0; i < requests->n; i++)
-        if (!text_map_add(&seen, str_or(requests->v[i].name, "")))
-            fail_duplicate(causes, PATH_INDEX(path, i), str_or(requests->v[i].name, ""));
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, str_or(requests->v[i].name, ""));
 }
 
 /* ---- references to requests ---- */
@@ -163,8 +161,7 @@ void device_check_references(const StringArray *references, const DeviceRequestN
     for (size_t i = 0; i < references->n; i++)
         device_check_reference(references->v[i], names, PATH_INDEX(path, i), causes);
     for (size_t i = 0; i < references->n; i++)
-        if (!text_map_add(&seen, references->v[i]))
-            fail_duplicate(causes, PATH_INDEX(path, i), references->v[i]);
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, references->v[i]);
 }
 
 static void check_attribute_name(const char *name, const Path *path, Causes *causes)

@@ -4,6 +4,7 @@
  * report about the devices. An allocation does not change, but it can be removed, and what was reported
  * about its devices goes with it.
  */
+#include "api/device_key.h"
 #include "api/rules/resource/claim.h"
 
 #include <arpa/inet.h>
@@ -20,16 +21,6 @@ enum {
     HARDWARE_ADDRESS_MAX = 128,
     ADDRESSES_MAX = 16,
 };
-
-/* What identifies a device, or a share of it. */
-static const char *device_key(Arena *arena, const char *driver, const char *pool,
-                              const char *device, const char *share)
-{
-    const char *key =
-        arena_printf(arena, "%s/%s/%s", str_or(driver, ""), str_or(pool, ""), str_or(device, ""));
-
-    return share ? arena_printf(arena, "%s/%s", key, share) : key;
-}
 
 static const char *result_key(Arena *arena, const DeviceRequestAllocationResult *result)
 {
@@ -116,8 +107,7 @@ static void check_consumers(const DeviceResourceClaim *claim, const DeviceResour
             fail_required(causes, PATH(at, "name"), "");
         if (str_empty(one->uid))
             fail_required(causes, PATH(at, "uid"), "");
-        if (!text_map_add(&seen, str_or(one->uid, "")))
-            fail_duplicate(causes, at, str_or(one->uid, ""));
+        fail_if_seen(causes, at, &seen, str_or(one->uid, ""));
     }
     if (status->reserved_for.n && !status->allocation)
         fail_forbidden(causes, path, "may not be specified when `allocated` is not set");
@@ -235,8 +225,7 @@ static void check_network(const NetworkDeviceData *network, const Path *path, Ca
         return;
     for (size_t i = 0; i < network->ips.n; i++) {
         check_interface_address(network->ips.v[i], PATH_INDEX(ips, i), causes);
-        if (!text_map_add(&seen, network->ips.v[i]))
-            fail_duplicate(causes, PATH_INDEX(ips, i), network->ips.v[i]);
+        fail_if_seen(causes, PATH_INDEX(ips, i), &seen, network->ips.v[i]);
     }
 }
 
@@ -276,20 +265,19 @@ static void check_devices(const ResourceClaimStatus *status, Causes *causes)
     for (size_t i = 0; i < status->devices.n; i++)
         check_device(&status->devices.v[i], &allocated, PATH_INDEX(path, i), causes);
     for (size_t i = 0; i < status->devices.n; i++)
-        if (!text_map_add(&seen, status_key(causes->arena, &status->devices.v[i])))
-            fail_duplicate(causes, PATH_INDEX(path, i),
-                           status_key(causes->arena, &status->devices.v[i]));
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen,
+                     status_key(causes->arena, &status->devices.v[i]));
 }
 
 void claim_validate_status(const void *value, const void *before_value, Causes *causes)
 {
     const DeviceResourceClaim *claim = value, *before = before_value;
-    const TypeName *name = type_find(&type_ResourceClaimStatus, "allocation", 10);
+    const Field *field = type_member(&type_ResourceClaimStatus, "allocation");
 
     check_consumers(claim, before, causes);
     check_devices(&claim->status, causes);
     if (claim->status.allocation && before && before->status.allocation)
-        validate_immutable(name->field, &claim->status.allocation, &before->status.allocation,
+        validate_immutable(field, &claim->status.allocation, &before->status.allocation,
                            "status.allocation", causes);
     else if (claim->status.allocation)
         check_allocation(claim, causes);

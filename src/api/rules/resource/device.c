@@ -203,8 +203,7 @@ static void check_condition_names(const StringArray *names, const StringArray *o
     for (size_t i = 0; others && i < others->n; i++)
         (void)text_map_add(&excluded, others->v[i]);
     for (size_t i = 0; i < names->n; i++) {
-        if (!text_map_add(&seen, names->v[i]))
-            fail_duplicate(causes, PATH_INDEX(path, i), names->v[i]);
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, names->v[i]);
         if (text_map_has(&excluded, names->v[i]))
             fail_invalid(causes, PATH_INDEX(path, i), names->v[i],
                          "bindingFailureConditions must not overlap with bindingConditions");

@@ -30,12 +30,9 @@ static void slice_prepare(Arena *arena _unused_, void *value, const void *before
         for (size_t k = 0; k < device->attributes.n; k++) {
             DeviceAttribute *attribute = &device->attributes.v[k].value;
 
-            attribute->ints.v = NULL;
-            attribute->bools.v = NULL;
-            attribute->strings.v = NULL;
-            attribute->versions.v = NULL;
-            attribute->ints.n = attribute->bools.n = 0;
-            attribute->strings.n = attribute->versions.n = 0;
+            attribute->ints = (Int64Array){0};
+            attribute->bools = (BoolArray){0};
+            attribute->strings = attribute->versions = (StringArray){0};
         }
     }
 }
@@ -128,8 +125,7 @@ static void check_options(const CapacityRequestPolicy *policy, const char *capac
                 fail_invalid(causes, PATH_INDEX(path, i), options->v[i],
                              arena_printf(causes->arena, "option is larger than capacity value: %s",
                                           capacity));
-            if (!text_map_add(&seen, key))
-                fail_duplicate(causes, PATH_INDEX(path, i), key);
+            fail_if_seen(causes, PATH_INDEX(path, i), &seen, key);
             has_default |= quantity_compare(options->v[i], policy->default_) == 0;
         }
     if (!has_default)
@@ -273,8 +269,7 @@ static void check_counter_sets(const CounterSetArray *sets, Causes *causes)
     for (size_t i = 0; i < sets->n; i++) {
         check_set_name(sets->v[i].name, PATH(PATH_INDEX(path, i), "name"), causes);
         check_counters(&sets->v[i].counters, PATH(PATH_INDEX(path, i), "counters"), causes);
-        if (!text_map_add(&seen, str_or(sets->v[i].name, "")))
-            fail_duplicate(causes, PATH_INDEX(path, i), str_or(sets->v[i].name, ""));
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, str_or(sets->v[i].name, ""));
     }
 }
 
@@ -288,8 +283,7 @@ static void check_consumptions(const DeviceCounterConsumptionArray *list, const 
     for (size_t i = 0; i < list->n; i++) {
         check_set_name(list->v[i].counter_set, PATH(PATH_INDEX(path, i), "counterSet"), causes);
         check_counters(&list->v[i].counters, PATH(PATH_INDEX(path, i), "counters"), causes);
-        if (!text_map_add(&seen, str_or(list->v[i].counter_set, "")))
-            fail_duplicate(causes, PATH_INDEX(path, i), str_or(list->v[i].counter_set, ""));
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, str_or(list->v[i].counter_set, ""));
     }
 }
 
@@ -408,8 +402,7 @@ static void check_devices(const ResourceSliceSpec *spec, Causes *causes)
     for (size_t i = 0; i < spec->devices.n; i++)
         check_device(&spec->devices.v[i], per_device, PATH_INDEX(path, i), causes);
     for (size_t i = 0; i < spec->devices.n; i++)
-        if (!text_map_add(&seen, str_or(spec->devices.v[i].name, "")))
-            fail_duplicate(causes, PATH_INDEX(path, i), str_or(spec->devices.v[i].name, ""));
+        fail_if_seen(causes, PATH_INDEX(path, i), &seen, str_or(spec->devices.v[i].name, ""));
 }
 
 /* ---- slices ---- */
@@ -457,12 +450,11 @@ static void check_unchanged(const ResourceSliceSpec *spec, const ResourceSliceSp
     static const struct {
         const char *field, *path;
     } rows[] = {{"driver", "spec.driver"}, {"nodeName", "spec.nodeName"}};
-    const Field *name = type_find(&type_ResourcePool, "name", 4)->field;
+    const Field *name = type_member(&type_ResourcePool, "name");
 
     validate_immutable(name, &spec->pool.name, &before->pool.name, "spec.pool.name", causes);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const Field *field =
-            type_find(&type_ResourceSliceSpec, rows[i].field, strlen(rows[i].field))->field;
+        const Field *field = type_member(&type_ResourceSliceSpec, rows[i].field);
 
         validate_immutable(field, field_at(spec, field), field_at(before, field), rows[i].path,
                            causes);

@@ -88,7 +88,7 @@ static void csi_driver_validate(const void *value, const void *before_value, Cau
         *spec->attach_required != *before->spec.attach_required)
         causes_add(causes, CAUSE_INVALID, "spec.attachedRequired",
                    *spec->attach_required ? "true" : "false", "field is immutable");
-    validate_immutable(type_find(&type_CSIDriverSpec, "volumeLifecycleModes", 20)->field,
+    validate_immutable(type_member(&type_CSIDriverSpec, "volumeLifecycleModes"),
                        &spec->volume_lifecycle_modes, &before->spec.volume_lifecycle_modes,
                        "spec.volumeLifecycleModes", causes);
 }
@@ -146,8 +146,7 @@ static void check_topology_keys(const StringArray *keys, const Path *path, Cause
     for (size_t i = 0; i < keys->n; i++) {
         if (str_empty(keys->v[i]))
             fail_required(causes, path, "");
-        if (!text_map_add(&seen, str_or(keys->v[i], "")))
-            fail_duplicate(causes, path, str_or(keys->v[i], ""));
+        fail_if_seen(causes, path, &seen, str_or(keys->v[i], ""));
         fail_faults(causes, path, keys->v[i], check_qualified_name(keys->v[i]));
     }
 }
@@ -197,8 +196,7 @@ static void csi_node_validate(const void *value, const void *before, Causes *cau
         const Path *path = PATH_INDEX(PATH(NULL, "spec.drivers"), i);
 
         check_node_driver(&drivers->v[i], path, causes);
-        if (!text_map_add(&names, str_or(drivers->v[i].name, "")))
-            fail_duplicate(causes, PATH(path, "name"), str_or(drivers->v[i].name, ""));
+        fail_if_seen(causes, PATH(path, "name"), &names, str_or(drivers->v[i].name, ""));
     }
     if (before)
         check_same_drivers(drivers, &((const CSINode *)before)->spec.drivers, causes);
@@ -364,7 +362,7 @@ static void volume_attributes_class_validate(const void *value, const void *befo
         return;
     if (!str_equal(class->driver_name, before->driver_name))
         causes_forbidden(causes, "driverName", "updates to driverName are forbidden.");
-    if (!type_field_equal(type_find(&type_VolumeAttributesClass, "parameters", 10)->field,
+    if (!type_field_equal(type_member(&type_VolumeAttributesClass, "parameters"),
                           &class->parameters, &before->parameters))
         causes_forbidden(causes, "parameters", "updates to parameters are forbidden.");
 }

@@ -528,12 +528,9 @@ static bool same_template(const Job *now, const Job *before, Causes *causes)
 
 static void check_unchanged(const Job *job, const Job *before, const char *member, Causes *causes)
 {
-    const TypeName *name = type_find(&type_JobSpec, member, strlen(member));
+    const Field *field = type_member(&type_JobSpec, member);
 
-    if (NEVER(!name))
-        return;
-    validate_immutable(name->field, field_at(&job->spec, name->field),
-                       field_at(&before->spec, name->field),
+    validate_immutable(field, field_at(&job->spec, field), field_at(&before->spec, field),
                        arena_printf(causes->arena, "spec.%s", member), causes);
 }
 

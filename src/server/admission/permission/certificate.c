@@ -24,12 +24,9 @@ int certificate_admit(Write *write)
                                                .extra = write->user->extra};
     static const char *const names[] = {"username", "uid", "groups", "extra"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const Field *field =
-            type_find(&type_CertificateSigningRequestSpec, names[i], strlen(names[i]))->field;
-
-        type_field_copy(field, &write->object->arena, field_at(spec, field), field_at(&who, field));
-    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        type_member_copy(&type_CertificateSigningRequestSpec, names[i], &write->object->arena, spec,
+                         &who);
     return 0;
 }
 

@@ -7,6 +7,7 @@
  *   devices                   need "arbitrary-node:" and the verb on resourceclaims/driver, by the name of the
  *                             driver; a ServiceAccount on the node of the allocation may have "associated-node:"
  */
+#include "api/device_key.h"
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_scheduling_v1.h"
@@ -90,9 +91,7 @@ static const char *refusal(Write *write, const Attributes *attributes)
 
 static bool same(const char *name, const ResourceClaimStatus *a, const ResourceClaimStatus *b)
 {
-    const Field *field = type_find(&type_ResourceClaimStatus, name, strlen(name))->field;
-
-    return type_field_equal(field, field_at(a, field), field_at(b, field));
+    return type_member_equal(&type_ResourceClaimStatus, name, a, b);
 }
 
 static void check_binding(Write *write, const ResourceClaimStatus *now,
@@ -147,26 +146,23 @@ static bool is_on_node(const User *user, const char *node)
     return false;
 }
 
-static const AllocatedDeviceStatus *find_device(const ResourceClaimStatus *status,
-                                                const AllocatedDeviceStatus *like)
+static const char *key_of(Arena *arena, const AllocatedDeviceStatus *device)
 {
-    for (size_t i = 0; i < status->devices.n; i++) {
-        const AllocatedDeviceStatus *one = &status->devices.v[i];
-
-        if (str_equal(one->driver, like->driver) && str_equal(one->pool, like->pool) &&
-            str_equal(one->device, like->device) &&
-            str_equal(str_or(one->share_id, ""), str_or(like->share_id, "")))
-            return one;
-    }
-    return NULL;
+    return device_key(arena, device->driver, device->pool, device->device, device->share_id);
 }
 
 /* Adds the drivers of the devices of `of` that are not the same in `other`. */
 static void add_changed(TextMap *drivers, const ResourceClaimStatus *of,
                         const ResourceClaimStatus *other)
 {
+    Arena *arena = drivers->arena;
+    TextMap others = TEXT_MAP_INIT(arena);
+
+    for (size_t i = 0; i < other->devices.n; i++)
+        text_map_put_first(&others, key_of(arena, &other->devices.v[i]), &other->devices.v[i]);
     for (size_t i = 0; i < of->devices.n; i++) {
-        const AllocatedDeviceStatus *found = find_device(other, &of->devices.v[i]);
+        const AllocatedDeviceStatus *found =
+            text_map_get(&others, key_of(arena, &of->devices.v[i]));
 
         if (!found || !type_equal(&type_AllocatedDeviceStatus, found, &of->devices.v[i]))
             (void)text_map_add(drivers, of->devices.v[i].driver);
@@ -201,11 +197,6 @@ static void check_driver(Write *write, const char *driver, bool near, Causes *ca
                      listed, why));
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void check_drivers(Write *write, const ResourceClaimStatus *now,
                           const ResourceClaimStatus *before, Causes *causes)
 {
@@ -224,8 +215,7 @@ static void check_drivers(Write *write, const ResourceClaimStatus *now,
         if (text_map_has(&changed, driver) && text_map_add(&seen, driver))
             drivers[n++] = str_or(driver, "");
     }
-    if (n)
-        qsort(drivers, n, sizeof(*drivers), compare_texts);
+    str_sort(drivers, n);
     for (size_t i = 0; i < n; i++)
         check_driver(write, drivers[i], near, causes);
 }

@@ -23,7 +23,7 @@ static int refuse(Write *write, const char *what, const char *reason)
 
 static bool changes_owners(const Write *write)
 {
-    const Field *field = type_find(&type_ObjectMeta, "ownerReferences", 15)->field;
+    const Field *field = type_member(&type_ObjectMeta, "ownerReferences");
     const ObjectMeta *now = object_meta(write->object);
 
     if (!write->before)
