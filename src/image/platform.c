@@ -38,17 +38,32 @@ static void set(Platform *p, const char *os, const char *architecture, const cha
         snprintf(p->variant, sizeof(p->variant), "v1");
 }
 
+#ifdef __x86_64__
+/* The level of the x86-64 instruction set that this processor has. The levels are spelled out as the features that mark them, since clang
+ * before version 15 does not know their names. */
+static const char *x86_64_level(void)
+{
+    if (!__builtin_cpu_supports("ssse3") || !__builtin_cpu_supports("sse4.2") ||
+        !__builtin_cpu_supports("popcnt"))
+        return "v1";
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
+        !__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("fma"))
+        return "v2";
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl"))
+        return "v3";
+    return "v4";
+}
+#endif
+
 void platform_own(Platform *ret)
 {
     struct utsname name;
 
     set(ret, "linux", uname(&name) < 0 ? "amd64" : name.machine, "");
 #ifdef __x86_64__
-    set(ret, "linux", "amd64",
-        __builtin_cpu_supports("x86-64-v4")   ? "v4"
-        : __builtin_cpu_supports("x86-64-v3") ? "v3"
-        : __builtin_cpu_supports("x86-64-v2") ? "v2"
-                                              : "v1");
+    set(ret, "linux", "amd64", x86_64_level());
 #endif
 }
 

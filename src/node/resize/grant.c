@@ -187,8 +187,8 @@ static void collect(void *data)
 void resize_take(AgentPod *pod, Object *asked)
 {
     const PodSpec *now = &OBJECT_AS(Pod, asked)->spec;
-    const PodSpec *before = &OBJECT_AS(Pod, pod->asked)->spec;
     _object_ Object *old = pod->object, *old_asked = pod->asked;
+    const PodSpec *before = &OBJECT_AS(Pod, old_asked)->spec;
 
     pod->asked = object_ref(asked);
     if (resources_equal(&OBJECT_AS(Pod, old)->spec, now)) {
