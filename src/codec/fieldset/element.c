@@ -26,7 +26,7 @@ static Scalar scalar_of_value(Arena *arena, const Field *field, const void *at)
     case VALUE_INT64:
         return (Scalar){.type = SCALAR_NUMBER, .number = *(const int64_t *)at};
     case VALUE_DOUBLE:
-        return (Scalar){.type = SCALAR_NUMBER, .is_double = true, .real = *(const double *)at};
+        return scalar_of_double(*(const double *)at);
     default: {
         Field one = *field;
         one.shape = SHAPE_ONE;

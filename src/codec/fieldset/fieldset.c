@@ -374,6 +374,12 @@ FieldSet *fieldset_only(Arena *arena, const FieldSet *set, const char *const *pa
 
 /* ---- text ---- */
 
+Scalar scalar_of_double(double v)
+{
+    /* The sum makes a zero of -0, which equals it, but prints as "-0", which parses as an integer without a sign. */
+    return (Scalar){.type = SCALAR_NUMBER, .is_double = true, .real = v + 0.0};
+}
+
 Scalar scalar_of_json(Arena *arena, yyjson_val *json)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
@@ -385,7 +391,7 @@ Scalar scalar_of_json(Arena *arena, yyjson_val *json)
         return (Scalar){.type = SCALAR_BOOL, .boolean = yyjson_get_bool(json)};
     case YYJSON_TYPE_NUM:
         if (yyjson_is_real(json) || (yyjson_is_uint(json) && yyjson_get_uint(json) > INT64_MAX))
-            return (Scalar){.type = SCALAR_NUMBER, .is_double = true, .real = yyjson_get_num(json)};
+            return scalar_of_double(yyjson_get_num(json));
         return (Scalar){.type = SCALAR_NUMBER, .number = yyjson_get_sint(json)};
     default:
         json_encode_tree(json, &text);

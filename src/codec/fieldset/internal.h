@@ -61,6 +61,7 @@ FieldNode *fieldset_push(Arena *arena, FieldSet **set, Element element);
 void fieldset_sort(Arena *arena, FieldSet *set);
 const FieldNode *fieldset_find(const FieldSet *set, const Element *element);
 
+Scalar scalar_of_double(double v);
 Scalar scalar_of_json(Arena *arena, yyjson_val *json);
 /* Finds the path element of an item of a set or keyed list. Returns NULL, or the reason why it has
  * none. */
