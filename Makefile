@@ -27,7 +27,7 @@ conformance:    ## Kubernetes' own Conformance cases, compared with docs/conform
 vm:             ## tests in a virtual machine with Debian 13's kernel, cgroup v2 and systemd (docs/testing.md; ARGS="-k limits")
 	@scripts/vm test $(ARGS)
 format:         ## format all C files
-	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
 bench:          ## the benchmarks, side by side where the peer is there
 	@bench/run
 clean:          ## remove the build folders

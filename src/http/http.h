@@ -172,7 +172,8 @@ void http_request_pause(HttpRequest *request, bool pause);
 
 /* ---- a request: answering ---- */
 
-/* Extra response headers: before http_respond or http_stream_begin. */
+/* An extra response header: before http_respond or http_stream_begin. The name has to live as long as the request, as a literal
+ * does; the value is copied. */
 void http_add_header(HttpRequest *request, const char *name, const char *value);
 /* The whole answer. The bytes are copied, unless `release` is given: then they are used as they are
  * and release(holder) is called once they have left (this is how cached JSON goes out without a

@@ -442,7 +442,7 @@ void http_add_header(HttpRequest *pub, const char *name, const char *value)
 
     if (!request->begun && !request->finished)
         ARENA_PUSH(&pub->arena, &request->extra,
-                   (HttpHeader){arena_strdup(&pub->arena, name), arena_strdup(&pub->arena, value)});
+                   (HttpHeader){name, arena_strdup(&pub->arena, value)});
 }
 
 static bool status_has_body(const Request *request)

@@ -370,7 +370,7 @@ static void answer_aggregated(Call *call, bool core)
     for (size_t i = 0; i < sizeof(digest); i++)
         strbuf_printf(&etag, "%02X", digest[i]);
     strbuf_add_char(&etag, '"');
-    http_add_header(call->request, "etag", arena_strdup(call->arena, etag.p));
+    http_add_header(call->request, "etag", etag.p);
     http_add_header(call->request, "vary", "Accept");
     http_add_header(call->request, "cache-control", "public");
     if (str_equal(known, etag.p)) {

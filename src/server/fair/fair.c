@@ -402,10 +402,8 @@ void fairness_classify(Call *call)
     ticket->waited = flow->waited;
     ticket->schema = arena_strdup(call->arena, schema->metadata.name);
     ticket->level_name = arena_strdup(call->arena, schema->spec.priority_level_configuration.name);
-    http_add_header(call->request, "x-kubernetes-pf-flowschema-uid",
-                    arena_strdup(call->arena, schema->metadata.uid));
-    http_add_header(call->request, "x-kubernetes-pf-prioritylevel-uid",
-                    arena_strdup(call->arena, level_uid(flow->level)));
+    http_add_header(call->request, "x-kubernetes-pf-flowschema-uid", schema->metadata.uid);
+    http_add_header(call->request, "x-kubernetes-pf-prioritylevel-uid", level_uid(flow->level));
 }
 
 /* ---- running ---- */

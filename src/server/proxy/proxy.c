@@ -268,7 +268,7 @@ static void copy_headers(Proxy *proxy, const HttpClientResponse *head)
             (proxy->rewrite.prefix && !proxy->upgrade &&
              (is_cross_origin(name) || str_equal(name, "location"))))
             continue;
-        http_add_header(proxy->request, name, value);
+        http_add_header(proxy->request, arena_strdup(&proxy->request->arena, name), value);
     }
 }
 

@@ -265,7 +265,7 @@ static void add_warning(HttpRequest *request, const char *from, const char *end)
         strbuf_add_char(&text, (unsigned char)*p < ' ' ? ' ' : *p);
     }
     strbuf_add_char(&text, '"');
-    http_add_header(request, "warning", arena_strdup(&request->arena, text.p));
+    http_add_header(request, "warning", text.p);
 }
 
 /* As in kube-apiserver, each text occurs once. If all of them together are too long, each is
