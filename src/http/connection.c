@@ -16,6 +16,7 @@
 #define LINGER_BYTES (4u * 1024 * 1024)
 /* Reading stops at this many bytes of HTTP/1 that wait for the response to an earlier request. */
 #define KEPT_MAX (256u * 1024)
+#define KEPT_DEFERRED_MAX (16u * 1024)
 /* How often one connection is flushed in succession. A fast reader of a long response must not keep the
  * loop from other connections. */
 #define FLUSH_ROUNDS 16
@@ -317,13 +318,19 @@ static bool raw_is_behind(const HttpConnection *conn)
     return conn->raw && raw_pending(conn->raw) > conn->server->limits.out_buffer;
 }
 
+/* The peer of a deferred request is not known yet. */
+static size_t most_kept(const HttpConnection *conn)
+{
+    return conn->h1_halted ? KEPT_DEFERRED_MAX : KEPT_MAX;
+}
+
 static void update_poll(HttpConnection *conn)
 {
     int want = 0;
 
     if (!conn->has_poll || conn->closed)
         return;
-    if (!conn->eof && !conn->paused && conn->kept.n <= KEPT_MAX && !raw_is_behind(conn))
+    if (!conn->eof && !conn->paused && conn->kept.n <= most_kept(conn) && !raw_is_behind(conn))
         want |= UV_READABLE;
     if (wire_unsent(&conn->wire) > 0)
         want |= UV_WRITABLE;
@@ -379,7 +386,7 @@ static bool is_late(const Request *request, int64_t now_ms)
 {
     int64_t stall_ms = request->server->limits.stall_timeout_ns / 1000000;
 
-    if (request->waits_body && now_ms >= request_body_deadline(request))
+    if (request->waits_body && !request->resumed && now_ms >= request_body_deadline(request))
         return true;
     /* While the response has not been ended, its handler is responsible for limiting it. */
     return request->ended && request->pending > 0 && now_ms - request->out_progress_ms >= stall_ms;

@@ -163,6 +163,16 @@ static bool make_request(HttpConnection *conn, Request *request)
            request_set_target(request, strip_origin(request, text));
 }
 
+static void begin_body(HttpConnection *conn, Request *request)
+{
+    conn_deadline(conn, request->pub.body_slow ? 0 : conn->server->limits.body_timeout_ns);
+    request->body_began_ms = request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
+    if (request->wants_continue && !request->begun && request->pub.on_body && !request->no_body) {
+        request->wants_continue = false;
+        protocol_h1.go_on(request);
+    }
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
     HttpConnection *conn = conn_of(parser);
@@ -184,12 +194,12 @@ static int on_headers_complete(llhttp_t *parser)
     }
     if (conn->closed)
         return -1;
-    conn_deadline(conn, request->pub.body_slow ? 0 : conn->server->limits.body_timeout_ns);
-    request->body_began_ms = request->body_progress_ms = (int64_t)uv_now(conn->server->loop);
-    if (request->wants_continue && !request->begun && request->pub.on_body && !request->no_body) {
-        request->wants_continue = false;
-        protocol_h1.go_on(request);
+    if (request->resumed) {
+        conn_deadline(conn, 0);
+        conn->h1_halted = true;
+        return HPE_PAUSED;
     }
+    begin_body(conn, request);
     return 0;
 }
 
@@ -208,9 +218,8 @@ static int on_body(llhttp_t *parser, const char *p, size_t n)
     return conn->closed ? -1 : 0;
 }
 
-static int on_message_complete(llhttp_t *parser)
+static void message_complete(HttpConnection *conn)
 {
-    HttpConnection *conn = conn_of(parser);
     Request *request = conn->h1_request;
 
     conn->h1_request = NULL;
@@ -221,6 +230,13 @@ static int on_message_complete(llhttp_t *parser)
         if (!request->may_keep_alive || request->close_after)
             conn->h1_stop = true;
     }
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    HttpConnection *conn = conn_of(parser);
+
+    message_complete(conn);
     return conn->closed ? -1 : HPE_PAUSED;
 }
 
@@ -249,7 +265,7 @@ static bool may_parse(const HttpConnection *conn)
 {
     const Request *last;
 
-    if (conn->h1_stop)
+    if (conn->h1_stop || (conn->h1_request && conn->h1_request->resumed))
         return false;
     if (conn->h1_message || list_empty(&conn->requests))
         return true;
@@ -289,9 +305,12 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
         strbuf_add(&conn->kept, p, n);
         return true;
     }
-    while (n > 0 && may_parse(conn)) {
+    /* A parser that was halted behind a head may complete the message without further bytes. */
+    while ((n > 0 || conn->h1_halted) && may_parse(conn)) {
         llhttp_errno_t error;
         size_t taken = n;
+
+        conn->h1_halted = false;
 
         if (!conn->h1_message) {
             /* Empty lines before a request are skipped. */
@@ -329,26 +348,14 @@ static bool feed(HttpConnection *conn, const uint8_t *p, size_t n)
     return true;
 }
 
-static bool resume(HttpConnection *conn)
-{
-    _strbuf_ StrBuf kept = STRBUF_INIT;
-
-    if (conn->kept.n == 0 || !may_parse(conn))
-        return false;
-    kept = conn->kept;
-    conn->kept = STRBUF_INIT;
-    feed(conn, (const uint8_t *)kept.p, kept.n);
-    if (conn->eof && conn->h1_message && !conn->closed)
-        conn_close(conn); /* the rest of the request will never arrive */
-    return true;
-}
-
 /* A client that has ended its side may still be reading a response. A response without a known end, such
  * as a watch, is closed, because clients end watches in this way. */
 static void eof(HttpConnection *conn)
 {
     const Request *last;
 
+    if (conn->h1_halted)
+        return; /* What has arrived may be the whole request: see resume. */
     if (conn->h1_message || list_empty(&conn->requests)) {
         conn_close(conn);
         return;
@@ -356,6 +363,20 @@ static void eof(HttpConnection *conn)
     last = CONTAINER_OF(conn->requests.prev, Request, node);
     if (last->begun && !last->ended)
         conn_close(conn);
+}
+
+static bool resume(HttpConnection *conn)
+{
+    _strbuf_ StrBuf kept = STRBUF_INIT;
+
+    if ((conn->kept.n == 0 && !conn->h1_halted) || !may_parse(conn))
+        return false;
+    kept = conn->kept;
+    conn->kept = STRBUF_INIT;
+    feed(conn, (const uint8_t *)kept.p, kept.n);
+    if (conn->eof && !conn->closed && (conn->h1_message || !list_empty(&conn->requests)))
+        eof(conn); /* nothing more will arrive */
+    return true;
 }
 
 /* ---- sending ---- */
@@ -533,6 +554,20 @@ static void pause_request(Request *request, bool pause)
     conn_pause(request->conn, pause);
 }
 
+static void resumed(Request *request)
+{
+    HttpConnection *conn = request->conn;
+
+    if (conn->protocol != &protocol_h1) {
+        /* The handler has upgraded the connection, so the parser is not used any more. */
+        conn->h1_halted = false;
+        message_complete(conn);
+    } else {
+        begin_body(conn, request);
+    }
+    conn_dirty(conn);
+}
+
 /* An incomplete head is not a request yet, so the connection is closed without waiting for its rest. */
 static void drain(HttpConnection *conn)
 {
@@ -556,6 +591,7 @@ const Protocol protocol_h1 = {
     .abort = abort_connection,
     .go_on = go_on,
     .pause = pause_request,
+    .resumed = resumed,
     .drain = drain,
     .deinit = deinit,
 };

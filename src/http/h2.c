@@ -113,6 +113,19 @@ static void go_on(Request *request)
                            NULL);
 }
 
+static void offer_body(Request *request)
+{
+    if (request->wants_continue && !request->begun && !request->finished && request->pub.on_body)
+        go_on(request);
+}
+
+static void resumed(Request *request)
+{
+    if (!request->early_end && !request->body_done)
+        offer_body(request);
+    conn_dirty(request->conn);
+}
+
 static void head_complete(HttpConnection *conn, Request *request, bool end)
 {
     HttpRequest *pub = &request->pub;
@@ -135,8 +148,8 @@ static void head_complete(HttpConnection *conn, Request *request, bool end)
         request_refuse(request, 400, "Bad request target");
     else
         request_dispatch(request);
-    if (!end && request->wants_continue && !request->begun && !request->finished && pub->on_body)
-        go_on(request);
+    if (!end)
+        offer_body(request);
 }
 
 /* Counts resets of requests that were not finished (rapid reset). A client may cancel requests, but not
@@ -436,6 +449,7 @@ const Protocol protocol_h2 = {
     .abort = abort_stream,
     .go_on = go_on,
     .pause = pause_stream,
+    .resumed = resumed,
     .drain = drain,
     .deinit = deinit,
 };

@@ -148,6 +148,20 @@ HttpLoopback *http_loopback_free(HttpLoopback *loopback);
 /* The peer has authenticated itself: its connection counts as known from here on. */
 void http_request_known(HttpRequest *request);
 
+/*
+ * Called in on_request by a handler that cannot decide yet what to do with the request, such as one that
+ * has to ask another server who sends it. on_close may be set, and is called as usual if the peer goes
+ * away meanwhile. Once the handler can decide, it calls http_request_resume from the loop, which calls
+ * `resumed`; there the handler does what it would have done in on_request.
+ *
+ * The sender is not known meanwhile, so little of the body is kept: 16 KiB of a connection
+ * over HTTP/1; over HTTP/2 at most DEFERRED_BODIES_MAX bytes of all requests together, and the request
+ * that exceeds this is answered with 503. The time of the body begins when the request is resumed.
+ */
+#define DEFERRED_BODIES_MAX (16u * 1024 * 1024)
+void http_request_defer(HttpRequest *request, void (*resumed)(HttpRequest *request));
+void http_request_resume(HttpRequest *request);
+
 /* Keeps the request and its arena past on_close, for work that cannot be called back. */
 void http_request_hold(HttpRequest *request);
 void http_request_release(HttpRequest *request);

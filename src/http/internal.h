@@ -66,6 +66,9 @@ struct Request {
     size_t body_taken; /* by the handler */
     size_t unconsumed; /* HTTP/2: received while paused, so its window has not been given back */
     int64_t body_began_ms, body_progress_ms;
+    void (*resumed)(
+        HttpRequest *request); /* the handler has deferred its decision; NULL: it has not */
+    bool early_end;            /* while it was deferred, the body has ended */
 
     int status;
     const char *content_type;
@@ -86,6 +89,7 @@ struct Request {
     bool body_done : 1;
     bool body_refused : 1;
     bool body_drop : 1;
+    bool body_held : 1;      /* by its handler */
     bool body_paused : 1;    /* HTTP/2 */
     bool wants_continue : 1; /* Expect: 100-continue, not yet answered */
     bool go_on : 1;          /* HTTP/1: 100 Continue is to be sent */
@@ -124,6 +128,8 @@ typedef struct Protocol {
     void (*abort)(Request *request);
     void (*go_on)(Request *request); /* 100 Continue */
     void (*pause)(Request *request, bool pause);
+    /* The handler of a deferred request has decided. */
+    void (*resumed)(Request *request);
     void (*drain)(HttpConnection *conn);
     void (*deinit)(HttpConnection *conn);
 } Protocol;
@@ -187,6 +193,7 @@ struct HttpConnection {
     bool h1_in_body : 1; /* what looks like headers are trailers */
     bool h1_message : 1; /* between the first byte of a head and the end of its message */
     bool h1_stop : 1;    /* no request after this one */
+    bool h1_halted : 1;  /* the parser stopped behind the head of a deferred request */
 
     HttpRaw *raw;
     HttpLoopback *loopback;
@@ -211,9 +218,10 @@ struct HttpServer {
     ListNode unknown, known; /* connections by class, oldest first */
     StrMap addresses;        /* text -> PeerAddress */
     unsigned n_unknown;
-    unsigned waiting;    /* HTTP/2 requests whose body is still to come */
-    unsigned unsent;     /* requests with something pending */
-    unsigned references; /* itself, its handles, its connections, its orphans */
+    unsigned waiting;       /* HTTP/2 requests whose body is still to come */
+    size_t deferred_bodies; /* bytes of the bodies of deferred requests */
+    unsigned unsent;        /* requests with something pending */
+    unsigned references;    /* itself, its handles, its connections, its orphans */
     uint16_t port;
     uv_prepare_t prepare;
     uv_check_t check;

@@ -162,6 +162,11 @@ static void pause_request(Request *request, bool pause)
     protocol_h1.pause(request, pause);
 }
 
+static void resumed(Request *request)
+{
+    protocol_h1.resumed(request);
+}
+
 static void more(Request *request _unused_)
 {
 }
@@ -181,6 +186,7 @@ const Protocol protocol_raw = {
     .abort = abort_connection,
     .go_on = more,
     .pause = pause_request,
+    .resumed = resumed,
     .drain = nothing,
     .deinit = deinit,
 };

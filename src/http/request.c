@@ -106,6 +106,14 @@ static void stop_waiting(Request *request)
     request->waits_body = false;
 }
 
+/* The request is deferred no longer; its body does not count any more. */
+static void drop_deferred(Request *request)
+{
+    if (request->resumed)
+        request->server->deferred_bodies -= request->body.n;
+    request->resumed = NULL;
+}
+
 void request_drop(Request *request)
 {
     HttpServer *server = request->server;
@@ -114,6 +122,7 @@ void request_drop(Request *request)
     list_remove(&request->node);
     stop_waiting(request);
     drop_output(request);
+    drop_deferred(request);
     strbuf_deinit(&request->body);
     arena_clear(&request->pub.arena);
     orphan = request->orphan;
@@ -159,6 +168,7 @@ void request_finish(Request *request, bool failed)
     if (conn->h2_head == request)
         conn->h2_head = NULL;
     drop_output(request);
+    drop_deferred(request);
     request->pub.failed = failed;
     if (request->dispatched && request->pub.on_close) {
         request->pub.on_close(&request->pub);
@@ -239,18 +249,12 @@ const char *http_header(const HttpRequest *request, const char *name)
     return NULL;
 }
 
-void request_dispatch(Request *request)
+/* The handler has decided what it does with the request. */
+static void settle(Request *request)
 {
-    HttpServer *server = request->server;
     HttpRequest *pub = &request->pub;
-    TurnWork work;
 
-    request->is_head = strcmp(pub->method, "HEAD") == 0;
-    request->dispatched = true;
-    turn_work_begin(&work, "request", pub->method, pub->path);
-    server->options.handler.on_request(server->options.handler.data, pub);
-    turn_work_end(&work);
-    request->body_limit = pub->body_limit ? pub->body_limit : server->limits.body;
+    request->body_limit = pub->body_limit ? pub->body_limit : request->server->limits.body;
     if (request->finished || request->ended)
         return;
     if (pub->on_body && request->content_length > 0 &&
@@ -262,6 +266,77 @@ void request_dispatch(Request *request)
         snprintf(text, sizeof(text), "Request entity too large: limit is %zu", request->body_limit);
         request_refuse(request, 413, text);
     }
+}
+
+void request_dispatch(Request *request)
+{
+    HttpServer *server = request->server;
+    HttpRequest *pub = &request->pub;
+    TurnWork work;
+
+    request->is_head = strcmp(pub->method, "HEAD") == 0;
+    request->dispatched = true;
+    turn_work_begin(&work, "request", pub->method, pub->path);
+    server->options.handler.on_request(server->options.handler.data, pub);
+    turn_work_end(&work);
+    if (!request->resumed)
+        settle(request);
+}
+
+void http_request_defer(HttpRequest *pub, void (*resumed)(HttpRequest *request))
+{
+    Request *request = (Request *)pub;
+
+    ASSERT(resumed && !request->finished && !request->begun);
+    request->resumed = resumed;
+    pub->on_body = NULL;
+    /* Over HTTP/1 the parser halts instead, and the connection is still read, to notice its end. */
+    if (pub->http_major == 2)
+        request->conn->protocol->pause(request, true);
+}
+
+void http_request_resume(HttpRequest *pub)
+{
+    Request *request = (Request *)pub;
+    void (*resumed)(HttpRequest * request) = request->resumed;
+    _strbuf_ StrBuf early = STRBUF_INIT;
+    TurnWork work;
+
+    if (!resumed)
+        return; /* it is over, or was refused */
+    drop_deferred(request);
+    early = request->body;
+    request->body = STRBUF_INIT;
+    request->body_began_ms = request->body_progress_ms = (int64_t)uv_now(request->server->loop);
+    turn_work_begin(&work, "request", pub->method, pub->path);
+    resumed(pub);
+    turn_work_end(&work);
+    settle(request);
+    if (request->finished)
+        return;
+    if (early.n > 0)
+        request_body(request, (const uint8_t *)early.p, early.n);
+    if (pub->http_major == 2 && !request->body_held)
+        request->conn->protocol->pause(request, false);
+    request->conn->protocol->resumed(request);
+    if (request->early_end)
+        request_body_done(request);
+}
+
+/* Keeps a piece of the body of a request that is deferred. */
+static void keep_early(Request *request, const uint8_t *p, size_t n)
+{
+    HttpServer *server = request->server;
+
+    if (server->deferred_bodies + n > DEFERRED_BODIES_MAX) {
+        drop_deferred(request);
+        request->body_drop = true;
+        request_refuse(request, 503, "Too many requests wait for authentication");
+        request->conn->protocol->pause(request, false);
+        return;
+    }
+    server->deferred_bodies += n;
+    strbuf_add(&request->body, p, n);
 }
 
 void request_refuse(Request *request, int status, const char *text)
@@ -295,12 +370,17 @@ void http_request_pause(HttpRequest *pub, bool pause)
 {
     Request *request = (Request *)pub;
 
+    request->body_held = pause;
     if (!request->finished)
         request->conn->protocol->pause(request, pause);
 }
 
 void request_body(Request *request, const uint8_t *p, size_t n)
 {
+    if (request->resumed) {
+        keep_early(request, p, n);
+        return;
+    }
     if (request->finished || request->ended || request->body_drop || !request->pub.on_body)
         return;
     request->body_taken += n;
@@ -338,8 +418,12 @@ void request_body_done(Request *request)
 
     if (request->body_done)
         return;
-    request->body_done = true;
     stop_waiting(request);
+    if (request->resumed) {
+        request->early_end = true;
+        return;
+    }
+    request->body_done = true;
     if (request->finished || request->ended || !request->pub.on_body)
         return;
     turn_work_begin(&work, "request", request->pub.method, request->pub.path);

@@ -144,9 +144,54 @@ static void on_request(void *data, HttpRequest *request)
     }
 }
 
+static void on_deferred_close(HttpRequest *request)
+{
+    Testing *t = request->data;
+
+    t->requests++;
+    on_close(request);
+    for (size_t i = 0; i < t->n_deferred; i++)
+        if (t->deferred[i] == request)
+            t->deferred[i] = t->deferred[--t->n_deferred];
+}
+
+static void on_resumed(HttpRequest *request)
+{
+    on_request(request->data, request);
+}
+
+static void on_deferrable(void *data, HttpRequest *request)
+{
+    Testing *t = data;
+
+    if (!t->defer) {
+        on_request(t, request);
+        return;
+    }
+    request->data = t;
+    request->on_close = on_deferred_close;
+    assert_true(t->n_deferred < ARRAY_LEN(t->deferred));
+    t->deferred[t->n_deferred++] = request;
+    http_request_defer(request, on_resumed);
+}
+
+static bool resume_all(Testing *t)
+{
+    bool any = t->n_deferred > 0;
+
+    while (t->n_deferred) {
+        HttpRequest *request = t->deferred[0];
+
+        memmove(t->deferred, t->deferred + 1, --t->n_deferred * sizeof(*t->deferred));
+        http_request_resume(request);
+    }
+    return any;
+}
+
 void testing_begin(Testing *t)
 {
-    *t = (Testing){.options.handler = {.on_request = on_request}};
+    *t = (Testing){.options.handler = {.on_request = on_deferrable}};
+    t->defer = getenv("STEAD_TEST_DEFER") != NULL;
     t->options.handler.data = t;
     assert_int_equal(uv_loop_init(&t->loop), 0);
 }
@@ -170,16 +215,35 @@ void testing_end(Testing *t)
     t->server = http_server_free(t->server);
     uv_run(&t->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&t->loop), 0);
+    strbuf_deinit(&t->taken);
+}
+
+void testing_send_bytes(Testing *t, Bytes bytes)
+{
+    http_loopback_send(t->loopback, bytes);
+    resume_all(t);
 }
 
 void testing_send(Testing *t, const char *text)
 {
-    http_loopback_send(t->loopback, bytes_from_string(text));
+    testing_send_bytes(t, bytes_from_string(text));
+}
+
+Bytes testing_take_bytes(Testing *t)
+{
+    strbuf_truncate(&t->taken, 0);
+    do {
+        Bytes bytes = http_loopback_take(t->loopback);
+
+        strbuf_add(&t->taken, bytes.p, bytes.n);
+    } while (resume_all(t));
+    return strbuf_bytes(&t->taken);
 }
 
 const char *testing_take(Testing *t)
 {
-    return (const char *)http_loopback_take(t->loopback).p;
+    testing_take_bytes(t);
+    return strbuf_string(&t->taken);
 }
 
 void testing_expect(Testing *t, const char *send, const char *answer)

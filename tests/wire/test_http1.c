@@ -52,11 +52,11 @@ static void a_head_in_single_bytes_is_understood(void **state)
         "GET /head/../x?a=b&c HTTP/1.1\r\nHost: example:1\r\nX-A:  one \r\nx-b:\r\nX-C: \r\n\r\n";
 
     for (; *head; head++)
-        http_loopback_send(t->loopback, (Bytes){(const uint8_t *)head, 1});
+        testing_send_bytes(t, (Bytes){(const uint8_t *)head, 1});
     assert_non_null(strstr(testing_take(t), "404 Not Found"));
     head = "GET /head?a=b&c HTTP/1.1\r\nHost: example:1\r\nX-A:  one \r\nx-b:\r\nX-C: \r\n\r\n";
     for (; *head; head++)
-        http_loopback_send(t->loopback, (Bytes){(const uint8_t *)head, 1});
+        testing_send_bytes(t, (Bytes){(const uint8_t *)head, 1});
     assert_non_null(
         strstr(testing_take(t),
                "\r\n\r\nGET /head ?a=b&c @example:1 1.1\nhost=example:1\nx-a=one\nx-b=\nx-c=\n"));
@@ -233,7 +233,7 @@ static void a_head_beyond_the_limit_gets_431(void **state)
     testing_send(t, "GET /hello HTTP/1.1\r\nHost: x\r\n");
     for (int i = 0; i < 100 && !http_loopback_closed(t->loopback); i++) {
         testing_send(t, "X: ");
-        http_loopback_send(t->loopback, (Bytes){(uint8_t *)line, sizeof(line)});
+        testing_send_bytes(t, (Bytes){(uint8_t *)line, sizeof(line)});
         testing_send(t, "\r\n");
     }
     assert_true(
@@ -254,7 +254,7 @@ static void a_body_beyond_the_limit_gets_413(void **state)
     testing_send(t,
                  "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1000000\r\n");
     for (int i = 0; i < 60 && !http_loopback_closed(t->loopback); i++)
-        http_loopback_send(t->loopback, (Bytes){(uint8_t *)piece, sizeof(piece)});
+        testing_send_bytes(t, (Bytes){(uint8_t *)piece, sizeof(piece)});
     assert_true(str_starts_with(testing_take(t), "HTTP/1.1 413 "));
     assert_true(http_loopback_closed(t->loopback));
     assert_int_equal(t->closed, 2);
@@ -337,14 +337,14 @@ static void held_bytes_are_released_once(void **state)
     testing_send(t, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     http_respond_shared(t->later, 200, NULL, (Bytes){big, n}, on_release, big);
     assert_int_equal(released, 0);
-    out = http_loopback_take(t->loopback);
+    out = testing_take_bytes(t);
     assert_true(out.n > n);
     assert_int_equal(released, 1);
     big = mem_new(10);
     testing_send(t, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     http_respond_shared(t->later, 200, NULL, (Bytes){big, 10}, on_release, big);
     assert_int_equal(released, 2);
-    (void)http_loopback_take(t->loopback);
+    (void)testing_take_bytes(t);
     /* The peer goes before they leave. */
     big = mem_new(n);
     testing_send(t, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -122,10 +122,10 @@ static void talk(Client *c)
 
         busy = false;
         while ((n = nghttp2_session_mem_send(c->session, &p)) > 0) {
-            http_loopback_send(c->t.loopback, (Bytes){p, (size_t)n});
+            testing_send_bytes(&c->t, (Bytes){p, (size_t)n});
             busy = true;
         }
-        out = http_loopback_take(c->t.loopback);
+        out = testing_take_bytes(&c->t);
         if (out.n > 0) {
             assert_true(nghttp2_session_mem_recv(c->session, out.p, out.n) >= 0);
             busy = true;
@@ -180,8 +180,8 @@ static void a_get_is_answered_byte_by_byte(void **state)
     Bytes out;
 
     for (size_t i = 0; i < sizeof(in) - 1; i++)
-        http_loopback_send(c->t.loopback, (Bytes){in + i, 1});
-    out = http_loopback_take(c->t.loopback);
+        testing_send_bytes(&c->t, (Bytes){in + i, 1});
+    out = testing_take_bytes(&c->t);
     assert_true(out.n > sizeof(settings) - 1 + sizeof(data) - 1 + 9);
     assert_memory_equal(out.p, settings, 27);
     /* HEADERS of stream 1 without END_STREAM; ":status 200" is one byte. */
@@ -371,7 +371,7 @@ static void a_slow_reader_makes_bytes_wait(void **state)
     http_stream_begin(c->t.later, 200, NULL);
     http_stream_write(c->t.later, (Bytes){big, n});
     assert_int_equal(http_stream_pending(c->t.later), n);
-    (void)http_loopback_take(c->t.loopback);
+    (void)testing_take_bytes(&c->t);
     assert_int_equal(http_stream_pending(c->t.later), n - 65535);
     assert_int_equal(c->t.drained, 0);
     (void)id;
@@ -443,10 +443,9 @@ static void rapid_resets_end_the_connection(void **state)
 
 static void flood(Client *c, const void *frame, size_t n)
 {
-    http_loopback_send(c->t.loopback,
-                       BYTES_LITERAL(PREFACE "\x00\x00\x00\x04\x00\x00\x00\x00\x00"));
-    http_loopback_send(
-        c->t.loopback,
+    testing_send_bytes(&c->t, BYTES_LITERAL(PREFACE "\x00\x00\x00\x04\x00\x00\x00\x00\x00"));
+    testing_send_bytes(
+        &c->t,
         BYTES_LITERAL("\x00\x00\x12\x01\x04\x00\x00\x00\x01\x83\x86\x41\x01x\x04\x0b/later-body"));
     assert_int_equal(c->t.requests, 1);
     for (int i = 0; i < 20000 && !http_loopback_closed(c->t.loopback); i++) {
@@ -454,7 +453,7 @@ static void flood(Client *c, const void *frame, size_t n)
 
         for (int j = 0; j < 400; j++)
             strbuf_add(&frames, frame, n);
-        http_loopback_send(c->t.loopback, strbuf_bytes(&frames));
+        testing_send_bytes(&c->t, strbuf_bytes(&frames));
         strbuf_deinit(&frames);
     }
     assert_true(http_loopback_closed(c->t.loopback));
@@ -493,7 +492,7 @@ static void more_streams_than_allowed_are_refused(void **state)
         head[8] = (char)(2 * i + 1);
         strbuf_add(&all, head, 22);
     }
-    http_loopback_send(c->t.loopback, strbuf_bytes(&all));
+    testing_send_bytes(&c->t, strbuf_bytes(&all));
     strbuf_deinit(&all);
     assert_int_equal(c->t.requests, 250);
 }

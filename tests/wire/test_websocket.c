@@ -35,8 +35,8 @@ static void expect_frames(Testing *t, Bytes in, Bytes out)
 {
     Bytes got;
 
-    http_loopback_send(t->loopback, in);
-    got = http_loopback_take(t->loopback);
+    testing_send_bytes(t, in);
+    got = testing_take_bytes(t);
     if (got.n != out.n)
         print_error("frames differ: %zu bytes in, first 0x%02x\n", in.n, in.n ? in.p[0] : 0);
     assert_int_equal(got.n, out.n);
@@ -94,9 +94,9 @@ static void frames_behind_the_handshake_are_heard(void **state)
 
     strbuf_add_string(&all, HANDSHAKE(""));
     strbuf_add(&all, "\x81\x85" MASK "hello", 11);
-    http_loopback_send(t->loopback, strbuf_bytes(&all));
+    testing_send_bytes(t, strbuf_bytes(&all));
     strbuf_deinit(&all);
-    out = http_loopback_take(t->loopback);
+    out = testing_take_bytes(t);
     assert_int_equal(out.n, strlen(SWITCHED("")) + 7);
     assert_memory_equal(out.p + out.n - 7, "\x81\x05hello", 7);
 }
