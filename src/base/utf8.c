@@ -2,11 +2,12 @@
 #include "base/utf8.h"
 
 /* The length of the character that begins here, or 0 if the bytes are not a valid character. */
-static size_t length_at(const uint8_t *p, size_t n)
+static size_t decode_at(const uint8_t *p, size_t n, uint32_t *ret)
 {
     uint32_t code, min;
     size_t more;
 
+    *ret = p[0];
     if (p[0] < 0x80)
         return 1;
     if (p[0] >= 0xc2 && p[0] < 0xe0)
@@ -24,7 +25,49 @@ static size_t length_at(const uint8_t *p, size_t n)
             return 0;
         code = code << 6 | (p[i] & 0x3f);
     }
+    *ret = code;
     return code < min || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : more + 1;
+}
+
+static size_t length_at(const uint8_t *p, size_t n)
+{
+    uint32_t code;
+
+    return decode_at(p, n, &code);
+}
+
+size_t utf8_decode(const uint8_t *p, size_t n, uint32_t *ret)
+{
+    size_t length = decode_at(p, n, ret);
+
+    if (length)
+        return length;
+    *ret = UTF8_REPLACEMENT;
+    return 1;
+}
+
+size_t utf8_encode(uint32_t code, char to[static 4])
+{
+    if (code < 0x80) {
+        to[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        to[0] = (char)(0xc0 | code >> 6);
+        to[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        to[0] = (char)(0xe0 | code >> 12);
+        to[1] = (char)(0x80 | (code >> 6 & 0x3f));
+        to[2] = (char)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    to[0] = (char)(0xf0 | code >> 18);
+    to[1] = (char)(0x80 | (code >> 12 & 0x3f));
+    to[2] = (char)(0x80 | (code >> 6 & 0x3f));
+    to[3] = (char)(0x80 | (code & 0x3f));
+    return 4;
 }
 
 /* The number of leading ASCII bytes, rounded down to whole words. */
