@@ -10,7 +10,7 @@ Object *object_new(const Kind *kind)
     Object *o = mem_new_type(Object);
 
     o->refs = 1;
-    o->kind = kind;
+    o->kind = kind_ref(kind);
     o->arena = ARENA_INIT_SIZE(kind->type->size + CONTENT);
     o->value = arena_alloc(&o->arena, kind->type->size);
     return o;
@@ -29,7 +29,7 @@ Object *object_copy(const Object *object)
     Object *o = mem_new_type(Object);
 
     o->refs = 1;
-    o->kind = object->kind;
+    o->kind = kind_ref(object->kind);
     o->revision = object->revision;
     /* The copy needs as much as the original: one block, unless the caller adds a lot. */
     o->arena = ARENA_INIT_SIZE(MAX_OF(object->arena.total, (size_t)CONTENT));
@@ -51,32 +51,63 @@ static Object *convert(Object *object, const Kind *kind, Convert by)
     return object_of(kind, shallow);
 }
 
+/* Forms in versions of the kind that have been replaced meanwhile are given up. */
+static Object *find_form(Object *object, const Kind *kind)
+{
+    Object **at = &object->form;
+
+    while (*at && (*at)->kind != kind) {
+        Object *form = *at;
+
+        if (kind_is_current(form->kind)) {
+            at = &form->form;
+        } else {
+            *at = TAKE_PTR(form->form);
+            object_unref(form);
+        }
+    }
+    return *at;
+}
+
 Object *object_as_form(Object *object, const Kind *kind)
 {
+    Object *form;
+
     if (!object || object->kind == kind)
         return object;
-    ASSERT(kind->form && kind->form->stored == object->kind);
+    ASSERT(kind->family || (kind->form && kind->form->stored == object->kind));
     (void)object_value(object);
-    if (!object->form) {
-        object->form = convert(object, kind, kind->form->from_stored);
-        object->form->revision = object->revision;
-        object->form->created = object->created;
-        object->form->sealed = true;
-    }
-    ASSERT(object->form->kind == kind);
-    return object->form;
+    form = find_form(object, kind);
+    if (form)
+        return form;
+    form = kind->family ? object_recoded(object, kind)
+                        : convert(object, kind, kind->form->from_stored);
+    form->revision = object->revision;
+    form->created = object->created;
+    form->sealed = true;
+    form->form = object->form;
+    object->form = form;
+    return form;
 }
 
 Object *object_as_stored(Object *object)
 {
-    const KindForm *form = object->kind->form;
+    const Kind *kind = object->kind;
+    const KindFamily *family;
 
-    return form ? convert(object, form->stored, form->to_stored) : object_ref(object);
+    if (kind->form)
+        return convert(object, kind->form->stored, kind->form->to_stored);
+    if (!kind->family)
+        return object_ref(object);
+    family = kind_family_find(kind->group, kind->plural);
+    if (!family || family->stored == kind)
+        return object_ref(object);
+    return object_recoded(object, family->stored);
 }
 
 bool kind_same_store(const Kind *a, const Kind *b)
 {
-    return (a->form ? a->form->stored : a) == (b->form ? b->form->stored : b);
+    return kind_store_id(a) == kind_store_id(b);
 }
 
 Object *object_converted(Object *object, const Kind *kind)
@@ -86,6 +117,8 @@ Object *object_converted(Object *object, const Kind *kind)
     ASSERT(kind_same_store(object->kind, kind));
     if (object->kind == kind)
         return object_ref(object);
+    if (kind->family)
+        return object_recoded(object, kind);
     stored = object_as_stored(object);
     return kind->form ? convert(stored, kind, kind->form->from_stored) : object_ref(stored);
 }

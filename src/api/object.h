@@ -42,7 +42,8 @@ struct Object {
     /* The members above fill one line of the processor's cache, and a list reads no others. */
     uint64_t created; /* the revision of its first version; the store's own */
     Arena arena;
-    Object *form;     /* the same in the second form of its kind, made on first use */
+    Object *form; /* the same in another form or version of its kind, made on first use, and from
+                         there on in further ones */
     ObjectPool *pool; /* NULL: not in one */
     ListNode node;    /* of pool->warm while it has value or json, else of pool->cold */
     size_t warm_bytes;
@@ -61,11 +62,15 @@ struct ObjectPool {
 Object *object_new(const Kind *kind);      /* zeroed value, one reference */
 Object *object_copy(const Object *object); /* deep, not sealed, revision kept, one reference */
 Object *object_ref(Object *object);
-/* The object in another form (KindForm): as the kind, which is its own or a second form of its own.
+/* The object in another form: as the kind, which is its own, a second form of its own (KindForm), or
+ * another version of a run-time kind (KindFamily).
  * Borrowed for as long as the object's value is. NULL stays NULL. */
 Object *object_as_form(Object *object, const Kind *kind);
 /* The object as it is stored. A new reference. */
 Object *object_as_stored(Object *object);
+/* The object as one of another version of its run-time kind: what its schema does not know is pruned, and its
+ * defaults are filled in. A new reference. */
+Object *object_recoded(const Object *object, const Kind *kind);
 /* Whether objects of both are stored as the same kind, and such an object as the other one: a new
  * reference. */
 bool kind_same_store(const Kind *a, const Kind *b);

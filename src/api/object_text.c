@@ -245,6 +245,23 @@ static int decode(Object *object, Err *reterr)
     return 0;
 }
 
+Object *object_recoded(const Object *object, const Kind *kind)
+{
+    _arena_ Arena scratch = ARENA_INIT;
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    Object *recoded = object_new(kind);
+    DecodeReport report = {0};
+    yyjson_doc *doc = NULL;
+
+    json_encode(object->kind->type, object_value(object), NULL, &text);
+    ASSERT(json_parse(&scratch, strbuf_bytes(&text), &doc, &report) == 0);
+    /* A value that does not fit a run-time type is kept as it is, so this cannot fail. */
+    ASSERT(json_decode(kind->type, &recoded->arena, yyjson_doc_get_root(doc), 0, ignored,
+                       recoded->value, &report) == 0);
+    type_default(kind->type, &recoded->arena, recoded->value);
+    return recoded;
+}
+
 void object_wake(const Object *of)
 {
     Object *object = (Object *)(uintptr_t)of;
@@ -256,19 +273,36 @@ void object_wake(const Object *of)
     pool_count(object);
 }
 
+static uint32_t mark_of(const Kind *kind)
+{
+    return kind->family ? kind->mark : schema_mark;
+}
+
+/* Packs the object anew, since its text is one of an earlier schema of its run-time kind. */
+static void recode(Object *object)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    type_default(object->kind->type, &object->arena, object->value);
+    packed_free(TAKE_PTR(object->packed));
+    object_pack(object, NULL, &text);
+}
+
 Object *object_from_packed(const Kind *kind, Packed *packed, uint64_t revision, Err *reterr)
 {
     Object *object = mem_new_type(Object);
 
     object->refs = 1;
-    object->kind = kind;
+    object->kind = kind_ref(kind);
     object->revision = revision;
     object->sealed = true;
     object->packed = packed;
-    if (packed->head.schema == schema_mark)
+    if (packed->head.schema == mark_of(kind))
         return object;
     if (decode(object, reterr) < 0)
         return object_unref(object);
+    if (kind->family)
+        recode(object);
     cool(object);
     return object;
 }
@@ -279,7 +313,7 @@ void object_pack(Object *object, PackDictionary *dictionary, StrBuf *scratch)
     object_drop_json(object);
     strbuf_truncate(scratch, 0);
     encode(object, scratch);
-    object->packed = pack(dictionary, schema_mark, strbuf_bytes(scratch));
+    object->packed = pack(dictionary, mark_of(object->kind), strbuf_bytes(scratch));
     if (object->packed->head.form == PACK_PLAIN)
         return;
     object->json.p = mem_resize(NULL, scratch->n + 2);
@@ -302,6 +336,7 @@ Object *object_unref(Object *object)
     packed_free(object->packed);
     object_unref(object->form);
     arena_clear(&object->arena);
+    kind_unref(object->kind);
     free(object);
     return NULL;
 }

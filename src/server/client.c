@@ -127,6 +127,7 @@ static void client_watch_free(ClientWatch *watch)
     timer_stop(watch->local->server->clock, &watch->timer);
     strbuf_deinit(&watch->passed);
     arena_clear(&watch->arena);
+    kind_unref(watch->kind);
     free(watch);
 }
 
@@ -254,7 +255,7 @@ static ClientWatch *local_watch(Client *client, const Kind *kind, const ListOpti
     }
     list_append(&local->watches, &watch->node);
     watch->starting = true;
-    watch->kind = kind;
+    watch->kind = kind_ref(kind);
     watch->began = revision;
     if (store_size(store, kind) > AT_ONCE_MAX)
         watch_in_pieces(watch);

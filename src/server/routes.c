@@ -183,6 +183,7 @@ static const Kind *find_kind(Server *server, const char *group, const char *vers
 {
     size_t g = strlen(group), v = strlen(version), p = strlen(plural);
     char key[256], *at = key;
+    const Kind *kind;
 
     if (g + v + p + 3 > sizeof(key))
         return NULL;
@@ -191,7 +192,8 @@ static const Kind *find_kind(Server *server, const char *group, const char *vers
     at = mempcpy(at, version, v);
     *at++ = '/';
     memcpy(at, plural, p + 1);
-    return strmap_get(&server->resources, key);
+    kind = strmap_get(&server->resources, key);
+    return kind ? kind : kind_find_resource(group, version, plural);
 }
 
 /* Finds the kind and subresource of the target. Returns false if there is none. */
@@ -287,6 +289,7 @@ static void call_on_close(HttpRequest *request)
     if (call->write)
         call->write->call = NULL;
     call->user = user_unref(call->user);
+    kind_unref(call->route.kind);
 }
 
 static void run_with_body(Call *call)
@@ -570,6 +573,7 @@ static void dispatch(Call *call)
 
     if (!found)
         call->route = (Route){0};
+    kind_ref(call->route.kind);
     if (!impersonate(call))
         return;
     fairness_classify(call);

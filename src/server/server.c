@@ -131,11 +131,10 @@ static bool each_service(void *data, Object *object)
 
 static void index_resources(Server *server)
 {
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+    KIND_EACH(kind) {
         _free_ char *key = NULL;
 
-        if (str_empty(kind->plural))
+        if (str_empty(kind->plural) || kind->family)
             continue;
         key = mem_printf("%s/%s/%s", kind->group, kind->version, kind->plural);
         strmap_put(&server->resources, key, (void *)(uintptr_t)kind);

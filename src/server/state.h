@@ -37,7 +37,7 @@ struct Server {
     HealthPart own_health[3];
     Observer *observer;
     User *anonymous_user;
-    StrMap resources; /* "apps/v1/statefulsets" -> Kind */
+    StrMap resources; /* "apps/v1/statefulsets" -> Kind; of built-in kinds */
     ListNode local_clients, watches, writes;
     ListNode bodies_waiting, bodies_decoding; /* of Decoded */
     size_t decoding;                          /* on the pool now */

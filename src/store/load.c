@@ -35,10 +35,10 @@ static const Kind *find_kind(Loader *loader, const char *key)
 {
     if (loader->hint && match_kind(loader->hint, key))
         return loader->hint;
-    for (size_t i = 0; i < kind_count(); i++) {
-        if (match_kind(kind_at(i), key)) {
-            loader->hint = kind_at(i);
-            return loader->hint;
+    KIND_EACH(kind) {
+        if (match_kind(kind, key)) {
+            loader->hint = kind;
+            return kind;
         }
     }
     return NULL;

@@ -29,7 +29,7 @@ StoreSnapshot *store_snapshot(Store *store, const Kind *kind, const char *ns, co
     bool one_namespace = !str_empty(ns) && (kind->flags & KIND_NAMESPACED);
 
     snapshot->of = store_kind(store, kind);
-    snapshot->kind = kind;
+    snapshot->kind = kind_ref(kind);
     snapshot->revision = store->revision;
     snapshot->prefix = one_namespace ? mem_printf("%s/", ns) : mem_strdup("");
     snapshot->prefix_n = strlen(snapshot->prefix);
@@ -54,6 +54,7 @@ StoreSnapshot *store_snapshot_free(StoreSnapshot *snapshot)
     index_deinit(&snapshot->kept);
     strbuf_deinit(&snapshot->passed);
     free(snapshot->prefix);
+    kind_unref(snapshot->kind);
     free(snapshot);
     return NULL;
 }

@@ -14,23 +14,40 @@
  * referenced. */
 #define POOL_BYTES_MAX (48u << 20)
 
+/* A run-time kind was replaced, or removed, and another one has taken its place. */
+static void follow_kind(StoreKind *of, const Kind *kind)
+{
+    if (!str_equal(of->kind->store_prefix, kind->store_prefix)) {
+        ASSERT(of->index.n_entries == 0);
+        of->dictionary = NULL;
+        of->unlike = of->patience = 0;
+    }
+    kind_ref(kind);
+    kind_unref(of->kind);
+    of->kind = kind;
+}
+
 StoreKind *store_kind(Store *store, const Kind *kind)
 {
     StoreKind *of;
 
+    uint16_t id = kind_store_id(kind);
+
     if (kind->form)
         kind = kind->form->stored;
-    ASSERT(kind_is_stored(kind));
-    while (store->kinds.n <= kind->id)
+    ASSERT(kind->family || kind_is_stored(kind));
+    while (store->kinds.n <= id)
         VEC_PUSH(&store->kinds, NULL);
-    of = store->kinds.v[kind->id];
+    of = store->kinds.v[id];
     if (!of) {
         of = mem_new_type(StoreKind);
-        of->kind = kind;
+        of->kind = kind_ref(kind);
         list_init(&of->watches);
         list_init(&of->snapshots);
-        store->kinds.v[kind->id] = of;
+        store->kinds.v[id] = of;
     }
+    if (_unlikely_(of->kind != kind))
+        follow_kind(of, kind);
     return of;
 }
 
@@ -57,7 +74,7 @@ static const char *format_key_of(Store *store, const Object *object)
 
 static StoreEntry *find_entry(Store *store, const Kind *kind, const char *ns, const char *name)
 {
-    size_t id = kind->form ? kind->form->stored->id : kind->id;
+    size_t id = kind_store_id(kind);
     StoreKind *of = id < store->kinds.n ? store->kinds.v[id] : NULL;
 
     if (!of)
@@ -379,6 +396,7 @@ static void store_free(Store *store)
         ASSERT(list_empty(&of->watches) && list_empty(&of->snapshots));
         index_each(&of->index, forget);
         index_deinit(&of->index);
+        kind_unref(of->kind);
         free(of);
     }
     object_pool_deinit(&store->pool);

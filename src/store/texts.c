@@ -93,9 +93,7 @@ void texts_not_saved(Write *write)
 
 static StoreKind *find_kind(Store *store, const char *prefix, const char **ret_rest)
 {
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
-
+    KIND_EACH(kind) {
         if (!kind_is_stored(kind) || !str_starts_with(prefix, kind->store_prefix))
             continue;
         *ret_rest = prefix + strlen(kind->store_prefix);

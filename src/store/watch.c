@@ -107,6 +107,7 @@ void watch_tell(StoreKind *of, const Change *change)
 static void watch_free(StoreWatch *watch)
 {
     list_remove(&watch->node);
+    kind_unref(watch->kind);
     free(watch);
 }
 
@@ -117,6 +118,14 @@ void watch_leave(Store *store)
     for (size_t i = 0; i < store->stopped.n; i++)
         watch_free(store->stopped.v[i]);
     store->stopped.n = 0;
+}
+
+/* Whether the store keeps objects of both in one place. The ids of a kind that was removed may belong to
+ * another one now, so those of run-time kinds say nothing about the past. */
+static bool is_of(const Kind *kind, const Kind *stored)
+{
+    return kind == stored ||
+           (kind->family && stored->family && str_equal(kind->store_prefix, stored->store_prefix));
 }
 
 int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_event, void *data,
@@ -132,7 +141,7 @@ int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_
         return STORE_E_EXPIRED;
     watch = mem_new_type(StoreWatch);
     watch->store = store;
-    watch->kind = kind;
+    watch->kind = kind_ref(kind);
     watch->on_event = on_event;
     watch->data = data;
     watch->seen = store->revision;
@@ -144,7 +153,7 @@ int store_watch(Store *store, const Kind *kind, uint64_t from, ClientOnEvent on_
     for (size_t i = window_seek(window, from); i < window->n && watch->on_event; i++) {
         const Change *change = &window->changes[(window->at + i) & (window->cap - 1)];
 
-        if (change->object->kind == of->kind)
+        if (is_of(change->object->kind, of->kind))
             tell_one(watch, change);
     }
     watch_leave(store);

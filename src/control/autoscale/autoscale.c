@@ -79,12 +79,9 @@ static const char *group_of(Arena *arena, const char *api_version)
 /* The kind that a reference names, in any version of its group. NULL: there is none. */
 static const Kind *kind_of(const char *group, const char *name)
 {
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
-
+    KIND_EACH(kind)
         if (*kind->plural && str_equal(kind->group, group) && str_equal(kind->kind, name))
             return kind;
-    }
     return NULL;
 }
 

@@ -42,7 +42,7 @@ static Object *get_by_key(Reconcile *reconcile)
     *ns++ = 0;
     name = strchr(ns, '|');
     *name++ = 0;
-    if (str_to_int64(copy, 0, (int64_t)kind_count() - 1, &id) != 0)
+    if (str_to_int64(copy, 0, (int64_t)kind_count() - 1, &id) != 0 || !kind_at((size_t)id))
         return NULL;
     return client_get(reconcile->client, kind_at((size_t)id), ns, name);
 }
@@ -354,9 +354,9 @@ static void start(Controller *controller)
 
     garbage->by_owner = object_index_new(keys_of_dependent);
     controller->data = garbage;
-    for (size_t id = 0; id < kind_count(); id++)
-        if (kind_is_stored(kind_at(id)) && kind_at(id) != &kind_event)
-            controller_watch(controller, kind_at(id), on_object);
+    KIND_EACH(kind)
+        if (kind_is_stored(kind) && kind != &kind_event)
+            controller_watch(controller, kind, on_object);
 }
 
 static void stop(Controller *controller)

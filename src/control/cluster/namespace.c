@@ -215,9 +215,9 @@ static void look_what_remains(Reconcile *reconcile)
 {
     Emptying *emptying = reconcile->data;
 
-    for (size_t id = 0; id < kind_count(); id++)
-        if (has_content(kind_at(id)))
-            count_kind(reconcile, emptying, kind_at(id));
+    KIND_EACH(kind)
+        if (has_content(kind))
+            count_kind(reconcile, emptying, kind);
     if (emptying->resources.n || emptying->errors.n)
         write_conditions(reconcile, emptying);
     else
@@ -236,9 +236,9 @@ static void empty_rest(Reconcile *reconcile)
         reconcile_then(reconcile, reconcile_end);
         return;
     }
-    for (size_t id = 0; id < kind_count(); id++)
-        if (has_content(kind_at(id)))
-            empty_kind(reconcile, kind_at(id));
+    KIND_EACH(kind)
+        if (has_content(kind))
+            empty_kind(reconcile, kind);
     reconcile_then(reconcile, look_what_remains);
 }
 
@@ -351,9 +351,9 @@ static void on_content(Controller *controller, const WatchEvent *event)
 static void start(Controller *controller)
 {
     controller_watch(controller, &kind_namespace, controller_enqueue_self);
-    for (size_t id = 0; id < kind_count(); id++)
-        if (has_content(kind_at(id)))
-            controller_watch(controller, kind_at(id), on_content);
+    KIND_EACH(kind)
+        if (has_content(kind))
+            controller_watch(controller, kind, on_content);
 }
 
 const ControllerOps namespace_controller = {

@@ -123,9 +123,9 @@ static void reconcile_quota(Reconcile *reconcile)
         return;
     }
     count.quota = object->value;
-    for (size_t id = 0; id < kind_count(); id++)
-        if (quota_counts_kind(kind_at(id)))
-            count_kind(reconcile, &count, kind_at(id));
+    KIND_EACH(kind)
+        if (quota_counts_kind(kind))
+            count_kind(reconcile, &count, kind);
     status = (ResourceQuotaStatus){.hard = count.quota->spec.hard,
                                    .used = used_of(&count, &reconcile->arena)};
     quotas->cost_ns = clock_mono_ns(clock) - began;
@@ -209,10 +209,9 @@ static void start(Controller *controller)
 {
     controller->data = mem_new_type(Quotas);
     controller_index(controller, &kind_resource_quota);
-    for (size_t id = 0; id < kind_count(); id++)
-        if (quota_counts_kind(kind_at(id)))
-            controller_watch(controller, kind_at(id),
-                             kind_at(id) == &kind_resource_quota ? on_quota : on_object);
+    KIND_EACH(kind)
+        if (quota_counts_kind(kind))
+            controller_watch(controller, kind, kind == &kind_resource_quota ? on_quota : on_object);
 }
 
 static void stop(Controller *controller)

@@ -84,9 +84,9 @@ static struct ssl_ctx_st *tls_of(const Server *server, const APIServiceSpec *spe
 /* What this server serves itself is never passed on. */
 static bool is_own(const APIServiceSpec *spec)
 {
-    for (size_t i = 0; i < kind_count(); i++)
-        if (!str_empty(kind_at(i)->plural) && str_equal(kind_at(i)->group, spec->group) &&
-            str_equal(kind_at(i)->version, spec->version))
+    KIND_EACH(kind)
+        if (kind_is_served(kind) && str_equal(kind->group, spec->group) &&
+            str_equal(kind->version, spec->version))
             return true;
     return false;
 }

@@ -109,12 +109,9 @@ void aggregate_ensure_objects(Server *server, Client *client, const Pki *pki)
 {
     StrMap seen = STRMAP_INIT;
 
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
-
-        if (!str_empty(kind->plural) && !strmap_put(&seen, kind->api_version, &seen))
+    KIND_EACH(kind)
+        if (kind_is_served(kind) && !strmap_put(&seen, kind->api_version, &seen))
             ensure_local(server, client, kind);
-    }
     strmap_deinit(&seen);
     ensure_reader(server, client);
     if (pki)

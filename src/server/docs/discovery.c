@@ -7,16 +7,12 @@
  */
 #include <openssl/evp.h>
 
-#include "api/schema/kinds.h"
+#include "api/kind.h"
+#include "base/vec.h"
 #include "codec/base64.h"
 #include "server/aggregate/extension.h"
 #include "server/docs/discovery.h"
 #include "server/request/respond.h"
-
-static bool listed(const Kind *kind)
-{
-    return !str_empty(kind->plural);
-}
 
 /* ---- order ---- */
 
@@ -34,26 +30,41 @@ static int compare_kinds(const void *a, const void *b)
     r = strcmp(x->group, y->group);
     if (r == 0 && version_x != version_y)
         r = version_x > version_y ? -1 : 1;
+    if (r == 0)
+        r = version_compare(x->version, y->version);
     return r ? r : strcmp(x->plural, y->plural);
 }
 
-/* Kind number i in the order in which kinds are listed. */
+/* The kinds that are served, in the order in which they are listed, so that those of a group version are
+ * neighbours. Made anew after each change of the registry. */
+static struct {
+    VEC(const Kind *) kinds;
+    uint64_t generation;
+} order;
+
+static size_t n_ordered(void)
+{
+    if (order.generation == kind_generation())
+        return order.kinds.n;
+    order.kinds.n = 0;
+    KIND_EACH(kind)
+        if (kind_is_served(kind))
+            VEC_PUSH(&order.kinds, kind);
+    qsort(order.kinds.v, order.kinds.n, sizeof(*order.kinds.v), compare_kinds);
+    order.generation = kind_generation();
+    return order.kinds.n;
+}
+
+/* Kind number i, which is less than n_ordered(). */
 static const Kind *ordered(size_t i)
 {
-    static const Kind *order[KIND_COUNT]; /* filled in once, on the loop */
-
-    if (!order[0]) {
-        for (size_t k = 0; k < KIND_COUNT; k++)
-            order[k] = kind_at(k);
-        qsort(order, KIND_COUNT, sizeof(*order), compare_kinds);
-    }
-    return order[i];
+    return order.kinds.v[i];
 }
 
 static bool is_own_group(const char *group)
 {
-    for (size_t i = 0; i < kind_count(); i++)
-        if (listed(ordered(i)) && *group && str_equal(ordered(i)->group, group))
+    for (size_t i = 0; i < n_ordered(); i++)
+        if (*group && str_equal(ordered(i)->group, group))
             return true;
     return false;
 }
@@ -85,9 +96,8 @@ bool discovery_has_group(const Server *server, const char *group)
 
 bool discovery_has_version(const char *group, const char *version)
 {
-    for (size_t i = 0; i < kind_count(); i++)
-        if (listed(ordered(i)) && str_equal(ordered(i)->group, group) &&
-            str_equal(ordered(i)->version, version))
+    for (size_t i = 0; i < n_ordered(); i++)
+        if (str_equal(ordered(i)->group, group) && str_equal(ordered(i)->version, version))
             return true;
     return false;
 }
@@ -95,15 +105,10 @@ bool discovery_has_version(const char *group, const char *version)
 /* Whether kind number i is the first one of its group, or, with `version`, of its group version. */
 static bool first_of(size_t i, bool version)
 {
-    const Kind *kind = ordered(i);
+    const Kind *kind = ordered(i), *last = i > 0 ? ordered(i - 1) : NULL;
 
-    if (!listed(kind))
-        return false;
-    for (size_t k = 0; k < i; k++)
-        if (listed(ordered(k)) && str_equal(ordered(k)->group, kind->group) &&
-            (!version || str_equal(ordered(k)->version, kind->version)))
-            return false;
-    return true;
+    return !last || !str_equal(last->group, kind->group) ||
+           (version && !str_equal(last->version, kind->version));
 }
 
 static void add_list(StrBuf *out, const char *name, const char *const *v)
@@ -121,7 +126,9 @@ static void add_list(StrBuf *out, const char *name, const char *const *v)
 /* Tells clients whether two resources are one in the store: the hash of what they are stored as. */
 static void add_storage_hash(StrBuf *out, const Kind *kind)
 {
-    const Kind *stored = kind->form ? kind->form->stored : kind;
+    const Kind *stored = kind->family ? kind->family->stored
+                         : kind->form ? kind->form->stored
+                                      : kind;
     _free_ char *text = NULL;
     uint8_t digest[32];
 
@@ -167,10 +174,10 @@ void discovery_resources(Call *call, const char *group, const char *version)
     strbuf_printf(&text, "{\"kind\":\"APIResourceList\",%s\"groupVersion\":\"%s%s%s\",",
                   *group ? "\"apiVersion\":\"v1\"," : "", group, *group ? "/" : "", version);
     strbuf_add_string(&text, "\"resources\":[");
-    for (size_t i = 0; i < kind_count(); i++) {
+    for (size_t i = 0; i < n_ordered(); i++) {
         const Kind *kind = ordered(i);
 
-        if (!listed(kind) || !str_equal(kind->group, group) || !str_equal(kind->version, version))
+        if (!str_equal(kind->group, group) || !str_equal(kind->version, version))
             continue;
         strbuf_add_string(&text, first ? "" : ",");
         add_resource(&text, kind);
@@ -209,7 +216,7 @@ static void add_group(const Server *server, StrBuf *out, size_t first)
     bool more = false;
 
     strbuf_printf(out, "\"name\":\"%s\",\"versions\":[", kind->group);
-    for (size_t i = first; i < kind_count(); i++) {
+    for (size_t i = first; i < n_ordered(); i++) {
         if (!str_equal(ordered(i)->group, kind->group) || !first_of(i, true))
             continue;
         strbuf_printf(out, "%s{\"groupVersion\":\"%s\",\"version\":\"%s\"}", more ? "," : "",
@@ -225,7 +232,7 @@ void discovery_group(Call *call, const char *group)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    for (size_t i = 0; i < kind_count(); i++) {
+    for (size_t i = 0; i < n_ordered(); i++) {
         if (!str_equal(ordered(i)->group, group) || !first_of(i, false))
             continue;
         strbuf_add_string(&text, "{\"kind\":\"APIGroup\",\"apiVersion\":\"v1\",");
@@ -278,11 +285,10 @@ static void add_aggregated_version(StrBuf *out, const Kind *of)
     bool more = false;
 
     strbuf_printf(out, "{\"version\":\"%s\",\"resources\":[", of->version);
-    for (size_t i = 0; i < kind_count(); i++) {
+    for (size_t i = 0; i < n_ordered(); i++) {
         const Kind *kind = ordered(i);
 
-        if (!listed(kind) || !str_equal(kind->group, of->group) ||
-            !str_equal(kind->version, of->version))
+        if (!str_equal(kind->group, of->group) || !str_equal(kind->version, of->version))
             continue;
         strbuf_add_string(out, more ? "," : "");
         add_aggregated_resource(out, kind);
@@ -331,7 +337,7 @@ static void add_aggregated(const Server *server, StrBuf *out, bool core, const c
                   "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/%s\","
                   "\"metadata\":{},\"items\":[",
                   version);
-    for (size_t i = 0; i < kind_count(); i++) {
+    for (size_t i = 0; i < n_ordered(); i++) {
         const Kind *kind = ordered(i);
         bool inner = false;
 
@@ -341,7 +347,7 @@ static void add_aggregated(const Server *server, StrBuf *out, bool core, const c
         if (!core)
             strbuf_printf(out, "\"name\":\"%s\"", kind->group);
         strbuf_add_string(out, "},\"versions\":[");
-        for (size_t k = i; k < kind_count(); k++) {
+        for (size_t k = i; k < n_ordered(); k++) {
             if (!str_equal(ordered(k)->group, kind->group) || !first_of(k, true))
                 continue;
             strbuf_add_string(out, inner ? "," : "");
@@ -422,7 +428,7 @@ void discovery_groups(Call *call)
         return;
     http_add_header(call->request, "vary", "Accept");
     strbuf_add_string(&text, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
-    for (size_t i = 0; i < kind_count(); i++) {
+    for (size_t i = 0; i < n_ordered(); i++) {
         if (str_empty(ordered(i)->group) || !first_of(i, false))
             continue;
         strbuf_add_string(&text, more ? ",{" : "{");

@@ -85,9 +85,9 @@ static void add_ref(Printer *p, const char *openapi, bool wrap)
 
 static const Kind *kind_of(const Type *type)
 {
-    for (size_t i = 0; i < kind_count(); i++)
-        if (kind_at(i)->type == type)
-            return kind_at(i);
+    KIND_EACH(kind)
+        if (kind->type == type)
+            return kind;
     return NULL;
 }
 
@@ -298,9 +298,7 @@ static void add_types(Printer *p, const char *group, const char *version)
 {
     bool first = true;
 
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
-
+    KIND_EACH(kind) {
         if (!in_group(kind, group, version) ||
             strmap_put(&p->seen, kind->type->openapi, (void *)(uintptr_t)kind->type))
             continue;
@@ -663,12 +661,11 @@ static void add_paths(Printer *p, const char *group, const char *version)
     StrMap versions = STRMAP_INIT;
     bool first = true;
 
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+    KIND_EACH(kind) {
         bool namespaced = kind->flags & KIND_NAMESPACED;
         PathOf of = {.kind = kind, .body = kind, .namespaced = namespaced};
 
-        if (str_empty(kind->plural) || !in_group(kind, group, version))
+        if (!kind_is_served(kind) || !in_group(kind, group, version))
             continue;
         if (!strmap_put(&versions, kind->api_version, (void *)(uintptr_t)kind))
             add_version_path(p, kind, &first);
@@ -718,18 +715,14 @@ static uint64_t document_hash(const Kind *kind)
 void openapi_v3_index(Call *call)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
+    StrMap seen = STRMAP_INIT;
     bool first = true;
 
     strbuf_add_string(&text, "{\"paths\":{");
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+    KIND_EACH(kind) {
         const char *where = *kind->group ? "apis" : "api";
-        bool seen = str_empty(kind->plural);
 
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = !str_empty(kind_at(k)->plural) &&
-                   str_equal(kind_at(k)->api_version, kind->api_version);
-        if (seen)
+        if (!kind_is_served(kind) || strmap_put(&seen, kind->api_version, &seen))
             continue;
         strbuf_printf(
             &text, "%s\"%s/%s\":{\"serverRelativeURL\":\"/openapi/v3/%s/%s?hash=%016" PRIX64 "\"}",
@@ -737,6 +730,7 @@ void openapi_v3_index(Call *call)
             document_hash(kind));
         first = false;
     }
+    strmap_deinit(&seen);
     LIST_EACH(&call->server->extensions, node) {
         const Extension *extension = CONTAINER_OF(node, Extension, node);
 

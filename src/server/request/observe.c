@@ -368,8 +368,7 @@ static void collect(void *data)
 {
     Observer *observer = data;
 
-    for (size_t i = 0; i < kind_count(); i++) {
-        const Kind *kind = kind_at(i);
+    KIND_EACH(kind) {
         double n;
         char name[256];
 

@@ -38,6 +38,7 @@ static void decoded_free(Decoded *decoded)
 {
     object_unref(decoded->object);
     arena_clear(&decoded->arena);
+    kind_unref(decoded->kind);
     free(decoded);
 }
 
@@ -146,7 +147,7 @@ void body_decode(Call *call)
     d->call = call;
     d->request = call->request;
     d->body = call->body;
-    d->kind = call->route.kind;
+    d->kind = kind_ref(call->route.kind);
     d->content_type = http_header(call->request, "content-type");
     decode_validation(call->query.field_validation, &d->validation);
     d->is_patch = call->handle == http_patch;

@@ -41,7 +41,7 @@ Write *write_new(Server *server, User *user, const Kind *kind, const char *ns, c
     write->server = server;
     list_append(&server->writes, &write->node);
     write->user = user_ref(user);
-    write->kind = kind;
+    write->kind = kind_ref(kind);
     write->arena = ARENA_INIT_SIZE(4096);
     write->ns = kind->flags & KIND_NAMESPACED ? arena_strdup(&write->arena, ns) : NULL;
     write->name = arena_strdup(&write->arena, name);
@@ -68,6 +68,7 @@ void write_finish(Write *write)
     object_unref(write->before);
     user_unref(write->user);
     arena_clear(&write->arena);
+    kind_unref(write->kind);
     free(write);
 }
 

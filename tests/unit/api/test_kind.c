@@ -40,6 +40,126 @@ static void strangers_are_not_found(void **state)
     assert_null(kind_find_api_version(long_group, "StatefulSet"));
 }
 
+/* ---- kinds of the run time ---- */
+
+typedef struct Heard {
+    KindListener listener;
+    const KindFamily *before, *after;
+    unsigned n;
+} Heard;
+
+static void on_change(KindListener *listener, const KindFamily *before, const KindFamily *after)
+{
+    Heard *heard = CONTAINER_OF(listener, Heard, listener);
+
+    heard->before = before;
+    heard->after = after;
+    heard->n++;
+}
+
+/* A family of the resource example.com/boxes that looks like Pods; `versions` is NULL-ended, and its first one is
+ * stored. */
+static KindFamily *make_family(const char *const *versions)
+{
+    KindFamily *family = kind_family_new();
+
+    family->kinds = arena_new_n(&family->arena, Kind *, 8);
+    for (size_t i = 0; versions[i]; i++) {
+        Kind *kind = arena_new(&family->arena, Kind);
+
+        *kind = kind_pod;
+        kind->group = "example.com";
+        kind->version = arena_strdup(&family->arena, versions[i]);
+        kind->kind = "Box";
+        kind->plural = "boxes";
+        family->kinds[family->n_kinds++] = kind;
+    }
+    family->stored = family->kinds[0];
+    return family;
+}
+
+static bool is_walked(const Kind *which)
+{
+    KIND_EACH(kind)
+        if (kind == which)
+            return true;
+    return false;
+}
+
+static void kinds_come_and_go_while_the_server_runs(void **state)
+{
+    Heard heard = {.listener.on_change = on_change};
+    KindFamily *first = make_family((const char *const[]){"v1", "v2", NULL});
+    KindFamily *second = make_family((const char *const[]){"v2", "v3", NULL});
+    const Kind *old = first->kinds[1], *kept;
+    uint64_t generation = kind_generation();
+    uint16_t id, store_id;
+
+    kind_listen(&heard.listener);
+    assert_null(kind_find("example.com", "v1", "Box"));
+    kind_family_put(first);
+    assert_ptr_equal(heard.after, first);
+    assert_null(heard.before);
+    assert_int_not_equal(kind_generation(), generation);
+    assert_ptr_equal(kind_find("example.com", "v2", "Box"), old);
+    assert_ptr_equal(kind_find_resource("example.com", "v2", "boxes"), old);
+    assert_ptr_equal(kind_find_api_version("example.com/v2", "Box"), old);
+    assert_ptr_equal(kind_at(old->id), old);
+    assert_true(is_walked(first->kinds[0]) && is_walked(old));
+    assert_true(kind_is_stored(first->stored) && !kind_is_stored(old));
+    assert_int_equal(kind_store_id(old), kind_store_id(first->stored));
+    id = old->id;
+    store_id = first->store_id;
+    kept = kind_ref(old);
+    kind_family_unref(first);
+
+    kind_family_put(second);
+    assert_int_equal(heard.n, 2);
+    assert_ptr_equal(heard.before, first);
+    assert_ptr_equal(heard.after, second);
+    assert_null(kind_find("example.com", "v1", "Box"));
+    assert_ptr_equal(kind_find("example.com", "v2", "Box"), second->kinds[0]);
+    assert_int_equal(second->kinds[0]->id, id);
+    assert_int_equal(second->store_id, store_id);
+    assert_string_equal(kept->version, "v2"); /* the reference keeps what was replaced */
+    assert_false(kind_is_current(kept));
+    kind_unref(kept);
+    kind_family_unref(second);
+
+    kind_family_remove("example.com", "boxes");
+    assert_null(heard.after);
+    assert_int_equal(heard.n, 3);
+    assert_null(kind_find("example.com", "v2", "Box"));
+    assert_null(kind_family_find("example.com", "boxes"));
+    kind_family_remove("example.com", "boxes");
+    assert_int_equal(heard.n, 3);
+    kind_unlisten(&heard.listener);
+}
+
+static void a_version_that_is_not_served_is_only_stored(void **state)
+{
+    KindFamily *family = make_family((const char *const[]){"v1", "v2", NULL});
+
+    family->kinds[0]->flags |= KIND_NOT_SERVED;
+    kind_family_put(family);
+    assert_null(kind_find("example.com", "v1", "Box"));
+    assert_null(kind_find_resource("example.com", "v1", "boxes"));
+    assert_true(is_walked(family->stored) && kind_is_stored(family->stored));
+    kind_family_remove("example.com", "boxes");
+    kind_family_unref(family);
+}
+
+static void versions_are_ordered_as_clients_prefer_them(void **state)
+{
+    static const char *const order[] = {"v10",      "v2",      "v1",        "v11beta2",
+                                        "v10beta3", "v3beta1", "v12alpha1", "v11alpha2",
+                                        "foo1",     "foo10",   "v0",        "v1beta"};
+
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        for (size_t k = 0; k < ARRAY_LEN(order); k++)
+            assert_true((i < k) == (version_compare(order[i], order[k]) < 0));
+}
+
 static void check_field(const Type *type, const Field *field)
 {
     assert_int_equal(strlen(field->json), field->json_length);
@@ -134,6 +254,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_found_by_its_names),
         cmocka_unit_test(strangers_are_not_found),
+        cmocka_unit_test(kinds_come_and_go_while_the_server_runs),
+        cmocka_unit_test(a_version_that_is_not_served_is_only_stored),
+        cmocka_unit_test(versions_are_ordered_as_clients_prefer_them),
         cmocka_unit_test(every_row_of_the_tables_is_whole),
         cmocka_unit_test(printers_fill_every_column),
     };
