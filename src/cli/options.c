@@ -12,7 +12,8 @@
 #include "cli/suggest.h"
 #include "codec/quantity.h"
 
-typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_LIST } OptionForm;
+/* FORM_JOINED: may be repeated, and the values are joined with commas. */
+typedef enum OptionForm { FORM_SWITCH, FORM_OFF, FORM_TEXT, FORM_JOINED, FORM_LIST } OptionForm;
 
 typedef struct OptionRow {
     char letter;       /* 0: none */
@@ -57,6 +58,9 @@ static const OptionRow rows[] = {
     {0,   "--image-stores", "KINDS",     TEXT(image_stores), OPTIONS_SERVER | OPTIONS_IMAGE, "use images of other programs: docker,podman,containerd, or KIND=DIR; none: only stead's own (all three)"},
     {0,   "--registry",     "ADDR:PORT", TEXT(registry),     OPTIONS_SERVER, "serve a registry to push images to: localhost:5000 (none)"},
     {0,   "--token-file",   "FILE",      TEXT(token_file),   OPTIONS_SERVER, "file of static tokens, with lines token,user,uid,\"group,...\""},
+    {0,   "--authentication-token-webhook-config-file", "FILE", TEXT(webhook_config), OPTIONS_SERVER, "kubeconfig of a server that is asked whose a token is (none)"},
+    {0,   "--authentication-token-webhook-cache-ttl", "DURATION", TEXT(webhook_cache), OPTIONS_SERVER, "time for which its answers are kept (2m)"},
+    {0,   "--authentication-token-webhook-version", "VERSION", TEXT(webhook_version), OPTIONS_SERVER, "version of the TokenReview that it is sent: v1 or v1beta1 (v1beta1)"},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},
     {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},
@@ -439,6 +443,13 @@ static int set_switch(const OptionRow *row, Options *o, const char *value)
     return 0;
 }
 
+static void join_value(Options *o, const OptionRow *row, const char *value)
+{
+    const char **at = (const char **)((char *)o + row->offset);
+
+    *at = *at ? arena_printf(&o->arena, "%s,%s", *at, value) : value;
+}
+
 static int set_option(Parse *parse, const OptionRow *row, const char *value)
 {
     static_assert(ARRAY_LEN(rows) <= OPTIONS_MAX, "a mark for each option");
@@ -455,6 +466,8 @@ static int set_option(Parse *parse, const OptionRow *row, const char *value)
         ARENA_PUSH_CAP(&parse->options->arena,
                        (StringArray *)((char *)parse->options + row->offset),
                        &parse->capacities[row - rows], value);
+    else if (row->form == FORM_JOINED)
+        join_value(parse->options, row, value);
     else
         *(const char **)((char *)parse->options + row->offset) = value;
     return 0;
@@ -538,8 +551,8 @@ const char **options_argv(Options *options, const char *program, const char *com
 
         if (!rows[i].value && rows[i].offset == offsetof(Options, no_network) && *(const bool *)at)
             argv[n++] = rows[i].name;
-        if (rows[i].form != FORM_TEXT || !rows[i].doc || !(rows[i].groups & OPTIONS_LOCAL) ||
-            !*(const char *const *)at)
+        if ((rows[i].form != FORM_TEXT && rows[i].form != FORM_JOINED) || !rows[i].doc ||
+            !(rows[i].groups & OPTIONS_LOCAL) || !*(const char *const *)at)
             continue;
         argv[n++] = rows[i].name;
         argv[n++] = *(const char *const *)at;
@@ -554,7 +567,8 @@ const char **options_argv(Options *options, const char *program, const char *com
 /* Whether the option describes the server, such as its folders and ranges, and not the files of a command. */
 static bool is_local(const OptionRow *row)
 {
-    return row->doc && (row->groups & OPTIONS_LOCAL) && row->form == FORM_TEXT &&
+    return row->doc && (row->groups & OPTIONS_LOCAL) &&
+           (row->form == FORM_TEXT || row->form == FORM_JOINED) &&
            row->offset != offsetof(Options, kubeconfig);
 }
 

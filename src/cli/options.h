@@ -72,6 +72,8 @@ typedef struct Options {
     const char *limit;         /* --limit SIZE: of `stead image import` */
     const char *instance;      /* a part of the names of links, tables and cgroups */
     const char *token_file;
+    const char *webhook_config, *webhook_cache,
+        *webhook_version;   /* --authentication-token-webhook-* */
     const char *user_group; /* --user-group: of the user who calls `sudo stead up` */
     const char *log_level, *log_format;
     const char *ready_fd; /* a descriptor to write to when the server is ready, for `stead up` */

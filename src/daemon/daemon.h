@@ -74,6 +74,9 @@ int app_use_certificate(App *app, struct ssl_ctx_st **ret, Err *reterr);
 /* Renews the certificate before it expires, for as long as the server runs. */
 void app_watch_certificate(App *app);
 
+/* authentication.c: reads what the options say about users of other servers into *ret. */
+int app_authentication(App *app, ServerOptions *ret, Err *reterr);
+
 /* health.c: adds the health checks of the parts beside the API server. */
 void app_watch_health(App *app);
 

@@ -166,7 +166,9 @@ static int open_api(App *app, Err *reterr)
                               .node_name = o->node_name,
                               .external_address = o->listen,
                               .anonymous = true};
-    r = server_new(&options, &app->server, reterr);
+    r = app_authentication(app, &options, reterr);
+    if (r >= 0)
+        r = server_new(&options, &app->server, reterr);
     if (r < 0)
         return r;
     r = app_use_certificate(app, &http.tls, reterr);

@@ -271,6 +271,9 @@ int http_tls_server(const char *certificate_pem, const char *key_pem, const char
 /* A client context: shows the certificate where there is one. */
 int http_tls_client(const char *ca_pem, const char *certificate_pem, const char *key_pem,
                     struct ssl_ctx_st **ret, Err *reterr);
+/* The same for servers of others: without a CA, the authorities of the system are trusted. */
+int http_tls_trusting(const char *ca_pem, bool insecure, const char *certificate_pem,
+                      const char *key_pem, struct ssl_ctx_st **ret, Err *reterr);
 void http_tls_free(struct ssl_ctx_st *tls);
 
 #endif

@@ -175,6 +175,20 @@ int http_tls_client(const char *ca_pem, const char *certificate_pem, const char 
     return 0;
 }
 
+int http_tls_trusting(const char *ca_pem, bool insecure, const char *certificate_pem,
+                      const char *key_pem, SSL_CTX **ret, Err *reterr)
+{
+    int r = http_tls_client(insecure ? NULL : ca_pem, certificate_pem, key_pem, ret, reterr);
+
+    if (r < 0 || insecure || ca_pem)
+        return r;
+    SSL_CTX_set_verify(*ret, SSL_VERIFY_PEER, NULL);
+    if (SSL_CTX_set_default_verify_paths(*ret) == 1)
+        return 0;
+    http_tls_free(TAKE_PTR(*ret));
+    return tls_error(reterr, "the certificate authorities of the system");
+}
+
 void http_tls_free(SSL_CTX *tls)
 {
     SSL_CTX_free(tls);

@@ -281,6 +281,7 @@ static void call_on_close(HttpRequest *request)
 {
     Call *call = request->data;
 
+    authenticate_cancel(call);
     observe_end(call);
     fairness_end(call);
     if (call->stream)
@@ -591,19 +592,24 @@ static bool path_anonymous(const char *path)
            str_starts_with(path, "/readyz") || str_starts_with(path, "/version");
 }
 
-static void on_request(void *data, HttpRequest *request)
+static void answer_busy(Call *call)
 {
-    Server *server = data;
-    Call *call = arena_new(&request->arena, Call);
+    http_add_header(call->request, "retry-after", "1");
+    respond_status(call, &(ApiStatus){.reason = STATUS_TOO_MANY_REQUESTS,
+                                      .message = "Too many requests, please try again later."});
+}
 
-    call->server = server;
-    call->request = request;
-    call->arena = &request->arena;
-    request->data = call;
-    request->on_close = call_on_close;
-    observe_begin(call);
-    call->user = authenticate(server, request);
-    if (!call->user ||
+/* It is known who sends the request. */
+static void on_authenticated(Call *call, AuthOutcome outcome)
+{
+    Server *server = call->server;
+    HttpRequest *request = call->request;
+
+    if (outcome == AUTH_BUSY) {
+        answer_busy(call);
+        return;
+    }
+    if (outcome == AUTH_DENIED ||
         (call->user->anonymous && !server->anonymous && !path_anonymous(request->path))) {
         respond_status(call,
                        &(ApiStatus){.reason = STATUS_UNAUTHORIZED, .message = "Unauthorized"});
@@ -619,6 +625,36 @@ static void on_request(void *data, HttpRequest *request)
         query_parse(call);
     target_read(call, &call->target);
     dispatch(call);
+}
+
+static void on_resumed(HttpRequest *request)
+{
+    Call *call = request->data;
+
+    on_authenticated(call, call->user ? AUTH_GRANTED : AUTH_DENIED);
+}
+
+static void on_late_user(Call *call, AuthOutcome outcome _unused_)
+{
+    http_request_resume(call->request);
+}
+
+static void on_request(void *data, HttpRequest *request)
+{
+    Call *call = arena_new(&request->arena, Call);
+    AuthOutcome outcome;
+
+    call->server = data;
+    call->request = request;
+    call->arena = &request->arena;
+    request->data = call;
+    request->on_close = call_on_close;
+    observe_begin(call);
+    outcome = authenticate(call, on_late_user);
+    if (outcome == AUTH_LATER)
+        http_request_defer(request, on_resumed);
+    else
+        on_authenticated(call, outcome);
 }
 
 static void on_bad_request(void *data _unused_, const HttpPeer *peer, int code, const char *text,

@@ -149,7 +149,7 @@ static int open_parts(Server *server, const ServerOptions *options, Err *reterr)
                       reterr);
     if (r < 0)
         return ERR_TRACE(r);
-    server->token_auth = token_auth_new(options->token_file, reterr, &r);
+    r = token_auth_new(options, &server->token_auth, reterr);
     if (r < 0)
         return ERR_TRACE(r);
     r = service_addresses_new(options->service_cidr, &server->addresses, reterr);

@@ -54,6 +54,17 @@ bool pki_client_is_good(const char *pem, const char *key_pem, const char *ca_pem
                         const char *const *groups, int64_t now);
 Pki *pki_free(Pki *pki);
 
+/* A webhook that is asked whose a token is. */
+typedef struct WebhookOptions {
+    const char *url;
+    const char *server_name; /* NULL: the host of the URL */
+    const char *ca_pem;      /* NULL: the authorities of the system */
+    const char *certificate_pem, *key_pem, *token;
+    bool insecure;
+    bool is_beta;     /* v1beta1 instead of v1 */
+    int64_t cache_ns; /* how long an answer is kept */
+} WebhookOptions;
+
 typedef struct ServerOptions {
     struct uv_loop_s *loop;
     Store *store;
@@ -62,7 +73,8 @@ typedef struct ServerOptions {
     const Pki *pki; /* NULL in tests without TLS */
     const char
         *token_file; /* "token,user,uid,\"group,group\"" lines, as kube-apiserver's; NULL: none */
-    const char *service_cidr; /* cluster IPs are taken from here */
+    const WebhookOptions *webhook; /* NULL: none */
+    const char *service_cidr;      /* cluster IPs are taken from here */
     const char *node_name;
     const char *external_address; /* "127.0.0.1:6443": serverAddressByClientCIDRs */
     bool anonymous; /* let unauthenticated requests in as system:anonymous (only health, version) */

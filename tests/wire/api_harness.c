@@ -7,7 +7,7 @@
 
 #define TURNS 64
 
-static void start(Api *api, PodStreams *streams, const char *service_cidr, const Pki *pki)
+static void start_on(Api *api, ServerOptions server_options)
 {
     static const char *const masters[] = {"system:masters"};
     HttpPeer peer = {.common_name = "kubernetes-admin",
@@ -15,12 +15,9 @@ static void start(Api *api, PodStreams *streams, const char *service_cidr, const
                      .n_organizations = 1,
                      .address = "127.0.0.1"};
     HttpServerOptions options = {.limits = http_limits_default};
-    ServerOptions server_options = {0};
     StoreEngine *engine;
     Err err = ERR_INIT;
 
-    *api = (Api){0};
-    uv_loop_init(&api->loop);
     api->clock = clock_new_fake(API_EPOCH * NS_PER_SEC);
     random_seed(&api->random, 1);
     api->state = memory_state_new();
@@ -31,11 +28,9 @@ static void start(Api *api, PodStreams *streams, const char *service_cidr, const
     server_options.store = api->store;
     server_options.clock = api->clock;
     server_options.random = &api->random;
-    server_options.service_cidr = service_cidr;
-    server_options.pki = pki;
+    server_options.service_cidr = str_or(server_options.service_cidr, "10.96.0.0/12");
     server_options.node_name = "node-1";
     server_options.external_address = "127.0.0.1:6443";
-    server_options.streams = streams;
     server_options.anonymous = true;
     if (server_new(&server_options, &api->server, &err) < 0)
         fail_msg("%s", err.message);
@@ -47,19 +42,31 @@ static void start(Api *api, PodStreams *streams, const char *service_cidr, const
     server_set_ready(api->server, true);
 }
 
+void api_start_on(Api *api, const ServerOptions *options)
+{
+    start_on(api, *options);
+}
+
+static void start(Api *api, ServerOptions options)
+{
+    *api = (Api){0};
+    uv_loop_init(&api->loop);
+    start_on(api, options);
+}
+
 void api_start(Api *api, PodStreams *streams)
 {
-    start(api, streams, "10.96.0.0/12", NULL);
+    start(api, (ServerOptions){.streams = streams});
 }
 
 void api_start_in(Api *api, PodStreams *streams, const char *service_cidr)
 {
-    start(api, streams, service_cidr, NULL);
+    start(api, (ServerOptions){.streams = streams, .service_cidr = service_cidr});
 }
 
 void api_start_with(Api *api, const Pki *pki)
 {
-    start(api, NULL, "10.96.0.0/12", pki);
+    start(api, (ServerOptions){.pki = pki});
 }
 
 void api_stop(Api *api)

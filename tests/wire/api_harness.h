@@ -52,6 +52,8 @@ void api_start(Api *api, PodStreams *streams);
 void api_start_in(Api *api, PodStreams *streams, const char *service_cidr);
 /* The same with certificates. */
 void api_start_with(Api *api, const Pki *pki);
+/* The same with further options, on the loop of *api, which the caller has initialized. */
+void api_start_on(Api *api, const ServerOptions *options);
 void api_stop(Api *api);
 /* Another connection; who NULL: without a certificate. The caller frees it. */
 HttpLoopback *api_connect(Api *api, const char *who);

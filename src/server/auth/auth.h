@@ -6,23 +6,40 @@
 #ifndef SERVER_AUTH_AUTH_H
 #define SERVER_AUTH_AUTH_H
 
+#include "server/auth/token/lookup.h"
 #include "server/auth/user.h"
 #include "server/request/call.h"
 
 typedef struct TokenAuth TokenAuth;
 
-TokenAuth *token_auth_new(const char *file, Err *reterr, int *ret);
+int token_auth_new(const ServerOptions *options, TokenAuth **ret, Err *reterr);
 TokenAuth *token_auth_free(TokenAuth *auth);
 
-/* Returns a reference to the user of the token, or NULL with a reason for a TokenReview. */
-User *authenticate_token(Server *server, const char *token, const char **reterr);
+typedef struct TokenQuestion {
+    const char *token;
+    const StringArray
+        *audiences;     /* that the token has to have one of; empty: those of this server */
+    const char *client; /* the address of whoever asks */
+    Arena *arena;       /* of the texts of the answer */
+    TokenWaiter *waiter;
+} TokenQuestion;
+
+/* Finds out whose the token is. If this is TOKEN_KNOWN, ret->user is a reference that the caller owns, or
+ * NULL with a reason for a TokenReview or without one. */
+TokenOutcome authenticate_token(Server *server, const TokenQuestion *question, TokenAnswer *ret);
+
+/* The waiter of the call for authenticate_token: `done` is called with an answer that comes later, unless
+ * the request is over before. */
+TokenWaiter *authenticate_wait(Call *call, void (*done)(Call *call, const TokenAnswer *answer));
+/* The request is over. */
+void authenticate_cancel(Call *call);
 
 /* The user of a bootstrap token, or NULL. */
 User *authenticate_bootstrap(Server *server, const char *token);
 
-/* Returns a reference to the user of the request, who is also kept with the connection. NULL: the
- * request has to be answered with 401. */
-User *authenticate(Server *server, HttpRequest *request);
+/* Finds the user of the request, who is also kept with the connection. With AUTH_GRANTED, call->user is
+ * set. With AUTH_LATER, `done` is called later from the loop, unless authenticate_cancel is called. */
+AuthOutcome authenticate(Call *call, void (*done)(Call *call, AuthOutcome outcome));
 
 /* If the request asks to act as another user, makes that user its user. Returns false if this is
  * forbidden; the request has been answered then. */

@@ -14,7 +14,9 @@
 #include "base/files/file.h"
 #include "base/strmap.h"
 #include "server/auth/auth.h"
+#include "codec/json/json.h"
 #include "server/auth/token.h"
+#include "server/auth/token/webhook.h"
 
 #define TOKEN_FILE_MAX ((size_t)1024 * 1024)
 #define CACHE_MAX 4096
@@ -23,65 +25,20 @@
 #define EXTRA "authentication.kubernetes.io/"
 
 struct TokenAuth {
-    StrMap fixed;  /* token -> User, from the file of static tokens */
-    StrMap cached; /* token -> User, of verified ServiceAccount tokens */
+    StrMap fixed;          /* token -> User, from the file of static tokens */
+    StrMap cached;         /* token -> User, of verified ServiceAccount tokens */
+    StringArray audiences; /* those of this server */
+    TokenLookups *lookups; /* NULL: nobody else is asked */
+    Webhook *webhook;
+    Arena arena;
 };
 
-User *user_new(const char *name, const char *uid)
-{
-    User *user = mem_new_type(User);
-
-    user->refs = 1;
-    user->arena = ARENA_INIT_SIZE(512);
-    user->name = arena_strdup(&user->arena, name);
-    user->uid = arena_strdup(&user->arena, uid);
-    return user;
-}
-
-User *user_ref(User *user)
-{
-    user->refs++;
-    return user;
-}
-
-User *user_unref(User *user)
-{
-    if (!user || --user->refs)
-        return NULL;
-    arena_clear(&user->arena);
-    free(user);
-    return NULL;
-}
-
-void user_add_group(User *user, const char *group)
-{
-    ARENA_PUSH_CAP(&user->arena, &user->groups, &user->groups_cap,
-                   arena_strdup(&user->arena, group));
-    if (str_equal(group, "system:masters"))
-        user->masters = true;
-}
-
-bool user_in_group(const User *user, const char *group)
-{
-    for (size_t i = 0; i < user->groups.n; i++)
-        if (str_equal(user->groups.v[i], group))
-            return true;
-    return false;
-}
-
-void user_add_extra(User *user, const char *key, const char *value)
-{
-    Arena *arena = &user->arena;
-    ExtraValueMap *extra = &user->extra;
-
-    if (!extra->n || !str_equal(extra->v[extra->n - 1].key, key)) {
-        ARENA_PUSH_CAP(arena, extra, &user->extra_cap,
-                       (ExtraValueEntry){.key = arena_strdup(arena, key)});
-        user->values_cap = 0;
-    }
-    ARENA_PUSH_CAP(arena, &extra->v[extra->n - 1].value.items, &user->values_cap,
-                   arena_strdup(arena, value));
-}
+/* A request that waits for the answer about its token. */
+typedef struct AuthWait {
+    TokenWaiter waiter;
+    Call *call;
+    void (*done)(Call *call, const TokenAnswer *answer);
+} AuthWait;
 
 /* ---- the file: token,user,uid,"group,group" ---- */
 
@@ -159,14 +116,6 @@ static int read_file(TokenAuth *auth, const char *file, Err *reterr)
     return 0;
 }
 
-TokenAuth *token_auth_new(const char *file, Err *reterr, int *ret)
-{
-    TokenAuth *auth = mem_new_type(TokenAuth);
-
-    *ret = file ? read_file(auth, file, reterr) : 0;
-    return *ret < 0 ? token_auth_free(auth) : auth;
-}
-
 static void drop_users(StrMap *map)
 {
     STRMAP_EACH(map, slot)
@@ -179,10 +128,52 @@ TokenAuth *token_auth_free(TokenAuth *auth)
 {
     if (!auth)
         return NULL;
+    token_lookups_free(auth->lookups);
+    webhook_free(auth->webhook);
     drop_users(&auth->fixed);
     drop_users(&auth->cached);
+    arena_clear(&auth->arena);
     free(auth);
     return NULL;
+}
+
+static void add_source(TokenAuth *auth, const ServerOptions *options, TokenSource *source)
+{
+    if (!auth->lookups)
+        auth->lookups = token_lookups_new(options->clock);
+    token_lookups_add(auth->lookups, source);
+}
+
+static int open_sources(TokenAuth *auth, const ServerOptions *options, Err *reterr)
+{
+    int r;
+
+    if (!options->webhook)
+        return 0;
+    r = webhook_new(options->loop, options->clock, options->random, options->webhook,
+                    &auth->audiences, &auth->webhook, reterr);
+    if (r < 0)
+        return ERR_TRACE(r);
+    add_source(auth, options, webhook_source(auth->webhook));
+    return 0;
+}
+
+int token_auth_new(const ServerOptions *options, TokenAuth **ret, Err *reterr)
+{
+    TokenAuth *auth = mem_new_type(TokenAuth);
+    int r;
+
+    auth->arena = ARENA_INIT_SIZE(256);
+    ARENA_APPEND(&auth->arena, &auth->audiences, TOKEN_ISSUER);
+    r = options->token_file ? read_file(auth, options->token_file, reterr) : 0;
+    if (r >= 0)
+        r = open_sources(auth, options, reterr);
+    if (r < 0) {
+        token_auth_free(auth);
+        return ERR_TRACE(r);
+    }
+    *ret = auth;
+    return 0;
 }
 
 /* ---- ServiceAccounts ---- */
@@ -194,6 +185,10 @@ static bool account_good(Server *server, const User *user)
 
     if (user->volatile_)
         return false;
+    /* Of a user that another server has named, at most the answer is known. */
+    if (user->known_until_ns)
+        return clock_mono_ns(server->clock) < user->known_until_ns &&
+               user->generation == token_lookups_generation(server->token_auth->lookups);
     if (user->expires && user->expires <= server_now(server))
         return false;
     if (!user->sa_name)
@@ -231,24 +226,31 @@ static User *user_of_claims(const TokenClaims *claims, const char *token)
     user->pod_name = arena_strdup(arena, claims->pod);
     user->pod_uid = arena_strdup(arena, claims->pod_uid);
     user->expires = claims->expires;
+    for (size_t i = 0; i < claims->audiences.n; i++)
+        ARENA_APPEND(arena, &user->audiences, arena_strdup(arena, claims->audiences.v[i]));
     user_add_group(user, "system:serviceaccounts");
     user_add_group(user, arena_printf(arena, "system:serviceaccounts:%s", claims->ns));
     user_add_group(user, "system:authenticated");
     return user;
 }
 
-User *authenticate_token(Server *server, const char *token, const char **reterr)
+/* The user of a token that this server can judge itself, or NULL with what TokenReviews say about it; an
+ * error of NULL says that the token is of none of these kinds. *ret_audiences are those of the token. */
+static User *local_user(Server *server, const char *token, const StringArray **ret_audiences,
+                        const char **reterr)
 {
     TokenAuth *auth = server->token_auth;
     User *user = strmap_get(&auth->fixed, token);
     _arena_ Arena arena = ARENA_INIT;
     TokenClaims claims;
 
-    *reterr = "invalid bearer token";
+    *reterr = NULL;
+    *ret_audiences = &auth->audiences;
     if (user)
         return user_ref(user);
     user = strmap_get(&auth->cached, token);
     if (user) {
+        *ret_audiences = &user->audiences;
         if (account_good(server, user))
             return user_ref(user);
         user_unref(strmap_remove(&auth->cached, token));
@@ -259,15 +261,76 @@ User *authenticate_token(Server *server, const char *token, const char **reterr)
         return user;
     if (!server->token_key || token_verify(server->token_key, &arena, token, &claims))
         return NULL;
-    if (!str_equal(claims.audience, TOKEN_ISSUER))
-        return NULL;
     user = user_of_claims(&claims, token);
+    *ret_audiences = &user->audiences;
     if (!account_good(server, user))
         return user_unref(user);
     if (auth->cached.n >= CACHE_MAX)
         drop_users(&auth->cached);
     strmap_put(&auth->cached, token, user_ref(user));
     return user;
+}
+
+static bool holds(const StringArray *list, const char *text)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (str_equal(list->v[i], text))
+            return true;
+    return false;
+}
+
+/* ["a" "b"], as Go prints it */
+static void add_quoted(StrBuf *text, const StringArray *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        strbuf_add_string(text, i ? " " : "[");
+        json_encode_string(text, list->v[i], strlen(list->v[i]));
+    }
+    strbuf_add_string(text, list->n ? "]" : "[]");
+}
+
+/* Which of the audiences that are wanted the token has. Returns false, with the error of
+ * kube-apiserver, if it has none. */
+static bool limit_audiences(Arena *arena, const StringArray *wanted, const StringArray *has,
+                            TokenAnswer *ret)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    for (size_t i = 0; i < wanted->n; i++)
+        if (holds(has, wanted->v[i]))
+            ARENA_APPEND(arena, &ret->audiences, wanted->v[i]);
+    if (ret->audiences.n)
+        return true;
+    strbuf_add_string(&text, "token audiences ");
+    add_quoted(&text, has);
+    strbuf_add_string(&text, " is invalid for the target audiences ");
+    add_quoted(&text, wanted);
+    ret->error = arena_strdup(arena, strbuf_string(&text));
+    return false;
+}
+
+TokenOutcome authenticate_token(Server *server, const TokenQuestion *question, TokenAnswer *ret)
+{
+    TokenAuth *auth = server->token_auth;
+    const StringArray *wanted = question->audiences->n ? question->audiences : &auth->audiences,
+                      *has;
+    TokenOutcome outcome = TOKEN_KNOWN;
+    User *user;
+
+    *ret = (TokenAnswer){0};
+    user = local_user(server, question->token, &has, &ret->error);
+    if (user && limit_audiences(question->arena, wanted, has, ret)) {
+        ret->user = user;
+        return TOKEN_KNOWN;
+    }
+    user_unref(user);
+    if (!user && !ret->error && auth->lookups) {
+        outcome = token_lookup(auth->lookups, question->token, wanted, question->client,
+                               question->waiter, ret);
+        if (outcome == TOKEN_KNOWN && ret->user)
+            user_ref(ret->user);
+    }
+    return outcome;
 }
 
 /* ---- requests ---- */
@@ -308,25 +371,96 @@ static const char *bearer_token(const HttpRequest *request)
     return *header ? header : NULL;
 }
 
-User *authenticate(Server *server, HttpRequest *request)
+static bool is_known(Server *server, const User *known, const char *token)
 {
+    return known && known->token && str_equal(known->token, token) && account_good(server, known);
+}
+
+static void on_answer(TokenWaiter *waiter, const TokenAnswer *answer)
+{
+    AuthWait *wait = CONTAINER_OF(waiter, AuthWait, waiter);
+
+    wait->done(wait->call, answer);
+}
+
+TokenWaiter *authenticate_wait(Call *call, void (*done)(Call *call, const TokenAnswer *answer))
+{
+    AuthWait *wait = arena_new(call->arena, AuthWait);
+
+    *wait = (AuthWait){.waiter.done = on_answer, .call = call, .done = done};
+    call->waiter = wait;
+    return &wait->waiter;
+}
+
+void authenticate_cancel(Call *call)
+{
+    if (call->waiter)
+        token_waiter_cancel(&call->waiter->waiter);
+}
+
+/* Whoever sends the token on this connection again is this user, as long as the answer is true. */
+static void keep_token(User *user, const char *token)
+{
+    if (!user->token)
+        user->token = arena_strdup(&user->arena, token);
+}
+
+static void on_user(Call *call, const TokenAnswer *answer)
+{
+    if (answer->user) {
+        keep_token(answer->user, bearer_token(call->request));
+        call->user = user_ref(remember(call->request->peer, user_ref(answer->user)));
+        user_unref(answer->user);
+    }
+    call->authenticated(call, answer->user ? AUTH_GRANTED : AUTH_DENIED);
+}
+
+static AuthOutcome authenticate_bearer(Call *call, const char *token)
+{
+    static const StringArray any = {0};
+    HttpPeer *peer = call->request->peer;
+    const TokenQuestion question = {.token = token,
+                                    .audiences = &any,
+                                    .client = peer->address,
+                                    .arena = call->arena,
+                                    .waiter = authenticate_wait(call, on_user)};
+    TokenAnswer answer;
+
+    switch (authenticate_token(call->server, &question, &answer)) {
+    case TOKEN_LATER:
+        return AUTH_LATER;
+    case TOKEN_BUSY:
+        return AUTH_BUSY;
+    case TOKEN_KNOWN:
+        break;
+    }
+    if (!answer.user)
+        return AUTH_DENIED;
+    keep_token(answer.user, token);
+    call->user = remember(peer, answer.user);
+    return AUTH_GRANTED;
+}
+
+AuthOutcome authenticate(Call *call, void (*done)(Call *call, AuthOutcome outcome))
+{
+    HttpRequest *request = call->request;
     HttpPeer *peer = request->peer;
-    User *known = peer->user, *user;
-    const char *why, *token;
+    User *known = peer->user;
+    const char *token;
 
     if (peer->certificate_bad)
-        return NULL;
+        return AUTH_DENIED;
+    call->authenticated = done;
+    token = bearer_token(request);
     /* As in kube-apiserver, a certificate takes precedence over a token. */
     if (peer->common_name) {
-        if (known)
-            return user_ref(known);
-        return remember(peer, user_of_certificate(peer));
+        call->user = known ? user_ref(known) : remember(peer, user_of_certificate(peer));
+        return AUTH_GRANTED;
     }
-    token = bearer_token(request);
-    if (!token)
-        return http_header(request, "authorization") ? NULL : user_ref(server->anonymous_user);
-    if (known && known->token && str_equal(known->token, token) && account_good(server, known))
-        return user_ref(known);
-    user = authenticate_token(server, token, &why);
-    return user ? remember(peer, user) : NULL;
+    if (!token && http_header(request, "authorization"))
+        return AUTH_DENIED;
+    if (token && !is_known(call->server, known, token))
+        return authenticate_bearer(call, token);
+    call->user = user_ref(token ? known : call->server->anonymous_user);
+    return AUTH_GRANTED;
 }

@@ -13,6 +13,8 @@
 #include "server/request/decode.h"
 #include "server/request/respond.h"
 
+enum { REVIEW_LATER = -1 }; /* the review answers the request when it knows more */
+
 static UserInfo describe(Arena *arena, const User *user)
 {
     const UserInfo of = {
@@ -144,24 +146,61 @@ static int review_rules(Call *call, Object *object, ApiStatus *reterr)
     return 0;
 }
 
+static void fill_token_review(Object *object, const TokenAnswer *answer)
+{
+    TokenReview *review = OBJECT_AS(TokenReview, object);
+    Arena *arena = &object->arena;
+
+    review->status = (TokenReviewStatus){.authenticated = answer->user != NULL};
+    if (!answer->user) {
+        review->status.error = arena_strdup(arena, str_or(answer->error, "invalid bearer token"));
+        return;
+    }
+    review->status.user = describe(arena, answer->user);
+    for (size_t i = 0; i < answer->audiences.n; i++)
+        ARENA_APPEND(arena, &review->status.audiences, arena_strdup(arena, answer->audiences.v[i]));
+}
+
+static void on_late_answer(Call *call, const TokenAnswer *answer)
+{
+    _object_ Object *object = call->stream;
+
+    call->stream = NULL;
+    fill_token_review(object, answer);
+    respond_object(call, 201, object);
+}
+
+static void close_late_review(void *object)
+{
+    object_unref(object);
+}
+
 static int review_token(Call *call, Object *object, ApiStatus *reterr)
 {
     TokenReview *review = OBJECT_AS(TokenReview, object);
-    const char *why = "";
-    User *user;
+    const TokenQuestion question = {.token = review->spec.token,
+                                    .audiences = &review->spec.audiences,
+                                    .client = call->request->peer->address,
+                                    .arena = call->arena,
+                                    .waiter = authenticate_wait(call, on_late_answer)};
+    TokenAnswer answer;
 
     if (str_empty(review->spec.token))
         return status_set(reterr, call->arena, STATUS_BAD_REQUEST,
                           "token is required for TokenReview in authentication");
-    user = authenticate_token(call->server, review->spec.token, &why);
-    review->status = (TokenReviewStatus){.authenticated = user != NULL};
-    if (user) {
-        review->status.user = describe(&object->arena, user);
-        review->status.audiences = one_string(&object->arena, TOKEN_ISSUER);
-    } else {
-        review->status.error = why;
+    switch (authenticate_token(call->server, &question, &answer)) {
+    case TOKEN_LATER:
+        call->stream = object_ref(object);
+        call->stream_close = close_late_review;
+        return REVIEW_LATER;
+    case TOKEN_BUSY:
+        return status_set(reterr, call->arena, STATUS_TOO_MANY_REQUESTS,
+                          "Too many requests, please try again later.");
+    case TOKEN_KNOWN:
+        break;
     }
-    user_unref(user);
+    fill_token_review(object, &answer);
+    user_unref(answer.user);
     return 0;
 }
 
@@ -180,6 +219,7 @@ void review_create(Call *call, Object *object)
     };
     const Kind *kind = object->kind;
     Causes causes = {.arena = call->arena};
+    int r;
     ApiStatus status = {.reason = STATUS_METHOD_NOT_ALLOWED,
                         .message =
                             "the server does not allow this method on the requested resource",
@@ -201,11 +241,12 @@ void review_create(Call *call, Object *object)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].kind != kind)
             continue;
-        if (rows[i].answer(call, object, &status) == 0) {
+        r = rows[i].answer(call, object, &status);
+        if (r == 0)
             respond_object(call, 201, object);
-            return;
-        }
-        break;
+        else if (r != REVIEW_LATER)
+            respond_status(call, &status);
+        return;
     }
     respond_status(call, &status);
 }

@@ -104,7 +104,10 @@ static void add_reference(StrBuf *out, const char *what, const char *name, const
 static void print_claims(const TokenClaims *claims, StrBuf *out)
 {
     strbuf_add_string(out, "{\"aud\":[");
-    add_text(out, claims->audience);
+    for (size_t i = 0; i < claims->audiences.n; i++) {
+        strbuf_add_string(out, i ? "," : "");
+        add_text(out, claims->audiences.v[i]);
+    }
     strbuf_printf(out, "],\"exp\":%" PRId64 ",\"iat\":%" PRId64 ",\"iss\":", claims->expires,
                   claims->issued);
     add_text(out, TOKEN_ISSUER);
@@ -185,6 +188,23 @@ static const char *member(Arena *arena, yyjson_val *object, const char *name)
     return arena_strdup(arena, yyjson_get_str(yyjson_obj_get(object, name)));
 }
 
+/* One text, or a list of texts. */
+static StringArray read_audiences(Arena *arena, yyjson_val *json)
+{
+    StringArray list = {0};
+    size_t i, n;
+    yyjson_val *one;
+
+    if (yyjson_is_str(json)) {
+        ARENA_APPEND(arena, &list, arena_strdup(arena, yyjson_get_str(json)));
+        return list;
+    }
+    list.v = arena_new_n(arena, const char *, yyjson_arr_size(json) + 1);
+    yyjson_arr_foreach(json, i, n, one) if (yyjson_is_str(one)) list.v[list.n++] =
+        arena_strdup(arena, yyjson_get_str(one));
+    return list;
+}
+
 static int read_claims(Arena *arena, Bytes json, TokenClaims *ret)
 {
     DecodeReport report = {0};
@@ -206,8 +226,7 @@ static int read_claims(Arena *arena, Bytes json, TokenClaims *ret)
         .pod_uid = member(arena, pod, "uid"),
         .node = member(arena, node, "name"),
         .node_uid = member(arena, node, "uid"),
-        .audience =
-            arena_strdup(arena, yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(root, "aud")))),
+        .audiences = read_audiences(arena, yyjson_obj_get(root, "aud")),
         .id = member(arena, root, "jti"),
         .issued = yyjson_get_sint(yyjson_obj_get(root, "iat")),
         .expires = yyjson_get_sint(yyjson_obj_get(root, "exp")),

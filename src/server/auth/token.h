@@ -11,7 +11,8 @@
 typedef struct TokenClaims {
     const char *ns, *service_account, *service_account_uid;
     const char *pod, *pod_uid, *node, *node_uid;
-    const char *audience, *id;
+    StringArray audiences;
+    const char *id;
     int64_t issued, expires;
 } TokenClaims;
 

@@ -11,8 +11,9 @@
 #include "server/request/decode.h"
 #include "server/request/respond.h"
 
-char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,
-                        const Object *pod, const char *audience, int64_t lifetime_seconds)
+static char *make_bound_token(Server *server, Arena *arena, const char *ns,
+                              const char *service_account, const Object *pod,
+                              const StringArray *audiences, int64_t lifetime_seconds)
 {
     Object *account = store_head(server->store, &kind_service_account, ns, service_account);
     TokenClaims claims = {.ns = ns, .service_account = service_account};
@@ -22,7 +23,7 @@ char *server_make_token(Server *server, Arena *arena, const char *ns, const char
         return NULL;
     random_uuid(server->random, id);
     claims.service_account_uid = object_meta(account)->uid;
-    claims.audience = str_or(audience, TOKEN_ISSUER);
+    claims.audiences = *audiences;
     claims.id = id;
     claims.issued = server_now(server);
     claims.expires = claims.issued + lifetime_seconds;
@@ -36,6 +37,14 @@ char *server_make_token(Server *server, Arena *arena, const char *ns, const char
         claims.node_uid = node ? object_meta(node)->uid : NULL;
     }
     return token_sign(server->token_key, arena, &claims);
+}
+
+char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,
+                        const Object *pod, const char *audience, int64_t lifetime_seconds)
+{
+    const StringArray audiences = {(const char *[]){str_or(audience, TOKEN_ISSUER)}, 1};
+
+    return make_bound_token(server, arena, ns, service_account, pod, &audiences, lifetime_seconds);
 }
 
 /* Finds the pod that the token has to be bound to. Returns 0 or the reason of a refusal. */
@@ -95,7 +104,6 @@ static int make_token(Call *call, Object *account, Object *object, ApiStatus *re
     TokenRequest *request = OBJECT_AS(TokenRequest, object);
     Arena *arena = &object->arena;
     Causes causes = {.arena = call->arena};
-    const char *audience = NULL;
     Object *pod;
     int r;
 
@@ -116,12 +124,12 @@ static int make_token(Call *call, Object *account, Object *object, ApiStatus *re
         request->spec.audiences.v[0] = TOKEN_ISSUER;
         request->spec.audiences.n = 1;
     }
-    audience = request->spec.audiences.v[0];
     r = find_bound(call, request->spec.bound_object_ref, &pod, reterr);
     if (r)
         return r;
-    request->status.token = server_make_token(call->server, arena, meta->namespace, meta->name, pod,
-                                              audience, *request->spec.expiration_seconds);
+    request->status.token =
+        make_bound_token(call->server, arena, meta->namespace, meta->name, pod,
+                         &request->spec.audiences, *request->spec.expiration_seconds);
     if (!request->status.token)
         return status_set(reterr, call->arena, STATUS_INTERNAL_ERROR, "cannot sign a token");
     request->status.expiration_timestamp = server_time(call->server);

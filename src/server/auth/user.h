@@ -15,11 +15,16 @@ typedef struct User {
     const char *sa_ns, *sa_name,
         *sa_uid; /* of a ServiceAccount token, which is valid as long as these exist */
     const char *pod_name, *pod_uid;
+    StringArray audiences;                    /* of a ServiceAccount token */
     int64_t expires;                          /* seconds; 0: never */
     ExtraValueMap extra;                      /* sorted by key */
     size_t groups_cap, extra_cap, values_cap; /* values: of the newest key in extra */
     bool masters;                             /* member of system:masters, who may do everything */
     bool anonymous;
+    /* Of a user that another server has named: until when this is true (monotonic; 0: it is not such a
+     * user), and the generation of the answer. See token/lookup.h. */
+    int64_t known_until_ns;
+    uint64_t generation;
     bool volatile_; /* may change at any time, so the token has to be looked up for each request */
 } User;
 

@@ -66,11 +66,22 @@ typedef struct CallTimes {
     int64_t stored; /* the loop has received the result of the commit */
 } CallTimes;
 
+/* What authentication says about a request. */
+typedef enum AuthOutcome {
+    AUTH_DENIED, /* 401 */
+    AUTH_GRANTED,
+    AUTH_LATER, /* another server has to be asked */
+    AUTH_BUSY,  /* too many requests wait for other servers: 429 */
+} AuthOutcome;
+
 struct Call {
     Server *server;
     HttpRequest *request;
     Arena *arena;
     User *user; /* a reference */
+    /* Of a request that waits for an answer about a token; NULL: it does not. */
+    struct AuthWait *waiter;
+    void (*authenticated)(Call *call, AuthOutcome outcome);
     Target target;
     Route route;
     const Subresource *sub; /* of route.subresource; NULL: the object itself */

@@ -10,7 +10,7 @@ static const TokenClaims claims = {.ns = "t",
                                    .service_account_uid = "u-1",
                                    .pod = "web-0",
                                    .pod_uid = "u-2",
-                                   .audience = TOKEN_ISSUER,
+                                   .audiences = {(const char *[]){"a", TOKEN_ISSUER}, 2},
                                    .id = "j",
                                    .issued = 100,
                                    .expires = 200};
@@ -37,7 +37,8 @@ static void a_token_can_be_read_again(void **state)
     assert_string_equal(is.service_account_uid, "u-1");
     assert_string_equal(is.pod, "web-0");
     assert_string_equal(is.pod_uid, "u-2");
-    assert_string_equal(is.audience, TOKEN_ISSUER);
+    assert_int_equal(is.audiences.n, 2);
+    assert_string_equal(is.audiences.v[1], TOKEN_ISSUER);
     assert_int_equal(is.expires, 200);
     token_key_free(key);
 }
