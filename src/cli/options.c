@@ -61,6 +61,11 @@ static const OptionRow rows[] = {
     {0,   "--authentication-token-webhook-config-file", "FILE", TEXT(webhook_config), OPTIONS_SERVER, "kubeconfig of a server that is asked whose a token is (none)"},
     {0,   "--authentication-token-webhook-cache-ttl", "DURATION", TEXT(webhook_cache), OPTIONS_SERVER, "time for which its answers are kept (2m)"},
     {0,   "--authentication-token-webhook-version", "VERSION", TEXT(webhook_version), OPTIONS_SERVER, "version of the TokenReview that it is sent: v1 or v1beta1 (v1beta1)"},
+    {0,   "--audit-policy-file", "FILE", TEXT(audit_policy), OPTIONS_SERVER, "audit policy: which requests are recorded, as kube-apiserver's (none)"},
+    {0,   "--audit-log-path", "FILE",    TEXT(audit_log),    OPTIONS_SERVER, "file of the audit log, or - for standard output (none)"},
+    {0,   "--audit-log-maxsize", "MB",   TEXT(audit_max_size), OPTIONS_SERVER, "size in megabytes at which the audit log is rotated; 0: never (100)"},
+    {0,   "--audit-log-maxbackup", "N",  TEXT(audit_max_backup), OPTIONS_SERVER, "number of rotated audit logs that are kept; 0: all (100)"},
+    {0,   "--audit-log-maxage", "DAYS",  TEXT(audit_max_age), OPTIONS_SERVER, "days for which rotated audit logs are kept; 0: for ever (366)"},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},
     {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},
@@ -396,6 +401,10 @@ static int complete(Options *o)
     o->kubeconfig_given = o->kubeconfig;
     o->kubeconfig =
         absolute(&o->arena, o->kubeconfig ? o->kubeconfig : default_kubeconfig(&o->arena));
+    if (o->audit_policy)
+        o->audit_policy = absolute(&o->arena, o->audit_policy);
+    if (o->audit_log && !str_equal(o->audit_log, "-"))
+        o->audit_log = absolute(&o->arena, o->audit_log);
     for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
         *range_text(o, i) = str_or(*range_text(o, i), ranges[i].usual);
     o->domain = o->domain ? o->domain : "cluster.local";

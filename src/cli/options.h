@@ -73,7 +73,10 @@ typedef struct Options {
     const char *instance;      /* a part of the names of links, tables and cgroups */
     const char *token_file;
     const char *webhook_config, *webhook_cache,
-        *webhook_version;   /* --authentication-token-webhook-* */
+        *webhook_version;                 /* --authentication-token-webhook-* */
+    const char *audit_policy, *audit_log; /* --audit-policy-file, --audit-log-path */
+    const char *audit_max_size, *audit_max_backup,
+        *audit_max_age;     /* --audit-log-maxsize and so on */
     const char *user_group; /* --user-group: of the user who calls `sudo stead up` */
     const char *log_level, *log_format;
     const char *ready_fd; /* a descriptor to write to when the server is ready, for `stead up` */

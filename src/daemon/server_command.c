@@ -129,6 +129,38 @@ static int listen_for_clients(App *app, Err *reterr)
     return http_server_listen(app->http, inside, reterr);
 }
 
+static int read_count(const char *option, const char *text, int64_t usual, int64_t *ret,
+                      Err *reterr)
+{
+    *ret = usual;
+    if (text && str_to_int64(text, 0, INT32_MAX, ret))
+        return err_set(reterr, 0, "%s %s: give a number from 0 on", option, text);
+    return 0;
+}
+
+/* The numbers that are not given are those of kube-apiserver. */
+static int read_audit(const Options *o, ServerAudit *audit, const ServerAudit **ret, Err *reterr)
+{
+    int r;
+
+    *ret = NULL;
+    if (!o->audit_policy && !o->audit_log)
+        return 0;
+    if (!o->audit_policy || !o->audit_log)
+        return err_set(reterr, 0, "%s has no effect without %s",
+                       o->audit_log ? "--audit-log-path" : "--audit-policy-file",
+                       o->audit_log ? "--audit-policy-file" : "--audit-log-path");
+    *audit = (ServerAudit){.policy_file = o->audit_policy, .log_path = o->audit_log};
+    r = read_count("--audit-log-maxsize", o->audit_max_size, 100, &audit->max_megabytes, reterr);
+    if (r == 0)
+        r = read_count("--audit-log-maxbackup", o->audit_max_backup, 100, &audit->max_backups,
+                       reterr);
+    if (r == 0)
+        r = read_count("--audit-log-maxage", o->audit_max_age, 366, &audit->max_age_days, reterr);
+    *ret = audit;
+    return r;
+}
+
 static int open_api(App *app, Err *reterr)
 {
     Options *o = app->options;
@@ -144,6 +176,7 @@ static int open_api(App *app, Err *reterr)
     int64_t lifetime = CERTIFICATE_SECONDS;
     _free_ char *pki_dir = mem_printf("%s/pki", o->data);
     ServerOptions options;
+    ServerAudit audit;
     HttpServerOptions http = {.limits = http_limits_default};
     int r;
 
@@ -166,7 +199,9 @@ static int open_api(App *app, Err *reterr)
                               .node_name = o->node_name,
                               .external_address = o->listen,
                               .anonymous = true};
-    r = app_authentication(app, &options, reterr);
+    r = read_audit(o, &audit, &options.audit, reterr);
+    if (r >= 0)
+        r = app_authentication(app, &options, reterr);
     if (r >= 0)
         r = server_new(&options, &app->server, reterr);
     if (r < 0)

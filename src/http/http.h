@@ -71,6 +71,7 @@ struct HttpRequest {
     /* The body may take as long as its sender needs: of a known peer, whose handler limits it. */
     bool body_slow;
     size_t body_limit;                      /* default: limits.body; longer: 413 by itself */
+    void (*on_begin)(HttpRequest *request); /* the answer begins: its status is known */
     void (*on_drain)(HttpRequest *request); /* what was written has left; room for more */
     void (*on_close)(HttpRequest *request); /* response complete or peer gone: the last call */
     bool failed; /* in on_close: the peer went away before the response was complete */

@@ -560,6 +560,8 @@ void http_respond_shared(HttpRequest *pub, int status, const char *content_type,
     }
     request->begun = request->ended = true;
     request->status = status;
+    if (pub->on_begin)
+        pub->on_begin(pub);
     request->content_type = arena_strdup(&pub->arena, content_type);
     request->answer_length = (int64_t)body.n;
     request->answered = body.n;
@@ -585,6 +587,8 @@ void http_stream_begin(HttpRequest *pub, int status, const char *content_type)
         return;
     request->begun = true;
     request->status = status;
+    if (pub->on_begin)
+        pub->on_begin(pub);
     request->content_type = arena_strdup(&pub->arena, content_type);
     request->conn->protocol->begun(request);
     conn_dirty(request->conn);

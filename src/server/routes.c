@@ -13,6 +13,7 @@
 #include "base/observe/metrics.h"
 #include "base/strmap.h"
 #include "server/aggregate/aggregate.h"
+#include "server/audit/audit.h"
 #include "server/auth/auth.h"
 #include "server/auth/token.h"
 #include "server/docs/discovery.h"
@@ -100,6 +101,7 @@ static void answer_text(Call *call, int code, const char *text)
 
 static void answer_version(Call *call)
 {
+    audit_response_hidden(call);
     respond_json(call, 200,
                  bytes_from_string(
                      "{\"major\":\"1\",\"minor\":\"" API_MINOR
@@ -127,6 +129,7 @@ static void answer_jwks(Call *call)
 
 static void answer_issuer(Call *call)
 {
+    audit_response_hidden(call);
     respond_json(call, 200,
                  bytes_from_string("{\"issuer\":\"" TOKEN_ISSUER "\",\"jwks_uri\":\"" TOKEN_ISSUER
                                    "/openid/v1/jwks\",\"response_types_supported\":[\"id_token\"],"
@@ -173,6 +176,7 @@ static void answer_root(Call *call)
         strbuf_printf(&text, "\"%s\",", path_routes[i].path);
     health_paths(call->server, &text);
     strbuf_add_string(&text, "]}");
+    audit_response_hidden(call);
     respond_json(call, 200, strbuf_bytes(&text));
 }
 
@@ -282,6 +286,7 @@ static void call_on_close(HttpRequest *request)
     Call *call = request->data;
 
     authenticate_cancel(call);
+    audit_end(call);
     observe_end(call);
     fairness_end(call);
     if (call->stream)
@@ -336,8 +341,10 @@ static bool may(Call *call, const Attributes *attributes)
 {
     ApiStatus status;
     const char *reason;
+    bool allowed = authorize(call->server, call->user, attributes, call->arena, &reason);
 
-    if (_likely_(authorize(call->server, call->user, attributes, call->arena, &reason)))
+    audit_decision(call, allowed, reason);
+    if (_likely_(allowed))
         return true;
     authorize_forbidden(&status, call->arena, call->user, attributes, reason);
     respond_status(call, &status);
@@ -605,25 +612,28 @@ static void on_authenticated(Call *call, AuthOutcome outcome)
     Server *server = call->server;
     HttpRequest *request = call->request;
 
+    if (*request->query)
+        query_parse(call);
+    target_read(call, &call->target);
     if (outcome == AUTH_BUSY) {
+        audit_begin_refused(call);
         answer_busy(call);
         return;
     }
     if (outcome == AUTH_DENIED ||
         (call->user->anonymous && !server->anonymous && !path_anonymous(request->path))) {
+        audit_begin_refused(call);
         respond_status(call,
                        &(ApiStatus){.reason = STATUS_UNAUTHORIZED, .message = "Unauthorized"});
         return;
     }
     if (!call->user->anonymous)
         http_request_known(request);
+    audit_begin(call);
     if (request->path[0] != '/') {
         answer_page_not_found(call);
         return;
     }
-    if (*request->query)
-        query_parse(call);
-    target_read(call, &call->target);
     dispatch(call);
 }
 

@@ -11,6 +11,7 @@
 #include "base/time/clock.h"
 #include "server/admission/admission.h"
 #include "server/aggregate/aggregate.h"
+#include "server/audit/audit.h"
 #include "server/auth/auth.h"
 #include "server/auth/rbac.h"
 #include "server/auth/token.h"
@@ -163,6 +164,8 @@ static int open_parts(Server *server, const ServerOptions *options, Err *reterr)
     if (r)
         return err_set(reterr, 0, "cannot watch Services");
     r = fairness_new(server, &server->fairness, reterr);
+    if (r == 0 && options->audit)
+        r = audit_new(server, options->audit, &server->audit, reterr);
     return r < 0 ? ERR_TRACE(r) : 0;
 }
 
@@ -221,6 +224,7 @@ Server *server_free(Server *server)
     store_watch_stop(server->range_watch);
     server->fairness = fairness_free(server->fairness);
     server->observer = observer_free(server->observer);
+    server->audit = audit_free(server->audit);
     watch_forget_line(server);
     token_key_free(server->token_key);
     token_auth_free(server->token_auth);
@@ -232,6 +236,11 @@ Server *server_free(Server *server)
     free(server->node_name);
     free(server);
     return NULL;
+}
+
+bool server_audit_is_idle(const Server *server)
+{
+    return audit_is_idle(server->audit);
 }
 
 void server_set_streams(Server *server, PodStreams *streams)

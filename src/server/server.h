@@ -65,6 +65,15 @@ typedef struct WebhookOptions {
     int64_t cache_ns; /* how long an answer is kept */
 } WebhookOptions;
 
+/* The audit log; see server/audit/audit.h. */
+typedef struct ServerAudit {
+    const char *policy_file;
+    const char *log_path;  /* "-": standard output */
+    int64_t max_megabytes; /* of the file before it is rotated; 0: no limit */
+    int64_t max_backups;   /* rotated files that are kept; 0: all */
+    int64_t max_age_days;  /* how long rotated files are kept; 0: for ever */
+} ServerAudit;
+
 typedef struct ServerOptions {
     struct uv_loop_s *loop;
     Store *store;
@@ -78,7 +87,8 @@ typedef struct ServerOptions {
     const char *node_name;
     const char *external_address; /* "127.0.0.1:6443": serverAddressByClientCIDRs */
     bool anonymous; /* let unauthenticated requests in as system:anonymous (only health, version) */
-    PodStreams *streams; /* NULL: 503 for logs and exec; may be set later */
+    PodStreams *streams;      /* NULL: 503 for logs and exec; may be set later */
+    const ServerAudit *audit; /* NULL: nothing is recorded */
 } ServerOptions;
 
 /* Whether the creator of a CertificateSigningRequest may create this subresource of one. `server` is a
@@ -99,6 +109,8 @@ void server_set_ready(Server *server, bool ready);
 /* For tests: how many long bodies the pool decodes now, and how many it has started to decode in
  * all. */
 size_t server_decoding(const Server *server);
+/* The same: whether all events of the audit log have been written. */
+bool server_audit_is_idle(const Server *server);
 uint64_t server_decoded_on_pool(const Server *server);
 
 /* A part of /readyz, and with `live` also of /livez (and /healthz): what a supervisor should end

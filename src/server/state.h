@@ -11,6 +11,7 @@
 
 typedef struct User User;
 typedef struct Observer Observer;
+typedef struct Audit Audit;
 typedef struct TokenAuth TokenAuth;
 typedef struct TokenKey TokenKey;
 typedef struct ServiceAddresses ServiceAddresses;
@@ -36,6 +37,7 @@ struct Server {
     ListNode health; /* of HealthPart */
     HealthPart own_health[3];
     Observer *observer;
+    Audit *audit; /* NULL: there is no audit log */
     User *anonymous_user;
     StrMap resources; /* "apps/v1/statefulsets" -> Kind; of built-in kinds */
     ListNode local_clients, watches, writes;

@@ -32,10 +32,11 @@ def unquoted(warning):
 
 
 class Peer:
-    def __init__(self, bin_folder=DEFAULT_BIN, admission_off="ServiceAccount", admission_on=""):
+    def __init__(self, bin_folder=DEFAULT_BIN, admission_off="ServiceAccount", admission_on="", audit_policy=None):
         self.bin = pathlib.Path(bin_folder)
         self.admission_off = admission_off
         self.admission_on = admission_on
+        self.audit_policy = audit_policy  # the log is dir/audit.log
         self.processes = []
         self.connection = None
         self.warnings = []  # of the newest reply
@@ -72,7 +73,8 @@ class Peer:
                  f"--service-account-signing-key-file={self.dir}/sa.key", "--service-account-issuer=https://kubernetes.default.svc",
                  f"--token-auth-file={self.dir}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true",
                  "--service-cluster-ip-range=10.96.0.0/12", f"--disable-admission-plugins={self.admission_off}",
-                 *([f"--enable-admission-plugins={self.admission_on}"] if self.admission_on else []))
+                 *([f"--enable-admission-plugins={self.admission_on}"] if self.admission_on else []),
+                 *([f"--audit-policy-file={self.audit_policy}", f"--audit-log-path={self.dir}/audit.log"] if self.audit_policy else []))
         end = time.monotonic() + READY_SECONDS
         while True:
             try:
@@ -84,9 +86,10 @@ class Peer:
                 raise RuntimeError((self.dir / "kube-apiserver.log").read_text()[-3000:])
             time.sleep(0.05)
 
-    def call(self, method, path, body=None, accept="application/json", content_type="application/json", user=None, group=None):
-        """The status, and the body as JSON where it is JSON."""
-        headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
+    def call(self, method, path, body=None, accept="application/json", content_type="application/json", user=None, group=None,
+             headers=None):
+        """The status, and the body as JSON where it is JSON. An empty header is not sent."""
+        headers = {k: v for k, v in {"Authorization": f"Bearer {TOKEN}", "Accept": accept, **(headers or {})}.items() if v}
         if user:
             headers["Impersonate-User"] = user
         if group:

@@ -28,6 +28,15 @@ static const char *fault_of_system_class(Arena *arena, const PriorityClass *clas
     return arena_printf(arena, "%s is not a known system priority class", name);
 }
 
+/* As in Kubernetes, the generation is 1, whatever is changed later. */
+static void priority_class_prepare(Arena *arena _unused_, void *value, const void *before)
+{
+    PriorityClass *class = value;
+
+    if (!before)
+        class->metadata.generation = 1;
+}
+
 static void priority_class_validate(const void *value, const void *before, Causes *causes)
 {
     const PriorityClass *class = value, *old = before;
@@ -53,4 +62,5 @@ static void priority_class_validate(const void *value, const void *before, Cause
                                       fault));
 }
 
-const KindRules rules_priority_class = {.validate = priority_class_validate};
+const KindRules rules_priority_class = {.prepare = priority_class_prepare,
+                                        .validate = priority_class_validate};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The extension servers that APIServices name, and requests to them. See aggregate.h. */
 #include "server/aggregate/aggregate.h"
+#include "server/audit/audit.h"
 
 #include "api/object.h"
 #include "api/schema/apiregistration_v1.h"
@@ -252,6 +253,8 @@ static void pass(Call *call, const Extension *extension)
         return;
     }
     add_user(call, &headers);
+    if (audit_id(call)) /* the extension server records the request under the same id */
+        VEC_PUSH(&headers.v, ((HttpHeader){"audit-id", audit_id(call)}));
     proxy_start(call, &(ProxyTarget){.address = place.address,
                                      .port = place.port,
                                      .tls = extension->tls,

@@ -16,6 +16,7 @@
 #include "api/validate/validate.h"
 #include "base/utf8.h"
 #include "codec/json/json.h"
+#include "server/audit/audit.h"
 #include "server/auth/auth.h"
 #include "server/request/respond.h"
 
@@ -433,6 +434,7 @@ bool impersonate(Call *call)
         user = become(call->arena, &asking);
         user_unref(call->user);
         call->user = user;
+        audit_impersonated(call, asking.constrained ? asking.verb : NULL);
         return true;
     }
     authorize_forbidden(&status, call->arena, call->user, &asking.about, asking.reason);

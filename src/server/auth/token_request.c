@@ -7,17 +7,19 @@
 #include "api/schema/core_config_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "server/admission/node_token.h"
+#include "server/audit/audit.h"
 #include "server/auth/token.h"
 #include "server/request/decode.h"
 #include "server/request/respond.h"
 
+/* The token gets the id. */
 static char *make_bound_token(Server *server, Arena *arena, const char *ns,
                               const char *service_account, const Object *pod,
-                              const StringArray *audiences, int64_t lifetime_seconds)
+                              const StringArray *audiences, int64_t lifetime_seconds,
+                              char id[static 37])
 {
     Object *account = store_head(server->store, &kind_service_account, ns, service_account);
     TokenClaims claims = {.ns = ns, .service_account = service_account};
-    char id[37];
 
     if (!account || !server->token_key)
         return NULL;
@@ -43,8 +45,10 @@ char *server_make_token(Server *server, Arena *arena, const char *ns, const char
                         const Object *pod, const char *audience, int64_t lifetime_seconds)
 {
     const StringArray audiences = {(const char *[]){str_or(audience, TOKEN_ISSUER)}, 1};
+    char id[37];
 
-    return make_bound_token(server, arena, ns, service_account, pod, &audiences, lifetime_seconds);
+    return make_bound_token(server, arena, ns, service_account, pod, &audiences, lifetime_seconds,
+                            id);
 }
 
 /* Finds the pod that the token has to be bound to. Returns 0 or the reason of a refusal. */
@@ -104,13 +108,13 @@ static int make_token(Call *call, Object *account, Object *object, ApiStatus *re
     TokenRequest *request = OBJECT_AS(TokenRequest, object);
     Arena *arena = &object->arena;
     Causes causes = {.arena = call->arena};
+    char id[37];
     Object *pod;
     int r;
 
     r = check_request_name(call, request, meta, reterr);
     if (r)
         return r;
-    type_default(object->kind->type, arena, object->value);
     request->metadata.name = arena_strdup(arena, meta->name);
     request->metadata.namespace = arena_strdup(arena, meta->namespace);
     request->metadata.uid = arena_strdup(arena, meta->uid);
@@ -129,9 +133,11 @@ static int make_token(Call *call, Object *account, Object *object, ApiStatus *re
         return r;
     request->status.token =
         make_bound_token(call->server, arena, meta->namespace, meta->name, pod,
-                         &request->spec.audiences, *request->spec.expiration_seconds);
+                         &request->spec.audiences, *request->spec.expiration_seconds, id);
     if (!request->status.token)
         return status_set(reterr, call->arena, STATUS_INTERNAL_ERROR, "cannot sign a token");
+    request_audit_annotation(call, "authentication.kubernetes.io/issued-credential-id",
+                             arena_printf(call->arena, "JTI=%s", id));
     request->status.expiration_timestamp = server_time(call->server);
     request->status.expiration_timestamp.seconds += *request->spec.expiration_seconds;
     return 0;
@@ -150,8 +156,11 @@ void subresource_token(Call *call)
                                 http_header(call->request, "content-type"), call->body,
                                 VALIDATION_IGNORE, &object, NULL, &status)
                 : status_not_found(&status, call->arena, route->kind, route->name);
-    if (r == 0)
+    if (r == 0) {
+        type_default(object->kind->type, &object->arena, object->value);
+        audit_request_object(call, object);
         r = object_match_namespace(object, route->ns, true, &status, call->arena);
+    }
     if (r == 0)
         r = node_restriction_token(call, object->value, &status);
     if (r == 0)

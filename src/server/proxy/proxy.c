@@ -264,6 +264,7 @@ static void copy_headers(Proxy *proxy, const HttpClientResponse *head)
         if ((is_hop(name) && !(head->status == 101 && str_equal(name, "upgrade"))) ||
             str_equal(name, "content-length") || str_equal(name, "content-type") ||
             (head->status == 101 && str_equal(name, "upgrade")) ||
+            (proxy->call->audit_id && str_equal(name, "audit-id")) || /* it is there already */
             is_named_by_connection(head->headers, head->n_headers, name) ||
             (proxy->rewrite.prefix && !proxy->upgrade &&
              (is_cross_origin(name) || str_equal(name, "location"))))

@@ -15,6 +15,7 @@
 #include "codec/base64url.h"
 #include "codec/json/json.h"
 #include "codec/protobuf/protobuf.h"
+#include "server/audit/audit.h"
 #include "server/read/read.h"
 #include "server/request/respond.h"
 #include "server/request/table.h"
@@ -43,6 +44,7 @@ typedef struct ListWalk {
     bool streaming; /* is */
     Timer timer;
     StrBuf out;
+    StrBuf recorded;   /* for the audit log, if out is no JSON */
     size_t out_before; /* the length of out when this piece was begun */
 } ListWalk;
 
@@ -65,11 +67,21 @@ static void add_protobuf_item(StrBuf *out, Object *object)
     strbuf_add(out, raw.p, raw.n);
 }
 
+/* The audit log records lists in JSON, even if the client gets protobuf. */
+static void record_item(ListWalk *walk, Object *object)
+{
+    if (!audit_wants_response(walk->call))
+        return;
+    strbuf_add_string(&walk->recorded, walk->n ? ",{" : "{");
+    object_add_json(object, walk->skip, &walk->recorded);
+}
+
 static void add_item(ListWalk *walk, Object *object)
 {
     const Call *call = walk->call;
 
     if (call->accept.type == TYPE_PROTOBUF) {
+        record_item(walk, object);
         add_protobuf_item(&walk->out, object);
         return;
     }
@@ -321,6 +333,18 @@ static void begin_list(const ListWalk *walk, StrBuf *text)
                       call->accept.as_version, metadata);
 }
 
+static void record_protobuf(ListWalk *walk)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    if (!audit_wants_response(walk->call))
+        return;
+    begin_list(walk, &text);
+    strbuf_add(&text, strbuf_string(&walk->recorded), walk->recorded.n);
+    strbuf_add_string(&text, "]}");
+    audit_response(walk->call, strbuf_bytes(&text));
+}
+
 static void end_list(const ListWalk *walk, StrBuf *text)
 {
     if (walk->call->accept.as == AS_TABLE)
@@ -335,6 +359,7 @@ static void answer_whole(ListWalk *walk)
     StrBuf text = STRBUF_INIT;
 
     if (call->accept.type == TYPE_PROTOBUF) {
+        record_protobuf(walk);
         finish_protobuf(walk);
         return;
     }
@@ -360,6 +385,7 @@ void list_answer(Call *call, Object *const *objects, size_t n)
         add_item(&walk, objects[i]);
     answer_whole(&walk);
     strbuf_deinit(&walk.out);
+    strbuf_deinit(&walk.recorded);
 }
 
 /* ---- piece by piece ---- */
@@ -369,6 +395,7 @@ static void walk_free(ListWalk *walk)
     timer_stop(walk->call->server->clock, &walk->timer);
     store_snapshot_free(walk->snapshot);
     strbuf_deinit(&walk->out);
+    strbuf_deinit(&walk->recorded);
     free(walk);
 }
 
@@ -401,6 +428,7 @@ static void send_piece(ListWalk *walk)
         http_stream_begin(request, 200, "application/json");
     walk->streaming = true;
     bytes = (Bytes){(const uint8_t *)walk->out.p, walk->out.n};
+    audit_response_piece(walk->call, bytes);
     http_stream_write_shared(request, bytes, free, strbuf_take(&walk->out));
 }
 

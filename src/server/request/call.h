@@ -13,6 +13,7 @@ typedef struct Call Call;
 typedef struct Write Write;
 typedef struct Decoded Decoded;
 typedef struct Subresource Subresource;
+typedef struct AuditEntry AuditEntry;
 
 typedef enum AcceptAs { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST, AS_DISCOVERY } AcceptAs;
 typedef enum AcceptType { TYPE_JSON, TYPE_YAML, TYPE_PROTOBUF } AcceptType;
@@ -99,6 +100,8 @@ struct Call {
     struct MetricSeries *long_running;
     void *stream; /* watch, log */
     void (*stream_close)(void *stream);
+    const char *audit_id;        /* NULL: there is no audit log */
+    AuditEntry *audit;           /* NULL: the audit log does not record this request */
     StringMap audit_annotations; /* what the audit log adds to the request, sorted by key */
 };
 
@@ -120,7 +123,8 @@ struct Subresource {
 };
 
 /* Adds something to what the audit log says about the request. The texts are copied; a value replaces an
- * older one of the same key. NULL is accepted: clients in this process are not audited. */
+ * older one of the same key. NULL is accepted: clients in this process are not audited. Requests that are
+ * not recorded have none. */
 void request_audit_annotation(Call *call, const char *key, const char *value);
 
 /* The row of the subresource; NULL if the kind does not have it. */

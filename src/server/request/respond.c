@@ -7,6 +7,7 @@
 #include "codec/json/json.h"
 #include "codec/protobuf/protobuf.h"
 #include "codec/yaml/yaml.h"
+#include "server/audit/audit.h"
 #include "server/request/observe.h"
 #include "server/request/respond.h"
 #include "server/request/table.h"
@@ -142,6 +143,7 @@ bool accept_parse(const char *header, Arena *arena, unsigned forms, Accept *ret)
 
 void respond_not_acceptable(Call *call)
 {
+    audit_response_hidden(call);
     respond_status(call, &(ApiStatus){.reason = STATUS_NOT_ACCEPTABLE,
                                       .message = "only the following media types are accepted: "
                                                  "application/json, application/yaml, "
@@ -205,36 +207,28 @@ static void add_retry(HttpRequest *request, const ApiStatus *status)
                         arena_printf(&request->arena, "%d", status->retry_after));
 }
 
-static void respond_request_status(HttpRequest *request, const ApiStatus *status)
-{
-    StrBuf text = STRBUF_INIT;
-
-    observe_fatal(request, status);
-    status_json(status, &text);
-    strbuf_add_char(&text, '\n');
-    add_retry(request, status);
-    respond_text(request, status_code(status), "application/json", &text);
-}
-
 void request_audit_annotation(Call *call, const char *key, const char *value)
 {
-    if (call)
+    if (call && call->audit)
         string_map_put(call->arena, &call->audit_annotations, arena_strdup(call->arena, key),
                        arena_strdup(call->arena, value));
 }
 
 void respond_status(Call *call, const ApiStatus *status)
 {
-    _strbuf_ StrBuf text = STRBUF_INIT;
+    StrBuf text = STRBUF_INIT;
 
-    if (!respond_wants_lines(call)) {
-        respond_request_status(call->request, status);
-        return;
-    }
     observe_fatal(call->request, status);
     status_json(status, &text);
+    audit_response(call, strbuf_bytes(&text));
     add_retry(call->request, status);
-    respond_json_text(call, status_code(status), strbuf_bytes(&text));
+    if (respond_wants_lines(call)) {
+        respond_json_text(call, status_code(status), strbuf_bytes(&text));
+        strbuf_deinit(&text);
+    } else {
+        strbuf_add_char(&text, '\n');
+        respond_text(call->request, status_code(status), "application/json", &text);
+    }
 }
 
 /* The first `most` characters of the text end here. */
@@ -312,6 +306,7 @@ static void respond_yaml(Call *call, int code, Bytes json)
 
 void respond_json(Call *call, int code, Bytes json)
 {
+    audit_response(call, json);
     if (call->accept.type == TYPE_YAML)
         respond_yaml(call, code, json);
     else
@@ -324,6 +319,7 @@ void respond_json_taken(Call *call, int code, StrBuf *text)
         respond_json(call, code, strbuf_bytes(text));
         strbuf_deinit(text);
     } else {
+        audit_response(call, strbuf_bytes(text));
         strbuf_add_char(text, '\n');
         respond_text(call->request, code, "application/json", text);
     }
@@ -366,6 +362,7 @@ void respond_object(Call *call, int code, Object *object)
 
     if (_likely_(call->accept.as == AS_OBJECT && call->accept.type == TYPE_JSON &&
                  !respond_wants_lines(call))) {
+        audit_response_object(call, object);
         http_respond_shared(call->request, code, "application/json", object_json_line(object),
                             release_object, object_ref(object));
     } else if (call->accept.as == AS_TABLE) {
@@ -374,6 +371,7 @@ void respond_object(Call *call, int code, Object *object)
         partial_object(&text, object, call->accept.as_version, true);
         respond_json(call, code, strbuf_bytes(&text));
     } else if (call->accept.type == TYPE_PROTOBUF) {
+        audit_response_object(call, object);
         respond_protobuf(call, code, object);
     } else {
         respond_json(call, code, object_json(object));

@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "codec/json/json.h"
+#include "server/audit/audit.h"
 #include "server/auth/review.h"
 #include "server/read/read.h"
 #include "server/request/decode.h"
@@ -139,6 +140,18 @@ static int decode_into(Call *call, Write *write)
                          &write->status);
 }
 
+/* The audit log records the object with its defaults, as kube-apiserver does. */
+static void record(Call *call, Write *write)
+{
+    if (_likely_(!call->audit))
+        return;
+    if (!write->completed && !(write->kind->flags & KIND_NOT_STORED)) {
+        write_complete(write->object);
+        write->completed = true;
+    }
+    audit_request_object(call, write->object);
+}
+
 void http_create(Call *call)
 {
     Write *write;
@@ -148,9 +161,12 @@ void http_create(Call *call)
         return;
     }
     write = start(call);
-    if (check_options(call, write, "CreateOptions") || decode_into(call, write))
+    if (check_options(call, write, "CreateOptions") || decode_into(call, write)) {
         write_finish(write);
-    else if (write->kind->flags & KIND_NOT_STORED) {
+        return;
+    }
+    record(call, write);
+    if (write->kind->flags & KIND_NOT_STORED) {
         write->call = NULL;
         call->write = NULL;
         review_create(call, write->object);
@@ -164,10 +180,12 @@ void http_update(Call *call)
 {
     Write *write = start(call);
 
-    if (check_options(call, write, "UpdateOptions") || decode_into(call, write))
+    if (check_options(call, write, "UpdateOptions") || decode_into(call, write)) {
         write_finish(write);
-    else
-        write_update(write);
+        return;
+    }
+    record(call, write);
+    write_update(write);
 }
 
 void http_patch(Call *call)
@@ -186,6 +204,7 @@ void http_patch(Call *call)
         write_finish(write);
         return;
     }
+    audit_request_patch(call, call->body);
     /* An apply requires a field manager chosen by the client; the User-Agent is no substitute. */
     if (type == PATCH_APPLY)
         write->manager = arena_strdup(&write->arena, call->query.field_manager);
@@ -207,6 +226,7 @@ static int read_delete_options(Call *call, Write *write)
                          &write->status);
         if (r)
             return r;
+        audit_request_options(call, &options);
     }
     write->grace_seconds = options.grace_period_seconds;
     write->propagation = options.propagation_policy;

@@ -3,6 +3,7 @@
 #include "api/object.h"
 #include "api/scale.h"
 #include "api/schema/autoscaling_v1.h"
+#include "server/audit/audit.h"
 #include "server/request/respond.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
@@ -99,6 +100,7 @@ void subresource_scale_patch(Call *call)
         write_finish(write);
         return;
     }
+    audit_request_patch(call, call->body);
     before = scale_of(head);
     if (patch_object(write, http_header(call->request, "content-type"), before, call->body,
                      &scale)) {

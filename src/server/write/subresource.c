@@ -3,6 +3,7 @@
  * body of another type. */
 #include "api/object.h"
 #include "base/utf8.h"
+#include "server/audit/audit.h"
 #include "server/request/decode.h"
 #include "server/request/respond.h"
 #include "server/write/write.h"
@@ -39,8 +40,10 @@ int subresource_decode(Call *call, const Kind *kind, Object **ret, Write *write)
     int r = decode_object(&write->arena, kind, http_header(call->request, "content-type"),
                           call->body, VALIDATION_IGNORE, ret, NULL, &write->status);
 
-    return r ? r
-             : object_match_namespace(*ret, call->route.ns, true, &write->status, &write->arena);
+    if (r)
+        return r;
+    audit_request_object(call, *ret);
+    return object_match_namespace(*ret, call->route.ns, true, &write->status, &write->arena);
 }
 
 void subresource_answer(Write *write)
