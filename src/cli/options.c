@@ -32,6 +32,7 @@ typedef struct OptionRow {
 /* The place of the DNS server's address in the range of Services, as in most clusters. */
 #define DNS_ADDRESS 10
 
+#define JOINED(field) FORM_JOINED, offsetof(Options, field)
 #define TEXT(field) FORM_TEXT, offsetof(Options, field)
 #define SWITCH(field) FORM_SWITCH, offsetof(Options, field)
 
@@ -66,6 +67,11 @@ static const OptionRow rows[] = {
     {0,   "--audit-log-maxsize", "MB",   TEXT(audit_max_size), OPTIONS_SERVER, "size in megabytes at which the audit log is rotated; 0: never (100)"},
     {0,   "--audit-log-maxbackup", "N",  TEXT(audit_max_backup), OPTIONS_SERVER, "number of rotated audit logs that are kept; 0: all (100)"},
     {0,   "--audit-log-maxage", "DAYS",  TEXT(audit_max_age), OPTIONS_SERVER, "days for which rotated audit logs are kept; 0: for ever (366)"},
+    {0,   "--service-account-key-file", "FILE", JOINED(account_keys), OPTIONS_SERVER, "PEM file of further keys that verify tokens of ServiceAccounts; may be repeated"},
+    {0,   "--service-account-signing-key-file", "FILE", TEXT(account_signing_key), OPTIONS_SERVER, "key that signs these tokens (DATA/pki/token.key)"},
+    {0,   "--service-account-issuer", "URL", JOINED(account_issuers), OPTIONS_SERVER, "issuer of these tokens, and further ones that are accepted; may be repeated (https://kubernetes.default.svc)"},
+    {0,   "--service-account-jwks-uri", "URL", TEXT(account_jwks_uri), OPTIONS_SERVER, "where other programs find the keys of these tokens (/openid/v1/jwks of the issuer)"},
+    {0,   "--api-audiences", "NAMES", JOINED(api_audiences), OPTIONS_SERVER, "audiences of this server, one of which such a token has to have (the issuers)"},
     {0,   "--log-level",    "LEVEL",     TEXT(log_level),    OPTIONS_SERVER, "error, warn, info or debug (info)"},
     {0,   "--log-format",   "FORMAT",    TEXT(log_format),   OPTIONS_SERVER, "text or json (text)"},
     {0,   "--ready-fd",     "FD",        TEXT(ready_fd),     OPTIONS_SERVER, NULL},

@@ -72,6 +72,8 @@ typedef struct Options {
     const char *limit;         /* --limit SIZE: of `stead image import` */
     const char *instance;      /* a part of the names of links, tables and cgroups */
     const char *token_file;
+    const char *account_keys, *account_signing_key, *account_issuers, *account_jwks_uri,
+        *api_audiences; /* --service-account-*, --api-audiences; lists with commas */
     const char *webhook_config, *webhook_cache,
         *webhook_version;                 /* --authentication-token-webhook-* */
     const char *audit_policy, *audit_log; /* --audit-policy-file, --audit-log-path */

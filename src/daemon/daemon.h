@@ -36,6 +36,7 @@ typedef struct App {
     Pki *pki;
     const char *names[8]; /* names and addresses for the server's certificate; ends with NULL */
     Timer renewal;        /* of that certificate */
+    struct FileWatch *key_watch; /* of keys for tokens; NULL: none is configured */
     Server *server;
     HttpServer *http;
     Control *control;
@@ -76,6 +77,9 @@ void app_watch_certificate(App *app);
 
 /* authentication.c: reads what the options say about users of other servers into *ret. */
 int app_authentication(App *app, ServerOptions *ret, Err *reterr);
+
+/* Reads the files again when they are replaced. */
+int app_watch_authentication(App *app, Err *reterr);
 
 /* health.c: adds the health checks of the parts beside the API server. */
 void app_watch_health(App *app);

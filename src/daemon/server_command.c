@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/files/file.h"
+#include "base/files/watch.h"
 #include "base/log.h"
 #include "base/observe/turn.h"
 #include "base/time/clock.h"
@@ -214,7 +215,8 @@ static int open_api(App *app, Err *reterr)
     app->http = http_server_new(&app->loop, &http);
     http_tls_free(http.tls);
     app_watch_certificate(app);
-    return listen_for_clients(app, reterr);
+    r = app_watch_authentication(app, reterr);
+    return r < 0 ? r : listen_for_clients(app, reterr);
 }
 
 static int listen_for_pods(App *app, Err *reterr)
@@ -515,6 +517,7 @@ void app_stop(App *app)
     app->stopping = true;
     timer_stop(app->clock, &app->ending);
     timer_stop(app->clock, &app->renewal);
+    app->key_watch = file_watch_free(app->key_watch);
     if (app->server) {
         server_set_ready(app->server, false);
         server_set_streams(app->server, NULL);

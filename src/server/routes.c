@@ -12,6 +12,7 @@
 #include "api/version.h"
 #include "base/observe/metrics.h"
 #include "base/strmap.h"
+#include "codec/json/json.h"
 #include "server/aggregate/aggregate.h"
 #include "server/audit/audit.h"
 #include "server/auth/auth.h"
@@ -123,18 +124,27 @@ static void answer_jwks(Call *call)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
-    token_key_jwks(call->server->token_key, &text);
+    token_keys_jwks(call->server->token_keys, &text);
     http_respond(call->request, 200, "application/jwk-set+json", strbuf_bytes(&text));
 }
 
 static void answer_issuer(Call *call)
 {
+    const Server *server = call->server;
+    const char *issuer = token_issuers(server->token_keys)->v[0];
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
     audit_response_hidden(call);
-    respond_json(call, 200,
-                 bytes_from_string("{\"issuer\":\"" TOKEN_ISSUER "\",\"jwks_uri\":\"" TOKEN_ISSUER
-                                   "/openid/v1/jwks\",\"response_types_supported\":[\"id_token\"],"
-                                   "\"subject_types_supported\":[\"public\"],"
-                                   "\"id_token_signing_alg_values_supported\":[\"ES256\"]}"));
+    strbuf_add_string(&text, "{\"issuer\":");
+    json_encode_string(&text, issuer, strlen(issuer));
+    strbuf_add_string(&text, ",\"jwks_uri\":");
+    json_encode_string(&text, server->jwks_uri, strlen(server->jwks_uri));
+    strbuf_add_string(&text, ",\"response_types_supported\":[\"id_token\"],"
+                             "\"subject_types_supported\":[\"public\"],"
+                             "\"id_token_signing_alg_values_supported\":");
+    token_keys_algorithms(server->token_keys, &text);
+    strbuf_add_char(&text, '}');
+    respond_json(call, 200, strbuf_bytes(&text));
 }
 
 /* Answers with an empty list of CustomResourceDefinitions, which cannot be created here. Helm asks

@@ -142,15 +142,28 @@ static void index_resources(Server *server)
     }
 }
 
+/* Where other programs find the keys of tokens. The usual issuer is a name of this server in the cluster. */
+static char *jwks_uri(const Server *server, const TokenKeyOptions *options)
+{
+    const char *issuer = token_issuers(server->token_keys)->v[0];
+
+    if (options->jwks_uri)
+        return mem_strdup(options->jwks_uri);
+    return str_equal(issuer, TOKEN_ISSUER)
+               ? mem_printf("%s/openid/v1/jwks", issuer)
+               : mem_printf("https://%s/openid/v1/jwks", server->external_address);
+}
+
 static int open_parts(Server *server, const ServerOptions *options, Err *reterr)
 {
     int r;
 
-    r = token_key_new(options->pki ? options->pki->token_key_pem : NULL, &server->token_key,
-                      reterr);
+    r = token_keys_new(&options->token_keys, options->pki ? options->pki->token_key_pem : NULL,
+                       &server->token_keys, reterr);
     if (r < 0)
         return ERR_TRACE(r);
-    r = token_auth_new(options, &server->token_auth, reterr);
+    server->jwks_uri = jwks_uri(server, &options->token_keys);
+    r = token_auth_new(options, token_issuers(server->token_keys), &server->token_auth, reterr);
     if (r < 0)
         return ERR_TRACE(r);
     r = service_addresses_new(options->service_cidr, &server->addresses, reterr);
@@ -226,7 +239,8 @@ Server *server_free(Server *server)
     server->observer = observer_free(server->observer);
     server->audit = audit_free(server->audit);
     watch_forget_line(server);
-    token_key_free(server->token_key);
+    token_keys_free(server->token_keys);
+    free(server->jwks_uri);
     token_auth_free(server->token_auth);
     service_addresses_free(server->addresses);
     http_tls_free(server->proxy_tls);
@@ -246,6 +260,17 @@ bool server_audit_is_idle(const Server *server)
 void server_set_streams(Server *server, PodStreams *streams)
 {
     server->streams = streams;
+}
+
+int server_use_token_keys(Server *server, const TokenKeyOptions *options, const char *pem,
+                          Err *reterr)
+{
+    TokenKeys *keys;
+    int r = token_keys_new(options, pem, &keys, reterr);
+
+    if (r == 0)
+        authenticate_use_keys(server, keys);
+    return r;
 }
 
 void server_set_usage(Server *server, UsageSource *usage)

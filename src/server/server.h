@@ -74,6 +74,19 @@ typedef struct ServerAudit {
     int64_t max_age_days;  /* how long rotated files are kept; 0: for ever */
 } ServerAudit;
 
+/* Keys and names of ServiceAccounts' tokens. Everything is optional. */
+typedef struct TokenKeyFile {
+    const char *name, *pem;
+} TokenKeyFile;
+typedef struct TokenKeyOptions {
+    const char *signing_pem;   /* NULL: that of the Pki */
+    const TokenKeyFile *files; /* of keys that verify as well */
+    size_t n_files;
+    StringArray issuers;   /* the first one is that of new tokens */
+    StringArray audiences; /* of this server; none: the issuers */
+    const char *jwks_uri;  /* NULL: below the issuer or the address */
+} TokenKeyOptions;
+
 typedef struct ServerOptions {
     struct uv_loop_s *loop;
     Store *store;
@@ -83,7 +96,8 @@ typedef struct ServerOptions {
     const char
         *token_file; /* "token,user,uid,\"group,group\"" lines, as kube-apiserver's; NULL: none */
     const WebhookOptions *webhook; /* NULL: none */
-    const char *service_cidr;      /* cluster IPs are taken from here */
+    TokenKeyOptions token_keys;
+    const char *service_cidr; /* cluster IPs are taken from here */
     const char *node_name;
     const char *external_address; /* "127.0.0.1:6443": serverAddressByClientCIDRs */
     bool anonymous; /* let unauthenticated requests in as system:anonymous (only health, version) */
@@ -101,6 +115,10 @@ Server *server_free(Server *server);
 HttpHandler server_http_handler(Server *server);
 void server_set_streams(Server *server, PodStreams *streams);
 void server_set_usage(Server *server, UsageSource *usage);
+/* Takes other keys for the tokens of ServiceAccounts; pem is that of the Pki. The issuers must not change. On
+ * an error the old keys stay. */
+int server_use_token_keys(Server *server, const TokenKeyOptions *options, const char *pem,
+                          Err *reterr);
 /* The in-process client, acting as this user ("system:kube-controller-manager"); lives as long as
  * the server. */
 Client *server_client(Server *server, const char *user);

@@ -13,7 +13,7 @@ typedef struct User User;
 typedef struct Observer Observer;
 typedef struct Audit Audit;
 typedef struct TokenAuth TokenAuth;
-typedef struct TokenKey TokenKey;
+typedef struct TokenKeys TokenKeys;
 typedef struct ServiceAddresses ServiceAddresses;
 
 struct Server {
@@ -23,7 +23,8 @@ struct Server {
     Random *random;
     PodStreams *streams;
     UsageSource *usage; /* NULL: nothing is measured */
-    TokenKey *token_key;
+    TokenKeys *token_keys;
+    char *jwks_uri;
     TokenAuth *token_auth;
     ServiceAddresses *addresses;
     StoreWatch *service_watch, *range_watch;

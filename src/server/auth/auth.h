@@ -12,8 +12,13 @@
 
 typedef struct TokenAuth TokenAuth;
 
-int token_auth_new(const ServerOptions *options, TokenAuth **ret, Err *reterr);
+int token_auth_new(const ServerOptions *options, const StringArray *issuers, TokenAuth **ret,
+                   Err *reterr);
 TokenAuth *token_auth_free(TokenAuth *auth);
+/* The audiences of this server, one of which a token for it has. */
+const StringArray *authenticate_audiences(const Server *server);
+/* Takes new keys for tokens of ServiceAccounts. Who is known by a token is verified again. */
+void authenticate_use_keys(Server *server, TokenKeys *keys);
 
 typedef struct TokenQuestion {
     const char *token;

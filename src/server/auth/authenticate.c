@@ -28,6 +28,7 @@ struct TokenAuth {
     StrMap fixed;          /* token -> User, from the file of static tokens */
     StrMap cached;         /* token -> User, of verified ServiceAccount tokens */
     StringArray audiences; /* those of this server */
+    uint64_t generation;   /* of the keys of ServiceAccounts' tokens */
     TokenLookups *lookups; /* NULL: nobody else is asked */
     Webhook *webhook;
     Arena arena;
@@ -158,13 +159,17 @@ static int open_sources(TokenAuth *auth, const ServerOptions *options, Err *rete
     return 0;
 }
 
-int token_auth_new(const ServerOptions *options, TokenAuth **ret, Err *reterr)
+int token_auth_new(const ServerOptions *options, const StringArray *issuers, TokenAuth **ret,
+                   Err *reterr)
 {
+    const StringArray *audiences =
+        options->token_keys.audiences.n ? &options->token_keys.audiences : issuers;
     TokenAuth *auth = mem_new_type(TokenAuth);
     int r;
 
     auth->arena = ARENA_INIT_SIZE(256);
-    ARENA_APPEND(&auth->arena, &auth->audiences, TOKEN_ISSUER);
+    for (size_t i = 0; i < audiences->n; i++)
+        ARENA_APPEND(&auth->arena, &auth->audiences, arena_strdup(&auth->arena, audiences->v[i]));
     r = options->token_file ? read_file(auth, options->token_file, reterr) : 0;
     if (r >= 0)
         r = open_sources(auth, options, reterr);
@@ -174,6 +179,19 @@ int token_auth_new(const ServerOptions *options, TokenAuth **ret, Err *reterr)
     }
     *ret = auth;
     return 0;
+}
+
+const StringArray *authenticate_audiences(const Server *server)
+{
+    return &server->token_auth->audiences;
+}
+
+void authenticate_use_keys(Server *server, TokenKeys *keys)
+{
+    token_keys_free(server->token_keys);
+    server->token_keys = keys;
+    server->token_auth->generation++;
+    drop_users(&server->token_auth->cached);
 }
 
 /* ---- ServiceAccounts ---- */
@@ -193,6 +211,8 @@ static bool account_good(Server *server, const User *user)
         return false;
     if (!user->sa_name)
         return true;
+    if (user->generation != server->token_auth->generation)
+        return false;
     account = store_get(server->store, &kind_service_account, user->sa_ns, user->sa_name);
     if (!account || !str_equal(object_meta(account)->uid, user->sa_uid))
         return false;
@@ -200,6 +220,13 @@ static bool account_good(Server *server, const User *user)
         return true;
     pod = store_get(server->store, &kind_pod, user->sa_ns, user->pod_name);
     return pod && str_equal(object_meta(pod)->uid, user->pod_uid);
+}
+
+/* Why account_good is false, in kube-apiserver's words. */
+static const char *fault_of(const Server *server, const User *user)
+{
+    return user->expires <= server_now(server) ? "service account token has expired"
+                                               : "service account token has been invalidated";
 }
 
 static User *user_of_claims(const TokenClaims *claims, const char *token)
@@ -253,18 +280,29 @@ static User *local_user(Server *server, const char *token, const StringArray **r
         *ret_audiences = &user->audiences;
         if (account_good(server, user))
             return user_ref(user);
+        *reterr = fault_of(server, user);
         user_unref(strmap_remove(&auth->cached, token));
         return NULL;
     }
     user = authenticate_bootstrap(server, token);
     if (user)
         return user;
-    if (!server->token_key || token_verify(server->token_key, &arena, token, &claims))
+    switch (token_verify(server->token_keys, &arena, token, &claims)) {
+    case 0:
+        break;
+    case TOKEN_E_OTHER:
         return NULL;
+    default:
+        *reterr = "invalid signature, no keys found";
+        return NULL;
+    }
     user = user_of_claims(&claims, token);
+    user->generation = auth->generation;
     *ret_audiences = &user->audiences;
-    if (!account_good(server, user))
+    if (!account_good(server, user)) {
+        *reterr = fault_of(server, user);
         return user_unref(user);
+    }
     if (auth->cached.n >= CACHE_MAX)
         drop_users(&auth->cached);
     strmap_put(&auth->cached, token, user_ref(user));

@@ -1,90 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ServiceAccount tokens: JSON Web Tokens that are signed with ES256 and have the claims of
- * kube-apiserver's bound tokens.
+ * ServiceAccount tokens: JSON Web Tokens that have the claims of kube-apiserver's bound tokens.
  *
- * A token is header.payload.signature, each part in base64url without padding. Verification takes
- * neither the algorithm nor the key from the header, so a forged header cannot select a weaker algorithm,
- * and a token whose key has another identifier, because an earlier version computed it otherwise, stays
- * valid.
+ * The key of the identifier in the header is tried first, and then all others, so that a token whose key
+ * has another identifier, because an earlier version computed it otherwise, stays valid. A key verifies
+ * only the algorithm with which it signs, so a forged header cannot select a weaker one.
  */
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
+#include "server/auth/token.h"
+
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "codec/base64url.h"
 #include "codec/json/json.h"
-#include "server/auth/token.h"
+#include "server/auth/token/jose.h"
 
-#define SIGNATURE_BYTES 64
-#define TOKEN_MAX 8192
+#define TOKEN_MAX ((size_t)16 * 1024)
 
-struct TokenKey {
-    EVP_PKEY *key;
-    char id[44];       /* the "kid": base64url of the SHA-256 of the public key in PKIX form */
-    char x[44], y[44]; /* base64url of the coordinates of the public key, for the key set */
+struct TokenKeys {
+    Arena arena;
+    KeySet set; /* the first one signs */
+    StringArray issuers;
 };
 
-static bool coordinate(EVP_PKEY *key, const char *name, uint8_t ret[static 32])
-{
-    BIGNUM *number = NULL;
-    bool ok = EVP_PKEY_get_bn_param(key, name, &number) && BN_bn2binpad(number, ret, 32) == 32;
-
-    BN_free(number);
-    return ok;
-}
-
-static void copy_base64url(char ret[static 44], const uint8_t *p)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    base64url_add(&text, p, 32);
-    memcpy(ret, text.p, 44); /* 43 characters and the NUL */
-}
-
-int token_key_new(const char *pem, TokenKey **ret, Err *reterr)
+static EVP_PKEY *read_private(const char *pem)
 {
     BIO *bio = pem ? BIO_new_mem_buf(pem, -1) : NULL;
-    TokenKey *key = mem_new_type(TokenKey);
-    uint8_t point[64], digest[32], *der = NULL;
-    int n_der;
+    EVP_PKEY *key = pem ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : EVP_EC_gen("P-256");
 
-    key->key = pem ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : EVP_EC_gen("P-256");
     BIO_free(bio);
-    n_der = key->key ? i2d_PUBKEY(key->key, &der) : -1;
-    if (n_der <= 0 || !coordinate(key->key, OSSL_PKEY_PARAM_EC_PUB_X, point) ||
-        !coordinate(key->key, OSSL_PKEY_PARAM_EC_PUB_Y, point + 32) ||
-        !EVP_Digest(der, (size_t)n_der, digest, NULL, EVP_sha256(), NULL)) {
-        OPENSSL_free(der);
-        token_key_free(key);
-        return err_set(reterr, 0, "the key for tokens is no P-256 key");
+    ERR_clear_error();
+    return key;
+}
+
+static bool has_key(const KeySet *set, const char *id)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (str_equal(set->keys[i].id, id))
+            return true;
+    return false;
+}
+
+/* Adds the keys of the file that are not there yet. */
+static int add_file(TokenKeys *keys, const TokenKeyFile *file, Err *reterr)
+{
+    KeySet own = {0};
+    int r = key_set_add_pem(&own, file->pem, file->name, reterr);
+
+    for (size_t i = 0; r == 0 && i < own.n; i++) {
+        if (has_key(&keys->set, own.keys[i].id))
+            continue;
+        EVP_PKEY_up_ref(own.keys[i].key);
+        r = key_set_add(&keys->set, own.keys[i].key, file->name, reterr);
     }
-    OPENSSL_free(der);
-    copy_base64url(key->id, digest);
-    copy_base64url(key->x, point);
-    copy_base64url(key->y, point + 32);
-    *ret = key;
+    key_set_clear(&own);
+    return r;
+}
+
+int token_keys_new(const TokenKeyOptions *options, const char *pem, TokenKeys **ret, Err *reterr)
+{
+    TokenKeys *keys = mem_new_type(TokenKeys);
+    EVP_PKEY *key = read_private(str_or(options->signing_pem, pem));
+    int r;
+
+    keys->arena = ARENA_INIT_SIZE(256);
+    r = key ? key_set_add(&keys->set, key, "the file of the key for tokens", reterr)
+            : err_set(reterr, 0, "the key for tokens is no private key");
+    for (size_t i = 0; r == 0 && i < options->n_files; i++)
+        r = add_file(keys, &options->files[i], reterr);
+    for (size_t i = 0; i < options->issuers.n; i++)
+        ARENA_APPEND(&keys->arena, &keys->issuers,
+                     arena_strdup(&keys->arena, options->issuers.v[i]));
+    if (!keys->issuers.n)
+        ARENA_APPEND(&keys->arena, &keys->issuers, TOKEN_ISSUER);
+    if (r < 0) {
+        token_keys_free(keys);
+        return r;
+    }
+    *ret = keys;
     return 0;
 }
 
-TokenKey *token_key_free(TokenKey *key)
+TokenKeys *token_keys_free(TokenKeys *keys)
 {
-    if (!key)
+    if (!keys)
         return NULL;
-    EVP_PKEY_free(key->key);
-    free(key);
+    key_set_clear(&keys->set);
+    arena_clear(&keys->arena);
+    free(keys);
     return NULL;
 }
 
-void token_key_jwks(const TokenKey *key, StrBuf *out)
+const StringArray *token_issuers(const TokenKeys *keys)
 {
-    strbuf_printf(out,
-                  "{\"keys\":[{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"%s\",\"crv\":\"P-256\","
-                  "\"alg\":\"ES256\",\"x\":\"%s\",\"y\":\"%s\"}]}",
-                  key->id, key->x, key->y);
+    return &keys->issuers;
+}
+
+void token_keys_jwks(const TokenKeys *keys, StrBuf *out)
+{
+    for (size_t i = 0; i < keys->set.n; i++) {
+        strbuf_add_string(out, i ? "," : "{\"keys\":[");
+        jose_print(&keys->set.keys[i], out);
+    }
+    strbuf_add_string(out, "]}");
+}
+
+void token_keys_algorithms(const TokenKeys *keys, StrBuf *out)
+{
+    static const char *const sorted[] = {"ES256", "ES384", "ES512", "RS256"};
+    bool any = false;
+
+    strbuf_add_char(out, '[');
+    for (size_t i = 0; i < ARRAY_LEN(sorted); i++) {
+        size_t k = 0;
+
+        while (k < keys->set.n && !str_equal(keys->set.keys[k].algorithm, sorted[i]))
+            k++;
+        if (k == keys->set.n)
+            continue;
+        strbuf_printf(out, "%s\"%s\"", any ? "," : "", sorted[i]);
+        any = true;
+    }
+    strbuf_add_char(out, ']');
 }
 
 static void add_text(StrBuf *out, const char *s)
@@ -101,7 +139,7 @@ static void add_reference(StrBuf *out, const char *what, const char *name, const
     strbuf_add_char(out, '}');
 }
 
-static void print_claims(const TokenClaims *claims, StrBuf *out)
+static void print_claims(const TokenClaims *claims, const char *issuer, StrBuf *out)
 {
     strbuf_add_string(out, "{\"aud\":[");
     for (size_t i = 0; i < claims->audiences.n; i++) {
@@ -110,7 +148,7 @@ static void print_claims(const TokenClaims *claims, StrBuf *out)
     }
     strbuf_printf(out, "],\"exp\":%" PRId64 ",\"iat\":%" PRId64 ",\"iss\":", claims->expires,
                   claims->issued);
-    add_text(out, TOKEN_ISSUER);
+    add_text(out, issuer);
     strbuf_add_string(out, ",\"jti\":");
     add_text(out, claims->id);
     strbuf_add_string(out, ",\"kubernetes.io\":{\"namespace\":");
@@ -124,63 +162,18 @@ static void print_claims(const TokenClaims *claims, StrBuf *out)
     strbuf_printf(out, "%s:%s\"}", claims->ns, claims->service_account);
 }
 
-/* Signs the text and converts the signature from DER to the 64 bytes r||s of JOSE. */
-static bool sign(EVP_PKEY *key, const char *text, size_t n, uint8_t ret[static SIGNATURE_BYTES])
-{
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    uint8_t der[128];
-    const uint8_t *at = der;
-    size_t n_der = sizeof(der);
-    ECDSA_SIG *signature = NULL;
-    bool ok = context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) &&
-              EVP_DigestSign(context, der, &n_der, (const uint8_t *)text, n) &&
-              (signature = d2i_ECDSA_SIG(NULL, &at, (long)n_der)) &&
-              BN_bn2binpad(ECDSA_SIG_get0_r(signature), ret, 32) == 32 &&
-              BN_bn2binpad(ECDSA_SIG_get0_s(signature), ret + 32, 32) == 32;
-
-    ECDSA_SIG_free(signature);
-    EVP_MD_CTX_free(context);
-    return ok;
-}
-
-char *token_sign(TokenKey *key, Arena *arena, const TokenClaims *claims)
+char *token_sign(TokenKeys *keys, Arena *arena, const TokenClaims *claims)
 {
     _strbuf_ StrBuf token = STRBUF_INIT, payload = STRBUF_INIT, header = STRBUF_INIT;
-    uint8_t signature[SIGNATURE_BYTES];
+    const JoseKey *key = &keys->set.keys[0];
 
-    strbuf_printf(&header, "{\"alg\":\"ES256\",\"kid\":\"%s\"}", key->id);
+    strbuf_printf(&header, "{\"alg\":\"%s\",\"kid\":\"%s\"}", key->algorithm, key->id);
     base64url_add(&token, (const uint8_t *)header.p, header.n);
     strbuf_add_char(&token, '.');
-    print_claims(claims, &payload);
+    print_claims(claims, keys->issuers.v[0], &payload);
     base64url_add(&token, (const uint8_t *)payload.p, payload.n);
-    if (!sign(key->key, token.p, token.n, signature))
-        return NULL;
-    strbuf_add_char(&token, '.');
-    base64url_add(&token, signature, sizeof(signature));
-    return arena_strndup(arena, token.p, token.n);
-}
-
-static bool signature_good(EVP_PKEY *key, const char *text, size_t n, Bytes raw)
-{
-    ECDSA_SIG *signature = ECDSA_SIG_new();
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    BIGNUM *r = BN_bin2bn(raw.p, 32, NULL), *s = BN_bin2bn(raw.p + 32, 32, NULL);
-    uint8_t *der = NULL;
-    int n_der = -1;
-    bool ok;
-
-    if (signature && r && s && ECDSA_SIG_set0(signature, r, s))
-        n_der = i2d_ECDSA_SIG(signature, &der);
-    else {
-        BN_free(r);
-        BN_free(s);
-    }
-    ok = n_der > 0 && context && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) &&
-         EVP_DigestVerify(context, der, (size_t)n_der, (const uint8_t *)text, n) == 1;
-    OPENSSL_free(der);
-    EVP_MD_CTX_free(context);
-    ECDSA_SIG_free(signature);
-    return ok;
+    return jose_sign(key->key, key->algorithm, &token) ? arena_strndup(arena, token.p, token.n)
+                                                       : NULL;
 }
 
 static const char *member(Arena *arena, yyjson_val *object, const char *name)
@@ -205,19 +198,12 @@ static StringArray read_audiences(Arena *arena, yyjson_val *json)
     return list;
 }
 
-static int read_claims(Arena *arena, Bytes json, TokenClaims *ret)
+static int read_claims(Arena *arena, yyjson_val *root, TokenClaims *ret)
 {
-    DecodeReport report = {0};
-    yyjson_doc *doc;
-    yyjson_val *root, *own, *account, *pod, *node;
+    yyjson_val *own = yyjson_obj_get(root, "kubernetes.io");
+    yyjson_val *account = yyjson_obj_get(own, "serviceaccount");
+    yyjson_val *pod = yyjson_obj_get(own, "pod"), *node = yyjson_obj_get(own, "node");
 
-    if (json_parse(arena, json, &doc, &report))
-        return 1;
-    root = yyjson_doc_get_root(doc);
-    own = yyjson_obj_get(root, "kubernetes.io");
-    account = yyjson_obj_get(own, "serviceaccount");
-    pod = yyjson_obj_get(own, "pod");
-    node = yyjson_obj_get(own, "node");
     *ret = (TokenClaims){
         .ns = member(arena, own, "namespace"),
         .service_account = member(arena, account, "name"),
@@ -231,28 +217,36 @@ static int read_claims(Arena *arena, Bytes json, TokenClaims *ret)
         .issued = yyjson_get_sint(yyjson_obj_get(root, "iat")),
         .expires = yyjson_get_sint(yyjson_obj_get(root, "exp")),
     };
-    return str_equal(yyjson_get_str(yyjson_obj_get(root, "iss")), TOKEN_ISSUER) &&
-                   !str_empty(ret->ns) && !str_empty(ret->service_account) && ret->expires > 0
+    return !str_empty(ret->ns) && !str_empty(ret->service_account) && ret->expires > 0
                ? 0
-               : 1;
+               : TOKEN_E_UNSIGNED;
 }
 
-int token_verify(TokenKey *key, Arena *arena, const char *token, TokenClaims *ret)
+static bool is_issuer(const TokenKeys *keys, const char *name)
 {
-    const char *payload, *signature;
-    Bytes json, raw;
+    for (size_t i = 0; i < keys->issuers.n; i++)
+        if (str_equal(keys->issuers.v[i], name))
+            return true;
+    return false;
+}
 
-    if (strnlen(token, TOKEN_MAX + 1) > TOKEN_MAX)
-        return 1;
-    payload = strchr(token, '.');
-    signature = payload ? strchr(payload + 1, '.') : NULL;
-    if (!signature || strchr(signature + 1, '.'))
-        return 1;
-    if (base64url_decode(arena, signature + 1, strlen(signature + 1), &raw) ||
-        raw.n != SIGNATURE_BYTES ||
-        !signature_good(key->key, token, (size_t)(signature - token), raw))
-        return 1;
-    if (base64url_decode(arena, payload + 1, (size_t)(signature - payload - 1), &json))
-        return 1;
-    return read_claims(arena, json, ret);
+static bool signed_by(const TokenKeys *keys, const Jws *jws)
+{
+    for (size_t i = 0; i < keys->set.n; i++)
+        if (str_equal(keys->set.keys[i].id, jws->key_id))
+            return jws_verify(jws, &keys->set.keys[i]);
+    for (size_t i = 0; i < keys->set.n; i++)
+        if (jws_verify(jws, &keys->set.keys[i]))
+            return true;
+    return false;
+}
+
+int token_verify(const TokenKeys *keys, Arena *arena, const char *token, TokenClaims *ret)
+{
+    Jws jws;
+
+    if (strnlen(token, TOKEN_MAX + 1) > TOKEN_MAX || jws_parse(arena, token, &jws) ||
+        !is_issuer(keys, yyjson_get_str(yyjson_obj_get(jws.claims, "iss"))))
+        return TOKEN_E_OTHER;
+    return signed_by(keys, &jws) ? read_claims(arena, jws.claims, ret) : TOKEN_E_UNSIGNED;
 }

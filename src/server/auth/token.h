@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ServiceAccount tokens: JSON Web Tokens signed with ES256. */
+/*
+ * ServiceAccount tokens: JSON Web Tokens that one key signs. Further keys only verify: those of a server
+ * before this one, or of a key that is being replaced.
+ */
 #ifndef SERVER_AUTH_TOKEN_H
 #define SERVER_AUTH_TOKEN_H
 
 #include "base/error.h"
 #include "server/request/call.h"
+#include "server/server.h"
 
 #define TOKEN_ISSUER "https://kubernetes.default.svc"
 
@@ -16,17 +20,22 @@ typedef struct TokenClaims {
     int64_t issued, expires;
 } TokenClaims;
 
-typedef struct TokenKey TokenKey;
-int token_key_new(const char *pem, TokenKey **ret, Err *reterr);
-TokenKey *token_key_free(TokenKey *key);
-char *token_sign(TokenKey *key, Arena *arena, const TokenClaims *claims);
+typedef struct TokenKeys TokenKeys;
+/* The key that signs, of RSA or an elliptic curve; a new one if pem is NULL. */
+int token_keys_new(const TokenKeyOptions *options, const char *pem, TokenKeys **ret, Err *reterr);
+TokenKeys *token_keys_free(TokenKeys *keys);
+/* Whose tokens these are; the first one is that of new tokens. */
+const StringArray *token_issuers(const TokenKeys *keys);
+char *token_sign(TokenKeys *keys, Arena *arena, const TokenClaims *claims);
 
-/* Returns 0, or a positive value if the token was not signed by this key. The caller has to check the
- * times. */
-int token_verify(TokenKey *key, Arena *arena, const char *token, TokenClaims *ret);
+enum { TOKEN_E_OTHER = 1, TOKEN_E_UNSIGNED }; /* of another issuer, or no token; not signed by us */
+/* Returns 0, or TOKEN_E_*. The caller has to check the times. */
+int token_verify(const TokenKeys *keys, Arena *arena, const char *token, TokenClaims *ret);
 
 /* Appends the JSON Web Key Set: {"keys":[...]} */
-void token_key_jwks(const TokenKey *key, StrBuf *out);
+void token_keys_jwks(const TokenKeys *keys, StrBuf *out);
+/* Appends the algorithms of the keys as a JSON list. */
+void token_keys_algorithms(const TokenKeys *keys, StrBuf *out);
 
 void subresource_token(Call *call);
 

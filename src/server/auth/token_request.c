@@ -8,6 +8,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "server/admission/node_token.h"
 #include "server/audit/audit.h"
+#include "server/auth/auth.h"
 #include "server/auth/token.h"
 #include "server/request/decode.h"
 #include "server/request/respond.h"
@@ -21,7 +22,7 @@ static char *make_bound_token(Server *server, Arena *arena, const char *ns,
     Object *account = store_head(server->store, &kind_service_account, ns, service_account);
     TokenClaims claims = {.ns = ns, .service_account = service_account};
 
-    if (!account || !server->token_key)
+    if (!account || !server->token_keys)
         return NULL;
     random_uuid(server->random, id);
     claims.service_account_uid = object_meta(account)->uid;
@@ -38,17 +39,17 @@ static char *make_bound_token(Server *server, Arena *arena, const char *ns,
         node = claims.node ? store_head(server->store, &kind_node, NULL, claims.node) : NULL;
         claims.node_uid = node ? object_meta(node)->uid : NULL;
     }
-    return token_sign(server->token_key, arena, &claims);
+    return token_sign(server->token_keys, arena, &claims);
 }
 
 char *server_make_token(Server *server, Arena *arena, const char *ns, const char *service_account,
                         const Object *pod, const char *audience, int64_t lifetime_seconds)
 {
-    const StringArray audiences = {(const char *[]){str_or(audience, TOKEN_ISSUER)}, 1};
+    const StringArray own = {&audience, 1};
     char id[37];
 
-    return make_bound_token(server, arena, ns, service_account, pod, &audiences, lifetime_seconds,
-                            id);
+    return make_bound_token(server, arena, ns, service_account, pod,
+                            audience ? &own : authenticate_audiences(server), lifetime_seconds, id);
 }
 
 /* Finds the pod that the token has to be bound to. Returns 0 or the reason of a refusal. */
@@ -124,9 +125,10 @@ static int make_token(Call *call, Object *account, Object *object, ApiStatus *re
     if (causes.n)
         return status_invalid(reterr, call->arena, object->kind, "", &causes);
     if (request->spec.audiences.n == 0) {
-        request->spec.audiences.v = arena_new(arena, const char *);
-        request->spec.audiences.v[0] = TOKEN_ISSUER;
-        request->spec.audiences.n = 1;
+        const StringArray *own = authenticate_audiences(call->server);
+
+        for (size_t i = 0; i < own->n; i++)
+            ARENA_APPEND(arena, &request->spec.audiences, arena_strdup(arena, own->v[i]));
     }
     r = find_bound(call, request->spec.bound_object_ref, &pod, reterr);
     if (r)

@@ -22,9 +22,9 @@ typedef struct User {
     bool masters;                             /* member of system:masters, who may do everything */
     bool anonymous;
     /* Of a user that another server has named: until when this is true (monotonic; 0: it is not such a
-     * user), and the generation of the answer. See token/lookup.h. */
+     * user). See token/lookup.h. */
     int64_t known_until_ns;
-    uint64_t generation;
+    uint64_t generation; /* of that answer, or of the keys with which the token was verified */
     bool volatile_; /* may change at any time, so the token has to be looked up for each request */
 } User;
 
