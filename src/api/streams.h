@@ -45,7 +45,7 @@ typedef struct ExecOptions {
 typedef struct ExecSink {
     void (*on_output)(void *data, int channel,
                       Bytes bytes);     /* 1 stdout, 2 stderr; held back by exec_pause */
-    void (*on_input_drain)(void *data); /* bytes given to exec_input have left */
+    void (*on_input_drain)(void *data); /* all that was given to exec_input has left */
     /* The last call. exit_code >= 0, or -1 and a message: it could not run. */
     void (*on_exit)(void *data, int exit_code, const char *message);
     void *data;
@@ -54,7 +54,7 @@ typedef struct ExecSink {
 typedef struct ForwardSink {
     void (*on_data)(void *data, Bytes bytes); /* held back by forward_pause */
     void (*on_end)(void *data);               /* the pod sends no more; it may still read */
-    void (*on_drain)(void *data);             /* bytes given to forward_send have left */
+    void (*on_drain)(void *data);             /* all that was given to forward_send has left */
     /* The last call: both sides have ended, or the connection is gone. message: it could not be
      * made. */
     void (*on_close)(void *data, const char *message);
@@ -71,7 +71,8 @@ typedef struct PodStreamsOps {
 
     int (*exec)(PodStreams *streams, const Object *pod, const ExecOptions *options,
                 const ExecSink *sink, ExecStream **ret, ApiStatus *reterr, Arena *arena);
-    /* Bytes for stdin (copied); returns how many wait for the process, for back-pressure. */
+    /* Bytes for stdin (copied); returns how much memory those take that wait for the process, for
+     * back-pressure: while it is too much, the caller gives no more until on_input_drain. */
     size_t (*exec_input)(ExecStream *stream, Bytes bytes);
     void (*exec_input_end)(ExecStream *stream);
     void (*exec_pause)(ExecStream *stream, bool pause);

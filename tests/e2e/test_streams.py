@@ -52,6 +52,7 @@ spec:
 """
 OLDEST = list(KUBECTLS)[0] if KUBECTLS else None
 MEGABYTES = 100
+GROWN_MAX = 8  # MiB that the server may take for streams, however much they carry
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +71,21 @@ def big(pods):
     return path, hashlib.md5(data).hexdigest(), data
 
 
-def memory(world):
-    """Most that the server has ever held, in MiB."""
-    text = world.run("cat", f"/proc/{world.server_pid()}/status").stdout
-    return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1]) // 1024
+class Memory:
+    """What the server takes at most from now on, beyond what it takes now."""
+
+    def __init__(self, world):
+        self.world, self.process = world, f"/proc/{world.server_pid()}"
+        world.run("sh", "-c", f"echo 5 > {self.process}/clear_refs")  # the peak begins anew
+        self.before = self.measure("VmRSS")
+
+    def measure(self, name):
+        text = self.world.run("cat", f"{self.process}/status").stdout
+        return int(re.search(rf"{name}:\s+(\d+) kB", text)[1]) / 1024
+
+    def grown(self):
+        """In MiB."""
+        return self.measure("VmHWM") - self.before
 
 
 def killable(world, *args):
@@ -185,9 +197,23 @@ def test_exec_over_spdy_where_websockets_do_not_pass(pods):
 
 @pytest.mark.parametrize("version", sorted({OLDEST, NEWEST} - {None}))
 def test_stdin_of_a_hundred_megabytes_arrives(pods, big, version):
+    memory = Memory(pods)
     done = pods.kubectl("exec", "-i", "p", "--", "md5sum", version=version, stdin=big[2], text=False)
     assert done.stdout.split()[0].decode() == big[1]
-    assert memory(pods) < 64
+    assert memory.grown() < GROWN_MAX
+
+
+@pytest.mark.parametrize("version", sorted({OLDEST, NEWEST} - {None}))
+def test_a_process_that_reads_slowly_holds_the_client_back(pods, big, version):
+    # Each read makes a little room, for which the server must not take more than that little.
+    slowly = "for i in $(seq 200); do head -c 65536 > /dev/null; sleep 0.005; done"
+    memory = Memory(pods)
+    with open(big[0], "rb") as data:
+        client = pods.start(KUBECTLS[version], "exec", "-i", "p", "--", "sh", "-c", f"{slowly}; echo enough; cat > /dev/null",
+                            stdin=data)
+    assert client.stdout.readline().strip() == "enough"
+    assert memory.grown() < GROWN_MAX
+    client.communicate(timeout=LIMIT)
 
 
 def test_a_reader_that_stops_holds_the_process_back(pods):
@@ -195,11 +221,12 @@ def test_a_reader_that_stops_holds_the_process_back(pods):
     script = (f"{KUBECTLS[NEWEST]} exec p -- sh -c 'head -c 200000000 /dev/zero; touch /tmp/all' | "
               "(sleep 2; wc -c)")
     pods.kubectl("exec", "p", "--", "rm", "-f", "/tmp/all")
+    memory = Memory(pods)
     process = pods.start("sh", "-c", script)
     time.sleep(1)
     assert pods.kubectl("exec", "p", "--", "test", "-e", "/tmp/all", check=False).returncode == 1
     assert process.communicate(timeout=LIMIT)[0].strip() == "200000000"
-    assert memory(pods) < 64
+    assert memory.grown() < GROWN_MAX
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -253,13 +280,14 @@ def test_cp_goes_both_ways(pods, kubectl_version):
 
 @pytest.mark.parametrize("version", sorted({OLDEST, NEWEST} - {None}))
 def test_cp_of_a_hundred_megabytes_keeps_every_byte(pods, big, version):
+    memory = Memory(pods)
     pods.kubectl("cp", big[0], "p:/tmp/big", version=version)
     assert pods.out("exec", "p", "--", "md5sum", "/tmp/big").split()[0] == big[1]
     back = pods.dir / f"big-{version}"
     pods.kubectl("cp", "p:/tmp/big", back, version=version)
     assert hashlib.md5(back.read_bytes()).hexdigest() == big[1]
     pods.kubectl("exec", "p", "--", "rm", "/tmp/big")
-    assert memory(pods) < 64
+    assert memory.grown() < GROWN_MAX
 
 
 # ---- attach ----
@@ -395,6 +423,16 @@ if not head.startswith(b"HTTP/1.1 101"):
 for text, message in config["send"]:
     payload = base64.b64decode(message)
     s.sendall(bytes([0x81 if text else 0x82, 0x80 | len(payload)]) + b"\0\0\0\0" + payload)
+if config["flood"]:
+    frames = (b"\x82\x82\0\0\0\0\0x") * 1024
+    s.settimeout(1)
+    try:
+        for i in range(config["flood"]):
+            s.sendall(frames)
+        print("all of it went")
+    except TimeoutError:
+        print("held back")
+    sys.exit()
 messages = []
 while True:
     two = f.read(2)
@@ -413,17 +451,21 @@ print(json.dumps([head.decode(), messages]))
 """
 
 
-def speak(world, path, protocol, send=(), until=None):
+def channel_client(world, wish):
+    """What CLIENT prints."""
     config = json.loads(world.out("config", "view", "--raw", "-o", "json"))
     user = config["users"][0]["user"]
     for name in ("cert", "key"):
         field = {"cert": "client-certificate-data", "key": "client-key-data"}[name]
         (world.dir / f"client.{name}").write_bytes(base64.b64decode(user[field]))
+    return world.run(sys.executable, "-c", CLIENT, json.dumps({"flood": 0} | wish), world.dir / "client.cert",
+                     world.dir / "client.key", timeout=30).stdout
+
+
+def speak(world, path, protocol, send=(), until=None):
     wish = {"path": path, "protocol": protocol, "until": until and base64.b64encode(until).decode(),
             "send": [[text, base64.b64encode(message).decode()] for text, message in send]}
-    out = world.run(sys.executable, "-c", CLIENT, json.dumps(wish), world.dir / "client.cert", world.dir / "client.key",
-                    timeout=30).stdout
-    head, messages = json.loads(out)
+    head, messages = json.loads(channel_client(world, wish))
     return head, [(kind, base64.b64decode(message)) for kind, message in messages]
 
 
@@ -442,6 +484,13 @@ def test_channels_tell_the_end_as_a_status(pods, protocol):
     status = json.loads(gathered(messages, 3))
     assert status["reason"] == "NonZeroExitCode"
     assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
+
+
+def test_input_in_the_smallest_pieces_counts_as_what_it_takes(pods):
+    memory = Memory(pods)
+    wish = {"path": EXEC + quote("sleep 30") + "&stdin=true", "protocol": "v4.channel.k8s.io", "send": [], "flood": 16384}
+    assert channel_client(pods, wish).strip() == "held back"
+    assert memory.grown() < GROWN_MAX
 
 
 @pytest.mark.parametrize("protocol", ["channel.k8s.io", None])

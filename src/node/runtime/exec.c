@@ -72,7 +72,7 @@ struct ExecStream {
     StrBuf early;   /* what was written to stderr before the pid file existed */
     StrBuf waiting; /* input that arrived before the terminal */
     char *failure;
-    size_t queued; /* input bytes in flight */
+    size_t queued; /* memory of the input in flight */
     int handles;
     void (*on_free)(void *data, ExecStream *stream);
     void *on_free_data;
@@ -81,7 +81,7 @@ struct ExecStream {
 typedef struct ExecWrite {
     uv_write_t request;
     ExecStream *stream;
-    size_t n;
+    size_t n; /* memory of the whole, so that many small pieces count as what they take */
     char bytes[];
 } ExecWrite;
 
@@ -358,9 +358,9 @@ static void on_written(uv_write_t *request, int status _unused_)
     ASSERT(s->queued >= write_request->n);
     s->queued -= write_request->n;
     free(write_request);
-    if (s->over)
+    if (s->over || s->queued > 0)
         return;
-    if (s->input_ended && s->queued == 0)
+    if (s->input_ended)
         input_over(s);
     if (s->sink.on_input_drain)
         s->sink.on_input_drain(s->sink.data);
@@ -372,11 +372,11 @@ static void exec_write(ExecStream *s, ExecPipe *pipe, const uint8_t *p, size_t n
     uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)n);
 
     w->stream = s;
-    w->n = n;
+    w->n = sizeof(ExecWrite) + n;
     memcpy(w->bytes, p, n);
-    s->queued += n;
+    s->queued += w->n;
     if (uv_write(&w->request, (uv_stream_t *)&pipe->pipe, &buf, 1, on_written) < 0) {
-        s->queued -= n;
+        s->queued -= w->n;
         free(w);
     }
 }

@@ -33,7 +33,7 @@ struct ForwardStream {
     bool working, open, connected, paused, over;
     bool input_ended, shut, eof;
     StrBuf waiting; /* queued until there is a connection */
-    size_t queued;  /* bytes in flight */
+    size_t queued;  /* memory of the bytes in flight */
     int handles;
     void (*on_free)(void *data, ForwardStream *stream);
     void *on_free_data;
@@ -42,7 +42,7 @@ struct ForwardStream {
 typedef struct ForwardWrite {
     uv_write_t request;
     ForwardStream *stream;
-    size_t n;
+    size_t n; /* memory of the whole, so that many small pieces count as what they take */
     char bytes[];
 } ForwardWrite;
 
@@ -185,11 +185,11 @@ static void write_out(ForwardStream *s, const void *p, size_t n)
     uv_buf_t buf = uv_buf_init(w->bytes, (unsigned)n);
 
     w->stream = s;
-    w->n = n;
+    w->n = sizeof(ForwardWrite) + n;
     memcpy(w->bytes, p, n);
-    s->queued += n;
+    s->queued += w->n;
     if (uv_write(&w->request, (uv_stream_t *)&s->tcp, &buf, 1, on_written) < 0) {
-        s->queued -= n; /* the pod has closed the connection, which the next read reports */
+        s->queued -= w->n; /* the pod has closed the connection, which the next read reports */
         free(w);
     }
 }
