@@ -31,6 +31,14 @@ void *strmap_remove(StrMap *map, const char *key);           /* the value remove
     for (StrMapSlot *slot = (map)->slots; slot && slot < (map)->slots + (map)->cap; slot++) \
         if (slot->key)
 
+/* As strmap_deinit; free_value, a function or a macro, is called with each value. */
+#define STRMAP_DEINIT_WITH(map, free_value) \
+    do {                                    \
+        STRMAP_EACH(map, slot)              \
+            free_value(slot->value);        \
+        strmap_deinit(map);                 \
+    } while (false)
+
 uint64_t hash_bytes(const void *p, size_t n);
 
 #endif

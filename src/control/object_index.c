@@ -125,12 +125,8 @@ ObjectIndex *object_index_free(ObjectIndex *index)
 {
     if (!index)
         return NULL;
-    STRMAP_EACH(&index->entries, slot)
-        entry_free(slot->value);
-    STRMAP_EACH(&index->buckets, slot)
-        bucket_free(slot->value);
-    strmap_deinit(&index->entries);
-    strmap_deinit(&index->buckets);
+    STRMAP_DEINIT_WITH(&index->entries, entry_free);
+    STRMAP_DEINIT_WITH(&index->buckets, bucket_free);
     free(index);
     return NULL;
 }

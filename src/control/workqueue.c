@@ -260,9 +260,7 @@ WorkQueue *workqueue_free(WorkQueue *queue)
         return NULL;
     metrics_collector_remove(&queue->collector);
     timer_stop(queue->clock, &queue->timer);
-    STRMAP_EACH(&queue->items, slot)
-        free(slot->value);
-    strmap_deinit(&queue->items);
+    STRMAP_DEINIT_WITH(&queue->items, free);
     free(queue);
     return NULL;
 }

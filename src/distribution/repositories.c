@@ -122,9 +122,7 @@ int repositories_load(Distribution *d, Err *reterr)
 
 void repositories_free(Distribution *d)
 {
-    STRMAP_EACH(&d->repositories, slot)
-        repository_free(slot->value);
-    strmap_deinit(&d->repositories);
+    STRMAP_DEINIT_WITH(&d->repositories, repository_free);
 }
 
 /* ---- the table ---- */

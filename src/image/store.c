@@ -596,9 +596,7 @@ ImageStore *image_store_close(ImageStore *store)
         return NULL;
     if (store->elsewhere.free)
         store->elsewhere.free(store->elsewhere.data);
-    STRMAP_EACH(&store->records, slot)
-        image_record_free(slot->value);
-    strmap_deinit(&store->records);
+    STRMAP_DEINIT_WITH(&store->records, image_record_free);
     for (size_t i = 0; i < store->builtins.n; i++) {
         Builtin *builtin = &store->builtins.v[i];
 

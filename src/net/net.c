@@ -249,9 +249,7 @@ int net_open(struct uv_loop_s *loop, const NetOptions *options, Net **ret, Err *
 
 static void net_free(Net *net)
 {
-    STRMAP_EACH(&net->pods, slot)
-        free(slot->value);
-    strmap_deinit(&net->pods);
+    STRMAP_DEINIT_WITH(&net->pods, free);
     strmap_deinit(&net->addresses);
     free(net->instance);
     free(net->bridge);

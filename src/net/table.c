@@ -201,6 +201,12 @@ static StrMap elements_of(const NetServicePort *port)
     return elements;
 }
 
+static void claim_free(Claim *claim)
+{
+    VEC_DEINIT(&claim->v);
+    free(claim);
+}
+
 static void claim(Table *table, Entry *entry, const char *element)
 {
     Claim *claim = strmap_get(&table->claims, element);
@@ -228,8 +234,7 @@ static void release(Table *table, Entry *entry, const char *element)
     if (claim->v.n)
         return;
     strmap_remove(&table->claims, element);
-    VEC_DEINIT(&claim->v);
-    free(claim);
+    claim_free(claim);
 }
 
 static void change_claims(Table *table, Entry *entry, const NetServicePort *before,
@@ -687,16 +692,8 @@ static void on_closed(uv_handle_t *handle)
 
     if (--table->handles)
         return;
-    STRMAP_EACH(&table->entries, slot)
-        entry_free(slot->value);
-    STRMAP_EACH(&table->claims, slot) {
-        Claim *claim = slot->value;
-
-        VEC_DEINIT(&claim->v);
-        free(claim);
-    }
-    strmap_deinit(&table->entries);
-    strmap_deinit(&table->claims);
+    STRMAP_DEINIT_WITH(&table->entries, entry_free);
+    STRMAP_DEINIT_WITH(&table->claims, claim_free);
     strmap_deinit(&table->pods);
     forget_pods(table);
     VEC_DEINIT(&table->pods_gone);

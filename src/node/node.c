@@ -414,12 +414,8 @@ NodeAgent *node_stop(NodeAgent *agent)
             break;
         uv_run(agent->options.loop, UV_RUN_ONCE);
     }
-    STRMAP_EACH(&agent->pods, slot)
-        agent_pod_unref(slot->value);
-    strmap_deinit(&agent->pods);
-    STRMAP_EACH(&agent->host_ports, slot)
-        free(slot->value);
-    strmap_deinit(&agent->host_ports);
+    STRMAP_DEINIT_WITH(&agent->pods, agent_pod_unref);
+    STRMAP_DEINIT_WITH(&agent->host_ports, free);
     VEC_DEINIT(&agent->logs);
     VEC_DEINIT(&agent->execs);
     VEC_DEINIT(&agent->forwards);

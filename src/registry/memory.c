@@ -36,9 +36,7 @@ static void *wanted_free(void *p)
 
 static void clear(StrMap *map, void *(*free_value)(void *))
 {
-    STRMAP_EACH(map, slot)
-        free_value(slot->value);
-    strmap_deinit(map);
+    STRMAP_DEINIT_WITH(map, free_value);
     *map = STRMAP_INIT;
 }
 

@@ -90,9 +90,7 @@ MemoryState *memory_state_free(MemoryState *state)
 {
     if (!state)
         return NULL;
-    STRMAP_EACH(&state->objects, slot)
-        record_free(slot->value);
-    strmap_deinit(&state->objects);
+    STRMAP_DEINIT_WITH(&state->objects, record_free);
     for (size_t i = 0; i < state->log.n; i++)
         record_free(state->log.v[i]);
     VEC_DEINIT(&state->log);

@@ -169,9 +169,7 @@ int store_load(Store *store, Err *reterr)
         return ERR_TRACE(r);
     store->next_revision = store->revision;
     r = store->engine->ops->load_log(store->engine, load_change, &loader, &oldest, reterr);
-    STRMAP_EACH(&loader.newest, slot)
-        object_unkeep(slot->value);
-    strmap_deinit(&loader.newest);
+    STRMAP_DEINIT_WITH(&loader.newest, object_unkeep);
     if (r < 0)
         return ERR_TRACE(r);
     store->window.oldest = MAX_OF(store->window.oldest, oldest);

@@ -77,9 +77,7 @@ EventRecorder *event_recorder_new(Client *client, Clock *clock, const char *comp
 
 static void forget(StrMap *map)
 {
-    STRMAP_EACH(map, slot)
-        free(slot->value);
-    strmap_deinit(map);
+    STRMAP_DEINIT_WITH(map, free);
     *map = STRMAP_INIT;
 }
 

@@ -14,9 +14,7 @@ static void entry_free(ServiceEntry *entry)
 
 void service_view_deinit(ServiceView *view)
 {
-    STRMAP_EACH(&view->entries, slot)
-        entry_free(slot->value);
-    strmap_deinit(&view->entries);
+    STRMAP_DEINIT_WITH(&view->entries, entry_free);
 }
 
 ServiceEntry *service_view_find(const ServiceView *view, const char *ns, const char *name)

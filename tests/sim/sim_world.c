@@ -320,12 +320,8 @@ void sim_stop(World *world)
 {
     end(world);
     VEC_DEINIT(&world->swallowed);
-    STRMAP_EACH(&world->claims, slot)
-        free(slot->value);
-    strmap_deinit(&world->claims);
-    STRMAP_EACH(&world->alive, slot)
-        free(slot->value);
-    strmap_deinit(&world->alive);
+    STRMAP_DEINIT_WITH(&world->claims, free);
+    STRMAP_DEINIT_WITH(&world->alive, free);
 }
 
 void sim_turn(World *world, int64_t advance_ns)

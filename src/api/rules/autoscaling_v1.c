@@ -248,67 +248,74 @@ static yyjson_val *annotation(Arena *arena, const StringMap *annotations, const 
     return yyjson_doc_get_root(doc);
 }
 
-static void read_metrics(Arena *arena, yyjson_mut_doc *doc, const StringMap *from,
-                         MetricSpecArray *ret)
+typedef yyjson_mut_val *ToTwo(yyjson_mut_doc *doc, yyjson_val *item);
+
+/* Reads the list of an annotation into an array that has room for `more` items. Each item is decoded
+ * in the form that to_two gives it. Returns false if there is no list or if an item cannot be read. */
+static bool read_list(Arena *arena, yyjson_mut_doc *doc, const StringMap *from, const char *key,
+                      const Type *type, ToTwo *to_two, size_t more, void **ret, size_t *ret_n)
 {
-    yyjson_val *list = annotation(arena, from, METRICS), *one;
-    MetricSpecArray own = *ret, all;
+    yyjson_val *list = annotation(arena, from, key), *item;
+    char *all;
     size_t i, n;
 
     if (!yyjson_is_arr(list))
-        return;
-    all = (MetricSpecArray){arena_new_n(arena, MetricSpec, yyjson_arr_size(list) + own.n + 1), 0};
-    yyjson_arr_foreach(list, i, n, one)
+        return false;
+    all = arena_alloc(arena, (yyjson_arr_size(list) + more + 1) * type->size);
+    yyjson_arr_foreach(list, i, n, item)
     {
-        if (!yyjson_is_obj(one) ||
-            !read_value(arena, &type_MetricSpec, metric_to_two(doc, one, true), &all.v[all.n]))
-            return;
-        all.n++;
+        if (!yyjson_is_obj(item) ||
+            !read_value(arena, type, to_two(doc, item), all + i * type->size))
+            return false;
     }
-    for (i = 0; i < own.n; i++)
-        all.v[all.n++] = own.v[i];
     *ret = all;
+    *ret_n = yyjson_arr_size(list);
+    return true;
+}
+
+static yyjson_mut_val *spec_to_two(yyjson_mut_doc *doc, yyjson_val *item)
+{
+    return metric_to_two(doc, item, true);
+}
+
+static yyjson_mut_val *status_to_two(yyjson_mut_doc *doc, yyjson_val *item)
+{
+    return metric_to_two(doc, item, false);
+}
+
+static void read_metrics(Arena *arena, yyjson_mut_doc *doc, const StringMap *from,
+                         MetricSpecArray *ret)
+{
+    MetricSpecArray own = *ret;
+    void *all;
+    size_t n;
+
+    if (!read_list(arena, doc, from, METRICS, &type_MetricSpec, spec_to_two, own.n, &all, &n))
+        return;
+    *ret = (MetricSpecArray){all, n};
+    for (size_t i = 0; i < own.n; i++)
+        ret->v[ret->n++] = own.v[i];
 }
 
 static void read_current(Arena *arena, yyjson_mut_doc *doc, const StringMap *from,
                          MetricStatusArray *ret)
 {
-    yyjson_val *list = annotation(arena, from, CURRENT), *one;
-    MetricStatusArray all;
-    size_t i, n;
+    void *all;
+    size_t n;
 
-    if (!yyjson_is_arr(list))
-        return;
-    all = (MetricStatusArray){arena_new_n(arena, MetricStatus, yyjson_arr_size(list) + 1), 0};
-    yyjson_arr_foreach(list, i, n, one)
-    {
-        if (!yyjson_is_obj(one) ||
-            !read_value(arena, &type_MetricStatus, metric_to_two(doc, one, false), &all.v[all.n]))
-            return;
-        all.n++;
-    }
-    *ret = all;
+    if (read_list(arena, doc, from, CURRENT, &type_MetricStatus, status_to_two, 0, &all, &n))
+        *ret = (MetricStatusArray){all, n};
 }
 
 static void read_conditions(Arena *arena, yyjson_mut_doc *doc, const StringMap *from,
                             HorizontalPodAutoscalerConditionArray *ret)
 {
-    yyjson_val *list = annotation(arena, from, CONDITIONS), *one;
-    HorizontalPodAutoscalerConditionArray all;
-    size_t i, n;
+    void *all;
+    size_t n;
 
-    if (!yyjson_is_arr(list))
-        return;
-    all.v = arena_new_n(arena, HorizontalPodAutoscalerCondition, yyjson_arr_size(list) + 1);
-    all.n = 0;
-    yyjson_arr_foreach(list, i, n, one)
-    {
-        if (!yyjson_is_obj(one) || !read_value(arena, &type_HorizontalPodAutoscalerCondition,
-                                               yyjson_val_mut_copy(doc, one), &all.v[all.n]))
-            return;
-        all.n++;
-    }
-    *ret = all;
+    if (read_list(arena, doc, from, CONDITIONS, &type_HorizontalPodAutoscalerCondition,
+                  yyjson_val_mut_copy, 0, &all, &n))
+        *ret = (HorizontalPodAutoscalerConditionArray){all, n};
 }
 
 static void read_behavior(Arena *arena, yyjson_mut_doc *doc, const StringMap *from,

@@ -332,9 +332,7 @@ static void stop(Controller *controller)
 {
     StrMap *memories = controller->data;
 
-    STRMAP_EACH(memories, slot)
-        memory_free(slot->value);
-    strmap_deinit(memories);
+    STRMAP_DEINIT_WITH(memories, memory_free);
     free(memories);
 }
 

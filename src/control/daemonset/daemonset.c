@@ -235,9 +235,7 @@ static void stop(Controller *controller)
 {
     Daemons *daemons = controller->data;
 
-    STRMAP_EACH(&daemons->backoffs, slot)
-        free(slot->value);
-    strmap_deinit(&daemons->backoffs);
+    STRMAP_DEINIT_WITH(&daemons->backoffs, free);
     free(daemons);
 }
 

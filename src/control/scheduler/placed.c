@@ -269,9 +269,7 @@ Placed *placed_free(Placed *placed)
 {
     if (!placed)
         return NULL;
-    STRMAP_EACH(&placed->pods, slot)
-        pod_free(slot->value);
-    strmap_deinit(&placed->pods);
+    STRMAP_DEINIT_WITH(&placed->pods, pod_free);
     strmap_deinit(&placed->ports);
     strmap_deinit(&placed->others);
     free(placed);

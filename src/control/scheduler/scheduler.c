@@ -521,12 +521,8 @@ static void stop(Controller *controller)
 {
     Scheduler *scheduler = controller->data;
 
-    STRMAP_EACH(&scheduler->assumed, slot)
-        object_unref(slot->value);
-    strmap_deinit(&scheduler->assumed);
-    STRMAP_EACH(&scheduler->nominated, slot)
-        object_unref(slot->value);
-    strmap_deinit(&scheduler->nominated);
+    STRMAP_DEINIT_WITH(&scheduler->assumed, object_unref);
+    STRMAP_DEINIT_WITH(&scheduler->nominated, object_unref);
     strmap_deinit(&scheduler->waiting);
     placed_free(scheduler->placed);
     timer_stop(controller->options->clock, &scheduler->wake);

@@ -144,9 +144,7 @@ static void stop(Controller *controller)
 {
     Evictions *evictions = controller->data;
 
-    STRMAP_EACH(&evictions->since, slot)
-        free(slot->value);
-    strmap_deinit(&evictions->since);
+    STRMAP_DEINIT_WITH(&evictions->since, free);
     free(evictions);
 }
 

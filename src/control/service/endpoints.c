@@ -279,40 +279,18 @@ static Endpoints *make_endpoints(Arena *arena, const Service *service, const Bac
 
 /* ---- writing ---- */
 
-static void on_created(Reconcile *reconcile, void *data _unused_, const ApiStatus *status,
-                       Object *object _unused_)
+static bool endpoints_equal(const void *a, const void *b)
 {
-    if (status->reason == STATUS_FORBIDDEN || status->reason == STATUS_NOT_FOUND)
-        return; /* the namespace is being deleted */
-    if (status->reason != STATUS_OK)
-        reconcile->failed = true;
-}
-
-static bool endpoints_equal(const Endpoints *a, const Endpoints *b)
-{
-    Endpoints x = *a, y = *b;
+    Endpoints x = *(const Endpoints *)a, y = *(const Endpoints *)b;
+    bool same = meta_labels_equal(&x.metadata, &y.metadata);
 
     x.metadata = y.metadata = (ObjectMeta){0};
-    return meta_labels_equal(&a->metadata, &b->metadata) && type_equal(&type_Endpoints, &x, &y);
+    return same && type_equal(&type_Endpoints, &x, &y);
 }
 
 static void put_endpoints(Reconcile *reconcile, Endpoints *endpoints)
 {
-    Object *there =
-        client_get(reconcile->client, &kind_endpoints, reconcile->ns, endpoints->metadata.name);
-    Object *copy;
-
-    if (!there) {
-        reconcile_create(reconcile, object_of(&kind_endpoints, endpoints), NULL, on_created, NULL);
-        return;
-    }
-    if (endpoints_equal(OBJECT_AS(Endpoints, there), endpoints))
-        return;
-    copy = object_of(&kind_endpoints, endpoints);
-    object_meta(copy)->resource_version =
-        arena_strdup(&copy->arena, object_meta(there)->resource_version);
-    object_meta(copy)->uid = arena_strdup(&copy->arena, object_meta(there)->uid);
-    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+    derived_put(reconcile, &kind_endpoints, endpoints->metadata.name, endpoints, endpoints_equal);
 }
 
 static void drop_endpoints(Reconcile *reconcile)

@@ -169,12 +169,8 @@ static void stop(Controller *controller)
 {
     Addresses *addresses = controller->data;
 
-    STRMAP_EACH(&addresses->takers, slot)
-        free(slot->value);
-    strmap_deinit(&addresses->takers);
-    STRMAP_EACH(&addresses->by_service, slot)
-        free(slot->value);
-    strmap_deinit(&addresses->by_service);
+    STRMAP_DEINIT_WITH(&addresses->takers, free);
+    STRMAP_DEINIT_WITH(&addresses->by_service, free);
     free(addresses);
 }
 

@@ -27,33 +27,38 @@ static void on_created(Reconcile *reconcile, void *data _unused_, const ApiStatu
         reconcile->failed = true;
 }
 
-static bool slice_equal(const EndpointSlice *a, const EndpointSlice *b)
+void derived_put(Reconcile *reconcile, const Kind *kind, const char *name, const void *value,
+                 bool (*equal)(const void *, const void *))
 {
-    EndpointSlice x = *a, y = *b;
+    Object *there = client_get(reconcile->client, kind, reconcile->ns, name);
+    Object *object;
+
+    if (there && equal(object_value(there), value))
+        return;
+    object = object_of(kind, value);
+    if (!there) {
+        reconcile_create(reconcile, object, NULL, on_created, NULL);
+        return;
+    }
+    object_meta(object)->resource_version =
+        arena_strdup(&object->arena, object_meta(there)->resource_version);
+    object_meta(object)->uid = arena_strdup(&object->arena, object_meta(there)->uid);
+    reconcile_update(reconcile, object, NULL, NULL, NULL);
+}
+
+static bool slice_equal(const void *a, const void *b)
+{
+    EndpointSlice x = *(const EndpointSlice *)a, y = *(const EndpointSlice *)b;
+    bool same = meta_labels_equal(&x.metadata, &y.metadata) &&
+                string_map_equal(&x.metadata.annotations, &y.metadata.annotations);
 
     x.metadata = y.metadata = (ObjectMeta){0};
-    return meta_labels_equal(&a->metadata, &b->metadata) &&
-           string_map_equal(&a->metadata.annotations, &b->metadata.annotations) &&
-           type_equal(&type_EndpointSlice, &x, &y);
+    return same && type_equal(&type_EndpointSlice, &x, &y);
 }
 
 void slice_put(Reconcile *reconcile, EndpointSlice *slice)
 {
-    Object *there =
-        client_get(reconcile->client, &kind_endpoint_slice, reconcile->ns, slice->metadata.name);
-    Object *copy;
-
-    if (!there) {
-        reconcile_create(reconcile, object_of(&kind_endpoint_slice, slice), NULL, on_created, NULL);
-        return;
-    }
-    if (slice_equal(OBJECT_AS(EndpointSlice, there), slice))
-        return;
-    copy = object_of(&kind_endpoint_slice, slice);
-    object_meta(copy)->resource_version =
-        arena_strdup(&copy->arena, object_meta(there)->resource_version);
-    object_meta(copy)->uid = arena_strdup(&copy->arena, object_meta(there)->uid);
-    reconcile_update(reconcile, copy, NULL, NULL, NULL);
+    derived_put(reconcile, &kind_endpoint_slice, slice->metadata.name, slice, slice_equal);
 }
 
 void slices_drop(Reconcile *reconcile, const char *manager, const Slices *wanted)

@@ -324,9 +324,7 @@ int layer_pack(const char *folder, const char *work, bool compress, PackedLayer 
     }
     digest_deinit(&packer.tar_digest);
     digest_deinit(&packer.blob_digest);
-    STRMAP_EACH(&packer.links, slot)
-        free(slot->value);
-    strmap_deinit(&packer.links);
+    STRMAP_DEINIT_WITH(&packer.links, free);
     image_utf8_end(before, made);
     return r < 0 ? r : 0;
 }

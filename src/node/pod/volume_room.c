@@ -376,8 +376,6 @@ void volume_room_stop(NodeAgent *agent)
     agent->room = NULL;
     timer_stop(agent->options.clock, &room->timer);
     write_watch_free(room->writes);
-    STRMAP_EACH(&room->volumes, slot)
-        volume_free(slot->value);
-    strmap_deinit(&room->volumes);
+    STRMAP_DEINIT_WITH(&room->volumes, volume_free);
     free(room);
 }

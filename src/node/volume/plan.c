@@ -158,9 +158,7 @@ static void *token_free(PodToken *token)
 
 void pod_tokens_clear(StrMap *tokens)
 {
-    STRMAP_EACH(tokens, slot)
-        token_free(slot->value);
-    strmap_deinit(tokens);
+    STRMAP_DEINIT_WITH(tokens, token_free);
 }
 
 /* Returns the existing token, or a new one if renewal is due. If the renewal fails, the old

@@ -61,9 +61,7 @@ ServiceAddresses *service_addresses_free(ServiceAddresses *addresses)
 {
     if (!addresses)
         return NULL;
-    STRMAP_EACH(&addresses->by_address, slot)
-        free(slot->value);
-    strmap_deinit(&addresses->by_address);
+    STRMAP_DEINIT_WITH(&addresses->by_address, free);
     for (size_t i = 0; i < ARRAY_LEN(addresses->by_port); i++)
         free(addresses->by_port[i]);
     free(addresses);

@@ -119,9 +119,7 @@ static int read_file(TokenAuth *auth, const char *file, Err *reterr)
 
 static void drop_users(StrMap *map)
 {
-    STRMAP_EACH(map, slot)
-        user_unref(slot->value);
-    strmap_deinit(map);
+    STRMAP_DEINIT_WITH(map, user_unref);
     *map = STRMAP_INIT;
 }
 

@@ -360,9 +360,7 @@ void moments_start(Moments *m)
 
 static void map_clear(StrMap *map)
 {
-    STRMAP_EACH(map, slot)
-        free(slot->value);
-    strmap_deinit(map);
+    STRMAP_DEINIT_WITH(map, free);
 }
 
 void moments_stop(Moments *m)
@@ -383,9 +381,7 @@ Moments *moments_free(Moments *m)
         free(m->live.v[i]);
     }
     VEC_DEINIT(&m->live);
-    STRMAP_EACH(&m->tasks, slot)
-        moment_prepared_free(slot->value);
-    strmap_deinit(&m->tasks);
+    STRMAP_DEINIT_WITH(&m->tasks, moment_prepared_free);
     strmap_deinit(&m->images);
     strmap_deinit(&m->reasons);
     strmap_deinit(&m->running);

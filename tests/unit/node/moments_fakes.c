@@ -193,9 +193,7 @@ int container_spec_prepare(ContainerSpec *spec, Err *reterr _unused_)
 
 void moment_prepared_free(MomentPrepared *p)
 {
-    STRMAP_EACH(&p->env, slot)
-        free(slot->value);
-    strmap_deinit(&p->env);
+    STRMAP_DEINIT_WITH(&p->env, free);
     free(p->key);
     free(p->image);
     free(p);

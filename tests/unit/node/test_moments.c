@@ -575,9 +575,7 @@ static size_t run(const Change *change, size_t moment, uint64_t seed, StrMap *re
 
 static void map_clear(StrMap *map)
 {
-    STRMAP_EACH(map, slot)
-        free(slot->value);
-    strmap_deinit(map);
+    STRMAP_DEINIT_WITH(map, free);
 }
 
 /* Variables are of the moment at which their container started; all else belongs together. */

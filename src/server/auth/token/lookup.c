@@ -386,11 +386,9 @@ TokenLookups *token_lookups_free(TokenLookups *lookups)
     if (!lookups)
         return NULL;
     ASSERT(!lookups->running.n); /* each had a waiter */
-    STRMAP_EACH(&lookups->kept, slot)
-        kept_free(slot->value);
     kept_free(lookups->last);
     strmap_deinit(&lookups->running);
-    strmap_deinit(&lookups->kept);
+    STRMAP_DEINIT_WITH(&lookups->kept, kept_free);
     strmap_deinit(&lookups->clients);
     free(lookups);
     return NULL;
