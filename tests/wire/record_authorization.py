@@ -54,6 +54,8 @@ RESOURCES = [
     ("", "v1", "secrets", "Secret", True, []),
     ("", "v1", "serviceaccounts", "ServiceAccount", True, ["token"]),
     ("", "v1", "services", "Service", True, ["proxy", "status"]),
+    ("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False, []),
+    ("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False, []),
     ("apiregistration.k8s.io", "v1", "apiservices", "APIService", False, ["status"]),
     ("apps", "v1", "controllerrevisions", "ControllerRevision", True, []),
     ("apps", "v1", "daemonsets", "DaemonSet", True, ["status"]),

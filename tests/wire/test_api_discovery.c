@@ -16,8 +16,10 @@
 #define PLAIN "application/json"
 
 /* Groups that Kubernetes has and stead does not have yet. */
-static const char *const missing_groups[] = {"admissionregistration.k8s.io",
-                                             "apiextensions.k8s.io"};
+static const char *const missing_groups[] = {"apiextensions.k8s.io"};
+/* Resources that Kubernetes has in groups that stead has as well: what their names begin with. */
+static const char *const missing_resources[] = {"validatingadmissionpolic",
+                                                "mutatingadmissionpolic"};
 /* Groups that Kubernetes itself does not have: metrics-server brings this one. */
 static const char *const extra_groups[] = {"metrics.k8s.io"};
 
@@ -43,7 +45,20 @@ static const struct {
 /* Definitions that stead has none of: those of the missing groups, and those of answers of discovery, which no kind
  * refers to. */
 static const char *const missing_definitions[] = {
-    "io.k8s.api.admissionregistration.",
+    "io.k8s.api.admissionregistration.v1.ApplyConfiguration ",
+    "io.k8s.api.admissionregistration.v1.AuditAnnotation ",
+    "io.k8s.api.admissionregistration.v1.ExpressionWarning ",
+    "io.k8s.api.admissionregistration.v1.JSONPatch ",
+    "io.k8s.api.admissionregistration.v1.MatchResources ",
+    "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy",
+    "io.k8s.api.admissionregistration.v1.Mutation ",
+    "io.k8s.api.admissionregistration.v1.NamedRuleWithOperations ",
+    "io.k8s.api.admissionregistration.v1.ParamKind ",
+    "io.k8s.api.admissionregistration.v1.ParamRef ",
+    "io.k8s.api.admissionregistration.v1.TypeChecking ",
+    "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+    "io.k8s.api.admissionregistration.v1.Validation ",
+    "io.k8s.api.admissionregistration.v1.Variable ",
     "io.k8s.apiextensions-apiserver.",
     "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup ",
     "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroupList ",
@@ -123,6 +138,19 @@ static yyjson_mut_val *common(yyjson_mut_doc *doc, yyjson_val *list)
     return result;
 }
 
+/* An item of a list of resources, in either form. */
+static bool is_missing_resource(yyjson_mut_val *item)
+{
+    const char *name = yyjson_mut_get_str(yyjson_mut_obj_get(item, "resource"));
+
+    if (!name)
+        name = yyjson_mut_get_str(yyjson_mut_obj_get(item, "name"));
+    for (size_t i = 0; name && i < ARRAY_LEN(missing_resources); i++)
+        if (strncmp(name, missing_resources[i], strlen(missing_resources[i])) == 0)
+            return true;
+    return false;
+}
+
 /* The answer as comparable text: without addresses, and with the members in order. */
 static int compare_keys(const void *a, const void *b)
 {
@@ -147,12 +175,15 @@ static void print(yyjson_mut_val *value, const char *path, StrBuf *out)
         free(keys);
     } else if (yyjson_mut_is_arr(value)) {
         yyjson_mut_val *item;
-        size_t i, n;
+        size_t i, n, k = 0;
 
         yyjson_mut_arr_foreach(value, i, n, item)
         {
-            _free_ char *below = mem_printf("%s[%zu]", path, i);
+            _free_ char *below = mem_printf("%s[%zu]", path, k);
 
+            if (is_missing_resource(item))
+                continue;
+            k++;
             print(item, below, out);
         }
     } else {
