@@ -274,7 +274,7 @@ static bool list_equal(const Field *field, const List *a, const List *b)
     size_t size = value_size(field), skip = field->shape == SHAPE_MAP ? TYPE_ENTRY_VALUE : 0;
     const char *x = a->v, *y = b->v;
 
-    if (a->n != b->n)
+    if (a->n != b->n || ((field->flags & FIELD_EXACT) && !x != !y))
         return false;
     if (x == y)
         return true;
@@ -327,6 +327,8 @@ bool type_equal(const Type *type, const void *a, const void *b)
 {
     if (a == b)
         return true;
+    if (type_is_null(type, a) != type_is_null(type, b))
+        return false;
     for (const Field *field = type->fields, *end = field + type->n_fields; field < end; field++)
         if (!type_field_equal(field, field_at(a, field), field_at(b, field)))
             return false;
@@ -338,7 +340,7 @@ bool type_equal(const Type *type, const void *a, const void *b)
 bool type_field_empty(const Field *field, const void *at)
 {
     if (field->shape >= SHAPE_LIST)
-        return ((const List *)at)->n == 0;
+        return field->flags & FIELD_EXACT ? !((const List *)at)->v : ((const List *)at)->n == 0;
     if (field->shape == SHAPE_OPTIONAL)
         return !optional_present(field, at);
     switch (field->value) {
@@ -389,6 +391,8 @@ bool type_field_zero(const Field *field, const void *at)
 
 bool type_zero(const Type *type, const void *value)
 {
+    if (type_is_null(type, value))
+        return false;
     for (const Field *field = type->fields, *end = field + type->n_fields; field < end; field++)
         if (!type_field_zero(field, field_at(value, field)))
             return false;

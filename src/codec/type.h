@@ -142,6 +142,14 @@ typedef enum FieldFlag {
     FIELD_UNION_MEMBER = 1 << 8,      /* of a "one of" struct such as VolumeSource */
     FIELD_DEPRECATED = 1 << 9,
     FIELD_LISTED = 1 << 10, /* required as OpenAPI has it; the kind's rules check it, or nobody */
+    FIELD_EXACT =
+        1
+        << 11, /* of a kind that is defined at run time: an empty list or map is not absent, and a value of the
+                               wrong type is kept in Type.extra */
+    FIELD_NULLABLE =
+        1
+        << 12, /* null is a value of its own for the thing: the text "null" for RAW, else is_nullable of the struct */
+    FIELD_EMPTIED = 1 << 13, /* of RAW: what is in objects below it is dropped */
 } FieldFlag;
 
 /* Text formats that validation knows by name. */
@@ -166,9 +174,9 @@ struct Field {
     uint16_t flags;
     uint8_t value; /* ValueType of the thing, an element or a map's value */
     uint8_t shape;
-    uint8_t list_kind;   /* for LIST */
-    uint8_t format;      /* FieldFormat of a string (or of each string in a list) */
-    uint8_t json_length; /* strlen(json) */
+    uint8_t list_kind;    /* for LIST */
+    uint8_t format;       /* FieldFormat of a string (or of each string in a list) */
+    uint16_t json_length; /* strlen(json) */
     bool has_min, has_max;
     int64_t min, max;        /* of numbers; of lengths for strings and lists */
     const Type *type;        /* for STRUCT: the type of the thing, an element or a map's value */
@@ -178,6 +186,8 @@ struct Field {
                                         of the kind's rules */
     const char *patch_key;           /* strategic merge key */
     const char *default_json;        /* what an absent field becomes, as JSON; NULL: none */
+    const char
+        *element_default; /* of EXACT: what null becomes in the list or map; NULL: stays null */
     const char *doc;
 };
 
@@ -191,16 +201,22 @@ struct Type {
     uint16_t n_names;
     const struct TypeName *names; /* every JSON name reachable here, inline structs flattened,
                                      sorted by (length, bytes) */
-    bool has_defaults; /* it, or something below it, has defaults: lets the walker skip whole
+    bool has_defaults;  /* it, or something below it, has defaults: lets the walker skip whole
                           subtrees */
-    bool is_atomic;    /* server-side apply treats every such struct as one value */
-    bool is_union;     /* exactly or at most one of the UNION_MEMBER fields */
+    bool is_atomic;     /* server-side apply treats every such struct as one value */
+    bool is_union;      /* exactly or at most one of the UNION_MEMBER fields */
+    bool is_exact;      /* its fields are EXACT */
+    bool keeps_unknown; /* members without a field of their own are kept, too */
+    bool is_nullable;   /* a value begins with a bool that is set for null */
+    const Field *
+        extra; /* of a kind that is defined at run time: keeps members whose values do not fit into their fields. An
+                           inline map of RAW, which is also one of the fields */
 };
 
 /* A JSON name and the way to its field through inline structs. */
 typedef struct TypeName {
     const char *json;
-    uint8_t length;
+    uint16_t length;
     uint8_t depth;   /* how many inline fields to pass */
     uint32_t offset; /* of the field from the start of the outer struct */
     const Field *field;
@@ -257,12 +273,24 @@ bool type_field_equal(const Field *field, const void *a, const void *b);
 /* The same for the field of this name; the pointers are to the structs. */
 void type_member_copy(const Type *type, const char *json, Arena *arena, void *to, const void *from);
 bool type_member_equal(const Type *type, const char *json, const void *a, const void *b);
-/* A type that is a bare list, such as authorization's ExtraValue: its one field is an inline list.
+/* A type that is a bare list or map, such as authorization's ExtraValue: its one field is an inline list.
  * Its JSON is that of the list; in protobuf it is a message. */
 static inline bool type_is_bare(const Type *type)
 {
-    return type->n_fields == 1 && type->fields[0].shape == SHAPE_LIST &&
-           (type->fields[0].flags & FIELD_INLINE);
+    return type->n_fields == 1 && type->fields[0].shape >= SHAPE_LIST &&
+           (type->fields[0].flags & FIELD_INLINE) && !type->extra;
+}
+
+/* Whether the value of a nullable struct is null. */
+static inline bool type_is_null(const Type *type, const void *value)
+{
+    return _unlikely_(type->is_nullable) && *(const bool *)value;
+}
+
+/* Whether nothing is known about what is in the field: JSON that is kept as it is. */
+static inline bool type_is_open(const Field *field)
+{
+    return field->value == VALUE_RAW && (field->flags & FIELD_EXACT);
 }
 
 /* Would omitempty drop it? As in Go, never a struct that is not a pointer: those, and quantities

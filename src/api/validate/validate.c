@@ -308,6 +308,8 @@ static void walk(const Type *type, const void *value, const void *before, const 
         const Field *field = &type->fields[i];
         const void *old = before ? field_at(before, field) : NULL;
 
+        if (field == type->extra) /* nothing is known about it */
+            continue;
         if (field->flags & FIELD_INLINE) /* its members stand in this object */
             walk(field->type, field_at(value, field), old, path, causes);
         else

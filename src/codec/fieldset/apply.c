@@ -32,7 +32,7 @@ static const Field *field_of(Schema schema, yyjson_val *key)
     const TypeName *name =
         schema.type ? type_find(schema.type, yyjson_get_str(key), yyjson_get_len(key)) : NULL;
 
-    return name ? name->field : NULL;
+    return name && !type_is_open(name->field) ? name->field : NULL;
 }
 
 /* How the value under a key or index is merged. */

@@ -9,6 +9,7 @@
  */
 #include "codec/fieldset/internal.h"
 #include "codec/json/json.h"
+#include "codec/json/members.h"
 
 /* ---- trees ---- */
 
@@ -179,7 +180,7 @@ static FieldSet *tree_members(TreeWalk *w, Schema schema, yyjson_val *object, bo
         const char *text = yyjson_get_str(key);
         const TypeName *name =
             schema.type ? type_find(schema.type, text, yyjson_get_len(key)) : NULL;
-        const Field *field = name ? name->field : NULL;
+        const Field *field = name && !type_is_open(name->field) ? name->field : NULL;
         FieldSet *children;
         FieldNode *node;
         bool member = false;
@@ -189,9 +190,12 @@ static FieldSet *tree_members(TreeWalk *w, Schema schema, yyjson_val *object, bo
         strbuf_printf(&w->path, ".%s", str_or(text, ""));
         if (schema.container && schema.container->value == VALUE_STRUCT &&
             type_is_bare(schema.container->type)) {
-            if (!yyjson_is_null(value) && !yyjson_is_arr(value))
-                tree_error(w, arena_printf(w->arena, "expected list, got &{%s}",
-                                           tree_value_text(w, value, false)));
+            bool list = schema.container->type->fields[0].shape == SHAPE_LIST;
+
+            if (!yyjson_is_null(value) && !(list ? yyjson_is_arr(value) : yyjson_is_obj(value)))
+                tree_error(w,
+                           arena_printf(w->arena, "expected %s, got &{%s}", list ? "list" : "map",
+                                        tree_value_text(w, value, false)));
             children = NULL;
         } else if (schema.container && schema.container->value == VALUE_STRUCT) {
             children = tree_thing(w, (Schema){.type = schema.container->type}, value, &member);
@@ -277,6 +281,11 @@ static bool is_empty_struct(const Type *type, const void *value)
         const void *at = field_at(value, field);
 
         if (field->flags & FIELD_INLINE) {
+            if (field == type->extra) {
+                if (((const List *)at)->n)
+                    return false;
+                continue;
+            }
             at = field_thing(field, at);
             if (at && !is_empty_struct(field->type, at))
                 return false;
@@ -401,6 +410,81 @@ static void diff_list(Arena *arena, const Field *field, const List *before, cons
     diff->removed = !after;
 }
 
+/* JSON about which the table knows nothing: objects are compared member by member, everything else as a whole. */
+static void diff_json(Arena *arena, yyjson_val *before, yyjson_val *after, Diff *diff)
+{
+    yyjson_val *key, *value;
+    size_t i, n;
+
+    diff->changed = !before;
+    diff->removed = !after;
+    if ((before && !yyjson_is_obj(before)) || (after && !yyjson_is_obj(after))) {
+        diff->changed |= after && before && !yyjson_equals(before, after);
+        return;
+    }
+    {
+        TextMap in_before = json_index(arena, before), in_after = json_index(arena, after);
+
+        yyjson_obj_foreach(before, i, n, key, value)
+        {
+            Diff below = {0};
+            const char *name = yyjson_get_str(key);
+
+            if (text_map_get(&in_before, name) != value)
+                continue;
+            diff_json(arena, value, text_map_get(&in_after, name), &below);
+            diff_attach(arena, diff, element_field(name), &below);
+        }
+        yyjson_obj_foreach(after, i, n, key, value)
+        {
+            Diff below = {0};
+            const char *name = yyjson_get_str(key);
+
+            if (text_map_has(&in_before, name) || text_map_get(&in_after, name) != value)
+                continue;
+            diff_json(arena, NULL, value, &below);
+            diff_attach(arena, diff, element_field(name), &below);
+        }
+    }
+    fieldset_sort(arena, diff->changed_below);
+    fieldset_sort(arena, diff->removed_below);
+}
+
+static yyjson_val *raw_json(Arena *arena, const Bytes *raw)
+{
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+
+    if (!raw || !raw->n || json_parse(arena, *raw, &doc, &report))
+        return NULL;
+    return yyjson_doc_get_root(doc);
+}
+
+static void diff_raw(Arena *arena, const Bytes *before, const Bytes *after, Diff *diff)
+{
+    if (before && after && bytes_equal(*before, *after))
+        return;
+    diff_json(arena, raw_json(arena, before), raw_json(arena, after), diff);
+}
+
+/* Members that no field of the type is for; both maps are in order of names. */
+static void diff_extra(Arena *arena, const List *before, const List *after, Diff *diff)
+{
+    const BytesEntry *b = before ? before->v : NULL, *a = after ? after->v : NULL;
+    size_t i = 0, j = 0, bn = before ? before->n : 0, an = after ? after->n : 0;
+
+    while (i < bn || j < an) {
+        int d = i == bn ? 1 : j == an ? -1 : strcmp(b[i].key, a[j].key);
+        Element element = element_field(arena_strdup(arena, d <= 0 ? b[i].key : a[j].key));
+        Diff below = {0};
+
+        diff_raw(arena, d <= 0 ? &b[i].value : NULL, d >= 0 ? &a[j].value : NULL, &below);
+        diff_attach(arena, diff, element, &below);
+        i += d <= 0;
+        j += d >= 0;
+    }
+}
+
 static void diff_field(Arena *arena, const Field *field, const void *before, const void *after,
                        Diff *diff)
 {
@@ -418,6 +502,8 @@ static void diff_field(Arena *arena, const Field *field, const void *before, con
         diff_struct(arena, field->type, before, after, diff);
         diff->changed = !had;
         diff->removed = !has;
+    } else if (type_is_open(field) && field->shape < SHAPE_LIST) {
+        diff_raw(arena, before, after, diff);
     } else {
         diff->changed = !before || (after && !type_field_equal(field, before, after));
         diff->removed = !after;
@@ -438,6 +524,11 @@ static void diff_members(Arena *arena, const Type *type, const void *before, con
         const void *b, *a;
         Diff below = {0};
 
+        if (field == type->extra) {
+            diff_extra(arena, before ? field_at(before, field) : NULL,
+                       after ? field_at(after, field) : NULL, diff);
+            continue;
+        }
         if (field->flags & FIELD_INLINE) {
             diff_members(arena, field->type, inline_struct(field, before),
                          inline_struct(field, after), diff);

@@ -6,10 +6,16 @@
  * indices; field errors name the whole path.
  *
  * null means absent, except in lists and maps, where it is an empty element (type_thing_init).
+ *
+ * Kinds that are defined at run time differ (FIELD_EXACT): a value of the wrong type is kept as JSON beside the fields (Type.extra), so that
+ * validation can report it, and so that objects from before a change of the schema can still be read. null in a list is such a value, unless
+ * it is nullable or has a default.
+ * JSON that is kept as it is has its members in order of names, so that equal values have equal text.
  */
 #include "codec/json/json.h"
 
 #include "base/error.h"
+#include "base/text_map.h"
 #include "base/timefmt.h"
 #include "codec/base64.h"
 #include "codec/quantity.h"
@@ -29,6 +35,7 @@ typedef struct Decoder {
     DecodeReport *report; /* may be NULL */
     unsigned flags;
     unsigned depth;
+    bool mistyped; /* a value in the field that is being decoded has the wrong type */
     StrBuf scratch;
 } Decoder;
 
@@ -103,7 +110,7 @@ static int type_error(Decoder *d, const Step *step, const char *what, const char
     _strbuf_ StrBuf path = STRBUF_INIT;
     const Step *in = step;
 
-    if (!d->report)
+    if (!d->report || d->mistyped)
         return JSON_E_TYPE;
     while (in && !in->field)
         in = in->up;
@@ -142,6 +149,15 @@ static const char *value_words(Decoder *d, yyjson_val *json, bool with_number)
     }
 }
 
+/* Goes on after an error in a value of a kind that is defined at run time. */
+static int forgive(Decoder *d, bool exact, int r)
+{
+    if (!exact)
+        return r;
+    d->mistyped = true;
+    return 0;
+}
+
 static int thing_error(Decoder *d, const Step *step, const Field *field, yyjson_val *json)
 {
     _strbuf_ StrBuf name = STRBUF_INIT;
@@ -149,7 +165,8 @@ static int thing_error(Decoder *d, const Step *step, const Field *field, yyjson_
                   field->value == VALUE_INT_OR_STRING;
 
     add_thing_name(field, &name);
-    return type_error(d, step, value_words(d, json, number), strbuf_string(&name));
+    return forgive(d, field->flags & FIELD_EXACT,
+                   type_error(d, step, value_words(d, json, number), strbuf_string(&name)));
 }
 
 static int list_error(Decoder *d, const Step *step, const Field *field, yyjson_val *json)
@@ -158,7 +175,8 @@ static int list_error(Decoder *d, const Step *step, const Field *field, yyjson_v
 
     strbuf_add_string(&name, field->shape == SHAPE_MAP ? "map[string]" : "[]");
     add_thing_name(field, &name);
-    return type_error(d, step, value_words(d, json, false), strbuf_string(&name));
+    return forgive(d, field->flags & FIELD_EXACT,
+                   type_error(d, step, value_words(d, json, false), strbuf_string(&name)));
 }
 
 static int text_error(Decoder *d, const char *text)
@@ -228,9 +246,16 @@ static int decode_string(Decoder *d, const Step *step, const Field *field, yyjso
     if (!s)
         return thing_error(d, step, field, json);
     if (n && memchr(s, 0, n))
-        return type_error(d, step, "string with a NUL character", "string");
+        return forgive(d, field->flags & FIELD_EXACT,
+                       type_error(d, step, "string with a NUL character", "string"));
     *ret = arena_strndup(d->arena, s, n);
     return 0;
+}
+
+/* Whether a double is an integer that INT64 holds. */
+static bool is_whole(double v)
+{
+    return v >= -0x1p63 && v < 0x1p63 && v == (double)(int64_t)v;
 }
 
 static int decode_int(Decoder *d, const Step *step, const Field *field, yyjson_val *json,
@@ -240,6 +265,8 @@ static int decode_int(Decoder *d, const Step *step, const Field *field, yyjson_v
         *ret = (int64_t)yyjson_get_uint(json);
     else if (yyjson_is_sint(json) && yyjson_get_sint(json) >= min)
         *ret = yyjson_get_sint(json);
+    else if (field->flags & FIELD_EXACT && yyjson_is_real(json) && is_whole(yyjson_get_real(json)))
+        *ret = (int64_t)yyjson_get_real(json);
     else
         return thing_error(d, step, field, json);
     return 0;
@@ -320,6 +347,69 @@ static int decode_duration(Decoder *d, const Step *step, const Field *field, yyj
     return 0;
 }
 
+typedef struct Member {
+    yyjson_val *key, *value;
+} Member;
+
+static int compare_members(const void *a, const void *b)
+{
+    return strcmp(yyjson_get_str(((const Member *)a)->key),
+                  yyjson_get_str(((const Member *)b)->key));
+}
+
+/* Adds JSON to the scratch buffer with the members of objects in order of names, or with empty objects. Of equal names the last
+ * one stays, as glibc's qsort is stable. */
+static void add_sorted(Decoder *d, yyjson_val *json, bool emptied)
+{
+    size_t i, max, n = 0;
+    yyjson_val *key, *value;
+    Member *members;
+    bool first = true;
+
+    if (yyjson_is_arr(json)) {
+        strbuf_add_char(&d->scratch, '[');
+        yyjson_arr_foreach(json, i, max, value)
+        {
+            if (i)
+                strbuf_add_char(&d->scratch, ',');
+            add_sorted(d, value, emptied);
+        }
+        strbuf_add_char(&d->scratch, ']');
+        return;
+    }
+    if (yyjson_is_uint(json) && yyjson_get_uint(json) > (uint64_t)INT64_MAX) {
+        json_encode_double(&d->scratch,
+                           yyjson_get_num(json)); /* no number of Go's decoder is larger */
+        return;
+    }
+    if (!yyjson_is_obj(json)) {
+        json_encode_tree(json, &d->scratch);
+        return;
+    }
+    strbuf_add_char(&d->scratch, '{');
+    members = emptied ? NULL : mem_new(yyjson_obj_size(json) * sizeof(*members));
+    yyjson_obj_foreach(json, i, max, key, value)
+    {
+        if (members)
+            members[n++] = (Member){key, value};
+    }
+    if (n)
+        qsort(members, n, sizeof(*members), compare_members);
+    for (i = 0; i < n; i++) {
+        if (i + 1 < n && compare_members(&members[i], &members[i + 1]) == 0)
+            continue;
+        if (!first)
+            strbuf_add_char(&d->scratch, ',');
+        first = false;
+        json_encode_string(&d->scratch, yyjson_get_str(members[i].key),
+                           yyjson_get_len(members[i].key));
+        strbuf_add_char(&d->scratch, ':');
+        add_sorted(d, members[i].value, false);
+    }
+    free(members);
+    strbuf_add_char(&d->scratch, '}');
+}
+
 static int decode_struct(Decoder *d, const Step *step, const Type *type, yyjson_val *json,
                          const char *const *ignore, void *value);
 
@@ -368,7 +458,10 @@ static int decode_thing(Decoder *d, const Step *step, const Field *field, yyjson
     }
     case VALUE_RAW:
         strbuf_truncate(&d->scratch, 0);
-        json_encode_tree(json, &d->scratch);
+        if (field->flags & FIELD_EXACT)
+            add_sorted(d, json, field->flags & FIELD_EMPTIED);
+        else
+            json_encode_tree(json, &d->scratch);
         *(Bytes *)at = arena_bytes(d->arena, strbuf_bytes(&d->scratch));
         return 0;
     case VALUE_DURATION:
@@ -379,6 +472,22 @@ static int decode_thing(Decoder *d, const Step *step, const Field *field, yyjson
 }
 
 /* ---- lists and maps ---- */
+
+/* null as an element of a list or map of a run-time kind. */
+static int decode_exact_null(Decoder *d, const Step *step, const Field *field, yyjson_val *json,
+                             void *at)
+{
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+
+    if (field->flags & FIELD_NULLABLE || type_is_open(field))
+        return decode_thing(d, step, field, json, at);
+    if (!field->element_default)
+        return thing_error(d, step, field, json);
+    if (NEVER(json_parse(d->arena, bytes_from_string(field->element_default), &doc, &report)))
+        return JSON_E_SYNTAX;
+    return decode_thing(d, step, field, yyjson_doc_get_root(doc), at);
+}
 
 static int decode_list(Decoder *d, const Step *up, const Field *field, yyjson_val *json, List *list)
 {
@@ -396,13 +505,14 @@ static int decode_list(Decoder *d, const Step *up, const Field *field, yyjson_va
     yyjson_arr_foreach(json, i, n, element)
     {
         step.index = i;
-        if (yyjson_is_null(element)) {
-            type_thing_init(field, at);
-        } else {
+        if (!yyjson_is_null(element))
             r = decode_thing(d, &step, field, element, at);
-            if (r)
-                return r;
-        }
+        else if (field->flags & FIELD_EXACT)
+            r = decode_exact_null(d, &step, field, element, at);
+        else
+            r = (type_thing_init(field, at), 0);
+        if (r)
+            return r;
         at += size;
     }
     return 0;
@@ -479,19 +589,27 @@ static int decode_map(Decoder *d, const Step *up, const Field *field, yyjson_val
     *list = (List){at, n};
     yyjson_obj_foreach(json, i, n, key, value)
     {
+        bool null = yyjson_is_null(value), exact = field->flags & FIELD_EXACT;
+
+        if (null && exact && !(field->flags & FIELD_NULLABLE) && !field->element_default) {
+            list->n--;
+            continue;
+        }
         r = decode_string(d, up, &key_field, key, (const char **)(void *)at);
         if (r)
             return r;
         step.key = entry_key(at);
-        if (yyjson_is_null(value)) {
-            type_thing_init(field, at + TYPE_ENTRY_VALUE);
-        } else {
+        if (!null)
             r = decode_thing(d, &step, field, value, at + TYPE_ENTRY_VALUE);
-            if (r)
-                return r;
-        }
+        else if (exact)
+            r = decode_exact_null(d, &step, field, value, at + TYPE_ENTRY_VALUE);
+        else
+            r = (type_thing_init(field, at + TYPE_ENTRY_VALUE), 0);
+        if (r)
+            return r;
         at += size;
     }
+    n = list->n;
     json_sort_entries(list->v, &list->n, size);
     if (list->n < n && d->flags & DECODE_CHECK_FIELDS)
         check_duplicate_keys(d, up, json, list->v, list->n, size);
@@ -501,7 +619,7 @@ static int decode_map(Decoder *d, const Step *up, const Field *field, yyjson_val
 static int decode_field(Decoder *d, const Step *step, const Field *field, yyjson_val *json,
                         void *at)
 {
-    if (yyjson_is_null(json))
+    if (yyjson_is_null(json) && (!(field->flags & FIELD_NULLABLE) || field->shape >= SHAPE_LIST))
         return 0;
     if (field->shape == SHAPE_LIST)
         return decode_list(d, step, field, json, at);
@@ -578,19 +696,113 @@ static void *reach(Decoder *d, const Type *type, const TypeName *name, void *val
     return (char *)value + name->offset;
 }
 
+/* Members of an object that are kept beside the fields. */
+typedef struct Extra {
+    const Type *type;
+    yyjson_val *object;
+    List
+        *list; /* of BytesEntry, with room for all members of the object; NULL: the type has none */
+    TextMap seen; /* members without a field */
+} Extra;
+
+static int keep_member(Decoder *d, const Step *up, yyjson_val *key, yyjson_val *member,
+                       const Field *field, Extra *extra)
+{
+    Field key_field = {.value = VALUE_STRING};
+    BytesEntry *entry;
+    int r;
+
+    if (!extra->list->v)
+        extra->list->v = arena_new_n(d->arena, BytesEntry, yyjson_obj_size(extra->object));
+    entry = (BytesEntry *)extra->list->v + extra->list->n;
+    r = decode_string(d, up, &key_field, key, &entry->key);
+    if (r)
+        return r;
+    extra->list->n++;
+    return decode_thing(d, up, field, member, &entry->value);
+}
+
+/* A member without a field. */
+static int decode_unknown(Decoder *d, const Step *up, yyjson_val *key, yyjson_val *member,
+                          Extra *extra)
+{
+    const char *text = yyjson_get_str(key);
+    size_t n = yyjson_get_len(key);
+    bool is_new = true;
+
+    if (!extra->type->keeps_unknown) {
+        if (d->flags & DECODE_CHECK_FIELDS)
+            field_error(d, up, "unknown field", text, n);
+        return 0;
+    }
+    if (d->flags & DECODE_CHECK_FIELDS)
+        text_map_put_n(&extra->seen, text, n, &is_new);
+    if (!is_new)
+        field_error(d, up, "duplicate field", text, n);
+    return keep_member(d, up, key, member, extra->type->extra, extra);
+}
+
+/* A field of a run-time kind. If the value does not fit, it is kept as it is. */
+static int decode_exact_field(Decoder *d, const Step *step, yyjson_val *key, yyjson_val *member,
+                              void *at, Extra *extra)
+{
+    static const Field open = {.json = "", .value = VALUE_RAW, .flags = FIELD_EXACT};
+    bool before = d->mistyped;
+    int r;
+
+    d->mistyped = false;
+    r = decode_field(d, step, step->field, member, at);
+    if (r == 0 && d->mistyped) {
+        memset(at, 0, type_field_size(step->field));
+        if (d->report)
+            d->report->error = NULL;
+        r = keep_member(d, step->up, key, member, &open, extra);
+    }
+    d->mistyped = before;
+    return r;
+}
+
+/* Brings them in order of names. Of members of the same name, one that fits into its field counts. */
+static void finish_extra(Extra *extra, const void *value)
+{
+    BytesEntry *v;
+    size_t to = 0;
+
+    if (!extra->list || !extra->list->n)
+        return;
+    json_sort_entries(extra->list->v, &extra->list->n, sizeof(BytesEntry));
+    v = extra->list->v;
+    for (size_t i = 0; i < extra->list->n; i++) {
+        const TypeName *name = type_find(extra->type, v[i].key, strlen(v[i].key));
+
+        if (!name || type_field_empty(name->field, field_at(value, name->field)))
+            v[to++] = v[i];
+    }
+    *extra->list = to ? (List){v, to} : (List){0};
+}
+
 static int decode_struct(Decoder *d, const Step *up, const Type *type, yyjson_val *json,
                          const char *const *ignore, void *value)
 {
+    Extra extra = {.type = type,
+                   .object = json,
+                   .list = type->extra ? field_at(value, type->extra) : NULL,
+                   .seen = TEXT_MAP_INIT(d->arena)};
     Step step = {.up = up, .type = type};
     Seen seen;
     unsigned ignored = 0;
     size_t i, n;
     yyjson_val *key, *member;
 
+    if (type->is_nullable && yyjson_is_null(json)) {
+        *(bool *)value = true;
+        return 0;
+    }
     if (type_is_bare(type))
-        return decode_list(d, up, &type->fields[0], json, field_at(value, &type->fields[0]));
+        return decode_field(d, up, &type->fields[0], json, field_at(value, &type->fields[0]));
     if (!yyjson_is_obj(json))
-        return type_error(d, up, value_words(d, json, false), type_go_name(type, 2));
+        return forgive(d, type->is_exact,
+                       type_error(d, up, value_words(d, json, false), type_go_name(type, 2)));
     if (d->depth >= JSON_DEPTH_MAX)
         return text_error(d, "exceeded max depth");
     d->depth++;
@@ -604,20 +816,26 @@ static int decode_struct(Decoder *d, const Step *up, const Type *type, yyjson_va
         int r;
 
         if (!name) {
-            if (!is_ignored(d, up, ignore, text, length, &ignored) &&
-                d->flags & DECODE_CHECK_FIELDS)
-                field_error(d, up, "unknown field", text, length);
+            if (is_ignored(d, up, ignore, text, length, &ignored))
+                continue;
+            r = decode_unknown(d, up, key, member, &extra);
+            if (r)
+                return r;
             continue;
         }
         if (d->flags & DECODE_CHECK_FIELDS &&
             seen_before(d, &seen, type, (size_t)(name - type->names)))
             field_error(d, up, "duplicate field", text, length);
         step.field = name->field;
-        r = decode_field(d, &step, name->field, member, reach(d, type, name, value));
+        if (extra.list && name->field->flags & FIELD_EXACT)
+            r = decode_exact_field(d, &step, key, member, field_at(value, name->field), &extra);
+        else
+            r = decode_field(d, &step, name->field, member, reach(d, type, name, value));
         if (r)
             return r;
     }
     d->depth--;
+    finish_extra(&extra, value);
     return 0;
 }
 
@@ -628,6 +846,8 @@ int json_decode(const Type *type, Arena *arena, yyjson_val *json, unsigned flags
     int r = decode_struct(&d, NULL, type, json, ignore, value);
 
     strbuf_deinit(&d.scratch);
+    if (r == 0 && d.mistyped)
+        return JSON_E_TYPE;
     if (r == 0 && d.flags & DECODE_CHECK_FIELDS && report->field_errors.n)
         return JSON_E_FIELD;
     return r;
@@ -639,7 +859,7 @@ int json_decode_field(const Field *field, Arena *arena, yyjson_val *json, void *
     int r = decode_field(&d, NULL, field, json, at);
 
     strbuf_deinit(&d.scratch);
-    return r;
+    return r == 0 && d.mistyped ? JSON_E_TYPE : r;
 }
 
 int json_decode_tree(const Type *type, Arena *arena, yyjson_mut_val *json, unsigned flags,

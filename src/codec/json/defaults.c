@@ -81,14 +81,28 @@ static void default_below(const Field *field, Arena *arena, void *at)
         type_default(field->type, arena, element + skip);
 }
 
+static int compare_key(const void *key, const void *entry)
+{
+    return strcmp(key, ((const BytesEntry *)entry)->key);
+}
+
+/* Whether the field has a value that does not fit into it. */
+static bool has_misfit(const Type *type, const void *value, const Field *field)
+{
+    const List *extra = type->extra ? field_at(value, type->extra) : NULL;
+
+    return extra && extra->n &&
+           bsearch(field->json, extra->v, extra->n, sizeof(BytesEntry), compare_key);
+}
+
 void type_default(const Type *type, Arena *arena, void *value)
 {
-    if (!type->has_defaults)
+    if (!type->has_defaults || type_is_null(type, value))
         return;
     for (const Field *field = type->fields, *end = field + type->n_fields; field < end; field++) {
         void *at = field_at(value, field);
 
-        if (field->default_json && type_field_zero(field, at))
+        if (field->default_json && type_field_zero(field, at) && !has_misfit(type, value, field))
             set_default(field, arena, at);
         if (field->value == VALUE_STRUCT && field->type->has_defaults)
             default_below(field, arena, at);

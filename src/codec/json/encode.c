@@ -238,6 +238,10 @@ static void encode_members(const Type *type, const void *value, StrBuf *out);
 
 static void encode_struct(const Type *type, const void *value, StrBuf *out)
 {
+    if (type_is_null(type, value)) {
+        ADD_LITERAL(out, "null");
+        return;
+    }
     if (type_is_bare(type)) {
         json_encode_field(&type->fields[0], field_at(value, &type->fields[0]), out);
         return;
@@ -368,12 +372,30 @@ static void encode_name(const Field *field, StrBuf *out)
     done(out, to);
 }
 
+/* Members that no field of the type is for. */
+static void encode_extra(const List *map, StrBuf *out)
+{
+    const BytesEntry *entry = map->v;
+
+    for (size_t i = 0; i < map->n; i++, entry++) {
+        if (out->p[out->n - 1] != '{')
+            strbuf_add_char(out, ',');
+        encode_text(out, entry->key);
+        strbuf_add_char(out, ':');
+        strbuf_add(out, entry->value.p, entry->value.n);
+    }
+}
+
 static void encode_members(const Type *type, const void *value, StrBuf *out)
 {
     for (const Field *field = type->fields, *end = field + type->n_fields; field < end; field++) {
         const void *at = field_at(value, field);
 
         if (field->flags & FIELD_INLINE) {
+            if (field == type->extra) {
+                encode_extra(at, out);
+                continue;
+            }
             at = field_thing(field, at);
             if (at)
                 encode_members(field->type, at, out);
