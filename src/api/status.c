@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/schema/meta_v1.h"
 #include "api/status.h"
+
+#include "base/utf8.h"
 #include "codec/json/json.h"
 
 /* clang-format off */
@@ -80,6 +82,27 @@ void causes_required(Causes *causes, const char *field, const char *detail)
     causes_add(causes, CAUSE_REQUIRED, field, NULL, detail);
 }
 
+/* Characters beyond ASCII that Go does not print: spaces and marks that cannot be seen, and those of private use. */
+static bool is_unprintable(uint32_t c)
+{
+    return c <= 0xa0 || c == 0xad || c == 0x1680 || (c >= 0x2000 && c <= 0x200f) ||
+           (c >= 0x2028 && c <= 0x202f) || (c >= 0x205f && c <= 0x206f) || c == 0x3000 ||
+           (c >= 0xe000 && c <= 0xf8ff) || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb);
+}
+
+/* Adds the character at `s` that begins with a byte above ASCII, and returns its length. */
+static size_t quote_character(StrBuf *out, const char *s)
+{
+    uint32_t c;
+    size_t n = utf8_decode((const uint8_t *)s, strnlen(s, 4), &c);
+
+    if (is_unprintable(c))
+        strbuf_printf(out, "\\u%04x", c);
+    else
+        strbuf_add(out, s, n);
+    return n;
+}
+
 const char *causes_quote(Causes *causes, const char *s)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
@@ -96,6 +119,8 @@ const char *causes_quote(Causes *causes, const char *s)
             strbuf_printf(&text, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
         else if (c < 0x20 || c == 0x7f)
             strbuf_printf(&text, "\\x%02x", c);
+        else if (c >= 0x80)
+            at += quote_character(&text, at) - 1;
         else
             strbuf_add_char(&text, (char)c);
     }
