@@ -14,7 +14,8 @@
 #include "api/structural/internal.h"
 #include "codec/json/json.h"
 
-enum { STEPS_MAX = 20000000, FAULTS_MAX = 512 };
+/* Faults of which texts are made, and those that are kept. */
+enum { STEPS_MAX = 20000000, FAULTS_MADE_MAX = 20000, FAULTS_MAX = 512 };
 
 /* A path from the root of the schema. */
 typedef struct At {
@@ -28,6 +29,7 @@ typedef struct At {
 typedef struct Checker {
     Arena *arena;
     size_t steps;
+    size_t made; /* faults */
     bool is_default;
 } Checker;
 
@@ -67,6 +69,18 @@ static void add_fault(Checker *c, FaultList *out, Fault fault)
 {
     if (out->n < FAULTS_MAX && !has_text(out, fault.text))
         ARENA_PUSH(c->arena, out, fault);
+}
+
+/* Whether a fault gets a text of its own. If not, one that stands for all further faults has been added: the texts of many faults
+ * could take as much memory as the value multiplied by the schema. */
+static bool may_make(Checker *c, FaultList *out)
+{
+    if (c->made++ < FAULTS_MADE_MAX)
+        return true;
+    add_fault(c, out,
+              (Fault){CAUSE_INVALID, true, "", "\"\"", "there are too many causes to name them all",
+                      "too many"});
+    return false;
 }
 
 static void merge(Checker *c, FaultList *to, const FaultList *from)
@@ -113,9 +127,12 @@ static const char *value_text(Checker *c, yyjson_val *value)
 /* "<path> in body <words>" as an invalid value. */
 static void invalid(Checker *c, FaultList *out, const At *at, const char *bad, const char *words)
 {
-    const char *path = path_of(c, at);
-    const char *text = arena_printf(c->arena, "%s in body %s", path, words);
+    const char *path, *text;
 
+    if (!may_make(c, out))
+        return;
+    path = path_of(c, at);
+    text = arena_printf(c->arena, "%s in body %s", path, words);
     add_fault(c, out, (Fault){CAUSE_INVALID, false, path, bad, text, text});
 }
 
@@ -127,8 +144,11 @@ static void invalid_anywhere(Checker *c, FaultList *out, const char *text)
 
 static void mistyped(Checker *c, FaultList *out, const At *at, const char *type, const char *bad)
 {
-    const char *path = path_of(c, at), *text;
+    const char *path, *text;
 
+    if (!may_make(c, out))
+        return;
+    path = path_of(c, at);
     bad = quoted(c, bad);
     text = arena_printf(c->arena, "%s in body must be of type %s: %s", path, type, bad);
     add_fault(c, out, (Fault){CAUSE_TYPE_INVALID, false, path, bad, text, text});
@@ -417,6 +437,7 @@ static bool enum_has(Checker *c, yyjson_val *values, yyjson_val *value)
 
     if (yyjson_is_null(value))
         return false;
+    c->steps += yyjson_arr_size(values);
     yyjson_arr_foreach(values, i, n, item)
     {
         /* A number is converted to the type of the other one first. */
@@ -441,7 +462,7 @@ static void check_enum(Checker *c, const SchemaNode *node, yyjson_val *value, co
     const char *path, *bad;
     size_t i, n;
 
-    if (!values || enum_has(c, values, value))
+    if (!values || enum_has(c, values, value) || !may_make(c, out))
         return;
     yyjson_arr_foreach(values, i, n, item)
     {
@@ -576,7 +597,7 @@ static void check_object(Checker *c, const SchemaNode *node, yyjson_val *value, 
         At below = {.up = at, .name = node->required.v[i], .dotted = true};
         const char *path;
 
-        if (is_there(c, node, &lookup, node->required.v[i]))
+        if (is_there(c, node, &lookup, node->required.v[i]) || !may_make(c, out))
             continue;
         path = path_of(c, &below);
         add_fault(c, out,
