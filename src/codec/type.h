@@ -290,7 +290,17 @@ static inline bool type_is_null(const Type *type, const void *value)
 /* Whether nothing is known about what is in the field: JSON that is kept as it is. */
 static inline bool type_is_open(const Field *field)
 {
-    return field->value == VALUE_RAW && (field->flags & FIELD_EXACT);
+    return field->value == VALUE_RAW && (field->flags & FIELD_EXACT) && field->shape != SHAPE_LIST;
+}
+
+/* The inline map of a field whose thing is a bare map; NULL: it is none. */
+static inline const Field *type_bare_map(const Field *field)
+{
+    const Field *inner =
+        field->value == VALUE_STRUCT && type_is_bare(field->type) ? &field->type->fields[0] : NULL;
+
+    return inner && inner->shape == SHAPE_MAP && !(inner->flags & FIELD_ATOMIC_STRUCT) ? inner
+                                                                                       : NULL;
 }
 
 /* Would omitempty drop it? As in Go, never a struct that is not a pointer: those, and quantities

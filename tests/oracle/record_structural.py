@@ -7,7 +7,7 @@ tests/unit/api/structural/test_structural.c.
 
 The grid below makes the schemas: each is an openAPIV3Schema whose property spec is under test, with values to try as spec. A
 refused schema is recorded with its causes; for an accepted one, each object is recorded with the causes with which it is refused, or
-with what is stored of it. All objects are dry runs. For the cases of RATCHETED an object is stored while the schema is still open; then the
+with what is stored of it, the fields that its creator owns, and those that an applier of the same object owns. All objects are dry runs. For the cases of RATCHETED an object is stored while the schema is still open; then the
 schema is closed, and the object is updated.
 """
 
@@ -313,6 +313,10 @@ def causes_of(reply):
     return [f"{c.get('field', '')}: {c['message']}" for c in causes] or [reply["message"]]
 
 
+def owned(reply):
+    return (reply["metadata"].get("managedFields") or [{"fieldsV1": {}}])[0]["fieldsV1"]
+
+
 class Recorder:
     def __init__(self, peer):
         self.peer = peer
@@ -367,7 +371,16 @@ class Recorder:
         case["objects"] = []
         for members in objects:
             code, reply = self.peer.call("POST", self.url(definition) + "?dryRun=All", self.body(definition, members))
-            case["objects"].append({"object": members, **self.answer(definition, code, reply)})
+            answer = self.answer(definition, code, reply)
+            if "stored" in answer:
+                answer["created"] = owned(reply)
+                answer.update(self.apply(definition, members))
+            case["objects"].append({"object": members, **answer})
+
+    def apply(self, definition, members):
+        code, reply = self.peer.call("PATCH", self.url(definition) + "/a?dryRun=All&fieldManager=oracle", self.body(definition, members),
+                                     content_type="application/apply-patch+yaml")
+        return {"applied": owned(reply)} if code == 201 else {"not_applied": reply["message"]}
 
     def ratchet(self, schema, before, after):
         open_schema = of({"x-kubernetes-preserve-unknown-fields": True})

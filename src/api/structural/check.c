@@ -6,6 +6,9 @@
 #include "api/structural/internal.h"
 #include "codec/json/json.h"
 
+/* Keys of the items of a list. kube-apiserver has no limit, but each item is looked at once for each key. */
+enum { MAP_KEYS_MAX = 64 };
+
 /* How the part of the schema that is checked restricts its parts. */
 typedef struct Context {
     Arena *arena;
@@ -158,6 +161,11 @@ static void check_list_type(Causes *causes, const SchemaNode *node, const Path *
         check_set_items(causes, node->items, path);
     if (node->list_type && !name_is_one_of(node->list_type, list_types))
         fail_not_supported(causes, at, node->list_type, list_types);
+    if (node->list_map_keys.n > MAP_KEYS_MAX)
+        causes_add(causes, CAUSE_TOO_MANY,
+                   path_text(PATH(path, "x-kubernetes-list-map-keys"), causes),
+                   arena_printf(causes->arena, "%zu", node->list_map_keys.n),
+                   arena_printf(causes->arena, "must have at most %d items", MAP_KEYS_MAX));
     if (node->list_map_keys.n && !node->list_type)
         fail_required(causes, at, keys_detail);
     else if (node->list_map_keys.n && !str_equal(node->list_type, "map"))
@@ -360,8 +368,10 @@ static void check_node(Context c, const SchemaNode *node, bool is_root, const Pa
                   "must be true or undefined");
     check_map_type(c.causes, node, path);
     check_list_type(c.causes, node, path);
-    check_map_list(&c, node, path);
-    check_keys_present(&c, node, path);
+    if (node->list_map_keys.n <= MAP_KEYS_MAX) {
+        check_map_list(&c, node, path);
+        check_keys_present(&c, node, path);
+    }
     for (size_t i = 0; i < node->n_rules; i++)
         check_rule(c.causes, node, &node->rules[i],
                    PATH_INDEX(PATH(path, "x-kubernetes-validations"), i));

@@ -40,6 +40,9 @@ typedef enum MergeKind { MERGE_REPLACE, MERGE_OBJECT, MERGE_ITEMS } MergeKind;
 
 static MergeKind kind_of_field(const Field *field, Schema *ret)
 {
+    if (field && !(field->flags & FIELD_ATOMIC_STRUCT) && field->shape < SHAPE_LIST &&
+        type_bare_map(field))
+        field = type_bare_map(field);
     *ret = schema_of_field(field);
     if (!field)
         return MERGE_OBJECT; /* unknown: objects are merged, all else is replaced */
@@ -56,6 +59,8 @@ static MergeKind kind_of_field(const Field *field, Schema *ret)
 /* Determines how the value of a map's key is merged. */
 static MergeKind kind_of_value(Schema schema, yyjson_val *key, Schema *ret)
 {
+    if (schema.container && type_bare_map(schema.container))
+        return kind_of_field(type_bare_map(schema.container), ret);
     if (schema.container) {
         *ret = schema_below(schema, NULL);
         return ret->type ? MERGE_OBJECT : MERGE_REPLACE;

@@ -28,9 +28,13 @@ static Scalar scalar_of_value(Arena *arena, const Field *field, const void *at)
     case VALUE_DOUBLE:
         return scalar_of_double(*(const double *)at);
     default: {
+        DecodeReport report = {0};
+        yyjson_doc *doc;
         Field one = *field;
         one.shape = SHAPE_ONE;
         json_encode_field(&one, at, &text);
+        if (field->value == VALUE_RAW && json_parse(arena, strbuf_bytes(&text), &doc, &report) == 0)
+            return scalar_of_json(arena, yyjson_doc_get_root(doc));
         return (Scalar){.type = SCALAR_OTHER, .text = arena_strdup(arena, text.p)};
     }
     }

@@ -161,6 +161,10 @@ static FieldSet *tree_field(TreeWalk *w, const Field *field, yyjson_val *json, b
             return tree_members(w, (Schema){.container = field}, json, false);
         return NULL;
     }
+    if (!atomic && type_bare_map(field) && type_is_open(type_bare_map(field)))
+        return tree_thing(w, (Schema){0}, json, member);
+    if (!atomic && type_bare_map(field))
+        return tree_field(w, type_bare_map(field), json, member);
     if (field->value != VALUE_STRUCT || atomic || type_is_bare(field->type)) {
         tree_check_scalar(w, field, json);
         *member = true;
@@ -188,14 +192,13 @@ static FieldSet *tree_members(TreeWalk *w, Schema schema, yyjson_val *object, bo
         if (root && !name && (str_equal(text, "apiVersion") || str_equal(text, "kind")))
             continue;
         strbuf_printf(&w->path, ".%s", str_or(text, ""));
-        if (schema.container && schema.container->value == VALUE_STRUCT &&
-            type_is_bare(schema.container->type)) {
-            bool list = schema.container->type->fields[0].shape == SHAPE_LIST;
-
-            if (!yyjson_is_null(value) && !(list ? yyjson_is_arr(value) : yyjson_is_obj(value)))
-                tree_error(w,
-                           arena_printf(w->arena, "expected %s, got &{%s}", list ? "list" : "map",
-                                        tree_value_text(w, value, false)));
+        if (schema.container && type_bare_map(schema.container)) {
+            children = tree_field(w, type_bare_map(schema.container), value, &member);
+        } else if (schema.container && schema.container->value == VALUE_STRUCT &&
+                   type_is_bare(schema.container->type)) {
+            if (!yyjson_is_null(value) && !yyjson_is_arr(value))
+                tree_error(w, arena_printf(w->arena, "expected list, got &{%s}",
+                                           tree_value_text(w, value, false)));
             children = NULL;
         } else if (schema.container && schema.container->value == VALUE_STRUCT) {
             children = tree_thing(w, (Schema){.type = schema.container->type}, value, &member);
@@ -206,12 +209,12 @@ static FieldSet *tree_members(TreeWalk *w, Schema schema, yyjson_val *object, bo
             children = tree_field(w, field, value, &member);
         }
         strbuf_truncate(&w->path, before);
-        member |= !field || yyjson_is_null(value) ||
-                  (yyjson_is_obj(value) && yyjson_obj_size(value) == 0);
+        member |=
+            !name || yyjson_is_null(value) || (yyjson_is_obj(value) && yyjson_obj_size(value) == 0);
         if (!member && !children)
             continue;
-        node = fieldset_push(w->arena, &out,
-                             element_field(name ? field->json : arena_strdup(w->arena, text)));
+        node = fieldset_push(
+            w->arena, &out, element_field(name ? name->field->json : arena_strdup(w->arena, text)));
         node->member = member;
         node->children = children;
     }
@@ -311,9 +314,21 @@ static void diff_struct(Arena *arena, const Type *type, const void *before, cons
     diff->removed = !after;
 }
 
+static void diff_list(Arena *arena, const Field *field, const List *before, const List *after,
+                      Diff *diff);
+
 static void diff_thing(Arena *arena, const Field *field, const void *before, const void *after,
                        Diff *diff)
 {
+    const Field *map = type_bare_map(field);
+
+    if (map) {
+        diff_list(arena, map, before ? field_at(before, map) : NULL,
+                  after ? field_at(after, map) : NULL, diff);
+        fieldset_sort(arena, diff->changed_below);
+        fieldset_sort(arena, diff->removed_below);
+        return;
+    }
     if (field->value == VALUE_STRUCT && !type_is_bare(field->type) &&
         (field->shape == SHAPE_MAP || !(field->flags & FIELD_ATOMIC_STRUCT))) {
         diff_struct(arena, field->type, before, after, diff);
@@ -504,6 +519,9 @@ static void diff_field(Arena *arena, const Field *field, const void *before, con
         diff->removed = !has;
     } else if (type_is_open(field) && field->shape < SHAPE_LIST) {
         diff_raw(arena, before, after, diff);
+    } else if (field->shape < SHAPE_LIST && !atomic && type_bare_map(field)) {
+        diff_thing(arena, field, before ? field_thing(field, before) : NULL,
+                   after ? field_thing(field, after) : NULL, diff);
     } else {
         diff->changed = !before || (after && !type_field_equal(field, before, after));
         diff->removed = !after;

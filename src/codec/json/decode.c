@@ -480,7 +480,7 @@ static int decode_exact_null(Decoder *d, const Step *step, const Field *field, y
     DecodeReport report = {0};
     yyjson_doc *doc;
 
-    if (field->flags & FIELD_NULLABLE || type_is_open(field))
+    if (field->flags & FIELD_NULLABLE || field->value == VALUE_RAW)
         return decode_thing(d, step, field, json, at);
     if (!field->element_default)
         return thing_error(d, step, field, json);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Compares structural schemas with what a real kube-apiserver says, which tests/oracle/record_structural.py records in cases.json:
- * schemas with the causes with which they are refused, and objects with causes or with what is stored of them. Causes are compared
- * as sets. The file is the argument.
+ * schemas with the causes with which they are refused, and objects with causes or with what is stored of them, and which fields their
+ * creators and appliers own. Causes are compared as sets. The file is the argument.
  */
 #include "../rules_fixture.h"
 
@@ -136,7 +136,7 @@ static const char *const ignored[] = {"apiVersion", "kind", NULL};
 
 /* What the server does with a body. Returns its causes, or NULL and what it stores. */
 static const char *store(const Case *c, const char *members, const char *before,
-                         const char **ret_stored)
+                         const char **ret_stored, const void **ret_value)
 {
     Arena *arena = c->arena;
     const Type *type = c->structural->type;
@@ -172,7 +172,7 @@ static const char *store(const Case *c, const char *members, const char *before,
     type_default(type, arena, copy);
     assert_true(type_equal(type, value, copy));
     assert_null(fieldset_changed(type, arena, value, copy, NULL));
-    (void)fieldset_of_value(type, arena, value);
+    *ret_value = value;
     return NULL;
 }
 
@@ -211,12 +211,62 @@ static const char *as_integer(Arena *arena, const char *object, const char *caus
                 : causes;
 }
 
+/* ---- fields ---- */
+
+static const char *set_text(Arena *arena, const FieldSet *set)
+{
+    static const char *const common[] = {"apiVersion", "kind", "metadata", NULL};
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    fieldset_print(fieldset_without(arena, set, common), &text);
+    return arena_strdup(arena, strbuf_string(&text));
+}
+
+static const char *recorded_set(Arena *arena, yyjson_val *json)
+{
+    FieldSet *set = NULL;
+
+    assert_int_equal(fieldset_parse(arena, bytes_from_string(text_of(arena, json)), &set), 0);
+    return set_text(arena, set);
+}
+
+/* What the creator of the object owns, and who applies it. */
+static bool fields_hold(const Case *c, yyjson_val *one, const char *members, const void *value)
+{
+    yyjson_val *created = yyjson_obj_get(one, "created"), *applied = yyjson_obj_get(one, "applied");
+    yyjson_val *not_applied = yyjson_obj_get(one, "not_applied");
+    const Type *type = c->structural->type;
+    const char *error = NULL, *found, *expected;
+    bool fine = true;
+    FieldSet *set;
+
+    if (created)
+        fine = same(arena_printf(c->arena, "fields of the creator of %s", members), c->text,
+                    recorded_set(c->arena, created),
+                    set_text(c->arena, fieldset_of_value(type, c->arena, value)));
+    if (!applied && !not_applied)
+        return fine;
+    set = fieldset_of_tree(type, c->arena, whole_object(c->arena, members), &error);
+    /* An applied null, and an applied field that the schema does not have, are errors of the server. */
+    if (not_applied && (strstr(yyjson_get_str(not_applied), "Invalid value: \"null\"") ||
+                        strstr(yyjson_get_str(not_applied), "field not declared in schema")))
+        return fine;
+    found = error ? "an error" : set_text(c->arena, set);
+    expected = applied ? recorded_set(c->arena, applied) : "an error";
+    return same(arena_printf(c->arena, "fields of who applies %s: %s %s", members,
+                             str_or(error, ""), str_or(yyjson_get_str(not_applied), "")),
+                c->text, expected, found) &&
+           fine;
+}
+
 static bool object_holds(const Case *c, yyjson_val *one)
 {
     yyjson_val *before = yyjson_obj_get(one, "before"), *stored = yyjson_obj_get(one, "stored");
     const char *members = text_of(c->arena, yyjson_obj_get(one, "object"));
     const char *found_stored = NULL;
-    const char *found = store(c, members, before ? text_of(c->arena, before) : NULL, &found_stored);
+    const void *value = NULL;
+    const char *found =
+        store(c, members, before ? text_of(c->arena, before) : NULL, &found_stored, &value);
     const char *expected =
         stored
             ? arena_printf(c->arena, "stored %s", sorted_text(c->arena, text_of(c->arena, stored)))
@@ -227,6 +277,8 @@ static bool object_holds(const Case *c, yyjson_val *one)
         return true;
     if (!found)
         found = arena_printf(c->arena, "stored %s", sorted_text(c->arena, found_stored));
+    if (value && stored && !fields_hold(c, one, members, value))
+        return false;
     return same(arena_printf(c->arena, "%s before %s", members,
                              before ? text_of(c->arena, before) : "nothing"),
                 c->text, expected, found);
