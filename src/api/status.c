@@ -253,7 +253,7 @@ int status_set(ApiStatus *ret, Arena *arena, StatusReason reason, const char *fo
 
 int status_code(const ApiStatus *status)
 {
-    return status_reason_info(status->reason)->code;
+    return status->code ? status->code : status_reason_info(status->reason)->code;
 }
 
 static void add_member(StrBuf *out, bool *first, const char *name, const char *value)
@@ -309,12 +309,12 @@ void status_json(const ApiStatus *status, StrBuf *out)
     strbuf_add_string(out, "},\"status\":");
     strbuf_add_string(out, status->reason == STATUS_OK ? "\"Success\"," : "\"Failure\",");
     add_member(out, &first, "message", status->message);
-    add_member(out, &first, "reason", info->name);
+    add_member(out, &first, "reason", status->reason_text ? status->reason_text : info->name);
     if (first)
         strbuf_truncate(out, out->n - 1);
     if (details)
         add_details(status, out);
-    strbuf_printf(out, ",\"code\":%d}", info->code);
+    strbuf_printf(out, ",\"code\":%d}", status_code(status));
 }
 
 static const StatusReasonInfo *find_reason(const char *name, int code)
@@ -358,6 +358,7 @@ void status_copy(ApiStatus *ret, Arena *arena, const ApiStatus *status)
     *ret = *status;
     ret->message = arena_strdup(arena, status->message);
     ret->continue_ = arena_strdup(arena, status->continue_);
+    ret->reason_text = arena_strdup(arena, status->reason_text);
     ret->name = arena_strdup(arena, status->name);
     ret->group = arena_strdup(arena, status->group);
     ret->kind = arena_strdup(arena, status->kind);

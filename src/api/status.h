@@ -110,7 +110,9 @@ typedef struct ApiStatus {
     const Cause *causes;
     size_t n_causes;
     int32_t retry_after;
-    const char *continue_; /* of a list: with what the client can ask for the rest */
+    int code; /* of an answer that another server has chosen; 0: that of the reason */
+    const char *reason_text; /* the same for the name of the reason; NULL: that of the reason */
+    const char *continue_;   /* of a list: with what the client can ask for the rest */
 } ApiStatus;
 
 /* All of these return the reason, so that a handler can `return status_not_found(...)`. */

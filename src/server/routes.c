@@ -13,6 +13,7 @@
 #include "base/observe/metrics.h"
 #include "base/strmap.h"
 #include "codec/json/json.h"
+#include "server/admission/webhook/webhook.h"
 #include "server/aggregate/aggregate.h"
 #include "server/audit/audit.h"
 #include "server/auth/auth.h"
@@ -302,8 +303,13 @@ static void call_on_close(HttpRequest *request)
     if (call->stream)
         call->stream_close(TAKE_PTR(call->stream));
     body_close(call);
-    if (call->write)
-        call->write->call = NULL;
+    if (call->write) {
+        Write *write = call->write;
+
+        write->call = NULL;
+        call->write = NULL;
+        hooks_abandon(write);
+    }
     call->user = user_unref(call->user);
     kind_unref(call->route.kind);
 }

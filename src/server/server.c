@@ -10,6 +10,7 @@
 #include "base/strmap.h"
 #include "base/time/clock.h"
 #include "server/admission/admission.h"
+#include "server/admission/webhook/webhook.h"
 #include "server/aggregate/aggregate.h"
 #include "server/audit/audit.h"
 #include "server/auth/auth.h"
@@ -202,6 +203,7 @@ int server_new(const ServerOptions *options, Server **ret, Err *reterr)
     list_init(&server->watches);
     list_init(&server->writes);
     list_init(&server->extensions);
+    server->hooks = hooks_new(server);
     bodies_init(server);
     index_resources(server);
     health_start(server);
@@ -225,6 +227,7 @@ Server *server_free(Server *server)
         return NULL;
     timer_stop(server->clock, &server->bookmark_timer);
     bodies_forget(server);
+    server->hooks = hooks_free(server->hooks);
     /* Writes that the store has not answered yet are still carried out, but no client receives
      * their result. */
     LIST_EACH_SAFE(&server->writes, node) {

@@ -30,6 +30,7 @@ struct Server {
     StoreWatch *service_watch, *range_watch;
     Client *client; /* the server's own */
     struct Fairness *fairness;
+    struct Hooks *hooks; /* webhooks of admission */
     char *external_address, *node_name;
     bool anonymous, ready;
     const ServerPage *pages;

@@ -163,7 +163,7 @@ static void call_address(Fetch *fetch, const char *address)
     const FetchRequest *of = &fetch->request;
     const HttpClientRequest request = {
         .address = address,
-        .port = fetch->url.port,
+        .port = of->address ? of->port : fetch->url.port,
         .method = of->method,
         .path = fetch->url.path,
         .host = fetch->url.authority,
@@ -228,6 +228,7 @@ static void copy_request(Fetch *fetch, const FetchRequest *request)
     fetch->request.url = arena_strdup(arena, request->url);
     fetch->request.method = arena_strdup(arena, request->method);
     fetch->request.server_name = arena_strdup(arena, request->server_name);
+    fetch->request.address = arena_strdup(arena, request->address);
     fetch->request.body = arena_bytes(arena, request->body);
     for (size_t i = 0; i < request->n_headers; i++)
         headers[i] = (HttpHeader){arena_strdup(arena, request->headers[i].name),
@@ -255,6 +256,8 @@ Fetch *fetch_start(uv_loop_t *loop, const FetchRequest *request,
         (fetch->url.is_https && !request->tls)) {
         fetch->fault = "the URL is malformed";
         loop_timer_start(&fetch->timer, on_time, 0);
+    } else if (fetch->request.address) {
+        call_address(fetch, fetch->request.address);
     } else if (inet_pton(AF_INET, fetch->url.host, (uint8_t[16]){0}) == 1 ||
                inet_pton(AF_INET6, fetch->url.host, (uint8_t[16]){0}) == 1) {
         call_address(fetch, fetch->url.host);

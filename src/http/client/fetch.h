@@ -29,8 +29,10 @@ typedef struct FetchRequest {
     Bytes body;
     struct ssl_ctx_st *tls;  /* for https */
     const char *server_name; /* that the certificate has to have; NULL: the host */
-    int64_t timeout_ns;      /* for everything */
-    size_t body_limit;       /* a longer answer is an error */
+    const char *address;     /* numeric, with a port: where to connect; NULL: to the host */
+    uint16_t port;
+    int64_t timeout_ns; /* for everything */
+    size_t body_limit;  /* a longer answer is an error */
 } FetchRequest;
 
 typedef struct FetchAnswer {

@@ -116,12 +116,21 @@ static const struct {
     {&kind_priority_class, priority_class_admit},
     {&kind_certificate_signing_request, certificate_admit},
     {&kind_resource_slice, device_taints_admit},
-    {&kind_service, service_allocate},
     {&kind_role, rbac_admit},
     {&kind_role_binding, rbac_admit},
     {&kind_cluster_role, rbac_admit},
     {&kind_cluster_role_binding, rbac_admit},
 };
+
+int admission_namespace(Write *write)
+{
+    return namespace_admit(write);
+}
+
+int admission_allocate(Write *write)
+{
+    return write->kind == &kind_service ? service_allocate(write) : 0;
+}
 
 int admission_create(Write *write)
 {

@@ -11,6 +11,7 @@
 #include "api/schema/core_event_v1.h"
 #include "api/schema/core_pod_v1.h"
 #include "server/admission/admission.h"
+#include "server/admission/webhook/webhook.h"
 
 #define FOREGROUND "foregroundDeletion"
 #define ORPHAN "orphan"
@@ -194,6 +195,31 @@ static int check_delete(Write *write)
     return status_invalid(&write->status, &write->arena, &options, "", &causes);
 }
 
+/* A deletion has nothing that could be out of date but its conditions, so it begins anew. */
+static void delete_admitted(Write *write, int r)
+{
+    if (r == 0 && write_is_stale(write)) {
+        write->again = write_delete;
+        if (write_begin_anew(write))
+            return;
+        r = status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
+    }
+    if (r == 0) {
+        write->object = object_copy(write->before);
+        r = delete_steps(write);
+    }
+    if (r)
+        write_finish(write);
+}
+
+static void delete_mutated(Write *write, int r)
+{
+    if (r)
+        write_finish(write);
+    else
+        hooks_validate(write, HOOK_DELETE, delete_admitted);
+}
+
 void write_delete(Write *write)
 {
     Object *head;
@@ -210,10 +236,8 @@ void write_delete(Write *write)
         r = check_preconditions(write);
     if (r == 0)
         r = admission_delete(write);
-    if (r == 0) {
-        write->object = object_copy(write->before);
-        r = delete_steps(write);
-    }
     if (r)
         write_finish(write);
+    else
+        hooks_mutate(write, HOOK_DELETE, delete_mutated);
 }

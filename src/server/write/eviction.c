@@ -228,6 +228,7 @@ void write_eviction(Write *write, const Object *object)
 {
     Object *head = store_head(write->server->store, &kind_pod, write->ns, write->name);
 
+    write->unhooked = true; /* an eviction is no deletion to webhooks */
     take_options(write, OBJECT_AS(Eviction, object)->delete_options);
     if (head && ask_budgets(write, head->value)) {
         write_finish(write);

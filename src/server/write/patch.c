@@ -4,6 +4,7 @@
 #include "api/object.h"
 #include "codec/json/json.h"
 #include "codec/patch/patch.h"
+#include "server/admission/webhook/webhook.h"
 #include "server/request/decode.h"
 #include "server/write/body.h"
 #include "server/write/managed_fields.h"
@@ -215,12 +216,24 @@ static int apply_steps(Write *write, yyjson_val *applied)
     return 0;
 }
 
+static void patch_again(Write *write)
+{
+    write_patch(write, write->patch_type, write->patch);
+}
+
 void write_patch(Write *write, PatchType type, Bytes body)
 {
     Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
     yyjson_val *patch = NULL;
     int r = 0;
 
+    write->patches = true;
+    if (!write->again && hooks_exist(write->server)) {
+        write->patch_type = type;
+        write->patch = arena_bytes(&write->arena, body);
+        write->again = patch_again;
+    }
+    write->created = false;
     if (head)
         write->before = object_ref(head);
     if (type == PATCH_APPLY)

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "codec/protobuf/protobuf.h"
 #include "server/admission/admission.h"
+#include "server/admission/webhook/webhook.h"
 #include "server/auth/auth.h"
 #include "server/read/read.h"
 #include "server/request/decode.h"
@@ -30,6 +31,7 @@
 #include "server/write/pod_part.h"
 
 #define NAME_TRIES 8
+#define TRIES_MAX 5 /* of an update whose object changes while webhooks are asked */
 #define GENERATE_NAME_MAX 58
 
 /* ---- life ---- */
@@ -66,6 +68,7 @@ void write_finish(Write *write)
     body_give_back(write->decoded, &write->object);
     object_unref(write->object);
     object_unref(write->before);
+    object_unref(write->asked);
     user_unref(write->user);
     arena_clear(&write->arena);
     kind_unref(write->kind);
@@ -347,11 +350,10 @@ static int check_may_create(Write *write)
     return authorize_forbidden(&write->status, &write->arena, write->user, &attributes, reason);
 }
 
-static int create_steps(Write *write)
+/* Up to the webhooks that may change the object. */
+static int create_begin(Write *write)
 {
-    Server *server = write->server;
     ObjectMeta *meta = object_meta(write->object);
-    bool generated;
     int r;
 
     r = check_namespace(write);
@@ -365,25 +367,50 @@ static int create_steps(Write *write)
     reset_status(write);
     meta->managed_fields = write->applied ? meta->managed_fields : (ManagedFieldsEntryArray){0};
     if (!write->applied && !write->foreseen)
-        managed_update(server, write->object, NULL, write->manager, write->subresource);
-    generated = str_empty(meta->name) && !str_empty(meta->generate_name);
-    if (generated)
+        managed_update(write->server, write->object, NULL, write->manager, write->subresource);
+    write->generated = str_empty(meta->name) && !str_empty(meta->generate_name);
+    if (write->generated)
         generate_name(write);
     r = admission_create(write);
-    if (r && generated) /* no object has that name, and retries should get the same message */
-        forget_name(write);
+    return r ? r : refuse_foreseen(write);
+}
+
+/* The object has its final content: what the system adds, and validation. */
+static int create_check(Write *write)
+{
+    int r = 0;
+
+    /* The webhooks may have changed what admission has set, and the name. */
+    if (write->mutated) {
+        ObjectMeta *meta = object_meta(write->object);
+
+        reset_status(write);
+        r = check_namespace(write);
+        if (r == 0)
+            meta->name = arena_strdup(&write->object->arena, write->name);
+        if (r == 0)
+            r = admission_create(write);
+    }
     if (r == 0)
-        r = refuse_foreseen(write);
+        r = admission_allocate(write);
     if (r)
         return r;
     fill_system_fields(write);
     prepare(write);
     if (str_empty(write->name)) /* the rules of the kind may have given it one */
-        write->name = arena_strdup(&write->arena, meta->name);
+        write->name = arena_strdup(&write->arena, object_meta(write->object)->name);
     admission_named(write);
     r = validate(write);
     if (r == 0 && write->upsert)
         r = check_may_create(write);
+    return r;
+}
+
+static int create_store(Write *write)
+{
+    Server *server = write->server;
+    int r = write->waited ? admission_namespace(write) : 0;
+
     if (r == 0)
         r = admission_validate(write);
     if (r)
@@ -396,7 +423,7 @@ static int create_steps(Write *write)
     if (r)
         return r;
     r = store_create(server->store, write->object, write_on_stored, write);
-    for (int i = 1; r == STORE_E_EXISTS && generated && i < NAME_TRIES; i++) {
+    for (int i = 1; r == STORE_E_EXISTS && write->generated && i < NAME_TRIES; i++) {
         generate_name(write);
         r = store_create(server->store, write->object, write_on_stored, write);
     }
@@ -405,11 +432,37 @@ static int create_steps(Write *write)
     return refused(write, r);
 }
 
+static void create_admitted(Write *write, int r)
+{
+    if (r == 0)
+        r = create_store(write);
+    if (r || write->dry_run)
+        write_finish(write);
+}
+
+static void create_mutated(Write *write, int r)
+{
+    if (r == 0)
+        r = create_check(write);
+    if (r)
+        write_finish(write);
+    else
+        hooks_validate(write, HOOK_CREATE, create_admitted);
+}
+
 void write_create(Write *write)
 {
+    int r;
+
     write->created = true;
-    if (create_steps(write) || write->dry_run)
+    r = create_begin(write);
+    if (r &&
+        write->generated) /* no object has that name, and retries should get the same message */
+        forget_name(write);
+    if (r)
         write_finish(write);
+    else
+        hooks_mutate(write, HOOK_CREATE, create_mutated);
 }
 
 /* ---- update ---- */
@@ -600,11 +653,16 @@ static void update_managed(Write *write)
     managed_update(write->server, object, write->before, write->manager, write->subresource);
 }
 
-/* Returns 0 if the write is queued, or is a dry run that passed; a reason if it is refused; -1 if
- * it changes nothing. */
-static int update_steps(Write *write)
+static void keep(Write *write)
 {
-    Server *server = write->server;
+    keep_system_fields(write);
+    keep_other_side(write);
+    prepare(write);
+}
+
+/* Up to the webhooks that may change the object. */
+static int update_begin(Write *write)
+{
     int r;
 
     r = check_identity(write);
@@ -616,17 +674,34 @@ static int update_steps(Write *write)
     r = node_restriction_admit(write); /* also what will be restored counts as an attempt */
     if (r)
         return r;
-    keep_system_fields(write);
-    keep_other_side(write);
-    prepare(write);
+    keep(write);
     count_generation(write);
     update_managed(write);
-    r = admission_update(write);
-    if (r)
-        return r;
-    r = validate(write);
-    if (r == 0)
-        r = admission_validate(write);
+    return admission_update(write);
+}
+
+static int update_check(Write *write)
+{
+    int r = 0;
+
+    if (write->mutated) {
+        r = check_name(write);
+        if (r)
+            return r;
+        keep(write);
+        count_generation(write);
+        r = admission_update(write);
+    }
+    return r ? r : validate(write);
+}
+
+/* Returns 0 if the write is queued, or is a dry run that passed; a reason if it is refused; -1 if
+ * it changes nothing. */
+static int update_store(Write *write)
+{
+    Server *server = write->server;
+    int r = admission_validate(write);
+
     if (r || write->dry_run)
         return r;
     if (may_go(write->object)) {
@@ -651,10 +726,64 @@ static int update_steps(Write *write)
     return r;
 }
 
+bool write_is_stale(Write *write)
+{
+    Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
+
+    return write->waited && (!head || head->revision != write->before->revision ||
+                             !str_equal(object_meta(head)->uid, object_meta(write->before)->uid));
+}
+
+bool write_begin_anew(Write *write)
+{
+    if (!write->again || write->tries++ >= TRIES_MAX)
+        return false;
+    if (write->claimed)
+        service_settle(write->server->addresses, write->before, write->object);
+    write->claimed = false;
+    write->object = object_unref(write->object);
+    write->before = object_unref(write->before);
+    write->applied = write->completed = write->mutated = write->waited = false;
+    write->charges = NULL;
+    write->again(write);
+    return true;
+}
+
+static void update_admitted(Write *write, int r)
+{
+    if (r == 0 && write_is_stale(write)) {
+        if (write_begin_anew(write))
+            return;
+        r = refused(write, STORE_E_CONFLICT);
+    }
+    if (r == 0)
+        r = update_store(write);
+    if (r || write->dry_run)
+        write_finish(write);
+}
+
+static void update_mutated(Write *write, int r)
+{
+    if (r == 0)
+        r = update_check(write);
+    if (r)
+        write_finish(write);
+    else
+        hooks_validate(write, HOOK_UPDATE, update_admitted);
+}
+
 void write_update_from(Write *write)
 {
-    if (update_steps(write) || write->dry_run)
+    if (update_begin(write))
         write_finish(write);
+    else
+        hooks_mutate(write, HOOK_UPDATE, update_mutated);
+}
+
+static void update_again(Write *write)
+{
+    write->object = object_copy(write->asked);
+    write_update(write);
 }
 
 void write_update(Write *write)
@@ -662,6 +791,10 @@ void write_update(Write *write)
     Object *head = store_head(write->server->store, write->kind, write->ns, write->name);
     const ObjectMeta *meta = object_meta(write->object);
 
+    if (!write->asked && hooks_exist(write->server)) {
+        write->asked = object_copy(write->object);
+        write->again = update_again;
+    }
     if (check_name(write)) {
         write_finish(write);
     } else if (head) {

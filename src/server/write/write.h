@@ -30,10 +30,22 @@ struct Write {
     const int64_t *grace_seconds;
     const char *propagation, *precondition_uid, *precondition_revision;
 
-    Object *object;       /* in: the new version; out: what is stored */
-    Object *before;       /* the version it was based on */
-    bool created, gone;   /* outcomes: the object was created, or was removed for good */
-    bool applied;         /* apply has computed managedFields itself */
+    Object *object;      /* in: the new version; out: what is stored */
+    Object *before;      /* the version it was based on */
+    bool created, gone;  /* outcomes: the object was created, or was removed for good */
+    bool applied;        /* apply has computed managedFields itself */
+    bool generated;      /* the object has got its name from generateName */
+    bool patches;        /* the request is a patch */
+    bool mutated;        /* a webhook has changed the object */
+    bool waited;         /* for webhooks, so the head may have changed */
+    bool unhooked;       /* webhooks have been asked already, about the request as a whole */
+    struct HookRun *run; /* of webhooks that are being asked; NULL: the write does not wait */
+    void (*again)(
+        Write *write); /* begins anew with the current head; NULL: a conflict is the end */
+    unsigned tries;    /* how often it has begun anew */
+    Object *asked;     /* of an update: the object as it was sent */
+    PatchType patch_type;
+    Bytes patch;
     bool claimed;         /* holds addresses or ports until the store has answered */
     QuotaCharge *charges; /* what the write adds to quotas */
     ApiStatus status;
@@ -99,6 +111,12 @@ void write_eviction(Write *write, const Object *eviction);
 
 /* Copies a field from the old version into the new one. */
 void write_put_back(Write *write, const Field *field);
+
+/* Whether the object has changed while webhooks were asked. */
+bool write_is_stale(Write *write);
+/* Drops what has been made so far, and begins anew with the current head. Returns false if that has been
+ * tried too often, or the write cannot do so. */
+bool write_begin_anew(Write *write);
 
 /* The second half of an update or patch, after `before` and `object` have been set. */
 void write_update_from(Write *write);
