@@ -5,6 +5,7 @@
 #include "api/schema/core_pod_v1.h"
 #include "api/schema/core_scheduling_v1.h"
 #include "server/admission/admission.h"
+#include "server/admission/webhook/webhook.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
 
@@ -117,7 +118,7 @@ static int bind(Write *write, const Object *object)
 
 /* A binding changes spec and status in one step, including a field that updates must not change, so
  * it does not go through write_update. */
-void write_binding(Write *write, const Object *binding)
+static void bind_now(Write *write, const Object *binding)
 {
     int r = bind(write, binding);
 
@@ -128,6 +129,36 @@ void write_binding(Write *write, const Object *binding)
         status_conflict(&write->status, &write->arena, write->kind, write->name, NULL);
     }
     write_finish(write);
+}
+
+static void binding_admitted(Write *write, int r)
+{
+    _object_ Object *binding = TAKE_PTR(write->object);
+
+    write->subresource = NULL;
+    if (r)
+        write_finish(write);
+    else
+        bind_now(write, binding);
+}
+
+static void binding_mutated(Write *write, int r)
+{
+    if (r)
+        binding_admitted(write, r);
+    else
+        hooks_validate(write, HOOK_CREATE, binding_admitted);
+}
+
+void write_binding(Write *write, const Object *binding)
+{
+    if (!hooks_exist(write->server)) {
+        bind_now(write, binding);
+        return;
+    }
+    write->object = object_copy(binding);
+    write->subresource = "binding";
+    hooks_mutate(write, HOOK_CREATE, binding_mutated);
 }
 
 void subresource_binding(Call *call)

@@ -10,6 +10,7 @@
 #include "api/schema/policy_v1.h"
 #include "api/selector.h"
 #include "server/admission/admission.h"
+#include "server/admission/webhook/webhook.h"
 #include "server/write/http.h"
 #include "server/write/write.h"
 
@@ -224,12 +225,12 @@ static void take_options(Write *write, const DeleteOptions *options)
     }
 }
 
-void write_eviction(Write *write, const Object *object)
+static void evict(Write *write, const Object *eviction)
 {
     Object *head = store_head(write->server->store, &kind_pod, write->ns, write->name);
 
     write->unhooked = true; /* an eviction is no deletion to webhooks */
-    take_options(write, OBJECT_AS(Eviction, object)->delete_options);
+    take_options(write, OBJECT_AS(Eviction, eviction)->delete_options);
     if (head && ask_budgets(write, head->value)) {
         write_finish(write);
         return;
@@ -237,6 +238,36 @@ void write_eviction(Write *write, const Object *object)
     if (head && !write->dry_run && !write->precondition_revision && !is_free(head->value))
         mark(write, head);
     write_delete(write);
+}
+
+static void eviction_admitted(Write *write, int r)
+{
+    _object_ Object *eviction = TAKE_PTR(write->object);
+
+    write->subresource = NULL;
+    if (r)
+        write_finish(write);
+    else
+        evict(write, eviction);
+}
+
+static void eviction_mutated(Write *write, int r)
+{
+    if (r)
+        eviction_admitted(write, r);
+    else
+        hooks_validate(write, HOOK_CREATE, eviction_admitted);
+}
+
+void write_eviction(Write *write, const Object *eviction)
+{
+    if (!hooks_exist(write->server)) {
+        evict(write, eviction);
+        return;
+    }
+    write->object = object_copy(eviction);
+    write->subresource = "eviction";
+    hooks_mutate(write, HOOK_CREATE, eviction_mutated);
 }
 
 void subresource_eviction(Call *call)

@@ -49,7 +49,9 @@ static void add_member(StrBuf *out, const char *name, const char *text)
 
 static void add_names(StrBuf *out, const char *prefix, const Write *write)
 {
-    const Kind *kind = is_scale(write) ? &kind_scale : write->kind;
+    const Kind *kind = is_scale(write) ? &kind_scale
+                       : write->object ? write->object->kind
+                                       : write->kind;
 
     strbuf_printf(out,
                   ",\"%s\":{\"group\":\"%s\",\"version\":\"%s\",\"kind\":\"%s\"},"
