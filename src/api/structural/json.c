@@ -25,6 +25,8 @@ yyjson_val *lookup_find(const Lookup *lookup, const char *name)
     yyjson_val *key, *value, *found = NULL;
     size_t i, n, length;
 
+    if (!lookup->object)
+        return NULL;
     if (lookup->indexed)
         return text_map_get(&lookup->index, name);
     length = strlen(name);

@@ -425,42 +425,43 @@ static void diff_list(Arena *arena, const Field *field, const List *before, cons
     diff->removed = !after;
 }
 
-/* JSON about which the table knows nothing: objects are compared member by member, everything else as a whole. */
-static void diff_json(Arena *arena, yyjson_val *before, yyjson_val *after, Diff *diff)
+static void diff_json(Arena *arena, yyjson_val *before, yyjson_val *after, Diff *diff);
+
+/* The members of one object, compared with those of the other. `skip`: those that it has, too, are left out. */
+static void diff_json_members(Arena *arena, yyjson_val *object, bool is_before, yyjson_val *other,
+                              bool skip, Diff *diff)
 {
+    TextMap own = json_index(arena, object);
+    TextMap others = other ? json_index(arena, other) : (TextMap)TEXT_MAP_INIT(arena);
     yyjson_val *key, *value;
     size_t i, n;
 
+    yyjson_obj_foreach(object, i, n, key, value)
+    {
+        const char *name = yyjson_get_str(key);
+        yyjson_val *match = text_map_get(&others, name);
+        Diff below = {0};
+
+        if (text_map_get(&own, name) != value || (skip && match))
+            continue;
+        diff_json(arena, is_before ? value : match, is_before ? match : value, &below);
+        diff_attach(arena, diff, element_field(name), &below);
+    }
+}
+
+/* JSON about which the table knows nothing: objects are compared member by member, everything else as a whole. */
+static void diff_json(Arena *arena, yyjson_val *before, yyjson_val *after, Diff *diff)
+{
     diff->changed = !before;
     diff->removed = !after;
     if ((before && !yyjson_is_obj(before)) || (after && !yyjson_is_obj(after))) {
         diff->changed |= after && before && !yyjson_equals(before, after);
         return;
     }
-    {
-        TextMap in_before = json_index(arena, before), in_after = json_index(arena, after);
-
-        yyjson_obj_foreach(before, i, n, key, value)
-        {
-            Diff below = {0};
-            const char *name = yyjson_get_str(key);
-
-            if (text_map_get(&in_before, name) != value)
-                continue;
-            diff_json(arena, value, text_map_get(&in_after, name), &below);
-            diff_attach(arena, diff, element_field(name), &below);
-        }
-        yyjson_obj_foreach(after, i, n, key, value)
-        {
-            Diff below = {0};
-            const char *name = yyjson_get_str(key);
-
-            if (text_map_has(&in_before, name) || text_map_get(&in_after, name) != value)
-                continue;
-            diff_json(arena, NULL, value, &below);
-            diff_attach(arena, diff, element_field(name), &below);
-        }
-    }
+    if (before)
+        diff_json_members(arena, before, true, after, false, diff);
+    if (after)
+        diff_json_members(arena, after, false, before, true, diff);
     fieldset_sort(arena, diff->changed_below);
     fieldset_sort(arena, diff->removed_below);
 }
