@@ -292,6 +292,26 @@ static void admission_completes_what_a_webhook_has_changed(void **state)
     api_expect(&w->api, "/spec/tolerations/2", "(absent)");
 }
 
+/* What a Service holds alone is taken once, after the webhooks. */
+static void a_service_that_is_changed_keeps_its_ports(void **state)
+{
+    World *w = *state;
+    const char *services = "/api/v1/namespaces/t/services";
+    _free_ char *patch =
+        encode("[{\"op\":\"add\",\"path\":\"/metadata/annotations\",\"value\":{\"a\":\"b\"}}]");
+    _free_ char *changes = mem_printf(ALLOW ",\"patchType\":\"JSONPatch\",\"patch\":\"%s\"", patch);
+
+    configure_for(w, "mutating", "a", URL, "", "services");
+    w->answer = changes;
+    assert_int_equal(call(w, "POST", services,
+                          "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":80}]}}"),
+                     201);
+    assert_int_equal(call(w, "PATCH", "/api/v1/namespaces/t/services/s",
+                          "{\"metadata\":{\"annotations\":null},\"spec\":{\"type\":\"NodePort\"}}"),
+                     200);
+    api_expect(&w->api, "/metadata/annotations", "{\"a\":\"b\"}");
+}
+
 /* Both are asked about as what the client sends, and not as what becomes of the pod. */
 static void an_eviction_and_a_binding_are_asked_about(void **state)
 {
@@ -439,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(admission_completes_what_a_webhook_has_changed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_eviction_and_a_binding_are_asked_about, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_service_that_is_changed_keeps_its_ports, setup, teardown),
         cmocka_unit_test_setup_teardown(a_webhook_that_fails_may_be_ignored, setup, teardown),
         cmocka_unit_test_setup_teardown(an_object_that_changes_meanwhile_is_patched_anew, setup,
                                         teardown),

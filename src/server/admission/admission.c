@@ -129,7 +129,7 @@ int admission_namespace(Write *write)
 
 int admission_allocate(Write *write)
 {
-    return write->kind == &kind_service ? service_allocate(write) : 0;
+    return write->kind == &kind_service && !write->subresource ? service_allocate(write) : 0;
 }
 
 int admission_create(Write *write)
@@ -202,8 +202,6 @@ void admission_named(Write *write)
 
 int admission_update(Write *write)
 {
-    if (write->kind == &kind_service && !write->subresource)
-        return service_allocate(write);
     if (write->kind == &kind_priority_class)
         return priority_class_admit(write);
     if (write->kind == &kind_resource_slice)

@@ -14,7 +14,7 @@ typedef struct ServiceAddresses ServiceAddresses;
 /* Completes and checks an object that is to be created. Returns 0 or the reason of a refusal. */
 int admission_create(Write *write);
 
-/* Gives a new object what it holds alone, such as addresses, after everything that may change it. */
+/* Gives an object what it holds alone, such as addresses, after everything that may change it. */
 int admission_allocate(Write *write);
 /* Whether objects can be created in the namespace: again, if the write had to wait. */
 int admission_namespace(Write *write);

@@ -692,6 +692,8 @@ static int update_check(Write *write)
         count_generation(write);
         r = admission_update(write);
     }
+    if (r == 0)
+        r = admission_allocate(write);
     return r ? r : validate(write);
 }
 
