@@ -484,7 +484,7 @@ static bool is_host(const char *text, size_t n)
         if (!end || !is_port(end + 1, n - (size_t)(end + 1 - text)))
             return false;
     } else {
-        end = memrchr(text, ':', n);
+        end = memchr(text, ':', n);
         if (end && !is_port(end, n - (size_t)(end - text)))
             return false;
     }
