@@ -202,49 +202,44 @@ static int decode_time(Reader *up, const Field *field, Bytes bytes, Time *time)
     return 0;
 }
 
-/* The first string or bytes in a message: quantities and raw JSON are wrapped like that. */
-static int decode_wrapped(Reader *up, Bytes bytes, Bytes *ret)
+/* Decodes a message whose only field has number 1: quantities, durations and raw JSON are wrapped like that.
+ * Without that field, the outcome is all zero. */
+static int decode_wrapped(Reader *up, Bytes bytes, unsigned type, WireField *ret)
 {
     Reader r;
     WireField wire;
     int x = descend(up, bytes, &r);
 
-    *ret = BYTES_NULL;
+    *ret = (WireField){0};
     while (x == 0 && r.p < r.end) {
         x = read_field(&r, &wire);
-        if (x == 0 && wire.number == 1 && wire.wire == WIRE_BYTES)
-            *ret = wire.bytes;
+        if (x == 0 && wire.number == 1 && wire.wire == type)
+            *ret = wire;
     }
     return x;
 }
 
 static int decode_quantity(Reader *r, Bytes bytes, const char **ret)
 {
-    Bytes text;
-    int x = decode_wrapped(r, bytes, &text);
+    WireField text;
+    int x = decode_wrapped(r, bytes, WIRE_BYTES, &text);
 
     if (x)
         return x;
-    if (text.n == 0) {
+    if (text.bytes.n == 0) {
         *ret = "0";
         return 0;
     }
-    x = quantity_canonical(r->arena, (const char *)text.p, text.n, ret);
+    x = quantity_canonical(r->arena, (const char *)text.bytes.p, text.bytes.n, ret);
     return x ? malformed(r, quantity_error(x)) : 0;
 }
 
-static int decode_duration(Reader *up, Bytes bytes, int64_t *ret)
+static int decode_duration(Reader *r, Bytes bytes, int64_t *ret)
 {
-    Reader r;
     WireField wire;
-    int x = descend(up, bytes, &r);
+    int x = decode_wrapped(r, bytes, WIRE_VARINT, &wire);
 
-    *ret = 0;
-    while (x == 0 && r.p < r.end) {
-        x = read_field(&r, &wire);
-        if (x == 0 && wire.number == 1 && wire.wire == WIRE_VARINT)
-            *ret = (int64_t)wire.v;
-    }
+    *ret = (int64_t)wire.v;
     return x;
 }
 
@@ -254,15 +249,15 @@ static int decode_raw(Reader *r, Bytes bytes, Bytes *ret)
     _arena_ Arena arena = ARENA_INIT;
     DecodeReport report = {0};
     yyjson_doc *doc;
-    Bytes json;
-    int x = decode_wrapped(r, bytes, &json);
+    WireField json;
+    int x = decode_wrapped(r, bytes, WIRE_BYTES, &json);
 
     if (x)
         return x;
     *ret = BYTES_NULL;
-    if (json.n == 0)
+    if (json.bytes.n == 0)
         return 0;
-    if (json_parse(&arena, json, &doc, &report))
+    if (json_parse(&arena, json.bytes, &doc, &report))
         return malformed(r, arena_strdup(r->arena, report.error));
     if (yyjson_is_null(yyjson_doc_get_root(doc)))
         return 0;
