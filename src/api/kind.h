@@ -14,6 +14,7 @@
 
 typedef struct Kind Kind;
 typedef struct KindFamily KindFamily;
+typedef struct CustomVersion CustomVersion;
 typedef struct Object Object;
 typedef struct Causes Causes;
 typedef struct RulesContext RulesContext;
@@ -83,6 +84,15 @@ typedef struct SubresourceRules {
     void (*validate)(const void *value, const void *before, Causes *causes);
 } SubresourceRules;
 
+/* What kinds have whose objects define other kinds, at run time. The name of such an object is "plural.group". */
+typedef struct KindDefiner {
+    void (*names)(const void *value, const char **ret_group, const char **ret_plural);
+    /* A new family, with a reference for the caller. Returns NULL if the object defines none yet, or if the one that
+     * is registered need not change. closed: the resource is gone, but objects of it are left. The family is only for
+     * these, and no request can be for it. */
+    KindFamily *(*family)(const void *value, bool closed);
+} KindDefiner;
+
 typedef struct KindRules {
     /* Defaults that depend on other fields; run after type_default. */
     void (*complete)(Arena *arena, void *value);
@@ -94,6 +104,9 @@ typedef struct KindRules {
     /* Adds warnings about what is accepted but probably a mistake. */
     void (*warn)(Arena *arena, const void *value, Warnings *warnings);
     PrintRow print;
+    const KindDefiner *definer;
+    /* Called when the object is deleted for the first time; it may add finalizers. */
+    void (*begin_delete)(Arena *arena, void *value, int64_t now_ns);
     const SubresourceRules *subresources; /* ended by one without a name */
 } KindRules;
 
@@ -120,9 +133,10 @@ struct Kind {
     const Type *type;   /* its first field is metadata (ObjectMeta), at offset 0 */
     const Column *columns;
     size_t n_columns;
-    const Field *spec, *status; /* NULL where the kind has none */
-    const KindRules *rules;     /* may be NULL */
-    const KindForm *form;       /* NULL: its objects are stored as they are */
+    const Field *spec, *status;  /* NULL where the kind has none */
+    const KindRules *rules;      /* may be NULL */
+    const KindForm *form;        /* NULL: its objects are stored as they are */
+    const CustomVersion *custom; /* NULL: a built-in kind */
 };
 
 /* Those of a kind through whose status the metadata does not change. */
@@ -162,6 +176,7 @@ struct KindFamily {
     uint32_t refs;      /* atomic */
     uint16_t store_id;  /* index for arrays of what is stored; set by the registry */
     const Kind *stored; /* the one of `kinds` in which the store keeps the objects */
+    uint64_t source;    /* changes with what the family was made of; for whoever makes it */
     Kind **kinds;       /* a kind for each version */
     size_t n_kinds;
     Arena

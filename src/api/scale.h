@@ -11,4 +11,15 @@ Object *scale_of(const Object *object);
 /* Changes spec.replicas of an object that is not sealed. */
 void scale_set_replicas(Object *object, int32_t replicas);
 
+/* ---- of custom resources (custom_scale.c) ---- */
+
+typedef struct CustomScale {
+    bool has_wanted; /* whether the object has the number that is wanted */
+    int32_t wanted, there;
+    const char *selector;
+} CustomScale;
+
+void custom_scale_read(const Object *object, Arena *arena, CustomScale *ret);
+void custom_scale_write(Object *object, int32_t replicas);
+
 #endif

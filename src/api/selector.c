@@ -4,6 +4,7 @@
  * does; fields know only = == and !=. What fields a kind serves stands in one table at the end.
  */
 #include "api/selector.h"
+#include "api/custom.h"
 #include "api/object.h"
 #include "api/schema/core_event_v1.h"
 #include "api/text_check.h"
@@ -461,7 +462,9 @@ const char *selector_unknown_field(const Selector *selector, const Kind *kind)
         const char *key = selector->v[i].key;
         bool known = str_equal(key, "metadata.name") || str_equal(key, "metadata.namespace");
 
-        for (size_t k = 0; !known && k < ARRAY_LEN(served_fields); k++)
+        for (size_t k = 0; kind->custom && !known && kind->custom->selectable[k]; k++)
+            known = str_equal(kind->custom->selectable[k] + 1, key);
+        for (size_t k = 0; !kind->custom && !known && k < ARRAY_LEN(served_fields); k++)
             for (size_t f = 0; serves(k, kind) && !known &&
                                f < ARRAY_LEN(served_fields[k].fields) && served_fields[k].fields[f];
                  f++)
@@ -495,11 +498,14 @@ static const char *path_value(const Type *type, const void *value, const char *p
         at = field_thing(name->field, at);
         return at && *(const bool *)at ? "true" : "false";
     }
-    if (name->field->value == VALUE_INT32 && name->field->shape == SHAPE_ONE) {
-        snprintf(room, 24, "%d", *(const int32_t *)at);
-        return room;
-    }
-    return "";
+    at = field_thing(name->field, at);
+    if (at && name->field->value == VALUE_INT32)
+        snprintf(room, 24, "%" PRId32, *(const int32_t *)at);
+    else if (at && name->field->value == VALUE_INT64)
+        snprintf(room, 24, "%" PRId64, *(const int64_t *)at);
+    else
+        return "";
+    return room;
 }
 
 static const char *field_value(const Object *object, const char *path, char room[24])

@@ -23,7 +23,7 @@ typedef struct Handler {
 
 typedef struct KindWatch {
     Control *control;
-    const Kind *kind;
+    const Kind *kind; /* referenced */
     ClientWatch *watch;
     ObjectIndex *index; /* NULL if no controller has asked for one */
     VEC(Handler) handlers;
@@ -38,9 +38,17 @@ typedef struct Write {
     bool missing_is_fine; /* a deletion: STATUS_NOT_FOUND is a success */
 } Write;
 
+/* A handler of the events of all kinds that it wants, also of those that are defined later. */
+typedef struct KindsHandler {
+    Handler handler;
+    KindFilter wanted;
+} KindsHandler;
+
 struct Control {
     ControlOptions options;
     VEC(KindWatch *) watches;
+    VEC(KindsHandler) of_kinds;
+    KindListener kinds;
     Controller *controllers;
     size_t n_controllers;
     ListNode writes;
@@ -57,6 +65,7 @@ static const ControllerOps *const CONTROLLERS[] = {
     &event_expiry_controller,  &quota_controller,        &address_range_controller,
     &ip_address_controller,    &autoscaler_controller,   &bootstrap_controller,
     &certificate_controller,   &pod_claim_controller,    &claim_reservation_controller,
+    &definition_controller,
 };
 
 /* ---- watches ---- */
@@ -94,7 +103,7 @@ static KindWatch *watch_make(Control *control, const Kind *kind)
         return watch;
     watch = mem_new_type(KindWatch);
     watch->control = control;
-    watch->kind = kind;
+    watch->kind = kind_ref(kind);
     VEC_PUSH(&control->watches, watch);
     return watch;
 }
@@ -105,6 +114,75 @@ void controller_watch(Controller *controller, const Kind *kind, ControllerOnEven
 
     ASSERT(!controller->control->started); /* the watch may be running already */
     VEC_PUSH(&watch_make(controller->control, kind)->handlers, handler);
+}
+
+static void add_handler(Control *control, const Kind *kind, const KindsHandler *of)
+{
+    if (kind_is_stored(kind) && of->wanted(kind))
+        VEC_PUSH(&watch_make(control, kind)->handlers, of->handler);
+}
+
+void controller_watch_kinds(Controller *controller, KindFilter wanted, ControllerOnEvent on_event)
+{
+    KindsHandler of = {{controller, on_event}, wanted};
+
+    ASSERT(!controller->control->started);
+    VEC_PUSH(&controller->control->of_kinds, of);
+    KIND_EACH(kind)
+        add_handler(controller->control, kind, &of);
+}
+
+static void watch_begin(KindWatch *watch)
+{
+    watch->watch =
+        client_watch(watch->control->options.client, watch->kind, NULL, on_watch_event, watch);
+}
+
+static void watch_end(KindWatch *watch)
+{
+    client_watch_stop(watch->control->options.client, TAKE_PTR(watch->watch));
+}
+
+static void watch_free(KindWatch *watch)
+{
+    object_index_free(watch->index);
+    VEC_DEINIT(&watch->handlers);
+    kind_unref(watch->kind);
+    free(watch);
+}
+
+static void forget_family(Control *control, const KindFamily *family)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < control->watches.n; i++) {
+        KindWatch *watch = control->watches.v[i];
+
+        if (watch->kind->family == family) {
+            watch_end(watch);
+            watch_free(watch);
+        } else {
+            control->watches.v[kept++] = watch;
+        }
+    }
+    control->watches.n = kept;
+}
+
+/* Kinds of the run time come, are replaced, and go. A new watch shows all objects anew, so nothing is missed. */
+static void on_kinds(KindListener *listener, const KindFamily *before, const KindFamily *after)
+{
+    Control *control = CONTAINER_OF(listener, Control, kinds);
+    KindWatch *watch;
+
+    if (before)
+        forget_family(control, before);
+    if (!after)
+        return;
+    for (size_t i = 0; i < control->of_kinds.n; i++)
+        add_handler(control, after->stored, &control->of_kinds.v[i]);
+    watch = watch_of(control, after->stored);
+    if (watch)
+        watch_begin(watch);
 }
 
 ObjectIndex *controller_index(Controller *controller, const Kind *kind)
@@ -460,11 +538,10 @@ Control *control_start(const ControlOptions *options)
         controller->ops->start(controller);
     }
     control->started = true;
-    for (size_t i = 0; i < control->watches.n; i++) {
-        KindWatch *watch = control->watches.v[i];
-
-        watch->watch = client_watch(options->client, watch->kind, NULL, on_watch_event, watch);
-    }
+    for (size_t i = 0; i < control->watches.n; i++)
+        watch_begin(control->watches.v[i]);
+    control->kinds.on_change = on_kinds;
+    kind_listen(&control->kinds);
     return control;
 }
 
@@ -472,10 +549,9 @@ Control *control_stop(Control *control)
 {
     if (!control)
         return NULL;
-    for (size_t i = 0; i < control->watches.n; i++) {
-        client_watch_stop(control->options.client, control->watches.v[i]->watch);
-        control->watches.v[i]->watch = NULL;
-    }
+    kind_unlisten(&control->kinds);
+    for (size_t i = 0; i < control->watches.n; i++)
+        watch_end(control->watches.v[i]);
     LIST_EACH_SAFE(&control->writes, node) {
         CONTAINER_OF(node, Write, node)->reconcile = NULL;
         list_remove(node);
@@ -490,12 +566,10 @@ Control *control_stop(Control *control)
         controller->queue = workqueue_free(controller->queue);
         controller->events = event_recorder_free(controller->events);
     }
-    for (size_t i = 0; i < control->watches.n; i++) {
-        object_index_free(control->watches.v[i]->index);
-        VEC_DEINIT(&control->watches.v[i]->handlers);
-        free(control->watches.v[i]);
-    }
+    for (size_t i = 0; i < control->watches.n; i++)
+        watch_free(control->watches.v[i]);
     VEC_DEINIT(&control->watches);
+    VEC_DEINIT(&control->of_kinds);
     free(control->controllers);
     free(control);
     return NULL;

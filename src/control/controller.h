@@ -68,6 +68,10 @@ struct Reconcile {
 typedef void (*ControllerOnEvent)(Controller *controller, const WatchEvent *event);
 /* May be called in start() only. All controllers share one watch per kind. */
 void controller_watch(Controller *controller, const Kind *kind, ControllerOnEvent on_event);
+/* Watches all stored kinds that are wanted: the built-in ones, and those that are defined while the server runs. May be
+ * called in start() only. */
+typedef bool (*KindFilter)(const Kind *kind);
+void controller_watch_kinds(Controller *controller, KindFilter wanted, ControllerOnEvent on_event);
 /* Adds "ns/name" to the queue, or "name" if ns is empty. Does nothing if name is NULL. */
 void controller_enqueue(Controller *controller, const char *ns, const char *name);
 /* Adds the key of the object itself: for the kind that the controller reconciles. */

@@ -13,6 +13,7 @@ extern const ControllerOps daemonset_controller;
 extern const ControllerOps job_controller;
 extern const ControllerOps cronjob_controller;
 extern const ControllerOps cluster_role_controller; /* aggregates ClusterRoles */
+extern const ControllerOps definition_controller;   /* CustomResourceDefinitions */
 extern const ControllerOps quota_controller;        /* status of ResourceQuotas */
 extern const ControllerOps budget_controller;       /* status of PodDisruptionBudgets */
 extern const ControllerOps volume_controller; /* provisions and binds claims, reclaims volumes */

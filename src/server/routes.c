@@ -7,6 +7,7 @@
  * request/target.c determines the target of the request. Authorization decides about this target,
  * and only then is the same target looked up here.
  */
+#include "api/custom.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_service_v1.h"
 #include "api/version.h"
@@ -148,17 +149,6 @@ static void answer_issuer(Call *call)
     respond_json(call, 200, strbuf_bytes(&text));
 }
 
-/* Answers with an empty list of CustomResourceDefinitions, which cannot be created here. Helm asks
- * for them before it reports an unknown kind, and would fail with another message if there were no
- * answer. */
-static void answer_definitions(Call *call)
-{
-    respond_json(call, 200,
-                 bytes_from_string("{\"kind\":\"CustomResourceDefinitionList\",\"apiVersion\":"
-                                   "\"apiextensions.k8s.io/v1\",\"metadata\":{"
-                                   "\"resourceVersion\":\"1\"},\"items\":[]}"));
-}
-
 static void answer_root(Call *call);
 
 static const struct {
@@ -170,7 +160,6 @@ static const struct {
     {"/.well-known/openid-configuration", answer_issuer},
     {"/api", discovery_versions},
     {"/apis", discovery_groups},
-    {"/apis/apiextensions.k8s.io/v1/customresourcedefinitions", answer_definitions},
     {"/metrics", answer_metrics, true},
     {"/openapi/v2", openapi_v2},
     {"/openapi/v3", openapi_v3_index},
@@ -598,6 +587,10 @@ static void dispatch(Call *call)
     if (!found)
         call->route = (Route){0};
     kind_ref(call->route.kind);
+    if (found && call->route.kind->custom && call->route.kind->custom->warning)
+        respond_warnings(
+            call->request,
+            &(Warnings){(const char **)(uintptr_t)&call->route.kind->custom->warning, 1, 1});
     if (!impersonate(call))
         return;
     fairness_classify(call);

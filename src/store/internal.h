@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/strmap.h"
 #include "base/vec.h"
 #include "store/index.h"
 #include "store/store.h"
@@ -109,8 +110,9 @@ struct Store {
     StrBuf key, text;          /* scratch */
     ObjectPool pool;
     VEC(PackDictionary *) dictionaries; /* by id - 1; NULL: not there */
-    StoreTimes times;                   /* of the commit whose writers are being answered */
-    int64_t fresh_ns;                   /* when the first of `fresh` was queued */
+    StrMap defined;    /* names of objects that have defined kinds ("plural.group") */
+    StoreTimes times;  /* of the commit whose writers are being answered */
+    int64_t fresh_ns;  /* when the first of `fresh` was queued */
     int64_t failed_ns; /* when a commit failed that none has succeeded after; 0: none has */
 
     uv_thread_t thread;
@@ -162,6 +164,12 @@ void watch_leave(Store *store);
 /* `before` is about to be replaced or removed. */
 void snapshot_note(StoreKind *of, const char *key, Object *before);
 
+/* define.c */
+/* The object is the newest one of its name, or the last one. */
+void store_define(Store *store, const Object *object, bool deletion);
+void store_define_loaded(Store *store);
+void store_undefine_all(Store *store);
+
 /* load.c */
 int store_load(Store *store, Err *reterr);
 
@@ -170,7 +178,8 @@ int store_load(Store *store, Err *reterr);
 void texts_pack(Store *store, StoreKind *of, Object *object);
 /* The commit of a dictionary failed. */
 void texts_not_saved(Write *write);
-/* A record that is a dictionary: takes it, and returns true. */
+/* A record that is a dictionary: takes it, and returns true. If its kind is unknown, it returns false; the record is to
+ * be given to it again when the kind is known. */
 bool texts_load(Store *store, const StoreRecord *record);
 /* As packed_read. */
 Packed *texts_read(Store *store, Bytes value);

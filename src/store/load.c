@@ -18,6 +18,7 @@ typedef struct Loader {
     Err *reterr;
     StrMap newest;    /* of the log: key -> its newest version so far, referenced */
     const Kind *hint; /* keys come in order: the kind of the last one is likely that of the next */
+    VEC(StoreRecord) strangers; /* of kinds that are unknown so far; copies */
 } Loader;
 
 /* Does the key belong to the kind? "services/specs/x" is no key of a kind at "services/". */
@@ -92,6 +93,21 @@ static int read_object(Loader *loader, const Kind *kind, const char *key, Bytes 
     return ERR_TRACE(r);
 }
 
+/* The record is the engine's only during the call, so its key and its value are copied behind one another. */
+static void keep_stranger(Loader *loader, const StoreRecord *record)
+{
+    size_t key_n = strlen(record->key) + 1;
+    char *copy = mem_new(key_n + record->value.n);
+    StoreRecord own = *record;
+
+    memcpy(copy, record->key, key_n);
+    if (record->value.n)
+        memcpy(copy + key_n, record->value.p, record->value.n);
+    own.key = copy;
+    own.value = (Bytes){(uint8_t *)copy + key_n, record->value.n};
+    VEC_PUSH(&loader->strangers, own);
+}
+
 static int load_object(void *data, const StoreRecord *record)
 {
     Loader *loader = data;
@@ -102,7 +118,8 @@ static int load_object(void *data, const StoreRecord *record)
     int r;
 
     if (!kind) {
-        (void)texts_load(loader->store, record);
+        if (!texts_load(loader->store, record))
+            keep_stranger(loader, record);
         return 0;
     }
     r = read_object(loader, kind, record->key, record->value, record->revision, &object);
@@ -119,6 +136,31 @@ static int load_object(void *data, const StoreRecord *record)
     entry->committed = entry->head = object;
     of->committed++;
     return 0;
+}
+
+/* Tries the records of unknown kinds again, when all definitions of kinds have been read. */
+static int load_strangers(Loader *loader)
+{
+    int r = 0;
+
+    store_define_loaded(loader->store);
+    loader->hint = NULL;
+    for (size_t i = 0; r == 0 && i < loader->strangers.n; i++) {
+        const StoreRecord *record = &loader->strangers.v[i];
+
+        if (find_kind(loader, record->key))
+            r = load_object(loader, record);
+        else
+            (void)texts_load(loader->store, record);
+    }
+    return ERR_TRACE(r);
+}
+
+static void forget_strangers(Loader *loader)
+{
+    for (size_t i = 0; i < loader->strangers.n; i++)
+        free((void *)(uintptr_t)loader->strangers.v[i].key);
+    VEC_DEINIT(&loader->strangers);
 }
 
 static int load_change(void *data, const StoreRecord *record)
@@ -160,11 +202,14 @@ static int load_change(void *data, const StoreRecord *record)
 
 int store_load(Store *store, Err *reterr)
 {
-    Loader loader = {.store = store, .reterr = reterr};
+    Loader loader = {.store = store, .reterr = reterr, .strangers = VEC_INIT};
     uint64_t oldest = 0;
     int r;
 
     r = store->engine->ops->load(store->engine, load_object, &loader, &store->revision, reterr);
+    if (r == 0)
+        r = load_strangers(&loader);
+    forget_strangers(&loader);
     if (r < 0)
         return ERR_TRACE(r);
     store->next_revision = store->revision;

@@ -309,6 +309,7 @@ static void apply(Store *store, Write *write)
     store->waiting--;
     /* Callbacks cannot make the window drop the change: only apply() pushes, and it does not nest. */
     window_push(&store->window, change);
+    store_define(store, change.object, write->deletion);
     watch_tell(write->of, &change);
     if (write->done)
         write->done(write->data, 0, NULL, write->object);
@@ -388,6 +389,7 @@ static void forget(StoreEntry *entry)
 static void store_free(Store *store)
 {
     window_deinit(&store->window);
+    store_undefine_all(store);
     for (size_t i = 0; i < store->kinds.n; i++) {
         StoreKind *of = store->kinds.v[i];
 

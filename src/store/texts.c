@@ -103,6 +103,13 @@ static StoreKind *find_kind(Store *store, const char *prefix, const char **ret_r
     return NULL;
 }
 
+static PackDictionary *find_dictionary(void *data, uint32_t id)
+{
+    Store *store = data;
+
+    return id <= store->dictionaries.n ? store->dictionaries.v[id - 1] : NULL;
+}
+
 bool texts_load(Store *store, const StoreRecord *record)
 {
     const char *number;
@@ -113,25 +120,23 @@ bool texts_load(Store *store, const StoreRecord *record)
     if (!str_starts_with(record->key, PREFIX "/"))
         return false;
     of = find_kind(store, record->key + strlen(PREFIX), &number);
-    if (!of || str_to_int64(number, 1, DICTIONARIES_MAX, &id) || !record->value.p)
+    if (!of)
+        number = strrchr(record->key, '/') + 1;
+    if (str_to_int64(number, 1, DICTIONARIES_MAX, &id) || !record->value.p)
         return true;
-    if ((size_t)id <= store->dictionaries.n && store->dictionaries.v[id - 1])
-        return true;
-    dictionary = pack_dictionary_new((uint32_t)id, record->value);
-    put_dictionary(store, dictionary);
+    dictionary = find_dictionary(store, (uint32_t)id);
+    if (!dictionary) {
+        dictionary = pack_dictionary_new((uint32_t)id, record->value);
+        put_dictionary(store, dictionary);
+    }
+    if (!of)
+        return false; /* its number is taken, and its kind may be known later */
     if (!of->dictionary || pack_dictionary_id(of->dictionary) < (uint32_t)id) {
         of->dictionary = dictionary;
         of->dictionary_saved = true;
     }
     of->patience = of->patience ? of->patience * 2 : PATIENCE * 2;
     return true;
-}
-
-static PackDictionary *find_dictionary(void *data, uint32_t id)
-{
-    Store *store = data;
-
-    return id <= store->dictionaries.n ? store->dictionaries.v[id - 1] : NULL;
 }
 
 Packed *texts_read(Store *store, Bytes value)

@@ -4,6 +4,7 @@
  * controllers, the scheduler, the zone of the DNS server and a node without containers. Whatever is
  * stored, by clients or by controllers, is checked when its watch event comes.
  */
+#include "api/schema/kinds.h"
 #include "api/schema/core_event_v1.h"
 #include "api/schema/core_service_v1.h"
 #include "api/schema/discovery_v1.h"
@@ -119,8 +120,8 @@ void cluster_start(Cluster *cluster)
     cluster->user = server_client(cluster->api.server, "kubernetes-admin");
     cluster->node = server_client(cluster->api.server, "system:node:node-1");
     cluster->zone = dns_zone_new("cluster.local");
-    cluster->watches = mem_new(kind_count() * sizeof(ClientWatch *));
-    for (size_t i = 0; i < kind_count(); i++)
+    cluster->watches = mem_new(KIND_COUNT * sizeof(ClientWatch *));
+    for (size_t i = 0; i < KIND_COUNT; i++)
         if (*kind_at(i)->plural && !(kind_at(i)->flags & KIND_NOT_STORED))
             cluster->watches[i] = client_watch(cluster->user, kind_at(i), NULL, on_event, cluster);
     inner = server_client(cluster->api.server, "system:kube-controller-manager");
@@ -144,7 +145,7 @@ void cluster_stop(Cluster *cluster)
 {
     cluster_node_stop(cluster);
     cluster->control = control_stop(cluster->control);
-    for (size_t i = 0; i < kind_count(); i++)
+    for (size_t i = 0; i < KIND_COUNT; i++)
         client_watch_stop(cluster->user, cluster->watches[i]);
     free(cluster->watches);
     cluster->zone = dns_zone_free(cluster->zone);

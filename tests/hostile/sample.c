@@ -6,6 +6,7 @@
  */
 #include "hostile.h"
 
+#include "api/schema/apiextensions_v1.h"
 #include "api/schema/apiregistration_v1.h"
 #include "api/schema/networking_v1.h"
 
@@ -45,6 +46,10 @@ static const struct {
     {"EventsEvent", "action", "\"a\""},
     {"EventsEvent", "reason", "\"a\""},
     {"EventsEvent", "type", "\"Normal\""},
+    {"CustomResourceDefinitionSpec", "group", "\"b.c\""},
+    {"CustomResourceDefinitionSpec", "scope", "\"Namespaced\""},
+    {"CustomResourceDefinitionSpec", "names", "{\"kind\":\"K\"}"},
+    {"CustomResourceDefinitionSpec", "versions", "[{\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]"},
     {"ParentReference", "resource", "\"services\""},
     {"ParentReference", "name", "\"a\""},
     {"ServiceCIDRSpec", "cidrs", "[\"10.7.0.0/24\"]"},
@@ -244,6 +249,8 @@ char *sample_name(const HostileTarget *target, char prefix, uint64_t number)
                           (int)(number >> 8 & 255), (int)(number & 255));
     if (target->host == &kind_api_service)
         return mem_printf("v1.%c%" PRIu64 ".b", prefix, number);
+    if (target->host == &kind_custom_resource_definition)
+        return mem_printf("%c%" PRIu64 ".b.c", prefix, number);
     return mem_printf("%c%" PRIu64, prefix, number);
 }
 
@@ -258,6 +265,10 @@ yyjson_mut_val *sample_body(yyjson_mut_doc *doc, const HostileTarget *target, co
     if (target->kind == &kind_api_service) /* whose name is made of these */
         yyjson_mut_obj_put(yyjson_mut_obj_get(body, "spec"), yyjson_mut_str(doc, "group"),
                            yyjson_mut_strcpy(doc, name + strlen("v1.")));
+    if (target->kind == &kind_custom_resource_definition) /* whose name is made of these as well */
+        yyjson_mut_obj_put(yyjson_mut_obj_get(yyjson_mut_obj_get(body, "spec"), "names"),
+                           yyjson_mut_str(doc, "plural"),
+                           yyjson_mut_strncpy(doc, name, strcspn(name, ".")));
     yyjson_mut_obj_remove_key(body, "status");
     if (!target->kind || (!target->subresource && target->kind->flags & KIND_NOT_STORED))
         return body; /* DeleteOptions and reviews have no name */
@@ -276,7 +287,7 @@ static void add_sites(Site *site, const Type *type, Site **v, size_t *cap, size_
 {
     for (size_t i = 0; i < type->n_fields; i++) {
         const Field *field = &type->fields[i];
-        bool again = false;
+        size_t again = 0;
 
         if (field->flags & FIELD_INLINE && field->value == VALUE_STRUCT) {
             add_sites(site, field->type, v, cap, n);
@@ -289,9 +300,10 @@ static void add_sites(Site *site, const Type *type, Site **v, size_t *cap, size_
             *v = mem_resize(*v, *cap * sizeof(**v));
         }
         (*v)[(*n)++] = *site;
-        for (size_t k = 0; k + 1 < site->n; k++)
-            again = again || site->fields[k] == field;
-        if (field->value == VALUE_STRUCT && !again && !type_is_bare(field->type)) {
+        /* A type that contains itself, as a JSON schema does, is entered twice. */
+        for (size_t k = 0; k < site->n; k++)
+            again += site->types[k] == field->type;
+        if (field->value == VALUE_STRUCT && again < 2 && !type_is_bare(field->type)) {
             ASSERT(site->n < SITE_DEPTH);
             add_sites(site, field->type, v, cap, n);
         }

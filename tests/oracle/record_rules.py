@@ -108,7 +108,7 @@ class Recorder:
         self.cases.append({**case, "causes": causes})
         if not causes and not before:
             stored = {k: v for k, v in reply.items() if k not in ("apiVersion", "kind", "metadata")}
-            for condition in stored.get("status", {}).get("conditions", []):
+            for condition in stored.get("status", {}).get("conditions") or []:
                 if "lastTransitionTime" in condition:
                     condition["lastTransitionTime"] = TEST_NOW
             self.defaults.append({"name": name, "kind": obj["kind"], "object": obj, "stored": stored})

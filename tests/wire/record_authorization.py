@@ -56,6 +56,7 @@ RESOURCES = [
     ("", "v1", "services", "Service", True, ["proxy", "status"]),
     ("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False, []),
     ("admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", False, []),
+    ("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False, ["status"]),
     ("apiregistration.k8s.io", "v1", "apiservices", "APIService", False, ["status"]),
     ("apps", "v1", "controllerrevisions", "ControllerRevision", True, []),
     ("apps", "v1", "daemonsets", "DaemonSet", True, ["status"]),

@@ -3,6 +3,7 @@
  * Validation of metadata, which all objects have, and the entry points that combine the layers of
  * validation.
  */
+#include "api/custom.h"
 #include "api/object.h"
 #include "api/validate/pod.h"
 #include "codec/json/json.h"
@@ -134,7 +135,14 @@ static bool has_string(const StringArray *strings, const char *s)
     return false;
 }
 
-static void validate_finalizers(const StringArray *finalizers, const Path *path, Causes *causes)
+/* Kubernetes checks the metadata of definitions and of custom resources by more generous rules. */
+static bool takes_any_finalizer(const Kind *kind)
+{
+    return kind->custom || str_equal(kind->group, "apiextensions.k8s.io");
+}
+
+static void validate_finalizers(const Kind *kind, const StringArray *finalizers, const Path *path,
+                                Causes *causes)
 {
     static const char *const standard[] = {"kubernetes", "orphan", "foregroundDeletion", NULL};
 
@@ -144,7 +152,7 @@ static void validate_finalizers(const StringArray *finalizers, const Path *path,
         if (faults.n)
             faults_add(faults, path_text(path, causes), finalizers->v[i], causes);
     }
-    for (size_t i = 0; i < finalizers->n; i++) {
+    for (size_t i = 0; i < finalizers->n && !takes_any_finalizer(kind); i++) {
         if (!strchr(finalizers->v[i], '/') && !name_is_one_of(finalizers->v[i], standard))
             fail_invalid(causes, PATH_INDEX(path, i), finalizers->v[i],
                          "name is neither a standard finalizer name nor is it fully qualified");
@@ -244,7 +252,7 @@ void validate_object_meta(const Kind *kind, const ObjectMeta *meta, const Object
         validate_annotations(&meta->annotations, path_text(PATH(base, "annotations"), causes),
                              causes);
     validate_owners(&meta->owner_references, PATH(base, "ownerReferences"), causes);
-    validate_finalizers(&meta->finalizers, PATH(base, "finalizers"), causes);
+    validate_finalizers(kind, &meta->finalizers, PATH(base, "finalizers"), causes);
     validate_managed_fields(&meta->managed_fields, PATH(base, "managedFields"), causes);
 }
 
@@ -291,6 +299,8 @@ void validate_object(const Kind *kind, const void *value, const void *before, Ca
     validate_fields(kind, value, before, causes);
     if (kind->rules && kind->rules->validate)
         kind->rules->validate(value, before, causes);
+    if (kind->custom)
+        kind->custom->validate(kind, value, before, false, causes);
 }
 
 void validate_object_status(const Kind *kind, const void *value, const void *before, Causes *causes)
@@ -298,4 +308,6 @@ void validate_object_status(const Kind *kind, const void *value, const void *bef
     validate_object_meta(kind, value, before, NULL, causes);
     if (kind->rules && kind->rules->validate_status)
         kind->rules->validate_status(value, before, causes);
+    if (kind->custom)
+        kind->custom->validate(kind, value, before, true, causes);
 }

@@ -87,6 +87,10 @@ void validate_conditions(const ConditionArray *conditions, const Path *path, Cau
 void validate_basic_quantity(const char *quantity, const Path *path, Causes *causes);
 /* status.collisionCount never goes down. Either may be NULL. */
 void validate_collision_count(const int32_t *now, const int32_t *before, Causes *causes);
+/* Where a webhook is: a URL, or a Service, whose path and port may be NULL. */
+void validate_webhook_url(const char *url, const Path *path, Causes *causes);
+void validate_webhook_service(const char *ns, const char *name, const char *url_path,
+                              const int32_t *port, const Path *path, Causes *causes);
 /* "field is immutable" unless both are equal. */
 void validate_immutable(const Field *field, const void *now, const void *before, const char *path,
                         Causes *causes);

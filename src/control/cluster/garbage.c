@@ -348,15 +348,18 @@ static void on_object(Controller *controller, const WatchEvent *event)
         enqueue(controller, object->kind, meta->namespace, meta->name);
 }
 
+static bool may_depend(const Kind *kind)
+{
+    return kind != &kind_event;
+}
+
 static void start(Controller *controller)
 {
     Garbage *garbage = mem_new_type(Garbage);
 
     garbage->by_owner = object_index_new(keys_of_dependent);
     controller->data = garbage;
-    KIND_EACH(kind)
-        if (kind_is_stored(kind) && kind != &kind_event)
-            controller_watch(controller, kind, on_object);
+    controller_watch_kinds(controller, may_depend, on_object);
 }
 
 static void stop(Controller *controller)

@@ -351,9 +351,7 @@ static void on_content(Controller *controller, const WatchEvent *event)
 static void start(Controller *controller)
 {
     controller_watch(controller, &kind_namespace, controller_enqueue_self);
-    KIND_EACH(kind)
-        if (has_content(kind))
-            controller_watch(controller, kind, on_content);
+    controller_watch_kinds(controller, has_content, on_content);
 }
 
 const ControllerOps namespace_controller = {

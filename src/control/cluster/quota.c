@@ -205,13 +205,17 @@ static void on_quota(Controller *controller, const WatchEvent *event)
     on_object(controller, event);
 }
 
+static bool counts(const Kind *kind)
+{
+    return kind != &kind_resource_quota && quota_counts_kind(kind);
+}
+
 static void start(Controller *controller)
 {
     controller->data = mem_new_type(Quotas);
     controller_index(controller, &kind_resource_quota);
-    KIND_EACH(kind)
-        if (quota_counts_kind(kind))
-            controller_watch(controller, kind, kind == &kind_resource_quota ? on_quota : on_object);
+    controller_watch(controller, &kind_resource_quota, on_quota);
+    controller_watch_kinds(controller, counts, on_object);
 }
 
 static void stop(Controller *controller)

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "api/kind.h"
+#include "api/schema/apiextensions_v1.h"
 #include "base/vec.h"
 #include "codec/base64.h"
 #include "server/aggregate/extension.h"
@@ -134,7 +135,10 @@ static void add_storage_hash(StrBuf *out, const Kind *kind)
 
     if (kind->flags & (KIND_NOT_STORED | KIND_COMPUTED))
         return;
-    text = mem_printf("%s/%s/%s", stored->group, stored->version, stored->kind);
+    /* Kubernetes still stores definitions in their first version. */
+    text = mem_printf("%s/%s/%s", stored->group,
+                      stored == &kind_custom_resource_definition ? "v1beta1" : stored->version,
+                      stored->kind);
     EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
     strbuf_add_string(out, ",\"storageVersionHash\":\"");
     base64_encode((Bytes){digest, 8}, out);

@@ -5,6 +5,9 @@
  * described. A document is printed for each request and not kept, because clients cache it: the URL of
  * a v3 document contains a hash of its contents.
  */
+#include "api/custom.h"
+#include "api/schema/meta_v1.h"
+#include "api/structural/structural.h"
 #include "api/version.h"
 #include "base/fnv.h"
 #include "base/list.h"
@@ -248,6 +251,13 @@ static void add_type(Printer *p, const Type *type, const Kind *kind)
 {
     bool first = true, none = true;
 
+    if (kind && kind->custom) {
+        strbuf_printf(p->out, "\"%s\":", type->openapi);
+        want(p, &type_ObjectMeta);
+        structural_publish(kind->custom->schema, p->v2 ? 2 : 3, kind->group, kind->version,
+                           kind->kind, p->out);
+        return;
+    }
     strbuf_printf(p->out, "\"%s\":{\"description\":", type->openapi);
     add_quoted(p, type->doc);
     add(p, ",\"type\":\"object\"");

@@ -20,7 +20,7 @@ static bool has_own_fields(const Kind *kind)
 {
     return kind == &kind_pod || kind == &kind_node || kind_same_store(kind, &kind_event) ||
            kind == &kind_namespace || kind == &kind_secret || kind == &kind_service ||
-           kind == &kind_certificate_signing_request;
+           kind == &kind_certificate_signing_request || kind->custom;
 }
 
 int read_selectors(Call *call, Selector **ret_labels, Selector **ret_fields, ApiStatus *reterr)

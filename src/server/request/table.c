@@ -6,8 +6,20 @@
  */
 #include "api/object.h"
 #include "api/print.h"
+#include "base/timefmt.h"
 #include "codec/json/json.h"
+#include "codec/json/jsonpath.h"
 #include "server/request/table.h"
+
+/* The columns of kinds that have none of their own. */
+static const Column default_columns[] = {
+    {.name = "Name", .type = "string", .format = "name", .path = ".metadata.name", .doc = "Name."},
+    {.name = "Created At",
+     .type = "date",
+     .format = "",
+     .path = ".metadata.creationTimestamp",
+     .doc = "When the object was created."},
+};
 
 /* ---- cells by path ---- */
 
@@ -37,6 +49,76 @@ static const Field *find_field(const Type *type, const void *value, const char *
     return field;
 }
 
+/* ---- cells of custom resources ---- */
+
+static void add_text(StrBuf *out, const char *text)
+{
+    json_encode_string(out, text, strlen(text));
+}
+
+/* Text as people read it: a text without quotes, everything else as JSON. Several results stand side by side. */
+static void add_results(StrBuf *out, const JsonPathResults *found)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    for (size_t i = 0; i < found->n; i++) {
+        strbuf_add_string(&text, i ? " " : "");
+        if (yyjson_is_str(found->v[i]))
+            strbuf_add(&text, yyjson_get_str(found->v[i]), yyjson_get_len(found->v[i]));
+        else
+            json_encode_tree(found->v[i], &text);
+    }
+    json_encode_string(out, text.n ? text.p : "", text.n);
+}
+
+static void add_age_of(StrBuf *out, yyjson_val *value, int64_t now_ns)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    Time time = {.set = true};
+
+    if (!yyjson_is_str(value) ||
+        timefmt_parse(yyjson_get_str(value), &time.seconds, &time.nanos) != 0)
+        strbuf_add_string(&text, "<invalid>");
+    else
+        print_age(&text, time, now_ns);
+    add_text(out, strbuf_string(&text));
+}
+
+static void add_custom_cell(StrBuf *out, const Column *column, yyjson_val *root, Arena *arena,
+                            int64_t now_ns)
+{
+    JsonPathResults found = jsonpath_find(arena, column->path, root);
+    yyjson_val *first = found.n ? found.v[0] : NULL;
+
+    if (!first || yyjson_is_null(first))
+        strbuf_add_string(out, "null");
+    else if (str_equal(column->type, "date"))
+        add_age_of(out, first, now_ns);
+    else if (str_equal(column->type, "integer"))
+        strbuf_printf(out, "%" PRId64,
+                      yyjson_is_real(first) ? (int64_t)yyjson_get_real(first)
+                                            : yyjson_get_sint(first));
+    else if (str_equal(column->type, "number") || str_equal(column->type, "boolean"))
+        json_encode_tree(first, out);
+    else
+        add_results(out, &found);
+}
+
+static void add_custom_cells(StrBuf *out, Object *object, const Column *columns, size_t n,
+                             int64_t now_ns)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    DecodeReport report = {0};
+    yyjson_doc *doc;
+
+    if (json_parse(&arena, object_json(object), &doc, &report))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        strbuf_add_string(out, i ? "," : "");
+        add_custom_cell(out, &columns[i], yyjson_doc_get_root(doc), &arena, now_ns);
+    }
+}
+
 static void add_cell(StrBuf *out, const Column *column, const Object *object, int64_t now_ns)
 {
     const char *path = column->path;
@@ -47,7 +129,8 @@ static void add_cell(StrBuf *out, const Column *column, const Object *object, in
         path = str_equal(column->name, "Age") ? ".metadata.creationTimestamp" : ".metadata.name";
     field = find_field(object->kind->type, object_value(object), path, &at);
     if (field && field->value == VALUE_TIME && field->shape <= SHAPE_OPTIONAL &&
-        (str_equal(column->type, "date") || str_equal(column->name, "Age"))) {
+        ((str_equal(column->type, "date") && column != &default_columns[1]) ||
+         str_equal(column->name, "Age"))) {
         strbuf_add_char(out, '"');
         print_age(out, *(const Time *)at, now_ns);
         strbuf_add_char(out, '"');
@@ -61,16 +144,6 @@ static void add_cell(StrBuf *out, const Column *column, const Object *object, in
 }
 
 /* ---- tables ---- */
-
-/* The columns of kinds that have none of their own. */
-static const Column default_columns[] = {
-    {.name = "Name", .type = "string", .format = "name", .path = ".metadata.name", .doc = "Name."},
-    {.name = "Created At",
-     .type = "date",
-     .format = "",
-     .path = ".metadata.creationTimestamp",
-     .doc = "When the object was created."},
-};
 
 static const Column *columns_of(const Kind *kind, size_t *ret_n)
 {
@@ -120,6 +193,8 @@ void table_row(StrBuf *out, Object *object, const char *include, const char *ver
     strbuf_add_string(out, "{\"cells\":[");
     if (object->kind->n_columns && rules && rules->print) {
         rules->print(object_value(object), now_ns, out);
+    } else if (object->kind->custom) {
+        add_custom_cells(out, object, columns, n, now_ns);
     } else {
         for (size_t i = 0; i < n; i++) {
             if (i)

@@ -153,6 +153,10 @@ static int delete_steps(Write *write)
     int64_t grace;
     int r;
 
+    if (object->kind->rules && object->kind->rules->begin_delete &&
+        !object_meta(object)->deletion_timestamp.set)
+        object->kind->rules->begin_delete(&object->arena, object->value,
+                                          server_now(write->server) * NS_PER_SEC);
     set_propagation(write, object);
     changed = !type_equal(object->kind->type, object->value, write->before->value);
     grace = grace_of(write, object);

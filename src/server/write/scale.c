@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The subresource scale: the number of replicas of any kind that has one. */
+#include "api/custom.h"
 #include "api/object.h"
 #include "api/scale.h"
 #include "api/schema/autoscaling_v1.h"
@@ -22,6 +23,22 @@ static void on_scaled(Write *write)
     respond_object(write->call, 200, scale);
 }
 
+/* A custom resource need not have the number. Returns false if the call was answered with an error then. */
+static bool has_wanted(Call *call, const Object *object)
+{
+    CustomScale scale;
+    ApiStatus status;
+
+    custom_scale_read(object, call->arena, &scale);
+    if (scale.has_wanted)
+        return true;
+    status_set(&status, call->arena, STATUS_INTERNAL_ERROR,
+               "Internal error occurred: the spec replicas field \"%s\" does not exist",
+               object->kind->custom->scale_spec);
+    respond_status(call, &status);
+    return false;
+}
+
 void subresource_scale_get(Call *call)
 {
     const Route *route = &call->route;
@@ -34,6 +51,8 @@ void subresource_scale_get(Call *call)
         respond_status(call, &status);
         return;
     }
+    if (object->kind->custom && !has_wanted(call, object))
+        return;
     scale = scale_of(object);
     respond_object(call, 200, scale);
 }

@@ -13,6 +13,7 @@
  * between them: a conflict can only result from the resourceVersion that a client sends. The write
  * ends when the store reports that it is durable.
  */
+#include "api/custom.h"
 #include "api/object.h"
 #include "api/schema/core_cluster_v1.h"
 #include "api/schema/core_pod_v1.h"
@@ -432,6 +433,15 @@ static int create_store(Write *write)
     return refused(write, r);
 }
 
+/* Nothing is created any more that would have to be deleted at once. */
+static int check_definition(Write *write)
+{
+    if (!write->kind->custom || !write->kind->custom->terminating)
+        return 0;
+    return status_set(&write->status, &write->arena, STATUS_METHOD_NOT_ALLOWED,
+                      "create not allowed while custom resource definition is terminating");
+}
+
 static void create_admitted(Write *write, int r)
 {
     if (r == 0)
@@ -455,7 +465,9 @@ void write_create(Write *write)
     int r;
 
     write->created = true;
-    r = create_begin(write);
+    r = check_definition(write);
+    if (r == 0)
+        r = create_begin(write);
     if (r &&
         write->generated) /* no object has that name, and retries should get the same message */
         forget_name(write);
@@ -605,10 +617,11 @@ static bool may_go(const Object *object)
 /* A kind without a spec, such as PodTemplate, keeps what a user wants in its other fields. */
 static bool same_content(const Kind *kind, const void *a, const void *b)
 {
-    if (kind->spec)
+    if (kind->spec && !kind->custom)
         return type_field_equal(kind->spec, field_at(a, kind->spec), field_at(b, kind->spec));
     for (size_t i = 1; i < kind->type->n_fields; i++) /* the first one is metadata */
-        if (!type_field_equal(&kind->type->fields[i], field_at(a, &kind->type->fields[i]),
+        if (!(kind->flags & KIND_HAS_STATUS && &kind->type->fields[i] == kind->status) &&
+            !type_field_equal(&kind->type->fields[i], field_at(a, &kind->type->fields[i]),
                               field_at(b, &kind->type->fields[i])))
             return false;
     return true;

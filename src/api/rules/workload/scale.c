@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spec.replicas and its like are found by name, since any kind may have them. */
+#include "api/custom.h"
 #include "api/scale.h"
 
 #include "api/schema/autoscaling_v1.h"
@@ -37,8 +38,13 @@ static int32_t read_int32(const Object *object, const Field *of, const char *nam
 void scale_set_replicas(Object *object, int32_t replicas)
 {
     const Field *field = NULL;
-    void *at = member_at(object, object->kind->spec, "replicas", &field);
+    void *at;
 
+    if (object->kind->custom) {
+        custom_scale_write(object, replicas);
+        return;
+    }
+    at = member_at(object, object->kind->spec, "replicas", &field);
     if (NEVER(!at))
         return;
     if (field->shape == SHAPE_OPTIONAL)
@@ -76,6 +82,15 @@ Object *scale_of(const Object *object)
                      .uid = arena_strdup(arena, meta->uid),
                      .resource_version = arena_printf(arena, "%" PRIu64, object->revision),
                      .creation_timestamp = meta->creation_timestamp};
+    if (object->kind->custom) {
+        CustomScale custom;
+
+        custom_scale_read(object, arena, &custom);
+        value->spec.replicas = custom.wanted;
+        value->status.replicas = custom.there;
+        value->status.selector = custom.selector;
+        return scale;
+    }
     value->spec.replicas = read_int32(object, object->kind->spec, "replicas");
     value->status.replicas = read_int32(object, object->kind->status, "replicas");
     value->status.selector = selector_text(arena, object);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the rules of CustomResourceDefinitions. */
+#ifndef API_RULES_EXTENSION_DEFINITION_H
+#define API_RULES_EXTENSION_DEFINITION_H
+
+#include "api/schema/apiextensions_v1.h"
+#include "api/validate/validate.h"
+
+/* The schema of a version, or of all versions. has_status: the version has the status subresource. */
+void definition_check_schema(const JSONSchemaProps *schema, const JSONSchemaProps *before,
+                             bool has_status, const Path *path, Causes *causes);
+/* The selectable fields of a version, or of all versions if they are shared. */
+void definition_check_selectable(const CustomResourceDefinitionVersion *version,
+                                 const CustomResourceDefinitionVersion *before, bool shared,
+                                 const Path *path, Causes *causes);
+
+#endif
