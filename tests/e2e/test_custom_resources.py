@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resources that a CustomResourceDefinition defines, with the real kubectl."""
 import json
+import re
 
 import pytest
 import yaml
+
+from world import ROOT
 
 SCHEMA = {"type": "object", "properties": {
     "spec": {"type": "object", "required": ["color"], "properties": {
@@ -30,6 +33,13 @@ def define(world, plural, **more):
 
 def thing(kind, name, version="v1", **spec):
     return json.dumps({"apiVersion": f"example.com/{version}", "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+
+def test_what_the_page_says_works_as_it_is_written(shared):
+    page = (ROOT / "docs/custom-resources.md").read_text()
+    script = "\n".join(re.findall(r"^```\n(.*?)^```$", page, re.S | re.M))
+    done = shared.shell(f"set -e\n{script}")
+    assert re.search(r"^hall +Europe/Berlin$", done.stdout, re.M) and "hours" in done.stdout
 
 
 def refusal(world, *args, stdin=None):
