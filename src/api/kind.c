@@ -98,6 +98,7 @@ static struct {
     StrMap families;             /* "group/plural" */
     StrMap by_kind, by_resource; /* "group/version/name" */
     VEC(Slot) slots;             /* by id - KIND_COUNT */
+    size_t first_free, n_taken;  /* of slots: all before the first one are taken */
     ListNode listeners;
     uint64_t generation;
 } runtime = {.lock = PTHREAD_RWLOCK_INITIALIZER, .generation = 1};
@@ -177,20 +178,29 @@ static const Kind *find_runtime(const StrMap *map, const char *group, const char
 
 static uint16_t take_id(void)
 {
-    size_t i = 0;
+    size_t i = runtime.first_free;
 
     while (i < runtime.slots.n && runtime.slots.v[i].taken)
         i++;
     if (i == runtime.slots.n)
         VEC_PUSH(&runtime.slots, (Slot){0});
     runtime.slots.v[i].taken = true;
-    ASSERT(KIND_COUNT + i <= UINT16_MAX);
+    runtime.first_free = i + 1;
+    runtime.n_taken++;
+    ASSERT(KIND_COUNT + i <= UINT16_MAX); /* see kind_family_fits */
     return (uint16_t)(KIND_COUNT + i);
 }
 
 static void give_id(uint16_t id)
 {
     runtime.slots.v[id - KIND_COUNT] = (Slot){0};
+    runtime.first_free = MIN_OF(runtime.first_free, (size_t)(id - KIND_COUNT));
+    runtime.n_taken--;
+}
+
+bool kind_family_fits(size_t n_kinds)
+{
+    return n_kinds < UINT16_MAX && KIND_COUNT + runtime.n_taken + n_kinds + 1 <= UINT16_MAX;
 }
 
 static void unlist(const KindFamily *family)
@@ -295,6 +305,7 @@ void kind_family_remove(const char *group, const char *plural)
         strmap_deinit(&runtime.by_kind);
         strmap_deinit(&runtime.by_resource);
         VEC_DEINIT(&runtime.slots);
+        runtime.first_free = 0;
     }
 }
 

@@ -185,6 +185,9 @@ struct KindFamily {
 
 /* A new family without kinds, with one reference. */
 KindFamily *kind_family_new(void);
+/* Whether the registry has room for a family of so many kinds. Ids have 16 bits, and whoever may define resources must not
+ * be able to use them all up. */
+bool kind_family_fits(size_t n_kinds);
 /* Adds the family, or replaces the one of its group and plural. The registry takes a reference of its own. */
 void kind_family_put(KindFamily *family);
 void kind_family_remove(const char *group, const char *plural);

@@ -118,6 +118,15 @@ def test_a_schema_may_change_while_there_are_objects(shared):
     assert shared.out("get", "pots", "-o", "jsonpath={.items[*].spec.lid}") == "true false"
 
 
+def test_a_definition_has_a_limited_number_of_versions(shared):
+    versions = [{"name": f"v{i}", "served": True, "storage": i == 1, "schema": {"openAPIV3Schema": {"type": "object"}}} for i in range(1, 102)]
+    text = json.dumps(definition("nets", versions=versions))
+    assert "spec.versions: Too many: 101: must have at most 100 items" in refusal(shared, "create", "-f", "-", stdin=text)
+    define(shared, "nets", versions=versions[:100])
+    shared.kubectl("get", "nets.v77.example.com")
+    shared.kubectl("delete", "crd", "nets.example.com")
+
+
 def test_two_definitions_do_not_share_a_name(shared):
     define(shared, "mugs", names={"plural": "mugs", "kind": "Mug"})
     shared.apply(json.dumps(definition("beakers", names={"plural": "beakers", "kind": "Mug"})))

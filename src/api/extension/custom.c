@@ -259,6 +259,15 @@ static bool is_built_in(const char *group, const char *plural)
     return false;
 }
 
+bool custom_fits(const CustomResourceDefinition *definition)
+{
+    const CustomResourceDefinitionSpec *spec = &definition->spec;
+    const KindFamily *before =
+        kind_family_find(str_or(spec->group, ""), str_or(spec->names.plural, ""));
+
+    return (before && before->n_kinds >= spec->versions.n) || kind_family_fits(spec->versions.n);
+}
+
 KindFamily *custom_family(const void *value, bool closed)
 {
     const Definition *definition = value;
@@ -273,6 +282,8 @@ KindFamily *custom_family(const void *value, bool closed)
     source = source_of(definition, closed);
     before = kind_family_find(spec->group, spec->names.plural);
     if (before && before->source == source)
+        return NULL;
+    if (!custom_fits(definition))
         return NULL;
     family = kind_family_new();
     family->source = source;

@@ -16,6 +16,9 @@
 /* The family of an established definition, as KindDefiner has it. */
 KindFamily *custom_family(const void *definition, bool closed);
 
+/* Whether the registry has room for its versions. */
+bool custom_fits(const CustomResourceDefinition *definition);
+
 /* Sets the condition of the type. Its time changes with its status. */
 void definition_set_condition(Arena *arena, CustomResourceDefinitionStatus *status,
                               const CustomResourceDefinitionCondition *condition, int64_t now_ns);

@@ -10,17 +10,24 @@
 typedef struct Walk {
     Arena *arena;
     JsonPathResults now, next;
-    size_t visited;
+    size_t *budget;
     bool broken; /* the path does not parse, or takes too long */
 } Walk;
+
+static bool spend(Walk *walk)
+{
+    if (*walk->budget == 0)
+        walk->broken = true;
+    else
+        --*walk->budget;
+    return !walk->broken;
+}
 
 static void give(Walk *walk, yyjson_val *value)
 {
     if (!value)
         return;
-    if (++walk->visited > JSONPATH_VALUES_MAX)
-        walk->broken = true;
-    else
+    if (spend(walk))
         ARENA_PUSH(walk->arena, &walk->next, value);
 }
 
@@ -228,11 +235,11 @@ static void step_filter(Walk *walk, const Filter *filter)
         {
             JsonPathResults found;
 
-            if (++walk->visited > JSONPATH_VALUES_MAX || strstr(filter->path, "?("))
+            if (strstr(filter->path, "?("))
                 walk->broken = true;
-            if (walk->broken)
+            if (walk->broken || !spend(walk))
                 return;
-            found = jsonpath_find(walk->arena, filter->path, item);
+            found = jsonpath_find(walk->arena, filter->path, item, walk->budget);
             if (found.n && holds(found.v[0], filter))
                 give(walk, item);
         }
@@ -300,26 +307,32 @@ static const char *bracket(Walk *walk, const char *at)
 /* A name, in which a dot may be escaped. */
 static const char *dotted(Walk *walk, const char *at)
 {
-    char *name = arena_strdup(walk->arena, at), *to = name;
+    const char *end = at;
+    char *name, *to;
 
     if (*at == '*') {
         step_all(walk);
         return at + 1;
     }
-    for (; *at && *at != '.' && *at != '['; at++) {
-        if (*at == '\\' && at[1])
+    while (*end && *end != '.' && *end != '[')
+        end += *end == '\\' && end[1] ? 2 : 1;
+    name = to = arena_alloc(walk->arena, (size_t)(end - at) + 1);
+    for (; at < end; at++) {
+        if (*at == '\\' && at + 1 < end)
             at++;
         *to++ = *at;
     }
     if (to != name)
         step_name(walk, name, (size_t)(to - name));
-    return at;
+    return end;
 }
 
-JsonPathResults jsonpath_find(Arena *arena, const char *path, yyjson_val *root)
+JsonPathResults jsonpath_find(Arena *arena, const char *path, yyjson_val *root, size_t *budget)
 {
-    Walk walk = {.arena = arena};
+    Walk walk = {.arena = arena, .budget = budget};
 
+    if (*budget == 0)
+        return walk.now;
     ARENA_PUSH(arena, &walk.now, root);
     for (const char *at = path; at && *at && !walk.broken && walk.now.n;) {
         if (at[0] == '.' && at[1] == '.') {
@@ -333,11 +346,4 @@ JsonPathResults jsonpath_find(Arena *arena, const char *path, yyjson_val *root)
         }
     }
     return walk.broken ? (JsonPathResults){0} : walk.now;
-}
-
-yyjson_val *jsonpath_first(Arena *arena, const char *path, yyjson_val *root)
-{
-    JsonPathResults found = jsonpath_find(arena, path, root);
-
-    return found.n ? found.v[0] : NULL;
 }

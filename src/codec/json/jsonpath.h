@@ -10,16 +10,15 @@
 
 #include "base/arena.h"
 
-/* A path visits at most this many values, so that one with several ".." cannot take long. */
-enum { JSONPATH_VALUES_MAX = 10000 };
+/* Enough values for all paths of a row, whatever they are and however large the object is. */
+enum { JSONPATH_BUDGET = 20000 };
 
 typedef struct JsonPathResults {
     yyjson_val **v;
     size_t n, cap;
 } JsonPathResults;
 
-JsonPathResults jsonpath_find(Arena *arena, const char *path, yyjson_val *root);
-/* The first result, or NULL. */
-yyjson_val *jsonpath_first(Arena *arena, const char *path, yyjson_val *root);
+/* Each value that is visited takes one off the budget. When nothing is left, there are no results. */
+JsonPathResults jsonpath_find(Arena *arena, const char *path, yyjson_val *root, size_t *budget);
 
 #endif

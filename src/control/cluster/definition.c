@@ -13,6 +13,8 @@
 #include "codec/type.h"
 #include "control/controllers.h"
 
+#define AT_ONCE_MAX 500 /* objects that one reconcile deletes */
+
 typedef CustomResourceDefinition Definition;
 typedef CustomResourceDefinitionNames Names;
 typedef CustomResourceDefinitionCondition DefinitionCondition;
@@ -118,13 +120,18 @@ static Naming decide_names(Reconcile *reconcile, const Definition *definition)
     return naming;
 }
 
-static void set_established(Arena *arena, CustomResourceDefinitionStatus *status, int64_t now_ns)
+static void set_established(Arena *arena, CustomResourceDefinitionStatus *status, bool fits,
+                            int64_t now_ns)
 {
     DefinitionCondition condition = {.type = "Established"};
 
     if (CONDITION_IS_TRUE(&status->conditions, "Established"))
         return;
-    if (CONDITION_IS_TRUE(&status->conditions, "NamesAccepted")) {
+    if (CONDITION_IS_TRUE(&status->conditions, "NamesAccepted") && !fits) {
+        condition.status = "False";
+        condition.reason = "TooManyVersions";
+        condition.message = "the definitions of this server have too many versions together";
+    } else if (CONDITION_IS_TRUE(&status->conditions, "NamesAccepted")) {
         condition.status = "True";
         condition.reason = "InitialNamesAccepted";
         condition.message = "the initial names have been accepted";
@@ -163,7 +170,7 @@ static void settle(Reconcile *reconcile, Object *object)
 
     status.accepted_names = naming.names;
     definition_set_condition(arena, &status, &naming.accepted, now_ns);
-    set_established(arena, &status, now_ns);
+    set_established(arena, &status, custom_fits(definition), now_ns);
     write_status(reconcile, object, &status);
 }
 
@@ -196,11 +203,10 @@ static void take_finalizer_off(Reconcile *reconcile)
     reconcile_then(reconcile, reconcile_end);
 }
 
-static bool delete_one(void *data, Object *object)
+static void delete_one(Reconcile *reconcile, Object *object)
 {
     if (!object_meta(object)->deletion_timestamp.set)
-        reconcile_delete(data, object, NULL, NULL, NULL);
-    return true;
+        reconcile_delete(reconcile, object, NULL, NULL, NULL);
 }
 
 static void clean_up(Reconcile *reconcile, Object *object)
@@ -208,7 +214,7 @@ static void clean_up(Reconcile *reconcile, Object *object)
     const Definition *definition = OBJECT_AS(CustomResourceDefinition, object);
     const KindFamily *family =
         kind_family_find(definition->spec.group, definition->spec.names.plural);
-    ObjectList left = {0};
+    ObjectList left;
 
     if (!family || !CONDITION_IS_TRUE(&definition->status.conditions, "Established")) {
         set_terminating(reconcile, object, "False", "NeverEstablished",
@@ -225,9 +231,9 @@ static void clean_up(Reconcile *reconcile, Object *object)
     }
     set_terminating(reconcile, object, "True", "InstanceDeletionInProgress",
                     "CustomResource deletion is in progress");
-    for (size_t i = 0; i < left.n; i++)
+    for (size_t i = 0; i < left.n && reconcile->pending < AT_ONCE_MAX; i++)
         delete_one(reconcile, left.v[i]);
-    reconcile_then(reconcile, reconcile_end); /* the last one that goes leads here again */
+    reconcile_then(reconcile, reconcile_end); /* each one that goes leads here again */
 }
 
 static void reconcile_definition(Reconcile *reconcile)

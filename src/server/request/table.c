@@ -85,9 +85,9 @@ static void add_age_of(StrBuf *out, yyjson_val *value, int64_t now_ns)
 }
 
 static void add_custom_cell(StrBuf *out, const Column *column, yyjson_val *root, Arena *arena,
-                            int64_t now_ns)
+                            size_t *budget, int64_t now_ns)
 {
-    JsonPathResults found = jsonpath_find(arena, column->path, root);
+    JsonPathResults found = jsonpath_find(arena, column->path, root, budget);
     yyjson_val *first = found.n ? found.v[0] : NULL;
 
     if (!first || yyjson_is_null(first))
@@ -108,6 +108,7 @@ static void add_custom_cells(StrBuf *out, Object *object, const Column *columns,
                              int64_t now_ns)
 {
     _arena_ Arena arena = ARENA_INIT;
+    size_t budget = JSONPATH_BUDGET;
     DecodeReport report = {0};
     yyjson_doc *doc;
 
@@ -115,7 +116,7 @@ static void add_custom_cells(StrBuf *out, Object *object, const Column *columns,
         return;
     for (size_t i = 0; i < n; i++) {
         strbuf_add_string(out, i ? "," : "");
-        add_custom_cell(out, &columns[i], yyjson_doc_get_root(doc), &arena, now_ns);
+        add_custom_cell(out, &columns[i], yyjson_doc_get_root(doc), &arena, &budget, now_ns);
     }
 }
 

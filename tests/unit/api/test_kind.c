@@ -149,6 +149,22 @@ static void a_version_that_is_not_served_is_only_stored(void **state)
     kind_family_unref(family);
 }
 
+static void the_registry_has_room_for_a_limited_number(void **state)
+{
+    KindFamily *family;
+
+    assert_true(kind_family_fits(1));
+    assert_true(kind_family_fits(UINT16_MAX - kind_count() - 1));
+    assert_false(kind_family_fits(UINT16_MAX - kind_count()));
+    assert_false(kind_family_fits(SIZE_MAX));
+    family = make_family((const char *const[]){"v1", "v2", NULL});
+    kind_family_put(family);
+    assert_false(kind_family_fits(UINT16_MAX - kind_count() - 1 + 1));
+    kind_family_remove("example.com", "boxes");
+    kind_family_unref(family);
+    assert_true(kind_family_fits(UINT16_MAX - kind_count() - 1));
+}
+
 static void versions_are_ordered_as_clients_prefer_them(void **state)
 {
     static const char *const order[] = {"v10",      "v2",      "v1",        "v11beta2",
@@ -256,6 +272,7 @@ int main(void)
         cmocka_unit_test(strangers_are_not_found),
         cmocka_unit_test(kinds_come_and_go_while_the_server_runs),
         cmocka_unit_test(a_version_that_is_not_served_is_only_stored),
+        cmocka_unit_test(the_registry_has_room_for_a_limited_number),
         cmocka_unit_test(versions_are_ordered_as_clients_prefer_them),
         cmocka_unit_test(every_row_of_the_tables_is_whole),
         cmocka_unit_test(printers_fill_every_column),

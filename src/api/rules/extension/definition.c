@@ -16,6 +16,7 @@
 
 #define APPROVED "api-approved.kubernetes.io"
 #define DEPRECATION_MAX 256
+#define VERSIONS_MAX 100
 
 typedef CustomResourceDefinition Definition;
 typedef CustomResourceDefinitionSpec Spec;
@@ -493,10 +494,16 @@ static void check_spec(const Spec *spec, const Spec *before, Causes *causes)
 {
     static const char *const scopes[] = {"Cluster", "Namespaced", NULL};
     const Path *path = PATH(NULL, "spec");
-    Common common = find_common(spec);
+    Common common;
 
     check_group(spec->group, PATH(path, "group"), causes);
     check_choice(spec->scope, scopes, PATH(path, "scope"), causes);
+    /* kube-apiserver has no limit, and takes long for many. */
+    if (spec->versions.n > VERSIONS_MAX) {
+        rules_too_many(causes, "spec.versions", spec->versions.n, VERSIONS_MAX);
+        return;
+    }
+    common = find_common(spec);
     check_versions(spec, before, &common, path, causes);
     check_version_names(spec, path, causes);
     require_names(&spec->names, PATH(path, "names"), causes);
