@@ -75,6 +75,13 @@ def test_what_the_schema_forbids_is_refused(shared):
     assert "greater than or equal to 1" in refusal(shared, "patch", "can", "a", "--type=merge", "-p", '{"spec": {"size": 0}}')
 
 
+def test_a_format_that_nobody_knows_is_warned_about(shared):
+    version = definition("pans")["spec"]["versions"][0] | {"schema": {"openAPIV3Schema": {"type": "object", "properties": {
+        "spec": {"type": "object", "properties": {"a": {"type": "string", "format": "unheard-of"}}}}}}}
+    done = shared.kubectl("create", "-f", "-", stdin=json.dumps(definition("pans", versions=[version])))
+    assert 'Warning: unrecognized format "unheard-of"' in done.stderr
+
+
 def test_apply_merges_lists_by_their_keys(shared):
     define(shared, "racks")
     for manager, part in (("one", {"name": "x", "n": 1}), ("two", {"name": "y", "n": 2})):

@@ -655,6 +655,17 @@ static void definition_validate_status(const void *value, const void *before _un
                 causes);
 }
 
+static void definition_warn(Arena *arena, const void *value, Warnings *warnings)
+{
+    const Spec *spec = &((const Definition *)value)->spec;
+    Common common = find_common(spec);
+
+    /* What all versions have alike is warned about once. */
+    for (size_t i = 0; i < spec->versions.n && (i == 0 || !common.schema); i++)
+        if (schema_of(&spec->versions.v[i]))
+            definition_warn_schema(arena, schema_of(&spec->versions.v[i]), warnings);
+}
+
 /* ---- what it defines ---- */
 
 static void definition_names(const void *value, const char **ret_group, const char **ret_plural)
@@ -691,4 +702,5 @@ const KindRules rules_custom_resource_definition = {
     .prepare = definition_prepare,
     .validate = definition_validate,
     .validate_status = definition_validate_status,
+    .warn = definition_warn,
 };

@@ -21,6 +21,18 @@ void definition_check_schema(const JSONSchemaProps *schema, const JSONSchemaProp
         structural_check(&arena, root, has_status, path, causes);
 }
 
+void definition_warn_schema(Arena *arena, const JSONSchemaProps *schema, Warnings *warnings)
+{
+    _strbuf_ StrBuf json = STRBUF_INIT;
+    Causes causes = {.arena = arena};
+    const SchemaNode *root;
+
+    json_encode(&type_JSONSchemaProps, schema, NULL, &json);
+    root = structural_parse(arena, strbuf_bytes(&json), NULL, &causes);
+    if (root)
+        structural_warn(arena, root, warnings);
+}
+
 /* The schema of the field that the path names. The path has no indices. */
 static const JSONSchemaProps *schema_at(const JSONSchemaProps *schema, const char *path,
                                         Causes *causes, const char **ret_wrong)
