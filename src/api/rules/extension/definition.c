@@ -444,7 +444,7 @@ static void check_parts(const Version *version, const Version *before, const Com
 {
     if (common->schema == shared && schema_of(version))
         definition_check_schema(
-            schema_of(version), before ? schema_of(before) : NULL, status,
+            schema_of(version), status,
             PATH(PATH(path, shared ? "validation" : "schema"), "openAPIV3Schema"), causes);
     if (common->subresources == shared)
         check_subresources(version->subresources, PATH(path, "subresources"), causes);

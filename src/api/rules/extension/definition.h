@@ -7,8 +7,8 @@
 #include "api/validate/validate.h"
 
 /* The schema of a version, or of all versions. has_status: the version has the status subresource. */
-void definition_check_schema(const JSONSchemaProps *schema, const JSONSchemaProps *before,
-                             bool has_status, const Path *path, Causes *causes);
+void definition_check_schema(const JSONSchemaProps *schema, bool has_status, const Path *path,
+                             Causes *causes);
 /* Warnings about what the schema of a version says without effect. */
 void definition_warn_schema(Arena *arena, const JSONSchemaProps *schema, Warnings *warnings);
 /* The selectable fields of a version, or of all versions if they are shared. */

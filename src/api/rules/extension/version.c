@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The schemas and the selectable fields of CustomResourceDefinitions. */
+/* Rules of the parts of a version of a CustomResourceDefinition: its schema, and its selectable fields. */
 #include "api/rules/extension/definition.h"
 #include "api/rules/rules.h"
 #include "api/structural/structural.h"
@@ -8,27 +8,31 @@
 
 #define SELECTABLE_MAX 8
 
-void definition_check_schema(const JSONSchemaProps *schema, const JSONSchemaProps *before _unused_,
-                             bool has_status, const Path *path, Causes *causes)
+/* NULL if it is too large, of which there is a cause then. */
+static const SchemaNode *parse(Arena *arena, const JSONSchemaProps *schema, const Path *path,
+                               Causes *causes)
 {
-    _arena_ Arena arena = ARENA_INIT;
     _strbuf_ StrBuf json = STRBUF_INIT;
-    const SchemaNode *root;
 
     json_encode(&type_JSONSchemaProps, schema, NULL, &json);
-    root = structural_parse(&arena, strbuf_bytes(&json), path, causes);
+    return structural_parse(arena, strbuf_bytes(&json), path, causes);
+}
+
+void definition_check_schema(const JSONSchemaProps *schema, bool has_status, const Path *path,
+                             Causes *causes)
+{
+    _arena_ Arena arena = ARENA_INIT;
+    const SchemaNode *root = parse(&arena, schema, path, causes);
+
     if (root)
         structural_check(&arena, root, has_status, path, causes);
 }
 
 void definition_warn_schema(Arena *arena, const JSONSchemaProps *schema, Warnings *warnings)
 {
-    _strbuf_ StrBuf json = STRBUF_INIT;
     Causes causes = {.arena = arena};
-    const SchemaNode *root;
+    const SchemaNode *root = parse(arena, schema, NULL, &causes);
 
-    json_encode(&type_JSONSchemaProps, schema, NULL, &json);
-    root = structural_parse(arena, strbuf_bytes(&json), NULL, &causes);
     if (root)
         structural_warn(arena, root, warnings);
 }
