@@ -34,18 +34,22 @@ PendingCall *pending_call_new(void *owner, HttpRequest *request)
     return pending;
 }
 
-void pending_call_answer(PendingCall *pending, const StrBuf *text, const Err *err)
+HttpRequest *pending_call_end(PendingCall *pending)
 {
-    HttpRequest *request = pending->request;
-    bool gone = pending->gone;
+    HttpRequest *request = pending->gone ? NULL : pending->request;
 
-    if (!gone)
+    if (request)
         request->on_close = NULL;
     free(pending);
-    if (gone)
-        return;
-    if (err)
+    return request;
+}
+
+void pending_call_answer(PendingCall *pending, const StrBuf *text, const Err *err)
+{
+    HttpRequest *request = pending_call_end(pending);
+
+    if (request && err)
         control_answer_error(request, err);
-    else
+    else if (request)
         control_answer(request, 200, text);
 }

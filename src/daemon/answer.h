@@ -20,6 +20,9 @@ typedef struct PendingCall {
 } PendingCall;
 
 PendingCall *pending_call_new(void *owner, HttpRequest *request);
+/* Frees the call. Returns the request, which has no on_close any more and is to be answered, or NULL if the command has
+ * disconnected. */
+HttpRequest *pending_call_end(PendingCall *pending);
 /* Answers with the text, or with the message of err unless it is NULL, and frees the call. */
 void pending_call_answer(PendingCall *pending, const StrBuf *text, const Err *err);
 

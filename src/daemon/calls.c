@@ -110,28 +110,34 @@ static void call_options(void *data, HttpRequest *request)
 
 /* ---- stop ---- */
 
-/* Sends a signal to this process, so that the answer is sent before the server stops. */
-static void stop_soon(void)
+static void stop(void)
 {
     uv_kill(getpid(), SIGTERM);
 }
 
+static void on_told(HttpRequest *request _unused_)
+{
+    stop();
+}
+
+/* Tells the command which process ends. The stop begins when the answer has left, or the command is gone. */
 static void call_stop(void *data _unused_, HttpRequest *request)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;
 
     strbuf_printf(&text, "%d\n", (int)getpid());
+    request->on_close = on_told;
     control_answer(request, 200, &text);
-    stop_soon();
 }
 
 static void on_pods_gone(void *data)
 {
-    _strbuf_ StrBuf text = STRBUF_INIT;
+    HttpRequest *request = pending_call_end(data);
 
-    strbuf_printf(&text, "%d\n", (int)getpid());
-    pending_call_answer(data, &text, NULL);
-    stop_soon();
+    if (request)
+        call_stop(NULL, request);
+    else
+        stop();
 }
 
 static void call_down(void *data, HttpRequest *request)
