@@ -248,16 +248,13 @@ static int decode(Object *object, Err *reterr)
 Object *object_recoded(const Object *object, const Kind *kind)
 {
     _arena_ Arena scratch = ARENA_INIT;
-    _strbuf_ StrBuf text = STRBUF_INIT;
     Object *recoded = object_new(kind);
+    yyjson_val *json = json_encoded(object->kind->type, object_value(object), NULL, &scratch);
     DecodeReport report = {0};
-    yyjson_doc *doc = NULL;
 
-    json_encode(object->kind->type, object_value(object), NULL, &text);
-    ASSERT(json_parse(&scratch, strbuf_bytes(&text), &doc, &report) == 0);
     /* A value that does not fit a run-time type is kept as it is, so this cannot fail. */
-    ASSERT(json_decode(kind->type, &recoded->arena, yyjson_doc_get_root(doc), 0, ignored,
-                       recoded->value, &report) == 0);
+    ASSERT(json_decode(kind->type, &recoded->arena, json, 0, ignored, recoded->value, &report) ==
+           0);
     type_default(kind->type, &recoded->arena, recoded->value);
     return recoded;
 }

@@ -378,6 +378,15 @@ Faults check_name_prefix(Faults (*check)(const char *), const char *s)
     return check(masked);
 }
 
+const char *faults_joined(Faults faults, Arena *arena)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+
+    for (size_t i = 0; i < faults.n; i++)
+        strbuf_printf(&text, "%s%s", i ? "," : "", faults.v[i]);
+    return arena_strdup(arena, strbuf_string(&text));
+}
+
 void faults_add(Faults faults, const char *field, const char *bad, Causes *causes)
 {
     for (size_t i = 0; i < faults.n; i++)

@@ -37,5 +37,7 @@ const char *text_lower(Arena *arena, const char *s);
 
 /* One "Invalid value" cause for each fault. */
 void faults_add(Faults faults, const char *field, const char *bad, Causes *causes);
+/* All faults as one text, as some checks of kube-apiserver report them. */
+const char *faults_joined(Faults faults, Arena *arena);
 
 #endif

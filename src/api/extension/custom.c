@@ -17,45 +17,29 @@ void definition_set_condition(Arena *arena, CustomResourceDefinitionStatus *stat
                               const CustomResourceDefinitionCondition *condition, int64_t now_ns)
 {
     CustomResourceDefinitionConditionArray *all = &status->conditions;
-    CustomResourceDefinitionCondition *old = CONDITION_FIND(all, condition->type), *v;
+    CustomResourceDefinitionCondition *old = CONDITION_FIND(all, condition->type);
     CustomResourceDefinitionCondition new = *condition;
 
     new.last_transition_time = old &&str_equal(old->status, new.status)
                                    ? old->last_transition_time
                                    : time_seconds_from_ns(now_ns);
-    if (old) {
+    if (old)
         *old = new;
-        return;
-    }
-    v = arena_new_n(arena, CustomResourceDefinitionCondition, all->n + 1);
-    if (all->n)
-        memcpy(v, all->v, all->n * sizeof(*v));
-    v[all->n] = new;
-    *all = (CustomResourceDefinitionConditionArray){v, all->n + 1};
+    else
+        ARENA_APPEND(arena, all, new);
 }
 
 /* ---- validation ---- */
-
-static yyjson_val *json_of(const Kind *kind, const void *value, Arena *arena)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-    DecodeReport report = {0};
-    yyjson_doc *doc;
-
-    if (!value)
-        return NULL;
-    json_encode(kind->type, value, kind->json_prefix, &text);
-    return json_parse(arena, strbuf_bytes(&text), &doc, &report) ? NULL : yyjson_doc_get_root(doc);
-}
 
 static void custom_validate(const Kind *kind, const void *value, const void *before, bool status,
                             Causes *causes)
 {
     _arena_ Arena arena = ARENA_INIT;
+    yyjson_val *now = json_encoded(kind->type, value, kind->json_prefix, &arena);
+    yyjson_val *old = before ? json_encoded(kind->type, before, kind->json_prefix, &arena) : NULL;
 
     (void)structural_validate(kind->custom->structural,
-                              status ? STRUCTURAL_STATUS : STRUCTURAL_OBJECT,
-                              json_of(kind, value, &arena), json_of(kind, before, &arena), causes);
+                              status ? STRUCTURAL_STATUS : STRUCTURAL_OBJECT, now, old, causes);
 }
 
 /* ---- the parts of a kind ---- */

@@ -468,6 +468,17 @@ void json_encode_tree(yyjson_val *json, StrBuf *out)
     }
 }
 
+yyjson_val *json_encoded(const Type *type, const void *value, const char *prefix, Arena *arena)
+{
+    _strbuf_ StrBuf text = STRBUF_INIT;
+    DecodeReport report = {0};
+    yyjson_doc *doc = NULL;
+
+    json_encode(type, value, prefix, &text);
+    ASSERT(json_parse(arena, strbuf_bytes(&text), &doc, &report) == 0);
+    return yyjson_doc_get_root(doc);
+}
+
 yyjson_mut_val *json_tree(const Type *type, const void *value, yyjson_mut_doc *doc)
 {
     _strbuf_ StrBuf text = STRBUF_INIT;

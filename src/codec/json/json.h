@@ -50,6 +50,8 @@ int json_decode_field(const Field *field, Arena *arena, yyjson_val *json, void *
 /* Appends the object, compact. The members of the value come after `prefix` (such as
  * "\"kind\":\"Pod\",\"apiVersion\":\"v1\"") where that is not NULL. */
 void json_encode(const Type *type, const void *value, const char *prefix, StrBuf *out);
+/* The same as a document in the arena. */
+yyjson_val *json_encoded(const Type *type, const void *value, const char *prefix, Arena *arena);
 void json_encode_field(const Field *field, const void *at, StrBuf *out); /* one field's value */
 void json_encode_string(StrBuf *out, const char *s, size_t n); /* quoted and escaped as Go does */
 void json_encode_double(StrBuf *out, double v);                /* as Go prints float64 */

@@ -22,7 +22,7 @@ typedef CustomResourceDefinitionCondition DefinitionCondition;
 /* ---- names ---- */
 
 typedef struct Taken {
-    const char *group, *name; /* of the definition that asks */
+    const char *group; /* of the definition that asks */
     TextMap resources, kinds;
 } Taken;
 
@@ -98,8 +98,7 @@ static Naming decide_names(Reconcile *reconcile, const Definition *definition)
 {
     Arena *arena = &reconcile->arena;
     const Names *wanted = &definition->spec.names;
-    Taken taken = {definition->spec.group, definition->metadata.name, TEXT_MAP_INIT(arena),
-                   TEXT_MAP_INIT(arena)};
+    Taken taken = {definition->spec.group, TEXT_MAP_INIT(arena), TEXT_MAP_INIT(arena)};
     Naming naming = {
         .arena = arena,
         .names = definition->status.accepted_names,

@@ -153,18 +153,14 @@ static void check_name(const char *name, const Path *path, Causes *causes)
 {
     Faults faults = check_dns_subdomain(name);
     const char *dot = strchr(name, '.');
-    _strbuf_ StrBuf all = STRBUF_INIT;
 
-    if (!*name) {
+    if (!*name)
         fail_required(causes, path, NULL);
-    } else if (faults.n) {
-        for (size_t i = 0; i < faults.n; i++)
-            strbuf_printf(&all, "%s%s", i ? "," : "", faults.v[i]);
-        fail_invalid(causes, path, name, arena_strdup(causes->arena, strbuf_string(&all)));
-    } else if (!dot || !strchr(dot + 1, '.')) {
+    else if (faults.n)
+        fail_invalid(causes, path, name, faults_joined(faults, causes->arena));
+    else if (!dot || !strchr(dot + 1, '.'))
         fail_invalid(causes, path, name,
                      "should be a domain with at least three segments separated by dots");
-    }
 }
 
 static void check_side_effects(const char *effects, const Path *path, Causes *causes)

@@ -24,20 +24,6 @@ typedef CustomResourceDefinitionVersion Version;
 
 /* ---- defaults, and what a client may not set ---- */
 
-/* The texts as JSON, for messages. */
-static const char *string_list(const StringArray *texts, Causes *causes)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-
-    strbuf_add_char(&text, '[');
-    for (size_t i = 0; i < texts->n && !causes_full(causes); i++) {
-        strbuf_add_string(&text, i ? "," : "");
-        json_encode_string(&text, str_or(texts->v[i], ""), strlen(str_or(texts->v[i], "")));
-    }
-    strbuf_add_char(&text, ']');
-    return arena_strdup(causes->arena, strbuf_string(&text));
-}
-
 static const char *stored_version(const Spec *spec)
 {
     for (size_t i = 0; i < spec->versions.n; i++)
@@ -52,15 +38,8 @@ static void note_stored_version(Arena *arena, Definition *definition)
     StringArray *stored = &definition->status.stored_versions;
     const char *name = stored_version(&definition->spec);
 
-    const char **v;
-
-    if (!name || rules_among(stored, stored->n, name))
-        return;
-    v = arena_new_n(arena, const char *, stored->n + 1);
-    if (stored->n)
-        memcpy(v, stored->v, stored->n * sizeof(*v));
-    v[stored->n] = name;
-    *stored = (StringArray){v, stored->n + 1};
+    if (name && !rules_among(stored, stored->n, name))
+        ARENA_APPEND(arena, stored, name);
 }
 
 static void definition_complete(Arena *arena, void *value)
@@ -96,14 +75,11 @@ static void check_label(const char *name, const char *shown, const char *begin, 
                         Causes *causes)
 {
     Faults faults = check_dns_1035_label(name);
-    _strbuf_ StrBuf text = STRBUF_INIT;
 
-    if (faults.n == 0)
-        return;
-    strbuf_add_string(&text, begin);
-    for (size_t i = 0; i < faults.n; i++)
-        strbuf_printf(&text, "%s%s", i ? "," : "", faults.v[i]);
-    causes_invalid_string(causes, path_text(path, causes), shown, strbuf_string(&text));
+    if (faults.n)
+        fail_invalid(
+            causes, path, shown,
+            arena_printf(causes->arena, "%s%s", begin, faults_joined(faults, causes->arena)));
 }
 
 static void check_mixed_case(const char *name, const Path *path, Causes *causes)
@@ -154,17 +130,14 @@ static void require_names(const CustomResourceDefinitionNames *names, const Path
 static void check_group(const char *group, const Path *path, Causes *causes)
 {
     Faults faults;
-    _strbuf_ StrBuf text = STRBUF_INIT;
 
     if (str_empty(group)) {
         fail_required(causes, path, NULL);
         return;
     }
     faults = check_dns_subdomain(group);
-    for (size_t i = 0; i < faults.n; i++)
-        strbuf_printf(&text, "%s%s", i ? "," : "", faults.v[i]);
     if (faults.n)
-        causes_invalid_string(causes, path_text(path, causes), group, strbuf_string(&text));
+        fail_invalid(causes, path, group, faults_joined(faults, causes->arena));
     else if (!strchr(group, '.'))
         causes_invalid_string(causes, path_text(path, causes), group,
                               "should be a domain with at least one dot");
@@ -256,9 +229,11 @@ static void check_subresources(const CustomResourceSubresources *subresources, c
 
 /* ---- conversion ---- */
 
-static void check_review_versions(const StringArray *versions, bool recognized, const Path *path,
-                                  Causes *causes)
+static void check_review_versions(const WebhookConversion *webhook, bool recognized,
+                                  const Path *path, Causes *causes)
 {
+    static const StringArray none;
+    const StringArray *versions = webhook ? &webhook->conversion_review_versions : &none;
     TextMap seen = TEXT_MAP_INIT(causes->arena);
     bool known = false;
 
@@ -279,8 +254,10 @@ static void check_review_versions(const StringArray *versions, bool recognized, 
         known |= str_equal(version, "v1") || str_equal(version, "v1beta1");
     }
     if (recognized && !known)
-        rules_invalid(causes, path, string_list(versions, causes),
-                      "must include at least one of v1, v1beta1");
+        rules_invalid(
+            causes, path,
+            rules_bad(&type_WebhookConversion, webhook, "conversionReviewVersions", causes),
+            "must include at least one of v1, v1beta1");
 }
 
 static bool recognizes_none(const CustomResourceConversion *conversion)
@@ -312,7 +289,6 @@ static void check_conversion(const Spec *spec, const Spec *before, const Path *p
     static const char *const strategies[] = {"None", "Webhook", NULL};
     const CustomResourceConversion *conversion = spec->conversion;
     const WebhookConversion *webhook = conversion ? conversion->webhook : NULL;
-    static const StringArray none;
 
     if (!conversion)
         return;
@@ -323,8 +299,7 @@ static void check_conversion(const Spec *spec, const Spec *before, const Path *p
                           "required when strategy is set to Webhook");
         else
             check_client(webhook->client_config, PATH(path, "webhookClientConfig"), causes);
-        check_review_versions(webhook ? &webhook->conversion_review_versions : &none,
-                              !before || !recognizes_none(before->conversion),
+        check_review_versions(webhook, !before || !recognizes_none(before->conversion),
                               PATH(path, "conversionReviewVersions"), causes);
         return;
     }
@@ -366,16 +341,9 @@ typedef struct Common {
     bool schema, subresources, columns, fields;
 } Common;
 
-static bool version_field_equal(const Version *a, const Version *b, const char *member)
-{
-    const TypeName *name = type_find(&type_CustomResourceDefinitionVersion, member, strlen(member));
-
-    return type_field_equal(name->field, (const char *)a + name->offset,
-                            (const char *)b + name->offset);
-}
-
 static Common find_common(const Spec *spec)
 {
+    const Type *type = &type_CustomResourceDefinitionVersion;
     Common common = {true, true, true, true};
     const Version *first = spec->versions.v;
 
@@ -384,12 +352,12 @@ static Common find_common(const Spec *spec)
     for (size_t i = 1; i < spec->versions.n; i++) {
         const Version *other = &spec->versions.v[i];
 
-        common.schema = common.schema && version_field_equal(first, other, "schema");
+        common.schema = common.schema && type_member_equal(type, "schema", first, other);
         common.subresources =
-            common.subresources && version_field_equal(first, other, "subresources");
+            common.subresources && type_member_equal(type, "subresources", first, other);
         common.columns =
-            common.columns && version_field_equal(first, other, "additionalPrinterColumns");
-        common.fields = common.fields && version_field_equal(first, other, "selectableFields");
+            common.columns && type_member_equal(type, "additionalPrinterColumns", first, other);
+        common.fields = common.fields && type_member_equal(type, "selectableFields", first, other);
     }
     return common;
 }
@@ -519,7 +487,6 @@ static void check_stored_versions(const Definition *definition, Causes *causes)
     const StringArray *stored = &definition->status.stored_versions;
     const Path *path = PATH(PATH(NULL, "status"), "storedVersions");
     const char *now = stored_version(&definition->spec);
-    const char *list = string_list(stored, causes);
     TextMap versions = TEXT_MAP_INIT(causes->arena);
 
     if (stored->n == 0) {
@@ -527,7 +494,9 @@ static void check_stored_versions(const Definition *definition, Causes *causes)
         return;
     }
     if (now && !rules_among(stored, stored->n, now))
-        rules_invalid(causes, path, list,
+        rules_invalid(causes, path,
+                      rules_bad(&type_CustomResourceDefinitionStatus, &definition->status,
+                                "storedVersions", causes),
                       arena_printf(causes->arena, "must have the storage version %s", now));
     for (size_t i = 0; i < definition->spec.versions.n; i++)
         text_map_add(&versions, str_or(definition->spec.versions.v[i].name, ""));

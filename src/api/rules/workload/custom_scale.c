@@ -17,21 +17,11 @@ static yyjson_val *value_at(yyjson_val *at, const char *path)
     return path ? at : NULL;
 }
 
-static yyjson_val *root_of(const Object *object, Arena *arena)
-{
-    _strbuf_ StrBuf text = STRBUF_INIT;
-    DecodeReport report = {0};
-    yyjson_doc *doc;
-
-    json_encode(object->kind->type, object_value(object), NULL, &text);
-    return json_parse(arena, strbuf_bytes(&text), &doc, &report) ? NULL : yyjson_doc_get_root(doc);
-}
-
 void custom_scale_read(const Object *object, Arena *arena, CustomScale *ret)
 {
     const CustomVersion *custom = object->kind->custom;
     _arena_ Arena scratch = ARENA_INIT;
-    yyjson_val *root = root_of(object, &scratch);
+    yyjson_val *root = json_encoded(object->kind->type, object_value(object), NULL, &scratch);
     yyjson_val *wanted = value_at(root, custom->scale_spec);
     yyjson_val *there = value_at(root, custom->scale_status);
 
