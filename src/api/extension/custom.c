@@ -156,7 +156,7 @@ static const char *openapi_name(Arena *arena, const char *group, const char *ver
 }
 
 static const Structural *compile(Arena *arena, const Definition *definition, const Version *version,
-                                 const Kind *kind, CustomVersion *custom)
+                                 Kind *kind, CustomVersion *custom)
 {
     Causes causes = {.arena = arena};
     _strbuf_ StrBuf json = STRBUF_INIT;
@@ -168,6 +168,7 @@ static const Structural *compile(Arena *arena, const Definition *definition, con
         custom->schema = arena_bytes(arena, strbuf_bytes(&json));
         root = structural_parse(arena, custom->schema, NULL, &causes);
     }
+    kind->mark = fnv_fold(fnv1a(FNV_START, strbuf_string(&json)));
     return structural_compile(
         arena, root, kind->kind,
         openapi_name(arena, definition->spec.group, version->name, kind->kind));
@@ -180,8 +181,7 @@ static const Field *member(const Type *type, const char *name)
     return found && found->depth == 0 ? found->field : NULL;
 }
 
-static Kind *make_kind(Arena *arena, const Definition *definition, const Version *version,
-                       uint32_t mark)
+static Kind *make_kind(Arena *arena, const Definition *definition, const Version *version)
 {
     const CustomResourceDefinitionNames *names = &definition->status.accepted_names;
     const char *group = arena_strdup(arena, definition->spec.group);
@@ -205,7 +205,6 @@ static Kind *make_kind(Arena *arena, const Definition *definition, const Version
         kind->flags |= KIND_NAMESPACED;
     if (!version->served)
         kind->flags |= KIND_NOT_SERVED;
-    kind->mark = mark;
     kind->custom = custom;
     custom->validate = custom_validate;
     make_columns(arena, kind, version);
@@ -273,7 +272,7 @@ KindFamily *custom_family(const void *value, bool closed)
     family->source = source;
     family->kinds = arena_new_n(&family->arena, Kind *, spec->versions.n);
     for (size_t i = 0; i < spec->versions.n; i++) {
-        Kind *kind = make_kind(&family->arena, definition, &spec->versions.v[i], fnv_fold(source));
+        Kind *kind = make_kind(&family->arena, definition, &spec->versions.v[i]);
 
         if (closed)
             kind->flags |= KIND_NOT_SERVED;
